@@ -3812,7 +3812,16 @@ AS $function$
       -- The latest of each flag.
       select coalesce(jsonb_agg(jsonb_build_object('flag', r.flag_key, 'state', r.state, 'stage', r.stage,
         'percentage', coalesce(s.percentage, 0), 'hold_reason', r.hold_reason,
-        'finished_at', extract(epoch from r.finished_at)) order by r.flag_key), '[]')
+        'finished_at', extract(epoch from r.finished_at),
+        -- S of each test while it is under way, the largest over its alternatives, in millionths.
+        's', case when r.state in ('running', 'paused') then jsonb_build_object(
+          'errors', private.largest(r.guard #> '{errors,absolute}'), 'errors_relative', private.largest(r.guard #> '{errors,relative}'),
+          'slow', private.largest(r.guard #> '{slow,absolute}'), 'slow_relative', private.largest(r.guard #> '{slow,relative}'),
+          'longer', private.largest(r.guard #> '{shift,s}')) end,
+        'verdict', (
+          select jsonb_build_object('verdict', e.verdict, 'rule', e.rule, 'at', extract(epoch from e.at))
+          from public.rollout_events e where e.rollout_id = r.id and e.verdict is not null order by e.at desc, e.id desc limit 1)
+        ) order by r.flag_key), '[]')
       from (select distinct on (x.flag_key) x.* from public.rollouts x order by x.flag_key, x.created_at desc) r
       left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage))
 $function$;
@@ -8249,7 +8258,7 @@ begin
 end $function$;
 
 -- Takes the latencies of a span of both arms into a comparison. See compare() in shift.ts.
-CREATE OR REPLACE FUNCTION private.guard_compare(p_shift private.guard_shift, p_minute bigint, p_on private.guard_places, p_off private.guard_places, p_moves boolean)
+CREATE OR REPLACE FUNCTION private.guard_compare(p_shift private.guard_shift, p_minute bigint, p_on private.guard_places, p_off private.guard_places, p_moves boolean, p_absolute bigint)
  RETURNS private.guard_shift
  LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE
@@ -8290,7 +8299,7 @@ begin
   v_shift.s := array[
     greatest(0, v_shift.s[1] + floor(v_weight * (0.5::double precision * v_apart - 0.125::double precision) * 1000000 + 0.5::double precision)::bigint),
     greatest(0, v_shift.s[2] + floor(v_weight * (1::double precision * v_apart - 0.5::double precision) * 1000000 + 0.5::double precision)::bigint)];
-  v_shift.relation := private.guard_suspects(v_shift.relation, p_minute, v_before, greatest(v_shift.s[1], v_shift.s[2]));
+  v_shift.relation := private.guard_suspects(v_shift.relation, p_minute, v_before, greatest(v_shift.s[1], v_shift.s[2]), p_absolute);
   return v_shift;
 end $function$;
 
@@ -8347,6 +8356,7 @@ AS $function$
 declare
   c_alarm constant bigint := 10819778;
   c_supported constant bigint := 6907755;
+  c_unsupported constant bigint := 12206073;
   c_longer constant bigint := 11512925;
   c_seems constant bigint := 2302585;
   c_unclear constant bigint := 4 * 10819778;
@@ -8365,7 +8375,8 @@ begin
     v_absolute[i] := (select max(t.s) from unnest(v_one.absolute) as t (s));
     continue when not p_control or not v_moved[i];
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
-    v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported else c_alarm end;
+    v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
+      when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
     if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
@@ -8581,8 +8592,8 @@ begin
   order by 1;
 end $function$;
 
--- Notes S of a comparison after a minute, and what it was before.
-CREATE OR REPLACE FUNCTION private.guard_suspects(p_suspicion private.guard_suspicion, p_minute bigint, p_before bigint, p_after bigint)
+-- Notes S of a comparison after a minute, what it was before, and S of the absolute test.
+CREATE OR REPLACE FUNCTION private.guard_suspects(p_suspicion private.guard_suspicion, p_minute bigint, p_before bigint, p_after bigint, p_absolute bigint)
  RETURNS private.guard_suspicion
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
@@ -8590,7 +8601,7 @@ CREATE OR REPLACE FUNCTION private.guard_suspects(p_suspicion private.guard_susp
 AS $function$
   select row(
     case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
-    case when p_after < 3688879 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 3688879 or p_absolute < 1000000 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
     case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
   )::private.guard_suspicion
 $function$;
@@ -8692,7 +8703,8 @@ begin
           v_span.on_timed_minutes),
         row(v_span.off_timed, v_span.off_slow - v_span.off_slow_again, v_span.off_slow_q, v_span.off_timed_minutes));
       v_shift := private.guard_compare(v_shift, v_span.minute, row(v_span.on_timed, v_span.on_score, v_span.on_score2),
-        row(v_span.off_timed, v_span.off_score, v_span.off_score2), v_slowed);
+        row(v_span.off_timed, v_span.off_score, v_span.off_score2), v_slowed,
+        greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]));
       if v_slow.shared = v_span.minute then
         v_shift.s := array[0, 0];
         v_shift.relation := row(0, 0, 0);
@@ -8872,7 +8884,8 @@ begin
     v_off_k := p_off.k;
   end loop;
   v_series.relation := private.guard_suspects(v_series.relation, p_minute, v_before,
-    greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]));
+    greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]),
+    greatest(v_series.absolute[1], v_series.absolute[2], v_series.absolute[3], v_series.absolute[4], v_series.absolute[5]));
   return v_series;
 end $function$;
 
@@ -9631,6 +9644,17 @@ begin
     order by l.due_at limit 1));
 end $function$;
 grant execute on function private.lane_due_at(p_destination_id uuid, p_channel text) to service_role;
+
+-- The largest of a JSON list of whole numbers; 0 for none.
+CREATE OR REPLACE FUNCTION private.largest(p_list jsonb)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select coalesce(max(t.s::bigint), 0) from jsonb_array_elements_text(p_list) as t (s)
+$function$;
+grant execute on function private.largest(p_list jsonb) to service_role;
 
 -- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
 -- more is for what took longer.

@@ -94,17 +94,19 @@ create type private.guard_shift as (
 );
 comment on type private.guard_shift is 'Whether people with the flag wait longer: see Shift in shift.ts.';
 
-create function private.guard_suspects(p_suspicion private.guard_suspicion, p_minute bigint, p_before bigint, p_after bigint)
+create function private.guard_suspects(
+  p_suspicion private.guard_suspicion, p_minute bigint, p_before bigint, p_after bigint, p_absolute bigint
+)
 returns private.guard_suspicion
 language sql immutable parallel safe set search_path = '' as $$
   select row(
     case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
-    case when p_after < 3688879 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 3688879 or p_absolute < 1000000 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
     case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
   )::private.guard_suspicion
 $$;
-comment on function private.guard_suspects(private.guard_suspicion, bigint, bigint, bigint) is
-  'Notes S of a comparison after a minute, and what it was before.';
+comment on function private.guard_suspects(private.guard_suspicion, bigint, bigint, bigint, bigint) is
+  'Notes S of a comparison after a minute, what it was before, and S of the absolute test.';
 
 create function private.guard_aged(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
 returns boolean
@@ -207,14 +209,16 @@ begin
     v_off_k := p_off.k;
   end loop;
   v_series.relation := private.guard_suspects(v_series.relation, p_minute, v_before,
-    greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]));
+    greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]),
+    greatest(v_series.absolute[1], v_series.absolute[2], v_series.absolute[3], v_series.absolute[4], v_series.absolute[5]));
   return v_series;
 end $$;
 comment on function private.guard_test(private.guard_series, bigint[], bigint[], bigint, private.guard_tally, private.guard_tally) is
   'Takes a span of both arms into a series: S moves where somebody with the flag failed. See test() in series.ts.';
 
 create function private.guard_compare(
-  p_shift private.guard_shift, p_minute bigint, p_on private.guard_places, p_off private.guard_places, p_moves boolean
+  p_shift private.guard_shift, p_minute bigint, p_on private.guard_places, p_off private.guard_places, p_moves boolean,
+  p_absolute bigint
 ) returns private.guard_shift
 language plpgsql immutable parallel safe set search_path = '' as $$
 declare
@@ -252,10 +256,10 @@ begin
   v_shift.s := array[
     greatest(0, v_shift.s[1] + floor(v_weight * (0.5::double precision * v_apart - 0.125::double precision) * 1000000 + 0.5::double precision)::bigint),
     greatest(0, v_shift.s[2] + floor(v_weight * (1::double precision * v_apart - 0.5::double precision) * 1000000 + 0.5::double precision)::bigint)];
-  v_shift.relation := private.guard_suspects(v_shift.relation, p_minute, v_before, greatest(v_shift.s[1], v_shift.s[2]));
+  v_shift.relation := private.guard_suspects(v_shift.relation, p_minute, v_before, greatest(v_shift.s[1], v_shift.s[2]), p_absolute);
   return v_shift;
 end $$;
-comment on function private.guard_compare(private.guard_shift, bigint, private.guard_places, private.guard_places, boolean) is
+comment on function private.guard_compare(private.guard_shift, bigint, private.guard_places, private.guard_places, boolean, bigint) is
   'Takes the latencies of a span of both arms into a comparison. See compare() in shift.ts.';
 
 -- What is watched and asked for -------------------------------------------------------------------
@@ -414,6 +418,7 @@ language plpgsql immutable parallel safe set search_path = '' as $$
 declare
   c_alarm constant bigint := 10819778;
   c_supported constant bigint := 6907755;
+  c_unsupported constant bigint := 12206073;
   c_longer constant bigint := 11512925;
   c_seems constant bigint := 2302585;
   c_unclear constant bigint := 4 * 10819778;
@@ -432,7 +437,8 @@ begin
     v_absolute[i] := (select max(t.s) from unnest(v_one.absolute) as t (s));
     continue when not p_control or not v_moved[i];
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
-    v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported else c_alarm end;
+    v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
+      when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
     if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
@@ -564,7 +570,8 @@ begin
           v_span.on_timed_minutes),
         row(v_span.off_timed, v_span.off_slow - v_span.off_slow_again, v_span.off_slow_q, v_span.off_timed_minutes));
       v_shift := private.guard_compare(v_shift, v_span.minute, row(v_span.on_timed, v_span.on_score, v_span.on_score2),
-        row(v_span.off_timed, v_span.off_score, v_span.off_score2), v_slowed);
+        row(v_span.off_timed, v_span.off_score, v_span.off_score2), v_slowed,
+        greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]));
       if v_slow.shared = v_span.minute then
         v_shift.s := array[0, 0];
         v_shift.relation := row(0, 0, 0);

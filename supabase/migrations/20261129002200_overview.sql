@@ -601,6 +601,12 @@ comment on function public.overview(integer) is
 
 -- Metrics -----------------------------------------------------------------------------------------
 
+create function private.largest(p_list jsonb) returns bigint
+language sql immutable parallel safe set search_path = '' as $$
+  select coalesce(max(t.s::bigint), 0) from jsonb_array_elements_text(p_list) as t (s)
+$$;
+comment on function private.largest(jsonb) is 'The largest of a JSON list of whole numbers; 0 for none.';
+
 create function public.metrics() returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
@@ -651,7 +657,16 @@ language sql stable set search_path = '' as $$
       -- The latest of each flag.
       select coalesce(jsonb_agg(jsonb_build_object('flag', r.flag_key, 'state', r.state, 'stage', r.stage,
         'percentage', coalesce(s.percentage, 0), 'hold_reason', r.hold_reason,
-        'finished_at', extract(epoch from r.finished_at)) order by r.flag_key), '[]')
+        'finished_at', extract(epoch from r.finished_at),
+        -- S of each test while it is under way, the largest over its alternatives, in millionths.
+        's', case when r.state in ('running', 'paused') then jsonb_build_object(
+          'errors', private.largest(r.guard #> '{errors,absolute}'), 'errors_relative', private.largest(r.guard #> '{errors,relative}'),
+          'slow', private.largest(r.guard #> '{slow,absolute}'), 'slow_relative', private.largest(r.guard #> '{slow,relative}'),
+          'longer', private.largest(r.guard #> '{shift,s}')) end,
+        'verdict', (
+          select jsonb_build_object('verdict', e.verdict, 'rule', e.rule, 'at', extract(epoch from e.at))
+          from public.rollout_events e where e.rollout_id = r.id and e.verdict is not null order by e.at desc, e.id desc limit 1)
+        ) order by r.flag_key), '[]')
       from (select distinct on (x.flag_key) x.* from public.rollouts x order by x.flag_key, x.created_at desc) r
       left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage))
 $$;
@@ -679,6 +694,7 @@ grant execute on function
   public.schema_state(),
   private.watch(timestamptz),
   public.watch(),
+  private.largest(jsonb),
   public.metrics()
   to service_role;
 grant execute on function

@@ -134,6 +134,8 @@ export function createHandler(deps: FlagsDeps): Handler {
     return compiled;
   }
 
+  const answers = createAnswers();
+
   /** Of one flag, by its key as it stands in the address, or of all. */
   async function evaluateFlags(request: Request, encoded?: string): Promise<Response> {
     const key = deps.requireKey(request.headers, { kind: "any", bearer: true });

@@ -272,6 +272,27 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
         finished_at === null ? [] : [[{ flag }, finished_at]]
       ),
     ),
+    gauge(
+      "rollout_hold",
+      "1 for the reason why a rollout in progress stays at its stage.",
+      rollouts.flatMap(({ flag, hold_reason }): Sample[] =>
+        hold_reason === null ? [] : [[{ flag, reason: hold_reason }, 1]]
+      ),
+    ),
+    gauge(
+      "rollout_guard_s",
+      "S of the guard's tests while a rollout is in progress; it acts at about 10.8. longer: people with the flag wait longer.",
+      rollouts.flatMap(({ flag, s }): Sample[] =>
+        Object.entries(s ?? {}).map(([test, value]) => [{ flag, test }, value / 1e6])
+      ),
+    ),
+    gauge(
+      "rollout_verdict_timestamp_seconds",
+      "When the guard last gave a verdict on a flag's latest rollout, by verdict and rule.",
+      rollouts.flatMap(({ flag, verdict }): Sample[] =>
+        verdict === null ? [] : [[{ flag, verdict: verdict.verdict, rule: verdict.rule ?? "" }, verdict.at]]
+      ),
+    ),
     counter(
       "notifications_total",
       "Notifications, by outcome.",

@@ -98,3 +98,26 @@ Deno.test("metricsOf(): calls of each provider, those of Meta's Graph API under 
     [{ provider: "twilio", result: "21610" }, 3],
   ]);
 });
+
+Deno.test("metricsOf(): what the guard of a rollout sees, why it waits, and what it last said", () => {
+  const rollout = {
+    flag: "a.enabled",
+    state: "running",
+    stage: 1,
+    percentage: 10,
+    finished_at: null,
+    hold_reason: "silent",
+    s: { errors: 1_500_000, errors_relative: 0, slow: 0, slow_relative: 0, longer: 12_000_000 },
+    verdict: { verdict: "page", rule: "silent", at: 5 },
+  };
+  const rollouts = [rollout, { ...rollout, flag: "b.enabled", hold_reason: null, s: null, verdict: null }];
+  const flag = "a.enabled";
+  assertEquals(series("rollout_hold", { rollouts }), [[{ flag, reason: "silent" }, 1]]);
+  assertEquals(series("rollout_guard_s", { rollouts }).slice(0, 2), [
+    [{ flag, test: "errors" }, 1.5],
+    [{ flag, test: "errors_relative" }, 0],
+  ]);
+  assertEquals(series("rollout_verdict_timestamp_seconds", { rollouts }), [
+    [{ flag, verdict: "page", rule: "silent" }, 5],
+  ]);
+});

@@ -28,10 +28,13 @@ import {
 } from "./series.ts";
 import { compare, type Places, type Shift, shift } from "./shift.ts";
 
+/** S at which more fail with the flag, where no more fail than the stage allows, ln(2 * 10^5) in millionths. */
+const UNSUPPORTED = 12_206_073;
+
 /** S at which people with the flag wait longer, ln(10^5) in millionths. */
 const LONGER = 11_512_925;
 
-/** More seem to be slower than the stage allows: a tenth of a chance is left that it is not so, in millionths. */
+/** More seem to fail, or to be slower, than the stage allows: a tenth of a chance is left that it is not so, in millionths. */
 const SEEMS = 2_302_585;
 
 /** Where it stays unclear whether it is the flag, somebody is paged at so many times the alarm. */
@@ -162,7 +165,10 @@ export function take(watch: Watch, state: State, spans: readonly Span[], path?: 
     let slowed = false;
     if (watch.p95_ms !== null) {
       slowed = test(state.slow, SLOW_SHARE, minute, slowness.on, slowness.off);
-      compare(state.shift, minute, places(on), places(off), slowed);
+      compare(state.shift, minute, places(on), places(off), {
+        moves: slowed,
+        absolute: highest(state.slow.absolute),
+      });
       if (state.slow.shared === minute) {
         state.shift.s.fill(0);
         state.shift.relation = noSuspicion();
@@ -215,12 +221,11 @@ function relative(
   const troubled = errors.shared > 0 || slow.shared > 0;
   const blames = (s: number, enough: number, relation: Suspicion) =>
     s >= enough && aged(relation, minute, { s, enough, troubled });
-  const rates = ({ absolute, relative, relation }: Series) =>
-    blames(
-      highest(relative),
-      troubled ? 2 * ALARM : highest(absolute) >= ALARM ? SUPPORTED : ALARM,
-      relation,
-    );
+  const rates = ({ absolute, relative, relation }: Series) => {
+    const s = highest(absolute);
+    const enough = troubled ? 2 * ALARM : s >= ALARM ? SUPPORTED : s >= SEEMS ? ALARM : UNSUPPORTED;
+    return blames(highest(relative), enough, relation);
+  };
   if (moved.failed && rates(errors)) return { verdict: "roll_back", rule: "error_rate_relative", minute };
   // Or everybody with the flag waits longer, and more than may be seem to be above the limit.
   const waits = highest(slow.absolute) >= SEEMS &&

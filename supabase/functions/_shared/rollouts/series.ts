@@ -87,10 +87,19 @@ export function noSuspicion(): Suspicion {
   return { calm: 0, suspect: 0, certain: 0 };
 }
 
-/** Notes S of a comparison after a minute, and what it was before. */
-export function suspects(suspicion: Suspicion, minute: number, before: number, after: number): void {
+/**
+ * Notes S of a comparison after a minute, and what it was before. Chance alone suspects, too: only where more than the stage
+ * allows seem to be struck, by the absolute test, is it the beginning of something.
+ */
+export function suspects(
+  suspicion: Suspicion,
+  minute: number,
+  before: number,
+  after: number,
+  absolute: number,
+): void {
   if (Math.min(before, after) < CALM) suspicion.calm = minute;
-  if (after < SUSPECT) suspicion.suspect = 0;
+  if (after < SUSPECT || absolute < CALM) suspicion.suspect = 0;
   else if (suspicion.suspect === 0) suspicion.suspect = minute;
   if (after < ALARM) suspicion.certain = 0;
   else if (suspicion.certain === 0) suspicion.certain = minute;
@@ -150,7 +159,7 @@ export function test(series: Series, p0: number, minute: number, on: Tally, off:
   const before = Math.max(...series.relative);
   move(series, p0, on.n, on.k, off.n, off.k, scattered);
   share(series, minute);
-  suspects(series.relation, minute, before, Math.max(...series.relative));
+  suspects(series.relation, minute, before, Math.max(...series.relative), Math.max(...series.absolute));
   return true;
 }
 

@@ -53,8 +53,18 @@ function add(sum: Places, { n, v, vv }: Places): void {
   sum.vv += vv;
 }
 
-/** Takes in the latencies of a span; S moves where somebody with the flag was slow in it. */
-export function compare(shift: Shift, minute: number, on: Places, off: Places, moves: boolean): void {
+/**
+ * Takes in the latencies of a span; S moves where somebody with the flag was slow in it.
+ *
+ * @param absolute S of the absolute test of slowness after it.
+ */
+export function compare(
+  shift: Shift,
+  minute: number,
+  on: Places,
+  off: Places,
+  { moves, absolute }: { moves: boolean; absolute: number },
+): void {
   const { quiet } = shift;
   add(shift.on, on);
   add(shift.off, off);
@@ -77,5 +87,5 @@ export function compare(shift: Shift, minute: number, on: Places, off: Places, m
       shift.s[i] + Math.round(weight * (delta * apart - delta * delta / 2) * 1_000_000),
     );
   }
-  suspects(shift.relation, minute, before, Math.max(...shift.s));
+  suspects(shift.relation, minute, before, Math.max(...shift.s), absolute);
 }
