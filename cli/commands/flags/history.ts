@@ -78,10 +78,11 @@ Example:
     .action((key: string, { limit }: { limit: number }) =>
       run(async (session) => {
         const changes = await (await session.api()).rows((client) =>
-          client.from("settings_history").select("version,before,after,changed_at,changed_by,reason,gates").eq(
-            "key",
-            key,
-          )
+          client.from("settings_history").select("version,before,after,changed_at,changed_by,reason,gates")
+            .eq(
+              "key",
+              key,
+            )
             .order("version", { ascending: false }).limit(limit)
         );
         if (changes.length === 0) {

@@ -102,7 +102,7 @@ Deno.test("metricsOf(): calls of each provider, those of Meta's Graph API under 
 Deno.test("metricsOf(): what the guard of a rollout sees, why it waits, and what it last said", () => {
   const rollout = {
     flag: "a.enabled",
-    state: "running",
+    state: "running" as const,
     stage: 1,
     percentage: 10,
     finished_at: null,

@@ -368,11 +368,15 @@ export type Database = {
         Row: {
           arm: "on" | "off";
           failed: number;
+          failed_again: number;
           flag_key: string;
           le: number[];
           minute: string;
           ms: number;
           n: number;
+          score: number | null;
+          score2: number | null;
+          slow_again: number[];
           timed: number;
         };
         Insert: Record<never, never>;
@@ -995,6 +999,7 @@ export type Database = {
           before: JsonOf<"settings_history.before"> | null;
           changed_at: string;
           changed_by: string;
+          gates: "rollout" | "not_asked" | null;
           key: string;
           reason: string | null;
           version: number;

@@ -199,6 +199,16 @@ const metrics = z.strictObject({
     hold_reason: z.string().nullable(),
     /** In seconds since 1970; null while it is under way. */
     finished_at: z.number().nullable(),
+    /** S of each test of the guard, in millionths; null unless it is in progress. */
+    s: z.strictObject({
+      errors: count,
+      errors_relative: count,
+      slow: count,
+      slow_relative: count,
+      longer: count,
+    }).nullable(),
+    /** The guard's last recorded verdict; `at` in seconds since 1970. */
+    verdict: z.strictObject({ verdict: z.string(), rule: z.string().nullable(), at: z.number() }).nullable(),
   })),
 });
 /** All that the function metrics prints. */

@@ -64,6 +64,7 @@ const forecast = z.strictObject({
 /** How a plan would go. */
 export type Forecast = z.infer<typeof forecast>;
 
+const suspicion = z.strictObject({ calm: z.int(), suspect: z.int(), certain: z.int() });
 const tally = z.strictObject({ n: z.int(), k: z.int(), q: z.int(), m: z.int() });
 /** What one test of the guard remembers; see rollouts/series.ts. */
 const series = z.strictObject({
@@ -73,21 +74,33 @@ const series = z.strictObject({
   absolute: z.array(z.int()),
   relative: z.array(z.int()),
   trouble: z.int(),
+  relation: suspicion,
+  shared: z.int(),
 });
+const places = z.strictObject({ n: z.int(), v: z.int(), vv: z.int() });
 const state = z.strictObject({
   minute: z.int(),
   since: z.int(),
   window: z.int(),
   heard: z.int(),
   seen: z.strictObject({ n: count, failed: count, timed: count, late: count }),
+  arms: z.strictObject({ on: count, off: count, busiest: count, silent: count }),
+  broken: z.int(),
   errors: series,
   slow: series,
+  shift: z.strictObject({
+    on: places,
+    off: places,
+    quiet: z.strictObject({ on: places, off: places }),
+    s: z.array(z.int()),
+    relation: suspicion,
+  }),
 });
 
 /** What a verdict of the guard can be recomputed from; rollouts/replay.ts does. */
 const evidence = z.strictObject({
   /** Version of the guard's rules. */
-  guard: z.literal(1),
+  guard: z.literal(2),
   stage: count,
   watch: z.strictObject({
     control: z.boolean(),
@@ -106,6 +119,7 @@ const evidence = z.strictObject({
     min_samples: count,
     error_rate: z.number().nullable(),
     p95_ms: z.number().nullable(),
+    percentage: z.number().nullable(),
   }),
   started_ms: count,
   now_ms: count,
@@ -120,7 +134,7 @@ const evidence = z.strictObject({
     z.strictObject({ verdict: z.literal("advance") }),
     z.strictObject({
       verdict: z.literal("hold"),
-      reason: z.enum(["hold_time", "no_data", "samples", "error_rate", "p95"]),
+      reason: z.enum(["silent", "sample_ratio", "hold_time", "no_data", "samples", "error_rate", "p95"]),
     }),
   ]).nullable(),
 });
