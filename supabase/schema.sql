@@ -10232,15 +10232,20 @@ CREATE OR REPLACE FUNCTION private.minutes_to_catch(p_on double precision, p_off
  IMMUTABLE PARALLEL SAFE
  SET search_path TO ''
 AS $function$
-  select case when max(d.drift) > 0 then ceil(10.819778 / max(d.drift))::integer + 2 end
-  from (
+  -- With a control blame waits for as long as the control may be late: see aged() in series.ts.
+  select case when m.drift <= 0 then null
+    when p_off = 0 then ceil(10.819778 / m.drift)
+    when greatest(6.907755, 3.688879 + 5 * m.drift) < 12.407755 and 6.907755 / m.drift <= 15
+      then ceil(greatest(6.907755 / m.drift, 3.688879 / m.drift + 5))
+    else ceil(10.819778 / m.drift + 5) end::integer + 2
+  from (select max(d.drift) as drift from (
     select case when p_off * 20 >= p_on and p_off > 0
       then p_on * p_failing * ln(a.r) + (p_on * p_failing + p_off * p_normal) * ln((p_on + p_off) / (a.r * p_on + p_off))
       else p_on * (p_failing * ln(a.capped) + (1 - p_failing) * ln((1 - a.capped * p_limit) / (1 - p_limit))) end as drift
     from (
       select r, least(r, 0.95::double precision / p_limit) as capped from unnest(array[1.5, 2, 3, 5, 10]::double precision[]) r
     ) a
-  ) d
+  ) d) m
 $function$;
 
 -- MurmurHash3 x86 32-bit, as an unsigned number (0 to 2^32 - 1).
