@@ -840,6 +840,32 @@ create policy erasures_read on public.erasures for select to authenticated
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Who is called when nobody acknowledges an incident, after how many minutes. Written by set_escalation.
+create table public.escalation_steps (
+  -- Of which severity.
+  severity text not null,
+  -- Minutes since the incident was opened.
+  after_minutes integer not null,
+  -- Who is called, in the team's words.
+  role text not null,
+  -- Where; null for every endpoint that is told of incident_escalated. It becomes null when the endpoint is removed,
+  -- so that the step still reaches somebody.
+  endpoint_id uuid,
+  -- The order of a severity's steps.
+  constraint escalation_steps_pkey PRIMARY KEY (severity, after_minutes),
+  constraint escalation_steps_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES notification_endpoints(id) ON DELETE SET NULL,
+  constraint escalation_steps_after CHECK (((after_minutes >= 0) AND (after_minutes <= 10080))),
+  constraint escalation_steps_role CHECK (((char_length(btrim(role)) >= 1) AND (char_length(btrim(role)) <= 60))),
+  constraint escalation_steps_severity_known CHECK ((severity = ANY (ARRAY['P0'::text, 'P1'::text, 'P2'::text])))
+);
+-- Serves the foreign key.
+create INDEX escalation_steps_endpoint_idx ON public.escalation_steps USING btree (endpoint_id);
+alter table public.escalation_steps enable row level security;
+grant select on public.escalation_steps to authenticated, service_role;
+-- The whole team sees who is called.
+create policy escalation_steps_read on public.escalation_steps for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- When a flag was first and last asked for, to the hour: what no code asks for can go.
 create table public.flag_evaluations (
   -- The flag. It may not exist: somebody asks for it all the same.
@@ -943,6 +969,131 @@ alter table public.gate_approvals enable row level security;
 grant select on public.gate_approvals to authenticated, service_role;
 -- The whole team sees who signed what.
 create policy gate_approvals_read on public.gate_approvals for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- All that happened to an incident: notes for the team, and what the public reads. Only grows: update, delete and
+-- truncate are refused to every role.
+create table public.incident_updates (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The incident.
+  incident_id uuid not null,
+  -- When.
+  at timestamp with time zone not null,
+  -- opened, noted (for the team), published (for the public), changed, acknowledged, escalated, taken_back (a way
+  -- back was taken), resolved.
+  kind text not null,
+  -- The incident's status after it.
+  status text not null,
+  -- Whether the status page shows it; no other row ever leaves the team.
+  public boolean default false not null,
+  -- The words. Of a public row without any, the template of its status.
+  text text,
+  -- What changed: {field: {from, to}}, of a title {detail: what it was}; of an escalation {step, role}.
+  changes jsonb default '{}'::jsonb not null,
+  -- The version of the incident that it made.
+  version bigint not null,
+  -- Who: a user id, or the database role. Never shown to the public.
+  actor text default private.actor() not null,
+  -- An update's id.
+  constraint incident_updates_pkey PRIMARY KEY (id),
+  constraint incident_updates_incident_id_fkey FOREIGN KEY (incident_id) REFERENCES incidents(id) ON DELETE RESTRICT,
+  constraint incident_updates_changes CHECK ((jsonb_typeof(changes) = 'object'::text)),
+  constraint incident_updates_kind_known CHECK ((kind = ANY (ARRAY['opened'::text, 'noted'::text, 'published'::text, 'changed'::text, 'acknowledged'::text, 'escalated'::text, 'taken_back'::text, 'resolved'::text]))),
+  constraint incident_updates_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 5000)))
+);
+-- An incident's history; serves the foreign key.
+create INDEX incident_updates_incident_idx ON public.incident_updates USING btree (incident_id, at);
+alter table public.incident_updates enable row level security;
+grant select on public.incident_updates to authenticated, service_role;
+-- The whole team sees what was done.
+create policy incident_updates_read on public.incident_updates for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.incident_updates FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- What went wrong. Written by open_incident, update_incident, acknowledge_incident and resolve_incident alone, and by
+-- the system for what the guard took back and for parts that are down. Never deleted.
+create table public.incidents (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- What people call it by.
+  number bigint generated always as identity not null,
+  -- What is wrong, in a line. Everybody reads it where the incident is public.
+  title text not null,
+  -- Line of the decision matrix: private.incident_kinds().
+  kind text not null,
+  -- P0, P1 or P2.
+  severity text not null,
+  -- investigating, identified, monitoring (mended, being watched) or resolved.
+  status text default 'investigating'::text not null,
+  -- The feature that is concerned, by its flag; null where it is none, or not one.
+  flag_key text,
+  -- The part that is concerned, as health names it; null where it is none.
+  component text,
+  -- Whether it stands on the status page.
+  public boolean default false not null,
+  -- Of one that the system opened: because of what. There is one open incident a cause at most.
+  cause text,
+  -- The rollout that was taken back because of it, or because of which it was opened.
+  rollout_id uuid,
+  -- The way back that was taken with gatelink rollback.
+  rollback_id uuid,
+  -- When it was opened.
+  opened_at timestamp with time zone not null,
+  -- Who opened it: a user id, or the database role (the clock's for the system).
+  opened_by text default private.actor() not null,
+  -- Since when somebody has it in hand; null while nobody does.
+  acknowledged_at timestamp with time zone,
+  -- Who has it in hand.
+  acknowledged_by text,
+  -- When it was over.
+  resolved_at timestamp with time zone,
+  -- Who said so.
+  resolved_by text,
+  -- How many steps of the escalation have been taken.
+  escalated integer default 0 not null,
+  -- From when the minutes of the escalation count: when it was opened, or earlier where it escalates at once.
+  escalates_from timestamp with time zone not null,
+  -- When the next step of the escalation is due; null where none is.
+  escalate_at timestamp with time zone,
+  -- What Statuspage calls it; null where it is not there.
+  status_page_id text,
+  -- Grows with each change. Give the version you read to update_incident and resolve_incident.
+  version bigint default 1 not null,
+  -- An incident's id.
+  constraint incidents_pkey PRIMARY KEY (id),
+  -- An incident is named by its number.
+  constraint incidents_number_key UNIQUE (number),
+  constraint incidents_rollback_id_fkey FOREIGN KEY (rollback_id) REFERENCES rollback_events(id) ON DELETE RESTRICT,
+  constraint incidents_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint incidents_cause CHECK (((char_length(cause) >= 1) AND (char_length(cause) <= 200))),
+  constraint incidents_component CHECK ((component ~ '^[a-z][a-z0-9 _-]{0,59}$'::text)),
+  constraint incidents_flag CHECK ((flag_key ~~ '%.enabled'::text)),
+  constraint incidents_kind_known CHECK ((kind = ANY (ARRAY['error_rate'::text, 'security'::text, 'performance'::text, 'critical_bug'::text, 'complaints'::text, 'flag_stuck'::text, 'release'::text, 'data'::text, 'outage'::text, 'bug'::text, 'confusion'::text, 'other'::text]))),
+  -- What is resolved says since when.
+  constraint incidents_resolved CHECK (((status = 'resolved'::text) = (resolved_at IS NOT NULL))),
+  constraint incidents_severity_known CHECK ((severity = ANY (ARRAY['P0'::text, 'P1'::text, 'P2'::text]))),
+  constraint incidents_status_known CHECK ((status = ANY (ARRAY['investigating'::text, 'identified'::text, 'monitoring'::text, 'resolved'::text]))),
+  constraint incidents_status_page_id CHECK ((char_length(status_page_id) <= 100)),
+  constraint incidents_title CHECK (((char_length(btrim(title)) >= 1) AND (char_length(btrim(title)) <= 200)))
+) with (fillfactor=80);
+-- One open incident a cause.
+create UNIQUE INDEX incidents_cause_idx ON public.incidents USING btree (cause) WHERE (status <> 'resolved'::text);
+-- Whose escalation is due.
+create INDEX incidents_escalate_idx ON public.incidents USING btree (escalate_at) WHERE (escalate_at IS NOT NULL);
+-- The open ones.
+create INDEX incidents_open_idx ON public.incidents USING btree (severity, opened_at) WHERE (status <> 'resolved'::text);
+-- Those of the status page.
+create INDEX incidents_public_idx ON public.incidents USING btree (resolved_at) WHERE public;
+-- Serves the foreign key.
+create INDEX incidents_rollback_idx ON public.incidents USING btree (rollback_id) WHERE (rollback_id IS NOT NULL);
+-- Serves the foreign key.
+create INDEX incidents_rollout_idx ON public.incidents USING btree (rollout_id) WHERE (rollout_id IS NOT NULL);
+alter table public.incidents enable row level security;
+grant select on public.incidents to authenticated, service_role;
+-- The whole team sees what is wrong.
+create policy incidents_read on public.incidents for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- How many wrong passwords a link was given, by the hour; never which. Purged with the clicks.
@@ -1179,7 +1330,8 @@ create table public.notification_endpoints (
   kind text not null,
   -- Host of its address, for people to recognise.
   host text not null,
-  -- What it is told of: kinds of rollout_events, and failing and recovered of the parts of health.
+  -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, and steps of
+  -- incidents.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1191,7 +1343,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -1208,7 +1360,7 @@ create table public.notifications (
   id uuid default private.uuid_v7() not null,
   -- Who is told.
   endpoint_id uuid not null,
-  -- The event of a rollout; null where it is about a part of health.
+  -- The event of a rollout; null where it is about a part of health or an incident.
   event_id uuid,
   -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
@@ -1377,6 +1529,8 @@ create policy rollback_events_read on public.rollback_events for select to authe
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rollback_events FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+-- An incident knows which way back was taken.
+create TRIGGER link_incident AFTER INSERT ON public.rollback_events FOR EACH ROW EXECUTE FUNCTION private.link_rollback();
 
 -- All that happened to a rollout, with the evidence. Only grows: update, delete and truncate are refused to every
 -- role.
@@ -1425,6 +1579,8 @@ create policy rollout_events_read on public.rollout_events for select to authent
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Nobody rewrites evidence.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rollout_events FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+-- Somebody has to look why it was taken back.
+create TRIGGER open_incident AFTER INSERT ON public.rollout_events FOR EACH ROW WHEN (((new.kind = 'rolled_back'::text) AND (new.verdict = 'roll_back'::text))) EXECUTE FUNCTION private.open_for_rollback();
 
 -- The stages of a rollout's plan, and when it was in them.
 create table public.rollout_stages (
@@ -1479,7 +1635,7 @@ create table public.rollouts (
   -- When the stage began.
   stage_started_at timestamp with time zone,
   -- Why the last verdict was to hold: silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused,
-  -- overdue.
+  -- incident, overdue.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -1513,6 +1669,8 @@ grant select on public.rollouts to authenticated, service_role;
 -- The whole team follows the rollouts.
 create policy rollouts_read on public.rollouts for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- No launch during an incident, by whichever door.
+create TRIGGER refuse_launch BEFORE UPDATE ON public.rollouts FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
 
 -- The destinations of a route, in order.
 create table public.route_destinations (
@@ -1716,6 +1874,10 @@ grant select on public.segment_members to authenticated, service_role;
 -- Ids only, no names or numbers: the whole team reads them.
 create policy segment_members_read on public.segment_members for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- One way to write an id.
+create TRIGGER admit BEFORE INSERT ON public.segment_members FOR EACH ROW EXECUTE FUNCTION private.admit_member();
+-- What is accepted can be read everywhere.
+create TRIGGER bound AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.bound_members();
 -- Version and history of who came in.
 create TRIGGER record_added AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
 -- Version and history of who went out.
@@ -1820,9 +1982,10 @@ create table public.settings (
   -- For flags: rollout_percentage (number 0 to 100 in steps of 0.01), target_user_ids (array of strings: on for these
   -- whatever the percentage), target_segments (array of keys of segments: likewise for their members), prerequisites
   -- (array of flags that have to be on for the same id), schedule ({on_at, off_at}: when the clock turns it on or
-  -- off), salt (string, default the key), description, launched_at, type (string, number or object: a value that
-  -- OpenFeature clients may read, not a switch). Without rollout_percentage a flag that is true is on for everybody,
-  -- or only for its targets where target_user_ids or target_segments is present.
+  -- off), salt (string, default the key), client (boolean: whether apps with a publishable key may read it, default
+  -- false), description, launched_at, type (string, number or object: a value that OpenFeature clients may read, not
+  -- a switch). Without rollout_percentage a flag that is true is on for everybody, or only for its targets where
+  -- target_user_ids or target_segments is present.
   metadata jsonb default '{}'::jsonb not null,
   -- Counts the writes of this key, deletes included. Give the version you read to set_setting.
   version bigint not null,
@@ -1838,14 +2001,34 @@ create table public.settings (
       WHEN (jsonb_typeof((metadata -> 'approvers'::text)) <> 'array'::text) THEN false
       ELSE ((metadata -> 'approvers'::text) <@ '["engineering", "security", "product", "cto"]'::jsonb)
   END),
+  -- metadata.client: true or false, whether apps with a publishable key may read the flag; never true for a flag of
+  -- the gateway's own.
+  constraint settings_client CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'client'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'client'::text)) <> 'boolean'::text) THEN false
+      ELSE (((metadata ->> 'client'::text) = 'false'::text) OR (key !~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$'::text))
+  END),
   constraint settings_enabled_true_or_false CHECK (((key !~~ '%.enabled'::text) OR (value = ANY (ARRAY['true'::text, 'false'::text])))),
   -- The key of a flag has a name before .enabled, without control characters. feature.enabled is none:
   -- FEATURE_ENABLED stops every feature.
   constraint settings_flag_key CHECK (((key !~~ '%.enabled'::text) OR ((key ~ '^[^[:cntrl:][:space:].][^[:cntrl:]]*\.enabled$'::text) AND (key <> 'feature.enabled'::text)))),
   -- A JSON list of 1 to 20 waits in seconds.
   constraint settings_forward_retry_seconds CHECK (((key <> 'forward.retry_seconds'::text) OR (value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$'::text))),
+  -- A text of at most 2000 characters for a template that there is, with no other placeholders than it may have:
+  -- _shared/contract/incidents.ts.
+  constraint settings_incident_template CHECK (
+  CASE
+      WHEN (key !~~ 'incident\_template.%'::text) THEN true
+      WHEN ((value !~ '\S'::text) OR (char_length(value) > 2000)) THEN false
+      WHEN (key = ANY (ARRAY['incident_template.incident_channel'::text, 'incident_template.escalation'::text, 'incident_template.rollback_notice'::text])) THEN (regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update)\}\}'::text, ''::text, 'g'::text) !~ '\{\{|\}\}'::text)
+      WHEN (key = ANY (ARRAY['incident_template.status_investigating'::text, 'incident_template.status_identified'::text, 'incident_template.status_monitoring'::text, 'incident_template.status_resolved'::text, 'incident_template.affected_users'::text, 'incident_template.announcement_beta'::text, 'incident_template.announcement_all'::text])) THEN (regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}'::text, ''::text, 'g'::text) !~ '\{\{|\}\}'::text)
+      ELSE false
+  END),
   constraint settings_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 200))),
   constraint settings_metadata_object CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+  -- Metadata without target_user_ids have at most 100,000 bytes.
+  constraint settings_metadata_size CHECK ((octet_length(((metadata - 'target_user_ids'::text))::text) <= 100000)),
   -- true or false: whether one person may sign a gate in several roles.
   constraint settings_one_person_many_roles CHECK (((key <> 'gates.one_person_many_roles'::text) OR (value = ANY (ARRAY['true'::text, 'false'::text])))),
   -- A JSON list of words; an empty one for none.
@@ -1903,7 +2086,13 @@ create table public.settings (
       WHEN (jsonb_typeof((metadata -> 'target_user_ids'::text)) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists(metadata, 'strict $."target_user_ids"[*]?(@.type() != "string")'::jsonpath))
   END),
+  -- A flag names at most 20,000 people; a segment or a percentage is for more.
+  constraint settings_target_user_ids_count CHECK (((jsonb_typeof((metadata -> 'target_user_ids'::text)) IS DISTINCT FROM 'array'::text) OR (jsonb_array_length((metadata -> 'target_user_ids'::text)) <= 20000))),
+  -- An id has at most 200 characters.
+  constraint settings_target_user_ids_length CHECK ((NOT jsonb_path_exists(metadata, '$."target_user_ids"[*]?(@ like_regex "^.{201}" flag "s")'::jsonpath))),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
+  -- A value has at most 100,000 bytes.
+  constraint settings_value_size CHECK ((octet_length(value) <= 100000)),
   -- A template message as JSON: nothing else may go when the window is closed.
   constraint settings_wa_send_window_fallback CHECK (
   CASE
@@ -1922,6 +2111,8 @@ create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE ON public.s
 create TRIGGER off_stays_off BEFORE UPDATE OF value ON public.settings FOR EACH ROW WHEN (((new.value = 'false'::text) AND ((new.metadata -> 'schedule'::text) ? 'on_at'::text))) EXECUTE FUNCTION private.call_off_start();
 -- A row of history for each write.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.record_setting();
+-- No launch during an incident, by whichever door.
+create TRIGGER refuse_launch BEFORE UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
 -- A truncate would leave no history: delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 -- Version, time and author of each write.
@@ -2059,6 +2250,19 @@ create table private.click_batches (
 create INDEX click_batches_at_idx ON private.click_batches USING brin (at);
 alter table private.click_batches enable row level security;
 grant select, insert, delete on private.click_batches to service_role;
+
+-- Changes of configuration that came while another transaction held the row of config_revision: one row each, until a
+-- later change takes them into it.
+create table private.config_changes (
+  -- In the order in which they were made, not committed.
+  id bigint generated always as identity not null,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- Rows are only counted.
+  constraint config_changes_pkey PRIMARY KEY (id)
+);
+alter table private.config_changes enable row level security;
+grant select on private.config_changes to service_role;
 
 -- One row: the number that changes with every committed change of configuration.
 create table private.config_revision (
@@ -2204,6 +2408,22 @@ create table private.flag_sufferers (
 alter table private.flag_sufferers enable row level security;
 grant select, insert, update, delete on private.flag_sufferers to service_role;
 
+-- Rollouts that the guard could not judge the last time, for another transaction held a lock: health tells of them.
+create table private.guard_skips (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- When it was first skipped.
+  since timestamp with time zone not null,
+  -- When it was last skipped.
+  at timestamp with time zone not null,
+  -- Who held locks then, as private.lock_holders tells it.
+  holders jsonb not null,
+  -- A rollout is skipped since a time.
+  constraint guard_skips_pkey PRIMARY KEY (rollout_id)
+);
+alter table private.guard_skips enable row level security;
+grant select on private.guard_skips to service_role;
+
 -- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
 create table private.hash_key (
   -- Always true; the key that allows no second row.
@@ -2296,6 +2516,18 @@ create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (wai
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
+-- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: all others are somebody
+-- else's, and nobody here judges or takes back those.
+create table private.own_migrations (
+  -- Of the migration.
+  version text collate "C" not null,
+  -- A migration is applied once.
+  constraint own_migrations_pkey PRIMARY KEY (version),
+  constraint own_migrations_version_form CHECK ((version ~ '^[0-9]{14}$'::text))
+);
+alter table private.own_migrations enable row level security;
+grant select on private.own_migrations to service_role;
+
 -- Parts that are not healthy, or have just become so: what those who are told of them know.
 create table private.part_states (
   -- The part, as health names it.
@@ -2350,6 +2582,36 @@ create table private.schema_breaks (
 );
 alter table private.schema_breaks enable row level security;
 grant select on private.schema_breaks to service_role;
+
+-- Public updates that are to be on Statuspage too: of an incident one at a time, in their order. Where no page is
+-- configured, nothing stays here.
+create table private.status_posts (
+  -- The update.
+  update_id uuid not null,
+  -- Its incident.
+  incident_id uuid not null,
+  -- pending, leased (under way), delivered, or dead (given up).
+  state text default 'pending'::text not null,
+  -- Attempts begun.
+  attempt integer default 0 not null,
+  -- When it is due; while leased, when the lease ends.
+  next_attempt_at timestamp with time zone not null,
+  -- Fencing token of the current lease.
+  lease uuid,
+  -- Why the last attempt failed, as a short code.
+  last_error text,
+  -- An update is posted once.
+  constraint status_posts_pkey PRIMARY KEY (update_id),
+  constraint status_posts_incident_id_fkey FOREIGN KEY (incident_id) REFERENCES incidents(id) ON DELETE CASCADE,
+  constraint status_posts_update_id_fkey FOREIGN KEY (update_id) REFERENCES incident_updates(id) ON DELETE CASCADE,
+  constraint status_posts_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'delivered'::text, 'dead'::text])))
+) with (fillfactor=80);
+-- What is due, oldest first.
+create INDEX status_posts_due_idx ON private.status_posts USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
+-- The order of an incident's posts; serves the foreign key.
+create INDEX status_posts_incident_idx ON private.status_posts USING btree (incident_id, update_id);
+alter table private.status_posts enable row level security;
+grant select, update, delete on private.status_posts to service_role;
 
 -- How large the database was on each day: from it follows how long its room lasts.
 create table private.storage_days (
@@ -2423,6 +2685,20 @@ alter table private.write_probe enable row level security;
 grant select, update on private.write_probe to service_role;
 
 -- Functions ---------------------------------------------------------------------------------------
+
+-- Says that somebody has an incident in hand: nobody else is called. Whoever was first stays; once more changes
+-- nothing, so no version is asked for. For operators and secret keys. Errors: 42501, GL404.
+CREATE OR REPLACE FUNCTION public.acknowledge_incident(p_number bigint)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.acknowledge_incident(p_number, clock_timestamp());
+end $function$;
+grant execute on function public.acknowledge_incident(p_number bigint) to authenticated, service_role;
 
 -- Adds a group of counts, [{name, label, n}, …]. A label left out is the empty one; n below 1 adds nothing. For
 -- secret keys.
@@ -2519,7 +2795,7 @@ grant execute on function public.add_measurements(p_measurements jsonb) to servi
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
 -- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
 -- cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2595,10 +2871,6 @@ begin
   select p_key, id from unnest(private.subject_ids(p_user_ids, p_phones)) as i (id)
   on conflict (segment_key, subject_id) do nothing;
   perform set_config('gatelink.reason', '', true);
-  if (select count(*) from public.segment_members m where m.segment_key = p_key) > 10000 then
-    raise exception 'a segment has at most 10000 members' using errcode = 'GL422',
-      hint = 'Use a percentage for larger groups.';
-  end if;
   select * into v_segment from public.segments s where s.key = p_key;
   return v_segment;
 end $function$;
@@ -2818,6 +3090,37 @@ AS $function$
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $function$;
 grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
+
+-- Leases public updates that are due on Statuspage, of each incident the oldest: [{id, lease, attempt, incident: {id,
+-- title, severity, status_page_id}, update: {at, status, text}, template}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_status_posts(p_limit integer DEFAULT 10, p_lease_seconds integer DEFAULT 60)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  with due as (
+    select p.update_id from private.status_posts p
+    where p.state in ('pending', 'leased') and p.next_attempt_at <= clock_timestamp()
+      and not exists (
+        select from private.status_posts o
+        where o.incident_id = p.incident_id and o.update_id < p.update_id and o.state in ('pending', 'leased'))
+    order by p.next_attempt_at limit p_limit
+    for update skip locked
+  ), leased as (
+    update private.status_posts p
+    set state = 'leased', lease = gen_random_uuid(), attempt = p.attempt + 1,
+      next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    from due where p.update_id = due.update_id
+    returning p.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.update_id, 'lease', l.lease, 'attempt', l.attempt,
+    'incident', jsonb_build_object('id', i.id, 'title', i.title, 'severity', i.severity, 'status_page_id', i.status_page_id),
+    'update', jsonb_build_object('at', u.at, 'status', u.status, 'text', u.text),
+    'template', (select s.value from public.settings s where s.key = 'incident_template.status_' || u.status)) order by l.update_id), '[]')
+  from leased l join public.incidents i on i.id = l.incident_id join public.incident_updates u on u.id = l.update_id
+$function$;
+grant execute on function public.claim_status_posts(p_limit integer, p_lease_seconds integer) to service_role;
 
 -- The conversations of these channels that wait longest for the router, each with its oldest undecided messages in
 -- order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could
@@ -3390,9 +3693,9 @@ begin
 end $function$;
 grant execute on function public.guessed_links() to authenticated, service_role;
 
--- How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on,
--- revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down,
--- because, figures}]}. For secret keys.
+-- How each part does: {at, has: the newest of our migrations applied, applied: all of ours, null where nobody keeps a
+-- record, breaks: the newest one that older code must not run on, revision of the configuration, queue: what waits,
+-- components: [{component, status: healthy | degraded | down, because, figures}]}. For secret keys.
 CREATE OR REPLACE FUNCTION public.health()
  RETURNS jsonb
  LANGUAGE sql
@@ -3400,9 +3703,9 @@ CREATE OR REPLACE FUNCTION public.health()
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(),
-    'breaks', private.breaking_version(), 'revision', r.revision,
+    'applied', private.applied_migrations(), 'breaks', private.breaking_version(), 'revision', r.revision,
     'queue', private.waiting(clock_timestamp()), 'components', private.health(clock_timestamp()))
-  from private.config_revision r
+  from private.config_now() r
 $function$;
 grant execute on function public.health() to service_role;
 
@@ -3440,13 +3743,8 @@ CREATE OR REPLACE FUNCTION public.launch_facts(p_flag_key text)
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-declare
-  v_versions jsonb := 'null';
 begin
   perform private.require_role('viewer');
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations' into v_versions;
-  end if;
   return jsonb_build_object(
     'flag', (
       select jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
@@ -3454,7 +3752,7 @@ begin
     'approvals', (
       select coalesce(jsonb_agg(to_jsonb(a) order by a.signed_at), '[]') from public.gate_approvals a
       where a.flag_key = p_flag_key and a.revoked_at is null),
-    'migrations', v_versions,
+    'migrations', to_jsonb(private.applied_migrations()),
     'plans', (
       select jsonb_agg(jsonb_build_object('query', q.name, 'reads_whole', private.reads_whole_tables(q.statement)))
       from private.hot_queries() q),
@@ -3589,6 +3887,24 @@ begin
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
+-- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
+-- latest. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(to_jsonb(i) - 'escalates_from' order by i.status = 'resolved', case when i.status <> 'resolved' then i.severity end, i.number desc), '[]')
+    from (
+      select * from public.incidents x where (x.status <> 'resolved') = coalesce(p_open, x.status <> 'resolved')
+      order by x.status = 'resolved', x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
+end $function$;
+grant execute on function public.list_incidents(p_open boolean, p_limit integer) to authenticated, service_role;
+
 -- Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, title and note (a part of
 -- it, in any case), state (without it all but deleted ones), and after_at with after_code, which are created_at and
 -- code of the last one of the page before. For secret keys.
@@ -3685,38 +4001,39 @@ grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) t
 -- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
 -- {revision, unchanged: true} when the caller has that revision.
 CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET lock_timeout TO '1500ms'
 AS $function$
 declare
   v_revision bigint;
 begin
   perform private.refuse_older_code();
-  select revision into v_revision from private.config_revision;
+  select c.revision into v_revision from private.config_now() c;
   if v_revision = p_revision then
-    return jsonb_build_object('revision', v_revision, 'unchanged', true);
+    return json_build_object('revision', v_revision, 'unchanged', true);
   end if;
-  return jsonb_build_object(
+  return json_build_object(
     'revision', v_revision,
     'settings', private.config_settings(),
     'segments', private.config_segments(),
     'routes', (
-      select coalesce(jsonb_agg(jsonb_build_object(
+      select coalesce(json_agg(json_build_object(
         'id', r.id, 'name', r.name, 'priority', r.priority, 'condition', r.condition, 'mode', r.mode,
         'destination_ids', (
-          select coalesce(jsonb_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
+          select coalesce(json_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
           where d.route_id = r.id),
         'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active,
         'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
+      select coalesce(json_agg(json_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
         'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
       from public.destinations d where d.removed_at is null),
     'allowlist', (
-      select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
+      select coalesce(json_agg(json_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));
 end $function$;
 grant execute on function public.load_config(p_revision bigint) to service_role;
@@ -3773,7 +4090,7 @@ CREATE OR REPLACE FUNCTION public.metrics()
 AS $function$
   select private.refuse_older_code();
   select jsonb_build_object(
-    'revision', (select r.revision from private.config_revision r),
+    'revision', (select r.revision from private.config_now() r),
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'label', c.label, 'value', c.value) order by c.name, c.label), '[]')
       from (select k.name, k.label, sum(k.value) as value from public.counters k group by k.name, k.label) c),
@@ -3803,6 +4120,13 @@ AS $function$
         select count(*) as n from public.deliveries x
         where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead
       where d.removed_at is null),
+    'incidents', (
+      select jsonb_agg(jsonb_build_object('severity', s.severity, 'open', o.n, 'unacknowledged_seconds', o.seconds) order by s.severity)
+      from private.incident_severities() s
+      cross join lateral (
+        select count(*) as n, coalesce(round(extract(epoch from clock_timestamp()
+          - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
+        from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
@@ -3889,10 +4213,35 @@ begin
 end $function$;
 grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
 
+-- Opens an incident of a kind of the decision matrix, which says how severe it is unless p_severity does. Severe ones
+-- (P0, P1, security, critical_bug) take the rollout under way of their flag back and stop launches. p_note is for the
+-- team, p_public_text for the status page. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
+-- flag, GL422 or 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.open_incident(p_title text, p_kind text DEFAULT 'other'::text, p_severity text DEFAULT NULL::text, p_flag_key text DEFAULT NULL::text, p_component text DEFAULT NULL::text, p_public boolean DEFAULT false, p_note text DEFAULT NULL::text, p_public_text text DEFAULT NULL::text)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET lock_timeout TO '3s'
+AS $function$
+begin
+  perform private.require_role('operator');
+  if p_flag_key is not null and not exists (select from public.settings s where s.key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404';
+  elsif p_public_text is not null and not coalesce(p_public, false) then
+    raise exception 'words for the public need a public incident' using errcode = 'GL422', hint = 'p_public: true';
+  end if;
+  return private.open_incident(p_title, p_kind, p_severity, p_flag_key, p_component, coalesce(p_public, false), null,
+    private.given_reason(p_note), private.given_reason(p_public_text), null, clock_timestamp());
+end $function$;
+grant execute on function public.open_incident(p_title text, p_kind text, p_severity text, p_flag_key text, p_component text, p_public boolean, p_note text, p_public_text text) to authenticated, service_role;
+
 -- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}],
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
--- deliveries, outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name,
--- percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.
+-- deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind,
+-- severity, status, flag_key, component, public, opened_at, acknowledged_at, version}], rollouts: [{id, flag_key,
+-- state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and
+-- secret keys.
 CREATE OR REPLACE FUNCTION public.overview(p_minutes integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3938,6 +4287,32 @@ begin
   return private.rollout_template(p_name, null, null);
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
+
+-- An incident with its updates, oldest first, and the way back that was taken: {…, updates, rollback, rollout}. For
+-- viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_incident(p_number bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents;
+begin
+  perform private.require_role('viewer');
+  select * into v_incident from public.incidents i where i.number = p_number;
+  if v_incident.id is null then
+    raise exception 'there is no incident %', p_number using errcode = 'GL404', hint = 'gatelink incident list';
+  end if;
+  return to_jsonb(v_incident) - 'escalates_from' || jsonb_build_object(
+    'updates', (
+      select jsonb_agg(to_jsonb(u) - 'incident_id' order by u.at, u.id) from public.incident_updates u where u.incident_id = v_incident.id),
+    'rollback', (select to_jsonb(b) - 'steps' from public.rollback_events b where b.id = v_incident.rollback_id),
+    'rollout', (
+      select jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'finished_at', r.finished_at)
+      from public.rollouts r where r.id = v_incident.rollout_id));
+end $function$;
+grant execute on function public.read_incident(p_number bigint) to authenticated, service_role;
 
 -- Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages,
 -- deliveries}.
@@ -4612,6 +4987,23 @@ begin
 end $function$;
 grant execute on function public.resend_message(p_message_id uuid) to authenticated, service_role;
 
+-- Ends an incident if it still is at the version that was read: p_note is for the team, p_public_text for the status
+-- page. For operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster or it is resolved, GL422.
+CREATE OR REPLACE FUNCTION public.resolve_incident(p_number bigint, p_expected_version bigint, p_note text DEFAULT NULL::text, p_public_text text DEFAULT NULL::text)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  if p_expected_version is null then
+    raise exception 'which version did you read?' using errcode = 'GL422', hint = 'p_expected_version';
+  end if;
+  return private.resolve_incident(p_number, p_expected_version, p_note, p_public_text, clock_timestamp());
+end $function$;
+grant execute on function public.resolve_incident(p_number bigint, p_expected_version bigint, p_note text, p_public_text text) to authenticated, service_role;
+
 -- Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and
 -- secret keys. Errors: GL409 stale version or not paused, GL404.
 CREATE OR REPLACE FUNCTION public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
@@ -4748,22 +5140,29 @@ end $function$;
 grant execute on function public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text) to authenticated, service_role;
 
 -- Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under
--- way, GL404.
+-- way, GL404, GL423 within 2 s where another transaction holds a row of it, with who.
 CREATE OR REPLACE FUNCTION public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text)
  RETURNS rollouts
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   v_rollout public.rollouts;
   v_evidence jsonb;
+  v_flag text := (select r.flag_key from public.rollouts r where r.id = p_id);
 begin
   perform private.require_role('operator');
-  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
-  v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
-  v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
+  begin
+    v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+    v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+    v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
+    perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
+  exception when lock_not_available then
+    perform private.refuse_locked('the rollout of ' || v_flag, array['public.settings', 'public.rollouts', 'public.rollout_stages'],
+      private.without_database(v_flag));
+  end;
   return v_rollout;
 end $function$;
 grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
@@ -4795,9 +5194,9 @@ begin
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
 
--- What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest
--- one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the
--- database takes no writes. For secret keys.
+-- What the health check asks: {has: the newest of our migrations applied, applied: all of ours, both null when nobody
+-- kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders:
+-- as in health}. Fails where the database takes no writes. For secret keys.
 CREATE OR REPLACE FUNCTION public.schema_state()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4805,26 +5204,23 @@ CREATE OR REPLACE FUNCTION public.schema_state()
 AS $function$
 begin
   update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
-  return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
+  return jsonb_build_object('has', public.schema_version(), 'applied', private.applied_migrations(), 'breaks', private.breaking_version(),
     'clock', private.clock_health(clock_timestamp()), 'senders', private.senders_health(clock_timestamp()));
 end $function$;
 grant execute on function public.schema_state() to service_role;
 
--- Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares
--- it with what the code needs.
+-- Version of the newest of Gatelink's migrations that was applied, null when nobody kept a record. For secret keys:
+-- the health check compares it with what the code needs.
 CREATE OR REPLACE FUNCTION public.schema_version()
  RETURNS text
  LANGUAGE plpgsql
- STABLE SECURITY DEFINER
+ STABLE
  SET search_path TO ''
 AS $function$
 declare
-  v_version text;
+  v_versions text[] := private.applied_migrations();
 begin
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select max(version) from supabase_migrations.schema_migrations' into v_version;
-  end if;
-  return v_version;
+  return v_versions[cardinality(v_versions)];
 end $function$;
 grant execute on function public.schema_version() to service_role;
 
@@ -4999,11 +5395,50 @@ begin
 end $function$;
 grant execute on function public.set_destination_state(p_name text, p_state text) to authenticated, service_role;
 
+-- Says who is called when nobody acknowledges an incident of this severity: [{after_minutes, role, endpoint: its
+-- name, left out for all}]; an empty list for nobody. Incidents that are open keep the time of their next step. For
+-- admins and secret keys. Errors: 42501 not allowed, GL422 what cannot be, GL404 no such endpoint.
+CREATE OR REPLACE FUNCTION public.set_escalation(p_severity text, p_steps jsonb)
+ RETURNS SETOF escalation_steps
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_unknown text;
+begin
+  perform private.require_role('admin');
+  if not exists (select from private.incident_severities() s where s.severity = p_severity) then
+    raise exception 'there is no severity %', p_severity using errcode = 'GL422', hint = 'P0, P1 or P2';
+  elsif jsonb_typeof(p_steps) is distinct from 'array' or jsonb_array_length(p_steps) > 10
+    or exists (select from jsonb_array_elements(p_steps) s where not private.object_keys_within(s, array['after_minutes', 'role', 'endpoint'])
+      or not private.is_number(s -> 'after_minutes', 0, 10080, 0) or coalesce(btrim(s ->> 'role'), '') = '') then
+    raise exception 'steps are a list of at most 10 {after_minutes, role, endpoint}' using errcode = 'GL422',
+      hint = 'after_minutes: 0 to 10080; role: who is called; endpoint: the name of one that is told, or left out for all.';
+  end if;
+  select s ->> 'endpoint' into v_unknown from jsonb_array_elements(p_steps) s
+  where s ->> 'endpoint' is not null
+    and not exists (select from public.notification_endpoints e where e.name = s ->> 'endpoint') limit 1;
+  if v_unknown is not null then
+    raise exception 'there is no endpoint named %', v_unknown using errcode = 'GL404', hint = 'gatelink rollout notify list';
+  elsif (select count(distinct s -> 'after_minutes') < count(*) from jsonb_array_elements(p_steps) s) then
+    raise exception 'two steps are due at the same minute' using errcode = 'GL422';
+  end if;
+  delete from public.escalation_steps e where e.severity = p_severity;
+  insert into public.escalation_steps (severity, after_minutes, role, endpoint_id)
+  select p_severity, (s ->> 'after_minutes')::integer, btrim(s ->> 'role'),
+    (select e.id from public.notification_endpoints e where e.name = s ->> 'endpoint')
+  from jsonb_array_elements(p_steps) s;
+  return query select * from public.escalation_steps e where e.severity = p_severity order by e.after_minutes;
+end $function$;
+grant execute on function public.set_escalation(p_severity text, p_steps jsonb) to authenticated, service_role;
+
 -- Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes:
 -- on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not
--- past), description, launched_at; null takes one away, and so does on: false with an on_at that is not given anew.
--- For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, or no reason where the
--- flag is on for everybody from now on, 23514 with the constraint's name.
+-- past), description, launched_at, client (whether apps with a publishable key may read it); null takes one away, and
+-- so does on: false with an on_at that is not given anew. For operators and secret keys. Errors: GL409 somebody else
+-- was faster, GL422 what cannot be, or no reason where the flag is on for everybody from now on, 23514 with the
+-- constraint's name.
 CREATE OR REPLACE FUNCTION public.set_flag(p_key text, p_changes jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
@@ -5021,10 +5456,10 @@ begin
     raise exception 'the changes must be an object' using errcode = 'GL422';
   end if;
   select k into v_name from jsonb_object_keys(p_changes) k
-  where k not in ('on', 'percentage', 'prerequisites', 'on_at', 'off_at', 'description', 'launched_at') limit 1;
+  where k not in ('on', 'percentage', 'prerequisites', 'on_at', 'off_at', 'description', 'launched_at', 'client') limit 1;
   if v_name is not null or (p_changes ? 'on' and jsonb_typeof(p_changes -> 'on') <> 'boolean') then
     raise exception '% cannot be set', coalesce(v_name, 'on to anything but true and false') using errcode = 'GL422',
-      hint = 'on (boolean), percentage, prerequisites, on_at, off_at, description, launched_at; null takes one away.';
+      hint = 'on (boolean), percentage, prerequisites, on_at, off_at, description, launched_at, client (boolean); null takes one away.';
   end if;
   if coalesce(p_expected_version, -1) <> 0 then
     v_flag := private.flag_at(p_key, p_expected_version);
@@ -5033,7 +5468,7 @@ begin
   end if;
   v_metadata := coalesce(v_flag.metadata, '{}');
   -- In brackets: minus binds more tightly than ||.
-  v_schedule := (coalesce(v_metadata -> 'schedule', '{}') || jsonb_strip_nulls(p_changes - array['on', 'percentage', 'prerequisites', 'description', 'launched_at']))
+  v_schedule := (coalesce(v_metadata -> 'schedule', '{}') || jsonb_strip_nulls(p_changes - array['on', 'percentage', 'prerequisites', 'description', 'launched_at', 'client']))
     - array(select k from jsonb_each(p_changes) as c (k, v) where v = 'null');
   v_metadata := v_metadata - 'schedule'
     || (p_changes - array['on', 'percentage', 'on_at', 'off_at'])
@@ -5211,13 +5646,15 @@ grant execute on function public.set_segment(p_key text, p_description text, p_e
 
 -- Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row.
 -- Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was
--- faster, GL422 a key that no flag can have, a reason of blanks, or none for a flag that is on for everybody from now
--- on, 23514 a value that cannot be, with the constraint's name.
+-- faster, GL422 a key that no flag can have, a reason of blanks, none for a flag that is on for everybody from now
+-- on, or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the
+-- constraint's name.
 CREATE OR REPLACE FUNCTION public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET lock_timeout TO '1s'
 AS $function$
 declare
   v_reason text := current_setting('gatelink.reason', true);
@@ -5230,8 +5667,12 @@ begin
     insert into public.settings (key, value, metadata) values (p_key, p_value, coalesce(p_metadata, '{}'))
     on conflict (key) do nothing returning * into v_setting;
   else
-    update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
-    where key = p_key and version = p_expected_version returning * into v_setting;
+    begin
+      update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
+      where key = p_key and version = p_expected_version returning * into v_setting;
+    exception when lock_not_available then
+      perform private.refuse_locked('the setting ' || p_key, array['public.settings'], private.without_database(p_key));
+    end;
   end if;
   perform set_config('gatelink.reason', coalesce(v_reason, ''), true);
   if v_setting.key is null then
@@ -5354,6 +5795,40 @@ AS $function$
   select private.settle_password_attempt(p_code, p_client, p_right, clock_timestamp())
 $function$;
 grant execute on function public.settle_password_attempt(p_code text, p_client text, p_right boolean) to service_role;
+
+-- Writes the outcome of posts [{id, lease, outcome (delivered, retry, dead, skipped: no page is configured),
+-- status_page_id, error, retry_after_ms}] and says how many counted; a result whose lease is over does not. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.settle_status_posts(p_results jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_result record;
+  v_incident uuid;
+  v_count integer := 0;
+begin
+  for v_result in
+    select * from jsonb_to_recordset(p_results) as r (id uuid, lease uuid, outcome text, status_page_id text, error text, retry_after_ms bigint)
+  loop
+    if v_result.outcome = 'skipped' then
+      delete from private.status_posts p where p.update_id = v_result.id and p.lease = v_result.lease returning p.incident_id into v_incident;
+    else
+      update private.status_posts p
+      set state = case v_result.outcome when 'retry' then 'pending' else v_result.outcome end, lease = null, last_error = v_result.error,
+        next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+      where p.update_id = v_result.id and p.lease = v_result.lease returning p.incident_id into v_incident;
+    end if;
+    if found then
+      v_count := v_count + 1;
+      update public.incidents i set status_page_id = v_result.status_page_id
+      where i.id = v_incident and v_result.status_page_id is not null and i.status_page_id is distinct from v_result.status_page_id;
+    end if;
+  end loop;
+  return v_count;
+end $function$;
+grant execute on function public.settle_status_posts(p_results jsonb) to service_role;
 
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
@@ -5531,7 +6006,7 @@ AS $function$
 begin
   perform private.require_role('viewer');
   return jsonb_build_object(
-    'revision', (select revision from private.config_revision),
+    'revision', (select revision from private.config_now()),
     'unrouted', (
       select jsonb_build_object('conversations', count(*), 'held_by_flag', count(*) filter (where held_revision is not null),
         'oldest_seconds', round(extract(epoch from now() - min(unrouted_since))))
@@ -5559,14 +6034,33 @@ begin
 end $function$;
 grant execute on function public.status() to authenticated, service_role;
 
+-- What the public status page is made of: {at, components: [{component, status}], incidents: [{number, title,
+-- severity, status, opened_at, resolved_at, updates: [{at, status, text}]}], templates}. For secret keys.
+CREATE OR REPLACE FUNCTION public.status_page()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.status_page(clock_timestamp()) || jsonb_build_object('at', clock_timestamp(), 'components', (
+    select jsonb_agg(jsonb_build_object('component', e.item -> 'component', 'status', e.item -> 'status') order by e.place)
+    from jsonb_array_elements(private.health(clock_timestamp())) with ordinality as e (item, place)
+    where e.item ->> 'component' <> 'config'));
+end $function$;
+grant execute on function public.status_page() to service_role;
+
 -- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
 -- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
--- and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks.
+-- and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, GL423 after 1 s where another transaction
+-- holds the flag, with who.
 CREATE OR REPLACE FUNCTION public.switch_off(p_key text, p_reason text)
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET lock_timeout TO '1s'
 AS $function$
 declare
   v_before text := current_setting('gatelink.reason', true);
@@ -5574,8 +6068,12 @@ declare
 begin
   perform private.require_role('operator');
   perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
-  update public.settings set value = 'false', metadata = private.without_start(metadata)
-  where key = p_key and (value <> 'false' or metadata -> 'schedule' ? 'on_at') returning version into v_version;
+  begin
+    update public.settings set value = 'false', metadata = private.without_start(metadata)
+    where key = p_key and (value <> 'false' or metadata -> 'schedule' ? 'on_at') returning version into v_version;
+  exception when lock_not_available then
+    perform private.refuse_locked('the flag ' || p_key, array['public.settings'], private.without_database(p_key));
+  end;
   perform set_config('gatelink.reason', coalesce(v_before, ''), true);
   return v_version;
 end $function$;
@@ -5704,6 +6202,26 @@ begin
 end $function$;
 grant execute on function public.trace_message(p_message text) to authenticated, service_role;
 
+-- Changes an incident if it still is at the version that was read: {title, kind, severity, status, flag_key,
+-- component, public, rollback_id}, a note for the team, words for the status page. One that becomes severe takes the
+-- rollout of its flag back. A status given to a resolved one opens it again. For operators and secret keys. Errors:
+-- 42501, GL404 no such incident or flag, GL409 somebody else was faster, GL422 and 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.update_incident(p_number bigint, p_expected_version bigint, p_changes jsonb DEFAULT '{}'::jsonb, p_note text DEFAULT NULL::text, p_public_text text DEFAULT NULL::text)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET lock_timeout TO '3s'
+AS $function$
+begin
+  perform private.require_role('operator');
+  if p_expected_version is null then
+    raise exception 'which version did you read?' using errcode = 'GL422', hint = 'p_expected_version';
+  end if;
+  return private.change_incident(p_number, p_expected_version, coalesce(p_changes, '{}'), p_note, p_public_text, clock_timestamp());
+end $function$;
+grant execute on function public.update_incident(p_number bigint, p_expected_version bigint, p_changes jsonb, p_note text, p_public_text text) to authenticated, service_role;
+
 -- Writes a link if it still is at the version the caller read, and answers it; null when it is not. 23505 when the
 -- external id is another link's. For secret keys.
 CREATE OR REPLACE FUNCTION public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text)
@@ -5737,7 +6255,8 @@ begin
 end $function$;
 grant execute on function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) to service_role;
 
--- Looks at each part of health, and says whether a notification is due. For secret keys.
+-- Looks at each part of health and at who is to be called of incidents, and says whether a notification is due. For
+-- secret keys.
 CREATE OR REPLACE FUNCTION public.watch()
  RETURNS boolean
  LANGUAGE plpgsql
@@ -5746,8 +6265,10 @@ AS $function$
 begin
   perform private.refuse_older_code();
   perform private.watch(clock_timestamp());
+  perform private.escalate_incidents(clock_timestamp());
   return exists (
-    select from public.notifications n where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp());
+      select from public.notifications n where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp())
+    or private.status_posts_are_due(clock_timestamp());
 end $function$;
 grant execute on function public.watch() to service_role;
 
@@ -5773,6 +6294,21 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
+-- Transactions that hold locks on the tables of flags and rollouts for half a second or more, the oldest first:
+-- [{pid, role, state, seconds, statement}]. Waits for no lock on them. For operators and secret keys.
+CREATE OR REPLACE FUNCTION public.who_blocks()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.lock_holders(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
+    'public.rollout_events', 'public.segments', 'public.segment_members']);
+end $function$;
+grant execute on function public.who_blocks() to authenticated, service_role;
+
 -- The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns
 -- what a caller's token is worth.
 CREATE OR REPLACE FUNCTION public.whoami()
@@ -5785,6 +6321,26 @@ AS $function$
   from public.team_members m where m.user_id = (select auth.uid())
 $function$;
 grant execute on function public.whoami() to authenticated, service_role;
+
+-- acknowledge_incident with the time given.
+CREATE OR REPLACE FUNCTION private.acknowledge_incident(p_number bigint, p_now timestamp with time zone)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents := private.incident_at(p_number, null);
+begin
+  if v_incident.acknowledged_at is not null or v_incident.status = 'resolved' then
+    return v_incident;
+  end if;
+  update public.incidents i
+  set acknowledged_at = p_now, acknowledged_by = private.actor(), escalate_at = null, version = i.version + 1
+  where i.id = v_incident.id returning i.* into v_incident;
+  perform private.write_incident(v_incident, 'acknowledged', p_now);
+  perform private.notify_incident(v_incident, 'incident_acknowledged', null, p_now);
+  return v_incident;
+end $function$;
 
 -- Who is written down as the author of a change: the id of the signed-in user, else the database role.
 CREATE OR REPLACE FUNCTION private.actor()
@@ -5866,11 +6422,24 @@ begin
 end $function$;
 grant execute on function private.address_of(p_contact_id uuid, p_channel text, p_sender_id text) to service_role;
 
+-- Trigger, before insert of segment_members: writes the id as flags compare it.
+CREATE OR REPLACE FUNCTION private.admit_member()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  new.subject_id := private.subject_id(new.subject_id);
+  return new;
+end $function$;
+
 -- Judges every rollout under way and acts on it, each for itself, all or nothing. For the clock, once a minute.
 CREATE OR REPLACE FUNCTION private.advance_rollouts(p_now timestamp with time zone DEFAULT clock_timestamp())
  RETURNS TABLE(rollout_id uuid, flag_key text, verdict text, rule text)
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET lock_timeout TO '300ms'
 AS $function$
 declare
   r public.rollouts;
@@ -5880,7 +6449,15 @@ begin
     flag_key := r.flag_key;
     begin
       select g.verdict, g.rule into verdict, rule from private.guard_rollout(r.id, p_now) g;
-    exception when others then
+      if verdict is null and exists (select from public.rollouts o where o.id = r.id and o.state in ('running', 'paused')) then
+        raise lock_not_available;
+      end if;
+      delete from private.guard_skips s where s.rollout_id = r.id;
+    exception when lock_not_available or sqlstate 'GL423' then
+      verdict := 'hold';
+      rule := 'locked';
+      perform private.guard_skipped(r.id, p_now);
+    when others then
       verdict := 'page';
       rule := 'guard_failed';
       if not private.rollout_told(r.id, r.stage, 'paged', 'guard_failed', p_now - interval '1 hour') then
@@ -5908,6 +6485,25 @@ AS $function$
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
 
+-- Versions of Gatelink's migrations that were applied and are on record, oldest first; null when nobody kept a
+-- record.
+CREATE OR REPLACE FUNCTION private.applied_migrations()
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_versions text[];
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select coalesce(array_agg(o.version order by o.version), ''{}'') from private.own_migrations o join supabase_migrations.schema_migrations m on m.version = o.version'
+    into v_versions;
+  end if;
+  return v_versions;
+end $function$;
+grant execute on function private.applied_migrations() to service_role;
+
 -- Turns flags on and off whose schedule's time has come, each by a versioned write with its history, and says how
 -- many times. For the clock.
 CREATE OR REPLACE FUNCTION private.apply_flag_schedules(p_now timestamp with time zone)
@@ -5929,12 +6525,18 @@ begin
         ('off_at', (v_flag.metadata #>> '{schedule,off_at}')::timestamptz, 'false')) as d (name, at, value)
       where d.at <= p_now order by d.at, d.value desc
     loop
-      v_flag.metadata := v_flag.metadata #- array['schedule', v_due.name];
-      perform set_config('gatelink.start', 'stays', true);
-      v_flag := public.set_setting(v_flag.key, v_due.value,
-        case when v_flag.metadata -> 'schedule' = '{}' then v_flag.metadata - 'schedule' else v_flag.metadata end,
-        v_flag.version, format('scheduled: %s %s', v_due.name, v_due.at));
-      v_count := v_count + 1;
+      begin
+        v_flag.metadata := v_flag.metadata #- array['schedule', v_due.name];
+        perform set_config('gatelink.start', 'stays', true);
+        v_flag := public.set_setting(v_flag.key, v_due.value,
+          case when v_flag.metadata -> 'schedule' = '{}' then v_flag.metadata - 'schedule' else v_flag.metadata end,
+          v_flag.version, format('scheduled: %s %s', v_due.name, v_due.at));
+        v_count := v_count + 1;
+      exception when others then
+        -- The others need not wait for it; the next minute tries again.
+        raise warning 'the schedule of % could not be followed: %', v_flag.key, sqlerrm;
+        exit;
+      end;
     end loop;
   end loop;
   perform set_config('gatelink.start', '', true);
@@ -6288,6 +6890,29 @@ AS $function$
 $function$;
 grant execute on function private.begin_again(p_ids uuid[]) to service_role;
 
+-- Trigger, after insert of segment_members: GL422 where a segment has more than 10,000 members, or all targets
+-- together are more than the functions can hold.
+CREATE OR REPLACE FUNCTION private.bound_members()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_key text;
+begin
+  select c.segment_key into v_key from (select distinct a.segment_key from added a) c
+  where (select count(*) from public.segment_members m where m.segment_key = c.segment_key) > 10000 limit 1;
+  if v_key is not null then
+    raise exception 'a segment has at most 10000 members, and % would have more', v_key using errcode = 'GL422',
+      hint = 'Use a percentage for larger groups.';
+  end if;
+  if exists (select from added) then
+    perform private.refuse_too_many(0);
+  end if;
+  return null;
+end $function$;
+
 -- Version of the newest migration that older code must not run on; null when there is none.
 CREATE OR REPLACE FUNCTION private.breaking_version()
  RETURNS text
@@ -6299,17 +6924,26 @@ AS $function$
 $function$;
 grant execute on function private.breaking_version() to service_role;
 
--- Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Its
--- row lock puts changes of configuration in commit order.
+-- Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Waits
+-- for no other transaction.
 CREATE OR REPLACE FUNCTION private.bump_config_revision()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
+declare
+  v_taken bigint;
 begin
+  perform from private.config_revision r for update skip locked;
+  if not found then
+    insert into private.config_changes default values;
+    return null;
+  end if;
+  with taken as (delete from private.config_changes returning 1)
+  select count(*) into v_taken from taken;
   update private.config_revision
-  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
+  set revision = greatest(revision + v_taken + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
   return null;
 end $function$;
 
@@ -6407,6 +7041,67 @@ begin
     i := i - 1;
   end loop;
   return round(v_sum * 1000000);
+end $function$;
+
+-- update_incident with the time given.
+CREATE OR REPLACE FUNCTION private.change_incident(p_number bigint, p_expected_version bigint, p_changes jsonb, p_note text, p_public_text text, p_now timestamp with time zone)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_was public.incidents := private.incident_at(p_number, p_expected_version);
+  v_now public.incidents;
+  v_changes jsonb;
+  v_note text := private.given_reason(p_note);
+  v_public_text text := private.given_reason(p_public_text);
+begin
+  if not private.object_keys_within(p_changes, array['title', 'kind', 'severity', 'status', 'flag_key', 'component', 'public', 'rollback_id']) then
+    raise exception 'an incident has title, kind, severity, status, flag_key, component, public and rollback_id to be changed' using errcode = 'GL422';
+  elsif p_changes ->> 'status' = 'resolved' then
+    raise exception 'an incident is resolved by resolve_incident' using errcode = 'GL422';
+  elsif p_changes ->> 'flag_key' is not null and not exists (select from public.settings s where s.key = p_changes ->> 'flag_key') then
+    raise exception 'there is no flag %', p_changes ->> 'flag_key' using errcode = 'GL404';
+  end if;
+  v_now := jsonb_populate_record(v_was, p_changes);
+  v_now.title := btrim(v_now.title);
+  -- Opened again: it counts from now.
+  if v_was.status = 'resolved' and p_changes ? 'status' then
+    v_now.resolved_at := null;
+    v_now.resolved_by := null;
+  end if;
+  -- A title may name a person: it stands where an erasure finds it.
+  select jsonb_object_agg(k.key, case k.key when 'title' then jsonb_build_object('detail', v_was.title)
+    else jsonb_build_object('from', to_jsonb(v_was) -> k.key, 'to', to_jsonb(v_now) -> k.key) end) into v_changes
+  from jsonb_object_keys(p_changes) as k (key)
+  where to_jsonb(v_was) -> k.key is distinct from to_jsonb(v_now) -> k.key;
+  if v_changes is null and v_note is null and v_public_text is null then
+    return v_was;
+  elsif v_public_text is not null and not v_now.public then
+    raise exception 'incident % is not public', p_number using errcode = 'GL422', hint = 'Make it public in the same call: {"public": true}.';
+  end if;
+  update public.incidents i
+  set title = v_now.title, kind = v_now.kind, severity = v_now.severity, status = v_now.status, flag_key = v_now.flag_key,
+    component = v_now.component, public = v_now.public, rollback_id = v_now.rollback_id, resolved_at = v_now.resolved_at,
+    resolved_by = v_now.resolved_by, version = i.version + 1
+  where i.id = v_was.id returning i.* into v_now;
+  if v_changes ? 'severity' then
+    update public.incidents i set escalated = 0, escalate_at = private.next_escalation(jsonb_populate_record(v_now, '{"escalated": 0}'), p_now)
+    where i.id = v_now.id returning i.* into v_now;
+  end if;
+  if v_changes is not null then
+    perform private.write_incident(v_now, 'changed', p_now, v_note, v_changes);
+  elsif v_note is not null then
+    perform private.write_incident(v_now, 'noted', p_now, v_note);
+  end if;
+  if v_now.public and (v_public_text is not null or v_changes ?| array['status', 'public']) then
+    perform private.write_incident(v_now, 'published', p_now, v_public_text, p_public => true);
+  end if;
+  perform private.notify_incident(v_now, 'incident_updated', coalesce(v_note, v_public_text), p_now);
+  if v_changes ?| array['severity', 'kind', 'flag_key'] then
+    v_now := private.take_back(v_now, p_now);
+  end if;
+  return v_now;
 end $function$;
 
 -- What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always.
@@ -6908,6 +7603,7 @@ AS $function$
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
+    ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
@@ -7085,7 +7781,7 @@ AS $function$
     'status', case when c.faults is null then 'healthy' else 'degraded' end,
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
-      then jsonb_build_object('revision', (select r.revision from private.config_revision r))
+      then jsonb_build_object('revision', (select r.revision from private.config_now() r))
       else jsonb_build_object('faults', c.faults) end)
   from (
     select jsonb_agg(f.fault) as faults
@@ -7103,17 +7799,30 @@ AS $function$
 $function$;
 grant execute on function private.config_health() to service_role;
 
--- All segments as {key: [subject ids]}: the segments part of load_config.
-CREATE OR REPLACE FUNCTION private.config_segments()
- RETURNS jsonb
+-- The revision of the configuration as this snapshot sees it, and when it last grew: no two committed states have the
+-- same number, and a later one has a larger.
+CREATE OR REPLACE FUNCTION private.config_now(OUT revision bigint, OUT changed_at timestamp with time zone)
+ RETURNS record
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(jsonb_object_agg(s.key, coalesce(m.ids, '[]')), '{}')
+  select r.revision + c.n, greatest(r.changed_at, c.at)
+  from private.config_revision r cross join (select count(*) as n, max(c.at) as at from private.config_changes c) c
+$function$;
+grant execute on function private.config_now(OUT revision bigint, OUT changed_at timestamp with time zone) to service_role;
+
+-- All segments as {key: [subject ids]}: the segments part of load_config.
+CREATE OR REPLACE FUNCTION private.config_segments()
+ RETURNS json
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(json_object_agg(s.key, coalesce(m.ids, '[]')), '{}')
   from public.segments s
   left join (
-    select m.segment_key, jsonb_agg(m.subject_id order by m.subject_id) as ids
+    select m.segment_key, json_agg(m.subject_id order by m.subject_id) as ids
     from public.segment_members m group by m.segment_key
   ) m on m.segment_key = s.key
 $function$;
@@ -7121,14 +7830,14 @@ grant execute on function private.config_segments() to service_role;
 
 -- All settings as [{key, value, metadata, version}]: the settings part of load_config.
 CREATE OR REPLACE FUNCTION private.config_settings()
- RETURNS jsonb
+ RETURNS json
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
   select coalesce(
-    jsonb_agg(
-      jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
+    json_agg(
+      json_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
       order by s.key),
     '[]')
   from public.settings s
@@ -7712,6 +8421,42 @@ AS $function$
 $function$;
 grant execute on function private.error_view(p_error jsonb, p_contact_id uuid, p_words boolean) to service_role;
 
+-- Calls the next person of each incident that nobody acknowledged in time, and says of how many. A step whose
+-- endpoint is paused reaches everybody who is told of escalations. For the clock.
+CREATE OR REPLACE FUNCTION private.escalate_incidents(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents;
+  v_step public.escalation_steps;
+  v_count integer := 0;
+begin
+  for v_incident in
+    select * from public.incidents i where i.escalate_at <= p_now order by i.escalate_at for update skip locked
+  loop
+    begin
+      select * into v_step from (
+        select e.*, row_number() over (order by e.after_minutes) as place from public.escalation_steps e where e.severity = v_incident.severity) e
+      where e.place <= v_incident.escalated + 1 order by e.place desc limit 1;
+      update public.incidents i set escalated = i.escalated + 1, version = i.version + 1 where i.id = v_incident.id returning i.* into v_incident;
+      update public.incidents i set escalate_at = private.next_escalation(v_incident, p_now) where i.id = v_incident.id returning i.* into v_incident;
+      if v_step.role is not null then
+        perform private.write_incident(v_incident, 'escalated', p_now, null, jsonb_build_object('step', v_incident.escalated, 'role', v_step.role));
+        perform private.notify_incident(v_incident, 'incident_escalated', null, p_now, v_step.role, (
+          select e.id from public.notification_endpoints e where e.id = v_step.endpoint_id and e.state = 'active'));
+        v_count := v_count + 1;
+      end if;
+    exception when others then
+      raise warning 'incident % could not be escalated: % (%)', v_incident.number, sqlerrm, sqlstate;
+    end;
+  end loop;
+  return v_count;
+end $function$;
+grant execute on function private.escalate_incidents(p_now timestamp with time zone) to service_role;
+
 -- Whether a flag is on for an id, and why (OpenFeature's reasons DISABLED, TARGETING_MATCH, STATIC, SPLIT, ERROR with
 -- error_code FLAG_NOT_FOUND or TARGETING_KEY_MISSING). Order: off, prerequisites, target id, segment, percentage.
 -- Knows nothing of the kill switches in the environment.
@@ -7742,7 +8487,7 @@ CREATE OR REPLACE FUNCTION private.evaluate_flag_alone(p_key text, p_targeting_i
 AS $function$
 declare
   v_setting public.settings;
-  v_id text := nullif(p_targeting_id, '');
+  v_id text := private.subject_id(nullif(p_targeting_id, ''));
   v_threshold int;
 begin
   value := false;
@@ -8315,6 +9060,30 @@ AS $function$
     'percentage', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end)
 $function$;
 
+-- The guard of rollouts: degraded while another transaction's lock keeps it from judging one, down after five minutes
+-- of that.
+CREATE OR REPLACE FUNCTION private.guard_health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'guard',
+    'status', case when s.skipped is null then 'healthy' when s.seconds >= 300 then 'down' else 'degraded' end,
+    'because', case when s.skipped is null then 'watching' else 'locked' end,
+    'figures', case when s.skipped is null then jsonb_build_object('rollouts', s.n) else jsonb_build_object('skipped', s.skipped) end)
+  from (
+    select count(*) as n, max(extract(epoch from p_now - k.since)) as seconds,
+      jsonb_agg(jsonb_build_object('flag', r.flag_key, 'seconds', floor(extract(epoch from p_now - k.since))::integer, 'by', k.holders)
+        order by k.since, r.flag_key) filter (where k.rollout_id is not null) as skipped
+    from public.rollouts r
+    -- What it has not met again for ten minutes it has judged since, or it does not run, which the clock tells.
+    left join private.guard_skips k on k.rollout_id = r.id and k.at > p_now - interval '10 minutes'
+    where r.state in ('running', 'paused')
+  ) s
+$function$;
+grant execute on function private.guard_health(p_now timestamp with time zone) to service_role;
+
 -- Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due.
 -- Answers hold or page where somebody is told of it, else null.
 CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken)
@@ -8480,6 +9249,7 @@ declare
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
   v_told text;
+  v_stopped boolean;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -8506,7 +9276,8 @@ begin
   v_stage := private.rollout_stage(r);
   v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
     private.epoch_ms(p_now));
-  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' then
+  v_stopped := v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null;
+  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' and not v_stopped then
     verdict := 'advance';
     rule := 'criteria_met';
     perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
@@ -8514,6 +9285,7 @@ begin
   end if;
 
   v_reason := case when r.state = 'paused' then 'paused'
+    when v_stopped then 'incident'
     when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else v_progress ->> 'reason' end;
@@ -8522,6 +9294,21 @@ begin
     verdict := coalesce(v_told, 'hold');
     rule := v_reason;
   end if;
+end $function$;
+
+-- Writes down that a rollout could not be judged for a lock, and who holds one.
+CREATE OR REPLACE FUNCTION private.guard_skipped(p_id uuid, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.guard_skips as s (rollout_id, since, at, holders)
+  values (p_id, p_now, p_now, private.lock_holders(array['public.settings', 'public.rollouts', 'public.rollout_stages']))
+  on conflict on constraint guard_skips_pkey do update set at = excluded.at, holders = excluded.holders;
+exception when lock_not_available then
+  -- Another run of the guard writes down the same.
+  null;
 end $function$;
 
 -- A flag's minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody
@@ -8959,7 +9746,8 @@ CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
 AS $function$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
     private.graph_health(p_now), private.senders_health(p_now),
-    private.functions_health(p_now), private.config_health(), private.storage_health(p_now))
+    private.functions_health(p_now), private.config_health(), private.storage_health(p_now),
+    private.guard_health(p_now))
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
 
@@ -9229,6 +10017,93 @@ AS $function$
   where x.message_id = p_message.id
 $function$;
 grant execute on function private.inbound_events(p_message messages) to service_role;
+
+-- Locks an incident that is at this version (null: at any); GL404 or GL409 when it is not.
+CREATE OR REPLACE FUNCTION private.incident_at(p_number bigint, p_expected_version bigint)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents;
+begin
+  select * into v_incident from public.incidents i where i.number = p_number for update;
+  if v_incident.id is null then
+    raise exception 'there is no incident %', p_number using errcode = 'GL404', hint = 'gatelink incident list';
+  elsif p_expected_version is not null and v_incident.version <> p_expected_version then
+    raise exception 'incident % is at version %, not %', p_number, v_incident.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  return v_incident;
+end $function$;
+
+-- The number of the worst open incident that stops a feature: of its own flag, or of no one's; null where there is
+-- none.
+CREATE OR REPLACE FUNCTION private.incident_in_the_way(p_flag_key text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select i.number from public.incidents i
+  where i.status <> 'resolved' and private.stops_launch(i.kind, i.severity) and coalesce(i.flag_key, p_flag_key) = p_flag_key
+  order by i.severity, i.opened_at limit 1
+$function$;
+grant execute on function private.incident_in_the_way(p_flag_key text) to service_role;
+
+-- Kinds of incidents, and the severity of each unless somebody says otherwise: the decision matrix.
+CREATE OR REPLACE FUNCTION private.incident_kinds()
+ RETURNS TABLE(kind text, severity text)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  values ('error_rate', 'P0'), ('security', 'P0'), ('performance', 'P1'), ('critical_bug', 'P1'), ('complaints', 'P1'), ('flag_stuck', 'P0'),
+    ('release', 'P0'), ('data', 'P0'), ('outage', 'P1'), ('bug', 'P2'), ('confusion', 'P2'), ('other', 'P2')
+$function$;
+grant execute on function private.incident_kinds() to service_role;
+
+-- Opens an incident for a part of health that has been down for two minutes (on the first day after a launch: that is
+-- down or degraded), once; when it recovers, resolves it, or where somebody has it in hand says so.
+CREATE OR REPLACE FUNCTION private.incident_of_part(p_kind text, p_part jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_component text := p_part ->> 'component';
+  v_incident public.incidents;
+begin
+  if p_kind = 'failing' then
+    if p_part ->> 'status' = 'down' or private.just_launched(p_now) then
+      perform private.open_incident(format('%s is %s', v_component, p_part ->> 'status'), 'outage', null, null, v_component, false,
+        format('health:%s', v_component), null, null, null, p_now);
+    end if;
+    return;
+  end if;
+  select * into v_incident from public.incidents i where i.cause = format('health:%s', v_component) and i.status <> 'resolved' for update;
+  if found and v_incident.acknowledged_at is null then
+    perform private.resolve_incident(v_incident.number, null, 'It does well again, by itself.', null, p_now);
+  elsif found then
+    perform private.change_incident(v_incident.number, null, '{"status": "monitoring"}', 'It does well again.', null, p_now);
+  end if;
+exception when others then
+  raise warning 'no incident could be kept for %: % (%)', v_component, sqlerrm, sqlstate;
+end $function$;
+grant execute on function private.incident_of_part(p_kind text, p_part jsonb, p_now timestamp with time zone) to service_role;
+
+-- Severities from the worst: minutes until somebody must have acknowledged, and between two calls of the last of the
+-- escalation; null where nobody is woken.
+CREATE OR REPLACE FUNCTION private.incident_severities()
+ RETURNS TABLE(severity text, acknowledge_minutes integer, repeat_minutes integer)
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  values ('P0', 5, 30), ('P1', 15, 60), ('P2', null, null)
+$function$;
+grant execute on function private.incident_severities() to service_role;
 
 -- One attempt of ingest_updates; fails where a person of the batch is erased in this moment.
 CREATE OR REPLACE FUNCTION private.ingest_updates(p_updates jsonb)
@@ -9551,6 +10426,19 @@ AS $function$
       where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
 $function$;
 
+-- Whether this flag, or any, was launched within the last 24 hours: then alarms are told and escalated at once.
+CREATE OR REPLACE FUNCTION private.just_launched(p_now timestamp with time zone, p_flag_key text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.rollouts r
+    where r.state = 'completed' and r.finished_at > p_now - interval '24 hours' and r.flag_key = coalesce(p_flag_key, r.flag_key))
+$function$;
+grant execute on function private.just_launched(p_now timestamp with time zone, p_flag_key text) to service_role;
+
 -- Trigger, before insert of conversations: whoever had opted out before being erased still has.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
  RETURNS trigger
@@ -9864,6 +10752,31 @@ AS $function$
 $function$;
 grant execute on function private.link_outcomes(p_links jsonb, p_made text[]) to service_role;
 
+-- Trigger, after insert of rollback_events: links a way back that worked with open incidents of its flag, and with
+-- the one that its reason names.
+CREATE OR REPLACE FUNCTION private.link_rollback()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents;
+begin
+  for v_incident in
+    update public.incidents i set rollback_id = new.id, version = i.version + 1
+    where i.status <> 'resolved' and i.rollback_id is null and new.ok
+      and (new.level in (1, 2) and i.flag_key in (new.target, new.target || '.enabled') or new.reason ~ format('\mincident #?%s\M', i.number))
+    returning i.*
+  loop
+    perform private.write_incident(v_incident, 'taken_back', new.recorded_at, null,
+      jsonb_build_object('rollback_id', jsonb_build_object('from', null, 'to', new.id), 'level', new.level));
+    perform private.notify_incident(v_incident, 'incident_taken_back',
+      format('Way back %s was taken (%s), and verified.', new.level, new.target), new.recorded_at);
+  end loop;
+  return null;
+end $function$;
+
 -- A link as its owners see it; of a password only whether there is one.
 CREATE OR REPLACE FUNCTION private.link_view(p_link links)
  RETURNS jsonb
@@ -9906,6 +10819,29 @@ AS $function$
   select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
 $function$;
 grant execute on function private.lock_contacts() to service_role;
+
+-- Transactions that have held a lock on one of these tables for half a second or more and wait for nobody, the oldest
+-- first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values. Definer, for
+-- pg_stat_activity shows other roles' sessions to few.
+CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('pid', h.pid, 'role', a.usename, 'state', a.state,
+    'seconds', floor(extract(epoch from clock_timestamp() - a.xact_start))::integer,
+    'statement', private.statement_in_brief(a.query)) order by a.xact_start, h.pid), '[]')
+  from (
+    select distinct l.pid from pg_catalog.pg_locks l
+    where l.granted and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and l.pid <> pg_backend_pid()
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+      and l.relation in (select to_regclass(t.name)::oid from unnest(p_relations) as t (name))
+  ) h
+  left join pg_catalog.pg_stat_activity a on a.pid = h.pid
+  where cardinality(pg_blocking_pids(h.pid)) = 0
+    and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
+$function$;
 
 -- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
 CREATE OR REPLACE FUNCTION private.lock_lanes(p_ids uuid[])
@@ -10334,6 +11270,23 @@ begin
 end $function$;
 grant execute on function private.next_delivery_ms(p_channels text[], p_now timestamp with time zone) to service_role;
 
+-- When somebody else is called: the next step, after the last one again and again; null where nobody is.
+CREATE OR REPLACE FUNCTION private.next_escalation(p_incident incidents, p_now timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_incident.acknowledged_at is not null or p_incident.status = 'resolved' or s.steps = 0 then null
+    when p_incident.escalated < s.steps then p_incident.escalates_from + make_interval(mins => s.after[p_incident.escalated + 1])
+    else p_now + make_interval(mins => v.repeat_minutes) end
+  from private.incident_severities() v
+  cross join lateral (
+    select count(*) as steps, array_agg(e.after_minutes order by e.after_minutes) as after
+    from public.escalation_steps e where e.severity = v.severity) s
+  where v.severity = p_incident.severity
+$function$;
+
 -- Takes a rollout whose row the caller has locked to its next stage, or completes it after the last. One that is
 -- paused stays paused.
 CREATE OR REPLACE FUNCTION private.next_stage(p_rollout rollouts, p_now timestamp with time zone, p_evidence jsonb, p_verdict text, p_rule text, p_reason text)
@@ -10361,7 +11314,7 @@ begin
   return v_rollout;
 end $function$;
 
--- Whether a notification has become due within ten minutes. For the clock.
+-- Whether a notification, or a post to Statuspage, has become due within ten minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -10372,6 +11325,7 @@ AS $function$
     select from public.notifications n
     where n.state in ('pending', 'leased') and n.next_attempt_at <= p_now
       and n.next_attempt_at > p_now - interval '10 minutes')
+    or private.status_posts_are_due(p_now)
 $function$;
 grant execute on function private.notifications_are_due(p_now timestamp with time zone) to service_role;
 
@@ -10412,6 +11366,32 @@ begin
   return v_count;
 end $function$;
 grant execute on function private.notify(p_kind text, p_part jsonb, p_now timestamp with time zone) to service_role;
+
+-- Queues a step of an incident for everybody who wants to be told of its kind, or for one endpoint, and says for how
+-- many. A way back that was taken counts as an update.
+CREATE OR REPLACE FUNCTION private.notify_incident(p_incident incidents, p_kind text, p_text text, p_at timestamp with time zone, p_role text DEFAULT NULL::text, p_endpoint_id uuid DEFAULT NULL::uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_at, jsonb_build_object('kind', p_kind, 'at', p_at, 'text', p_text, 'role', p_role,
+    'incident', jsonb_build_object('number', p_incident.number, 'title', p_incident.title, 'kind', p_incident.kind,
+      'severity', p_incident.severity, 'status', p_incident.status, 'flag_key', p_incident.flag_key, 'component', p_incident.component,
+      'opened_at', p_incident.opened_at),
+    'template', (
+      select s.value from public.settings s
+      where s.key = case p_kind when 'incident_escalated' then 'incident_template.escalation'
+        when 'incident_taken_back' then 'incident_template.rollback_notice' else 'incident_template.incident_channel' end))
+  from public.notification_endpoints e
+  where e.state = 'active'
+    and (e.id = p_endpoint_id or (p_endpoint_id is null and case p_kind when 'incident_taken_back' then 'incident_updated' else p_kind end = any (e.events)));
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
 
 -- Whether a JSON value is an object with no other members than these.
 CREATE OR REPLACE FUNCTION private.object_keys_within(p_value jsonb, p_keys text[])
@@ -10494,6 +11474,78 @@ AS $function$
       where n.nspname in ('public', 'private')
         and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
+
+-- Trigger, after insert of rollout_events: opens an incident where the guard rolled back, P0 where more than 5 %
+-- failed, else P1; once a rollout.
+CREATE OR REPLACE FUNCTION private.open_for_rollback()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag text;
+  v_rate double precision;
+  v_slow boolean := new.rule like 'p95%' or new.rule = 'mean_plain';
+begin
+  select r.flag_key into v_flag from public.rollouts r where r.id = new.rollout_id;
+  select sum(m.failed)::double precision / nullif(sum(m.n), 0) into v_rate from public.flag_metrics m
+  where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
+  perform private.open_incident(
+    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' else 'too many failed' end),
+    case when v_slow then 'performance' else 'error_rate' end, case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
+    v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
+  return null;
+exception when others then
+  -- The flag is off, and that stands: the incident is told, the rollback is told as well.
+  raise warning 'no incident could be opened for rollout %: % (%)', new.rollout_id, sqlerrm, sqlstate;
+  return null;
+end $function$;
+
+-- Opens an incident: writes it down, tells of it, takes the rollout of its flag back where it is severe, and
+-- escalates at once on the first day after a launch. Null where an incident of this cause is open.
+CREATE OR REPLACE FUNCTION private.open_incident(p_title text, p_kind text, p_severity text, p_flag_key text, p_component text, p_public boolean, p_cause text, p_text text, p_public_text text, p_rollout_id uuid, p_now timestamp with time zone)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents;
+  v_kind text := coalesce(p_kind, 'other');
+  v_first integer;
+begin
+  -- Asked first, for each number that an insert takes is gone.
+  if exists (select from public.incidents i where i.cause = p_cause and i.status <> 'resolved') then
+    return null;
+  end if;
+  insert into public.incidents (title, kind, severity, status, flag_key, component, public, cause, rollout_id, opened_at, escalates_from)
+  values (btrim(p_title), v_kind,
+    coalesce(p_severity, (select k.severity from private.incident_kinds() k where k.kind = v_kind), 'P2'),
+    case when p_rollout_id is null then 'investigating' else 'identified' end,
+    p_flag_key, p_component, p_public, p_cause, p_rollout_id, p_now, p_now)
+  on conflict (cause) where status <> 'resolved' do nothing
+  returning * into v_incident;
+  if v_incident.id is null then
+    return null;
+  end if;
+  -- The first day after a launch nobody waits for the first step.
+  if private.just_launched(p_now, p_flag_key) then
+    select min(e.after_minutes) into v_first from public.escalation_steps e where e.severity = v_incident.severity;
+    v_incident.escalates_from := p_now - make_interval(mins => coalesce(v_first, 0));
+  end if;
+  update public.incidents i
+  set escalates_from = v_incident.escalates_from, escalate_at = private.next_escalation(v_incident, p_now)
+  where i.id = v_incident.id returning i.* into v_incident;
+  perform private.write_incident(v_incident, 'opened', p_now, p_text);
+  if p_public then
+    perform private.write_incident(v_incident, 'published', p_now, p_public_text, p_public => true);
+  end if;
+  perform private.notify_incident(v_incident, 'incident_opened', coalesce(p_text, p_public_text), p_now);
+  v_incident := private.take_back(v_incident, p_now);
+  perform private.escalate_incidents(p_now);
+  select * into v_incident from public.incidents i where i.id = v_incident.id;
+  return v_incident;
+end $function$;
 
 -- How many of these deliveries may begin at once, by destination: those whose pace and circuit need no look at their
 -- row's lock, within the caller's places {limit, free, busy}.
@@ -10685,6 +11737,11 @@ AS $function$
     'queue', private.waiting(p_now),
     'dead_letters', (
       select count(*) from public.deliveries d where d.state = 'dead' and d.dropped_reason is null),
+    'incidents', (
+      select coalesce(jsonb_agg(jsonb_build_object('number', i.number, 'title', i.title, 'kind', i.kind, 'severity', i.severity,
+        'status', i.status, 'flag_key', i.flag_key, 'component', i.component, 'public', i.public, 'opened_at', i.opened_at,
+        'acknowledged_at', i.acknowledged_at, 'version', i.version) order by i.severity, i.number desc), '[]')
+      from public.incidents i where i.status <> 'resolved'),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
         'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
@@ -10817,6 +11874,8 @@ AS $function$
     ('public.notifications', '{payload,last_error}', '', 'words'),
     ('public.gate_approvals', '{note,revoked_because}', '', 'words'),
     ('public.rollback_events', '{reason,steps}', '', 'words'),
+    ('public.incidents', '{title}', '', 'words'),
+    ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
     ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
@@ -10884,7 +11943,7 @@ declare
   v_after timestamptz;
 begin
   select r.revision, case when r.changed_at > p_now - interval '1 minute' then '-infinity' else p_now - interval '1 minute' end
-  into v_revision, v_after from private.config_revision r;
+  into v_revision, v_after from private.config_now() r;
   return exists (
     select from (select distinct s.channel from public.senders s) k
     where private.on_for_anybody(private.router_flag(k.channel)) and (
@@ -11390,9 +12449,9 @@ begin
 end $function$;
 grant execute on function private.reason_about(p_reason text, p_contact_id uuid) to service_role;
 
--- The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and
--- segment, latest first, in codes that _shared/contract/words/changes.ts puts into words: [{at, kind: setting |
--- rollout | rollback | route | destination | segment, name, change, figures, who, why}].
+-- The latest changes of settings, moves of rollouts, ways back and steps of incidents, and the latest of each route,
+-- destination and segment, latest first, in codes that _shared/contract/words/changes.ts puts into words: [{at, kind:
+-- setting | rollout | rollback | incident | route | destination | segment, name, change, figures, who, why}].
 CREATE OR REPLACE FUNCTION private.recent_changes(p_limit integer)
  RETURNS jsonb
  LANGUAGE sql
@@ -11413,6 +12472,10 @@ AS $function$
     (select b.recorded_at, 'rollback', b.target, case when b.ok then 'verified' else 'not_verified' end,
       jsonb_build_object('level', b.level), b.recorded_by, b.reason
     from public.rollback_events b order by b.recorded_at desc limit p_limit)
+    union all
+    (select u.at, 'incident', i.number::text, u.kind, jsonb_build_object('title', i.title, 'severity', i.severity, 'status', u.status),
+      u.actor, u.text
+    from public.incident_updates u join public.incidents i on i.id = u.incident_id order by u.id desc limit p_limit)
     union all
     -- Of these the latest change of each: what is asked first is where a message goes now, and since when.
     (select r.updated_at, 'route', r.name, case when r.version = 1 then 'added' else 'changed' end,
@@ -11793,6 +12856,52 @@ begin
 end $function$;
 grant execute on function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) to service_role;
 
+-- Trigger, before update: a rollout is not completed nor taken to 100 %, and a flag not marked as launched nor raised
+-- to 100 %, while a severe incident is open (GL409).
+CREATE OR REPLACE FUNCTION private.refuse_launch()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_number bigint;
+begin
+  if tg_table_name = 'rollouts' then
+    if new.state = 'completed' and old.state <> 'completed' or new.state in ('running', 'paused') and new.stage <> old.stage and exists (
+      select from public.rollout_stages s where s.rollout_id = new.id and s.position = new.stage and s.percentage = 100) then
+      v_number := private.incident_in_the_way(new.flag_key);
+    end if;
+  elsif new.key like '%.enabled' and new.value = 'true' and (
+    coalesce(new.metadata ->> 'launched_at', '') <> '' and coalesce(old.metadata ->> 'launched_at', '') = ''
+    or new.metadata -> 'rollout_percentage' = '100' and old.metadata ? 'rollout_percentage' and old.metadata -> 'rollout_percentage' <> '100') then
+    v_number := private.incident_in_the_way(new.key);
+  end if;
+  if v_number is not null then
+    raise exception 'incident % is open: nothing is launched meanwhile', v_number using errcode = 'GL409',
+      hint = format('gatelink incident show %s: resolve it, or say that it is less severe.', v_number);
+  end if;
+  return new;
+end $function$;
+
+-- Raises GL423: what is locked, by which process, of which role, for how long and by what statement (detail:
+-- lock_holders), and what to do instead.
+CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[], p_instead text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_holders jsonb := private.lock_holders(p_relations);
+begin
+  raise exception '% is locked by %', p_what, coalesce((
+      select string_agg(format('process %s (%s), for %s s%s', h ->> 'pid', coalesce(h ->> 'role', 'role not known'),
+        coalesce(h ->> 'seconds', '?'), coalesce(': ' || (h ->> 'statement'), '')), '; ')
+      from jsonb_array_elements(v_holders) h), 'another transaction')
+    using errcode = 'GL423', detail = v_holders::text,
+      hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
+end $function$;
+
 -- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
 -- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
 -- request.headers.
@@ -11816,6 +12925,30 @@ begin
   end if;
 end $function$;
 grant execute on function private.refuse_older_code() to service_role;
+
+-- Raises GL422 when all targets of flags (but those of p_except_flag, which is being written) and all members of
+-- segments, with p_more added, are more than 100,000.
+CREATE OR REPLACE FUNCTION private.refuse_too_many(p_more bigint, p_except_flag text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_count bigint := p_more;
+begin
+  v_count := v_count + (
+    select coalesce(sum(jsonb_array_length(s.metadata -> 'target_user_ids')), 0) from public.settings s
+    where jsonb_typeof(s.metadata -> 'target_user_ids') = 'array' and s.key is distinct from p_except_flag);
+  if to_regclass('public.segment_members') is not null then
+    v_count := v_count + (select count(*) from public.segment_members);
+  end if;
+  if v_count > 100000 then
+    raise exception 'flags and segments together name at most 100000 people, and this would make them %', v_count using errcode = 'GL422',
+      hint = 'Every function holds all of them in memory. Remove segments that no flag targets any more, or use a percentage.';
+  end if;
+end $function$;
+grant execute on function private.refuse_too_many(p_more bigint, p_except_flag text) to service_role;
 
 -- Ends a lane's lease and makes it due with its first open delivery.
 CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_conversation_id uuid)
@@ -12007,6 +13140,34 @@ begin
   return v_contact;
 end $function$;
 grant execute on function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone, p_sender_id text, p_known uuid) to service_role;
+
+-- resolve_incident with the time given, at any version where that is null.
+CREATE OR REPLACE FUNCTION private.resolve_incident(p_number bigint, p_expected_version bigint, p_note text, p_public_text text, p_now timestamp with time zone)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents := private.incident_at(p_number, p_expected_version);
+  v_note text := private.given_reason(p_note);
+  v_public_text text := private.given_reason(p_public_text);
+  v_was text := v_incident.status;
+begin
+  if v_was = 'resolved' then
+    raise exception 'incident % is resolved', p_number using errcode = 'GL409', hint = 'A status given to it opens it again: gatelink incident update.';
+  elsif v_public_text is not null and not v_incident.public then
+    raise exception 'incident % is not public', p_number using errcode = 'GL422';
+  end if;
+  update public.incidents i
+  set status = 'resolved', resolved_at = p_now, resolved_by = private.actor(), escalate_at = null, version = i.version + 1
+  where i.id = v_incident.id returning i.* into v_incident;
+  perform private.write_incident(v_incident, 'resolved', p_now, v_note, jsonb_build_object('status', jsonb_build_object('from', v_was, 'to', 'resolved')));
+  if v_incident.public then
+    perform private.write_incident(v_incident, 'published', p_now, v_public_text, p_public => true);
+  end if;
+  perform private.notify_incident(v_incident, 'incident_resolved', coalesce(v_note, v_public_text), p_now);
+  return v_incident;
+end $function$;
 
 -- What is kept for how long: relation, the column of its time-ordered id if it has one, setting with the days, days
 -- without it (null: for ever), the least that may be set, which rows, and what changes in them (null: they are
@@ -12993,7 +14154,7 @@ end $function$;
 grant execute on function private.spellings(p_kind text, p_value text) to service_role;
 
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
--- says.
+-- says, writes target ids as flags compare them, and keeps all targets together within what the functions can hold.
 CREATE OR REPLACE FUNCTION private.stamp_setting()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -13010,6 +14171,26 @@ begin
     else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
   new.updated_at := clock_timestamp();
   new.updated_by := private.actor();
+  if new.metadata -> 'client' = 'true' and (tg_op = 'INSERT' or old.metadata -> 'client' is distinct from 'true')
+    and new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' then
+    raise exception '% is one of the gateway''s own flags, which no app may read', new.key using errcode = 'GL422',
+      hint = 'Give the app a flag of its own that says what it needs to know.';
+  end if;
+  -- Lists that stay are not looked at again: a way back must not depend on what was accepted before.
+  if jsonb_typeof(new.metadata -> 'target_user_ids') = 'array'
+    and (tg_op = 'INSERT' or new.metadata -> 'target_user_ids' is distinct from old.metadata -> 'target_user_ids') then
+    if exists (select from jsonb_array_elements_text(new.metadata -> 'target_user_ids') as i (id) where i.id <> private.subject_id(i.id)) then
+      new.metadata := jsonb_set(new.metadata, '{target_user_ids}', (
+        select to_jsonb(array_agg(i.id order by i.first)) from (
+          select private.subject_id(e.id) as id, min(e.place) as first
+          from jsonb_array_elements_text(new.metadata -> 'target_user_ids') with ordinality as e (id, place) group by 1) i));
+    end if;
+    if jsonb_array_length(new.metadata -> 'target_user_ids') > 20000 then
+      raise exception 'a flag has at most 20000 target ids, and % would have %', new.key, jsonb_array_length(new.metadata -> 'target_user_ids')
+        using errcode = 'GL422', hint = 'Target segments of up to 10000 members each, or use a percentage.';
+    end if;
+    perform private.refuse_too_many(jsonb_array_length(new.metadata -> 'target_user_ids'), new.key);
+  end if;
   return new;
 end $function$;
 
@@ -13037,6 +14218,67 @@ begin
   end if;
   return coalesce(nullif(p_gates, 'null'), '{}') || jsonb_build_object('gates', v_gates, 'override', v_override, 'asked', v_asked);
 end $function$;
+
+-- The beginning of a statement, at most 160 characters, without any value in it: it ends before the first literal,
+-- parameter, comment or number of three digits.
+CREATE OR REPLACE FUNCTION private.statement_in_brief(p_query text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select nullif(btrim(left(regexp_replace(regexp_replace(p_query, '\s+', ' ', 'g'), '(''|\$|--|/\*|[0-9]{3}).*$', '…'), 160)), '')
+$function$;
+
+-- Public incidents, open or resolved within 14 days, with their public updates, latest first; and the team's own
+-- texts for the status page.
+CREATE OR REPLACE FUNCTION private.status_page(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'incidents', (
+      select coalesce(jsonb_agg(jsonb_build_object('number', i.number, 'title', i.title, 'severity', i.severity, 'status', i.status,
+        'opened_at', i.opened_at, 'resolved_at', i.resolved_at, 'updates', (
+          select coalesce(jsonb_agg(jsonb_build_object('at', u.at, 'status', u.status, 'text', u.text) order by u.at desc, u.id desc), '[]')
+          from (
+            select * from public.incident_updates x where x.incident_id = i.id and x.public order by x.at desc, x.id desc limit 50) u))
+        order by i.resolved_at desc nulls first, i.number desc), '[]')
+      from (
+        select * from public.incidents x
+        where x.public and (x.resolved_at is null or x.resolved_at > p_now - interval '14 days')
+        order by x.resolved_at desc nulls first, x.number desc limit 50) i),
+    'templates', (
+      select coalesce(jsonb_object_agg(substr(s.key, 19), s.value), '{}') from public.settings s where s.key like 'incident\_template.status\_%'))
+$function$;
+grant execute on function private.status_page(p_now timestamp with time zone) to service_role;
+
+-- Whether something for Statuspage has become due within ten minutes. For the clock.
+CREATE OR REPLACE FUNCTION private.status_posts_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from private.status_posts p
+    where p.state in ('pending', 'leased') and p.next_attempt_at <= p_now and p.next_attempt_at > p_now - interval '10 minutes')
+$function$;
+grant execute on function private.status_posts_are_due(p_now timestamp with time zone) to service_role;
+
+-- Whether such an incident takes a rollout back and stands in the way of a launch: P0, P1, and of any severity a
+-- matter of security or a critical bug.
+CREATE OR REPLACE FUNCTION private.stops_launch(p_kind text, p_severity text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select p_severity in ('P0', 'P1') or p_kind in ('security', 'critical_bug')
+$function$;
+grant execute on function private.stops_launch(p_kind text, p_severity text) to service_role;
 
 -- The room: size of the database (or the one given) and of each table, and in how many days, by the growth of the
 -- last 30, it meets the setting storage.limit_mb (500); null where it does not grow or nobody knows yet. Degraded
@@ -13144,6 +14386,18 @@ begin
 end $function$;
 grant execute on function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
+-- The id of a person as flags keep and compare it: a UUID in lower case, any other id as it is, for its letters may
+-- matter to whoever made it.
+CREATE OR REPLACE FUNCTION private.subject_id(p_id text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select case when p_id ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' then lower(p_id) else p_id end
+$function$;
+grant execute on function private.subject_id(p_id text) to service_role;
+
 -- Ids and phone numbers (written in any way) as ids, each once, in order. GL404 for a number that nobody has, GL422
 -- for an empty id.
 CREATE OR REPLACE FUNCTION private.subject_ids(p_user_ids text[], p_phones text[])
@@ -13168,7 +14422,7 @@ begin
     end if;
     v_ids := v_ids || v_contact::text;
   end loop;
-  return array(select distinct id from unnest(v_ids) as i (id) order by id);
+  return array(select distinct private.subject_id(i.id) as id from unnest(v_ids) as i (id) order by 1);
 end $function$;
 
 -- Whether a rate is below a limit with 95 % confidence (its one-sided Clopper-Pearson upper bound is).
@@ -13180,6 +14434,37 @@ CREATE OR REPLACE FUNCTION private.surely_below(p_failed bigint, p_n bigint, p_l
 AS $function$
   select p_n > 0 and private.chance_of_so_few(p_failed, p_n, p_limit) < 50000
 $function$;
+
+-- Takes the rollout under way of an incident's flag back, where the incident is one that does.
+CREATE OR REPLACE FUNCTION private.take_back(p_incident incidents, p_now timestamp with time zone)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_incident public.incidents := p_incident;
+  v_reason text := left(format('incident %s: %s', p_incident.number, p_incident.title), 500);
+begin
+  if p_incident.flag_key is null or not private.stops_launch(p_incident.kind, p_incident.severity) then
+    return v_incident;
+  end if;
+  begin
+    select * into v_rollout from public.rollouts r
+    where r.flag_key = p_incident.flag_key and r.state in ('running', 'paused') for update;
+    if found then
+      perform public.roll_back_rollout(v_rollout.id, v_rollout.version, v_reason);
+      update public.incidents i set rollout_id = v_rollout.id where i.id = p_incident.id returning i.* into v_incident;
+      perform private.write_incident(v_incident, 'taken_back', p_now, null,
+        jsonb_build_object('rollout_id', jsonb_build_object('from', p_incident.rollout_id, 'to', v_rollout.id)));
+      perform private.notify_incident(v_incident, 'incident_taken_back', format('The rollout of %s is rolled back: the flag is off.', p_incident.flag_key), p_now);
+    end if;
+  exception when others then
+    perform private.write_incident(v_incident, 'noted', p_now,
+      format('The rollout of %s could not be taken back (%s): take the flag itself back.', p_incident.flag_key, sqlstate));
+  end;
+  return v_incident;
+end $function$;
 
 -- take_password_attempt with the time given.
 CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
@@ -13381,8 +14666,8 @@ begin
   return regexp_replace(p_text, v_pattern, 'erased', 'gi');
 end $function$;
 
--- A document without a person; names go from descriptions and reasons alone, for elsewhere they may be words of the
--- system.
+-- A document without a person; names go from descriptions, reasons, titles and texts alone, for elsewhere they may be
+-- words of the system.
 CREATE OR REPLACE FUNCTION private.tombstone(p_value jsonb, p_person private.person, p_names boolean)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -13396,7 +14681,7 @@ begin
       select coalesce(jsonb_agg(private.tombstone(e.item, p_person, p_names) order by e.place), '[]')
       from jsonb_array_elements(p_value) with ordinality as e (item, place))
     when 'object' then (
-      select coalesce(jsonb_object_agg(e.key, case when p_names and e.key in ('description', 'reason', 'detail') and jsonb_typeof(e.item) = 'string'
+      select coalesce(jsonb_object_agg(e.key, case when p_names and e.key in ('description', 'reason', 'detail', 'title', 'text') and jsonb_typeof(e.item) = 'string'
         then to_jsonb(private.tombstone(e.item #>> '{}', p_person, true)) else private.tombstone(e.item, p_person, p_names) end), '{}')
       from jsonb_each(p_value) as e (key, item))
     else p_value end;
@@ -13644,6 +14929,7 @@ declare
   v_status text;
   v_was private.part_states;
   v_told integer := 0;
+  v_patience interval := case when private.just_launched(p_now) then '0' else '2 minutes' end;
 begin
   if not pg_try_advisory_xact_lock(hashtext('gatelink.watch')) then
     return 0;
@@ -13666,11 +14952,16 @@ begin
       elsif v_was.since <= p_now - interval '5 minutes' then
         delete from private.part_states s where s.component = v_was.component;
         v_told := v_told + private.notify('recovered', v_part, p_now);
+        perform private.incident_of_part('recovered', v_part, p_now);
       end if;
     elsif v_status is distinct from v_was.told and v_was.told is distinct from 'down'
-      and (v_status = 'down' or v_was.since <= p_now - interval '2 minutes') then
+      and (v_status = 'down' or v_was.since <= p_now - v_patience) then
       update private.part_states s set told = v_status where s.component = v_was.component;
       v_told := v_told + private.notify('failing', v_part, p_now);
+    end if;
+    -- What is down for a moment, as after a start, is no incident.
+    if v_status <> 'healthy' and v_was.since <= p_now - v_patience then
+      perform private.incident_of_part('failing', v_part, p_now);
     end if;
   end loop;
   return v_told;
@@ -13788,6 +15079,17 @@ begin
 end $function$;
 grant execute on function private.withdraw_messages(p_updates private.inbound_update[]) to service_role;
 
+-- What to do about a setting that cannot be written now, in a sentence.
+CREATE OR REPLACE FUNCTION private.without_database(p_key text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_key like '%.enabled'
+    then format('Turn it off without the database: gatelink rollback 2 %s --why "…".', p_key) else 'Try again when it is over.' end
+$function$;
+
 -- A text with … for each id of this contact, past ones too, and for WhatsApp's ids of messages.
 CREATE OR REPLACE FUNCTION private.without_ids(p_text text, p_contact_id uuid)
  RETURNS text
@@ -13851,3 +15153,20 @@ AS $function$
   select btrim(regexp_replace(p_text, '\s*\[ref:[a-z2-7]{16}\]', '', 'g'), E' \n\r\t')
 $function$;
 grant execute on function private.without_tokens(p_text text) to service_role;
+
+-- Writes what happened to an incident as it now stands; what is public is posted to Statuspage too.
+CREATE OR REPLACE FUNCTION private.write_incident(p_incident incidents, p_kind text, p_at timestamp with time zone, p_text text DEFAULT NULL::text, p_changes jsonb DEFAULT '{}'::jsonb, p_public boolean DEFAULT false)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  insert into public.incident_updates (incident_id, at, kind, status, public, text, changes, version)
+  values (p_incident.id, p_at, p_kind, p_incident.status, p_public, p_text, p_changes, p_incident.version)
+  returning id into v_id;
+  if p_public then
+    insert into private.status_posts (update_id, incident_id, next_attempt_at) values (v_id, p_incident.id, p_at);
+  end if;
+end $function$;
