@@ -128,7 +128,7 @@ databaseTest(
       ]);
     }
     await sql`select public.set_flag('shop.enabled', '{"client": true}', 0)`;
-    await sql`select public.set_flag('shop.enabled', '{"on": true}', 1)`;
+    await sql`select public.set_flag('shop.enabled', '{"on": true}', 1, 'a test')`;
     const [{ metadata }] = await sql`select metadata from public.settings where key = 'shop.enabled'`;
     assertEquals(metadata, { client: true });
     assert(

@@ -76,7 +76,7 @@ async function running(sql: Sql, flag = FLAG): Promise<string> {
     })),
   };
   const [{ id }] = await sql`select id from public.create_rollout(${flag}, ${sql.json(plan)})`;
-  await sql`select public.start_rollout(${id}, 1)`;
+  await sql`select public.start_rollout(${id}, 1, 'a test')`;
   return id;
 }
 

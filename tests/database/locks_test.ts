@@ -131,7 +131,7 @@ databaseTest(
     const [{ id }] = await sql`select (public.create_rollout('a.enabled', ${
       sql.json({ stages: STAGES })
     })).id`;
-    await sql`select public.start_rollout(${id}, 1)`;
+    await sql`select public.start_rollout(${id}, 1, 'a test')`;
     const held =
       `update public.settings set metadata = '{"description": "${SECRET}"}' where key = 'a.enabled'`;
     await beside(sql, held, async (pid) => {
@@ -202,7 +202,7 @@ for (
         const [{ id }] = await sql`select (public.create_rollout(${flag}, ${
           sql.json({ stages: STAGES })
         })).id`;
-        const [{ at }] = await sql`select (public.start_rollout(${id}, 1)).stage_started_at as at`;
+        const [{ at }] = await sql`select (public.start_rollout(${id}, 1, 'a test')).stage_started_at as at`;
         started[flag] = at;
         const edges = (await sql`select cardinality(private.latency_edges()) as n`)[0].n;
         await sql`insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)

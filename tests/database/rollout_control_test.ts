@@ -1,5 +1,5 @@
 /** The guard on the database: what is no control, what is lost, and what one slow request must not do. */
-import { assertEquals } from "../support/assert.ts";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { EDGES_MS } from "../../supabase/functions/_shared/rollouts/latency.ts";
 import { databaseTest } from "../support/database.ts";
@@ -88,9 +88,10 @@ databaseTest("a canary whose requests all take longer is taken back by its mean"
   assertEquals(said.at(-1)?.includes("roll_back mean_plain"), true, said.join());
 });
 
-databaseTest("too few with the flag hold the rollout and page, from minute 10 on", async (sql) => {
+databaseTest("too few with the flag hold the rollout and page, within ten minutes", async (sql) => {
   const said = await play(sql, HALF, repeat(70, () => [2, 0, 0, 50, 0, 0]));
-  assertEquals(said, ["10: page sample_ratio", "11: hold sample_ratio"].slice(0, said.length), said.join());
+  assertMatch(said[0], /^(9|10): page sample_ratio$/, said.join());
+  assertEquals(said.slice(1).filter((words) => !words.endsWith("hold sample_ratio")), []);
   assertEquals(await sql`select state, stage from public.rollouts`.then(([row]) => ({ ...row })), {
     state: "running",
     stage: 1,
