@@ -7,7 +7,7 @@ const FLAG = "checkout.enabled";
 async function underWay(): Promise<string> {
   await sql`insert into public.settings (key, value) values (${FLAG}, 'false') on conflict (key) do nothing`;
   const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
-  await sql`select public.start_rollout(${id}, 1)`;
+  await sql`select public.start_rollout(${id}, 1, 'a test')`;
   return id;
 }
 

@@ -208,6 +208,7 @@ function newcomers(count: number): string[] {
 
 /** Creates the example's rollout and starts it; gives its id and when its first stage began. */
 async function begin({ gatelink, flag, sql, write, seen }: Live): Promise<{ id: string; began: Date }> {
+  await seen();
   // They become known with their first message, before anything asks the flag: a person counts once a minute.
   const team = newcomers(TEAM), beta = newcomers(BETA);
   await write([...team, ...beta], { counted: false });
