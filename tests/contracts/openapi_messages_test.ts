@@ -6,9 +6,11 @@ import {
   checkMessage,
   withoutNulls,
 } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
+import { aLittleWrong } from "../support/a_little_wrong.ts";
+import { checkRequest } from "../../supabase/functions/_shared/channels/whatsapp/outbound/request.ts";
 import { edgeTest } from "../support/edge.ts";
 import { assertFits, assertTold, schemaAt } from "../support/openapi.ts";
-import { messagesOfEachType, text } from "../support/sending.ts";
+import { messagesOfEachType, TEMPLATE, text } from "../support/sending.ts";
 import { addDestination, addRoute, startService } from "../support/service.ts";
 import { holds } from "../support/property.ts";
 
@@ -63,55 +65,8 @@ Deno.test("openapi.yaml: a message that it describes is one that wa-send takes",
   assertFits({ type: "read", message_id: "wamid.1" }, ...SEND);
 });
 
-/** Every place in a JSON value. */
-function places(value: unknown, path: (string | number)[] = []): (string | number)[][] {
-  if (typeof value !== "object" || value === null) return [path];
-  const inner = Array.isArray(value) ? value.map((item, i) => [i, item] as const) : Object.entries(value);
-  return [
-    ...(path.length > 0 ? [path] : []),
-    ...inner.flatMap(([key, item]) => places(item, [...path, key])),
-  ];
-}
-
-/** The value with another one at this place, or without it. */
-function changed(value: unknown, [key, ...rest]: (string | number)[], to: unknown): unknown {
-  // deno-lint-ignore no-explicit-any
-  const copy: any = structuredClone(value);
-  if (rest.length > 0) copy[key] = changed(copy[key], rest, to);
-  else if (to !== undefined) copy[key] = to;
-  else if (Array.isArray(copy)) copy.splice(Number(key), 1);
-  else delete copy[key];
-  return copy;
-}
-
 /** What the document cannot say: that ids or titles differ, sums over sections, characters that Postgres cannot hold. */
 const UNSAID = /unique in the message|in all sections together|several sections|NUL character/;
-
-/** Values of all kinds, to stand where they may or may not. */
-const VALUES = [
-  undefined,
-  null,
-  "",
-  "x",
-  "x".repeat(5000),
-  0,
-  91,
-  -181,
-  true,
-  [],
-  {},
-  [{}],
-  "https://a.example/",
-];
-
-/** Each of these with one of {@linkcode VALUES} at one of its places, or without what stands there. */
-function aLittleWrong(valid: unknown[]): fc.Arbitrary<unknown> {
-  return fc.constantFrom(...valid).chain((one) =>
-    fc.tuple(fc.constantFrom(...places(one)), fc.constantFrom(...VALUES)).map(([place, value]) =>
-      changed(one, place, value)
-    )
-  );
-}
 
 Deno.test("openapi.yaml: of messages a little wrong, it takes what wa-send takes", () => {
   const message = schemaAt("components", "schemas", "Message");
@@ -121,6 +76,37 @@ Deno.test("openapi.yaml: of messages a little wrong, it takes what wa-send takes
       if (!checked.ok && checked.issues.every(({ message }) => UNSAID.test(message))) return;
       // The document says of null what JSON Schema cannot.
       assertEquals(message(withoutNulls(body)), checked.ok, JSON.stringify({ body, checked }));
+    }),
+    { cases: 2000 },
+  );
+});
+
+/** What the document cannot say of a recipient: which texts are a phone number, and which an id or a name. */
+const UNSAID_OF_RECIPIENTS = /must be a phone number|must be a group's id/;
+
+Deno.test("openapi.yaml: of requests a little wrong, it takes what wa-send takes", () => {
+  const request = schemaAt(...SEND);
+  const requests = [
+    {
+      messaging_product: "whatsapp",
+      recipient_type: "individual",
+      to: "+1 202 555 0123",
+      recipient: "US.13491208655302741918",
+      from: "301245600017789",
+      idempotency_key: "order-17:shipped",
+      biz_opaque_callback_data: "order 17",
+      fallback: TEMPLATE,
+      ...text("Shipped!"),
+    },
+    { recipient_type: "group", to: "group-17", ...text("Hi") },
+    { to: 12025550123, ...text("Hi") },
+  ];
+  for (const body of requests) assert(checkRequest(body).ok && request(body), JSON.stringify(body));
+  holds(
+    fc.property(aLittleWrong(requests), (body) => {
+      const checked = checkRequest(body);
+      if (!checked.ok && checked.issues.every(({ message }) => UNSAID_OF_RECIPIENTS.test(message))) return;
+      assertEquals(request(withoutNulls(body)), checked.ok, JSON.stringify({ body, checked }));
     }),
     { cases: 2000 },
   );

@@ -97,6 +97,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tools/deploy/process.ts": ["tools/deploy/serve.ts"],
   "tools/docs/errors.ts": ["docs/errors.md"],
   "tools/docs/flags.ts": ["docs/flags.md"],
+  "tools/docs/openapi.ts": ["docs/openapi.yaml"],
   "tools/lint_sql.ts": ["supabase/migrations/"],
   "tools/ok.ts": [],
   "tools/release/pack.ts": [

@@ -57,6 +57,11 @@ export const anyLink: fc.Arbitrary<NewLink & { code: string; external_id: string
 /** The same as its owners see it. */
 export function stored(link: NewLink & { code: string }): Link {
   return {
+    targets: [],
+    utm: {},
+    tags: [],
+    pass_query: false,
+    fingerprint: false,
     ...link,
     url: `https://go.example.com/${link.code}`,
     qr_url: "https://x.example.com/qr",

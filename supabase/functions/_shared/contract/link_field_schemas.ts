@@ -59,10 +59,28 @@ function schemaOf(field: LinkField): z.ZodType | undefined {
   }
 }
 
+/** What docs/openapi.yaml says of a field; apart from `LINK_FIELDS`, which the panel's first page loads. */
+const DESCRIPTIONS: Readonly<Partial<Record<keyof Fields, string>>> = {
+  title: "What the team calls it; no visitor sees it",
+  note: "For the team; no visitor sees it",
+  default_url: "Target if no rule matches, and for every visit while the flag is off",
+  expires_at: "Later than `starts_at`",
+  expired_url: "Target while the link cannot be used",
+  max_uses: "Maximum number of visits by people",
+  utm: "Added to web targets",
+  pass_query: "Whether pages, stores and apps get the visit's parameters",
+  flag_key: "Another flag, besides `deeplinks.enabled`",
+  preview: "What a messenger shows",
+  fingerprint: "Whether a first open may be matched by network and platform, which is a guess",
+  external_id: "Your own id for it",
+};
+
 /** Each may be absent. */
 export const fieldSchemas = Object.fromEntries(
   FIELDS.flatMap((field) => {
-    const schema = schemaOf(field);
-    return schema === undefined ? [] : [[field.name, schema.optional()]];
+    const schema = schemaOf(field)?.optional();
+    const description = DESCRIPTIONS[field.name];
+    if (schema === undefined) return [];
+    return [[field.name, description === undefined ? schema : schema.describe(description)]];
   }),
 ) as { [Name in Exclude<keyof Fields, ByHand>]: z.ZodOptional<SchemaOf<Fields[Name]>> };

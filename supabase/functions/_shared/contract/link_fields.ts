@@ -1,7 +1,7 @@
 /**
  * The one list of a link's fields. The body that `deeplinks` takes, the form, tables and filters of the panel, the options
- * and output of `gatelink links`, and the columns of its files are made from it; tests hold the database, openapi.yaml
- * and docs/links.md to it.
+ * and output of `gatelink links`, and the columns of its files are made from it, and so are the schemas of docs/openapi.yaml; tests hold the database and
+ * docs/links.md to it.
  *
  * A field with a kind of its own needs no other code; `chat` and `rules` have shapes and editors by hand.
  *

@@ -14,48 +14,58 @@ import { CHOSEN_CODE, LINK_CODE } from "./names.ts";
 import { EMPTY, notEmpty, WINDOW } from "./window_schema.ts";
 import { COUNTRY_CODES } from "./words/countries.ts";
 
+const platform = z.enum(PLATFORMS);
+
+// What a schema cannot show of itself, such as letters of either case, stands in `meta` as JSON Schema.
+const country = z.string().toUpperCase().refine((code) => COUNTRY_CODES.includes(code), {
+  error: ({ input }) => `is not a country as ISO 3166 codes them, like "${input === "UK" ? "GB" : "DE"}"`,
+}).meta({ pattern: "^[A-Za-z]{2}$" });
+const language = z.string()
+  .regex(/^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$/, 'is not a language like "pt-BR"').toLowerCase();
+const host = z.string().toLowerCase()
+  .regex(/^([a-z0-9-]+\.)*[a-z0-9-]+$/, 'is not a host like "news.example.com"').max(253)
+  .meta({ pattern: "^([A-Za-z0-9-]+\\.)*[A-Za-z0-9-]+$" });
+
 const when = z.strictObject({
-  platform: some(z.enum(PLATFORMS)).optional(),
-  country: some(
-    z.string().toUpperCase().refine((code) => COUNTRY_CODES.includes(code), {
-      error: ({ input }) => `is not a country as ISO 3166 codes them, like "${input === "UK" ? "GB" : "DE"}"`,
-    }),
-  ).optional(),
-  language: some(
-    z.string().regex(/^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$/, 'is not a language like "pt-BR"').toLowerCase(),
-  ).optional(),
-  referrer: some(
-    z.string().toLowerCase().regex(/^([a-z0-9-]+\.)*[a-z0-9-]+$/, 'is not a host like "news.example.com"')
-      .max(253),
-  ).optional(),
-  query: z.record(line(100), z.union([z.literal(true), some(storable(200))])).optional(),
+  platform: some(platform).optional(),
+  country: some(country).optional().describe("ISO 3166, as reported by the proxy"),
+  language: some(language).optional().describe("The most preferred language; `pt` includes `pt-BR`"),
+  referrer: some(host).optional().describe("Host of the referring page, or a parent domain"),
+  query: z.record(line(100), z.union([z.literal(true), some(storable(200))])).optional()
+    .describe("Parameters and their values; true accepts any value"),
   date: z.strictObject({ from: instant.optional(), until: instant.optional() })
     .refine(
       ({ from, until }) => from === undefined || until === undefined || from < until,
       "ends before it begins",
     )
     .optional(),
-  time: z.strictObject(WINDOW).refine(notEmpty, EMPTY).optional(),
+  time: z.strictObject(WINDOW).refine(notEmpty, EMPTY).optional()
+    .describe("A daily time window in a time zone; past midnight if `to` is before `from`"),
   visitor: z.enum(["new", "returning"]).optional(),
   weight: z.number().min(0).max(100).refine(
     (n) => Math.abs(n * 100 - Math.round(n * 100)) < 1e-6,
     "goes in steps of 0.01",
   )
-    .optional(),
-});
+    .optional()
+    .describe("Percent of visitors, in steps of 0.01; a visitor always gets the same target"),
+}).describe("All conditions must hold. In a list, one value is enough.");
 
 const chat = z.strictObject({
   phone_number_id: line(64),
   text: storable(LIMITS.text, `at most ${LIMITS.text} characters`).refine(
     (text) => !/\[ref:/i.test(text),
     "must not hold a token; write {ref} where it is to stand",
-  ).default(""),
-});
+  ).default("").meta({
+    not: { pattern: "\\[[Rr][Ee][Ff]:" },
+    description: "The prepared message; `{ref}` is replaced by the token that comes back with the message",
+  }),
+}).describe("A WhatsApp chat with one of your business numbers");
 
 const app = z.strictObject({
-  url,
-  package: z.string().regex(PACKAGE, 'is not a package like "com.example.app"').optional(),
-  fallback: url.optional(),
+  url: url.describe("A universal link, or a custom scheme from the setting `deeplinks.app_schemes`"),
+  package: z.string().regex(PACKAGE, 'is not a package like "com.example.app"').optional()
+    .describe("Android package, one from the setting `deeplinks.apps`"),
+  fallback: url.optional().describe("Target without the app"),
 });
 
 const PLACES = ["url", "store", "app", "whatsapp"] as const;
@@ -63,13 +73,16 @@ const PLACES = ["url", "store", "app", "whatsapp"] as const;
 const target = z.strictObject({
   when: when.optional(),
   url: url.optional(),
-  store: url.optional(),
+  store: url.optional().describe("An app's page in a store"),
   app: app.optional(),
   whatsapp: chat.optional(),
 }).refine(
   (target) => PLACES.filter((place) => target[place] !== undefined).length === 1,
   `needs exactly one of ${PLACES.join(", ")}`,
-);
+).meta({
+  oneOf: PLACES.map((place) => ({ required: [place] })),
+  description: "One rule with exactly one target",
+});
 
 /** The percentage of all visitors that a rule takes; 0 where another condition besides its weight leaves some out. */
 function shareOfAll({ when: { weight, ...others } = {} }: z.output<typeof target>): number {
@@ -83,8 +96,8 @@ const members = {
   targets: z.array(target).max(LIMITS.targets).refine(
     (targets) => targets.reduce((sum, target) => sum + shareOfAll(target), 0) < 100.001,
     "divide more than 100 of 100 visitors by weight",
-  ).optional(),
-  whatsapp: chat.optional(),
+  ).optional().describe("In order; the first match decides"),
+  whatsapp: chat.optional().describe("If no target matches, before `default_url`"),
 };
 
 /** In the order of `LINK_FIELDS`: so faults are told in the order of a form. */
@@ -108,9 +121,16 @@ const opensBeforeItCloses = ({ starts_at, expires_at }: Whole) =>
 export const newLink = z.strictObject({
   ...shape,
   password: password.optional(),
-  code: z.string().toLowerCase().regex(CHOSEN_CODE, "3 to 64 of a-z, 0-9, - and _").optional(),
+  code: z.string().toLowerCase().regex(CHOSEN_CODE, "3 to 64 of a-z, 0-9, - and _").optional().meta({
+    pattern: CHOSEN_CODE.source.replaceAll("a-z", "A-Za-z"),
+    description: "A custom code; by default 8 generated characters",
+  }),
 }).refine(leadsSomewhere, 'needs "default_url" or "whatsapp"')
-  .refine(opensBeforeItCloses, { path: ["expires_at"], message: "is not after starts_at" });
+  .refine(opensBeforeItCloses, { path: ["expires_at"], message: "is not after starts_at" })
+  .meta({ anyOf: [{ required: ["default_url"] }, { required: ["whatsapp"] }] });
+
+/** Links to be made: the body of `POST deeplinks/bulk`, each member of which is checked by itself. */
+export const newLinks = z.looseObject({ links: z.array(newLink).max(MAX_BULK) });
 
 /** A link after a change: the whole of it. */
 export const changedLink = z.strictObject({
@@ -120,50 +140,87 @@ export const changedLink = z.strictObject({
 }).refine(leadsSomewhere, 'needs "default_url" or "whatsapp"')
   .refine(opensBeforeItCloses, { path: ["expires_at"], message: "is not after starts_at" });
 
-const made = { code: z.string().regex(LINK_CODE), url: z.url(), qr_url: z.url() };
+const made = {
+  code: z.string().regex(LINK_CODE),
+  url: z.url().describe("Its address"),
+  qr_url: z.url(),
+};
 const time = z.iso.datetime({ offset: true });
 const count = z.int().min(0);
 
 /** A link that was just made. */
 export const madeLink = z.strictObject(made);
 
-/** A link as its owners see it; a member that is not set is absent. */
+/** A link as its owners see it; a member that is not set is absent, if it has no default. */
 export const link = z.strictObject({
   ...shape,
   ...made,
+  targets: shape.targets.unwrap(),
+  utm: shape.utm.unwrap(),
+  tags: shape.tags.unwrap(),
+  pass_query: shape.pass_query.unwrap(),
+  fingerprint: shape.fingerprint.unwrap(),
   // The database answers times in a form of its own.
   starts_at: time.optional(),
   expires_at: time.optional(),
-  uses: count,
+  uses: count.describe("Uses so far; counted only with `max_uses`"),
   state: z.enum(LINK_STATES),
-  password: z.boolean(),
+  password: z.boolean().describe("Whether it has one"),
   version: z.int().min(1),
   created_at: time,
-  created_by: z.string(),
+  created_by: z.string().describe("`key:` and a key's name, or a user's id"),
   updated_at: time,
   updated_by: z.string(),
-});
+}).describe("A link as its owners see it");
 
 /** One page of a list. */
-export const linkList = z.strictObject({ links: z.array(link), cursor: z.string().optional() });
+export const linkList = z.strictObject({
+  links: z.array(link),
+  cursor: z.string().optional().describe("Absent on the last page"),
+});
+
+/** What is wrong with a link. */
+export const linkFaults = z.array(z.strictObject({
+  path: z.string().meta({ examples: ["targets[0].url"] }),
+  message: z.string(),
+})).describe("The errors by member");
+/** See {@linkcode linkFaults}. */
+export type LinkFaults = z.infer<typeof linkFaults>;
 
 /** What became of one link of many. */
 export const bulkResult = z.union([
   z.strictObject({ ...made, status: z.literal([200, 201]) }),
   z.strictObject({
     status: z.literal([409, 422, 503]),
-    error: z.string(),
+    error: z.enum([
+      "invalid_request",
+      "url_not_allowed",
+      "code_reserved",
+      "code_taken",
+      "external_id_taken",
+      "no_code_found",
+    ]),
     detail: z.string().optional(),
-    fields: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+    fields: linkFaults.optional(),
   }),
 ]);
 
 /** The answer of `POST deeplinks/bulk`. */
 export const bulkResults = z.strictObject({ results: z.array(bulkResult).max(MAX_BULK) });
 
-const clicks = { human: count, bot: count, preview: count, prefetch: count };
+const clicks = {
+  human: count,
+  bot: count,
+  preview: count.describe("Previews by messengers, and HEAD"),
+  prefetch: count,
+};
+const clickCounts = z.strictObject(clicks);
 const day = z.iso.date();
-const byValue = z.record(z.string(), count);
+const byValue = z.record(z.string(), count)
+  .describe("Clicks of people by value; the empty string means unknown");
+
+/** See {@linkcode bulkResults}. */
+export type BulkResults = z.output<typeof bulkResults>;
 
 /** Figures of a link, from day to day (UTC). */
 export const linkStats = z.strictObject({
@@ -172,19 +229,37 @@ export const linkStats = z.strictObject({
   max_uses: z.int().nullable(),
   from: day,
   to: day,
-  clicks: z.strictObject(clicks),
-  /** People; one who comes on two days counts twice. */
-  visitors: count,
+  clicks: clickCounts,
+  visitors: count.describe("People, each counted once a day"),
   days: z.array(z.strictObject({ day, visitors: count, ...clicks })),
-  /** Messages that the link brought. */
-  attributions: z.strictObject({ total: count, first_touch: count, by_confidence: byValue }),
-  /** Conversations that those messages belong to. */
-  conversations: count,
+  attributions: z.strictObject({
+    total: count,
+    first_touch: count,
+    by_confidence: z.record(z.string(), count),
+  })
+    .describe("Messages attributed to it"),
+  conversations: count.describe("Conversations with those messages"),
   platforms: byValue,
   countries: byValue,
   referrers: byValue,
   targets: byValue,
 });
+
+/** What links are made of, by the names that docs/openapi.yaml has for it. */
+export const PARTS = {
+  App: app,
+  ByValue: byValue,
+  Chat: chat,
+  ClickCounts: clickCounts,
+  HostName: host,
+  Instant: instant,
+  LanguageTag: language,
+  LinkTarget: target,
+  LinkUrl: url,
+  Platform: platform,
+  Utm: fieldSchemas.utm.unwrap(),
+  When: when,
+} as const;
 
 /** Conditions as they are stored: all that are given must hold, of a list any. */
 export type When = z.output<typeof when>;

@@ -56,3 +56,66 @@ export type OutboundState = typeof OUTBOUND_STATES[number];
 export const ROLLOUT_STATES = ["draft", "running", "paused", "completed", "rolled_back"] as const;
 /** One of {@link ROLLOUT_STATES}. */
 export type RolloutState = typeof ROLLOUT_STATES[number];
+
+/** States of a component of an installation. */
+export const HEALTH_STATES = ["healthy", "degraded", "down"] as const;
+/** One of {@link HEALTH_STATES}. */
+export type HealthState = typeof HEALTH_STATES[number];
+
+/** Components of an installation, as `health/detailed` names them. */
+export const HEALTH_COMPONENTS = [
+  "database",
+  "queue",
+  "clock",
+  "graph",
+  "senders",
+  "functions",
+  "config",
+  "storage",
+  "guard",
+  "settings_cache",
+] as const;
+/** One of {@link HEALTH_COMPONENTS}. */
+export type HealthComponent = typeof HEALTH_COMPONENTS[number];
+
+/** Why an attempt to deliver failed. Stored and shown: never the text of an error, which may hold a URL. */
+export const DELIVERY_ERRORS = [
+  /** The allowlist refuses the URL; nothing was sent. */
+  "not_permitted",
+  /** The request could not be made or signed; nothing was sent. */
+  "unsendable",
+  /** The platform allows no more calls to its own functions now; nothing was sent. Not the service's failure. */
+  "platform_limit",
+  /** The host has no address, or DNS did not answer; nothing was sent. */
+  "dns",
+  /** The host leads to an address that is not public; nothing was sent. */
+  "address",
+  "timeout",
+  /** TLS failed: a certificate that is not valid for the host, or a server without TLS. */
+  "tls",
+  /** No connection. */
+  "connect",
+  /** The connection broke, or the answer was not HTTP. */
+  "connection",
+  /** A 3xx answer. Redirects are never followed: their target was never allowed. */
+  "redirect",
+  /** Any other answer but 2xx. */
+  "status",
+] as const;
+/** One of {@link DELIVERY_ERRORS}. */
+export type DeliveryError = typeof DELIVERY_ERRORS[number];
+
+/** Why the replies in a service's answer are not used. */
+export const REPLY_FAULTS = [
+  "answer_too_long",
+  "not_json",
+  "not_json_type",
+  "not_utf8",
+  "bare_list",
+  "not_a_list",
+  "too_many",
+  "not_objects",
+  "too_deep",
+] as const;
+/** One of {@link REPLY_FAULTS}. */
+export type ReplyFault = typeof REPLY_FAULTS[number];

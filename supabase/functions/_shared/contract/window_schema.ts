@@ -16,7 +16,9 @@ export const WINDOW = {
   ]),
   from: clock(FROM_PATTERN, "09:00").default("00:00"),
   to: clock(TO_PATTERN, "17:00").default("24:00"),
-  zone: z.string().refine(isZone, 'is not a time zone like "Europe/Berlin"'),
+  zone: z.string().refine(isZone, 'is not a time zone like "Europe/Berlin"').meta({
+    examples: ["Europe/Berlin"],
+  }),
 };
 
 /** Whether the window holds any time at all. */

@@ -8,8 +8,7 @@ import { at, count, destinationState, id } from "./common.ts";
 
 const header = z.strictObject({
   name: z.string(),
-  /** Id of the key that it is sealed with. */
-  key: z.string(),
+  key: z.string().describe("Name of the key that encrypts it"),
   set_at: at,
   set_by: z.string(),
 });

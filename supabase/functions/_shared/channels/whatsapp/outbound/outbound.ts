@@ -15,10 +15,15 @@ import { isStorable, type JsonObject, MAX_DEPTH, object, text } from "../../../j
 import type { Checked } from "../../channel.ts";
 import { interactiveSchema, mediaOf, words } from "./outbound_parts.ts";
 
-const context = z.looseObject({ message_id: words(1024) });
+// What a schema cannot show of itself, such as what a refinement checks, stands in `meta` as JSON Schema.
+
+const messageId = words(1024).meta({ maxLength: 1024, examples: ["wamid.HBgL"] });
+const context = z.looseObject({ message_id: messageId }).describe("The message being answered");
+const tracker = words(512)
+  .meta({ maxLength: 512, description: "Your own tracking value, stored with the message and returned" });
 
 /** Members of every type but the read receipt. The tracker is the caller's own: Meta is given ours in its place. */
-const common = { context: context.optional(), biz_opaque_callback_data: words(512).optional() };
+const common = { context: context.optional(), biz_opaque_callback_data: tracker.optional() };
 
 const location = z.looseObject({
   latitude: degrees(90),
@@ -32,7 +37,11 @@ function degrees(limit: number) {
   return z.preprocess(
     (value) => typeof value === "string" && value.trim() !== "" ? Number(value) : value,
     z.number(`must be degrees between -${limit} and ${limit}`).min(-limit).max(limit),
-  );
+  ).meta({
+    type: ["number", "string"],
+    pattern: "^-?[0-9]+([.][0-9]+)?$",
+    description: "Text is read as a number",
+  });
 }
 
 const contact = z.looseObject({
@@ -56,6 +65,12 @@ const parameter = z.looseObject({ type: z.string().min(1) }).superRefine((value,
   for (const { message } of checked.success ? [] : checked.error.issues) {
     context.addIssue({ code: "custom", path: ["text"], message });
   }
+}).meta({
+  if: { properties: { type: { const: "text" } } },
+  then: {
+    required: ["text"],
+    properties: { text: { type: "string", minLength: 1, pattern: "^(?!.*     )[^\\n\\r\\t]*$" } },
+  },
 });
 
 const template = z.looseObject({
@@ -67,8 +82,10 @@ const template = z.looseObject({
   })).optional(),
 });
 
+const typing = z.object({ type: z.literal("text") });
+
 /** Every type that can be sent. */
-const SCHEMAS = {
+export const SCHEMAS = {
   text: z.looseObject({
     ...common,
     type: z.literal("text"),
@@ -81,7 +98,12 @@ const SCHEMAS = {
     // Ours, not Meta's: what it is where Meta does not say.
     category: z.string().toLowerCase().pipe(
       z.enum(["marketing", "utility", "authentication"], "must be marketing, utility or authentication"),
-    ).optional(),
+    ).optional().meta({
+      pattern: "^(?i:marketing|utility|authentication)$",
+      description:
+        "The category if Meta does not report one; marketing by default. People who have opted out of " +
+        "marketing get only the other categories",
+    }),
   }),
   interactive: z.looseObject({ ...common, type: z.literal("interactive"), interactive: interactiveSchema }),
   image: z.looseObject({
@@ -114,15 +136,20 @@ const SCHEMAS = {
   reaction: z.looseObject({
     ...common,
     type: z.literal("reaction"),
-    // An empty emoji takes the reaction back.
-    reaction: z.looseObject({ message_id: words(1024), emoji: z.string().max(64) }),
+    reaction: z.looseObject({
+      message_id: messageId,
+      emoji: z.string().max(64).describe("An empty one removes the reaction"),
+    }),
   }),
   read: z.object({
     type: z.literal("read"),
-    message_id: words(1024),
-    typing_indicator: z.object({ type: z.literal("text") }).optional(),
-  }),
+    message_id: messageId,
+    typing_indicator: typing.optional(),
+  }).describe("A read receipt, optionally with a typing indicator. It has no recipient."),
 } satisfies Record<OutboundType, z.ZodType>;
+
+/** Parts of them that docs/openapi.yaml names. */
+export const PARTS = { Context: context, MessageId: messageId, Tracker: tracker, Typing: typing } as const;
 
 const { text: textSchema, ...otherSchemas } = SCHEMAS;
 

@@ -10,10 +10,13 @@ export function words(most: number) {
   return z.string().min(1, "must not be empty").refine(
     (value) => value.length <= most || [...value].length <= most,
     `must have at most ${most} characters`,
-  );
+  ).meta({ maxLength: most });
 }
 
-const link = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" });
+const link = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).meta({ pattern: "^https?://" });
+
+/** In JSON Schema: exactly one of two members is there. */
+const eitherOf = (...names: [string, string]) => ({ oneOf: names.map((name) => ({ required: [name] })) });
 
 /** Media given by an uploaded file's `id` or by a `link` that Meta fetches; by one of them, not both. */
 export function mediaOf<Shape extends z.ZodRawShape>(more: Shape) {
@@ -24,7 +27,10 @@ export function mediaOf<Shape extends z.ZodRawShape>(more: Shape) {
         context.addIssue({ code: "custom", message: "needs either `id` or `link`" });
       }
     },
-  );
+  ).meta({
+    ...eitherOf("id", "link"),
+    description: "An uploaded file's `id`, or a `link` that Meta fetches",
+  });
 }
 
 const textHeader = z.looseObject({ type: z.literal("text"), text: words(60) });
@@ -56,7 +62,7 @@ const buttons = z.array(z.looseObject({
 })).min(1).max(3).superRefine((buttons, context) => {
   refuseRepeated(buttons.map(({ reply }) => reply.id), (index) => [index, "reply", "id"], context);
   refuseRepeated(buttons.map(({ reply }) => reply.title), (index) => [index, "reply", "title"], context);
-});
+}).describe("Ids and titles must be unique");
 
 const row = z.looseObject({ id: words(200), title: words(24), description: words(72).optional() });
 const sections = z.array(z.looseObject({ title: words(24).optional(), rows: z.array(row).min(1) }))
@@ -78,7 +84,7 @@ const sections = z.array(z.looseObject({ title: words(24).optional(), rows: z.ar
         }
       });
     }
-  });
+  }).describe("At most 10 rows in total; several sections need titles");
 
 const ctaUrl = z.looseObject({
   name: z.literal("cta_url"),
@@ -95,10 +101,11 @@ const flow = z.looseObject({
   }).refine(
     ({ flow_id, flow_name }) => (flow_id === undefined) !== (flow_name === undefined),
     "needs either `flow_id` or `flow_name`",
-  ),
+  ).meta(eitherOf("flow_id", "flow_name")),
 });
 
-const known = z.discriminatedUnion("type", [
+/** Elements that are checked in full. */
+export const knownInteractive = z.discriminatedUnion("type", [
   z.looseObject({
     type: z.literal("button"),
     header: header.optional(),
@@ -134,27 +141,25 @@ const known = z.discriminatedUnion("type", [
   }),
 ]);
 
+const KNOWN: readonly string[] = ["button", "list", "cta_url", "flow", "location_request_message"];
+
 /** Products, catalogues, calls, addresses, carousels and what Meta will add: the outline only. */
-const other = z.looseObject({
-  type: z.string().min(1),
+export const otherInteractive = z.looseObject({
+  type: z.string().min(1).meta({ not: { enum: KNOWN } }),
   header: z.looseObject({ type: z.string().min(1) }).optional(),
   body: z.looseObject({}).optional(),
   footer: footer.optional(),
   action: z.looseObject({}),
 });
 
-const KNOWN: ReadonlySet<unknown> = new Set([
-  "button",
-  "list",
-  "cta_url",
-  "flow",
-  "location_request_message",
-]);
-
 /** The `interactive` object: buttons, list, URL button, flow and location request in full, others in outline. */
-export const interactiveSchema = z.looseObject({ type: z.string().min(1) }).transform((value, context) => {
-  const result = (KNOWN.has(value.type) ? known : other).safeParse(value);
-  if (result.success) return result.data as z.output<typeof other>;
+export const interactiveSchema = z.looseObject({
+  type: z.string().min(1).meta({ examples: KNOWN }),
+}).transform((value, context) => {
+  const result = (KNOWN.includes(value.type) ? knownInteractive : otherInteractive).safeParse(value);
+  if (result.success) return result.data as z.output<typeof otherInteractive>;
   for (const issue of result.error.issues) context.addIssue({ ...issue, code: "custom", input: undefined });
   return z.NEVER;
+}).meta({
+  anyOf: ["KnownInteractive", "OtherInteractive"].map((name) => ({ $ref: `#/components/schemas/${name}` })),
 });

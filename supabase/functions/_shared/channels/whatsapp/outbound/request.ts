@@ -16,7 +16,8 @@ interface Envelope {
   fallback?: Record<string, unknown>;
 }
 
-const envelopeSchema = z.object({
+/** Members of it besides the recipient. */
+export const envelopeSchema = z.object({
   from: z.string().regex(/^\d{1,32}$/, "must be a phone_number_id: digits").optional(),
   idempotency_key: z.string().min(1).max(255).regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters")
     .optional(),

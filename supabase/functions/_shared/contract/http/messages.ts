@@ -1,0 +1,115 @@
+/**
+ * Messages on their way: what the webhook and `wa-send` answer, what a service receives, and what it may answer.
+ *
+ * Messages to send have the shape of their channel, which only that channel's folder knows.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { count, id, passed } from "../answers/common.ts";
+import { OUTBOUND_STATES } from "../states.ts";
+import { MAX_REPLIES } from "./limits.ts";
+
+const time = z.iso.datetime({ offset: true });
+
+/** The answer to a channel's webhook. */
+export const taken = z.strictObject({ received: count, stored: count, duplicates: count })
+  .describe("Updates, not messages; received is the sum of the others");
+/** See {@linkcode taken}. */
+export type Taken = z.infer<typeof taken>;
+
+/** The answer of `wa-send`. */
+export const queued = z.strictObject({
+  id: id.describe("Returned as `messages.id`"),
+  status: z.enum(OUTBOUND_STATES).describe("queued, unless the idempotency key was already known"),
+  used_fallback: z.literal(true).optional().describe("The window was closed and the template was used"),
+  biz_opaque_callback_data: z.string().optional()
+    .describe("Your own tracking value, if the message had one"),
+});
+/** See {@linkcode queued}. */
+export type QueuedAnswer = z.infer<typeof queued>;
+
+const message = z.strictObject({
+  id,
+  seq: z.int().describe("Increases within a conversation: its order"),
+  channel: z.string().meta({ description: "Its channel", examples: ["whatsapp"] }),
+  type: z.string().describe("WhatsApp's type: text, image, interactive, …; call for an incoming call"),
+  text: z.string().nullable()
+    .describe("The text of any type: body, caption, title of the chosen button, emoji"),
+  choice: z.string().nullable()
+    .describe("Id of the chosen button or list row, or a quick reply's payload"),
+  reply_to: z.string().nullable()
+    .describe("`provider_id` of the message that it answers, edits, withdraws or reacts to"),
+  referral: passed.nullable().describe("The ad or post that the person came from"),
+  forwarded: z.boolean(),
+  provider_id: z.string().nullable().describe("wamid"),
+  native: passed.nullable()
+    .describe("The message in WhatsApp's format; null, like the text, once it was withdrawn"),
+  sent_at: time.nullable(),
+  received_at: time,
+});
+
+/** The link that a message came from. */
+export const messageLink = z.strictObject({
+  code: z.string(),
+  external_id: z.string().optional(),
+  tags: z.array(z.string()),
+  campaign: z.string().optional(),
+  utm: passed.optional(),
+}).describe("The link that the message came from; absent without one");
+
+/** How a message came about. */
+export const attribution = z.strictObject({
+  confidence: z.enum(["exact", "referral", "contact", "low"]).describe(
+    "exact: the first message with the link's token; referral: Meta names the ad; contact: the person clicked a " +
+      "link with their id; low: the token was forwarded, used before, or is too old",
+  ),
+  reason: z.string(),
+  first_touch: z.boolean().describe("Whether it is the first one known of this person"),
+  clicked_at: time.optional(),
+  user_id: z.string().optional(),
+  token: z.string().optional(),
+  ctwa_clid: z.string().optional().describe("The click id of the ad"),
+}).describe("How the message came about, if known");
+
+const contact = z.strictObject({
+  id,
+  name: z.string().nullable(),
+  phone: z.string().optional().describe("Digits; absent if the person hides it"),
+  bsuid: z.string().optional().describe("Business-scoped user id"),
+  parent_bsuid: z.string().optional(),
+  username: z.string().optional(),
+  group: z.string().optional()
+    .describe("The group that it was written in, which receives replies; `native` has the author"),
+});
+
+/** The event that a service receives. */
+export const messageReceived = z.strictObject({
+  type: z.literal("message.received"),
+  timestamp: time.describe("When the person sent it, by Meta's clock"),
+  data: z.strictObject({
+    resent: z.int().min(1).optional().describe(
+      "How often a person has resent it after delivery; absent if never. The `webhook-id` stays the same",
+    ),
+    message,
+    link: messageLink.optional(),
+    attribution: attribution.optional(),
+    conversation: z.strictObject({
+      id,
+      number_id: z.string().describe("`phone_number_id` of the business number"),
+    }),
+    contact,
+  }),
+});
+/** See {@linkcode messageReceived}. */
+export type MessageReceived = z.infer<typeof messageReceived>;
+
+/** A service's answer with messages to send back, each in the shape of its channel. */
+export const repliesOf = (message: z.ZodType) =>
+  z.looseObject({
+    replies: z.array(message).max(MAX_REPLIES).optional()
+      .describe("Messages for the person who wrote, in the format of `wa-send` without `to`"),
+  });
+
+/** Schemas of this module that docs/openapi.yaml names. */
+export const MESSAGES = { Event: messageReceived, Queued: queued, Taken: taken } as const;
