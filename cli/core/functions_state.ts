@@ -1,7 +1,8 @@
 /** Asks the running functions themselves what they go by; see supabase/functions/_shared/serve/state.ts. */
 import { listFunctions } from "../../local/functions/functions.ts";
 import { FUNCTIONS } from "../../lib/paths.ts";
-import { type State, STATE_HEADER } from "../../supabase/functions/_shared/serve/state.ts";
+import type { FunctionState } from "../../supabase/functions/_shared/contract/http/operation.ts";
+import { STATE_HEADER } from "../../supabase/functions/_shared/serve/state.ts";
 import { CliError, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
 
@@ -11,7 +12,7 @@ import type { Stack } from "./stack.ts";
  */
 export type Reported =
   & { name: string }
-  & ({ state: State } | { mute: true } | { absent: true } | { failed: string });
+  & ({ state: FunctionState } | { mute: true } | { absent: true } | { failed: string });
 
 const TIMEOUT_MS = 10_000;
 const ASK_EVERY_MS = 250;
@@ -32,9 +33,11 @@ export async function ask(stack: Stack, name: string, flag: string): Promise<Rep
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const body = await response.json().catch(() => undefined) as
-      | Partial<State> & { code?: string }
+      | Partial<FunctionState> & { code?: string }
       | undefined;
-    if (response.ok && body?.function === name && body.kill_switches) return { name, state: body as State };
+    if (response.ok && body?.function === name && body.kill_switches) {
+      return { name, state: body as FunctionState };
+    }
     if (response.status === 404 && /^not_found$/i.test(body?.code ?? "")) return { name, absent: true };
     if (response.status >= 500) {
       return { name, failed: `answers ${response.status} ${body?.code ?? ""}`.trim() };
@@ -62,7 +65,7 @@ export interface Awaited {
 export async function untilAll(
   stack: Stack,
   flag: string,
-  holds: (state: State) => boolean,
+  holds: (state: FunctionState) => boolean,
   timeoutMs: number,
 ): Promise<Awaited> {
   const deadline = Date.now() + timeoutMs;

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
 import { ROOT } from "../../lib/paths.ts";
-import { MAX_KEPT, MAX_REPLIES } from "../../supabase/functions/_shared/delivery/answer.ts";
+import { MAX_REPLIES } from "../../supabase/functions/_shared/contract/http/limits.ts";
+import { MAX_KEPT } from "../../supabase/functions/_shared/delivery/answer.ts";
 import { MAX_READ } from "../../supabase/functions/_shared/http/answers.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/delivery/deliver.ts";
 import { SCHEDULE } from "../../supabase/functions/_shared/contract/retries.ts";

@@ -56,7 +56,7 @@ const LESS: Record<string, string[]> = {
     contract: [],
     time: ["contract"],
     http: ["log"],
-    flags: ["crypto"],
+    flags: ["crypto", "contract"],
     routing: ["contract", "time"],
   },
   channels: ["crypto", "json", "contract", "http", "config"],

@@ -1,4 +1,5 @@
 /** `gatelink destinations`: the services that receive messages. */
+import type { HeadersSet, Resealed } from "../../../supabase/functions/_shared/contract/http/destinations.ts";
 import { SCHEDULE } from "../../../supabase/functions/_shared/contract/retries.ts";
 import { scheduleInWords } from "../../../supabase/functions/_shared/contract/words/retries.ts";
 import { shownDestinationState } from "../../../supabase/functions/_shared/contract/states.ts";
@@ -179,7 +180,7 @@ Examples:
       run(async (session) => {
         const { stack } = await session.api();
         const value = options.remove ? null : (await session.io.stdin()).replace(/\r?\n$/, "");
-        const { body } = await callFunction<{ headers: { name: string; key: string }[] }>(
+        const { body } = await callFunction<HeadersSet>(
           stack,
           "PATCH",
           `wa-router/destinations/${name}/headers`,
@@ -210,7 +211,7 @@ Example:
     .action(() =>
       run(async (session) => {
         const { stack } = await session.api();
-        const { body } = await callFunction<{ key: string; resealed: number; left: number }>(
+        const { body } = await callFunction<Resealed>(
           stack,
           "POST",
           "wa-router/destinations/reseal",

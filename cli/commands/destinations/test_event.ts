@@ -1,5 +1,5 @@
 /** `gatelink destinations test`: asks the function wa-router to send one signed event, and tells what came back. */
-import type { Tested } from "../../../supabase/functions/wa-router/destination_test_event.ts";
+import type { Tested } from "../../../supabase/functions/_shared/contract/http/destinations.ts";
 import { callFunction } from "../../core/functions_api.ts";
 import { clean, facts, verdict } from "../../core/output.ts";
 import type { Result, Session } from "../../core/session.ts";

@@ -1,4 +1,5 @@
 /** What a launch gate is, and what it has to look at. */
+import type { Health as HealthAnswer } from "../../../supabase/functions/_shared/contract/http/operation.ts";
 import type { LaunchFacts } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { APPROVER_ROLES, type ApproverRole } from "../../../supabase/functions/_shared/contract/states.ts";
 import type { Entry, Section } from "../../../supabase/functions/_shared/rollouts/checklist.ts";
@@ -43,12 +44,8 @@ export function openGates(results: readonly GateResult[]): GateResult[] {
   return results.filter(({ status }) => status === "open");
 }
 
-/** What `GET health` answers, as far as it matters. */
-export interface Health {
-  status?: string;
-  code?: string;
-  config?: { variable: string; fault: string }[];
-}
+/** What `GET health` answers, as far as it matters; a problem where it refuses. */
+export type Health = Partial<Pick<HealthAnswer, "config"> & { status: string; code: string }>;
 
 /** All that gates look at; what costs something is asked for once. */
 export interface GateContext {

@@ -4,6 +4,7 @@
  */
 import type {
   BulkResult,
+  BulkResults,
   Link,
   LinkList,
   LinkStats,
@@ -57,7 +58,7 @@ export async function linksApi(session: Session): Promise<LinksApi> {
     },
     async createMany(links) {
       const body = { links };
-      return (await call<{ results: BulkResult[] }>("POST", "/bulk", { body, again: true })).body.results;
+      return (await call<BulkResults>("POST", "/bulk", { body, again: true })).body.results;
     },
     async find(code) {
       for await (const links of pages({ code }, 1)) return links[0];

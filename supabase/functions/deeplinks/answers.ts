@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { LinkShown } from "../_shared/contract/http/links.ts";
 import { type Problem, type ProblemCode, PROBLEMS } from "../_shared/http/problem.ts";
 import type { Context } from "../_shared/serve/serve.ts";
 import type { Link } from "../_shared/links/model/link.ts";
@@ -86,7 +87,7 @@ export function refusalAnswer({ code, status, headers }: Problem): Response | un
 /** What a link is about, for those whom it is only shown to. */
 export function shown(link: Link, json: boolean, html: boolean, make: (nonce: string) => Page): Response {
   const { title = "Link", description } = link.preview ?? {};
-  if (json) return jsonAnswer({ code: link.code, kind: "preview", title, description });
+  if (json) return jsonAnswer({ code: link.code, kind: "preview", title, description } satisfies LinkShown);
   if (html) return page(200, make);
   const headers: [string, string][] = [
     ["content-type", "text/plain; charset=utf-8"],

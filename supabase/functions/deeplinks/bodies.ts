@@ -6,17 +6,15 @@
 import type { z } from "zod";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
-import type { ChangedLink, LinkBody } from "../_shared/contract/links.ts";
+import type { ChangedLink, LinkBody, LinkFaults } from "../_shared/contract/links.ts";
 import { checkPlaces } from "../_shared/links/model/places.ts";
 import { pathOf } from "../_shared/contract/routing/condition.ts";
 
-/** One thing that is wrong. */
-export interface Fault {
-  /** Where: `targets[0].when.country[1]`; empty for the body as a whole. */
-  readonly path: string;
-  /** What, to be read after the path: "is not a country …". */
-  readonly message: string;
-}
+/**
+ * One thing that is wrong: where (`targets[0].when.country[1]`, empty for the body as a whole) and what, to be read after
+ * the path: "is not a country …".
+ */
+export type Fault = LinkFaults[number];
 
 /** A link that was refused before it got to the database. */
 export interface Refused {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { LinkExplanation } from "../_shared/contract/http/links.ts";
 import type { Link } from "../_shared/links/model/link.ts";
 import { placeOf } from "../_shared/links/answer/address.ts";
 import { type Finding, resolve } from "../_shared/links/answer/resolve.ts";
@@ -39,7 +40,7 @@ export function createExplain({ store, requireSecretKey, killed }: ExplainDeps):
       ? placeOf(decision.target, link, visit, store.rules, undefined)
       : undefined;
     const { platform, verdict, reason, country, language, referrer, visitor, returning, user } = visit;
-    return jsonAnswer({
+    const explanation: LinkExplanation = {
       code: link.code,
       outcome: decision.outcome,
       because: "because" in decision ? decision.because : "code" in decision ? decision.code : undefined,
@@ -48,6 +49,7 @@ export function createExplain({ store, requireSecretKey, killed }: ExplainDeps):
       otherwise: place?.otherwise,
       visit: { platform, verdict, reason, country, language, referrer, visitor, returning, user },
       findings: trace,
-    });
+    };
+    return jsonAnswer(explanation);
   };
 }

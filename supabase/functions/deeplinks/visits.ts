@@ -17,6 +17,7 @@ import type { LinkStore } from "../_shared/links/store/store.ts";
 import { randomToken } from "../_shared/links/visitor/tokens.ts";
 import { isOurVisitor, signedVisitor } from "../_shared/links/visitor/cookies.ts";
 import { GO_ON, RequestVisit, VISITOR_COOKIE } from "../_shared/links/visitor/visit.ts";
+import type { LinkDecision } from "../_shared/contract/http/links.ts";
 import { appPage, previewPage } from "../_shared/links/answer/pages.ts";
 import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
 import { forAnyOrigin } from "../_shared/http/cors.ts";
@@ -214,14 +215,17 @@ export function createVisits(deps: VisitDeps) {
       : undefined;
     if (asJson) {
       const because = decision.outcome === "fallback" ? decision.code : decision.because;
-      return jsonAnswer({
-        code: link.code,
-        kind: place.kind,
-        url: place.location,
-        otherwise: place.otherwise,
-        token,
-        because,
-      }, cookie);
+      return jsonAnswer(
+        {
+          code: link.code,
+          kind: place.kind,
+          url: place.location,
+          otherwise: place.otherwise,
+          token,
+          because,
+        } satisfies LinkDecision,
+        cookie,
+      );
     }
     const { otherwise } = place;
     if (otherwise !== undefined && visit.verdict === "human" && deps.servesHtml(request)) {

@@ -6,6 +6,7 @@
  */
 import { env } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
+import type { Diagnostics } from "../_shared/contract/http/operation.ts";
 import { waitingInWords } from "../_shared/contract/words/waiting.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import type { Route } from "../_shared/http/routes.ts";
@@ -24,12 +25,13 @@ export function diagnostics(call: Rpc = rpc): () => Promise<Response> {
     const found = await call("diagnostics", {}, {
       timeoutMs: 8000,
     });
-    return Response.json({
+    const body: Diagnostics = {
       version: env("GATELINK_VERSION").GATELINK_VERSION,
       environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
       kill_switches: killSwitches(),
       ...found,
       waiting: waitingInWords(found.waiting),
-    }, { headers: { "cache-control": "no-store" } });
+    };
+    return Response.json(body, { headers: { "cache-control": "no-store" } });
   };
 }

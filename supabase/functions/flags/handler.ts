@@ -8,12 +8,12 @@
  * @module
  */
 import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
+import type { FlagErrorCode, OutcomesAccepted } from "../_shared/contract/http/flags.ts";
 import type { Config } from "../_shared/db/config.ts";
 import { type Flag, prepareFlags } from "../_shared/flags/evaluate.ts";
 import { murmur3 } from "../_shared/crypto/murmur3.ts";
 import {
   answer,
-  type ErrorCode,
   forApps,
   prepareRemote,
   readContext,
@@ -194,7 +194,8 @@ export function createHandler(deps: FlagsDeps): Handler {
   async function report({ request }: Call): Promise<Response> {
     const { flags } = compiledOf(await deps.loadConfig());
     const body = await readJson(request, MAX_BODY_BYTES);
-    return Response.json({ accepted: recordReports(body, flags, deps.outcomes, answers) }, { status: 202 });
+    const accepted = recordReports(body, flags, deps.outcomes, answers);
+    return Response.json({ accepted } satisfies OutcomesAccepted, { status: 202 });
   }
 
   async function tick({ request }: Call): Promise<Response> {
@@ -240,7 +241,7 @@ function decodeKey(encoded: string): string {
 }
 
 /** A request that cannot be evaluated, as OFREP says it: with the key for one flag, without for all. */
-function failure(key: string | undefined, errorCode: ErrorCode, errorDetails: string): Response {
+function failure(key: string | undefined, errorCode: FlagErrorCode, errorDetails: string): Response {
   return new Response(JSON.stringify({ key, errorCode, errorDetails }), {
     status: 400,
     headers: JSON_HEADERS,

@@ -3,25 +3,13 @@
  *
  * @module
  */
+import type { OutcomeReport } from "../_shared/contract/http/flags.ts";
+import { MAX_REPORTS } from "../_shared/contract/http/limits.ts";
 import type { Flag } from "../_shared/flags/evaluate.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { observe } from "../_shared/rollouts/observe.ts";
 import type { Answers } from "./answers.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
-
-/** Reports of one request. */
-const MAX_REPORTS = 500;
-
-/** How it went for somebody under a flag. */
-interface Report {
-  flag: string;
-  /** The id that the flag was asked with. */
-  targetingKey: string;
-  failed: boolean;
-  latency_ms?: number;
-  /** What the flag said when it was asked; left out: what it says now. */
-  value?: boolean;
-}
 
 /**
  * Counts `{"outcomes": [{"flag", "targetingKey", "failed", "latency_ms"?, "value"?}]}`. In which arm somebody is,
@@ -47,12 +35,12 @@ export function recordReports(
     const fault = faultOf(report);
     if (fault !== undefined) throw new Problem("invalid_request", { detail: `outcomes[${i}]: ${fault}` });
   });
-  const known = (outcomes as Report[]).filter(({ flag }) => flags.has(flag));
+  const known = (outcomes as OutcomeReport[]).filter(({ flag }) => flags.has(flag));
   for (const { flag, targetingKey, failed, latency_ms, value } of known) {
     const had = value ?? answers?.had(flag, targetingKey);
     observe(flags, [flag], targetingKey, {
       failed,
-      ...(latency_ms === undefined ? {} : { latencyMs: latency_ms }),
+      ...(latency_ms == null ? {} : { latencyMs: latency_ms }),
     }, { into, ...(had === undefined ? {} : { had: had ? "on" : "off" }) });
   }
   return known.length;

@@ -5,15 +5,18 @@
  */
 import type { ConfigFault } from "../_shared/config/env.ts";
 import type { Result } from "../_shared/contract/sql.ts";
+import {
+  HEALTH_COMPONENTS,
+  HEALTH_STATES,
+  type HealthComponent,
+  type HealthState,
+} from "../_shared/contract/states.ts";
 import type { Unreadable } from "../_shared/db/config.ts";
-
-/** healthy; degraded: somebody should look; down: it does not do its work. */
-export type Status = "healthy" | "degraded" | "down";
 
 /** One part, in words for people. Further members are figures that belong to it. */
 export interface Component {
-  readonly component: string;
-  readonly status: Status;
+  readonly component: HealthComponent;
+  readonly status: HealthState;
   readonly why: string;
   readonly [figure: string]: unknown;
 }
@@ -76,20 +79,19 @@ const SLOW_MS = 500;
 /** A configuration is used for 5 s at most while the database answers. */
 const STALE_MS = 5000;
 
-const ORDER: readonly Status[] = ["healthy", "degraded", "down"];
-
 /** The worst of some states. */
-export function worst(states: Iterable<Status>): Status {
-  return ORDER[Math.max(0, ...[...states].map((status) => ORDER.indexOf(status)))];
+export function worst(states: Iterable<HealthState>): HealthState {
+  return HEALTH_STATES[Math.max(0, ...[...states].map((status) => HEALTH_STATES.indexOf(status)))];
 }
+
+/** All but what only a process knows. */
+const IN_DATABASE = HEALTH_COMPONENTS.filter((component) => component !== "settings_cache");
 
 /** Each part, the database first. What only the database knows is degraded while it is away, for nobody knows. */
 export function judge(seen: Seen): Component[] {
   const { found } = seen;
   const parts = found?.components ??
-    ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage", "guard"].map((
-      component,
-    ) => ({
+    IN_DATABASE.map((component) => ({
       component,
       status: "degraded" as const,
       why: "unknown while the database does not answer",
@@ -162,7 +164,7 @@ const MEND: Readonly<Record<Unreadable["kind"], string>> = {
 };
 
 function cache({ cacheMs, configError }: Seen): Component {
-  const component = "settings_cache";
+  const component = "settings_cache" as const;
   const because = configError === undefined ? "" : `: ${configError}`;
   if (cacheMs === undefined) {
     const why = `holds no configuration, so every flag is off and links lead nowhere${because}`;

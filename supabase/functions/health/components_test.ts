@@ -16,14 +16,15 @@ const SEEN: Seen = {
       deliveries: { n: 0, oldest_seconds: null },
       outbound: { n: 0, oldest_seconds: null },
     },
-    components: ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage", "guard"]
-      .map((
-        component,
-      ) => ({
-        component,
-        status: "healthy",
-        why: "fine",
-      })),
+    components:
+      (["database", "queue", "clock", "graph", "senders", "functions", "config", "storage", "guard"] as const)
+        .map((
+          component,
+        ) => ({
+          component,
+          status: "healthy",
+          why: "fine",
+        })),
   },
   latencyMs: 3.4,
   needs: [BEFORE, NEEDS],

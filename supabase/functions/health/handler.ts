@@ -19,8 +19,14 @@ import type { Route } from "../_shared/http/routes.ts";
 import type { HealthPart } from "../_shared/contract/answers/operations.ts";
 import { misreadLimits } from "../_shared/contract/limits.ts";
 import { healthInWords } from "../_shared/contract/words/health.ts";
+import type {
+  ConfigurationRead,
+  Health,
+  HealthDetailed,
+  PartBriefly,
+} from "../_shared/contract/http/operation.ts";
 import { compileRoutes } from "../_shared/routing/routes.ts";
-import { judge, misfit, missing, type Status, worst } from "./components.ts";
+import { judge, misfit, missing, worst } from "./components.ts";
 
 /** Each address and method, with who may call it. */
 export const ROUTES = [
@@ -85,7 +91,8 @@ export function health(
     const parts = { configuration: await readable(config), ...briefly([found.clock, found.senders]) };
     const well = faults.length === 0 && Object.values(switches).every((runs) => runs) &&
       Object.values(parts).every(({ status }) => status === "healthy");
-    return Response.json({ status: well ? "ok" : "degraded", ...about, database, ...parts }, {
+    const body: Health = { status: well ? "ok" : "degraded", ...about, database, ...parts };
+    return Response.json(body, {
       headers: { "cache-control": "no-store" },
     });
   }
@@ -103,7 +110,7 @@ export interface ConfigSource {
 /** Whether the configuration can be read, for everybody: of an item that cannot, health/detailed tells the name. */
 async function readable(
   { loadConfig, configError }: ConfigSource,
-): Promise<{ status: Status; code?: string; why: string }> {
+): Promise<ConfigurationRead> {
   const config = await loadConfig().catch(() => undefined);
   const error = configError();
   if (config === undefined) {
@@ -123,7 +130,7 @@ async function readable(
 }
 
 /** Parts by name, for everybody: who reads it need not know the ids of senders. */
-function briefly(parts: (HealthPart | undefined)[]): Record<string, { status: Status; why: string }> {
+function briefly(parts: (HealthPart | undefined)[]): Partial<Record<"clock" | "senders", PartBriefly>> {
   const known = parts.filter((part) => part !== undefined);
   return Object.fromEntries(
     healthInWords(known).map(({ component, status, why }, i) => [
@@ -197,7 +204,8 @@ export function detailed(
     const fault = misfit(found.found, MIGRATIONS);
     if (fault !== undefined) throw new Problem(fault, { extensions: about });
     const status = worst(about.components.map((component) => component.status));
-    return Response.json({ status, at, ...about }, { headers: { "cache-control": "no-store" } });
+    const body: HealthDetailed = { status, at, ...about };
+    return Response.json(body, { headers: { "cache-control": "no-store" } });
   };
 }
 

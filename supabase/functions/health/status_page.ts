@@ -8,11 +8,12 @@ import { type Rpc, rpc } from "../_shared/db/client.ts";
 import { ANY_ORIGIN } from "../_shared/http/cors.ts";
 import type { StatusPage } from "../_shared/contract/answers/incidents.ts";
 import { publicText } from "../_shared/contract/incidents.ts";
-import type { Status } from "./components.ts";
+import type { PublicStatus } from "../_shared/contract/http/incidents.ts";
+import type { HealthState } from "../_shared/contract/states.ts";
+import { worst } from "./components.ts";
 
 /** Seconds for which a browser or a shared cache may keep the answer. */
 const MAX_AGE = 10;
-const ORDER: readonly Status[] = ["healthy", "degraded", "down"];
 
 /**
  * Handler of `GET /functions/v1/health/status`, for everybody: 200
@@ -47,15 +48,9 @@ export function statusPage(
     const { found, away } = await page.get();
     const { at = null, components = [], incidents = [], templates = {} } = found ?? {};
     const open = incidents.filter(({ status }) => status !== "resolved")
-      .map(({ severity }): Status => severity === "P0" ? "down" : "degraded");
-    const status = away ? "down" : ORDER[
-      Math.max(
-        ...[...components.map(({ status }) => status), ...open, "healthy" as const].map((one) =>
-          ORDER.indexOf(one)
-        ),
-      )
-    ];
-    return Response.json({
+      .map(({ severity }): HealthState => severity === "P0" ? "down" : "degraded");
+    const status = away ? "down" : worst([...components.map(({ status }) => status), ...open]);
+    const body: PublicStatus = {
       status,
       at,
       components: away ? [{ component: "database", status: "down" }] : components,
@@ -66,6 +61,7 @@ export function statusPage(
           text: publicText(update, incident.severity, templates[`status_${update.status}`]),
         })),
       })),
-    }, { headers: { ...ANY_ORIGIN, "cache-control": `public, max-age=${MAX_AGE}` } });
+    };
+    return Response.json(body, { headers: { ...ANY_ORIGIN, "cache-control": `public, max-age=${MAX_AGE}` } });
   };
 }

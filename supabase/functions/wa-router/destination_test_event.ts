@@ -5,15 +5,13 @@
  *
  * @module
  */
+import type { Tested } from "../_shared/contract/http/destinations.ts";
+import { MAX_SHOWN } from "../_shared/contract/http/limits.ts";
 import { DESTINATION_NAME } from "../_shared/contract/names.ts";
+import type { DeliveryError } from "../_shared/contract/states.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import type { Counters } from "../_shared/db/counters.ts";
-import {
-  deliver,
-  type DeliveryDeps,
-  type DeliveryError,
-  type DeliveryResult,
-} from "../_shared/delivery/deliver.ts";
+import { deliver, type DeliveryDeps, type DeliveryResult } from "../_shared/delivery/deliver.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
 import { repliesInWords } from "../_shared/contract/words/replies.ts";
@@ -28,35 +26,8 @@ export interface TestDeps {
   count: Counters["count"];
 }
 
-/** How a test went. */
-export interface Tested {
-  destination: string;
-  url: string;
-  /** `webhook-id` of the event, to find it in the service's log. */
-  webhook_id: string;
-  /** Whether the answer was 2xx. */
-  ok: boolean;
-  /** HTTP status; absent when there was no answer. */
-  status?: number;
-  latency_ms: number;
-  error?: DeliveryError;
-  /** More about `error`. */
-  detail?: string;
-  /** The beginning of the answer. */
-  answer?: string;
-  /** Replies that were found in the answer: a message's would be sent. */
-  replies?: number;
-  /** Why what was meant as replies would not be used. */
-  replies_ignored?: string;
-  /** What to do, where it failed or its replies would not be used. */
-  advice?: string;
-}
-
 /** Tests one destination, `name` as it stands in the address, for the key or person `actor`. */
 export type TestDestination = (name: string, actor: string, log: Logger) => Promise<Response>;
-
-/** How much of an answer is shown, in UTF-16 units. */
-const SHOWN = 2000;
 
 /**
  * Makes a {@linkcode TestDestination}. It answers 200 with {@linkcode Tested} whatever the service did, for the test was
@@ -101,7 +72,7 @@ export function createTest({ rpc, limit, world, count }: TestDeps): TestDestinat
       error,
       detail,
       // The cut may have gone through a character.
-      answer: answer?.slice(0, SHOWN).toWellFormed(),
+      answer: answer?.slice(0, MAX_SHOWN).toWellFormed(),
       replies: replies?.length,
       replies_ignored,
       advice: adviceOn(result),

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { HeadersSet, Resealed } from "../_shared/contract/http/destinations.ts";
+import { HEADER_NAME, HEADER_VALUE, MAX_HEADER_VALUE, MAX_HEADERS } from "../_shared/contract/http/limits.ts";
 import { seal, sealedWith, type SealingKeys, unseal } from "../_shared/crypto/seal.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { headerContext } from "../_shared/delivery/deliver.ts";
@@ -23,10 +25,6 @@ export interface DestinationHeaders {
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
-const MAX_HEADERS = 20;
-const MAX_VALUE = 8192;
-const NAME = /^[a-z0-9!#$%&'*+.^_|~-]{1,64}$/;
-const VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 /** What the delivery itself says, or the connection does. */
 const OURS =
   /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|user-agent|accept-encoding|traceparent|tracestate|webhook-.*)$/;
@@ -81,7 +79,7 @@ export function createHeaders({ rpc, keys }: HeadersDeps): DestinationHeaders {
         actor,
         headers: Object.keys(headers),
       });
-      return Response.json({ destination: name, headers: all });
+      return Response.json({ destination: name, headers: all } satisfies HeadersSet);
     },
 
     async reseal(actor, log) {
@@ -97,12 +95,13 @@ export function createHeaders({ rpc, keys }: HeadersDeps): DestinationHeaders {
       const resealed = anew.length === 0 ? 0 : await rpc("reseal_headers", { p_headers: anew });
       const left = old.length - anew.length;
       log.info("headers of destinations were sealed anew", { actor, key: first, resealed, left });
-      return Response.json({ key: first, resealed, left });
+      return Response.json({ key: first, resealed, left } satisfies Resealed);
     },
   };
 }
 
-function readHeaders(body: unknown): Record<string, string | null> {
+/** The headers of a body, by their names in lower case. @throws {Problem} invalid_request */
+export function readHeaders(body: unknown): Record<string, string | null> {
   const refuse = (detail: string) => new Problem("invalid_request", { detail });
   const given = (body as { headers?: unknown } | null)?.headers;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
@@ -116,9 +115,12 @@ function readHeaders(body: unknown): Record<string, string | null> {
     throw refuse(`Name 1 to ${MAX_HEADERS} headers, each once.`);
   }
   for (const [name, value] of entries) {
-    if (!NAME.test(name)) throw refuse("A header name has up to 64 letters, digits and -.");
+    if (!HEADER_NAME.test(name)) throw refuse("A header name has up to 64 letters, digits and -.");
     if (OURS.test(name)) throw refuse(`The header ${name} cannot be set for a destination.`);
-    if (value !== null && (typeof value !== "string" || value.length > MAX_VALUE || !VALUE.test(value))) {
+    if (
+      value !== null &&
+      (typeof value !== "string" || value.length > MAX_HEADER_VALUE || !HEADER_VALUE.test(value))
+    ) {
       throw refuse(`The value of ${name} must be printable ASCII without surrounding spaces, or null.`);
     }
   }

@@ -1,24 +1,11 @@
 /** An operator has a signed test event sent to a destination, and reads what came back. */
 import { Alert, Button, Code, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState } from "react";
+import type { Tested } from "../../../../supabase/functions/_shared/contract/http/destinations.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange } from "../../data/query.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
-
-/** What `POST wa-router/destinations/{name}/test` answers. */
-interface Tested {
-  webhook_id: string;
-  ok: boolean;
-  status?: number;
-  latency_ms: number;
-  error?: string;
-  detail?: string;
-  answer?: string;
-  replies?: number;
-  replies_ignored?: string;
-  advice?: string;
-}
 
 export function TestDestination({ name }: { name: string }) {
   const [tested, setTested] = useState<Tested>();

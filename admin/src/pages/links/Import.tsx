@@ -4,7 +4,11 @@ import { useEffect, useState } from "react";
 import { Link as To } from "wouter";
 import { LINK_COLUMNS } from "../../../../supabase/functions/_shared/contract/link_fields.ts";
 import { MAX_BULK } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
-import type { BulkResult, NewLink } from "../../../../supabase/functions/_shared/contract/links.ts";
+import type {
+  BulkResult,
+  BulkResults,
+  NewLink,
+} from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
@@ -59,7 +63,7 @@ function Form() {
   const { rows, leftOut, lost, fault } = useLinkFile(text);
   const make = useChange({
     act: (rows: FileRow[]) =>
-      callFunction<{ results: BulkResult[] }>("deeplinks/bulk", {
+      callFunction<BulkResults>("deeplinks/bulk", {
         method: "POST",
         body: { links: rows.map(({ link }) => link) },
       }),

@@ -1,6 +1,7 @@
 /** A new link. */
 import { Anchor } from "@mantine/core";
 import { Link as To } from "wouter";
+import type { MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
@@ -33,7 +34,7 @@ interface Sent {
 
 function New({ ground }: { ground: PreviewContext }) {
   const create = useChange({
-    act: ({ body }: Sent) => callFunction<{ code: string }>("deeplinks", { method: "POST", body }),
+    act: ({ body }: Sent) => callFunction<MadeLink>("deeplinks", { method: "POST", body }),
     touches: ["links"],
     said: ({ code }) => `The link ${code} is there.`,
     onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),

@@ -2,15 +2,11 @@
 import { project } from "../../data/client.ts";
 import { useRead } from "../../data/query.ts";
 import { Refusal } from "../../data/refusal.ts";
+import type { Health } from "../../../../supabase/functions/_shared/contract/http/operation.ts";
 import type { HealthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 
-/** What `GET /functions/v1/health` answers, also where it refuses; see docs/openapi.yaml. */
-export interface Environment {
-  version: string;
-  environment: string;
-  /** Every kill switch that is set: true lets its feature run. */
-  kill_switches: Record<string, boolean>;
-}
+/** What `GET /functions/v1/health` answers, also where it refuses. */
+export type Environment = Pick<Health, "version" | "environment" | "kill_switches">;
 
 /** Where the functions run, kept fresh. No headers: so it costs one request, from another host too. */
 export const useEnvironment = () =>

@@ -3,13 +3,13 @@
  *
  * @module
  */
+import { MAX_REPLIES } from "../contract/http/limits.ts";
+import type { ReplyFault } from "../contract/states.ts";
 import { storableText } from "../json/text.ts";
 import type { ReadAnswer } from "../http/answers.ts";
 
 /** Bytes of an answer that are kept for people to look at. */
 export const MAX_KEPT = 20 * 1024;
-/** Most replies in one answer. */
-export const MAX_REPLIES = 10;
 /** Deepest nesting of a reply; Meta's own messages need about ten. */
 export const MAX_DEPTH = 32;
 
@@ -23,18 +23,7 @@ export function keptText(bytes: Uint8Array): string {
 /** Replies found in an answer, or why what was there is not used. */
 export type Replies =
   | { readonly replies: readonly Record<string, unknown>[] }
-  | {
-    readonly ignored:
-      | "answer_too_long"
-      | "not_json"
-      | "not_json_type"
-      | "not_utf8"
-      | "bare_list"
-      | "not_a_list"
-      | "too_many"
-      | "not_objects"
-      | "too_deep";
-  };
+  | { readonly ignored: ReplyFault };
 
 /**
  * Finds `{"replies":[…]}` in a 2xx answer: messages in Graph shape, to be checked by who sends them. Undefined when the

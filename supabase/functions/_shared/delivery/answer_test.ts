@@ -1,6 +1,10 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { findReplies, keptText, MAX_DEPTH, MAX_KEPT, MAX_REPLIES } from "./answer.ts";
+import { z } from "zod";
+import { aLittleWrong } from "../../../../tests/support/a_little_wrong.ts";
+import { repliesOf } from "../contract/http/messages.ts";
+import { MAX_REPLIES } from "../contract/http/limits.ts";
+import { findReplies, keptText, MAX_DEPTH, MAX_KEPT } from "./answer.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -17,6 +21,18 @@ Deno.test("keptText(): whole characters, at most MAX_KEPT bytes, no NUL", () => 
     assertEquals(text.startsWith(kept), true);
     const bytes = bytesOf(kept).length;
     assertEquals(bytes <= MAX_KEPT && bytes > MAX_KEPT - 4, true);
+  }));
+});
+
+Deno.test("findReplies(): uses the replies that the contract describes, and no others", () => {
+  const described = repliesOf(z.looseObject({}));
+  const reply = { type: "text", text: { body: "hi" } };
+  const answers = [{ ok: true, replies: [reply, reply] }, { replies: Array(MAX_REPLIES).fill(reply) }];
+  const more = { replies: Array(MAX_REPLIES + 1).fill(reply) };
+  holds(fc.property(fc.oneof(aLittleWrong(answers), fc.constant(more)), (answer) => {
+    const replies = found(answer);
+    const isUsed = replies === undefined || "replies" in replies;
+    assertEquals(isUsed, described.safeParse(answer).success, JSON.stringify(answer));
   }));
 });
 

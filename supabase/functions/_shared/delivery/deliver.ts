@@ -3,13 +3,14 @@
  *
  * @module
  */
+import type { DeliveryError, ReplyFault } from "../contract/states.ts";
 import { SealError } from "../crypto/seal.ts";
 import { parseRetryAfter, readAnswer } from "../http/answers.ts";
 import { platformLimitMs } from "../http/ending.ts";
 import { orAborted } from "./abort.ts";
 import type { Resolution } from "./addresses.ts";
 import { type Allowlist, permit } from "./allowlist.ts";
-import { findReplies, keptText, type Replies } from "./answer.ts";
+import { findReplies, keptText } from "./answer.ts";
 import { sign, SigningError } from "./sign.ts";
 
 /** What goes out as the body (Standard Webhooks). */
@@ -56,30 +57,6 @@ export interface DeliveryDeps {
   readonly now?: () => number;
 }
 
-/** Why an attempt failed. Stored and shown: a fixed word each, never the text of an error, which may hold a URL. */
-export type DeliveryError =
-  /** The allowlist refuses the URL; nothing was sent. */
-  | "not_permitted"
-  /** The request could not be made or signed; nothing was sent. */
-  | "unsendable"
-  /** The platform lets no more calls out to its own functions now; nothing was sent. Not the service's failure. */
-  | "platform_limit"
-  /** The host has no address, or DNS did not answer; nothing was sent. */
-  | "dns"
-  /** The host leads to an address that is not public; nothing was sent. */
-  | "address"
-  | "timeout"
-  /** TLS failed: a certificate that is not valid for the host, or a server that speaks none. */
-  | "tls"
-  /** No connection. */
-  | "connect"
-  /** The connection broke, or what came was no HTTP. */
-  | "connection"
-  /** A 3xx answer. Redirects are never followed: their target was never allowed. */
-  | "redirect"
-  /** Any other answer but 2xx. */
-  | "status";
-
 /** How the attempt ended. `ok` is any 2xx answer that arrived whole, or up to the limit of what is read. */
 export interface DeliveryResult {
   readonly ok: boolean;
@@ -96,7 +73,7 @@ export interface DeliveryResult {
   /** Messages to send back, unchecked, from a 2xx answer. */
   readonly replies?: readonly Record<string, unknown>[];
   /** Why the answer's replies are not used. */
-  readonly repliesIgnored?: Extract<Replies, { ignored: unknown }>["ignored"];
+  readonly repliesIgnored?: ReplyFault;
 }
 
 /** Time for one attempt where a destination says nothing else, in milliseconds. */

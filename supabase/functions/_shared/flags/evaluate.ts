@@ -34,12 +34,17 @@ export interface Flag {
 }
 
 /** The answer to "is this on for this id", with OpenFeature's names for the reason. */
-export interface Evaluation {
-  readonly value: boolean;
-  readonly reason: "DISABLED" | "TARGETING_MATCH" | "STATIC" | "SPLIT" | "ERROR";
-  /** With reason ERROR. */
-  readonly errorCode?: "FLAG_NOT_FOUND" | "TARGETING_KEY_MISSING" | "PARSE_ERROR";
-}
+export type Evaluation =
+  | {
+    readonly value: boolean;
+    readonly reason: "DISABLED" | "TARGETING_MATCH" | "STATIC" | "SPLIT";
+    readonly errorCode?: undefined;
+  }
+  | {
+    readonly value: false;
+    readonly reason: "ERROR";
+    readonly errorCode: "FLAG_NOT_FOUND" | "TARGETING_KEY_MISSING" | "PARSE_ERROR";
+  };
 
 const DISABLED: Evaluation = { value: false, reason: "DISABLED" };
 const TARGETING_MATCH: Evaluation = { value: true, reason: "TARGETING_MATCH" };

@@ -4,10 +4,8 @@
  * @see https://github.com/open-feature/protocol/blob/main/service/openapi.yaml
  * @module
  */
+import type { FlagErrorCode, FlagFailure, FlagMetadata, FlagValue } from "../contract/http/flags.ts";
 import { evaluate, type Flag, type Killed, prepareFlags, type Setting } from "./evaluate.ts";
-
-/** What may be put beside a flag's value. */
-type Metadata = Record<string, string | number | boolean>;
 
 /** A setting that is a flag, read once for each load of the configuration. */
 export interface RemoteFlag {
@@ -17,32 +15,18 @@ export interface RemoteFlag {
   /** Whether apps may read it, by `client: true` in the setting's metadata; never the case for a flag of our own. */
   readonly client: boolean;
   /** For callers with a secret key. */
-  readonly metadata: Metadata;
+  readonly metadata: FlagMetadata;
 }
 
-/** Why something cannot be answered, as OFREP names it. */
-export type ErrorCode =
-  | "PARSE_ERROR"
-  | "TARGETING_KEY_MISSING"
-  | "INVALID_CONTEXT"
-  | "FLAG_NOT_FOUND"
-  | "GENERAL";
-
 /** One evaluation: a success or a failure. The members are in OFREP's names. */
-export interface RemoteAnswer {
+export interface RemoteAnswer extends Partial<FlagValue & Omit<FlagFailure, "metadata">> {
   key: string;
-  value?: unknown;
-  reason?: string;
-  variant?: string;
-  errorCode?: ErrorCode;
-  errorDetails?: string;
-  metadata?: Metadata;
 }
 
 /** The context of a request, checked. */
 export type RemoteContext =
   | { ok: true; targetingKey: string; signature: string }
-  | { ok: false; errorCode: ErrorCode; errorDetails: string };
+  | { ok: false; errorCode: FlagErrorCode; errorDetails: string };
 
 /** Members of metadata that make a setting a flag whose key does not end in `.enabled`. */
 const MARKS = ["type", "rollout_percentage", "target_user_ids", "target_segments", "prerequisites", "client"];
@@ -124,7 +108,7 @@ function fixedValue(value: string, type: unknown): RemoteFlag["fixed"] {
   }
 }
 
-function describe({ metadata, version }: Setting): Metadata {
+function describe({ metadata, version }: Setting): FlagMetadata {
   const { rollout_percentage, target_user_ids, target_segments, prerequisites, description, launched_at } =
     metadata;
   return {
@@ -160,7 +144,7 @@ export function readContext(body: unknown): RemoteContext {
     : invalid('"targetingKey" must be a string.');
 }
 
-const FAULTS: Partial<Record<ErrorCode, string>> = {
+const FAULTS: Partial<Record<FlagErrorCode, string>> = {
   FLAG_NOT_FOUND: "There is no such flag.",
   TARGETING_KEY_MISSING:
     'This flag is on for a part of all people: "targetingKey" must say for whom to evaluate.',

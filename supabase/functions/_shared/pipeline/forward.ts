@@ -4,6 +4,7 @@
  * @module
  */
 import type { Outbound } from "../channels/channel.ts";
+import type { MessageReceived } from "../contract/http/messages.ts";
 import type { Claim, ClaimedDelivery, ClaimedDestination, LeftOut } from "../contract/answers/pipeline.ts";
 import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
@@ -379,7 +380,9 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 }
 
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
-function eventOf({ message, resent, link, attribution, conversation, contact }: ClaimedDelivery) {
+function eventOf(
+  { message, resent, link, attribution, conversation, contact }: ClaimedDelivery,
+): MessageReceived {
   const { created_at, sent_at, native, ...rest } = message;
   return {
     type: "message.received",

@@ -4,6 +4,9 @@
  * @module
  */
 import type { HealthPart } from "../contract/answers/operations.ts";
+import type { RolloutEvent } from "../contract/http/flags.ts";
+import type { IncidentEvent } from "../contract/http/incidents.ts";
+import type { HealthEvent } from "../contract/http/operation.ts";
 import {
   fillTemplate,
   type IncidentFacts,
@@ -11,9 +14,10 @@ import {
   TEMPLATES,
   templateValues,
 } from "../contract/incidents.ts";
+import type { RolloutState } from "../contract/states.ts";
 import { healthAdvice, healthInWords } from "../contract/words/health.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
-import type { SlackText, WebhookEvent } from "../delivery/deliver.ts";
+import type { SlackText } from "../delivery/deliver.ts";
 
 /** What happened, as the table `notifications` keeps it. */
 export type Notification = RolloutNotification | PartNotification | IncidentNotification;
@@ -29,7 +33,7 @@ export interface IncidentNotification {
     | "incident_resolved";
   /** ISO time. */
   at: string;
-  incident: IncidentFacts;
+  incident: IncidentFacts & Pick<IncidentEvent["data"], "severity" | "status">;
   /** Words of whoever did it. */
   text: string | null;
   /** Who is called; null but for an escalation. */
@@ -54,14 +58,18 @@ export interface RolloutNotification extends EventFacts {
   rollout_id: string;
   flag: string;
   plan: string;
-  state: string;
+  verdict: RolloutEvent["data"]["verdict"];
+  state: RolloutState;
   stage: { position: number; name: string; percentage: number } | null;
   actor: string;
   reason: string | null;
 }
 
 /** The body for an endpoint of this kind. */
-export function bodyOf(endpoint: "webhook" | "slack", told: Notification): WebhookEvent | SlackText {
+export function bodyOf(
+  endpoint: "webhook" | "slack",
+  told: Notification,
+): RolloutEvent | HealthEvent | IncidentEvent | SlackText {
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
@@ -75,7 +83,7 @@ export function bodyOf(endpoint: "webhook" | "slack", told: Notification): Webho
 function bodyOfPart(
   endpoint: "webhook" | "slack",
   { kind, at, part }: PartNotification,
-): WebhookEvent | SlackText {
+): HealthEvent | SlackText {
   const [{ component, status, why }] = healthInWords([part]);
   const message = kind === "recovered" ? `${component} does well again` : `${component} is ${status}: ${why}`;
   const what_to_do = kind === "recovered" ? "Nothing." : healthAdvice(component);
@@ -92,14 +100,14 @@ const TEMPLATE_OF: Partial<Record<IncidentNotification["kind"], string>> = {
 function bodyOfIncident(
   endpoint: "webhook" | "slack",
   { kind, at, incident, text, role, template }: IncidentNotification,
-): WebhookEvent | SlackText {
+): IncidentEvent | SlackText {
   const said = text ?? (kind === "incident_acknowledged" ? "Somebody has it in hand." : "");
   const message = fillTemplate(
     template ?? TEMPLATES[TEMPLATE_OF[kind] ?? "incident_channel"].text,
     templateValues(incident, { text: said, role: role ?? "" }),
   );
   return endpoint === "slack" ? { text: escaped(message) } : {
-    type: `incident.${kind.replace(/^incident_/, "")}`,
+    type: kind.replace("_", ".") as IncidentEvent["type"],
     timestamp: at,
     data: { ...incident, text, role, message, what_to_do: recommended(incident) },
   };

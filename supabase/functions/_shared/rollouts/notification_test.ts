@@ -76,6 +76,6 @@ Deno.test("bodyOf(): a part that fails is named, with why and what to do", () =>
 });
 
 Deno.test("bodyOf(): a part that does well again is named", () => {
-  const part = { component: "queue", status: "healthy" as const, because: "taken", figures: {} };
+  const part = { component: "queue" as const, status: "healthy" as const, because: "taken", figures: {} };
   assertEquals(bodyOf("slack", { ...PART, kind: "recovered", part }), { text: "queue does well again" });
 });

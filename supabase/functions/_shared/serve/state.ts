@@ -7,6 +7,7 @@
  */
 import { env } from "../config/env.ts";
 import { killed, killSwitches } from "../config/kill_switch.ts";
+import type { FunctionState } from "../contract/http/operation.ts";
 import { type Config, loadConfig } from "../db/config.ts";
 import { onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { requireKey } from "../gates/keys.ts";
@@ -14,25 +15,6 @@ import { log } from "../log/log.ts";
 
 /** A request with this header, of any method and path, is answered with the function's state. Its value is a flag's key. */
 export const STATE_HEADER = "x-gatelink-state";
-
-/** The answer. */
-export interface State {
-  function: string;
-  /** GATELINK_VERSION as this function sees it. */
-  version: string;
-  /** Every switch that is set: true lets its feature run. */
-  kill_switches: Record<string, boolean>;
-  /** Of the configuration in memory; null when there is none, because the database is away. */
-  config_revision: number | null;
-  /** The flag that was asked for, as the gates of this function would take it; null without a configuration. */
-  flag: {
-    key: string;
-    /** The environment stops it. */
-    killed: boolean;
-    /** On for anybody at all; false for a flag that is not there. */
-    on: boolean | null;
-  };
-}
 
 /**
  * Answers for a function.
@@ -53,7 +35,7 @@ export async function state(
   } catch (error) {
     log.warn("asked for its state, without a configuration", { function: fn, error });
   }
-  const said: State = {
+  const said: FunctionState = {
     function: fn,
     version: env("GATELINK_VERSION").GATELINK_VERSION,
     kill_switches: killSwitches(),

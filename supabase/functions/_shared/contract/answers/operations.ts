@@ -4,13 +4,15 @@
  * @module
  */
 import { z } from "zod";
+import { activity } from "../http/operation.ts";
+import { HEALTH_COMPONENTS, HEALTH_STATES, ROLLOUT_STATES } from "../states.ts";
 import { openIncident } from "./incidents.ts";
 import { at, count, destinationState, figures, id, rate } from "./common.ts";
 
 /** One part, in codes that words/health.ts puts into words. Further members are figures that are shown as they are. */
 const part = z.object({
-  component: z.string(),
-  status: z.enum(["healthy", "degraded", "down"]),
+  component: z.enum(HEALTH_COMPONENTS).exclude(["settings_cache"]),
+  status: z.enum(HEALTH_STATES),
   because: z.string(),
   figures,
 }).catchall(z.unknown());
@@ -97,38 +99,7 @@ const waiting = z.strictObject({
 });
 export type WaitingQueue = z.infer<typeof waiting>;
 
-const diagnostics = z.strictObject({
-  at,
-  since: at,
-  routes: z.array(
-    z.strictObject({ route: z.string().nullable(), reason: z.string(), n: count, last_at: at }),
-  ),
-  destinations: z.array(
-    z.strictObject({ destination: z.string(), outcome: z.string(), n: count, last_at: at }),
-  ),
-  decisions: z.array(z.strictObject({
-    at,
-    message_id: id,
-    /** Redacted. */
-    contact: z.string().nullable(),
-    route: z.string().nullable(),
-    reason: z.string(),
-    destinations: z.array(z.string()),
-    explanation: z.unknown(),
-    revision: count,
-  })),
-  flags: z.array(z.strictObject({
-    key: z.string(),
-    on: z.boolean(),
-    percentage: z.number().nullable(),
-    targets: count,
-    version: count,
-    updated_at: at,
-    updated_by: z.string(),
-  })),
-  errors: z.array(z.strictObject({ where: z.string(), code: z.string(), n: count, last_at: at })),
-  waiting: z.array(waiting),
-});
+const diagnostics = z.strictObject({ ...activity.shape, waiting: z.array(waiting) });
 /** What is going on, over the last hour. */
 export type Diagnostics = z.infer<typeof diagnostics>;
 
@@ -193,7 +164,7 @@ const metrics = z.strictObject({
   flags: z.array(z.strictObject({ key: z.string(), on: z.boolean(), percentage: z.number().nullable() })),
   rollouts: z.array(z.strictObject({
     flag: z.string(),
-    state: z.enum(["draft", "running", "paused", "completed", "rolled_back"]),
+    state: z.enum(ROLLOUT_STATES),
     stage: count,
     percentage: z.number(),
     hold_reason: z.string().nullable(),

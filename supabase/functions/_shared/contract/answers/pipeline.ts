@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { attribution, messageLink } from "../http/messages.ts";
 import { at, count, id, passed, rate } from "./common.ts";
 
 /** The ad or post that a person came from. */
@@ -59,7 +60,7 @@ const claimedDelivery = z.strictObject({
     choice: z.string().nullable(),
     reply_to: z.string().nullable(),
     referral: passed.nullable(),
-    forwarded: z.boolean().nullable(),
+    forwarded: z.boolean(),
     provider_id: z.string().nullable(),
     native: passed.nullable(),
     sent_at: at.nullable(),
@@ -68,8 +69,8 @@ const claimedDelivery = z.strictObject({
   /** W3C trace context that the message came with; null where it came with none. */
   traceparent: z.string().nullable(),
   /** The deep link that the message came from, and how sure that is; null where nothing is known. */
-  link: passed.nullable(),
-  attribution: passed.nullable(),
+  link: messageLink.nullable(),
+  attribution: attribution.nullable(),
   conversation: z.strictObject({ id, number_id: z.string() }),
   contact: z.strictObject({
     id,

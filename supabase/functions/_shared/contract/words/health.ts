@@ -5,13 +5,14 @@
  */
 
 import type { HealthPart, LockHolder } from "../answers/operations.ts";
+import type { HealthState } from "../states.ts";
 import { errorInWords, errorMeaning } from "./provider_errors.ts";
 import { repliesInWords } from "./replies.ts";
 
 /** The same in words. */
 export interface HealthInWords {
-  component: string;
-  status: "healthy" | "degraded" | "down";
+  component: HealthPart["component"];
+  status: HealthState;
   why: string;
   [figure: string]: unknown;
 }

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import type { ReplyFault } from "../states.ts";
 
-const WHY: Readonly<Record<string, string>> = {
+const WHY: Readonly<Record<ReplyFault | "refused", string>> = {
   answer_too_long: "the answer is longer than 64 KB",
   not_json: "the answer is declared as JSON but is not",
   not_json_type: "the answer's content-type is not application/json",
@@ -19,5 +20,5 @@ const WHY: Readonly<Record<string, string>> = {
 
 /** The sentence for a code; a code that this version does not know is shown as it is. */
 export function repliesInWords(code: string): string {
-  return WHY[code] ?? code;
+  return WHY[code as ReplyFault] ?? code;
 }
