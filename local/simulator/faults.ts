@@ -62,8 +62,8 @@ const UNDELIVERABLE: GraphError = {
 
 /** What can be asked for by name, in the order in which the page offers it. */
 export const FAULTS: Readonly<Record<string, Fault>> = {
-  "131056": { label: "131056: too many to this person", how: "answer", error: PAIR_LIMIT },
-  "130429": { label: "130429: too many from this number", how: "answer", error: RATE_LIMIT },
+  "131056": { label: "131056: too many messages to this person", how: "answer", error: PAIR_LIMIT },
+  "130429": { label: "130429: too many messages from this number", how: "answer", error: RATE_LIMIT },
   "131047": { label: "131047: 24-hour window closed", how: "answer", error: WINDOW_CLOSED },
   "131026": { label: "131026: undeliverable, reported by status", how: "status", error: UNDELIVERABLE },
   "500": {
@@ -76,8 +76,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     how: "answer",
     error: { status: 503, code: 2, title: "Service temporarily unavailable", transient: true, retryAfter: 1 },
   },
-  timeout: { label: "Time-out: never answered", how: "silence" },
-  answer_lost: { label: "Answer lost: accepted, never answered", how: "lost" },
+  timeout: { label: "Timeout: no answer", how: "silence" },
+  answer_lost: { label: "Answer lost: accepted, no answer", how: "lost" },
 };
 
 /** An error answer: `{"error":{message,type,code,error_data?,fbtrace_id}}`. */

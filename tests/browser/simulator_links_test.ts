@@ -15,7 +15,7 @@ fileStack()(
     await page.getByRole("button", { name: /^Daniel Costa/ }).click();
     await page.getByRole("button", { name: "Scan a link" }).click();
     const dialog = page.getByRole("dialog", { name: "Scan a link" });
-    const link = dialog.getByRole("combobox", { name: "Link or its code" });
+    const link = dialog.getByRole("combobox", { name: "Link or code" });
     await dialog.locator("#scan-links option[value=demo]").waitFor({ state: "attached" });
     assertEquals(await seriousFaults(page), []);
 

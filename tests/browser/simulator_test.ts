@@ -262,7 +262,7 @@ browserTest(
       assertEquals(await focused(), "tab-trouble");
       await tabTo("storm");
       await page.keyboard.press("Enter");
-      await page.getByText("Batches, duplicates, disorder, delay.").waitFor();
+      await page.getByText("Batches, duplicates, reordering and delays are on.").waitFor();
       assertEquals(simulator.meta.settings.batch, 50);
     });
   },
@@ -272,11 +272,11 @@ browserTest(
   "simulator page: a send that fails is marked, in the chat and among the calls",
   async (browser) => {
     await withPage(browser, async ({ page, send, simulator }) => {
-      await page.getByRole("tab", { name: /Trouble/ }).click();
-      await page.getByLabel("Sends fail with").selectOption("131026");
-      await page.getByLabel("For the next sends").fill("1");
+      await page.getByRole("tab", { name: /Faults/ }).click();
+      await page.getByLabel("Error for failing sends").selectOption("131026");
+      await page.getByLabel("Next sends that fail").fill("1");
       await page.keyboard.press("Tab");
-      await page.getByRole("tab", { name: /Trouble on/ }).waitFor();
+      await page.getByRole("tab", { name: /Faults on/ }).waitFor();
       await send({ type: "text", text: { body: "Lost in the post" } });
       await ticks(page, "Lost in the post", "Failed: 131026 Message undeliverable");
       simulator.meta.configure({ fault: "131056", faultNext: 1 });
@@ -314,7 +314,7 @@ browserTest(
       await page.getByText("Connected", { exact: true }).waitFor();
       await page.route("**/api/events", (route) => route.fulfill({ status: 503 }));
       await page.reload();
-      await page.getByText("The stack does not answer").waitFor();
+      await page.getByText("The stack is not responding").waitFor();
       await page.unroute("**/api/events");
       await page.getByText("Connected", { exact: true }).waitFor();
       simulator.meta.userSends(simulator.meta.contacts[0], "Still here");
@@ -331,7 +331,7 @@ fileStack()(
     const { errors, foreign } = watch(page, stack.url);
     await page.goto(`${stack.url}/simulator/`);
     await page.getByRole("button", { name: "Test handshake" }).click();
-    await page.getByText("Handshake works.").waitFor();
+    await page.getByText("Handshake succeeded.").waitFor();
 
     await say(page, "Good morning");
     await ticks(page, "Good morning", "Delivered to the webhook");
@@ -421,7 +421,7 @@ for (const colorScheme of ["light", "dark"] as const) {
           await view("Meta");
           await page.locator("#posts summary", { hasText: "503" }).click();
           await check("webhooks");
-          for (const tab of [/Graph API/, /Trouble/]) {
+          for (const tab of [/Graph API/, /Faults/]) {
             await page.getByRole("tab", { name: tab }).click();
             await check(String(tab));
           }

@@ -97,7 +97,7 @@ function listen() {
   };
   events.onopen = () => tell("good", "Connected");
   events.onerror = () => {
-    tell("bad", "The stack does not answer");
+    tell("bad", "The stack is not responding");
     // The browser itself tries again when the connection broke, but not after an answer such as 503.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   };
@@ -138,7 +138,7 @@ function identity({ phone, username }) {
 
 function drawOwner() {
   const contact = contacts.get(current);
-  $("owner").textContent = contact ? `${contact.name}’s phone` : "Nobody’s phone";
+  $("owner").textContent = contact ? `${contact.name}’s phone` : "No person selected";
   $("identity").textContent = contact ? identity(contact) : "Create a person to begin";
   $("edit-person").hidden = !contact;
   $("open-scan").hidden = !contact;

@@ -62,7 +62,7 @@ export async function askLink() {
           text = scanned.text;
           dialog.close();
         } else {
-          const where = scanned.opens === "page" ? "It shows a page: " : "It leads to ";
+          const where = scanned.opens === "page" ? "Shows a page: " : "Redirects to ";
           $("scan-result").replaceChildren(where, outside(scanned.location, scanned.location));
         }
       } catch (error) {

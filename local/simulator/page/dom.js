@@ -54,7 +54,7 @@ let toastTimer;
 export function complain(error) {
   const toast = $("toast");
   toast.textContent = error instanceof TypeError
-    ? "The stack does not answer. Is it running?"
+    ? "The stack is not responding. Is it running?"
     : error.message;
   toast.hidden = false;
   clearTimeout(toastTimer);

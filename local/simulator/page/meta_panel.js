@@ -10,7 +10,7 @@ export function showMeta(state) {
   calm = state.calm;
   const select = $("trouble").elements.fault;
   select.replaceChildren(
-    h("option", { value: "" }, "nothing"),
+    h("option", { value: "" }, "none"),
     ...state.faults.map(({ code, label }) => h("option", { value: code }, label)),
   );
   $("posts").replaceChildren();
@@ -31,7 +31,7 @@ export function showPost(post) {
     ? [post.state === "given up" ? "bad" : "warn", last.status ?? "none"]
     : ["wait", "…"];
   const state =
-    { acknowledged: "acknowledged", waiting: last ? "will be tried again" : "on its way" }[post.state] ??
+    { acknowledged: "acknowledged", waiting: last ? "will be retried" : "in progress" }[post.state] ??
       "given up";
   const details = h(
     "details",
@@ -44,7 +44,7 @@ export function showPost(post) {
         "span",
         { class: "main" },
         post.summary,
-        post.tries > 1 && h("span", { class: "quiet" }, ` · ${post.tries} tries`),
+        post.tries > 1 && h("span", { class: "quiet" }, ` · ${post.tries} attempts`),
       ),
       h("time", { class: "quiet" }, clock(post.at, true)),
     ),
@@ -125,7 +125,7 @@ export function startMeta() {
       ok: false,
       detail: error.message,
     }));
-    result.textContent = `${ok ? "Handshake works." : "Handshake failed."} ${detail}${
+    result.textContent = `${ok ? "Handshake succeeded." : "Handshake failed."} ${detail}${
       status ? ` (${status}).` : "."
     }`;
   });
@@ -147,8 +147,11 @@ export function startMeta() {
       : target.value || null;
     configure({ [target.name]: value }, "Saved.");
   });
-  $("calm").addEventListener("click", () => configure(calm, "All is calm."));
-  $("storm").addEventListener("click", () => configure(STORM, "Batches, duplicates, disorder, delay."));
+  $("calm").addEventListener("click", () => configure(calm, "Faults are off."));
+  $("storm").addEventListener(
+    "click",
+    () => configure(STORM, "Batches, duplicates, reordering and delays are on."),
+  );
 }
 
 async function configure(change, said) {
