@@ -29,9 +29,9 @@ panelTest(
     await page.getByRole("link", { name: "deeplinks.enabled" }).click();
     await page.getByRole("heading", { name: "deeplinks.enabled", level: 1 }).waitFor();
     await page.getByText("turned off in the panel").waitFor();
-    await page.getByRole("button", { name: "Restore this: version 1" }).click();
+    await page.getByRole("button", { name: "Restore version 1" }).click();
     await answer(page, "Restore", "it was not the links");
-    await page.getByText("deeplinks.enabled is as it was at version 1.").waitFor();
+    await page.getByText("deeplinks.enabled was restored to version 1.").waitFor();
     await until(
       "the link opens a chat again",
       async () => await demoLeadsTo(stack) === "wa.me",
@@ -49,7 +49,7 @@ panelTest(
       await page.keyboard.press("ArrowLeft");
     }
     await page.getByRole("button", { name: "Set 97 %" }).press("Enter");
-    await answer(page, "Change it", "a little less");
+    await answer(page, "Change", "a little less");
     await until("97 %", async () => {
       const [{ metadata }] = await sql`select metadata from public.settings where key = 'deeplinks.enabled'`;
       return metadata.rollout_percentage === 97;
@@ -73,16 +73,16 @@ panelTest("admin: of two who change a flag at once the slower one is told, and d
   await slow.getByRole("button", { name: "Set 90 %" }).waitFor();
   await move(fast, 20);
   await fast.getByRole("button", { name: "Set 80 %" }).click();
-  await answer(fast, "Change it", "too many complaints");
+  await answer(fast, "Change", "too many complaints");
   await until("the first change", async () => await share() === 80);
 
   await slow.getByRole("button", { name: "Set 90 %" }).click();
-  await answer(slow, "Change it", "a trial");
-  const conflict = slow.getByRole("alert").filter({ hasText: "somebody else changed this flag meanwhile" });
+  await answer(slow, "Change", "a trial");
+  const conflict = slow.getByRole("alert").filter({ hasText: "somebody else changed this flag" });
   await conflict.getByText("admin@example.com").waitFor();
   await conflict.getByText("too many complaints").waitFor();
   assertEquals(await share(), 80, "nothing is overwritten");
-  await conflict.getByRole("button", { name: "Do mine on top of it" }).click();
+  await conflict.getByRole("button", { name: "Apply my change" }).click();
   await conflict.waitFor({ state: "hidden" });
   assertEquals(await share(), 90);
 });
@@ -116,7 +116,7 @@ panelTest("admin: whoever gives a flag to more people says why, and less is one 
   await page.getByRole("slider", { name: `Percentage of ${flag}` }).focus();
   await page.keyboard.press("ArrowRight");
   await page.getByRole("button", { name: "Set 51 %" }).click();
-  assertEquals((await because("Change it", "one more")).rollout_percentage, 51);
+  assertEquals((await because("Change", "one more")).rollout_percentage, 51);
 
   await page.getByRole("combobox", { name: "Add a segment" }).click();
   await page.getByRole("option", { name: "beta" }).click();
@@ -124,19 +124,19 @@ panelTest("admin: whoever gives a flag to more people says why, and less is one 
   await page.getByLabel("Add a person").fill("c1");
   await page.getByRole("button", { name: "Add", exact: true }).click();
   assertEquals((await because("Add", "asked for it")).target_user_ids, ["c1"]);
-  await page.getByRole("button", { name: "Take segment beta off the targets" }).click();
+  await page.getByRole("button", { name: "Remove segment beta from the targets" }).click();
   assertEquals((await saved("targets changed in the panel")).target_segments, []);
 
   await page.getByRole("combobox", { name: "Prerequisites" }).focus();
   await page.keyboard.press("Backspace");
   await page.keyboard.press("Escape");
   await page.getByRole("region", { name: "Prerequisites" }).getByRole("button", { name: "Save" }).click();
-  assertEquals("prerequisites" in await because("Change it", "sends by itself"), false);
+  assertEquals("prerequisites" in await because("Change", "sends by itself"), false);
 
   const save = page.getByRole("region", { name: "Schedule" }).getByRole("button", { name: "Save" });
   await page.getByLabel("Turn on at").fill("2099-01-01T09:00");
   await save.click();
-  const { schedule } = await because("Schedule it", "the new year");
+  const { schedule } = await because("Schedule", "the new year");
   assertEquals(Object.keys(schedule), ["on_at"]);
   await save.waitFor({ state: "hidden" });
   await page.getByLabel("Turn off at").fill("2099-02-01T09:00");

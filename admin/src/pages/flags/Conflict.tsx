@@ -24,7 +24,7 @@ export function Conflict({ flag, wanted, done }: { flag: Flag; wanted: SetFlag; 
     <Alert
       color="red"
       role="alert"
-      title="Not saved: somebody else changed this flag meanwhile"
+      title="Not saved: somebody else changed this flag"
       icon={<Icon name="warn" />}
     >
       <Stack gap="sm">
@@ -38,18 +38,18 @@ export function Conflict({ flag, wanted, done }: { flag: Flag; wanted: SetFlag; 
           </div>
         ))}
         <Text size="sm">
-          You wanted <Code>{JSON.stringify(wanted.changes)}</Code> on version{" "}
-          {wanted.version}; it is at version {flag.version} now.
+          Your change was <Code>{JSON.stringify(wanted.changes)}</Code> to version{"  "}
+          {wanted.version}. The flag is now at version {flag.version}.
         </Text>
         <Group gap="xs">
-          <Button size="xs" variant="default" onClick={done}>Leave it as it is</Button>
+          <Button size="xs" variant="default" onClick={done}>Discard my change</Button>
           <Button
             size="xs"
             color="red"
             loading={set.isPending}
             onClick={() => set.mutate({ ...wanted, version: flag.version }, { onSuccess: done })}
           >
-            Do mine on top of it
+            Apply my change
           </Button>
         </Group>
       </Stack>

@@ -4,7 +4,7 @@ import type { Difference } from "./diff.ts";
 import classes from "./flags.module.css";
 
 export function Diff({ of }: { of: Difference[] }) {
-  if (of.length === 0) return <Text size="sm" c="dimmed">No difference.</Text>;
+  if (of.length === 0) return <Text size="sm" c="dimmed">No changes.</Text>;
   return (
     <div className={classes.diff}>
       {of.map(({ name, from, to }) => (

@@ -28,8 +28,8 @@ export function FlagPage({ flagKey }: { flagKey: string }) {
         const flag = flags.find(({ key }) => key === flagKey);
         return flag ? <Details flag={flag} flags={flags} back={back} /> : (
           <Page title={flagKey} back={back}>
-            <Empty icon="flag" title="There is no such flag">
-              It may have another name now; the list has all of them.
+            <Empty icon="flag" title="Flag not found">
+              It may have been renamed. The list shows all flags.
             </Empty>
           </Page>
         );
@@ -47,10 +47,10 @@ function Details({ flag, flags, back }: { flag: Flag; flags: Flag[]; back: React
     <Page title={flag.key} about={flag.metadata.description} back={back}>
       {wanted && <Conflict flag={flag} wanted={wanted} done={() => setWanted(undefined)} />}
       {rollout && (
-        <Alert icon={<Icon name="stairs" />} color="teal" title="A rollout moves this flag">
-          Changes by hand pause it; off ends it.{" "}
+        <Alert icon={<Icon name="stairs" />} color="teal" title="A rollout controls this flag">
+          Manual changes pause the rollout. Turning the flag off ends it.{" "}
           <Anchor component={Link} href={`/rollouts/${rollout.id}`} size="sm" underline="always">
-            See how it goes
+            View rollout
           </Anchor>
         </Alert>
       )}

@@ -50,7 +50,7 @@ export function History({ flag }: { flag: Flag }) {
         metadata: withoutPast(step.after!.metadata, Date.now()),
       }),
     ],
-    said: (_flag, { step }) => `${flag.key} is as it was at version ${step.version}.`,
+    said: (_flag, { step }) => `${flag.key} was restored to version ${step.version}.`,
   });
 
   async function back(step: Step) {
@@ -66,7 +66,7 @@ export function History({ flag }: { flag: Flag }) {
 
   return (
     <Section title="History">
-      <Loaded of={steps} empty={<Text size="sm" c="dimmed">Nothing was changed yet.</Text>}>
+      <Loaded of={steps} empty={<Text size="sm" c="dimmed">No changes yet.</Text>}>
         {(steps) => (
           <Stack
             gap="md"
@@ -104,10 +104,10 @@ export function History({ flag }: { flag: Flag }) {
                       variant="default"
                       leftSection={<Icon name="undo" size={12} />}
                       style={{ flex: "none" }}
-                      aria-label={`Restore this: version ${step.version}`}
+                      aria-label={`Restore version ${step.version}`}
                       onClick={() => back(step)}
                     >
-                      Restore this
+                      Restore
                     </Button>
                   </For>
                 )}

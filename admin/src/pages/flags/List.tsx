@@ -30,7 +30,7 @@ export function FlagList() {
   return (
     <Page
       title="Flags"
-      about="Every feature sits behind one. Off takes effect within 5 seconds."
+      about="Each feature has a flag. Turning it off takes effect within 5 seconds."
       actions={
         <>
           <Button
@@ -60,7 +60,7 @@ export function FlagList() {
         of={flags}
         empty={
           <Empty icon="flag" title="No flags yet">
-            Make the first one, off, before its feature is deployed.
+            Create a flag before you deploy its feature.
           </Empty>
         }
       >
@@ -70,8 +70,8 @@ export function FlagList() {
             return (
               <Empty
                 icon="search"
-                title={`No flag is called like “${search}”`}
-                action={<Button variant="default" onClick={() => setSearch("")}>Show all</Button>}
+                title={`No flags match “${search}”`}
+                action={<Button variant="default" onClick={() => setSearch("")}>Clear search</Button>}
               />
             );
           }

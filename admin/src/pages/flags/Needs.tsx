@@ -20,9 +20,9 @@ export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; 
     // With less to have first, more people get a flag that is on.
     const answer = isOn(flag) && dropped.length > 0
       ? await ask({
-        title: `${flag.key} without ${dropped.join(", ")}?`,
-        body: "It is on then also for people who do not have that, within 5 seconds.",
-        action: "Change it",
+        title: `Remove ${dropped.join(", ")} as a prerequisite of ${flag.key}?`,
+        body: "Within 5 seconds, the flag is also on for people without that prerequisite.",
+        action: "Change",
         reason: "required",
       })
       : { reason: null };
@@ -36,21 +36,24 @@ export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; 
   }
 
   return (
-    <Section title="Prerequisites" about="Off for whoever does not have all of these.">
+    <Section title="Prerequisites" about="The flag is off for people who do not have all of these flags.">
       <Stack gap="sm">
         {now.length === 0 && !may && <Text size="sm" c="dimmed">None.</Text>}
         {missing.length > 0 && (
           <Text size="sm" c="var(--bad)" role="status">
-            Off for everybody now: {missing.join(", ")} is off or missing.
+            Currently off for everybody: {missing.join(", ")} is off or does not exist.
           </Text>
         )}
         {(may || now.length > 0) && (
           <MultiSelect
             aria-label="Prerequisites"
             placeholder={(draft?.keys ?? now).length === 0 ? "None" : undefined}
-            data={[...new Set([...flags.map(({ key }) => key), ...now])].filter((key) => key !== flag.key)}
+            data={[...new Set([...flags.map(({ key }) => key), ...now])].filter((key) =>
+              key !== flag.key
+            )}
             value={draft?.keys ?? now}
-            onChange={(keys) => setDraft({ keys, version: draft?.version ?? flag.version })}
+            onChange={(keys) =>
+              setDraft({ keys, version: draft?.version ?? flag.version })}
             disabled={!may}
             searchable
             hidePickedOptions

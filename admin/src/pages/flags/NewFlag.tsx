@@ -13,7 +13,7 @@ export function NewFlag() {
   const set = useSetFlag();
   const key = name.endsWith(".enabled") ? name : `${name}.enabled`;
   const fault = name !== "" && !/^[a-z0-9][a-z0-9._-]*$/.test(name)
-    ? "Lower-case letters, digits, dot, - and _."
+    ? "Use lower-case letters, digits, dots, hyphens and underscores."
     : undefined;
 
   async function submit(event: FormEvent) {
@@ -24,7 +24,7 @@ export function NewFlag() {
         key,
         changes: { on: false, percentage: 0, ...(description ? { description } : {}) },
         version: 0,
-        reason: "made in the panel",
+        reason: "created in the panel",
       });
       close();
       navigate(`/flags/${key}`);
@@ -47,7 +47,7 @@ export function NewFlag() {
           <Stack>
             <TextInput
               label="Name"
-              description="Of the feature, as its code asks for it."
+              description="The feature's name in the code."
               placeholder="checkout"
               data-autofocus
               required
@@ -57,16 +57,16 @@ export function NewFlag() {
             />
             <Textarea
               label="Description"
-              description="What is different while it is on."
+              description="What changes when the flag is on."
               autosize
               minRows={2}
               value={description}
               onChange={(event) => setDescription(event.currentTarget.value)}
             />
-            <Text size="sm" c="dimmed">{name ? key : "The flag"} begins off, at 0 %.</Text>
+            <Text size="sm" c="dimmed">{name ? key : "The flag"} will be off, at 0 %.</Text>
             <Group justify="flex-end">
               <Button variant="default" onClick={close}>Cancel</Button>
-              <Button type="submit" loading={set.isPending}>Make it</Button>
+              <Button type="submit" loading={set.isPending}>Create</Button>
             </Group>
           </Stack>
         </form>

@@ -34,11 +34,11 @@ export function Schedule({ flag, onConflict }: { flag: Flag; onConflict: OnConfl
     const more = sooner || (longer && (isOn(flag) || draft.on !== ""));
     const answer = more
       ? await ask({
-        title: sooner ? `Turn ${flag.key} on by itself?` : `Keep ${flag.key} on for longer?`,
-        body: `${draft.on === "" ? "It is on" : `From ${words(draft.on)} it is on`} for ${
+        title: sooner ? `Schedule ${flag.key} to turn on?` : `Keep ${flag.key} on for longer?`,
+        body: `${draft.on === "" ? "The flag is on" : `From ${words(draft.on)}, the flag is on`} for ${
           audience({ value: "true", metadata: flag.metadata })
         }, ${draft.off === "" ? "until somebody turns it off" : `until ${words(draft.off)}`}.`,
-        action: "Schedule it",
+        action: "Schedule",
         reason: "required",
       })
       : { reason: null };
@@ -54,7 +54,7 @@ export function Schedule({ flag, onConflict }: { flag: Flag; onConflict: OnConfl
   return (
     <Section
       title="Schedule"
-      about={`Times of your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}. The clock looks once a minute.`}
+      about={`Times are in your time zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}. Changes are applied once a minute.`}
     >
       <Stack gap="sm">
         {(now.on_at || now.off_at)
@@ -62,12 +62,12 @@ export function Schedule({ flag, onConflict }: { flag: Flag; onConflict: OnConfl
             <Text size="sm" component="div">
               {now.on_at && (
                 <>
-                  On <Time at={now.on_at} as="date" />.
+                  Turns on <Time at={now.on_at} as="date" />.{" "}
                 </>
               )}
               {now.off_at && (
                 <>
-                  Off <Time at={now.off_at} as="date" />.
+                  Turns off <Time at={now.off_at} as="date" />.
                 </>
               )}
             </Text>

@@ -27,7 +27,7 @@ export function SegmentList() {
   return (
     <Page
       title="Segments"
-      about="Named lists of people: beta testers, the team. A flag that targets one is on for its members."
+      about="Named lists of people, such as beta testers. A flag that targets a segment is on for its members."
       back={<Anchor component={Link} href="/flags" size="sm">← All flags</Anchor>}
     >
       <For role="operator">
@@ -37,7 +37,7 @@ export function SegmentList() {
         of={segments}
         empty={
           <Empty icon="people" title="No segments yet">
-            Make one for the people who see a feature first.
+            Create one for the people who get features first.
           </Empty>
         }
       >
@@ -57,7 +57,7 @@ function NewSegment() {
   const make = useChange<void, Segment>({
     act: () => rpc("set_segment", { p_key: key, p_description: description, p_expected_version: 0 }),
     touches: TOUCHES,
-    said: () => `The segment ${key} is made.`,
+    said: () => `Segment ${key} was created.`,
   });
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -75,11 +75,11 @@ function NewSegment() {
         />
         <TextInput
           style={{ flex: 1 }}
-          label="Who is in it"
+          label="Description"
           value={description}
           onChange={(event) => setDescription(event.currentTarget.value)}
         />
-        <Button type="submit" loading={make.isPending}>Make a segment</Button>
+        <Button type="submit" loading={make.isPending}>Create segment</Button>
       </Group>
     </form>
   );
@@ -109,7 +109,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
     act: ({ reason }) =>
       rpc("remove_segment", { p_key: segment.key, p_expected_version: segment.version, p_reason: reason }),
     touches: TOUCHES,
-    said: () => `The segment ${segment.key} is gone.`,
+    said: () => `Segment ${segment.key} was removed.`,
   });
   const targeting = useFlags().data?.filter((flag) =>
     isOn(flag) && flag.metadata.target_segments?.includes(segment.key)
@@ -121,8 +121,8 @@ function SegmentCard({ segment }: { segment: Segment }) {
     if (text === "") return;
     // Whoever comes into a segment gets what is on for it; unread flags may be.
     const answer = targeting?.length === 0 ? { reason: null } : await ask({
-      title: `Add somebody to ${segment.key}?`,
-      body: `What is on for ${segment.key} is on for them then, within 5 seconds${
+      title: `Add a person to ${segment.key}?`,
+      body: `Within 5 seconds, they also get the flags that are on for ${segment.key}${
         targeting ? `: ${targeting.map(({ key }) => key).join(", ")}` : ""
       }.`,
       action: "Add",
@@ -133,8 +133,8 @@ function SegmentCard({ segment }: { segment: Segment }) {
   }
   async function drop() {
     const answer = await ask({
-      title: `Remove the segment ${segment.key}?`,
-      body: "Its list of members is gone then; who was in it stays in the history.",
+      title: `Remove segment ${segment.key}?`,
+      body: "Its list of members is deleted. The history still shows who was in it.",
       action: "Remove",
       danger: true,
       type: segment.key,
@@ -147,7 +147,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
       about={segment.description}
       actions={may && <Button size="xs" variant="subtle" color="red" onClick={drop}>Remove</Button>}
     >
-      <Loaded of={members} rows={1} empty={<Text size="sm" c="dimmed">Nobody is in it.</Text>}>
+      <Loaded of={members} rows={1} empty={<Text size="sm" c="dimmed">No members yet.</Text>}>
         {(members) => (
           <Group gap="md" component="ul" style={{ listStyle: "none", margin: 0, padding: 0 }}>
             {members.slice(0, SHOWN).map(({ subject_id: id }) => (
@@ -158,7 +158,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
                     size="sm"
                     variant="subtle"
                     color="gray"
-                    aria-label={`Take the contact ending in ${id.slice(-4)} out of ${segment.key}`}
+                    aria-label={`Remove the contact ending in ${id.slice(-4)} from ${segment.key}`}
                     onClick={() => change.mutate({ add: false, whom: { p_user_ids: [id] } })}
                   >
                     <Icon name="cross" size={14} />

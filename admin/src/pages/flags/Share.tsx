@@ -25,9 +25,9 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
     const answer = await ask({
       title: `${flag.key}: ${now} % → ${share} %`,
       body: isOn(flag)
-        ? `About ${of(people.data?.contacts ?? 0)} contacts have it then, within 5 seconds.`
-        : "The flag is off: the percentage counts once it is on.",
-      action: "Change it",
+        ? `Within 5 seconds, about ${of(people.data?.contacts ?? 0)} contacts have the feature.`
+        : "The flag is off. The percentage applies once it is on.",
+      action: "Change",
       danger: share > now,
       // More people of a flag that is on is turning it on for them.
       reason: isOn(flag) && share > now ? "required" : "optional",
@@ -46,7 +46,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
   }
 
   return (
-    <Section title="Percentage" about="The same people keep it as it grows.">
+    <Section title="Percentage" about="People who have the feature keep it as the percentage grows.">
       <Stack gap="md">
         <Group gap="md" wrap="nowrap" align="center">
           <Slider
@@ -63,7 +63,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
           />
           <NumberInput
             w={110}
-            aria-label="Percentage, exactly"
+            aria-label="Exact percentage"
             value={share}
             onChange={(value) => typeof value === "number" && move(value)}
             min={0}
@@ -79,8 +79,8 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
           {people.data
             ? `About ${of(people.data.contacts)} of ${people.data.contacts.toLocaleString()} contacts, ${
               of(people.data.recent)
-            } of them wrote within 7 days.`
-            : "How many people that is, is being counted."}
+            } of them active in the last 7 days.`
+            : "Counting contacts…"}
         </Text>
         {may && draft && (
           <Group gap="xs">
@@ -91,7 +91,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
             >
               Set {share} %
             </Button>
-            <Button variant="default" onClick={() => setDraft(undefined)}>Leave it at {now} %</Button>
+            <Button variant="default" onClick={() => setDraft(undefined)}>Keep {now} %</Button>
           </Group>
         )}
       </Stack>

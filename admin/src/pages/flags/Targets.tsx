@@ -38,7 +38,7 @@ export function Targets({ flag }: { flag: Flag }) {
         ...whom,
       }),
     touches: TOUCHED,
-    said: () => "The targets are changed.",
+    said: () => "Targets changed.",
   });
   const ids = flag.metadata.target_user_ids ?? [];
   const targeted = flag.metadata.target_segments ?? [];
@@ -48,7 +48,7 @@ export function Targets({ flag }: { flag: Flag }) {
     const answer = isOn(flag)
       ? await ask({
         title,
-        body: `${flag.key} is on for whom you add within 5 seconds, whatever its percentage.`,
+        body: `Within 5 seconds, ${flag.key} is on for them, whatever its percentage.`,
         action: "Add",
         reason: "required",
       })
@@ -66,9 +66,9 @@ export function Targets({ flag }: { flag: Flag }) {
   }
 
   return (
-    <Section title="Targets" about="Whatever the percentage, the flag is on for these.">
+    <Section title="Targets" about="The flag is on for these people and segments, whatever its percentage.">
       <Stack gap="sm">
-        {ids.length + targeted.length === 0 && <Text size="sm" c="dimmed">Nobody in particular.</Text>}
+        {ids.length + targeted.length === 0 && <Text size="sm" c="dimmed">No targets.</Text>}
         {targeted.length > 0 && (
           <Group gap="xs">
             {targeted.map((key) => (
@@ -82,7 +82,7 @@ export function Targets({ flag }: { flag: Flag }) {
                     size="xs"
                     variant="transparent"
                     color="gray"
-                    aria-label={`Take segment ${key} off the targets`}
+                    aria-label={`Remove segment ${key} from the targets`}
                     onClick={() => change.mutate({ add: false, whom: { p_segments: [key] } })}
                   >
                     <Icon name="cross" size={12} />
@@ -109,7 +109,7 @@ export function Targets({ flag }: { flag: Flag }) {
                   <ActionIcon
                     variant="subtle"
                     color="gray"
-                    aria-label={`Take the contact ending in ${id.slice(-4)} off the targets`}
+                    aria-label={`Remove the contact ending in ${id.slice(-4)} from the targets`}
                     onClick={() => change.mutate({ add: false, whom: { p_user_ids: [id] } })}
                   >
                     <Icon name="cross" size={16} />
@@ -130,10 +130,11 @@ export function Targets({ flag }: { flag: Flag }) {
               <TextInput
                 style={{ flex: 1 }}
                 label="Add a person"
-                description="A phone number, kept as the contact's id; or an id."
+                description="A phone number (stored as the contact's id) or an id."
                 placeholder="+1 555 010 0142"
                 value={who}
-                onChange={(event) => setWho(event.currentTarget.value)}
+                onChange={(event) =>
+                  setWho(event.currentTarget.value)}
               />
               <Button type="submit" variant="default" loading={change.isPending}>Add</Button>
               {ids.length > SHOWN && (
@@ -150,11 +151,12 @@ export function Targets({ flag }: { flag: Flag }) {
           </form>
           <Select
             label="Add a segment"
-            placeholder={segments.data?.length === 0 ? "There are no segments yet" : "Choose one"}
-            data={(segments.data ?? []).map(({ key }) => key).filter((key) => !targeted.includes(key))}
+            placeholder={segments.data?.length === 0 ? "No segments yet" : "Choose a segment"}
+            data={(segments.data ?? []).map(({ key }) =>
+              key
+            ).filter((key) => !targeted.includes(key))}
             value={null}
-            onChange={(key) =>
-              key && add(`Turn ${flag.key} on for the segment ${key}?`, { p_segments: [key] })}
+            onChange={(key) => key && add(`Turn ${flag.key} on for segment ${key}?`, { p_segments: [key] })}
             searchable
           />
         </For>

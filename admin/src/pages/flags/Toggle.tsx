@@ -25,7 +25,7 @@ export function Toggle(
     const answer = await ask({
       title: `Turn ${flag.key} on?`,
       body: `It will be on for ${share} % of all contacts${
-        share < 100 ? " and for its targets" : ""
+        share < 100 ? " and its targets" : ""
       }, within 5 seconds.`,
       action: "Turn on",
       reason: "required",
@@ -48,7 +48,7 @@ export function Toggle(
       onChange={toggle}
       label={on ? "on" : "off"}
       labelPosition="left"
-      aria-label={`${flag.key} is ${on ? "on" : "off"}${may ? "" : ", operators may change it"}`}
+      aria-label={`${flag.key} is ${on ? "on" : "off"}${may ? "" : ". Only operators can change it."}`}
       styles={{ body: { alignItems: "center", justifyContent: "flex-end" } }}
     />
   );
