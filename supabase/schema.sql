@@ -13385,9 +13385,9 @@ begin
     ) s
   ) p
   cross join lateral (values
-    (p.names, 'stages: two have the same name'),
-    (p.grows, 'stages: a percentage is below the one before'),
-    (p.ends, 'stages: the last one is not for everybody')
+    (p.names, 'stages: two stages have the same name'),
+    (p.grows, 'stages: percentages must not decrease'),
+    (p.ends, 'stages: the last stage must be 100 %')
   ) as r (kept, fault)
   where r.kept is not true;
   return coalesce(v_faults, '{}');
@@ -13423,7 +13423,7 @@ AS $function$
     (not p_stage ? 'user_ids' or private.is_text_list(p_stage -> 'user_ids', 1000), 'user_ids: at most 1000 ids'),
     (not p_stage ? 'segments' or private.is_text_list(p_stage -> 'segments', 20), 'segments: at most 20 keys'),
     (p_stage -> 'percentage' <> '0' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
-      'percentage: a stage for nobody needs user_ids or segments'),
+      'percentage: a stage at 0 % needs user_ids or segments'),
     (private.is_number(p_stage -> 'hold_minutes', 1, 129600, 0), 'hold_minutes: 1 to 129600'),
     (private.is_number(p_stage -> 'min_samples', 0, 10000000, 0), 'min_samples: 0 to 10000000'),
     (not p_stage ? 'overdue_minutes' or (private.is_number(p_stage -> 'overdue_minutes', 1, 259200, 0)

@@ -6,7 +6,7 @@ import { answer, go, inTime, panelTest } from "../support/panel.ts";
 
 /** Answers the open question, and waits for the words of a conflict. */
 async function answerTooLate(page: Page, action: string, reason?: string): Promise<void> {
-  const words = page.getByText("Somebody else was faster").first();
+  const words = page.getByText("Changed by somebody else").first();
   // Not those of the time before. They are told for a while only: waited for from before.
   await inTime(words, "hidden");
   const told = words.waitFor();
@@ -38,7 +38,7 @@ panelTest(
     await page.getByRole("dialog").waitFor();
     await colleague("start_rollout");
     await inTime(page.getByText("1 % of all").first());
-    await answerTooLate(page, "Start none the less", "it was planned for today");
+    await answerTooLate(page, "Start anyway", "it was planned for today");
     assertEquals(await state(), { state: "running", stage: 1 });
 
     await page.getByRole("button", { name: "Advance" }).click();
@@ -49,7 +49,7 @@ panelTest(
     assertEquals(await state(), { state: "running", stage: 2 });
 
     // What is asked anew, of what is shown now, is done.
-    await inTime(page.getByText("Somebody else was faster").first(), "hidden");
+    await inTime(page.getByText("Changed by somebody else").first(), "hidden");
     await page.getByRole("button", { name: "Advance" }).click();
     await answer(page, "Advance", "enough was seen");
     await until("the third stage", async () => (await state()).stage === 3);
@@ -70,7 +70,7 @@ panelTest(
     await sql`select public.set_flag(${flag}, '{"percentage": 50}', ${first})`;
     const page = await signIn("operator", { clock: true });
     await go(page, `/flags/${flag}`, flag);
-    await page.getByRole("button", { name: `Restore this: version ${first}`, exact: true }).click();
+    await page.getByRole("button", { name: `Restore version ${first}`, exact: true }).click();
     await page.getByRole("dialog").waitFor();
     await sql`select public.set_flag(${flag}, '{"percentage": 7}', ${first + 1}, 'complaints')`;
     await inTime(page.getByText("On for 7 %"));
@@ -80,7 +80,7 @@ panelTest(
     await sql`select public.set_segment('beta', 'first of all', 0)`;
     await go(page, "/flags/segments", "Segments");
     await page.getByRole("button", { name: "Remove" }).click();
-    await page.getByLabel("Type beta to go on").fill("beta");
+    await page.getByLabel("Type beta to confirm").fill("beta");
     const [{ version }] = await sql`select version from public.segments where key = 'beta'`;
     await sql`select public.set_segment('beta', 'who asked for it', ${version})`;
     await inTime(page.getByText("who asked for it"));

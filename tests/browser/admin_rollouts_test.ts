@@ -21,11 +21,11 @@ panelTest(
     };
     const page = await signIn("operator", { clock: true });
     await go(page, `/rollouts/new?flag=${FLAG}`, "New rollout");
-    await page.getByLabel("Outcomes a minute").fill("100");
+    await page.getByLabel("Outcomes per minute").fill("100");
     await page.getByRole("rowheader", { name: "25 %" }).waitFor();
     await isWell(page);
     await page.getByLabel("Reason").fill("the new checkout");
-    await page.getByRole("button", { name: "Plan this rollout" }).click();
+    await page.getByRole("button", { name: "Create rollout" }).click();
     await page.getByRole("heading", { name: FLAG, level: 1 }).waitFor();
 
     // The operator may sign for engineering and product, and for nobody else.
@@ -38,7 +38,7 @@ panelTest(
 
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page.getByRole("dialog").getByText("Approved by the CTO").waitFor();
-    await answer(page, "Start none the less", "the CTO said so on the phone");
+    await answer(page, "Start anyway", "the CTO said so on the phone");
     await until("it runs", async () => (await state()).state === "running");
     assertEquals(await state(), { state: "running", stage: 1, value: "true", share: 1 });
 
@@ -58,7 +58,7 @@ panelTest(
         (_, i) => ({ minute: minute + i, on: counts(10, i % 10 === 9 ? 1 : 0), off: counts(990, 1) }),
       ),
     );
-    await inTime(page.getByRole("progressbar", { name: /^more fail than without it: S is [1-9]/ }));
+    await inTime(page.getByRole("progressbar", { name: /^more failures than without the flag: S is [1-9]/ }));
     await inTime(page.getByRole("rowheader", { name: "with the flag", exact: true }).first());
     await isWell(page);
 
@@ -93,29 +93,29 @@ panelTest("admin: the stages of a template are changed, and each gate tells what
   await sql`select public.set_flag(${FLAG}, '{"on": false, "percentage": 0}', 0)`;
   const page = await signIn("operator");
   await go(page, `/rollouts/new?flag=${FLAG}`, "New rollout");
-  await page.getByRole("button", { name: "Change the stages" }).click();
+  await page.getByRole("button", { name: "Edit stages" }).click();
   const figure = (name: string) => page.getByRole("textbox", { name, exact: true });
-  await figure("Share of stage 1").fill("2.5");
-  await figure("Name of stage 1").fill("first of all");
-  await figure("Minutes of stage 1").fill("45");
-  await figure("Outcomes of stage 1").fill("500");
-  await figure("Goes on below a failure rate of stage 1").fill("2");
+  await figure("Stage 1: share").fill("2.5");
+  await figure("Stage 1: name").fill("first of all");
+  await figure("Stage 1: minimum duration").fill("45");
+  await figure("Stage 1: minimum outcomes").fill("500");
+  await figure("Stage 1: advance when failures are below").fill("2");
   await page.getByText("must not be above roll_back_when.error_rate_above").waitFor();
-  assertEquals(await page.getByRole("button", { name: "Plan this rollout" }).isDisabled(), true);
-  await figure("Goes on below a failure rate of stage 1").fill("0.5");
-  await page.getByRole("combobox", { name: "Goes back above a p95 of stage 1", exact: true }).click();
+  assertEquals(await page.getByRole("button", { name: "Create rollout" }).isDisabled(), true);
+  await figure("Stage 1: advance when failures are below").fill("0.5");
+  await page.getByRole("combobox", { name: "Stage 1: roll back when p95 exceeds", exact: true }).click();
   await page.getByRole("option", { name: "750 ms" }).click();
   for (let stage = 6; stage > 2; stage--) {
     await page.getByRole("button", { name: `Remove stage ${stage}` }).click();
   }
-  await page.getByText("the last one is not for everybody").waitFor();
-  await figure("Share of stage 2").fill("100");
+  await page.getByText("the last stage must be 100 %").waitFor();
+  await figure("Stage 2: share").fill("100");
   await page.getByRole("rowheader", { name: "first of all" }).waitFor();
   await isWell(page);
   await page.setViewportSize({ width: 360, height: 740 });
   await isWell(page);
   await page.setViewportSize({ width: 1280, height: 800 });
-  await page.getByRole("button", { name: "Plan this rollout" }).click();
+  await page.getByRole("button", { name: "Create rollout" }).click();
   await page.getByRole("heading", { name: FLAG, level: 1 }).waitFor();
   const stages = await sql`
     select name, percentage::float8 as share, hold_minutes, min_samples, advance_when, roll_back_when
@@ -146,7 +146,7 @@ panelTest("admin: the stages of a template are changed, and each gate tells what
   await gate("Indexes verified").getByRole("img", { name: "Passed" }).waitFor();
   await gate("Indexes verified").getByText("hot queries use indexes").waitFor();
   await gate("Default value set").getByRole("img", { name: "Passed" }).waitFor();
-  await gate("All CI checks passing").getByRole("img", { name: "Told by the command line" }).waitFor();
+  await gate("All CI checks passing").getByRole("img", { name: "Checked by the CLI" }).waitFor();
   await gates.getByText("gatelink gates checkout").waitFor();
   await isWell(page);
   await sql`update public.settings set value = 'true', metadata = '{"rollout_percentage": 100}', version = version + 1

@@ -50,7 +50,7 @@ Deno.test("gatelink rollout create: a plan of one's own, checked before it is se
   const good = await written("plans/good.json", JSON.stringify({ name: "own", stages: [stage] }));
   assertEquals((await document(`rollout create ${flag} --plan ${good}`)).plan, "own");
   const bad = await written("plans/bad.json", JSON.stringify({ stages: [{ ...stage, percentage: 50 }] }));
-  await fails(`rollout create ${flag} --plan ${bad}`, 4, "invalid", /the last one is not for everybody/);
+  await fails(`rollout create ${flag} --plan ${bad}`, 4, "invalid", /the last stage must be 100 %/);
   await fails(`rollout create ${flag}`, 2, "usage", /--template or --plan/);
   await fails(`rollout create ${flag} --plan no/such.json`, 2, "usage", /cannot be read/);
   await fails(`rollout create gone.enabled --template canary`, 4, "not_found", /no flag gone/i);

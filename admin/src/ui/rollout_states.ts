@@ -1,11 +1,12 @@
+import { ROLLOUT_STATE_WORDS } from "../../../supabase/functions/_shared/contract/words/rollout_states.ts";
 import type { RolloutState } from "../data/rollouts.ts";
 import type { Tone } from "./State.tsx";
 
 /** Words for a state, and whether it is good. */
 export const STATES: Record<RolloutState, [words: string, tone: Tone]> = {
-  draft: ["planned", "plain"],
-  running: ["running", "good"],
-  paused: ["paused", "warn"],
-  completed: ["completed", "info"],
-  rolled_back: ["rolled back", "bad"],
+  draft: [ROLLOUT_STATE_WORDS.draft, "plain"],
+  running: [ROLLOUT_STATE_WORDS.running, "good"],
+  paused: [ROLLOUT_STATE_WORDS.paused, "warn"],
+  completed: [ROLLOUT_STATE_WORDS.completed, "info"],
+  rolled_back: [ROLLOUT_STATE_WORDS.rolled_back, "bad"],
 };

@@ -33,7 +33,7 @@ Example:
             rows.map((row) => [
               row.id,
               row.destination,
-              row.state === "leased" ? "under way" : time(row.next_attempt_at),
+              row.state === "leased" ? "in progress" : time(row.next_attempt_at),
               row.attempt,
               row.last_error,
               row.behind,

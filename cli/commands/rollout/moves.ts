@@ -1,4 +1,5 @@
 /** `gatelink rollout start | pause | resume | advance | back | complete`. */
+import { ROLLOUT_STATE_WORDS } from "../../../supabase/functions/_shared/contract/words/rollout_states.ts";
 import type { Command } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
 import { CliError } from "../../core/errors.ts";
@@ -137,7 +138,7 @@ Examples:
         if (state !== "draft") {
           throw new CliError(
             "conflict",
-            `Rollout ${id} of ${flag_key} is ${state}.`,
+            `Rollout ${id} of ${flag_key} is ${ROLLOUT_STATE_WORDS[state]}.`,
             "Plan a new one: gatelink rollout create",
           );
         }

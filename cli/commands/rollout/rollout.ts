@@ -1,4 +1,5 @@
 /** `gatelink rollout`: a flag that goes live by stages, watched, and taken back by itself. */
+import { ROLLOUT_STATE_WORDS } from "../../../supabase/functions/_shared/contract/words/rollout_states.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import type { Api } from "../../core/api.ts";
@@ -105,7 +106,7 @@ const COLOURS = {
 } as const;
 
 function stateOf({ state }: Rollout): Cell {
-  return [COLOURS[state], state.replace("_", " ")];
+  return [COLOURS[state], ROLLOUT_STATE_WORDS[state]];
 }
 
 function showing(group: Command, run: Run): void {

@@ -2,6 +2,7 @@
 import { Button, Group } from "@mantine/core";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange } from "../../data/query.ts";
+import { ROLLOUT_STATE_WORDS } from "../../../../supabase/functions/_shared/contract/words/rollout_states.ts";
 import { MOVED, type Rollout, type RolloutState, type Stage } from "../../data/rollouts.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -29,7 +30,9 @@ export function Actions(
           (before as Rollout[]).map((one) => one.id === rollout.id ? { ...one, state: becomes } : one),
       }],
     said: (after) =>
-      `${after.flag_key} is ${after.state === "rolled_back" ? "off: rolled back" : after.state}.`,
+      `Rollout of ${after.flag_key}: ${ROLLOUT_STATE_WORDS[after.state]}${
+        after.state === "rolled_back" ? ", the flag is off" : ""
+      }.`,
   });
 
   async function offer(
@@ -58,7 +61,7 @@ export function Actions(
               offer("pause_rollout", "paused", {
                 title: "Pause this rollout?",
                 body:
-                  "Whoever has the feature keeps it. The guard still watches, and takes it back if it has to.",
+                  "People who have the feature keep it. The guard keeps watching and can still roll back.",
                 action: "Pause",
               })}
           >
@@ -71,9 +74,9 @@ export function Actions(
             onClick={() =>
               offer("resume_rollout", "running", {
                 title: "Resume this rollout?",
-                body: `The flag is set to its stage again (${
+                body: `The flag is set to the stage's percentage again (${
                   Number(stage?.percentage ?? 0)
-                } %), and the stage begins anew.`,
+                } %), and the stage restarts.`,
                 action: "Resume",
               })}
           >
@@ -86,10 +89,10 @@ export function Actions(
               {...button("next")}
               onClick={() =>
                 offer("advance_rollout", undefined, {
-                  title: last ? "Complete it before the guard does?" : "Advance before the guard does?",
+                  title: last ? "Complete before the guard does?" : "Advance before the guard does?",
                   body: last
-                    ? "The flag is on for everybody then, and nobody watches it any more."
-                    : "More people get the feature than the evidence so far allows for.",
+                    ? "The flag is then on for everybody, and the guard stops watching it."
+                    : "More people get the feature before there is enough evidence for it.",
                   action: last ? "Complete" : "Advance",
                   danger: true,
                   reason: "required",
@@ -103,9 +106,9 @@ export function Actions(
               color="red"
               onClick={() =>
                 offer("roll_back_rollout", "rolled_back", {
-                  title: `Roll ${flag_key} back?`,
+                  title: `Roll back ${flag_key}?`,
                   body:
-                    "The flag is off for everybody within 5 seconds, and this rollout is over. To try again, plan another.",
+                    "The flag is off for everybody within 5 seconds, and this rollout ends. To try again, create a new rollout.",
                   action: "Roll back",
                   danger: true,
                   reason: "required",

@@ -28,14 +28,14 @@ export function Arms({ rollout }: { rollout: Rollout }) {
   );
   return (
     <Section
-      title="With the flag, and without it"
-      about="The newest eight hours at most, by the minute or in steps."
+      title="With and without the flag"
+      about="Up to the last eight hours."
     >
       <Loaded
         of={metrics}
         empty={
           <Empty icon="pulse" title="No outcomes yet">
-            They are counted as people meet the feature, with the flag on and off.
+            Outcomes are counted when people use the feature, with the flag on and off.
           </Empty>
         }
       >
@@ -55,13 +55,13 @@ export function Arms({ rollout }: { rollout: Rollout }) {
                 </Table.Thead>
                 <Table.Tbody>
                   <Arm name="with the flag" figures={sum(rows.filter(({ arm }) => arm === "on"))} />
-                  <Arm name="without it" figures={sum(rows.filter(({ arm }) => arm === "off"))} />
+                  <Arm name="without the flag" figures={sum(rows.filter(({ arm }) => arm === "off"))} />
                 </Table.Tbody>
               </Table>
               <Suspense fallback={<Skeleton height={300} />}>
                 <Text size="xs" fw={600}>Failures</Text>
                 <Chart
-                  label="Failures of both arms"
+                  label="Failures, both arms"
                   times={times}
                   series={[
                     {
@@ -70,7 +70,7 @@ export function Arms({ rollout }: { rollout: Rollout }) {
                       values: grouped.map(({ on }) => on.rate === null ? null : 100 * on.rate),
                     },
                     {
-                      label: "without it",
+                      label: "without the flag",
                       colour: "grey",
                       values: grouped.map(({ off }) => off.rate === null ? null : 100 * off.rate),
                     },
@@ -81,11 +81,11 @@ export function Arms({ rollout }: { rollout: Rollout }) {
                 />
                 <Text size="xs" fw={600}>p95</Text>
                 <Chart
-                  label="p95 of both arms"
+                  label="p95, both arms"
                   times={times}
                   series={[
                     { label: "with the flag", colour: "blue", values: grouped.map(({ on }) => on.p95) },
-                    { label: "without it", colour: "grey", values: grouped.map(({ off }) => off.p95) },
+                    { label: "without the flag", colour: "grey", values: grouped.map(({ off }) => off.p95) },
                   ]}
                   format={(value) => `${Math.round(value)} ms`}
                   height={130}

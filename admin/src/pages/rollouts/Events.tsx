@@ -24,7 +24,7 @@ const TONES: Record<string, Tone> = {
 
 export function Events({ of }: { of: UseQueryResult<RolloutEvent[], Refusal> }) {
   return (
-    <Section title="What happened" flush>
+    <Section title="Events" flush>
       <Loaded of={of}>
         {(events) => {
           // Replayed in the order in which it happened, for each begins where the one before ended.
@@ -94,10 +94,10 @@ function Again({ of: { differences, highest, minutes, recomputed } }: { of: Repl
   return (
     <Text size="sm" component="div">
       <State tone={same ? "good" : "bad"}>{same ? "agrees" : "differs"}</State>{" "}
-      Computed again in this browser from {minutes} {minutes === 1 ? "minute" : "minutes"}:{" "}
+      Recomputed in this browser from {minutes} {minutes === 1 ? "minute" : "minutes"}:{" "}
       {recomputed.verdict.replace("_", " ")} ({recomputed.rule.replaceAll("_", " ")}), highest S{" "}
       {(Math.max(...highest) / 1e6).toFixed(2)} of {(ALARM / 1e6).toFixed(2)}
-      {!same && `. Not the same: ${differences.join(", ")}`}.
+      {!same && `. Differences: ${differences.join(", ")}`}.
     </Text>
   );
 }

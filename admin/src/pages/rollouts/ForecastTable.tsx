@@ -13,18 +13,18 @@ export function ForecastTable({ forecast }: { forecast: Forecast }) {
     <Stack gap="sm">
       <Text size="sm" c="dimmed">
         {traffic === "unknown"
-          ? "Nothing was counted for this flag yet, so only the hold times are known. Say how many outcomes a minute you expect."
-          : `${per_minute} outcomes a minute${traffic === "measured" ? " in the last 7 days" : ""}${
+          ? "There are no outcomes for this flag yet, so only the hold times are known. Enter how many outcomes per minute you expect."
+          : `${per_minute} outcomes per minute${traffic === "measured" ? " in the last 7 days" : ""}${
             failure_rate === null ? "" : `, of which ${+(failure_rate * 100).toFixed(3)} % fail`
-          }.`} In all {lasts(minutes)} at least.
+          }.`} Minimum total duration: {lasts(minutes)}.
       </Text>
       {!passes && (
         <Alert
           color="red"
           icon={<Icon name="warn" />}
-          title="A stage cannot be passed at today's failure rate"
+          title="A stage cannot pass at the current failure rate"
         >
-          Mend that first, or allow more in the plan.
+          Fix the failures first, or raise the limit in the plan.
         </Alert>
       )}
       <Table.ScrollContainer type="native" minWidth={640} tabIndex={0} aria-label="Forecast">
@@ -33,10 +33,10 @@ export function ForecastTable({ forecast }: { forecast: Forecast }) {
             <Table.Tr>
               <Table.Th>Stage</Table.Th>
               <Table.Th ta="right">Share</Table.Th>
-              <Table.Th ta="right">Lasts</Table.Th>
-              <Table.Th>Because of</Table.Th>
+              <Table.Th ta="right">Duration</Table.Th>
+              <Table.Th>Limited by</Table.Th>
               <Table.Th ta="right">Outcomes needed</Table.Th>
-              <Table.Th ta="right">2× caught in</Table.Th>
+              <Table.Th ta="right">2× detected in</Table.Th>
               <Table.Th ta="right">5×</Table.Th>
               <Table.Th ta="right">20 %</Table.Th>
             </Table.Tr>
@@ -49,10 +49,10 @@ export function ForecastTable({ forecast }: { forecast: Forecast }) {
                 <Table.Td ta="right">
                   {stage.passes
                     ? lasts(stage.minutes)
-                    : <Text span size="sm" c="var(--bad)">cannot be passed</Text>}
+                    : <Text span size="sm" c="var(--bad)">cannot pass</Text>}
                 </Table.Td>
                 <Table.Td>
-                  {(stage.minutes_for_samples ?? 0) > stage.hold_minutes ? "the traffic" : "its hold time"}
+                  {(stage.minutes_for_samples ?? 0) > stage.hold_minutes ? "traffic" : "hold time"}
                 </Table.Td>
                 <Table.Td ta="right">{stage.samples_needed.toLocaleString()}</Table.Td>
                 <Table.Td ta="right">{lasts(stage.caught_after_minutes?.["2x"])}</Table.Td>

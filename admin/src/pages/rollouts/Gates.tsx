@@ -1,4 +1,4 @@
-/** The launch gates: what people sign, what the database tells, and what only the command line can look at. */
+/** The launch gates: what people sign, what the database reports, and what only the CLI can check. */
 import type { Approval } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { ActionIcon, Button, Code, CopyButton, Group, Text } from "@mantine/core";
 import { SECTIONS } from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
@@ -28,7 +28,7 @@ export function Gates({ flag }: { flag: string }) {
       title="Launch gates"
       about={
         <Group gap={4}>
-          <span>Some need a checkout or the platform: the command line looks at them.</span>
+          <span>Some gates need a checkout or the platform and are checked by the CLI:</span>
           <Code>{command}</Code>
           <CopyButton value={command}>
             {({ copied, copy }) => (
@@ -36,7 +36,7 @@ export function Gates({ flag }: { flag: string }) {
                 variant="subtle"
                 color="gray"
                 size="sm"
-                aria-label={copied ? "Copied" : "Copy the command"}
+                aria-label={copied ? "Copied" : "Copy command"}
                 onClick={copy}
               >
                 <Icon name={copied ? "check" : "copy"} size={14} />
@@ -74,7 +74,7 @@ const MARKS: Record<string, [icon: IconName, colour: string, word: string]> = {
   passed: ["check", "var(--good)", "Passed"],
   open: ["cross", "var(--bad)", "Open"],
   waits: ["clock", "dimmed", "Not signed"],
-  command: ["terminal", "dimmed", "Told by the command line"],
+  command: ["terminal", "dimmed", "Checked by the CLI"],
 };
 
 function markOf({ passed, by }: GateState) {
@@ -119,7 +119,7 @@ function Why({ gate: { signed, finding, passed, people, roles, by } }: { gate: G
       {finding?.how && <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{finding.how}</Text>}
       {by === "people" && !passed && (
         <Text size="xs" c="dimmed">
-          {signed.length > 0 && `${signed.length} of ${people}. `}Signed by {roles.join(" or ")}.
+          {signed.length > 0 && `${signed.length} of ${people}. `}Needs a sign-off by {roles.join(" or ")}.
         </Text>
       )}
     </>
@@ -141,7 +141,7 @@ function Buttons({ gate, flag }: { gate: GateState; flag: string }) {
     act: ({ role, reason }) =>
       rpc("revoke_gate", { p_flag_key: flag, p_role: role, p_gate: gate.gate, p_because: reason }),
     touches: TOUCHES,
-    said: () => `Taken back: ${gate.title}.`,
+    said: () => `Sign-off revoked: ${gate.title}.`,
   });
   const mine = gate.signed.some(({ signed_by }) => signed_by === me.id);
   const role = gate.roles.find((role) => me.approvals.includes(role));
@@ -149,15 +149,15 @@ function Buttons({ gate, flag }: { gate: GateState; flag: string }) {
   async function offer() {
     const answer = await ask({
       title: `Sign: ${gate.title}?`,
-      body: `As ${role}, for ${flag}. Your name stands under it from now on.`,
+      body: `You sign as ${role}, for ${flag}. Your name is recorded.`,
       action: "Sign",
     });
     if (answer && role) sign.mutate({ role, note: answer.reason });
   }
-  async function takeBack({ role }: Approval) {
+  async function revokeSignOff({ role }: Approval) {
     const answer = await ask({
-      title: `Take back: ${gate.title}?`,
-      action: "Take back",
+      title: `Revoke sign-off: ${gate.title}?`,
+      action: "Revoke",
       danger: true,
       reason: "required",
     });
@@ -183,11 +183,11 @@ function Buttons({ gate, flag }: { gate: GateState; flag: string }) {
           size="xs"
           variant="subtle"
           color="gray"
-          onClick={() => takeBack(gate.signed[0])}
-          aria-label={`Take back: ${gate.title}`}
+          onClick={() => revokeSignOff(gate.signed[0])}
+          aria-label={`Revoke: ${gate.title}`}
           style={{ flex: "none" }}
         >
-          Take back
+          Revoke
         </Button>
       )}
     </>

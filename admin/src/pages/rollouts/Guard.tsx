@@ -1,4 +1,4 @@
-/** What the guard sees: S of each test, against the threshold at which it takes the feature back. */
+/** What the guard sees: S of each test, against the threshold at which it rolls back. */
 import { Group, Progress, Skeleton, Stack, Text } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import { ALARM } from "../../../../supabase/functions/_shared/rollouts/series.ts";
@@ -12,10 +12,10 @@ const Chart = lazy(() => import("../../ui/Chart.tsx"));
 
 /** The tests, by their place in a point of the path. */
 const TESTS = [
-  { at: 1, label: "more fail than allowed", colour: "orange" },
-  { at: 2, label: "more fail than without it", colour: "red" },
-  { at: 3, label: "more are slow than allowed", colour: "blue" },
-  { at: 4, label: "more are slow than without it", colour: "teal" },
+  { at: 1, label: "more failures than allowed", colour: "orange" },
+  { at: 2, label: "more failures than without the flag", colour: "red" },
+  { at: 3, label: "more slow outcomes than allowed", colour: "blue" },
+  { at: 4, label: "more slow outcomes than without the flag", colour: "teal" },
 ] as const;
 const THRESHOLD = ALARM / 1e6;
 
@@ -38,15 +38,15 @@ export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEv
 
   return (
     <Section
-      title="The guard"
-      about={`S grows with evidence against the feature. At ${
+      title="Guard"
+      about={`S measures the evidence against the feature. The guard checks it every minute and acts at ${
         THRESHOLD.toFixed(1)
-      } the guard acts; it looks every minute.`}
+      }.`}
     >
       {path.length === 0 || !last
         ? (
-          <Empty icon="clock" title="Nothing was seen in this stage yet">
-            The first whole minute counts, 20 seconds after its end, once people meet the feature.
+          <Empty icon="clock" title="No data in this stage yet">
+            Data appears 20 seconds after the first full minute in which people use the feature.
           </Empty>
         )
         : (
@@ -72,7 +72,7 @@ export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEv
             })}
             <Suspense fallback={<Skeleton height={180} />}>
               <Chart
-                label="S of each test, minute by minute"
+                label="S of each test, per minute"
                 times={path.map(([minute]) => minute * 60)}
                 series={[
                   ...TESTS.map(({ at, label, colour }) => ({
@@ -96,7 +96,7 @@ export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEv
               <Text size="xs" c="dimmed">
                 {seen.n.toLocaleString()} outcomes in this stage with the flag on:{" "}
                 {seen.failed.toLocaleString()} failed, {seen.late.toLocaleString()} of{" "}
-                {seen.timed.toLocaleString()} timed ones were slower than the stage asks for.
+                {seen.timed.toLocaleString()} timed outcomes were slower than the stage allows.
               </Text>
             )}
           </Stack>

@@ -26,16 +26,16 @@ export function RolloutList() {
   return (
     <Page
       title="Rollouts"
-      about="A feature reaches people step by step. A guard looks every minute and takes it back by itself."
+      about="A rollout gives a feature to more people in stages. A guard checks it every minute and rolls back if it fails."
       actions={add}
     >
       <SegmentedControl
         aria-label="Which rollouts"
         value={which}
         onChange={setWhich}
-        data={[{ value: "all", label: "All" }, { value: "open", label: "Under way" }, {
+        data={[{ value: "all", label: "All" }, { value: "open", label: "Open" }, {
           value: "over",
-          label: "Over",
+          label: "Finished",
         }]}
         style={{ alignSelf: "flex-start" }}
       />
@@ -43,7 +43,7 @@ export function RolloutList() {
         of={rollouts}
         empty={
           <Empty icon="stairs" title="No rollouts yet" action={add}>
-            Choose a flag that is off, and a plan.
+            To create one, choose a flag that is off and a plan.
           </Empty>
         }
       >
@@ -52,7 +52,7 @@ export function RolloutList() {
             which === "all" || (which === "open") === (underWay(rollout) || rollout.state === "draft")
           );
           return found.length === 0
-            ? <Empty icon="stairs" title={which === "open" ? "None is under way" : "None is over"} />
+            ? <Empty icon="stairs" title={which === "open" ? "No open rollouts" : "No finished rollouts"} />
             : (
               <Paper withBorder radius="md" component="ul" className={classes.list}>
                 {found.map((rollout) => <Row key={rollout.id} rollout={rollout} />)}
@@ -82,7 +82,7 @@ function Row({ rollout }: { rollout: Rollout }) {
           </Anchor>
           <Text size="sm" c="dimmed" component="div">
             {rollout.plan}
-            {rollout.stage > 0 && `, stage ${rollout.stage}`}, <Time at={at} />; made by{" "}
+            {rollout.stage > 0 && `, stage ${rollout.stage}`}, <Time at={at} />; created by{" "}
             {name(rollout.created_by)}
           </Text>
         </div>

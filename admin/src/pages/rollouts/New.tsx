@@ -33,12 +33,12 @@ const TEMPLATES = [
   {
     value: "canary",
     label: "Canary",
-    description: "1, 5, 10, 25, 50, 100 % in 5.5 hours at least: for what has traffic.",
+    description: "1, 5, 10, 25, 50, 100 % in at least 5.5 hours. For features with traffic.",
   },
   {
     value: "standard",
     label: "Standard",
-    description: "The team first, then 10, 25, 50, 75, 100 % in 17 days at least.",
+    description: "The team first, then 10, 25, 50, 75, 100 % in at least 17 days.",
   },
 ];
 
@@ -46,13 +46,15 @@ export function NewRollout() {
   return (
     <Page
       title="New rollout"
-      about="It begins when you start it, after its gates were looked at."
+      about="Nothing changes until you start the rollout. Its launch gates are checked first."
       back={<Anchor component={Link} href="/rollouts" size="sm">← All rollouts</Anchor>}
     >
       <For
         role="operator"
         otherwise={
-          <Empty icon="stairs" title="Operators plan rollouts">Ask an admin of your team for the role.</Empty>
+          <Empty icon="stairs" title="Only operators can create rollouts">
+            Ask an admin of your team for the role.
+          </Empty>
         }
       >
         <Form />
@@ -99,7 +101,7 @@ function Form() {
   const create = useChange<void, Row<"rollouts">>({
     act: () => rpc("create_rollout", { p_flag_key: flag, p_plan: plan, p_reason: reason.trim() || null }),
     touches: MOVED,
-    said: () => "The rollout is planned. Nothing has changed for anybody yet.",
+    said: () => "Rollout created. It has not changed the flag yet.",
   });
   const chosen = flags.data?.find(({ key }) => key === flag);
   // The first stage of the standard plan is for nobody else.
@@ -115,11 +117,11 @@ function Form() {
     <form onSubmit={submit}>
       <Stack gap="md">
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
-          <Section title="What">
+          <Section title="Flag and plan">
             <Stack>
               <Select
                 label="Flag"
-                placeholder="Choose one"
+                placeholder="Choose a flag"
                 data={(flags.data ?? []).map(({ key }) => key)}
                 value={flag || null}
                 onChange={(key) => setFlag(key ?? "")}
@@ -128,9 +130,9 @@ function Form() {
               />
               {chosen && (
                 <Text size="sm" c="dimmed">
-                  It is on for {audience(chosen)} now.
+                  Currently on for {audience(chosen)}.
                   {audience(chosen) === "everybody" &&
-                    " A rollout begins smaller: turn it off before you start."}
+                    " Turn it off before you start the rollout."}
                 </Text>
               )}
               <Radio.Group
@@ -146,36 +148,40 @@ function Form() {
               </Radio.Group>
             </Stack>
           </Section>
-          <Section title="Who, and why">
+          <Section title="Audience and reason">
             <Stack>
               {first && (
                 <>
                   <MultiSelect
-                    label="Segments of the first stage"
+                    label="Segments in the first stage"
                     data={(known.data ?? []).map(({ key }) => key)}
                     value={segments}
                     onChange={setSegments}
-                    placeholder={known.data?.length === 0 ? "There are no segments yet" : undefined}
+                    placeholder={known.data?.length === 0 ? "No segments yet" : undefined}
                   />
                   <TagsInput
-                    label="People of the first stage, by id"
+                    label="People in the first stage, by id"
                     value={ids}
                     onChange={setIds}
-                    placeholder="An id, then Enter"
+                    placeholder="Type an id and press Enter"
                   />
-                  {nobody && <Text size="sm" c="var(--bad)">Somebody has to be in the first stage.</Text>}
+                  {nobody && (
+                    <Text size="sm" c="var(--bad)">
+                      Add at least one person or segment to the first stage.
+                    </Text>
+                  )}
                 </>
               )}
               <NumberInput
-                label="Outcomes a minute"
-                description="For the forecast. Empty: as measured in the last 7 days."
+                label="Outcomes per minute"
+                description="For the forecast. If empty, the average of the last 7 days is used."
                 min={0.01}
                 value={perMinute}
                 onChange={setPerMinute}
               />
               <Textarea
                 label="Reason"
-                description="Goes into the history."
+                description="Recorded in the history."
                 autosize
                 minRows={2}
                 value={reason}
@@ -186,18 +192,16 @@ function Form() {
         </SimpleGrid>
         <Section
           title="Stages"
-          about={stages
-            ? "Changed for this rollout alone."
-            : "As the template has them; the forecast tells them."}
+          about={stages ? "Changed for this rollout only." : "From the template; the forecast lists them."}
           actions={stages
             ? (
               <Button size="xs" variant="default" onClick={() => setStages(undefined)}>
-                As in the template
+                Reset to template
               </Button>
             )
             : (
               <Button size="xs" variant="default" onClick={change} loading={takeTemplate.isPending}>
-                Change the stages
+                Edit stages
               </Button>
             )}
         >
@@ -205,7 +209,7 @@ function Form() {
             <Stack gap="sm">
               <StageEditor stages={stages} onChange={setStages} faults={faults} />
               {faults.filter(({ path }) => path === "stages").map(({ message }) => (
-                <Text key={message} size="sm" c="var(--bad)" role="alert">Of the stages, {message}.</Text>
+                <Text key={message} size="sm" c="var(--bad)" role="alert">Stages: {message}.</Text>
               ))}
             </Stack>
           )}
@@ -221,7 +225,7 @@ function Form() {
             disabled={flag === "" || nobody || faults.length > 0}
             loading={create.isPending}
           >
-            Plan this rollout
+            Create rollout
           </Button>
         </Group>
       </Stack>

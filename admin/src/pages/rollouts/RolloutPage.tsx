@@ -35,7 +35,7 @@ export function RolloutPage({ id }: { id: string }) {
           ? <Details rollout={rollout} stages={stages.data} back={back} />
           : (
             <Page title="Rollout" back={back}>
-              <Empty icon="stairs" title="There is no such rollout" />
+              <Empty icon="stairs" title="Rollout not found" />
             </Page>
           )}
     </Loaded>
@@ -56,15 +56,15 @@ function Details(
       back={back}
       about={
         <>
-          The plan {rollout.plan}, made by {name(rollout.created_by)} <Time at={rollout.created_at} />.{" "}
+          Plan {rollout.plan}, created by {name(rollout.created_by)} <Time at={rollout.created_at} />.{" "}
           <Anchor component={Link} href={`/flags/${rollout.flag_key}`} size="sm" underline="always">
-            The flag itself
+            View flag
           </Anchor>
         </>
       }
       actions={<State size="lg" tone={tone}>{words}</State>}
     >
-      <Paper withBorder radius="md" p="md" component="section" aria-label="Where it stands">
+      <Paper withBorder radius="md" p="md" component="section" aria-label="Status">
         <Group justify="space-between" gap="md">
           <Standing rollout={rollout} stage={stage} />
           <Actions rollout={rollout} stage={stage} last={stages?.length === rollout.stage} />
@@ -89,23 +89,23 @@ function Details(
 }
 
 const HOLDS: Record<string, string> = {
-  hold_time: "for as long as the stage lasts",
-  no_data: "because nobody met the feature lately",
+  hold_time: "for the minimum duration of the stage",
+  no_data: "because nobody has used the feature recently",
   samples: "for more outcomes",
-  error_rate: "until the failure rate is surely low enough",
-  p95: "until it is surely fast enough",
-  paused: "because somebody paused it",
+  error_rate: "until the failure rate is certainly low enough",
+  p95: "until p95 is certainly low enough",
+  paused: "because it is paused",
 };
 
 function Standing({ rollout, stage }: { rollout: Rollout; stage: Stage | undefined }) {
   const now = useNow();
   if (rollout.state === "draft") {
-    return <Text fw={600}>Planned; nobody has the feature by it yet.</Text>;
+    return <Text fw={600}>Not started. The rollout has not changed the flag.</Text>;
   }
   if (!underWay(rollout) || !stage || !rollout.stage_started_at) {
     return (
       <Text fw={600} component="div">
-        Over {rollout.finished_at && <Time at={rollout.finished_at} />}, in stage {rollout.stage}.
+        Ended {rollout.finished_at && <Time at={rollout.finished_at} />}, in stage {rollout.stage}.
       </Text>
     );
   }
@@ -116,11 +116,11 @@ function Standing({ rollout, stage }: { rollout: Rollout; stage: Stage | undefin
       <Text fw={650} size="lg">
         {stage.name === `${Number(stage.percentage)} %` ? "" : `${stage.name}: `}
         {Number(stage.percentage)}{" "}
-        % of all{stage.user_ids.length + stage.segments.length > 0 && " and its people"}
+        % of all contacts{stage.user_ids.length + stage.segments.length > 0 && ", plus its targets"}
       </Text>
       <Text size="sm" c="dimmed">
-        For {duration(since)}. It waits {HOLDS[rollout.hold_reason ?? ""] ?? rollout.hold_reason}
-        {rollout.hold_reason === "hold_time" && left > 0 && `, ${duration(left)} more`}.
+        For {duration(since)}. Waiting {HOLDS[rollout.hold_reason ?? ""] ?? rollout.hold_reason}
+        {rollout.hold_reason === "hold_time" && left > 0 && `, ${duration(left)} left`}.
       </Text>
     </Stack>
   );

@@ -61,7 +61,7 @@ export function StageEditor({ stages, onChange, faults }: Props) {
         onClick={add}
         style={{ alignSelf: "flex-start" }}
       >
-        Add a stage
+        Add stage
       </Button>
     </Stack>
   );
@@ -78,7 +78,7 @@ function OneStage(
 ) {
   const { advance_when: go, roll_back_when: back } = stage;
   const fault = (path: string) => faults.find((one) => one.path === path)?.message;
-  const of = (what: string) => `${what} of stage ${number}`;
+  const of = (what: string) => `Stage ${number}: ${what}`;
   const other = faults.find(({ path }) => path === "roll_back_when" || path === "advance_when")?.message;
   return (
     <Paper withBorder p="sm" role="group" aria-label={`Stage ${number}`}>
@@ -86,7 +86,7 @@ function OneStage(
         <Group justify="space-between" wrap="nowrap" align="flex-end">
           <TextInput
             label={`Stage ${number}`}
-            aria-label={of("Name")}
+            aria-label={of("name")}
             flex={1}
             maw={260}
             error={fault("name")}
@@ -108,7 +108,7 @@ function OneStage(
         <SimpleGrid cols={{ base: 2, sm: 3 }} spacing="xs" style={{ alignItems: "start" }}>
           <Figure
             label="Share"
-            of={of("Share")}
+            of={of("share")}
             suffix=" %"
             step={0.01}
             max={100}
@@ -117,8 +117,8 @@ function OneStage(
             onChange={(percentage) => onChange({ ...stage, percentage: percentage ?? 0 })}
           />
           <Figure
-            label="Lasts at least"
-            of={of("Minutes")}
+            label="Minimum duration"
+            of={of("minimum duration")}
             suffix=" min"
             description={duration(stage.hold_minutes * 60)}
             error={fault("hold_minutes") ?? fault("overdue_minutes")}
@@ -126,8 +126,8 @@ function OneStage(
             onChange={(hold_minutes) => onChange({ ...stage, hold_minutes: hold_minutes ?? 0 })}
           />
           <Figure
-            label="Outcomes at least"
-            of={of("Outcomes")}
+            label="Minimum outcomes"
+            of={of("minimum outcomes")}
             error={fault("min_samples")}
             value={stage.min_samples}
             onChange={(min_samples) => onChange({ ...stage, min_samples: min_samples ?? 0 })}
@@ -135,8 +135,8 @@ function OneStage(
         </SimpleGrid>
         <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="xs" style={{ alignItems: "start" }}>
           <Figure
-            label="On: failures below"
-            of={of("Goes on below a failure rate")}
+            label="Advance when failures are below"
+            of={of("advance when failures are below")}
             suffix=" %"
             step={0.001}
             optional
@@ -146,15 +146,15 @@ function OneStage(
               onChange({ ...stage, advance_when: merged(go, "error_rate_below", rateOf(percent)) })}
           />
           <Latency
-            label="On: p95 below"
-            of={of("Goes on below a p95")}
+            label="Advance when p95 is below"
+            of={of("advance when p95 is below")}
             error={fault("advance_when.p95_ms_below")}
             value={go.p95_ms_below}
             onChange={(ms) => onChange({ ...stage, advance_when: merged(go, "p95_ms_below", ms) })}
           />
           <Figure
-            label="Back: failures above"
-            of={of("Goes back above a failure rate")}
+            label="Roll back when failures exceed"
+            of={of("roll back when failures exceed")}
             suffix=" %"
             step={0.001}
             optional
@@ -164,8 +164,8 @@ function OneStage(
               onChange({ ...stage, roll_back_when: merged(back, "error_rate_above", rateOf(percent)) })}
           />
           <Latency
-            label="Back: p95 above"
-            of={of("Goes back above a p95")}
+            label="Roll back when p95 exceeds"
+            of={of("roll back when p95 exceeds")}
             error={fault("roll_back_when.p95_ms_above")}
             value={back.p95_ms_above}
             onChange={(ms) => onChange({ ...stage, roll_back_when: merged(back, "p95_ms_above", ms) })}
@@ -173,13 +173,13 @@ function OneStage(
         </SimpleGrid>
         {(go.no_errors || back.plain) && (
           <Text size="xs" c="dimmed">
-            {go.no_errors && "Any failure begins the stage anew. "}
+            {go.no_errors && "Any failure restarts the stage. "}
             {back.plain?.mean_ms_above !== undefined &&
-              `Back, too, when the mean of ${back.plain.minutes} minutes is above ${back.plain.mean_ms_above} ms. `}
+              `Also rolls back when the mean over ${back.plain.minutes} minutes exceeds ${back.plain.mean_ms_above} ms. `}
             {back.plain?.error_rate_above !== undefined &&
-              `Back, too, when ${
+              `Also rolls back when more than ${
                 percentOf(back.plain.error_rate_above)
-              } % of ${back.plain.minutes} minutes fail.`}
+              } % fail within ${back.plain.minutes} minutes.`}
           </Text>
         )}
         {other && <Text size="sm" c="var(--bad)">{other}</Text>}
@@ -225,7 +225,7 @@ function Figure(
       max={max}
       allowDecimal={step < 1}
       hideControls
-      placeholder={optional ? "any" : undefined}
+      placeholder={optional ? "no limit" : undefined}
       error={error}
       value={value ?? ""}
       onChange={(next) => onChange(next === "" ? undefined : Number(next))}
@@ -250,7 +250,7 @@ function Latency(
       aria-label={of}
       placeholder="any"
       clearable
-      clearButtonProps={{ "aria-label": `${of}: any` }}
+      clearButtonProps={{ "aria-label": `${of}: no limit` }}
       data={LATENCIES}
       error={error}
       value={value === undefined ? null : String(value)}

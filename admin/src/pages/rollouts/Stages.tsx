@@ -12,7 +12,7 @@ function criteria(
   { advance_when: go, roll_back_when: back, min_samples }: Stage,
 ): { on: string; back: string } {
   const on = [
-    ...(go.no_errors ? ["no failure"] : []),
+    ...(go.no_errors ? ["no failures"] : []),
     ...(go.error_rate_below === undefined ? [] : [`failures below ${percent(go.error_rate_below)}`]),
     ...(go.p95_ms_below === undefined ? [] : [`p95 below ${go.p95_ms_below} ms`]),
     ...(min_samples > 0 ? [`${min_samples.toLocaleString()} outcomes`] : []),
@@ -23,10 +23,10 @@ function criteria(
     ...(back.p95_ms_above === undefined ? [] : [`p95 above ${back.p95_ms_above} ms`]),
     ...(plain?.error_rate_above === undefined
       ? []
-      : [`${percent(plain.error_rate_above)} failing within ${plain.minutes} min`]),
+      : [`${percent(plain.error_rate_above)} failures within ${plain.minutes} min`]),
     ...(plain?.mean_ms_above === undefined
       ? []
-      : [`a mean above ${plain.mean_ms_above} ms for ${plain.minutes} min`]),
+      : [`mean above ${plain.mean_ms_above} ms for ${plain.minutes} min`]),
   ];
   return { on: on.join(", "), back: ends.join(", ") };
 }
@@ -54,12 +54,12 @@ export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] 
               aria-current={now ? "step" : undefined}
             >
               <Text size="xs" c="dimmed">
-                {now ? "Now" : state === "done" ? "Was" : "Then"}
+                {now ? "Current" : state === "done" ? "Done" : "Upcoming"}
                 {stage.name !== `${Number(stage.percentage)} %` && ` · ${stage.name}`}
               </Text>
               <Text fw={700} size="lg">{Number(stage.percentage)} %</Text>
               <Text size="xs" c="dimmed" component="div">
-                {duration(stage.hold_minutes * 60)} at least
+                at least {duration(stage.hold_minutes * 60)}
                 {stage.entered_at && (
                   <>
                     , since <Time at={stage.entered_at} />
@@ -67,10 +67,10 @@ export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] 
                 )}
               </Text>
               <Text size="xs" mt={6}>
-                <strong>On:</strong> {on}
+                <strong>Advance:</strong> {on}
               </Text>
               <Text size="xs">
-                <strong>Back:</strong> {back}
+                <strong>Roll back:</strong> {back}
               </Text>
             </li>
           );

@@ -1,4 +1,4 @@
-/** Starts a planned rollout; past open gates only with a reason, which is kept. */
+/** Starts a draft rollout; past open gates only with a reason, which is kept. */
 import { Button, Code, List, Text } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
 import { MOVED, type Rollout } from "../../data/rollouts.ts";
@@ -27,7 +27,7 @@ export function Start({ rollout }: { rollout: Rollout }) {
         },
       }),
     touches: MOVED,
-    said: ({ flag_key }) => `The rollout of ${flag_key} began.`,
+    said: ({ flag_key }) => `The rollout of ${flag_key} has started.`,
   });
 
   async function offer() {
@@ -35,7 +35,7 @@ export function Start({ rollout }: { rollout: Rollout }) {
     const unseen = gates!.filter(({ passed }) => passed === undefined).length;
     const others = (
       <Text size="sm" mt="xs">
-        {unseen} more are not looked at from here: <Code>{gatesCommand(rollout.flag_key)}</Code>
+        {unseen} more are checked by the CLI only: <Code>{gatesCommand(rollout.flag_key)}</Code>
       </Text>
     );
     const answer = await ask({
@@ -43,19 +43,19 @@ export function Start({ rollout }: { rollout: Rollout }) {
       body: open.length === 0
         ? (
           <>
-            All gates that are looked at here have passed. The first stage begins at once.
+            All gates that are checked here have passed. The first stage starts immediately.
             {others}
           </>
         )
         : (
           <>
-            <Text size="sm" mb="xs">Still open:</Text>
+            <Text size="sm" mb="xs">These gates are still open:</Text>
             <List size="sm">{open.map(({ id, title }) => <List.Item key={id}>{title}</List.Item>)}</List>
-            <Text size="sm" mt="xs">Your reason for starting none the less is kept with the rollout.</Text>
+            <Text size="sm" mt="xs">Your reason for starting anyway is recorded with the rollout.</Text>
             {others}
           </>
         ),
-      action: open.length === 0 ? "Start" : "Start none the less",
+      action: open.length === 0 ? "Start" : "Start anyway",
       danger: open.length > 0,
       reason: open.length > 0 ? "required" : "optional",
     });

@@ -67,7 +67,7 @@ const stage = z.strictObject({
   const fault = (message: string, ...path: string[]) => context.addIssue({ code: "custom", message, path });
   const { advance_when: go, roll_back_when: back } = stage;
   if (stage.percentage === 0 && !stage.user_ids?.length && !stage.segments?.length) {
-    fault("a stage for nobody needs user_ids or segments", "percentage");
+    fault("a stage at 0 % needs user_ids or segments", "percentage");
   }
   if ((stage.overdue_minutes ?? Infinity) <= stage.hold_minutes) {
     fault("must be more than hold_minutes", "overdue_minutes");
@@ -86,11 +86,11 @@ export const planSchema = z.strictObject({
   stages: z.array(stage).min(1).max(20),
 }).superRefine(({ stages }, context) => {
   const fault = (message: string) => context.addIssue({ code: "custom", message, path: ["stages"] });
-  if (new Set(stages.map(({ name }) => name)).size < stages.length) fault("two have the same name");
+  if (new Set(stages.map(({ name }) => name)).size < stages.length) fault("two stages have the same name");
   if (stages.some((stage, i) => i > 0 && stage.percentage < stages[i - 1].percentage)) {
-    fault("a percentage is below the one before");
+    fault("percentages must not decrease");
   }
-  if (stages.at(-1)?.percentage !== 100) fault("the last one is not for everybody");
+  if (stages.at(-1)?.percentage !== 100) fault("the last stage must be 100 %");
 });
 
 /** A checked plan. */
