@@ -11,12 +11,12 @@ panelTest(
     await go(page, "/settings", "Settings");
     await page.getByRole("textbox", { name: "Host to allow" }).fill("https://nonsense");
     await page.getByRole("button", { name: "Allow" }).click();
-    await page.getByText("Give a host such as hooks.example.com").waitFor();
+    await page.getByText("Enter a host such as hooks.example.com").waitFor();
     await page.getByRole("textbox", { name: "Host to allow" }).fill("hooks.example.com");
     await page.getByRole("button", { name: "Allow" }).click();
     await page.getByRole("region", { name: "Services" }).getByText("hooks.example.com").waitFor();
-    await page.getByRole("button", { name: "Take hooks.example.com off the list" }).click();
-    await answer(page, "Take it off");
+    await page.getByRole("button", { name: "Remove hooks.example.com" }).click();
+    await answer(page, "Remove");
     await until("it is off", async () => {
       const rows = await sql`select from public.destination_allowlist where pattern = 'hooks.example.com'`;
       return rows.length === 0;
@@ -27,7 +27,7 @@ panelTest(
       .waitFor();
 
     await page.getByRole("tab", { name: "Team" }).click();
-    await page.getByRole("textbox", { name: "Address of a new member" }).fill("nobody@example.com");
+    await page.getByRole("textbox", { name: "Email address of the new member" }).fill("nobody@example.com");
     await page.getByRole("button", { name: "Add", exact: true }).click();
     await page.getByRole("alert").getByText("Nobody has signed up as nobody@example.com.").waitFor();
     await page.getByRole("combobox", { name: "Role of viewer@example.com" }).click();
@@ -38,7 +38,7 @@ panelTest(
       ]
         .role;
     // More for somebody is asked for first.
-    await page.getByRole("dialog").getByText("They read and answer messages").waitFor();
+    await page.getByRole("dialog").getByText("They can read and answer messages").waitFor();
     assertEquals(await roleOf("viewer@example.com"), "viewer");
     // What somebody else gave them meanwhile stays.
     await sql`
@@ -57,14 +57,14 @@ panelTest(
     await page.getByRole("option", { name: /^Viewer/ }).click();
     // It is told for a while only: waited for from before.
     const told = page.getByText("The last admin cannot be removed.").waitFor();
-    await answer(page, "Change it");
+    await answer(page, "Change");
     await told;
     assertEquals(await roleOf("admin@example.com"), "admin");
 
     await page.getByRole("tab", { name: "Limits" }).click();
     await page.getByRole("textbox", { name: "Sending" }).fill("100");
     await page.getByRole("button", { name: "Save Sending" }).click();
-    await answer(page, "Change it", "a campaign");
+    await answer(page, "Change", "a campaign");
     await until("the limit", async () => {
       const [row] = await sql`select value from public.settings where key = 'wa_send.rate_per_second'`;
       return row?.value === "100";
@@ -73,7 +73,7 @@ panelTest(
     await sql`insert into public.wa_numbers (id, display_number) values ('77', '15550100777')`;
     await page.getByRole("tab", { name: "Numbers" }).click();
     await page.getByRole("button", { name: "Remove +15550100777" }).click();
-    await answer(page, "Remove it");
+    await answer(page, "Remove");
     await until(
       "the number is gone",
       async () => (await sql`select from public.wa_numbers where id = '77'`).length === 0,
@@ -81,13 +81,13 @@ panelTest(
 
     const operator = await signIn("operator");
     await go(operator, "/settings", "Settings");
-    await operator.getByText("Admins change the allowlist.").waitFor();
-    assertEquals(await operator.getByRole("button", { name: /Allow|off the list/ }).count(), 0);
+    await operator.getByText("Only admins can change the allowlist.").waitFor();
+    assertEquals(await operator.getByRole("button", { name: /^Allow|^Remove/ }).count(), 0);
     await operator.getByRole("tab", { name: "Numbers" }).click();
     await operator.getByRole("button", { name: /^Change/ }).first().waitFor();
     assertEquals(await operator.getByRole("button", { name: /^Remove/ }).count(), 0);
     await operator.getByRole("tab", { name: "Team" }).click();
-    await operator.getByText("Admins change the team.").waitFor();
+    await operator.getByText("Only admins can change the team.").waitFor();
     assertEquals(await operator.getByRole("region", { name: "History" }).count(), 0);
     assertEquals(await operator.getByRole("button", { name: /^Remove|^Add/ }).count(), 0);
   },

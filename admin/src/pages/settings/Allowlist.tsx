@@ -25,8 +25,8 @@ import { AllowlistHistory } from "./Histories.tsx";
 type Allowed = Row<"destination_allowlist">;
 
 const PURPOSES = [
-  { purpose: "forward", title: "Services", about: "Messages and notifications may be sent to these hosts." },
-  { purpose: "redirect", title: "Links", about: "Links may lead to these hosts." },
+  { purpose: "forward", title: "Services", about: "Hosts that messages and notifications may be sent to." },
+  { purpose: "redirect", title: "Links", about: "Hosts that links may redirect to." },
 ] as const;
 const TOUCHES = ["destination_allowlist", "allowlist_history", "link_ground"];
 
@@ -37,7 +37,7 @@ export function Allowlist() {
   );
   return (
     <Stack>
-      <For role="admin" otherwise={<Text size="sm" c="dimmed">Admins change the allowlist.</Text>}>
+      <For role="admin" otherwise={<Text size="sm" c="dimmed">Only admins can change the allowlist.</Text>}>
         <Add />
       </For>
       <Loaded of={hosts}>
@@ -69,9 +69,9 @@ function Add() {
   const allow = useChange({
     act: () => rpc("allow_host", { p_pattern: pattern.trim(), p_purpose: purpose }),
     touches: TOUCHES,
-    said: () => `${pattern.trim()} is allowed, within 5 seconds.`,
+    said: () => `${pattern.trim()} was added to the allowlist. This takes effect within 5 seconds.`,
     onRefused: ({ code, message }) => {
-      setFault(code === "23514" ? "Give a host such as hooks.example.com, or *.example.com." : message);
+      setFault(code === "23514" ? "Enter a host such as hooks.example.com or *.example.com." : message);
       return true;
     },
   });
@@ -93,7 +93,7 @@ function Add() {
           w={{ base: "100%", xs: 280 }}
         />
         <SegmentedControl
-          aria-label="For"
+          aria-label="Purpose"
           data={[{ value: "forward", label: "Services" }, { value: "redirect", label: "Links" }]}
           value={purpose}
           onChange={setPurpose}
@@ -118,10 +118,11 @@ function Hosts({ of }: { of: Allowed[] }) {
           pattern !== host.pattern || purpose !== host.purpose
         ),
     }],
-    said: (_, { pattern }) => `${pattern} is no longer allowed, within 5 seconds.`,
+    said: (_, { pattern }) =>
+      `${pattern} was removed from the allowlist. This takes effect within 5 seconds.`,
   });
   if (of.length === 0) {
-    return <Empty icon="link" title="No host yet">Until there is one, nothing goes there.</Empty>;
+    return <Empty icon="link" title="No hosts yet">Add a host to allow requests to it.</Empty>;
   }
   return (
     <Table horizontalSpacing="md">
@@ -140,14 +141,14 @@ function Hosts({ of }: { of: Allowed[] }) {
                   variant="subtle"
                   color="gray"
                   size="lg"
-                  aria-label={`Take ${host.pattern} off the list`}
+                  aria-label={`Remove ${host.pattern}`}
                   onClick={async () => {
                     const answer = await ask({
-                      title: `Take ${host.pattern} off the list?`,
+                      title: `Remove ${host.pattern} from the allowlist?`,
                       body: host.purpose === "forward"
-                        ? "Destinations there get no more messages: each attempt fails until the host is allowed again."
-                        : "Links there are refused from then on.",
-                      action: "Take it off",
+                        ? "Destinations on this host stop receiving messages: each attempt fails until the host is allowed again."
+                        : "Links to this host stop working.",
+                      action: "Remove",
                       danger: true,
                       reason: "none",
                     });

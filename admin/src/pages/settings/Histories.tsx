@@ -23,7 +23,7 @@ export function TeamHistory() {
     (db) => db.from("team_history").select("*").order("id", { ascending: false }).limit(LATEST),
   );
   return (
-    <Section title="History" about="Who gave whom which role.">
+    <Section title="History" about="Changes of members and roles.">
       <Loaded of={changes}>{(changes) => <Lines of={changes} said={teamWords} />}</Loaded>
     </Section>
   );
@@ -35,7 +35,7 @@ export function AllowlistHistory() {
     (db) => db.from("allowlist_history").select("*").order("id", { ascending: false }).limit(LATEST),
   );
   return (
-    <Section title="History" about="Who allowed which host, or no longer.">
+    <Section title="History" about="Hosts that were added and removed.">
       <Loaded of={changes}>
         {(changes) => (
           <Lines
@@ -51,7 +51,7 @@ export function AllowlistHistory() {
 
 function Lines<T extends Change>({ of, said }: { of: T[]; said: (one: T) => ReactNode }) {
   const nameOf = useNames();
-  if (of.length === 0) return <Text size="sm" c="dimmed">Nothing has changed yet.</Text>;
+  if (of.length === 0) return <Text size="sm" c="dimmed">No changes yet.</Text>;
   return of.map((one) => (
     <Text key={one.id} size="xs" component="div" style={{ overflowWrap: "anywhere" }}>
       {said(one)}{" "}
@@ -68,7 +68,7 @@ function teamWords({ email, user_id, change, before, after }: Row<"team_history"
     case "added":
       return `${who} added as ${standing(after)}`;
     case "removed":
-      return `${who} removed, was ${standing(before)}`;
+      return `${who} removed (was ${standing(before)})`;
     default:
       return `${who} changed from ${standing(before)} to ${standing(after)}`;
   }

@@ -46,7 +46,7 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
   const may = useMay("operator");
   const ask = useAsk();
   const now = setting ? Number(setting.value) : otherwise;
-  const until = now === null ? "for ever" : `${now.toLocaleString()} ${unit}`;
+  const until = now === null ? "unlimited" : `${now.toLocaleString()} ${unit}`;
   const [value, setValue] = useState<number | string>(now ?? "");
   const save = useChange({
     act: (reason: string | null) =>
@@ -58,15 +58,15 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
         p_reason: reason,
       }),
     touches: ["settings", "settings_history"],
-    said: () => `${title}: ${value} ${unit}, within 5 seconds.`,
+    said: () => `${title}: ${value} ${unit}. This takes effect within 5 seconds.`,
   });
   if (!may) return until;
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const answer = await ask({
       title: `${title}: ${value} ${unit}?`,
-      body: `Until now ${until}.`,
-      action: "Change it",
+      body: `Currently ${until}.`,
+      action: "Change",
     });
     if (answer) save.mutate(answer.reason);
   };

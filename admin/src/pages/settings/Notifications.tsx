@@ -37,8 +37,7 @@ export function Notifications() {
     <Stack>
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
-          Told of what happens to rollouts, and of parts that fail: signed webhooks, and chats that take
-          Slack's form.
+          Sent when a rollout changes or a component fails, as signed webhooks or in Slack's format.
         </Text>
         <For role="operator">
           <Add />
@@ -47,14 +46,15 @@ export function Notifications() {
       <Loaded
         of={endpoints}
         empty={
-          <Empty icon="people" title="Nobody is told yet">
-            Before a rollout starts somebody should be told when the guard pages or rolls back.
+          <Empty icon="people" title="No notification endpoints yet">
+            Add one before you start a rollout, so that somebody is notified when the guard pages or rolls
+            back.
           </Empty>
         }
       >
         {(endpoints) => (
           <Table.ScrollContainer minWidth={480}>
-            <Table aria-label="Who is told">
+            <Table aria-label="Notification endpoints">
               <Table.Tbody>
                 {endpoints.map((endpoint) => <Row key={endpoint.id} of={endpoint} />)}
               </Table.Tbody>
@@ -79,7 +79,7 @@ function Row({ of }: { of: Endpoint }) {
   const remove = useChange({
     act: () => rpc("remove_notification_endpoint", { p_name: of.name }),
     touches: TOUCHES,
-    said: () => `${of.name} is told no more.`,
+    said: () => `${of.name} was removed.`,
   });
   return (
     <Table.Tr>
@@ -109,8 +109,8 @@ function Row({ of }: { of: Endpoint }) {
               aria-label={`Remove ${of.name}`}
               onClick={async () => {
                 const answer = await ask({
-                  title: `Tell ${of.name} no more?`,
-                  body: "Its address is forgotten, and what waits for it is not sent.",
+                  title: `Remove ${of.name}?`,
+                  body: "Its URL is deleted, and waiting notifications are not sent.",
                   action: "Remove",
                   danger: true,
                   reason: "none",
@@ -147,9 +147,9 @@ function Add() {
     onRefused: ({ code, message }) => {
       setFault(
         code === "GL403"
-          ? "The allowlist does not have this host yet, for services; the address has to begin with https://."
+          ? "The allowlist for services does not contain this host, or the URL does not start with https://."
           : code === "23514"
-          ? "A name has lower-case letters, digits, - and _."
+          ? "Use lower-case letters, digits, hyphens and underscores."
           : message,
       );
       return true;
@@ -169,12 +169,12 @@ function Add() {
   };
   return (
     <>
-      <Button leftSection={<Icon name="plus" size={16} />} onClick={open}>Tell somebody</Button>
+      <Button leftSection={<Icon name="plus" size={16} />} onClick={open}>Add endpoint</Button>
       <Modal
         opened={opened}
         onClose={close}
-        title="Tell somebody of rollouts"
-        closeButtonProps={{ "aria-label": "Call it off" }}
+        title="Add notification endpoint"
+        closeButtonProps={{ "aria-label": "Close" }}
         centered
       >
         <form onSubmit={submit}>
@@ -187,13 +187,13 @@ function Add() {
               onChange={({ currentTarget: { value } }) => setName(value)}
             />
             <SegmentedControl
-              aria-label="How"
+              aria-label="Kind"
               data={[{ value: "slack", label: "Slack" }, { value: "webhook", label: "Webhook" }]}
               value={kind}
               onChange={setKind}
             />
             <TextInput
-              label="Address"
+              label="URL"
               type="url"
               required
               placeholder="https://hooks.example.com/…"
@@ -202,7 +202,7 @@ function Add() {
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />
             <MultiSelect
-              label="Of what"
+              label="Events"
               data={EVENTS.map((value) => ({ value, label: eventWords(value) }))}
               value={events}
               onChange={setEvents}
@@ -214,8 +214,8 @@ function Add() {
           </Stack>
         </form>
       </Modal>
-      <SecretModal secret={secret} title="It will be told" close={() => setSecret(undefined)}>
-        The receiver checks the header webhook-signature with it.
+      <SecretModal secret={secret} title="Endpoint added" close={() => setSecret(undefined)}>
+        The receiver verifies the webhook-signature header with this secret.
       </SecretModal>
     </>
   );

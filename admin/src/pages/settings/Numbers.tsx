@@ -22,15 +22,15 @@ export function Numbers() {
   const remove = useChange({
     act: ({ id }: WaNumber) => rpc("remove_number", { p_id: id }),
     touches: ["wa_numbers"],
-    said: (_, number) => `${nameOf(number)} is removed.`,
+    said: (_, number) => `${nameOf(number)} was removed.`,
   });
   return (
     <>
       <Loaded
         of={numbers}
         empty={
-          <Empty icon="chat" title="No number yet">
-            A number shows up here by itself with the first webhook that Meta sends for it.
+          <Empty icon="chat" title="No numbers yet">
+            A number appears here when Meta sends the first webhook for it.
           </Empty>
         }
       >
@@ -53,9 +53,9 @@ export function Numbers() {
                     </Text>
                   </div>
                   <div style={{ flex: "1 1 240px", maxWidth: 420 }}>
-                    <Text size="sm">Sends {number.max_per_second} a second at most.</Text>
+                    <Text size="sm">At most {number.max_per_second} messages per second.</Text>
                     <Text size="sm">
-                      To one person {number.pair_burst} at once, then one each {number.pair_seconds} s.
+                      Per person: a burst of {number.pair_burst}, then one every {number.pair_seconds} s.
                     </Text>
                   </div>
                   <For role="operator">
@@ -77,8 +77,8 @@ export function Numbers() {
                         const answer = await ask({
                           title: `Remove ${nameOf(number)}?`,
                           body:
-                            "Nothing is sent from it any more. Its conversations stay, and a webhook of it adds it again.",
-                          action: "Remove it",
+                            "Nothing is sent from it any more. Its conversations are kept. Its next webhook adds it again.",
+                          action: "Remove",
                           danger: true,
                           reason: "none",
                         });
@@ -97,8 +97,8 @@ export function Numbers() {
       <Modal
         opened={edited !== undefined}
         onClose={() => setEdited(undefined)}
-        title={edited && `How fast ${nameOf(edited)} sends`}
-        closeButtonProps={{ "aria-label": "Call it off" }}
+        title={edited && `Sending limits of ${nameOf(edited)}`}
+        closeButtonProps={{ "aria-label": "Close" }}
         centered
       >
         {edited && <Form key={edited.id} of={edited} close={() => setEdited(undefined)} />}
@@ -130,8 +130,8 @@ function Form({ of, close }: { of: WaNumber; close: () => void }) {
     <form onSubmit={submit}>
       <Stack>
         <NumberInput
-          label="Messages a second, in all"
-          description="80 as Meta begins, 1,000 when it upgrades the number, 20 beside the WhatsApp Business app."
+          label="Messages per second"
+          description="Meta's limit is 80, 1,000 after an upgrade, or 20 for a number that also uses the WhatsApp Business app."
           required
           min={1}
           max={1000}
@@ -140,7 +140,7 @@ function Form({ of, close }: { of: WaNumber; close: () => void }) {
           onChange={setMost}
         />
         <NumberInput
-          label="Seconds between two messages to one person"
+          label="Seconds between messages to one person"
           required
           min={0.1}
           step={1}
@@ -148,7 +148,7 @@ function Form({ of, close }: { of: WaNumber; close: () => void }) {
           onChange={setSeconds}
         />
         <NumberInput
-          label="Messages to one person that may go at once"
+          label="Burst of messages to one person"
           required
           min={1}
           allowDecimal={false}

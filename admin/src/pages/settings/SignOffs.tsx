@@ -17,13 +17,13 @@ export function SignOffs() {
   return (
     <Stack>
       <Text size="sm" c="dimmed">
-        The latest 200 sign-offs. What a launch still waits for, and the buttons to sign, are at its rollout.
+        The latest 200 sign-offs. To see what is still open and to sign, open the rollout.
       </Text>
       <Loaded
         of={signed}
         empty={
-          <Empty icon="check" title="Nothing is signed yet">
-            A launch is signed under Rollouts, by members whom an admin gave the approvals (Settings, Team).
+          <Empty icon="check" title="No sign-offs yet">
+            Members with approval roles (Settings, Team) sign under Rollouts.
           </Empty>
         }
       >
@@ -51,7 +51,7 @@ function Row({ of }: { of: Approval }) {
         p_because: reason,
       }),
     touches: ["gate_approvals", "launch_facts"],
-    said: () => "Taken back.",
+    said: () => "Sign-off revoked.",
   });
   return (
     <Table.Tr>
@@ -65,13 +65,13 @@ function Row({ of }: { of: Approval }) {
         </Text>
         {of.revoked_at && (
           <Text size="xs" component="div">
-            Taken back by {nameOf(of.revoked_by ?? "")} <Time at={of.revoked_at} />: {of.revoked_because}
+            Revoked by {nameOf(of.revoked_by ?? "")} <Time at={of.revoked_at} />: {of.revoked_because}
           </Text>
         )}
       </Table.Td>
       <Table.Td w={130}>
         <State tone={of.revoked_at ? "plain" : of.applies ? "good" : "info"} asWritten>
-          {of.revoked_at ? "taken back" : of.applies ? "signed" : "does not apply"}
+          {of.revoked_at ? "revoked" : of.applies ? "signed" : "not applicable"}
         </State>
       </Table.Td>
       <Table.Td w={120}>
@@ -80,20 +80,19 @@ function Row({ of }: { of: Approval }) {
             <Button
               size="xs"
               variant="default"
-              aria-label={`Take back ${of.gate} of ${of.flag_key}`}
+              aria-label={`Revoke ${of.gate} of ${of.flag_key}`}
               onClick={async () => {
                 const answer = await ask({
-                  title: `Take back what ${of.role} signed of ${of.flag_key}?`,
-                  body:
-                    "Every sign-off of this gate in this role is taken back. The launch waits until it is signed anew.",
-                  action: "Take back",
+                  title: `Revoke the ${of.role} sign-off of ${of.flag_key}?`,
+                  body: "All sign-offs of this gate in this role are revoked, and the gate is open again.",
+                  action: "Revoke",
                   danger: true,
                   reason: "required",
                 });
                 if (answer?.reason) revoke.mutate(answer.reason);
               }}
             >
-              Take back
+              Revoke
             </Button>
           </For>
         )}

@@ -23,31 +23,31 @@ import { Time } from "../../ui/Time.tsx";
 import { TeamHistory } from "./Histories.tsx";
 
 const ROLES: { value: Role; label: string }[] = [
-  { value: "viewer", label: "Viewer: looks" },
-  { value: "operator", label: "Operator: acts" },
-  { value: "admin", label: "Admin: also team and allowlist" },
+  { value: "viewer", label: "Viewer: read only" },
+  { value: "operator", label: "Operator: run the system" },
+  { value: "admin", label: "Admin: also manage team and allowlist" },
 ];
 const APPROVALS = ["engineering", "security", "product", "cto"];
 /** What a role may do that the one before it may not. */
 const MEANS: Partial<Record<Role, string>> = {
   operator:
-    "They read and answer messages, turn flags on and off, move rollouts, and change routes, links and limits.",
+    "They can read and answer messages, turn flags on and off, run rollouts, and change routes, links and limits.",
   admin:
-    "They do all that operators do, decide which hosts messages and links may go to, and who is in this team: they can take you off it.",
+    "They can do everything that operators can, and manage the allowlist and this team. They can remove you.",
 };
 
 const OWN: Question = {
   title: "Change your own role?",
-  body: "You will not be able to take it back by yourself.",
-  action: "Change it",
+  body: "You cannot undo this yourself.",
+  action: "Change",
   danger: true,
   reason: "none",
 };
 
 /** What is asked before somebody may do more. */
 const grown = (email: string, role: Role): Question => ({
-  title: `Make ${email} ${role}?`,
-  body: `${MEANS[role]} It holds at once.`,
+  title: `Make ${email} an ${role}?`,
+  body: `${MEANS[role]} This takes effect immediately.`,
   action: `Make ${role}`,
   danger: role === "admin",
   reason: "none",
@@ -59,12 +59,12 @@ export function Team() {
   const team = useRpc("list_team", {});
   return (
     <Stack>
-      <For role="admin" otherwise={<Text size="sm" c="dimmed">Admins change the team.</Text>}>
+      <For role="admin" otherwise={<Text size="sm" c="dimmed">Only admins can change the team.</Text>}>
         <Add />
       </For>
       <Loaded of={team}>
         {(team) => (
-          <Stack gap="xs" component="ul" p={0} m={0} style={{ listStyle: "none" }} aria-label="The team">
+          <Stack gap="xs" component="ul" p={0} m={0} style={{ listStyle: "none" }} aria-label="Team">
             {team.map((member) => <Row key={member.user_id} of={member} />)}
           </Stack>
         )}
@@ -84,7 +84,7 @@ function Add() {
   const add = useChange({
     act: () => rpc("add_team_member", { p_email: email, p_role: role }),
     touches: TOUCHES,
-    said: () => `${email} is in the team.`,
+    said: () => `${email} was added to the team.`,
     onRefused: (refused) => (setRefusal(refused), true),
   });
   const submit = async (event: FormEvent) => {
@@ -99,7 +99,7 @@ function Add() {
         <Group gap="sm">
           <TextInput
             type="email"
-            aria-label="Address of a new member"
+            aria-label="Email address of the new member"
             placeholder="Email address"
             required
             value={email}
@@ -107,7 +107,7 @@ function Add() {
             w={{ base: "100%", xs: 280 }}
           />
           <Select
-            aria-label="Role of a new member"
+            aria-label="Role of the new member"
             data={ROLES}
             allowDeselect={false}
             value={role}
@@ -137,12 +137,12 @@ function Row({ of }: { of: Member }) {
       data: (before) =>
         (before as Member[]).map((one) => one.user_id === of.user_id ? { ...one, ...changes } : one),
     }],
-    said: () => `${name} is changed.`,
+    said: () => `${name} was changed.`,
   });
   const remove = useChange({
     act: () => rpc("remove_team_member", { p_user_id: of.user_id }),
     touches: TOUCHES,
-    said: () => `${name} is no longer in the team.`,
+    said: () => `${name} was removed from the team.`,
   });
   return (
     <Paper component="li" withBorder p="sm">
@@ -185,7 +185,7 @@ function Row({ of }: { of: Member }) {
           {may
             ? (
               <MultiSelect
-                aria-label={`What ${name} signs as`}
+                aria-label={`Approval roles of ${name}`}
                 placeholder={of.approvals.length === 0 ? "None" : undefined}
                 data={APPROVALS}
                 value={of.approvals}
@@ -204,8 +204,7 @@ function Row({ of }: { of: Member }) {
               onClick={async () => {
                 const answer = await ask({
                   title: `Remove ${name} from the team?`,
-                  body:
-                    "They see nothing of this project any more, at once. What they did stays under their name.",
+                  body: "They immediately lose access to this project. Histories keep their name.",
                   action: "Remove",
                   danger: true,
                   reason: "none",

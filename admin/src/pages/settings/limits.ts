@@ -15,7 +15,7 @@ export interface Limit {
 
 /** A rate that callers are held to. */
 function rate({ setting: { key, most }, perSecond }: SettableLimit) {
-  return { key, otherwise: perSecond, least: 1, most, unit: "a second" };
+  return { key, otherwise: perSecond, least: 1, most, unit: "per second" };
 }
 
 /** The settings of the page. Terms and room have their figures in the database, and a test holds these to them. */
@@ -23,28 +23,28 @@ export const SETTINGS: readonly Limit[] = [
   {
     ...rate(LIMITS.send),
     title: "Sending",
-    about: "Requests to wa-send of one key; twice as many at once.",
+    about: "Requests per key to wa-send. Bursts of up to twice as many are allowed.",
   },
   {
     ...rate(LIMITS.manageLinks),
-    title: "Managing links",
-    about: "Requests of one key or person; five times as many at once.",
+    title: "Link management",
+    about: "Requests per key or person. Bursts of up to five times as many are allowed.",
   },
   {
     ...rate(LIMITS.visits),
-    title: "Visits of one link",
+    title: "Visits per link",
     about:
-      "From one network, over a minute. Behind one address of a carrier there may be thousands of people.",
+      "From one network, averaged over a minute. Thousands of people can share one address of a mobile carrier.",
   },
   {
     ...rate(LIMITS.evaluations),
-    title: "Asking for flags",
-    about: "Evaluations of one key in one isolate.",
+    title: "Flag evaluations",
+    about: "Evaluations per key, in each isolate.",
   },
   {
     key: "retention.event_days",
-    title: "Webhook events and delivery attempts are kept",
-    about: "Messages stay. At least 8: Meta repeats for up to 7.",
+    title: "Keep webhook events and delivery attempts for",
+    about: "Messages are kept. At least 8 days, because Meta retries for up to 7.",
     otherwise: 30,
     least: 8,
     most: 99_999,
@@ -52,8 +52,8 @@ export const SETTINGS: readonly Limit[] = [
   },
   {
     key: "retention.click_days",
-    title: "Clicks are kept",
-    about: "The figures of each day stay.",
+    title: "Keep clicks for",
+    about: "Daily totals are kept.",
     otherwise: 90,
     least: 2,
     most: 99_999,
@@ -61,8 +61,8 @@ export const SETTINGS: readonly Limit[] = [
   },
   {
     key: "retention.raw_days",
-    title: "Raw forms of messages are kept",
-    about: "What the provider sent, besides the words.",
+    title: "Keep raw messages for",
+    about: "The provider's original payload, without the text.",
     otherwise: 90,
     least: 2,
     most: 99_999,
@@ -70,8 +70,8 @@ export const SETTINGS: readonly Limit[] = [
   },
   {
     key: "retention.word_days",
-    title: "Words of messages are kept",
-    about: "Afterwards a message is left without words and raw form. What waits or was given up keeps them.",
+    title: "Keep message text for",
+    about: "Then the text and the raw message are deleted. Waiting messages and dead letters keep them.",
     otherwise: null,
     least: 1,
     most: 99_999,
@@ -79,8 +79,8 @@ export const SETTINGS: readonly Limit[] = [
   },
   {
     key: "retention.message_days",
-    title: "Messages are kept",
-    about: "Afterwards nothing is left of a message. What waits or was given up stays.",
+    title: "Keep messages for",
+    about: "Then messages are deleted completely. Waiting messages and dead letters are kept.",
     otherwise: null,
     least: 2,
     most: 99_999,
@@ -88,8 +88,8 @@ export const SETTINGS: readonly Limit[] = [
   },
   {
     key: "storage.limit_mb",
-    title: "Room of the database",
-    about: "What the plan of the project gives: health tells how long it lasts.",
+    title: "Database size limit",
+    about: "Of your project's plan. Health estimates when it will be reached.",
     otherwise: 500,
     least: 1,
     most: 99_999_999,
