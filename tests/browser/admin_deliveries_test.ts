@@ -28,8 +28,8 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   await go(page, "/deliveries", "Deliveries");
   const card = page.getByRole("region", { name: "orders" });
   await card.getByText("8 attempts over 28 hours").waitFor();
-  await card.getByRole("link", { name: "Look at them" }).click();
-  await page.getByText("All 3 shown").waitFor();
+  await card.getByRole("link", { name: "View" }).click();
+  await page.getByText("Select all 3").waitFor();
   assertMatch(page.url(), /destination=orders/);
   await isWell(page);
 
@@ -39,16 +39,16 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   await page.getByRole("dialog").getByText("out of order").first().waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
 
-  await page.getByRole("checkbox", { name: /^Choose: Text/ }).first().check();
+  await page.getByRole("checkbox", { name: /^Select Text/ }).first().check();
   await page.getByRole("button", { name: "Drop" }).click();
   await answer(page, "Drop", "answered by phone");
-  await page.getByText("All 2 shown").waitFor();
+  await page.getByText("Select all 2").waitFor();
 
   const before = service.received.length;
   service.answers(() => new Response());
-  await page.getByRole("checkbox", { name: "All 2 shown" }).check();
+  await page.getByRole("checkbox", { name: "Select all 2" }).check();
   await page.getByRole("button", { name: "Retry" }).click();
-  await page.getByText("None like this").waitFor();
+  await page.getByText("No matching dead letters").waitFor();
   await until("they arrive", () => service.received.length >= before + 2);
   assert(isSigned(service.received.at(-1)!, destination.secret));
   await page.getByText("Dropped", { exact: true }).click();
@@ -73,13 +73,13 @@ panelTest(
     await go(page, "/deliveries", "Deliveries");
     await page.getByRole("region", { name: "orders" }).getByText("2 attempts over 1 hour").waitFor();
     await go(page, "/deliveries?tab=waiting", "Deliveries");
-    await page.getByText(/1 so far, 1 behind it/).waitFor();
+    await page.getByText(/1 attempt so far, 1 waiting behind it/).waitFor();
     await isWell(page);
-    await page.getByRole("checkbox", { name: /^Choose: Text/ }).check();
+    await page.getByRole("checkbox", { name: /^Select Text/ }).check();
     await page.getByRole("button", { name: "Skip" }).click();
     await answer(page, "Skip");
     await until("the next goes", () => service.texts().at(-1) === "next");
-    await page.getByText("Nothing waits").waitFor();
+    await page.getByText("No waiting deliveries").waitFor();
   },
 );
 
@@ -95,20 +95,20 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   await card.getByRole("button", { name: "Pause orders" }).click();
   await answer(page, "Pause");
   await card.getByText("paused", { exact: true }).waitFor();
-  await card.getByText(/^Paused .+ by you\. Its queue waits\.$/).waitFor();
+  await card.getByText(/^Paused .+ by you\. Its queue is waiting\.$/).waitFor();
   const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
   await says(stack, ada, "waits");
   await inTime(card.getByText(/^since/));
   await go(page, "/", "Overview");
-  const waiting = page.getByRole("region", { name: "What waits, and why" });
+  const waiting = page.getByRole("region", { name: "Queues" });
   await waiting.getByText("the destination is paused").waitFor();
   await waiting.getByRole("link", { name: "1 deliveries to orders" }).click();
 
   await card.getByRole("button", { name: "Rotate secret of orders" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Rotate", exact: true }).click();
-  const shown = page.getByRole("dialog", { name: "The new secret of orders" });
+  const shown = page.getByRole("dialog", { name: "New secret of orders" });
   const secret = await shown.getByText(/^whsec_/).innerText();
-  await shown.getByRole("button", { name: "I have stored it" }).click();
+  await shown.getByRole("button", { name: "Done" }).click();
   await shown.waitFor({ state: "hidden" });
   await until(
     "it is nowhere any more",
@@ -122,10 +122,10 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
 
   // After a leak the one before signs no longer at once.
   await card.getByRole("button", { name: "Rotate secret of orders" }).click();
-  await page.getByRole("dialog").getByRole("radio", { name: "at once" }).check();
+  await page.getByRole("dialog").getByRole("radio", { name: "Immediately" }).check();
   await page.getByRole("dialog").getByRole("button", { name: "Rotate", exact: true }).click();
   await shown.getByText("Give it to the service now").waitFor();
-  await shown.getByRole("button", { name: "I have stored it" }).click();
+  await shown.getByRole("button", { name: "Done" }).click();
   await shown.waitFor({ state: "hidden" });
   const [{ sign }] = await sql`
     select count(*)::int as sign from private.destination_secrets s join public.destinations d on d.id = s.destination_id
@@ -136,7 +136,7 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   const viewer = await signIn("viewer");
   await go(viewer, "/deliveries", "Deliveries");
   await viewer.getByRole("region", { name: "orders" }).getByText("100 %").waitFor();
-  assertEquals(await viewer.getByRole("button", { name: /Pause|Rotate|Test|Add a destination/ }).count(), 0);
+  assertEquals(await viewer.getByRole("button", { name: /Pause|Rotate|Test|Add destination/ }).count(), 0);
 });
 
 panelTest(
@@ -151,7 +151,7 @@ panelTest(
     const test = page.getByRole("region", { name: "orders" }).getByRole("button", { name: "Test orders" });
     await test.click();
     const shown = page.getByRole("dialog", { name: "Test of orders" });
-    await shown.getByText("arrived", { exact: true }).waitFor();
+    await shown.getByText("delivered", { exact: true }).waitFor();
     await shown.getByText(/^Answered 200 after \d+ ms$/).waitFor();
     await shown.getByText("welcome to the shop").waitFor();
     await isWell(page);
@@ -197,10 +197,10 @@ panelTest("admin: a destination is sent what it had, changed and removed", async
   const page = await signIn("operator");
   await go(page, "/deliveries", "Deliveries");
   const dialog = page.getByRole("dialog");
-  await page.getByRole("button", { name: "Send again to orders" }).click();
+  await page.getByRole("button", { name: "Resend to orders" }).click();
   await dialog.getByLabel("From").fill("2020-01-01T00:00");
-  await dialog.getByLabel("To, not included").fill("2099-01-01T00:00");
-  await dialog.getByRole("button", { name: "Send again" }).click();
+  await dialog.getByLabel("To (exclusive)").fill("2099-01-01T00:00");
+  await dialog.getByRole("button", { name: "Resend" }).click();
   await dialog.waitFor({ state: "hidden" });
   await until("it arrives again", async () => {
     await route(stack);
@@ -209,12 +209,12 @@ panelTest("admin: a destination is sent what it had, changed and removed", async
 
   await page.getByRole("button", { name: "Change orders" }).click();
   await isWell(page);
-  await dialog.getByLabel("Address").fill("https://elsewhere.example.org/");
-  await dialog.getByRole("button", { name: "Change", exact: true }).click();
-  await dialog.getByText(/allowlist does not have this host/).waitFor();
-  await dialog.getByLabel("Address").fill(`${service.url}/v2`);
-  await dialog.getByLabel("Deliveries a second at most").fill("5");
-  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await dialog.getByLabel("URL").fill("https://elsewhere.example.org/");
+  await dialog.getByRole("button", { name: "Save", exact: true }).click();
+  await dialog.getByText(/allowlist does not contain this host/).waitFor();
+  await dialog.getByLabel("URL").fill(`${service.url}/v2`);
+  await dialog.getByLabel("Maximum deliveries per second").fill("5");
+  await dialog.getByRole("button", { name: "Save", exact: true }).click();
   await dialog.waitFor({ state: "hidden" });
   const [row] =
     await sql`select url, rate_per_second::int as rate, timeout_ms from public.destinations where name = 'orders'`;

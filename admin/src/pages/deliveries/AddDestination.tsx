@@ -20,9 +20,9 @@ export function AddDestination() {
     onRefused: (refusal) => {
       setFault(
         refusal.code === "GL403"
-          ? "The allowlist does not have this host yet. An admin adds it in Settings, Allowlist; the address has to begin with https://."
+          ? "The allowlist does not contain this host (an admin can add it in Settings, Allowlist), or the URL does not start with https://."
           : refusal.code === "23514"
-          ? "A name has lower-case letters, digits, - and _."
+          ? "Use lower-case letters, digits, hyphens and underscores."
           : refusal.message,
       );
       return true;
@@ -42,27 +42,27 @@ export function AddDestination() {
   };
   return (
     <For role="operator">
-      <Button leftSection={<Icon name="plus" size={16} />} onClick={open}>Add a destination</Button>
+      <Button leftSection={<Icon name="plus" size={16} />} onClick={open}>Add destination</Button>
       <Modal
         opened={opened}
         onClose={close}
-        title="Add a destination"
-        closeButtonProps={{ "aria-label": "Call it off" }}
+        title="Add destination"
+        closeButtonProps={{ "aria-label": "Close" }}
         centered
       >
         <form onSubmit={submit}>
           <Stack>
             <TextInput
               label="Name"
-              description="Routes name it: lower-case letters, digits, - and _."
+              description="Used in routes. Lower-case letters, digits, hyphens and underscores."
               required
               data-autofocus
               value={name}
               onChange={({ currentTarget: { value } }) => setName(value)}
             />
             <TextInput
-              label="Address"
-              description="Messages are posted there as JSON, signed by Standard Webhooks."
+              label="URL"
+              description="Messages are posted to it as JSON and signed (Standard Webhooks)."
               type="url"
               placeholder="https://hooks.example.com/whatsapp"
               required
@@ -77,9 +77,9 @@ export function AddDestination() {
           </Stack>
         </form>
       </Modal>
-      <SecretModal secret={secret} title="The destination is connected" close={() => setSecret(undefined)}>
-        Give it to the service, which checks the header webhook-signature with it. Nothing goes there until a
-        route leads to it.
+      <SecretModal secret={secret} title="Destination added" close={() => setSecret(undefined)}>
+        The service verifies the webhook-signature header with this secret. The destination receives messages
+        once a route uses it.
       </SecretModal>
     </For>
   );

@@ -18,13 +18,13 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
     act: (changes: Record<string, unknown>) =>
       rpc("set_destination", { p_name: of.name, p_version: of.version, p_changes: changes }),
     touches: TOUCHES,
-    said: () => `${of.name} is changed.`,
+    said: () => `${of.name} was changed.`,
     onRefused: (refusal) => {
       setFault(
         refusal.code === "GL403"
-          ? "The allowlist does not have this host yet. An admin adds it in Settings, Allowlist; the address has to begin with https://."
+          ? "The allowlist does not contain this host (an admin can add it in Settings, Allowlist), or the URL does not start with https://."
           : refusal.code === "GL409"
-          ? "Somebody else changed it meanwhile. Close this and look again."
+          ? "Somebody else changed this destination. Close this dialog and try again."
           : refusal.message,
       );
       return true;
@@ -33,7 +33,7 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
   const remove = useChange({
     act: (reason: string | null) => rpc("remove_destination", { p_name: of.name, p_reason: reason }),
     touches: TOUCHES,
-    said: () => `${of.name} is removed.`,
+    said: () => `${of.name} was removed.`,
   });
   const open = () => {
     setUrl(of.url);
@@ -59,15 +59,15 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
         variant="default"
         aria-label={`Remove ${of.name}`}
         disabled={of.routes.length > 0}
-        title={of.routes.length > 0 ? "Routes lead to it" : undefined}
+        title={of.routes.length > 0 ? "Used by routes" : undefined}
         loading={remove.isPending}
         onClick={async () => {
           const drops = of.open + of.dead > 0;
           const answer = await ask({
             title: `Remove ${of.name}?`,
             body: drops
-              ? `${of.open} deliveries that wait and ${of.dead} dead letters are dropped with it, with your reason.`
-              : "What was delivered to it stays on record. Its secret is gone.",
+              ? `${of.open} waiting deliveries and ${of.dead} dead letters are dropped. Your reason is recorded.`
+              : "Its delivery history is kept. Its secret is deleted.",
             action: "Remove",
             danger: true,
             reason: drops ? "required" : "none",
@@ -81,13 +81,13 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
         opened={opened}
         onClose={() => setOpened(false)}
         title={`Change ${of.name}`}
-        closeButtonProps={{ "aria-label": "Call it off" }}
+        closeButtonProps={{ "aria-label": "Close" }}
         centered
       >
         <form onSubmit={submit}>
           <Stack>
             <TextInput
-              label="Address"
+              label="URL"
               type="url"
               required
               data-autofocus
@@ -96,7 +96,7 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />
             <NumberInput
-              label="Longest wait for an answer"
+              label="Timeout"
               suffix=" s"
               min={0.1}
               max={30}
@@ -105,7 +105,7 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
               onChange={setSeconds}
             />
             <NumberInput
-              label="Deliveries a second at most"
+              label="Maximum deliveries per second"
               placeholder="No limit"
               min={0.001}
               max={10000}
@@ -114,7 +114,7 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
             />
             <Group justify="flex-end">
               <Button variant="default" onClick={() => setOpened(false)}>Cancel</Button>
-              <Button type="submit" loading={change.isPending}>Change</Button>
+              <Button type="submit" loading={change.isPending}>Save</Button>
             </Group>
           </Stack>
         </form>

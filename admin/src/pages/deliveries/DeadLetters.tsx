@@ -51,24 +51,24 @@ export function DeadLetters({ names, open }: { names: string[]; open: (message: 
     <Stack>
       <Group gap="sm" align="flex-end">
         <SegmentedControl
-          aria-label="Which dead letters"
+          aria-label="State"
           value={which}
           onChange={setWhich}
-          data={[{ value: "open", label: "To be handled" }, { value: "dropped", label: "Dropped" }]}
+          data={[{ value: "open", label: "Open" }, { value: "dropped", label: "Dropped" }]}
         />
         <Select
           aria-label="Destination"
-          placeholder="Every destination"
+          placeholder="All destinations"
           clearable
-          clearButtonProps={{ "aria-label": "Every destination" }}
+          clearButtonProps={{ "aria-label": "All destinations" }}
           data={names}
           value={destination || null}
           onChange={(value) => setDestination(value ?? "")}
         />
         <TextInput
           type="search"
-          aria-label="Search the errors"
-          placeholder="Words of the error"
+          aria-label="Search errors"
+          placeholder="Search errors"
           leftSection={<Icon name="search" size={16} />}
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
@@ -101,7 +101,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
     act: (ids: string[]) => rpc("retry_deliveries", { p_ids: ids }),
     touches: TOUCHES,
     foresee: gone,
-    said: (n) => n === 1 ? "One delivery is tried again now." : `${n} deliveries are tried again now.`,
+    said: (n) => n === 1 ? "One delivery is being retried." : `${n} deliveries are being retried.`,
   });
   const drop = useChange({
     act: ({ ids, reason }: { ids: string[]; reason: string }) =>
@@ -116,10 +116,10 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
   }
   if (pages.items.length === 0) {
     return Object.keys(filter).length > 0
-      ? <Empty icon="search" title="None like this">Take a filter away to see others.</Empty>
+      ? <Empty icon="search" title="No matching dead letters">Remove a filter to see more.</Empty>
       : (
         <Empty icon="check" title="No dead letters">
-          Whatever a destination did not take in all its attempts would wait here for a decision.
+          Deliveries that fail after all attempts appear here.
         </Empty>
       );
   }
@@ -159,7 +159,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
         ))}
       </Stack>
       {pages.hasMore && (
-        <Button variant="default" loading={pages.reading} onClick={pages.more}>Show older ones</Button>
+        <Button variant="default" loading={pages.reading} onClick={pages.more}>Show more</Button>
       )}
     </Stack>
   );
@@ -188,7 +188,7 @@ function Letter({ of, checked, choose, open }: {
         {checked !== undefined && (
           <Checkbox
             mt={2}
-            aria-label={`Choose: ${what}`}
+            aria-label={`Select ${what}`}
             checked={checked}
             onChange={(event) => choose(id, event.currentTarget.checked)}
           />
@@ -202,7 +202,7 @@ function Letter({ of, checked, choose, open }: {
               given up <Time at={updated_at} /> after {attempt} {attempt === 1 ? "attempt" : "attempts"}
             </Text>
           </Group>
-          <Text size="sm" style={{ overflowWrap: "anywhere" }}>{last_error ?? "No error was kept."}</Text>
+          <Text size="sm" style={{ overflowWrap: "anywhere" }}>{last_error ?? "No error recorded."}</Text>
           {dropped_reason && <Text size="sm" c="dimmed">Dropped: {droppedWords(dropped_reason, nameOf)}
           </Text>}
         </div>

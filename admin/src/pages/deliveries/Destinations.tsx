@@ -22,9 +22,8 @@ import type { DestinationHealth } from "../../../../supabase/functions/_shared/c
 export function Destinations({ all }: { all: DestinationHealth[] }) {
   if (all.length === 0) {
     return (
-      <Empty icon="truck" title="No service is connected yet">
-        Add a destination: its name and the address that messages are posted to. Then make a route that leads
-        to it.
+      <Empty icon="truck" title="No destinations yet">
+        Add a destination with the URL that messages are posted to. Then create a route to it.
       </Empty>
     );
   }
@@ -50,15 +49,15 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
         </Group>
         {of.state === "circuit_open" && of.circuit_open_until && (
           <Text size="sm" component="div">
-            It failed ten times in a row, so its queue waits. Next try:{" "}
-            <Time at={of.circuit_open_until} />. Resume it once it is mended.
+            It failed ten times in a row, so its queue is waiting. Next attempt:{"  "}
+            <Time at={of.circuit_open_until} />. Resume it once it is fixed.
           </Text>
         )}
         {of.state === "paused" && (
           <Text size="sm" component="div">
             Paused <Time at={of.updated_at} />{" "}
             {of.paused_because ? `because it answered: ${of.paused_because}` : `by ${name(of.updated_by)}`}.
-            Its queue waits.
+            Its queue is waiting.
           </Text>
         )}
         <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="xs">
@@ -79,19 +78,19 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
                   since <Time at={of.oldest_at} />
                 </>
               )
-              : "nothing waits"}
+              : "empty"}
           </Figure>
           <Figure name="Dead letters" value={of.dead} bad={of.dead > 0}>
             {of.dead > 0
-              ? <Anchor inherit href={`#/deliveries?tab=dead&destination=${of.name}`}>Look at them</Anchor>
+              ? <Anchor inherit href={`#/deliveries?tab=dead&destination=${of.name}`}>View</Anchor>
               : "none"}
           </Figure>
         </SimpleGrid>
         <Text size="xs" c="dimmed" component="div">
-          Failed deliveries are tried again: {scheduleInWords(of.retry_seconds ?? SCHEDULE)}.{" "}
-          {of.routes.length === 0 ? "No route leads here. " : `Routes: ${of.routes.join(", ")}. `}
+          Failed deliveries are retried: {scheduleInWords(of.retry_seconds ?? SCHEDULE)}.{" "}
+          {of.routes.length === 0 ? "Not used by any route. " : `Routes: ${of.routes.join(", ")}. `}
           <Secrets of={of} />
-          {of.headers.length > 0 && ` Headers of its own: ${of.headers.map((one) => one.name).join(", ")}.`}
+          {of.headers.length > 0 && ` Custom headers: ${of.headers.map((one) => one.name).join(", ")}.`}
         </Text>
         <For role="operator">
           <Actions of={of} />
@@ -117,14 +116,14 @@ function Figure(
 
 function Secrets({ of }: { of: DestinationHealth }) {
   const [newest, ...old] = of.secrets ?? [];
-  if (!newest) return "It has no secret: rotate to make one.";
+  if (!newest) return "No secret. Rotate it to create one.";
   const until = old.find(({ expires_at }) => expires_at)?.expires_at;
   return (
     <>
-      Secret made <Time at={newest.created_at} />
+      Secret created <Time at={newest.created_at} />
       {until && (
         <>
-          ; the one before signs as well, until <Time at={until} />
+          ; the previous one is also used until <Time at={until} />
         </>
       )}.
     </>
@@ -153,7 +152,8 @@ function Actions({ of }: { of: DestinationHealth }) {
             : one
         ),
     }],
-    said: (_, state) => state === "paused" ? `${of.name} is paused; its queue waits.` : `${of.name} goes on.`,
+    said: (_, state) =>
+      state === "paused" ? `${of.name} is paused. Its queue is waiting.` : `${of.name} was resumed.`,
   });
   const rotate = useChange({
     act: (hours: number) => rpc("rotate_destination_secret", { p_name: of.name, p_overlap_hours: hours }),
@@ -172,7 +172,7 @@ function Actions({ of }: { of: DestinationHealth }) {
             const answer = await ask({
               title: `Pause ${of.name}?`,
               body:
-                "Nothing is sent to it until somebody resumes it. Messages wait in order; routes in mode first use their next destination meanwhile.",
+                "Nothing is sent to it until it is resumed. Messages wait in order. Routes that use the first available destination switch to the next one.",
               action: "Pause",
               reason: "none",
             });
@@ -215,10 +215,10 @@ function Actions({ of }: { of: DestinationHealth }) {
       >
         Rotate secret
       </Button>
-      <SecretModal secret={secret} title={`The new secret of ${of.name}`} close={() => setSecret(undefined)}>
+      <SecretModal secret={secret} title={`New secret of ${of.name}`} close={() => setSecret(undefined)}>
         {rotate.variables === 0
-          ? "Give it to the service now: until then it refuses what is delivered, for the one before signs no longer."
-          : "Give it to the service within 24 hours: after that the one before signs no longer."}
+          ? "Give it to the service now. Until then, the service rejects deliveries, because the previous secret is no longer used."
+          : "Give it to the service within 24 hours. After that, the previous secret is no longer used."}
       </SecretModal>
     </Group>
   );
@@ -230,22 +230,22 @@ const OVERLAP_HOURS = 24;
 function Overlap({ choose }: { choose: (hours: number) => void }) {
   return (
     <Stack gap="sm">
-      <Text size="sm">A new secret is made and shown once.</Text>
+      <Text size="sm">A new secret is created and shown once.</Text>
       <Radio.Group
         defaultValue={String(OVERLAP_HOURS)}
         onChange={(hours) => choose(Number(hours))}
-        label="The one before signs no longer"
+        label="Stop using the previous secret"
       >
         <Stack gap="xs" mt="xs">
           <Radio
             value={String(OVERLAP_HOURS)}
-            label="after 24 hours"
-            description="Deliveries carry the signatures of both meanwhile, so the service can change over."
+            label="After 24 hours"
+            description="Until then, deliveries are signed with both secrets, so that the service can switch over."
           />
           <Radio
             value="0"
-            label="at once"
-            description="After a leak. The service refuses deliveries until it has the new one; they are tried again."
+            label="Immediately"
+            description="After a leak. The service rejects deliveries until it has the new secret; they are retried."
           />
         </Stack>
       </Radio.Group>

@@ -24,7 +24,7 @@ export function Resend({ name }: { name: string }) {
       return resent;
     },
     touches: ["destination_health", "list_waiting", "message_story", "conversation_messages", "status"],
-    said: (n) => n === 1 ? "One delivery is sent again." : `${n} deliveries are sent again.`,
+    said: (n) => n === 1 ? "One delivery is being resent." : `${n} deliveries are being resent.`,
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -35,23 +35,23 @@ export function Resend({ name }: { name: string }) {
       <Button
         size="xs"
         variant="default"
-        aria-label={`Send again to ${name}`}
+        aria-label={`Resend to ${name}`}
         onClick={() => setOpened(true)}
       >
-        Send again
+        Resend
       </Button>
       <Modal
         opened={opened}
         onClose={() => setOpened(false)}
-        title={`Send again to ${name}`}
-        closeButtonProps={{ "aria-label": "Call it off" }}
+        title={`Resend to ${name}`}
+        closeButtonProps={{ "aria-label": "Close" }}
         centered
       >
         <form onSubmit={submit}>
           <Stack>
             <Text size="sm">
-              What was delivered to it in this time comes once more, in order, under the same webhook-id and
-              marked as sent again.
+              Everything that was delivered in this period is delivered again, in order, with the same
+              webhook-id and marked as a resend.
             </Text>
             <TextInput
               label="From"
@@ -61,17 +61,17 @@ export function Resend({ name }: { name: string }) {
               onChange={({ currentTarget: { value } }) => setFrom(value)}
             />
             <TextInput
-              label="To, not included"
+              label="To (exclusive)"
               type="datetime-local"
               required
               value={to}
-              error={from && to && from >= to ? "It is after the beginning." : undefined}
+              error={from && to && from >= to ? "Must be after the start." : undefined}
               onChange={({ currentTarget: { value } }) => setTo(value)}
             />
             <Group justify="flex-end">
               <Button variant="default" onClick={() => setOpened(false)}>Cancel</Button>
               <Button type="submit" disabled={!from || !to || from >= to} loading={resend.isPending}>
-                Send again
+                Resend
               </Button>
             </Group>
           </Stack>

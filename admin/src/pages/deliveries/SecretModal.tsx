@@ -20,7 +20,7 @@ export function SecretModal(
       centered
     >
       <Stack>
-        <Alert color="yellow" p="xs">This is the only time that the secret is shown.</Alert>
+        <Alert color="yellow" p="xs">The secret is shown only once. Copy it now.</Alert>
         <Code block style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{secret}</Code>
         <Text size="sm" component="div">{children}</Text>
         <Group justify="flex-end">
@@ -29,7 +29,7 @@ export function SecretModal(
               <Button variant="default" onClick={copy}>{copied ? "Copied" : "Copy"}</Button>
             )}
           </CopyButton>
-          <Button onClick={close}>I have stored it</Button>
+          <Button onClick={close}>Done</Button>
         </Group>
       </Stack>
     </Modal>

@@ -57,7 +57,7 @@ function Outcome({ of }: { of: Tested }) {
   return (
     <>
       <Group gap="xs">
-        <State tone={of.ok ? "good" : "bad"}>{of.ok ? "arrived" : "failed"}</State>
+        <State tone={of.ok ? "good" : "bad"}>{of.ok ? "delivered" : "failed"}</State>
         <Text size="sm">
           {of.status === undefined ? "No answer" : `Answered ${of.status}`} after {of.latency_ms} ms
         </Text>
@@ -68,18 +68,18 @@ function Outcome({ of }: { of: Tested }) {
         </Alert>
       )}
       {of.replies_ignored && (
-        <Alert color="yellow" p="xs" title="Its replies would not be used">{of.advice}</Alert>
+        <Alert color="yellow" p="xs" title="Its replies would be ignored">{of.advice}</Alert>
       )}
       {of.answer && (
         <div>
-          <Text size="xs" c="dimmed" mb={4}>The answer begins</Text>
+          <Text size="xs" c="dimmed" mb={4}>Start of the answer</Text>
           <Code block mah="40vh" tabIndex={0} style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
             {of.answer}
           </Code>
         </div>
       )}
       <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-        A signed event of type gatelink.test, sent as messages are. Its webhook-id: {of.webhook_id}
+        This was a signed event of type gatelink.test, sent like a message. Its webhook-id is {of.webhook_id}.
       </Text>
     </>
   );

@@ -34,9 +34,9 @@ export function Waiting({ names, open }: { names: string[]; open: (message: stri
       <Group>
         <Select
           aria-label="Destination"
-          placeholder="Every destination"
+          placeholder="All destinations"
           clearable
-          clearButtonProps={{ "aria-label": "Every destination" }}
+          clearButtonProps={{ "aria-label": "All destinations" }}
           data={names}
           value={destination || null}
           onChange={(value) => setDestination(value ?? "")}
@@ -54,12 +54,12 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
   const retry = useChange({
     act: (ids: string[]) => rpc("retry_deliveries", { p_ids: ids }),
     touches: TOUCHES,
-    said: (n) => `${counted(n)} ${n === 1 ? "is" : "are"} tried again now.`,
+    said: (n) => `${counted(n)} ${n === 1 ? "is" : "are"} being retried.`,
   });
   const skip = useChange({
     act: (ids: string[]) => rpc("skip_deliveries", { p_ids: ids }),
     touches: TOUCHES,
-    said: (n) => `${counted(n)} stepped aside: see Dead letters.`,
+    said: (n) => `${counted(n)} ${n === 1 ? "was" : "were"} skipped. See Dead letters.`,
   });
   const drop = useChange({
     act: ({ ids, reason }: { ids: string[]; reason: string }) =>
@@ -68,7 +68,11 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
     said: (n) => `${counted(n)} ${n === 1 ? "was" : "were"} dropped.`,
   });
   if (items.length === 0) {
-    return <Empty icon="check" title="Nothing waits">Every delivery so far has gone, or was given up.</Empty>;
+    return (
+      <Empty icon="check" title="No waiting deliveries">
+        All deliveries were sent or became dead letters.
+      </Empty>
+    );
   }
   const { ids } = chosen;
   const done = { onSuccess: () => chosen.forget(ids) };
@@ -83,7 +87,7 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
             disabled={ids.length === 0}
             onClick={() => retry.mutate(ids, done)}
           >
-            Try now
+            Retry now
           </Button>
           <Button
             size="xs"
@@ -93,7 +97,7 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
               const answer = await ask({
                 title: ids.length === 1 ? "Skip this delivery?" : `Skip ${ids.length} deliveries?`,
                 body:
-                  "They become dead letters, and what waits behind them goes. Retried later, they come out of order.",
+                  "They become dead letters, and the deliveries behind them are sent. If you retry them later, they arrive out of order.",
                 action: "Skip",
                 reason: "none",
               });
@@ -140,7 +144,7 @@ function Item({ of, checked, choose, open }: {
         {checked !== undefined && (
           <Checkbox
             mt={2}
-            aria-label={`Choose: ${what}`}
+            aria-label={`Select ${what}`}
             checked={checked}
             onChange={(event) => choose(event.currentTarget.checked)}
           />
@@ -151,11 +155,12 @@ function Item({ of, checked, choose, open }: {
             <Text size="sm">{typeInWords(type)}</Text>
             <Contact id={last_four ?? "????"} />
             <Text size="xs" c="dimmed" component="div">
-              {state === "leased" ? "under way" : (
+              {state === "leased" ? "in progress" : (
                 <>
                   next attempt <Time at={next_attempt_at} />
                 </>
-              )}, {attempt} so far{behind > 0 && `, ${behind} behind it`}
+              )}, {attempt} {attempt === 1 ? "attempt" : "attempts"}{" "}
+              so far{behind > 0 && `, ${behind} waiting behind it`}
             </Text>
           </Group>
           {last_error && <Text size="sm" style={{ overflowWrap: "anywhere" }}>{last_error}</Text>}

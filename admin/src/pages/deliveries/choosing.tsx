@@ -27,7 +27,7 @@ export function ChooseAll({ chosen, shown, chooseAll }: {
 }) {
   return (
     <Checkbox
-      label={chosen === 0 ? `All ${shown} shown` : `${chosen} chosen`}
+      label={chosen === 0 ? `Select all ${shown}` : `${chosen} selected`}
       checked={chosen === shown}
       indeterminate={chosen > 0 && chosen < shown}
       onChange={(event) => chooseAll(event.currentTarget.checked)}
@@ -46,7 +46,8 @@ export function DropButton({ ids, drop }: { ids: string[]; drop: (reason: string
       onClick={async () => {
         const answer = await ask({
           title: ids.length === 1 ? "Drop this delivery?" : `Drop ${ids.length} deliveries?`,
-          body: "The services do not get these messages. They stay listed under Dropped, with your reason.",
+          body:
+            "The services will not receive these messages. They stay listed under Dropped, with your reason.",
           action: "Drop",
           danger: true,
           reason: "required",

@@ -19,7 +19,7 @@ export default function Deliveries() {
   return (
     <Page
       title="Deliveries"
-      about="Your services, and what goes to them. Messages that could not be delivered wait as dead letters."
+      about="Your services and the deliveries to them. Deliveries that fail after all attempts become dead letters."
       actions={<AddDestination />}
     >
       <Tabs value={tab} onChange={(value) => setTab(value ?? "destinations")} keepMounted={false}>
