@@ -158,7 +158,7 @@ async function scrolling(
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await readyAt(page, "overview");
   await page.evaluate((path) => location.hash = path, `/messages?conversation=${id}`);
-  await page.getByRole("group", { name: "The conversation" }).getByText(/^message 1 /).waitFor();
+  await page.getByRole("group", { name: "Conversation" }).getByText(/^message 1 /).waitFor();
   // Upward pages are read as one comes to them; downward all of them are there.
   const up = await scroll(page, -FLICK, `message ${messages} `);
   const down = await scroll(page, FLICK, "message 1 ");

@@ -16,7 +16,7 @@ panelTest(
     await page.getByText(/^The window closes in 23 h/).waitFor();
     await page.getByRole("textbox", { name: "Reply" }).fill("On our way!");
     await page.getByRole("button", { name: "Send" }).click();
-    const list = page.getByRole("group", { name: "The conversation" });
+    const list = page.getByRole("group", { name: "Conversation" });
     await list.getByText("On our way!", { exact: true }).waitFor();
     await until("Ada got it", async () => {
       const response = await fetch(`${stack.url}/simulator/outbox`);
@@ -26,8 +26,8 @@ panelTest(
       );
     });
 
-    await page.getByRole("button", { name: "Details of: Where is my parcel?" }).click();
-    const story = page.getByRole("dialog", { name: "How this message went" });
+    await page.getByRole("button", { name: "Details of Where is my parcel?" }).click();
+    const story = page.getByRole("dialog", { name: "Message history" });
     await story.getByText("everything else to the demo service").first().waitFor();
     await story.getByText("Attempt 1: delivered").waitFor();
     assertEquals((await page.content()).includes("wamid."), false);
@@ -40,7 +40,7 @@ panelTest(
     await story.getByRole("button", { name: "Close" }).click();
 
     await page.getByRole("button", { name: "Reveal" }).click();
-    const question = page.getByRole("dialog", { name: "Show this contact whole?" });
+    const question = page.getByRole("dialog", { name: "Show this contact's number and name?" });
     await question.getByLabel("Reason").fill("She asked for a call");
     await question.getByRole("button", { name: "Show", exact: true }).click();
     await page.getByText("+4915100004711").waitFor();
@@ -54,9 +54,9 @@ panelTest(
 
     // The window closes: it says so, and there is nothing to type into.
     await page.getByRole("button", { name: "Hide", exact: true }).click();
-    await page.getByText(/^Seen whole by you, .+: She asked for a call$/).waitFor();
+    await page.getByText(/^Viewed by you, .+: She asked for a call$/).waitFor();
     await sql`update public.conversations set last_inbound_at = now() - interval '25 hours'`;
-    await inTime(page.getByText("The window is closed"));
+    await inTime(page.getByText("The 24-hour window is closed"));
     assertEquals(await page.getByRole("textbox", { name: "Reply" }).count(), 0);
   },
 );
@@ -72,14 +72,14 @@ panelTest("admin: a viewer finds a conversation, and reads no words", async ({ s
   await page.getByRole("button", { name: /0815/ }).waitFor();
   await until("the address", () => page.url().endsWith("q=0815"));
   await page.getByRole("searchbox", { name: "Search conversations" }).fill("nobody");
-  await page.getByText("Nothing found").waitFor();
+  await page.getByText("No matches").waitFor();
   await page.getByRole("searchbox", { name: "Search conversations" }).fill(wamid);
-  await page.getByRole("button", { name: /0815.*the message/ }).click();
-  await page.getByRole("dialog").getByText("What it says is shown to operators.").waitFor();
+  await page.getByRole("button", { name: /0815.*message/ }).click();
+  await page.getByRole("dialog").getByText("Only operators can see the text.").waitFor();
   await page.getByRole("dialog").getByText("Attempt 1: delivered").waitFor();
   assertEquals(await page.getByRole("dialog").getByRole("button", { name: "Show", exact: true }).count(), 0);
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
-  await page.getByText("Text, words hidden").first().waitFor();
+  await page.getByText("Text, text hidden").first().waitFor();
   assertEquals((await page.content()).includes("swordfish"), false);
   assertEquals(await page.getByRole("button", { name: "Reveal" }).count(), 0);
   assertEquals(await page.getByRole("textbox", { name: "Reply" }).count(), 0);
@@ -99,7 +99,7 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
     from generate_series(1, 10000) n`;
   const page = await signIn("operator", { clock: true });
   await go(page, `/messages?conversation=${id}`, "Messages");
-  const list = page.getByRole("group", { name: "The conversation" });
+  const list = page.getByRole("group", { name: "Conversation" });
   /** What of these words is within the list's window. */
   const isSeen = (words: string) =>
     list.evaluate((node, words) => {

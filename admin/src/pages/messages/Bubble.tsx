@@ -20,7 +20,7 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
           fs={message.text ? undefined : "italic"}
         >
           {lineOf(message)}
-          {!words && ", words hidden"}
+          {!words && ", text hidden"}
         </Text>
         <div className={classes.how}>
           <Time at={message.created_at} />
@@ -29,7 +29,7 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
           <UnstyledButton
             className={classes.link}
             onClick={() => open(message.id)}
-            aria-label={`Details of: ${lineOf(message).slice(0, 40)}`}
+            aria-label={`Details of ${lineOf(message).slice(0, 40)}`}
           >
             Details
           </UnstyledButton>

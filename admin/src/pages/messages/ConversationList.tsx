@@ -42,13 +42,13 @@ export function ConversationList({ query, onQuery, selected, open }: Props) {
         <TextInput
           type="search"
           aria-label="Search conversations"
-          placeholder="Message id, link code or last four digits"
+          placeholder="Message id, link code or last 4 digits"
           leftSection={<Icon name="search" size={16} />}
           rightSection={typed && (
             <ActionIcon
               variant="subtle"
               color="gray"
-              aria-label="Clear the search"
+              aria-label="Clear search"
               onClick={() => (setTyped(""), onQuery(""))}
             >
               <Icon name="cross" size={14} />
@@ -72,8 +72,9 @@ function Found({ query, selected, open }: Pick<Props, "query" | "selected" | "op
   }
   if (found.data.length === 0) {
     return (
-      <Empty icon="search" title="Nothing found">
-        Give a message's whole id (ours or wamid…), a link's code, or the last four digits of the number.
+      <Empty icon="search" title="No matches">
+        Search for a complete message id (Gatelink's or wamid…), a link's code, or the last four digits of a
+        phone number.
       </Empty>
     );
   }
@@ -94,8 +95,8 @@ function All({ selected, open }: Pick<Props, "selected" | "open">) {
   }
   if (pages.items.length === 0) {
     return (
-      <Empty icon="chat" title="Nobody has written yet">
-        Messages show up here as soon as Meta's webhook brings them. On the local stack, write one in the{" "}
+      <Empty icon="chat" title="No conversations yet">
+        Messages appear here as soon as Meta's webhook delivers them. On the local stack, send one in the{" "}
         <a href="../simulator/">simulator</a>.
       </Empty>
     );
@@ -144,7 +145,7 @@ function Rows({ items, selected, open, more, reading }: RowsProps) {
           </div>
         ))}
       </div>
-      {reading && <Loader size="sm" m="sm" aria-label="Reading more" />}
+      {reading && <Loader size="sm" m="sm" aria-label="Loading more" />}
     </div>
   );
 }
@@ -180,9 +181,9 @@ function Row(
           {last?.direction === "out" && "You: "}
           {last?.text ?? typeInWords(last?.type ?? "")}
         </Text>
-        {of.unrouted_since && <State size="xs" tone="warn">waits</State>}
-        {found === "message" && <State size="xs" tone="info">the message</State>}
-        {found === "link" && <State size="xs" tone="info">by the link</State>}
+        {of.unrouted_since && <State size="xs" tone="warn">waiting</State>}
+        {found === "message" && <State size="xs" tone="info">message</State>}
+        {found === "link" && <State size="xs" tone="info">link</State>}
       </Group>
     </UnstyledButton>
   );

@@ -18,8 +18,8 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
   }
   if (head.data === null) {
     return (
-      <Empty icon="chat" title="There is no such conversation">
-        It may have been merged with another one of the same person. Search for the last four digits.
+      <Empty icon="chat" title="Conversation not found">
+        It may have been merged with another conversation of the same person. Search for the last four digits.
       </Empty>
     );
   }
@@ -30,12 +30,12 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
         <Group justify="space-between" gap="xs">
           <div>
             <Contact id={conversation.contact.last_four ?? "????"} name={conversation.contact.name} />
-            <Text size="xs" c="dimmed">with our number {conversation.number ?? conversation.number_id}</Text>
+            <Text size="xs" c="dimmed">with {conversation.number ?? conversation.number_id}</Text>
           </div>
           <Group gap="xs">
             {conversation.channel !== "whatsapp" && <State tone="info">{conversation.channel}</State>}
-            {conversation.opted_out_at && <State tone="warn">no marketing</State>}
-            {conversation.unrouted_since && <State tone="warn">waits for the router</State>}
+            {conversation.opted_out_at && <State tone="warn">opted out</State>}
+            {conversation.unrouted_since && <State tone="warn">waiting for the router</State>}
             <For role="operator">
               <Reveal contact={conversation.contact.id} />
             </For>

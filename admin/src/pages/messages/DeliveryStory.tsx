@@ -30,7 +30,7 @@ export function DeliveryStory(
   const retry = useChange({
     act: () => rpc("retry_deliveries", { p_ids: [delivery.id] }),
     touches,
-    said: () => "It is tried again now.",
+    said: () => "Being retried.",
   });
   const drop = useChange({
     act: (reason: string) => rpc("drop_deliveries", { p_ids: [delivery.id], p_reason: reason }),
@@ -40,7 +40,7 @@ export function DeliveryStory(
   const skip = useChange({
     act: () => rpc("skip_deliveries", { p_ids: [delivery.id] }),
     touches,
-    said: () => "It is a dead letter; what waits behind it goes.",
+    said: () => "Skipped. It is now a dead letter.",
   });
   const [tone, word] = stateOf(delivery);
   return (
@@ -54,8 +54,7 @@ export function DeliveryStory(
       {delivery.next_attempt_at && (
         <Text size="sm" mb="xs">
           Next attempt:{" "}
-          <Time at={delivery.next_attempt_at} />. A destination that is paused, or whose circuit is open,
-          waits longer.
+          <Time at={delivery.next_attempt_at} />. Later if the destination is paused or its circuit is open.
         </Text>
       )}
       {(delivery.state === "dead" || delivery.state === "pending") && (
@@ -67,7 +66,7 @@ export function DeliveryStory(
               loading={retry.isPending}
               onClick={() => retry.mutate(undefined)}
             >
-              {delivery.state === "dead" ? "Retry" : "Try now"}
+              {delivery.state === "dead" ? "Retry" : "Retry now"}
             </Button>
             {delivery.state === "pending" && (
               <Button
@@ -88,7 +87,7 @@ export function DeliveryStory(
                   const answer = await ask({
                     title: `Drop the delivery to ${delivery.destination}?`,
                     body:
-                      "The service does not get this message. It stays listed under Dropped, with your reason.",
+                      "The service will not receive this message. It stays listed under Dropped, with your reason.",
                     action: "Drop",
                     danger: true,
                     reason: "required",
@@ -103,7 +102,11 @@ export function DeliveryStory(
         </For>
       )}
       {attempts.length === 0
-        ? <Text size="sm" c="dimmed">No attempt has ended yet, or they were purged after the retention.</Text>
+        ? (
+          <Text size="sm" c="dimmed">
+            No completed attempts, or they were deleted after the retention period.
+          </Text>
+        )
         : (
           <Timeline bulletSize={14} lineWidth={2} active={attempts.length}>
             {attempts.map((attempt) => <Attempted key={attempt.attempt} of={attempt} />)}
@@ -119,7 +122,7 @@ function Attempted({ of }: { of: DeliveryAttempt }) {
     ? "delivered"
     : outcome === "dead"
     ? "given up"
-    : "failed, to be tried again";
+    : "failed, will be retried";
   return (
     <Timeline.Item
       color={outcome === "delivered" ? "green" : outcome === "dead" ? "red" : "yellow"}

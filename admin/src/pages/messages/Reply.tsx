@@ -60,17 +60,17 @@ export function Reply({ conversation }: { conversation: Conversation }) {
   });
   if (channel !== "whatsapp") {
     return (
-      <Alert color="gray" p="xs" title="No reply from here">
+      <Alert color="gray" p="xs" title="You cannot reply here">
         {UNSUPPORTED.message} {UNSUPPORTED.hint}
       </Alert>
     );
   }
   if (left <= 0) {
     return (
-      <Alert color="gray" p="xs" title="The window is closed">
+      <Alert color="gray" p="xs" title="The 24-hour window is closed">
         {window_closes_at
-          ? `It closed ${ago(new Date(window_closes_at), now)}, 24 hours after the person last wrote.`
-          : "The person has not written yet."} Until they write again, WhatsApp takes templates only.
+          ? `It closed ${ago(new Date(window_closes_at), now)}, 24 hours after the person's last message.`
+          : "The person has not written yet."} Until they write again, WhatsApp only accepts templates.
       </Alert>
     );
   }
@@ -99,7 +99,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
       />
       <Group justify="space-between" mt="xs" gap="xs">
         <Text size="xs" c={left < 3600 ? "orange" : "dimmed"} title={exact(new Date(window_closes_at!))}>
-          {opted_out_at && "The person wants no marketing; an answer is fine. "}
+          {opted_out_at && "The person has opted out of marketing. You can still reply. "}
           The window closes in {duration(left)}.
         </Text>
         <Button type="submit" size="xs" loading={reply.isPending} disabled={text.trim() === ""}>Send</Button>

@@ -11,7 +11,7 @@ export function Resend({ message }: { message: string }) {
       if (answer.id === undefined) throw sendRefusal(answer.error);
     },
     touches: ["message_story", "conversation_messages"],
-    said: () => "It is queued again.",
+    said: () => "Queued again.",
   });
   return (
     <Button
@@ -22,7 +22,7 @@ export function Resend({ message }: { message: string }) {
       loading={resend.isPending}
       onClick={() => resend.mutate(undefined)}
     >
-      Send again
+      Resend
     </Button>
   );
 }

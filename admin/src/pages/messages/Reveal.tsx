@@ -9,7 +9,7 @@ import { Time } from "../../ui/Time.tsx";
 
 const KINDS: Record<string, string> = {
   phone: "Phone number",
-  username: "User name",
+  username: "Username",
   bsuid: "WhatsApp user id",
   parent_bsuid: "Parent user id",
 };
@@ -30,9 +30,8 @@ export function Reveal({ contact }: { contact: string }) {
         loading={reveal.isPending}
         onClick={async () => {
           const answer = await ask({
-            title: "Show this contact whole?",
-            body:
-              "The number and name are shown to you. That you looked, when and why is recorded for the team.",
+            title: "Show this contact's number and name?",
+            body: "The team can see that you viewed them, when and why.",
             action: "Show",
             reason: "required",
           });
@@ -44,8 +43,8 @@ export function Reveal({ contact }: { contact: string }) {
       <Modal
         opened={shown !== undefined}
         onClose={() => setShown(undefined)}
-        title="The contact"
-        closeButtonProps={{ "aria-label": "Hide the contact" }}
+        title="Contact"
+        closeButtonProps={{ "aria-label": "Hide contact" }}
         centered
       >
         {shown && (
@@ -73,7 +72,7 @@ export function Reveal({ contact }: { contact: string }) {
                             <ActionIcon
                               variant="subtle"
                               color="gray"
-                              aria-label={copied ? "Copied" : `Copy the ${KINDS[kind] ?? kind}`}
+                              aria-label={copied ? "Copied" : `Copy ${KINDS[kind] ?? kind}`}
                               onClick={copy}
                             >
                               <Icon name={copied ? "check" : "copy"} size={16} />

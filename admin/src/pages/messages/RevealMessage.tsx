@@ -33,7 +33,7 @@ export function RevealMessage({ message }: { message: string }) {
         const answer = await ask({
           title: "Show the provider's id?",
           body:
-            "The number of the person may stand in it, as in the provider's own words of an error. That you looked, when and why is recorded for the team.",
+            "It may contain the person's phone number, as may the provider's error message. The team can see that you viewed them, when and why.",
           action: "Show",
           reason: "required",
         });

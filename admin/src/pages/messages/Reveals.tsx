@@ -16,7 +16,7 @@ export function Reveals({ contact }: { contact: string }) {
   if (acts.isPlaceholderData) return null;
   return acts.data?.map(({ id, reason, at, by }) => (
     <Text key={id} size="xs" c="dimmed" component="div" style={{ overflowWrap: "anywhere" }}>
-      Seen whole by {name(by)}, <Time at={at} />: <Reason text={reason ?? ""} />
+      Viewed by {name(by)}, <Time at={at} />: <Reason text={reason ?? ""} />
     </Text>
   ));
 }

@@ -26,7 +26,7 @@ export function StoryDrawer({ id, close }: { id: string; close: () => void }) {
       onClose={close}
       position="right"
       size="lg"
-      title="How this message went"
+      title="Message history"
       closeButtonProps={{ "aria-label": "Close" }}
     >
       {id !== "" && <Told key={id} id={id} />}
@@ -40,7 +40,7 @@ function Told({ id }: { id: string }) {
     return story.isError ? <Failed error={story.error} retry={story.refetch} /> : <Loading rows={5} />;
   }
   if (story.data === null) {
-    return <Empty icon="chat" title="There is no such message">It may have been deleted.</Empty>;
+    return <Empty icon="chat" title="Message not found">It may have been deleted.</Empty>;
   }
   const told = story.data;
   return (
@@ -83,16 +83,16 @@ function Facts({ of }: { of: Story }) {
         </span>,
       ] as [string, ReactNode]]
       : []),
-    ["Our id", <Code key="id">{of.id}</Code>],
+    ["Gatelink id", <Code key="id">{of.id}</Code>],
     ...(words
-      ? [["Provider's id", <RevealMessage key="provider" message={of.id} />] as [string, ReactNode]]
+      ? [["Provider id", <RevealMessage key="provider" message={of.id} />] as [string, ReactNode]]
       : []),
   ];
   return (
     <Stack gap="sm">
       {of.text
         ? <Text className={classes.words} style={{ overflowWrap: "anywhere" }}>{of.text}</Text>
-        : !words && <Text c="dimmed" fs="italic">What it says is shown to operators.</Text>}
+        : !words && <Text c="dimmed" fs="italic">Only operators can see the text.</Text>}
       <Table variant="vertical" layout="fixed" withTableBorder>
         <Table.Tbody>
           {facts.map(([name, value]) => (
@@ -113,8 +113,8 @@ function Routing({ of }: { of: Story }) {
     return (
       <StoryPart title="Route">
         <Text size="sm">
-          The router has not decided yet. It does so within seconds, unless its channel's flag is off for this
-          contact: then the message waits, and nothing is lost.
+          The message has not been routed yet. That takes seconds, unless the channel's flag is off for this
+          contact. In that case the message waits and is not lost.
         </Text>
       </StoryPart>
     );
@@ -124,11 +124,11 @@ function Routing({ of }: { of: Story }) {
       <Text size="sm" mb="xs">
         <strong>{decision.name ?? "None"}</strong>: {routingReasonInWords(decision.reason)}.{" "}
         <Text span c="dimmed">
-          Decided <Time at={decision.decided_at} />
+          Routed <Time at={decision.decided_at} />
         </Text>
       </Text>
       {decision.explanation.length > 0 && (
-        <Table withTableBorder aria-label="The routes in the order in which they were asked">
+        <Table withTableBorder aria-label="Routes in their order of evaluation">
           <Table.Tbody>
             {decision.explanation.map(({ name, matched, why }, index) => (
               <Table.Tr key={index}>
@@ -140,7 +140,7 @@ function Routing({ of }: { of: Story }) {
                 <Table.Td style={{ overflowWrap: "anywhere" }}>
                   <Text size="sm" fw={matched ? 600 : 400}>
                     {name}
-                    <VisuallyHidden>{matched ? " took it" : " did not take it"}</VisuallyHidden>
+                    <VisuallyHidden>{matched ? " matched" : " did not match"}</VisuallyHidden>
                   </Text>
                   <Text size="xs" c="dimmed">{why}</Text>
                 </Table.Td>
@@ -167,11 +167,11 @@ function Outbound({ of }: { of: Story }) {
       {error && <Text size="sm" c="red" mb="xs">{error}</Text>}
       {mayResend && <Resend message={of.id} />}
       {of.outbound?.used_fallback && (
-        <Text size="sm" mb="xs">The window was closed: the template that stands in for it was sent.</Text>
+        <Text size="sm" mb="xs">The 24-hour window was closed, so the fallback template was sent.</Text>
       )}
       {of.outbound?.next_attempt_at && of.outbound.attempt > 0 && (
         <Text size="sm" mb="xs">
-          Attempt {of.outbound.attempt + 1} goes out <Time at={of.outbound.next_attempt_at} />.
+          Attempt {of.outbound.attempt + 1} is due <Time at={of.outbound.next_attempt_at} />.
         </Text>
       )}
       <Timeline bulletSize={14} lineWidth={2} active={reached.length}>

@@ -66,7 +66,7 @@ function Rows({ newestFirst, pages, open }: {
   }, [begun, first, items.length]);
   return (
     <div className={classes.thread}>
-      <div ref={scroller} className={classes.scroll} tabIndex={0} role="group" aria-label="The conversation">
+      <div ref={scroller} className={classes.scroll} tabIndex={0} role="group" aria-label="Conversation">
         <div role="list" style={{ height: rows.getTotalSize() + 8, position: "relative", top: 4 }}>
           {shown.map(({ key, index, start }) => (
             <div
@@ -82,7 +82,7 @@ function Rows({ newestFirst, pages, open }: {
           ))}
         </div>
       </div>
-      {pages.reading && <Loader size="sm" className={classes.reading} aria-label="Reading older ones" />}
+      {pages.reading && <Loader size="sm" className={classes.reading} aria-label="Loading older messages" />}
       {below && (
         <Button
           size="compact-sm"

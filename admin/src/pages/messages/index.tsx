@@ -33,8 +33,8 @@ export default function Messages() {
       title="Messages"
       about={(wide || !conversation) && (
         <>
-          Newest first, kept fresh.
-          <For role="operator" otherwise=" What people write is shown to operators.">{null}</For>
+          Newest conversations first, updated live.
+          <For role="operator" otherwise=" Only operators can see message texts.">{null}</For>
         </>
       )}
       back={!wide && conversation && (
@@ -52,7 +52,7 @@ export default function Messages() {
           : wide && (
             <Box className={classes.pane}>
               <Empty icon="chat" title="Choose a conversation">
-                <Text size="sm">Its messages, where each went and why, stand here.</Text>
+                <Text size="sm">Its messages are shown here, with where each was sent and why.</Text>
               </Empty>
             </Box>
           )}

@@ -19,9 +19,9 @@ export function stateOf(
     case "dead":
       return ["bad", "dead letter"];
     case "leased":
-      return ["info", "under way"];
+      return ["info", "in progress"];
     case "pending":
-      return delivery.attempt > 0 ? ["warn", "waits to be tried again"] : ["info", "waits"];
+      return delivery.attempt > 0 ? ["warn", "waiting for retry"] : ["info", "waiting"];
   }
 }
 
@@ -42,21 +42,21 @@ export function droppedWords(reason: string, nameOf: (who: string) => string): s
 
 const REFUSALS: Record<string, [message: string, hint: string]> = {
   channel_unsupported: [
-    "The panel writes over WhatsApp only.",
-    "Answer where the person wrote, or have a service reply.",
+    "The panel can only send WhatsApp messages.",
+    "Reply in the channel's own app, or through a service.",
   ],
   window_closed: [
-    "The window has closed.",
-    "Wait until the person writes again, or have a service send a template.",
+    "The 24-hour window has closed.",
+    "Wait until the person writes again, or send a template from a service.",
   ],
-  opted_out: ["The person wants no marketing.", "Send none until they resume it."],
-  feature_off: ["Sending is off for this contact.", "The flag wa_send.enabled turns it on."],
-  nobody: ["The person has no id that can be written to.", "They have to write again first."],
-  idempotency_conflict: ["This was sent already, with other words.", "Reload the page."],
+  opted_out: ["The person has opted out of marketing.", "Do not send any until they opt in again."],
+  feature_off: ["Sending is off for this contact.", "Turn it on with the flag wa_send.enabled."],
+  nobody: ["The person has no reachable id.", "They must write again first."],
+  idempotency_conflict: ["This message was already sent with a different text.", "Reload the page."],
 };
 
 /** Why the database queues no message. */
 export function sendRefusal(code = "unknown"): Refusal {
-  const [message, hint] = REFUSALS[code] ?? [`It was refused: ${code}.`, ""];
+  const [message, hint] = REFUSALS[code] ?? [`Sending was refused: ${code}.`, ""];
   return new Refusal(code, message, hint);
 }
