@@ -19,7 +19,7 @@ panelTest(
     await go(page, "/routes", "Routes");
     const tried = page.getByRole("region", { name: "Try a message" });
     await tried.getByRole("textbox", { name: "Text" }).fill("Where is my order?");
-    await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
+    await tried.getByRole("status").getByText("orders: its condition matches → orders").waitFor();
 
     // What is moved next is a move of that: the page has to have read it.
     const read = page.waitForResponse(async (response) => {
@@ -28,20 +28,20 @@ panelTest(
       return routes.sort((a, b) => a.priority - b.priority)[0]?.name === "all of it";
     });
     await page.getByRole("button", { name: "Move all of it up" }).press("Enter");
-    await tried.getByRole("status").getByText("all of it: its condition holds → crm").waitFor();
+    await tried.getByRole("status").getByText("all of it: its condition matches → crm").waitFor();
     await until(
       "the order is stored",
       async () => (await order()).join() === "all of it,orders",
     );
     await read;
 
-    const items = page.getByRole("list", { name: "Routes in their order" }).getByRole("listitem");
+    const items = page.getByRole("list", { name: "Routes in order of evaluation" }).getByRole("listitem");
     await items.filter({ hasText: "all of it" }).dragTo(items.filter({ hasText: 'text has "order"' }));
     await until(
       "it is dragged back",
       async () => (await order()).join() === "orders,all of it",
     );
-    await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
+    await tried.getByRole("status").getByText("orders: its condition matches → orders").waitFor();
     await isWell(page);
 
     // Another channel can be imagined once a route is for one.
@@ -50,15 +50,15 @@ panelTest(
     await inTime(tried.getByRole("combobox", { name: "Channel" }));
     await tried.getByRole("combobox", { name: "Channel" }).click();
     await page.getByRole("option", { name: "email" }).click();
-    await tried.getByRole("status").getByText("mails: its condition holds → crm").waitFor();
+    await tried.getByRole("status").getByText("mails: its condition matches → crm").waitFor();
     await tried.getByText("not for email").first().waitFor();
     await isWell(page);
     await tried.getByRole("combobox", { name: "Channel" }).click();
     await page.getByRole("option", { name: "whatsapp" }).click();
-    await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
+    await tried.getByRole("status").getByText("orders: its condition matches → orders").waitFor();
 
     // What the routes ask for of the writer can be imagined, and nothing else.
-    assertEquals(await tried.getByLabel("Who writes").count(), 0);
+    assertEquals(await tried.getByLabel("Sender").count(), 0);
     await addRoute(sql, ["crm"], { type: "contacts", phones: ["4915100004711"] }, {
       name: "vip",
       priority: 1,
@@ -72,19 +72,19 @@ panelTest(
     const weekend = { type: "time", days: ["sat"], from: "00:00", to: "24:00", zone: "UTC" };
     await addRoute(sql, ["crm"], weekend, { name: "weekend", priority: 3 });
     const says = (words: string) => tried.getByRole("status").getByText(words).waitFor();
-    await inTime(tried.getByLabel("When"));
-    await tried.getByLabel("When").fill("2026-11-21T12:00");
-    await says("weekend: its condition holds → crm");
-    await tried.getByLabel("Who writes").fill("+49 151 00004711");
-    await says("vip: its condition holds → crm");
+    await inTime(tried.getByLabel("Time", { exact: true }));
+    await tried.getByLabel("Time", { exact: true }).fill("2026-11-21T12:00");
+    await says("weekend: its condition matches → crm");
+    await tried.getByLabel("Sender").fill("+49 151 00004711");
+    await says("vip: its condition matches → crm");
     assertEquals(page.url().includes("4711"), false);
-    await tried.getByLabel("Who writes").fill("");
-    await tried.getByRole("combobox", { name: "Came from", exact: true }).click();
+    await tried.getByLabel("Sender").fill("");
+    await tried.getByRole("combobox", { name: "Referral", exact: true }).click();
     await page.getByRole("option", { name: "An ad" }).click();
     await tried.getByLabel("Chosen button or row").fill("yes");
-    await says("from the ad: its condition holds → crm");
+    await says("from the ad: its condition matches → crm");
     await tried.getByLabel("Chosen button or row").fill("");
-    await says("weekend: its condition holds → crm");
+    await says("weekend: its condition matches → crm");
 
     // A flag that targets a segment is on for its members.
     await sql`select public.set_segment('beta', '', 0)`;
@@ -93,12 +93,12 @@ panelTest(
     await sql`select public.add_flag_targets('beta.enabled', 1, p_segments => array['beta'])`;
     await addRoute(sql, ["orders"], { type: "any" }, { name: "beta", priority: 0, flag_key: "beta.enabled" });
     await inTime(tried.getByText("flag off: beta.enabled"));
-    await tried.getByLabel("Who writes").fill("beta-tester");
-    await says("beta: its condition holds → orders");
-    await tried.getByLabel("Who writes").fill("somebody-else");
+    await tried.getByLabel("Sender").fill("beta-tester");
+    await says("beta: its condition matches → orders");
+    await tried.getByLabel("Sender").fill("somebody-else");
     await tried.getByText("flag off: beta.enabled").waitFor();
-    await tried.getByLabel("Who writes").fill("");
-    await tried.getByRole("combobox", { name: "In a conversation that stays with" }).click();
+    await tried.getByLabel("Sender").fill("");
+    await tried.getByRole("combobox", { name: "Conversation kept by" }).click();
     await page.getByRole("option", { name: "from the ad" }).click();
     await tried.getByRole("status").getByText("from the ad: ").waitFor();
     await isWell(page);
@@ -115,17 +115,17 @@ panelTest(
     await page.getByRole("button", { name: "New route" }).click();
     const editor = page.getByRole("dialog");
     await editor.getByRole("textbox", { name: "Name" }).fill("spring");
-    await editor.getByRole("combobox", { name: "Takes" }).click();
+    await editor.getByRole("combobox", { name: "Condition" }).click();
     await page.getByRole("option", { name: "Text", exact: true }).click();
-    await editor.getByRole("combobox", { name: "Goes to" }).click();
+    await editor.getByRole("combobox", { name: "Destinations" }).click();
     await page.getByRole("option", { name: "crm" }).click();
     await page.keyboard.press("Escape");
     // What the router would refuse is told here, with the place.
-    await editor.getByRole("button", { name: "Add the route" }).click();
+    await editor.getByRole("button", { name: "Add route" }).click();
     await editor.getByRole("alert").getByText("values: must not be empty").waitFor();
-    await editor.getByLabel("Takes: words").fill("tulip");
+    await editor.getByLabel("Condition: words").fill("tulip");
     await page.keyboard.press("Enter");
-    await editor.getByRole("button", { name: "Add the route" }).click();
+    await editor.getByRole("button", { name: "Add route" }).click();
     await page.getByText('text has "tulip"').first().waitFor();
     const stored = async () =>
       (await sql`select condition, version, sticky_minutes, channels from public.routes where name = 'spring'`)[
@@ -141,19 +141,19 @@ panelTest(
     assertEquals((await stored()).channels, ["whatsapp"]);
 
     await page.getByRole("button", { name: /^spring/ }).click();
-    await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("30");
+    await editor.getByRole("textbox", { name: /^Keep the conversation/ }).fill("30");
     const [{ id }] = await sql`select id from public.routes where name = 'spring'`;
     await sql`select public.set_route(${id}, 1, '{"mode": "all"}')`;
     const conflict = editor.getByRole("alert").filter({
-      hasText: "Somebody else changed this route meanwhile",
+      hasText: "Somebody else changed this route",
     });
     await inTime(conflict);
-    assertEquals(await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).inputValue(), "30");
+    assertEquals(await editor.getByRole("textbox", { name: /^Keep the conversation/ }).inputValue(), "30");
     assertEquals(await editor.getByRole("button", { name: "Save" }).isDisabled(), true);
     assertEquals((await stored()).sticky_minutes, null);
-    await conflict.getByRole("button", { name: "Show theirs" }).click();
-    await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("45");
-    await editor.getByLabel("From the channels").fill("SMS");
+    await conflict.getByRole("button", { name: "Load their version" }).click();
+    await editor.getByRole("textbox", { name: /^Keep the conversation/ }).fill("45");
+    await editor.getByLabel("Channels").fill("SMS");
     await page.keyboard.press("Enter");
     await editor.getByRole("button", { name: "Save" }).click();
     await until("it is stored", async () => (await stored()).sticky_minutes === 45);
@@ -162,7 +162,7 @@ panelTest(
 
     await page.getByRole("button", { name: /^spring/ }).click();
     await editor.getByRole("button", { name: "Restore" }).last().click();
-    await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
     await until("as it was made", async () => (await stored()).version === 4);
     assertEquals([(await stored()).sticky_minutes, (await stored()).channels], [null, ["whatsapp"]]);
   },
@@ -203,7 +203,7 @@ panelTest(
     await page.getByRole("button", { name: /^tapped/ }).click();
     // The schema takes a fallback inside too, so it is shown as what it is.
     assertEquals(
-      await editor.getByRole("combobox", { name: "Takes: part 2" }).inputValue(),
+      await editor.getByRole("combobox", { name: "Condition: condition 2" }).inputValue(),
       "What no other route takes",
     );
     await choose("The ad's click id (ctwa_clid)", "has to be there", "must not be there");
@@ -227,14 +227,14 @@ panelTest(
     await addRoute(sql, ["crm"], { type: "text", match: "near", values: ["x"] }, { name: "odd" });
     const page = await signIn("operator");
     await go(page, "/routes", "Routes");
-    const items = page.getByRole("list", { name: "Routes in their order" }).getByRole("listitem");
+    const items = page.getByRole("list", { name: "Routes in order of evaluation" }).getByRole("listitem");
     await items.filter({ hasText: 'text is "die"' }).waitFor();
     await items.filter({ hasText: "odd" }).getByText("invalid", { exact: true }).waitFor();
     assertEquals(await page.getByText("invalid", { exact: true }).count(), 1);
 
     const editor = page.getByRole("dialog");
     await page.getByRole("button", { name: /^short/ }).click();
-    await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("30");
+    await editor.getByRole("textbox", { name: /^Keep the conversation/ }).fill("30");
     await editor.getByRole("button", { name: "Save" }).click();
     const stored = async () =>
       (await sql`select condition, sticky_minutes from public.routes where id = ${short}`)[0];
@@ -243,15 +243,15 @@ panelTest(
     assertEquals((await stored()).condition, die);
 
     await page.getByRole("button", { name: /^odd/ }).click();
-    await editor.getByRole("alert").getByText("Its condition cannot be used").waitFor();
+    await editor.getByRole("alert").getByText("The condition is invalid").waitFor();
     assertEquals(await editor.getByRole("button", { name: "Save" }).isDisabled(), true);
     await isWell(page);
 
     // A viewer who follows an operator's address is not offered what is refused.
     const viewer = await signIn("viewer");
     await go(viewer, "/routes?edit=new", "Routes");
-    await viewer.getByRole("dialog").getByText("Operators make routes").waitFor();
-    await viewer.getByText("Routes for phone numbers of people are shown to operators").waitFor();
+    await viewer.getByRole("dialog").getByText("Only operators can create routes").waitFor();
+    await viewer.getByText("Only operators can see routes for phone numbers of people").waitFor();
     assertEquals(await viewer.getByRole("dialog").getByRole("textbox").count(), 0);
     await isWell(viewer);
 
@@ -265,7 +265,7 @@ panelTest(
       await fillSignIn(broken, "operator@example.com", stack.stack.admin.password);
       await broken.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
       await broken.evaluate((to) => location.hash = to, `/routes?edit=${short}`);
-      await broken.getByText("This page broke").waitFor();
+      await broken.getByText("Something went wrong on this page").waitFor();
       await go(broken, "/routes", "Routes");
       await broken.getByText('text is "die"').first().waitFor();
     } finally {

@@ -144,7 +144,7 @@ Deno.test("gatelink routes explain: why a message went where it went, and nobody
   for (const [what, given] of [["WhatsApp's id", taken], ["our id", message.id]]) {
     await t.step(`by ${what}`, async () => {
       const found = await document(`routes explain ${given}`);
-      assertEquals([found.route, found.why, found.destinations], ["gone by now", "its condition holds", [
+      assertEquals([found.route, found.why, found.destinations], ["gone by now", "its condition matches", [
         name,
       ]]);
       assertEquals([found.message.contact, found.deliveries[0].destination], ["…1234", name]);
@@ -180,6 +180,6 @@ Deno.test("gatelink routes explain: what the router itself decided", async () =>
     const found = await document(`routes explain ${wamid}`);
     return found.deliveries[0]?.state === "delivered" && found;
   });
-  assertEquals([found.route, found.why], [route.name, "its condition holds"]);
+  assertEquals([found.route, found.why], [route.name, "its condition matches"]);
   assertEquals(received.filter(({ path }) => path === `/${name}`).length, 1);
 });

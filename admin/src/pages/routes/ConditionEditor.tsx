@@ -17,9 +17,9 @@ import { CHANNELS } from "./data.ts";
 import classes from "./routes.module.css";
 
 const PRESENCES: { value: Presence; label: string }[] = [
-  { value: "either", label: "may be missing" },
-  { value: "with", label: "has to be there" },
-  { value: "without", label: "must not be there" },
+  { value: "either", label: "optional" },
+  { value: "with", label: "required" },
+  { value: "without", label: "must be absent" },
 ];
 
 interface Props {
@@ -56,10 +56,10 @@ function Fields(
     case "link_token":
       return (
         <Select
-          aria-label={`${label}: through a link or not`}
+          aria-label={`${label}: link`}
           data={[
-            { value: "with", label: "came through one of our links" },
-            { value: "without", label: "came through none of our links" },
+            { value: "with", label: "came through one of your links" },
+            { value: "without", label: "did not come through a link" },
           ]}
           allowDeselect={false}
           value={value.present ? "with" : "without"}
@@ -87,12 +87,12 @@ function Fields(
       return (
         <>
           <Select
-            aria-label={`${label}: how the text compares`}
+            aria-label={`${label}: comparison`}
             data={[
-              { value: "keywords", label: "has one of these words" },
-              { value: "exact", label: "is one of these" },
+              { value: "keywords", label: "contains one of these words" },
+              { value: "exact", label: "equals one of these" },
               { value: "prefix", label: "starts with one of these" },
-              { value: "regex", label: "matches one of these (RE2)" },
+              { value: "regex", label: "matches one of these patterns (RE2)" },
             ]}
             allowDeselect={false}
             value={value.match}
@@ -100,7 +100,7 @@ function Fields(
           />
           <Words label={`${label}: words`} value={value.values} onChange={(values) => set({ values })} />
           <Checkbox
-            label="Capital letters matter"
+            label="Case-sensitive"
             checked={value.case_sensitive}
             onChange={({ currentTarget: { checked } }) => set({ case_sensitive: checked })}
           />
@@ -118,7 +118,7 @@ function Fields(
     case "message_type":
       return (
         <Words
-          label={`${label}: kinds`}
+          label={`${label}: types`}
           data={[...INBOUND_TYPES]}
           value={value.in}
           onChange={(kinds) => set({ in: kinds })}
@@ -142,7 +142,7 @@ function Fields(
       return (["phones", "ids"] as const).map((name) => (
         <Words
           key={name}
-          title={{ phones: "Phone numbers, with country code", ids: "Ids of contacts" }[name]}
+          title={{ phones: "Phone numbers, with country code", ids: "Contact ids" }[name]}
           label={`${label}: ${name}`}
           value={value[name]}
           onChange={(list) => set({ [name]: list })}
@@ -154,13 +154,13 @@ function Fields(
           {(["source_type", "source_id"] as const).map((name) => (
             <TextInput
               key={name}
-              label={{ source_type: "Kind: ad or post (optional)", source_id: "Id (optional)" }[name]}
+              label={{ source_type: "Type: ad or post (optional)", source_id: "Id (optional)" }[name]}
               value={value[name]}
               onChange={({ currentTarget: { value: text } }) => set({ [name]: text })}
             />
           ))}
           <Select
-            label="The ad's click id (ctwa_clid)"
+            label="Click id of the ad (ctwa_clid)"
             data={PRESENCES}
             allowDeselect={false}
             value={value.ctwa}
@@ -186,7 +186,7 @@ function Words(
     <TagsInput
       label={title}
       aria-label={title ? undefined : label}
-      placeholder={value.length === 0 ? "Type, then Enter" : undefined}
+      placeholder={value.length === 0 ? "Type and press Enter" : undefined}
       data={data}
       acceptValueOnBlur
       value={value}
@@ -211,7 +211,7 @@ function Parts(
             <ConditionEditor
               value={part}
               onChange={(changed) => onChange(of.map((one, at) => at === index ? changed : one))}
-              label={`${label}: part ${index + 1}`}
+              label={`${label}: condition ${index + 1}`}
               nested
             />
           </div>
@@ -220,7 +220,7 @@ function Parts(
               variant="subtle"
               color="gray"
               size="lg"
-              aria-label={`${label}: remove part ${index + 1}`}
+              aria-label={`${label}: remove condition ${index + 1}`}
               onClick={() => onChange(of.filter((_, at) => at !== index))}
             >
               <Icon name="trash" size={18} />
@@ -235,7 +235,7 @@ function Parts(
         style={{ alignSelf: "flex-start" }}
         onClick={() => onChange([...of, freshText()])}
       >
-        Add a part
+        Add condition
       </Button>
     </Stack>
   );

@@ -22,7 +22,7 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
   return (
     <section>
       <Title order={3} size="h5" mb="xs">Versions</Title>
-      <Loaded of={history} rows={2} empty={<Text size="sm" c="dimmed">It is as it was made.</Text>}>
+      <Loaded of={history} rows={2} empty={<Text size="sm" c="dimmed">No changes yet.</Text>}>
         {(versions) => (
           <Stack gap={6}>
             {versions.map(read).map((version) => (
@@ -47,10 +47,10 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                         variant="default"
                         onClick={async () => {
                           const answer = await ask({
-                            title: `Go back to version ${version.version}?`,
+                            title: `Restore version ${version.version}?`,
                             body:
-                              "The route becomes what it was then, but for its place in the order. This is a new version, too.",
-                            action: "Go back",
+                              "Restores everything except the route's position. This creates a new version.",
+                            action: "Restore",
                             reason: "none",
                           });
                           if (!answer) return;

@@ -85,7 +85,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
         refusal instanceof ConditionError
           ? refusal.message
           : refusal.code === "23505"
-          ? "Another route has this name."
+          ? "Another route already has this name."
           : [refusal.message, refusal.hint].filter(Boolean).join(" "),
       );
       return true;
@@ -94,7 +94,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
   const remove = useChange({
     act: () => rpc("remove_route", { p_id: route!.id }),
     touches: TOUCHES,
-    said: () => `${route!.name} is removed.`,
+    said: () => `${route!.name} was removed.`,
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -118,7 +118,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
           <Stack>
             <TextInput
               label="Name"
-              description="What explanations call it."
+              description="Shown in explanations of routing decisions."
               required={route !== undefined}
               maxLength={100}
               value={name}
@@ -130,50 +130,50 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                   color="red"
                   role="alert"
                   icon={<Icon name="warn" />}
-                  title="Its condition cannot be used"
+                  title="The condition is invalid"
                 >
                   <Stack gap="xs" align="flex-start">
                     <Text size="sm">
-                      {route.fault}. The route takes nothing, and cannot be changed here: go back to a version
-                      that was sound, or remove it and make it anew.
+                      {route.fault}. The route takes no messages and cannot be changed here. Restore a valid
+                      version, or remove the route and create it again.
                     </Text>
                     <Code block style={{ maxWidth: "100%" }}>{JSON.stringify(route.condition, null, 2)}</Code>
                   </Stack>
                 </Alert>
               )
-              : <ConditionEditor value={condition} onChange={setCondition} label="Takes" />}
+              : <ConditionEditor value={condition} onChange={setCondition} label="Condition" />}
             <TagsInput
-              label="From the channels"
-              description="What comes over others it does not take."
+              label="Channels"
+              description="The route only takes messages from these channels."
               data={CHANNELS}
               acceptValueOnBlur
               value={channels}
               onChange={(names) => setChannels(names.map((name) => name.trim().toLowerCase()))}
             />
             <MultiSelect
-              label="Goes to"
-              description="In this order."
+              label="Destinations"
+              description="In order of preference."
               placeholder={to.length === 0 ? "Choose destinations" : undefined}
               data={destinations}
               value={to}
               onChange={setTo}
             />
             <SegmentedControl
-              aria-label="To which of them"
-              data={[{ value: "first", label: "The first that is not paused" }, {
+              aria-label="Mode"
+              data={[{ value: "first", label: "First that is not paused" }, {
                 value: "all",
-                label: "Each of them",
+                label: "All of them",
               }]}
               value={mode}
               onChange={(value) => setMode(value as typeof mode)}
             />
             <TextInput
-              label="Only where this flag is on (optional)"
+              label="Only for contacts with this flag on (optional)"
               value={flag}
               onChange={({ currentTarget: { value } }) => setFlag(value)}
             />
             <NumberInput
-              label="Keeps the conversation for so many minutes (optional)"
+              label="Keep the conversation for (minutes, optional)"
               min={1}
               max={43_200}
               allowDecimal={false}
@@ -183,16 +183,16 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
             {route && (
               <Switch
                 label="Active"
-                description="A route that is not active takes nothing."
+                description="An inactive route takes no messages."
                 checked={active}
                 onChange={({ currentTarget: { checked } }) => setActive(checked)}
               />
             )}
             {route && now && route.version !== now.version && (
-              <Alert color="yellow" role="alert" title="Somebody else changed this route meanwhile">
+              <Alert color="yellow" role="alert" title="Somebody else changed this route">
                 <Stack gap="xs" align="flex-start">
-                  <Text size="sm">What you wrote is not saved over it.</Text>
-                  <Button size="xs" variant="default" onClick={again}>Show theirs</Button>
+                  <Text size="sm">Your changes have not been saved.</Text>
+                  <Button size="xs" variant="default" onClick={again}>Load their version</Button>
                 </Stack>
               </Alert>
             )}
@@ -206,7 +206,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                     disabled={to.length === 0 || channels.length === 0 || route?.version !== now?.version ||
                       route?.fault !== undefined}
                   >
-                    {route ? "Save" : "Add the route"}
+                    {route ? "Save" : "Add route"}
                   </Button>
                   {route && (
                     <Button
@@ -214,8 +214,9 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                       c="red"
                       onClick={async () => {
                         const answer = await ask({
-                          title: `Remove the route ${route.name}?`,
-                          body: "It cannot be undone: turning it off can. What it decided stays as it is.",
+                          title: `Remove route ${route.name}?`,
+                          body:
+                            "This cannot be undone. You can turn the route off instead. Past decisions are kept.",
                           action: "Remove",
                           danger: true,
                           reason: "none",
@@ -228,7 +229,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                   )}
                 </Group>
               )
-              : <Text size="sm" c="dimmed">Operators change routes.</Text>}
+              : <Text size="sm" c="dimmed">Only operators can change routes.</Text>}
           </Stack>
         </fieldset>
       </form>

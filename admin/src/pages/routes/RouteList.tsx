@@ -53,7 +53,7 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
       p={0}
       m={0}
       style={{ listStyle: "none" }}
-      aria-label="Routes in their order"
+      aria-label="Routes in order of evaluation"
     >
       {routes.map((route, index) => {
         const group = routes.filter((one) => isFallback(one) === isFallback(route));
@@ -108,7 +108,7 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
                 </Group>
                 <Text size="sm" style={{ overflowWrap: "anywhere" }}>{inWords(route)}</Text>
                 <Text size="xs" c="dimmed">
-                  → {route.destinations.join(route.mode === "all" ? " and " : ", else ") || "nowhere"}
+                  → {route.destinations.join(route.mode === "all" ? " and " : ", else ") || "no destination"}
                 </Text>
               </UnstyledButton>
               {may && (

@@ -61,14 +61,14 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
         <div>
           <Title order={2} size="h4">Try a message</Title>
           <Text size="sm" c="dimmed">
-            As if somebody wrote it. Only what your routes ask for is asked here; what is left open is as with
-            somebody unknown, now. Nothing is stored or sent.
+            See which route a message would take. Empty fields stand for an unknown person writing now.
+            Nothing is stored or sent.
           </Text>
         </div>
         <SimpleGrid cols={{ base: 1, sm: channels.length > 1 ? 4 : 3 }}>
           <TextInput label="Text" value={text} onChange={({ currentTarget: { value } }) => setText(value)} />
           <Select
-            label="Kind"
+            label="Type"
             data={types.map((value) => ({ value, label: typeInWords(value) }))}
             allowDeselect={false}
             value={type}
@@ -84,9 +84,9 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
             />
           )}
           <TextInput
-            label="Came from the link (code)"
+            label="From link (code)"
             error={code !== "" && links.data !== undefined && !links.isFetching && !link &&
-              "There is no such link."}
+              "Link not found."}
             value={code}
             onChange={({ currentTarget: { value } }) => setCode(value.trim())}
           />
@@ -102,7 +102,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
                   {destinationIds.length > 0 &&
                     ` → ${destinationIds.map((id) => nameOf.get(id)).join(" and ")}`}
                 </Text>
-                <Table mt="xs" aria-label="The routes as they were asked">
+                <Table mt="xs" aria-label="Routes in their order of evaluation">
                   <Table.Tbody>
                     {explanation.map(({ route, name, matched, why }) => (
                       <Table.Tr key={route}>

@@ -73,18 +73,18 @@ export function WriterFields(
     <SimpleGrid cols={{ base: 1, xs: 2, sm: 3 }} style={{ alignItems: "start" }}>
       {byPerson && (
         <TextInput
-          label="Who writes"
-          description="A phone number with country code, or a contact's id"
-          placeholder="somebody unknown"
+          label="Sender"
+          description="A phone number with country code, or a contact id"
+          placeholder="unknown person"
           autoComplete="off"
           {...text("who")}
         />
       )}
       {asked.has("number") && (
         <Select
-          label="To our number"
-          description="Routes ask for it"
-          placeholder="another one"
+          label="Your number"
+          description="Some routes check it"
+          placeholder="another number"
           clearable
           clearButtonProps={{ "aria-label": "Another number" }}
           data={(numbers.data ?? []).map(({ id, display_number }) => ({
@@ -100,9 +100,9 @@ export function WriterFields(
       )}
       {asked.has("referral") && (
         <Select
-          label="Came from"
-          description="What they tapped on before"
-          data={[{ value: "none", label: "Nothing" }, { value: "ad", label: "An ad" }, {
+          label="Referral"
+          description="Where the conversation started"
+          data={[{ value: "none", label: "None" }, { value: "ad", label: "An ad" }, {
             value: "post",
             label: "A post",
           }]}
@@ -115,7 +115,7 @@ export function WriterFields(
         <>
           <TextInput label="Id of the ad or post" description="source_id" {...text("source")} />
           <Checkbox
-            label="With the ad's click id (ctwa_clid)"
+            label="With the click id of the ad (ctwa_clid)"
             mt={28}
             checked={value.clicked ?? false}
             onChange={({ currentTarget }) => set({ clicked: currentTarget.checked })}
@@ -123,15 +123,15 @@ export function WriterFields(
         </>
       )}
       {asked.has("time") && (
-        <TextInput label="When" description="Without it, now" type="datetime-local" {...text("at")} />
+        <TextInput label="Time" description="Default: now" type="datetime-local" {...text("at")} />
       )}
       {stay.length > 0 && (
         <Select
-          label="In a conversation that stays with"
-          description="Routes that keep their conversations"
-          placeholder="none: a new one"
+          label="Conversation kept by"
+          description="Routes that keep conversations"
+          placeholder="none: new conversation"
           clearable
-          clearButtonProps={{ "aria-label": "A new conversation" }}
+          clearButtonProps={{ "aria-label": "New conversation" }}
           data={stay.map(({ id, name }) => ({ value: id, label: name }))}
           value={value.sticky ?? null}
           onChange={(sticky) => set({ sticky: sticky ?? undefined })}

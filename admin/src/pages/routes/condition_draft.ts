@@ -8,20 +8,20 @@ import { freshWindow } from "../../ui/windows.ts";
 
 /** What each type is called, in the order in which they are offered. */
 const LABELS: Record<ConditionType, string> = {
-  any: "Every message, or any of these",
+  any: "Any message, or any of these",
   all: "All of these",
   not: "Not",
-  default: "What no other route takes",
+  default: "Fallback: no other route matches",
   text: "Text",
   channel: "Channel",
-  message_type: "Kind of message",
+  message_type: "Message type",
   choice: "Chosen button or row",
   link: "Came from a link",
-  link_token: "Came through any link, or none",
+  link_token: "Came from any link, or from none",
   referral: "Came from an ad or post",
-  number: "Our number",
-  contacts: "Certain contacts",
-  time: "Time of the week",
+  number: "Your number",
+  contacts: "Contacts",
+  time: "Day and time",
 };
 
 /**

@@ -18,8 +18,8 @@ export default function Routes() {
   return (
     <Page
       title="Routes"
-      about={`Asked from the top; the first one that holds takes a message. A change takes effect within 5 seconds.${
-        may ? "" : " Routes for phone numbers of people are shown to operators, and left out here."
+      about={`Evaluated from top to bottom; the first route that matches takes the message. Changes take effect within 5 seconds.${
+        may ? "" : " Only operators can see routes for phone numbers of people."
       }`}
       actions={
         <For role="operator">
@@ -36,8 +36,8 @@ export default function Routes() {
             {routes.length === 0
               ? (
                 <Empty icon="route" title="No routes yet">
-                  Without one messages are stored and go nowhere. Add a destination under Deliveries, then a
-                  route to it.
+                  Without a route, messages are stored but not delivered. Add a destination under Deliveries,
+                  then a route to it.
                 </Empty>
               )
               : <RouteList routes={routes} edit={setEdited} />}
@@ -53,7 +53,9 @@ export default function Routes() {
         closeButtonProps={{ "aria-label": "Close" }}
       >
         {edited === "new" && !may && (
-          <Empty icon="route" title="Operators make routes">Ask an operator of your team.</Empty>
+          <Empty icon="route" title="Only operators can create routes">
+            Ask an admin of your team for the role.
+          </Empty>
         )}
         {edited !== "" && routes !== undefined && (edited !== "new" || may) && (edited === "new" || route
           ? (
@@ -64,7 +66,7 @@ export default function Routes() {
               close={() => setEdited("")}
             />
           )
-          : <Empty icon="route" title="There is no such route">Somebody may have removed it.</Empty>)}
+          : <Empty icon="route" title="Route not found">It may have been removed.</Empty>)}
       </Drawer>
     </Page>
   );

@@ -6,10 +6,10 @@
 import type { RoutingReason } from "../states.ts";
 
 const REASONS: Readonly<Record<RoutingReason, string>> = {
-  matched: "its condition holds",
-  sticky: "the conversation stays with it",
-  default: "no other route holds",
-  no_match: "no route holds: it is kept and goes nowhere",
+  matched: "its condition matches",
+  sticky: "it keeps the conversation",
+  default: "no other route matches",
+  no_match: "no route matches: the message is stored but not delivered",
 };
 
 /** Why a route took a message, or none did; a reason that this version does not know is shown by its name. */
