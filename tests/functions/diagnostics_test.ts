@@ -62,7 +62,7 @@ edgeTest(
     assert(errors.some((one: Json) => `${one}` === "crm,status 500,1"), JSON.stringify(errors));
     const [waits] = found.waiting;
     assertEquals([found.waiting.length, waits.what, waits.n], [1, "deliveries to crm", 1]);
-    assertMatch(waits.why, /^tried again at \d{4}-/);
+    assertMatch(waits.why, /^retry at \d{4}-/);
     const [decision] = found.decisions;
     assertEquals([decision.destinations.toSorted(), decision.reason], [["crm", "shop"], "matched"]);
     assertMatch(decision.contact, /0143$/);

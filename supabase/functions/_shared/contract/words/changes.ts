@@ -52,6 +52,6 @@ export function changeInWords({ kind, name, change, figures }: Change): string {
   }
   const words = CHANGES[kind]?.[change]?.(figures) ?? change;
   // Whoever turned it off ought to know: what was to turn it on is gone.
-  const clock = figures.start_taken_away === true ? ", no longer turned on by the clock" : "";
+  const clock = figures.start_taken_away === true ? ", scheduled start removed" : "";
   return `${kind === "setting" ? "" : `${kind} `}${name} ${words}${clock}`;
 }

@@ -14,7 +14,7 @@ const CASES: [kind: Change["kind"], name: string, change: string, Change["figure
     "a.enabled",
     "value",
     { from: "true", to: "false", start_taken_away: true },
-    "a.enabled true → false, no longer turned on by the clock",
+    "a.enabled true → false, scheduled start removed",
   ],
   [
     "rollout",

@@ -57,9 +57,9 @@ const STORY: Readonly<Record<string, Words>> = {
     Array.isArray(destinations) && destinations.length > 0 ? `to ${destinations.join(" and ")}` : undefined,
   ]],
   delivered: ["delivered", attempting],
-  tried: ["will be tried again", attempting],
+  tried: ["will be retried", attempting],
   given_up: ["given up", attempting],
-  left_out: ["reply left out", ({ destination, reply, why }) => [
+  left_out: ["reply not sent", ({ destination, reply, why }) => [
     given("of ", destination),
     given("reply ", reply),
     WHY_LEFT_OUT[String(why)] ?? given("", why),

@@ -22,7 +22,7 @@ const CASES: [code: string, StoryEvent["figures"], what: string, detail: string 
   [
     "tried",
     { destination: "shop", attempt: 2, status: null, latency_ms: 5000, error: "timeout" },
-    "will be tried again",
+    "will be retried",
     "shop, attempt 2, 5000 ms, timeout",
   ],
   ["given_up", { destination: "shop", attempt: 8, status: 410 }, "given up", "shop, attempt 8, HTTP 410"],

@@ -27,7 +27,7 @@ const REASONS: Readonly<Record<WaitingQueue["because"], (queue: WaitingQueue) =>
   not_reached: () => "the router has not processed it yet",
   paused: ({ queue }) => queue === "number" ? "the sender is paused" : "the destination is paused",
   circuit_open: ({ at }) => `the destination keeps failing; one delivery probes it at ${at}`,
-  retry: ({ at }) => `tried again at ${at}`,
+  retry: ({ at }) => `retry at ${at}`,
   rate: ({ per_second }) => `at most ${per_second} a second`,
   due: () => "due, but not processed yet",
   held: ({ code, at }) =>

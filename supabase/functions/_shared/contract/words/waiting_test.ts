@@ -43,7 +43,7 @@ const CASES: [
     "deliveries to crm",
     `the destination keeps failing; one delivery probes it at ${AT}`,
   ],
-  ["destination", "crm", "retry", AT, null, "deliveries to crm", `tried again at ${AT}`],
+  ["destination", "crm", "retry", AT, null, "deliveries to crm", `retry at ${AT}`],
   ["destination", "crm", "rate", null, "0.50", "deliveries to crm", "at most 0.50 a second"],
   ["destination", "crm", "due", null, null, "deliveries to crm", "due, but not processed yet"],
   ["number", "1", "paused", null, null, "messages to send from 1", "the sender is paused"],
