@@ -37,7 +37,7 @@ try {
   // A policy in the page cannot say so, and not each host sends headers: within another page there is no panel.
   if (self !== top) {
     throw new Error(
-      "It was opened within another page, which could guide your clicks. Open it in a tab of its own.",
+      "The panel cannot be used inside another page, which could redirect your clicks. Open it in its own tab.",
     );
   }
   connect(await readConfig());

@@ -7,8 +7,8 @@ panelTest(
   async ({ signIn }) => {
     const page = await signIn("viewer", { viewport: { width: 360, height: 740 } });
     const told = page.getByRole("alert").filter({ hasText: "WA_SEND_ENABLED=false" });
-    await told.getByText("The flag cannot turn it on").waitFor();
-    await page.getByText("switched off by WA_SEND_ENABLED").first().waitFor();
+    await told.getByText("A flag cannot override this").waitFor();
+    await page.getByText("turned off by WA_SEND_ENABLED").first().waitFor();
     await page.getByText(/^Version .+, environment .+$/).waitFor();
     assertEquals(await page.getByText("in the environment stops").count(), 1, "what runs is not named");
     assertEquals(await faultsOf(page), []);

@@ -42,7 +42,7 @@ panelTest(
     await inTime(page.getByText("tried from elsewhere"));
     await page.getByText("wa_router.enabled is off: messages are stored and wait").first().waitFor();
 
-    await page.getByRole("button", { name: "Open the navigation" }).press("Enter");
+    await page.getByRole("button", { name: "Open navigation" }).press("Enter");
     await page.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name: "Flags" })
       .press("Enter");
     await page.getByRole("heading", { name: "Flags", level: 1 }).waitFor();
@@ -59,7 +59,7 @@ panelTest(
 
     // Away and back: what was seen stays, and is called old.
     await page.context().setOffline(true);
-    await inTime(page.getByText("The project does not answer.").first());
+    await inTime(page.getByText("The project is not responding.").first());
     await page.getByRole("heading", { name: "Functions" }).waitFor();
     await page.context().setOffline(false);
     await inTime(page.getByText("live", { exact: true }));

@@ -22,12 +22,12 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   const page = await open();
   assertEquals(await faultsOf(page), []);
   await fillSignIn(page, "viewer@example.com", "wrong");
-  await page.getByText("Email or password is wrong.").waitFor();
+  await page.getByText("The email or password is wrong.").waitFor();
 
-  await page.getByRole("button", { name: "Sign in by a link in a mail instead" }).click();
+  await page.getByRole("button", { name: "Use an email link instead" }).click();
   await page.getByLabel("Email").fill("viewer@example.com");
-  await page.getByRole("button", { name: "Send me a link" }).click();
-  await page.getByText("a link is on its way").waitFor();
+  await page.getByRole("button", { name: "Send sign-in link" }).click();
+  await page.getByText("we have sent a sign-in link").waitFor();
   const link = await until("the mail", async () => {
     const mails = await Deno.readTextFile(join(stack.dir, "mails.txt"));
     return /http:\S*verify\S*/.exec(mails)?.[0];
@@ -41,13 +41,13 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   assertEquals(await page.getByRole("switch", { name: /^wa_send.enabled is on/ }).isDisabled(), true);
   assertEquals(await page.getByRole("button", { name: "New flag" }).count(), 0);
   await go(page, "/rollouts/new", "New rollout");
-  await page.getByText("Operators plan rollouts").waitFor();
+  await page.getByText("Only operators can create rollouts").waitFor();
 
   const operator = await open();
   await fillSignIn(operator, "operator@example.com", stack.stack.admin.password);
   await seesOverview(operator);
   await operator.getByRole("button", { name: "Turn off wa_send.enabled" }).click();
-  await operator.getByText("wa_send.enabled is off. The functions know within 5 seconds.").waitFor();
+  await operator.getByText("wa_send.enabled is off. This takes effect within 5 seconds.").waitFor();
   await go(operator, "/flags/wa_send.enabled", "wa_send.enabled");
   await operator.getByRole("switch", { name: /^wa_send.enabled is off/ }).click({ force: true });
   await answer(operator, "Turn on", "tried the brake");
@@ -62,7 +62,7 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   // Whoever is taken off the team sees nothing from then on.
   await sql`delete from public.team_members where role = 'operator'`;
   await operator.reload();
-  await operator.getByRole("heading", { name: "You are not in the team" }).waitFor();
+  await operator.getByRole("heading", { name: "You are not on the team" }).waitFor();
   assertEquals(await faultsOf(operator), []);
   await operator.getByRole("button", { name: "Sign out" }).click();
   await operator.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -138,7 +138,7 @@ panelTest("admin: as anon and as a stranger the calls that the panel makes give 
 
   const stranger = await open();
   await fillSignIn(stranger, "stranger@example.com", "correct horse battery");
-  await stranger.getByRole("heading", { name: "You are not in the team" }).waitFor();
+  await stranger.getByRole("heading", { name: "You are not on the team" }).waitFor();
   await stranger.getByText("Ask an admin to add you").waitFor();
 });
 
@@ -160,7 +160,7 @@ panelTest(
       await route.fulfill({ response, headers: { "content-type": response.headers()["content-type"] } });
     });
     await page.goto("http://around.test/around");
-    await page.frameLocator("iframe").getByText("It was opened within another page").waitFor();
+    await page.frameLocator("iframe").getByText("The panel cannot be used inside another page").waitFor();
     assertEquals(asked.filter((path) => !path.startsWith("/admin/")), []);
     assertEquals(asked.includes("/admin/config.json"), false, "it does not even ask which project");
     await page.unrouteAll({ behavior: "ignoreErrors" });

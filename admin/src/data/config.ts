@@ -15,17 +15,17 @@ export async function readConfig(): Promise<Config> {
   const address = new URL("config.json", document.baseURI);
   const response = await fetch(address, { cache: "no-cache" });
   if (!response.ok) {
-    throw new Error(`${address} answered ${response.status}. Put config.json beside index.html.`);
+    throw new Error(`${address} answered ${response.status}. Put config.json next to index.html.`);
   }
   const config: Config = await response.json().catch(() => {
-    throw new Error(`${address} is no JSON. It holds {"url": …, "publishableKey": …}.`);
+    throw new Error(`${address} is not valid JSON. It must contain {"url": …, "publishableKey": …}.`);
   });
   if (!/^https?:\/\//.test(config?.url) || !config.publishableKey || config.publishableKey.includes("…")) {
-    throw new Error(`Write your project's url and publishable key into ${address}.`);
+    throw new Error(`${address} must contain your project's url and publishable key.`);
   }
   if (config.publishableKey.startsWith("sb_secret_")) {
     throw new Error(
-      `${address} holds a secret key, which everybody can now read. Revoke it, and put the publishable one there.`,
+      `${address} contains a secret key, which anybody can read. Revoke that key and use the publishable key instead.`,
     );
   }
   return { url: config.url.replace(/\/$/, ""), publishableKey: config.publishableKey };

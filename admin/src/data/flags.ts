@@ -47,8 +47,8 @@ export function useSwitchOff() {
     touches: TOUCHED,
     foresee: ({ flag }) => [foreseen(flag.key, { value: "false" })],
     said: (_version, { flag: { key, metadata } }) =>
-      `${key} is off. The functions know within 5 seconds.${
-        metadata.schedule?.on_at ? " It is no longer scheduled to turn on by itself." : ""
+      `${key} is off. This takes effect within 5 seconds.${
+        metadata.schedule?.on_at ? " Its scheduled start was removed." : ""
       }`,
   });
 }
@@ -81,7 +81,7 @@ export function useSetFlag(onConflict?: (refusal: Refusal, args: SetFlag) => voi
       rpc("set_flag", { p_key: key, p_changes: changes, p_expected_version: version, p_reason: reason }),
     touches: TOUCHED,
     foresee: ({ key, foresee }) => foresee ? [foreseen(key, foresee)] : [],
-    said: (flag) => `${flag.key} is on for ${audience(flag)}. The functions know within 5 seconds.`,
+    said: (flag) => `${flag.key} is on for ${audience(flag)}. This takes effect within 5 seconds.`,
     onRefused: (refusal, args) => {
       if (!refusal.conflict || !onConflict) return false;
       onConflict(refusal, args);

@@ -14,7 +14,7 @@ interface Problem {
 const HINTS: Record<string, string> = {
   unauthorized: "Sign in again.",
   forbidden: "Ask an admin of your team.",
-  url_not_allowed: "An admin allows the host in Settings, Allowlist.",
+  url_not_allowed: "An admin can allow the host in Settings, Allowlist.",
   overloaded: "Try again in a moment.",
 };
 
@@ -40,7 +40,7 @@ export async function callFunction<T>(
       body: init.body === undefined ? undefined : JSON.stringify(init.body),
     });
   } catch {
-    throw new Refusal("network", "The project does not answer.", "Look at your connection, then try again.");
+    throw new Refusal("network", "The project is not responding.", "Check your connection, then try again.");
   }
   const text = await response.text();
   if (response.ok) return (text === "" ? null : JSON.parse(text)) as T;

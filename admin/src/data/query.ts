@@ -136,7 +136,7 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
       if (options.onRefused?.(refusal, args)) return;
       notifications.show({
         color: "red",
-        title: refusal.conflict ? "Somebody else was faster" : "Not done",
+        title: refusal.conflict ? "Changed by somebody else" : "Action failed",
         message: [refusal.message, refusal.hint].filter(Boolean).join(" "),
         autoClose: 10_000,
       });

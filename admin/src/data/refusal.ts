@@ -39,9 +39,9 @@ interface Told {
 }
 
 const WORDS: Record<string, [message: string, hint?: string]> = {
-  "42501": ["Your role may not do this.", "Ask an admin of your team."],
+  "42501": ["Your role does not allow this.", "Ask an admin of your team."],
   "PGRST301": ["You are signed out.", "Sign in again."],
-  "57014": ["The database took too long.", "Try again in a moment."],
+  "57014": ["The database took too long to respond.", "Try again in a moment."],
 };
 
 /** An error of PostgREST or of the network, for people. */
@@ -51,8 +51,8 @@ export function refusalOf(error: Told): Refusal {
   if (code === "network") {
     return new Refusal(
       code,
-      "The project does not answer.",
-      "Look at your connection; the panel tries again by itself.",
+      "The project is not responding.",
+      "Check your connection. The panel retries automatically.",
     );
   }
   const [message, hint] = WORDS[code] ??

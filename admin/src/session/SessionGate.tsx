@@ -64,11 +64,11 @@ function Stranger({ id, email }: { id: string; email: string }) {
   return (
     <Card>
       <Stack gap="sm">
-        <Title order={1} size="h3">You are not in the team</Title>
+        <Title order={1} size="h3">You are not on the team</Title>
         <Text>
           You are signed in as{" "}
-          <strong>{email}</strong>, who is no member of this project's team and therefore sees nothing of it.
-          Ask an admin to add you; they find you by this id:
+          <strong>{email}</strong>, which is not a member of this project's team. Ask an admin to add you.
+          Your user id is:
         </Text>
         <Text ff="monospace" size="sm" style={{ overflowWrap: "anywhere" }}>{id}</Text>
         <Group mt="sm">

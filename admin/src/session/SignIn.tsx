@@ -64,25 +64,27 @@ export function SignIn() {
               withAsterisk={false}
               value={password}
               onChange={(event) => setPassword(event.currentTarget.value)}
-              visibilityToggleButtonProps={{ "aria-label": "Show the password" }}
+              visibilityToggleButtonProps={{ "aria-label": "Show password" }}
             />
           )}
           {fault && <Alert color="red" role="alert">{fault}</Alert>}
           {sent && (
             <Alert color="green" role="status">
-              If {email} has an account, a link is on its way. It works once, for an hour.
+              If {email}{" "}
+              has an account, we have sent a sign-in link to it. The link works once and expires after an
+              hour.
               {isLocal() &&
-                " The local stack sends no mail: the link is in mails.txt in its data folder (.gatelink)."}
+                " The local stack does not send email: the link is in mails.txt in its data folder (.gatelink)."}
             </Alert>
           )}
-          <Button type="submit" loading={busy}>{way === "password" ? "Sign in" : "Send me a link"}</Button>
+          <Button type="submit" loading={busy}>{way === "password" ? "Sign in" : "Send sign-in link"}</Button>
           <Text size="sm" ta="center">
             <Anchor
               component="button"
               type="button"
               onClick={() => change(way === "password" ? "link" : "password")}
             >
-              {way === "password" ? "Sign in by a link in a mail instead" : "Sign in with a password instead"}
+              {way === "password" ? "Use an email link instead" : "Use a password instead"}
             </Anchor>
           </Text>
         </Stack>
@@ -92,8 +94,8 @@ export function SignIn() {
 }
 
 function words(error: { status?: number; message: string }): string {
-  if (error.status === 400) return "Email or password is wrong.";
+  if (error.status === 400) return "The email or password is wrong.";
   if (error.status === 429) return "Too many attempts. Wait a minute, then try again.";
-  if (!error.status) return "The project does not answer. Look at your connection, then try again.";
+  if (!error.status) return "The project is not responding. Check your connection, then try again.";
   return error.message;
 }

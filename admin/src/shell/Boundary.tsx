@@ -30,8 +30,8 @@ export class Boundary extends Component<Props, State> {
     return (
       <Empty
         icon="warn"
-        title="This page broke"
-        action={<Button onClick={() => location.reload()}>Load the panel anew</Button>}
+        title="Something went wrong on this page"
+        action={<Button onClick={() => location.reload()}>Reload the panel</Button>}
       >
         {this.state.error.message}
       </Empty>

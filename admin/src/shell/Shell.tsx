@@ -50,7 +50,7 @@ export function Shell() {
         href="#"
         onClick={(event) => (event.preventDefault(), document.getElementById("content")?.focus())}
       >
-        Skip to the content
+        Skip to content
       </a>
       <AppShell.Header hiddenFrom="sm">
         <Group h="100%" px="md" justify="space-between">
@@ -59,7 +59,7 @@ export function Shell() {
             opened={opened}
             onClick={toggle}
             size="sm"
-            aria-label={opened ? "Close the navigation" : "Open the navigation"}
+            aria-label={opened ? "Close navigation" : "Open navigation"}
             aria-expanded={opened}
           />
         </Group>
@@ -95,13 +95,13 @@ export function Shell() {
                   </Route>
                 ))}
                 <Route>
-                  <Page title="There is no such page">
+                  <Page title="Page not found">
                     <Empty
                       icon="search"
-                      title="Nothing is here"
+                      title="There is no page at this address"
                       action={<Button component={Link} href="/">Go to the overview</Button>}
                     >
-                      The address may be from another version of the panel.
+                      It may come from another version of the panel.
                     </Empty>
                   </Page>
                 </Route>
@@ -148,7 +148,7 @@ function Brand() {
 const SCHEMES: [scheme: "light" | "dark" | "auto", icon: IconName, label: string][] = [
   ["light", "sun", "Light"],
   ["dark", "moon", "Dark"],
-  ["auto", "auto", "As the system"],
+  ["auto", "auto", "System"],
 ];
 
 function Person() {
@@ -156,7 +156,7 @@ function Person() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   return (
     <Stack gap="sm" className={classes.person}>
-      <Group gap={4} role="group" aria-label="Colours">
+      <Group gap={4} role="group" aria-label="Colour scheme">
         {SCHEMES.map(([scheme, icon, label]) => (
           <UnstyledButton
             key={scheme}

@@ -35,7 +35,7 @@ export function WindowFields(
           onChange={({ currentTarget }) => set({ to: currentTarget.value })}
         />
         <TextInput
-          label="Zone"
+          label="Time zone"
           value={value.zone}
           onChange={({ currentTarget }) => set({ zone: currentTarget.value })}
         />

@@ -57,7 +57,7 @@ export function AskProvider({ children }: { children: ReactNode }) {
         opened={opened}
         onClose={() => close(undefined)}
         title={question?.title}
-        closeButtonProps={{ "aria-label": "Call it off" }}
+        closeButtonProps={{ "aria-label": "Close" }}
         // Above drawers, from which it may be asked, and below notifications.
         zIndex={300}
         centered
@@ -84,7 +84,7 @@ function Form({ question, close }: { question: Question; close: (answer: Answer)
         {wanted !== "none" && (
           <Textarea
             label="Reason"
-            description="Goes into the history, for whoever looks later."
+            description="Recorded in the history."
             required={wanted === "required"}
             autosize
             minRows={2}
@@ -96,7 +96,7 @@ function Form({ question, close }: { question: Question; close: (answer: Answer)
         )}
         {type !== undefined && (
           <TextInput
-            label={`Type ${type} to go on`}
+            label={`Type ${type} to confirm`}
             autoComplete="off"
             value={typed}
             onChange={(event) => setTyped(event.currentTarget.value)}

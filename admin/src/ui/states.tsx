@@ -34,7 +34,7 @@ export function Failed({ error, retry }: { error: Refusal; retry?: () => void })
     <Alert color="red" role="alert" title={error.message} icon={<Icon name="warn" />}>
       <Stack gap="xs" align="flex-start">
         {error.hint && <Text size="sm">{error.hint}</Text>}
-        {retry && <Button size="xs" variant="default" onClick={() => retry()}>Try again</Button>}
+        {retry && <Button size="xs" variant="default" onClick={() => retry()}>Retry</Button>}
       </Stack>
     </Alert>
   );
@@ -66,7 +66,7 @@ export function Loaded<T>(
   }
   const stale = of.isError && (
     <Alert color="yellow" role="status" mb="sm" icon={<Icon name="warn" />}>
-      {of.error.message} What you see is from {new Date(of.dataUpdatedAt).toLocaleTimeString()}.
+      {of.error.message} Last updated at {new Date(of.dataUpdatedAt).toLocaleTimeString()}.
     </Alert>
   );
   return (

@@ -25,7 +25,7 @@ export function Changes({ changes }: { changes: Change[] }) {
   return (
     <Section title="Recent changes" flush>
       {changes.length === 0
-        ? <Empty icon="clock" title="Nothing was changed yet" />
+        ? <Empty icon="clock" title="No changes yet" />
         : (
           <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Recent changes">
             {changes.map((change, index) => (

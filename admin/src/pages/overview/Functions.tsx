@@ -13,8 +13,8 @@ export function Functions({ functions }: { functions: Overview["functions"] }) {
     <Section title="Functions" flush>
       {functions.length === 0
         ? (
-          <Empty icon="pulse" title="No requests in this time">
-            Write to your number, or send a message in the simulator.
+          <Empty icon="pulse" title="No requests in this period">
+            Send a message to your number, or use the simulator.
           </Empty>
         )
         : (

@@ -41,9 +41,9 @@ export function Health({ health }: { health: HealthInWords[] }) {
           <div>
             <Text fw={650} size="lg" lh={1.3}>
               {worst === "healthy"
-                ? "Everything is well"
+                ? "All systems healthy"
                 : `${bad.map(({ component }) => NAMES[component] ?? component).join(", ")}: ${
-                  worst === "down" ? "down" : "needs a look"
+                  worst === "down" ? "down" : "degraded"
                 }`}
             </Text>
             {bad.map(({ component, why }) => <Text key={component} size="sm">{why}</Text>)}

@@ -4,9 +4,9 @@ import { Icon } from "../../ui/icons.tsx";
 
 const STOPPED: Record<string, string> = {
   FEATURE_ENABLED: "every feature",
-  WA_WEBHOOK_ENABLED: "the intake: WhatsApp keeps the messages and repeats them",
+  WA_WEBHOOK_ENABLED: "incoming messages: WhatsApp keeps them and retries",
   WA_ROUTER_ENABLED: "routing: messages are stored and wait",
-  WA_SEND_ENABLED: "sending: nothing goes out",
+  WA_SEND_ENABLED: "sending: no messages are sent",
   DEEPLINKS_ENABLED: "links",
 };
 
@@ -29,7 +29,7 @@ export function KillSwitches({ off }: { off: string[] }) {
             {name}=false in the environment stops {STOPPED[name] ?? "this"}
           </Text>
           <Text size="sm">
-            The flag cannot turn it on: unset the variable where the functions run.
+            A flag cannot override this. Remove the variable from the functions' environment.
           </Text>
         </div>
       </Group>

@@ -21,7 +21,7 @@ export function Numbers({ data }: { data: Overview }) {
         const { n, oldest_seconds } = data.queue[name as keyof typeof WAITS];
         const held = name === "unrouted" ? data.queue.unrouted.held : 0;
         const about = [
-          ...(oldest_seconds != null ? [`oldest ${duration(oldest_seconds)}`] : ["nothing waits"]),
+          ...(oldest_seconds != null ? [`oldest ${duration(oldest_seconds)}`] : ["nothing waiting"]),
           ...(held ? [`${held} held by a flag`] : []),
         ];
         return (
@@ -38,7 +38,7 @@ export function Numbers({ data }: { data: Overview }) {
         label="Dead letters"
         value={data.dead_letters.toLocaleString()}
         alarm={data.dead_letters > 0}
-        about={data.dead_letters > 0 ? <To path="/deliveries">retry or drop them</To> : "none given up"}
+        about={data.dead_letters > 0 ? <To path="/deliveries">Retry or drop</To> : "none"}
       />
       <Number
         label="Errors"

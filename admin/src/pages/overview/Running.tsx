@@ -9,13 +9,14 @@ import classes from "./overview.module.css";
 
 export function Running({ rollouts }: { rollouts: Overview["rollouts"] }) {
   return (
-    <Section title="Rollouts under way" flush>
+    <Section title="Rollouts in progress" flush>
       {rollouts.length === 0
         ? (
-          <Empty icon="stairs" title="None">
+          <Empty icon="stairs" title="No rollouts in progress">
             <Anchor component={Link} href="/rollouts" size="sm" underline="always">
-              Bring a feature to more people
-            </Anchor>, step by step.
+              Roll out a feature
+            </Anchor>{"  "}
+            to more people in stages.
           </Empty>
         )
         : (

@@ -13,13 +13,17 @@ export function Switches() {
   const flags = useFlags();
   const off = useSwitchOff();
   return (
-    <Section title="Switches" about="Off takes effect within 5 seconds; on is on the page of the flag." flush>
+    <Section
+      title="Feature flags"
+      about="Turning a flag off takes effect within 5 seconds. Turn it on from its page."
+      flush
+    >
       <Loaded
         of={flags}
-        empty={<Empty icon="flag" title="No flags yet">A feature gets one with gatelink flags set.</Empty>}
+        empty={<Empty icon="flag" title="No flags yet">Create one with gatelink flags set.</Empty>}
       >
         {(flags) => (
-          <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Switches">
+          <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Feature flags">
             {flags.map((flag) => (
               <li key={flag.key}>
                 <Group justify="space-between" wrap="nowrap">

@@ -1,4 +1,4 @@
-/** Messages a minute, in and out. */
+/** Messages per minute, in and out. */
 import { Skeleton } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import { Section } from "../../ui/Section.tsx";
@@ -18,12 +18,12 @@ export function Traffic({ of }: { of: Pick<Overview, "at" | "per_minute"> }) {
   const sum = (way: "in" | "out") => perMinute.reduce((total, minute) => total + Number(minute[way]), 0);
   return (
     <Section
-      title="Messages a minute"
+      title="Messages per minute"
       about={`${sum("in").toLocaleString()} in, ${sum("out").toLocaleString()} out`}
     >
       <Suspense fallback={<Skeleton height={330} />}>
         <Chart
-          label="Messages a minute"
+          label="Messages per minute"
           times={drawn.map(({ minute }) => Date.parse(minute) / 1000)}
           series={[
             { label: "in", colour: "teal", area: true, values: drawn.map((minute) => Number(minute.in)) },

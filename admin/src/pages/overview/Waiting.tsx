@@ -1,4 +1,4 @@
-/** What waits, and why: the longest first. */
+/** What is waiting, and why: the longest first. */
 import { Anchor, Group, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { waitingInWords } from "../../../../supabase/functions/_shared/contract/words/waiting.ts";
@@ -11,7 +11,7 @@ export function Waiting() {
   const { data } = useRpc("diagnostics", {});
   if (!data?.waiting.length) return null;
   return (
-    <Section title="What waits, and why" flush>
+    <Section title="Queues" flush>
       <ul className={classes.list}>
         {waitingInWords(data.waiting).map(({ what, n, oldest_seconds, why }) => (
           <li key={`${what} ${why}`}>

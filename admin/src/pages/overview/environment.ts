@@ -13,7 +13,7 @@ export const useEnvironment = () =>
   useRead<Environment>(["health"], async () => {
     const found = await fetch(`${project().url}/functions/v1/health`).then((answer) => answer.json())
       .catch(() => undefined);
-    if (found?.kill_switches === undefined) throw new Refusal("network", "The functions do not answer.");
+    if (found?.kill_switches === undefined) throw new Refusal("network", "The functions are not responding.");
     return found;
   });
 
@@ -30,7 +30,7 @@ export function withSwitches(health: HealthInWords[], off: string[]): HealthInWo
     return {
       ...part,
       status: "degraded",
-      why: [...reasons, ...off.map((name) => `switched off by ${name}`)].join(", "),
+      why: [...reasons, ...off.map((name) => `turned off by ${name}`)].join(", "),
     };
   });
 }

@@ -32,7 +32,7 @@ export default function Overview() {
           <Age at={overview.dataUpdatedAt} failing={overview.isError} />
           <SegmentedControl
             size="xs"
-            aria-label="How far back"
+            aria-label="Period"
             value={minutes}
             onChange={setMinutes}
             data={[{ value: "15", label: "15 min" }, { value: "60", label: "1 h" }, {
