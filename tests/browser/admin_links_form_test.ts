@@ -13,7 +13,7 @@ async function open(page: Page, section: string): Promise<void> {
 
 /** Adds a condition to a rule. */
 async function when(page: Page, rule: number, condition: string): Promise<void> {
-  await page.getByRole("combobox", { name: `Add a condition to rule ${rule}` }).click();
+  await page.getByRole("combobox", { name: `Add condition to rule ${rule}` }).click();
   await page.getByRole("option", { name: condition, exact: true }).click();
 }
 
@@ -42,84 +42,85 @@ panelTest("admin: a link with every condition and every kind of place", async ({
     })
   })`;
   const page = await signIn("operator");
-  const preview = page.getByRole("table", { name: "Where each platform goes" });
+  const preview = page.getByRole("table", { name: "Target by platform" });
   await go(page, "/links/new", "New link");
-  await page.getByRole("textbox", { name: "What the visitor is to send" }).fill("Hello!");
-  await page.getByRole("textbox", { name: "Page where chats are off" }).fill(home);
+  await page.getByRole("textbox", { name: "Message text" }).fill("Hello!");
+  await page.getByRole("textbox", { name: "Page if chats are off" }).fill(home);
   await page.getByRole("textbox", { name: "Campaign" }).fill("spring");
   await page.getByRole("textbox", { name: "Title for the team" }).fill("Poster at the station");
   await page.getByRole("textbox", { name: "Note for the team" }).fill("Ask Ann.\nHung until May.");
-  await open(page, "Other places");
+  await open(page, "Targets for some visitors");
 
-  await page.getByRole("button", { name: "Add a rule" }).click();
+  await page.getByRole("button", { name: "Add rule" }).click();
   await choose(page, "Platforms of rule 1", "Android");
   await when(page, 1, "Country");
   await choose(page, "Country of rule 1", "Germany (DE)");
   await when(page, 1, "Language");
   await tag(page, "Language of rule 1", "de-AT");
   await when(page, 1, "New or returning");
-  await page.getByText("Was here before", { exact: true }).first().click();
-  await choose(page, "Kind of place of rule 1", "An app");
-  await page.getByRole("textbox", { name: "Address in the app of rule 1" }).fill("myapp://item/1");
+  await page.getByText("Returning", { exact: true }).first().click();
+  await choose(page, "Target of rule 1", "App");
+  await page.getByRole("textbox", { name: "App URL of rule 1" }).fill("myapp://item/1");
   await page.getByRole("textbox", { name: "Android package" }).fill("com.example.app");
-  await page.getByRole("textbox", { name: "Where those go who do not have the app" }).fill(`${home}?store`);
+  await page.getByRole("textbox", { name: "Fallback without the app" }).fill(`${home}?store`);
 
-  await page.getByRole("button", { name: "Add a rule" }).click();
-  await page.getByRole("button", { name: "Rule 2: any platform" }).click();
-  await when(page, 2, "Came from");
-  await tag(page, "Came from of rule 2", "https://News.example.com/today");
-  await when(page, 2, "Parameters of the visit");
+  await page.getByRole("button", { name: "Add rule" }).click();
+  await page.getByRole("button", { name: "Rule 2: remove condition platform" }).click();
+  await when(page, 2, "Referrer");
+  await tag(page, "Referrer of rule 2", "https://News.example.com/today");
+  await when(page, 2, "URL parameters");
   await page.getByRole("textbox", { name: "Parameter for rule 2" }).fill("src");
   await page.getByRole("textbox", { name: "Parameter for rule 2" }).press("Enter");
   await tag(page, "Values of src in rule 2", "poster");
   await when(page, 2, "Dates");
   await page.getByRole("group", { name: "Rule 2" }).getByLabel("Until").fill("2099-01-02T03:04");
-  await when(page, 2, "Hours of the week");
-  await page.getByRole("group", { name: "Rule 2" }).getByLabel("Zone").fill("Europe/Berlin");
-  await choose(page, "Kind of place of rule 2", "An app's page in a store");
-  await page.getByRole("textbox", { name: "Address in the store of rule 2" }).fill(`${home}?shop`);
+  await when(page, 2, "Days and times");
+  await page.getByRole("group", { name: "Rule 2" }).getByLabel("Time zone").fill("Europe/Berlin");
+  await choose(page, "Target of rule 2", "App store page");
+  await page.getByRole("textbox", { name: "Store URL of rule 2" }).fill(`${home}?shop`);
 
-  await page.getByRole("button", { name: "Add a rule" }).click();
-  await page.getByRole("button", { name: "Rule 3: any platform" }).click();
-  await when(page, 3, "Share of the visitors");
-  await page.getByRole("textbox", { name: "Share of the visitors of rule 3" }).fill("30");
-  await choose(page, "Kind of place of rule 3", "A WhatsApp chat");
-  await page.getByRole("textbox", { name: "What the visitor is to send of rule 3" }).fill("Sale!");
+  await page.getByRole("button", { name: "Add rule" }).click();
+  await page.getByRole("button", { name: "Rule 3: remove condition platform" }).click();
+  await when(page, 3, "Share of visitors");
+  await page.getByRole("textbox", { name: "Share of visitors of rule 3" }).fill("30");
+  await choose(page, "Target of rule 3", "WhatsApp chat");
+  await page.getByRole("textbox", { name: "Message text of rule 3" }).fill("Sale!");
   // The rules are asked in their order: the share comes before the store now.
   await page.getByRole("button", { name: "Move rule 3 up" }).click();
 
-  await open(page, "Time and uses");
-  await page.getByLabel("Begins at").fill("2020-01-02T03:04");
+  await open(page, "Validity and uses");
+  await page.getByLabel("Starts at").fill("2020-01-02T03:04");
   await page.getByLabel("Ends at").fill("2098-01-02T03:04");
-  await page.getByRole("textbox", { name: "Uses at most" }).fill("500");
-  await page.getByRole("textbox", { name: "Where visits go when it cannot be used" }).fill(`${home}?over`);
+  await page.getByRole("textbox", { name: "Maximum uses" }).fill("500");
+  await page.getByRole("textbox", { name: "Page when unavailable" }).fill(`${home}?over`);
   await open(page, "Password");
   await page.getByRole("textbox", { name: "Password" }).fill("open sesame");
   await open(page, "Campaign parameters");
   await page.getByRole("textbox", { name: "Source" }).fill("poster");
-  await page.getByRole("switch", { name: /^Pass the visit's own/ }).check();
-  await open(page, "What messengers show");
+  await page.getByRole("switch", { name: /^Pass URL parameters on/ }).check();
+  await open(page, "Link preview");
   await page.getByRole("textbox", { name: "Title", exact: true }).fill("Spring sale");
   await page.getByRole("textbox", { name: "Description" }).fill("Until May");
-  await page.getByRole("textbox", { name: "Address of the image" }).fill(`${home}card.png`);
-  await open(page, "For programs and rollouts");
+  await page.getByRole("textbox", { name: "Image URL" }).fill(`${home}card.png`);
+  await open(page, "Integration");
   await page.getByRole("textbox", { name: "External id" }).fill("poster-7");
-  await page.getByRole("combobox", { name: "Only where this flag is on" }).fill("wa_send.enabled");
+  await page.getByRole("combobox", { name: "Only for visitors with this flag on" }).fill("wa_send.enabled");
   await page.keyboard.press("Escape");
-  await page.getByRole("switch", { name: /^An app's first open/ }).check();
+  await page.getByRole("switch", { name: /^Match an app's first open/ }).check();
 
   // The share divides visitors on each platform, and a visitor can be imagined.
-  await preview.getByRole("row", { name: /^Mac .*30 % of them, rule 2.*70 % of them, no rule/ }).waitFor();
+  await preview.getByRole("row", { name: /^Mac .*30 % of visitors, rule 2.*70 % of visitors, no rule/ })
+    .waitFor();
   await choose(page, "From", "Germany (DE)");
-  await page.getByRole("textbox", { name: "Who prefers" }).fill("de-AT");
-  await page.getByRole("group", { name: "Imagine a visitor" }).getByRole("switch").check();
+  await page.getByRole("textbox", { name: "Language", exact: true }).fill("de-AT");
+  await page.getByRole("group", { name: "Preview for a visitor" }).getByRole("switch").check();
   await preview.getByRole("row", { name: /^Android intent:.*com\.example\.app.*rule 1/ }).waitFor();
   await isWell(page);
   await page.setViewportSize({ width: 360, height: 740 });
   await isWell(page);
 
-  await page.getByRole("textbox", { name: "Code of your own" }).fill("everything");
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("textbox", { name: "Custom code" }).fill("everything");
+  await page.getByRole("button", { name: "Create link" }).click();
   await page.getByRole("heading", { name: "Link everything", level: 1 }).waitFor();
   await isWell(page);
   const [link] = await sql`select * from public.links where code = 'everything'`;
@@ -170,10 +171,10 @@ panelTest("admin: what the function refuses stands at its field", async ({ stack
   }, 'somebody')`;
   const page = await signIn("operator");
   await go(page, "/links/new", "New link");
-  await page.getByRole("textbox", { name: "What the visitor is to send" }).fill("Hello!");
-  await page.getByRole("textbox", { name: "Code of your own" }).fill("taken");
-  await page.getByRole("button", { name: "Make the link" }).click();
-  const code = page.getByRole("textbox", { name: "Code of your own" });
+  await page.getByRole("textbox", { name: "Message text" }).fill("Hello!");
+  await page.getByRole("textbox", { name: "Custom code" }).fill("taken");
+  await page.getByRole("button", { name: "Create link" }).click();
+  const code = page.getByRole("textbox", { name: "Custom code" });
   await until(
     "the code is marked",
     async () => await code.getAttribute("aria-invalid") === "true",
@@ -183,24 +184,24 @@ panelTest("admin: what the function refuses stands at its field", async ({ stack
   assertEquals(await code.getAttribute("aria-invalid"), null);
 
   // In a section that is closed when it is sent.
-  await open(page, "Time and uses");
-  await page.getByLabel("Begins at").fill("2030-01-02T03:04");
+  await open(page, "Validity and uses");
+  await page.getByLabel("Starts at").fill("2030-01-02T03:04");
   await page.getByLabel("Ends at").fill("2029-01-02T03:04");
-  await page.getByRole("button", { name: /^Time and uses/ }).click();
+  await page.getByRole("button", { name: /^Validity and uses/ }).click();
   await page.getByLabel("Ends at").waitFor({ state: "detached" });
-  await open(page, "Other places");
-  await page.getByRole("button", { name: "Add a rule" }).click();
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await open(page, "Targets for some visitors");
+  await page.getByRole("button", { name: "Add rule" }).click();
+  await page.getByRole("button", { name: "Create link" }).click();
   const rule = page.getByRole("group", { name: "Rule 1" });
   await rule.getByText("Must not be empty.").waitFor();
   await rule.getByText("Needs exactly one of url, store, app, whatsapp.").waitFor();
   await choose(page, "Platforms of rule 1", "Android");
   await rule.getByText("Must not be empty.").waitFor({ state: "detached" });
-  await page.getByRole("textbox", { name: "Address of rule 1" }).fill("https://elsewhere.example.com/");
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("textbox", { name: "URL of rule 1" }).fill("https://elsewhere.example.com/");
+  await page.getByRole("button", { name: "Create link" }).click();
   await page.getByText("Is not after starts_at.", { exact: true }).waitFor();
   await page.getByLabel("Ends at").fill("2031-01-02T03:04");
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("button", { name: "Create link" }).click();
   await rule.getByText("Is not on the allowlist.").waitFor();
   await isWell(page);
 });
@@ -230,7 +231,7 @@ panelTest(
     await page.getByRole("link", { name: "Change" }).click();
     await page.getByRole("heading", { name: "Change spring", level: 1 }).waitFor();
     await page.getByRole("textbox", { name: "Campaign" }).fill("");
-    await page.getByRole("textbox", { name: "Address of rule 1" }).fill(`${home}?iphone`);
+    await page.getByRole("textbox", { name: "URL of rule 1" }).fill(`${home}?iphone`);
     await isWell(page);
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("heading", { name: "Link spring", level: 1 }).waitFor();
@@ -254,19 +255,19 @@ panelTest(
       await each.getByRole("textbox", { name: "Campaign" }).waitFor();
     }
     await open(other, "Password");
-    await other.getByText("None", { exact: true }).click();
+    await other.getByText("Remove", { exact: true }).click();
     await other.getByRole("button", { name: "Save" }).click();
     await other.getByRole("heading", { name: "Link spring", level: 1 }).waitFor();
     await page.getByRole("textbox", { name: "Campaign" }).fill("summer");
     // The form may have heard of it already, and does not offer to save.
-    const told = page.getByText("Somebody else changed this link meanwhile");
+    const told = page.getByText("Somebody else changed this link");
     await until("it is told", async () => {
       if (await told.isVisible()) return true;
       await page.getByRole("button", { name: "Save" }).click({ timeout: 1_000 });
     });
     await isWell(page);
-    await page.getByRole("button", { name: "Show theirs" }).click();
-    await page.getByText("Somebody else changed this link meanwhile").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Load their version" }).click();
+    await page.getByText("Somebody else changed this link").waitFor({ state: "detached" });
     assertEquals(await page.getByRole("textbox", { name: "Campaign" }).inputValue(), "");
     assertEquals((await sql`select from private.link_passwords where code = 'spring'`).length, 0);
 
@@ -274,7 +275,7 @@ panelTest(
     await page.getByRole("button", { name: "Delete" }).click();
     const dialog = page.getByRole("dialog");
     assertEquals(await dialog.getByRole("button", { name: "Delete" }).isDisabled(), true);
-    await dialog.getByLabel("Type spring to go on").fill("spring");
+    await dialog.getByLabel("Type spring to confirm").fill("spring");
     await dialog.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("heading", { name: "Links", level: 1 }).waitFor();
     assertEquals((await sql`select state from public.links where code = 'spring'`)[0].state, "deleted");

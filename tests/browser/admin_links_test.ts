@@ -10,29 +10,29 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   const target = `${stack.url}/simulator/`;
   const page = await signIn("operator", { clock: true });
   await go(page, "/links/new", "New link");
-  await page.getByText("A page", { exact: true }).click();
-  await page.getByRole("textbox", { name: "Page" }).fill("https://elsewhere.example.com/");
-  const preview = page.getByRole("table", { name: "Where each platform goes" });
+  await page.getByText("Page", { exact: true }).click();
+  await page.getByRole("textbox", { name: "URL", exact: true }).fill("https://elsewhere.example.com/");
+  const preview = page.getByRole("table", { name: "Target by platform" });
   await preview.getByText("not on the allowlist").first().waitFor();
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("button", { name: "Create link" }).click();
   await page.getByText("Is not on the allowlist.", { exact: true }).waitFor();
-  await page.getByRole("alert").getByText("An admin allows the host").waitFor();
+  await page.getByRole("alert").getByText("An admin can allow the host").waitFor();
 
-  await page.getByRole("textbox", { name: "Page" }).fill(target);
+  await page.getByRole("textbox", { name: "URL", exact: true }).fill(target);
   await preview.getByRole("row", { name: new RegExp(`Android ${target}`) }).waitFor();
-  await page.getByRole("button", { name: /^Other places/ }).click();
-  await page.getByRole("button", { name: "Add a rule" }).click();
+  await page.getByRole("button", { name: /^Targets for some visitors/ }).click();
+  await page.getByRole("button", { name: "Add rule" }).click();
   await page.getByRole("combobox", { name: "Platforms of rule 1" }).click();
   await page.getByRole("option", { name: "Android" }).click();
   await page.keyboard.press("Escape");
-  await page.getByRole("textbox", { name: "Address of rule 1" }).fill(`${target}?android`);
+  await page.getByRole("textbox", { name: "URL of rule 1" }).fill(`${target}?android`);
   await preview.getByRole("row", { name: /Android .*\?android rule 1/ }).waitFor();
   assertEquals(await preview.getByText("rule 1").count(), 1);
-  await page.getByRole("textbox", { name: "Code of your own" }).fill("poster-7");
+  await page.getByRole("textbox", { name: "Custom code" }).fill("poster-7");
   await isWell(page);
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("button", { name: "Create link" }).click();
   await page.getByRole("heading", { name: "Link poster-7", level: 1 }).waitFor();
-  await page.getByText("Nobody has opened it yet").waitFor();
+  await page.getByText("No visits yet").waitFor();
 
   const address = await page.getByRole("link", { name: /poster-7$/ }).getAttribute("href");
   const saved = page.waitForEvent("download");
@@ -48,7 +48,7 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
     async () => (await sql`select from public.clicks where code = 'poster-7'`)[0],
   );
   await inTime(page.getByText("by people", { exact: true }));
-  await page.getByText("Kind of visitor").waitFor();
+  await page.getByText("Visitor type").waitFor();
   await isWell(page);
 
   await page.getByRole("button", { name: "Turn off" }).click();
@@ -64,15 +64,15 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
 panelTest("admin: a file of links, each row with its own result", async ({ stack, signIn }) => {
   const page = await signIn("operator");
   await go(page, "/links/import", "Import links");
-  await page.getByLabel("The rows").fill("adress,code\nhttps://example.com/,one");
-  await page.getByText("No link can hold what stands in adress").waitFor();
-  await page.getByLabel("The rows").fill(
+  await page.getByLabel("Rows").fill("adress,code\nhttps://example.com/,one");
+  await page.getByText("Not imported, because links have no such field: adress").waitFor();
+  await page.getByLabel("Rows").fill(
     `default_url,code,tags\n${stack.url}/simulator/,spring-1,"poster;spring"\nhttps://elsewhere.example.com/,spring-2,\n`,
   );
-  await page.getByRole("button", { name: "Make 2 links" }).click();
-  await page.getByText("1 of 2 are there.").waitFor();
+  await page.getByRole("button", { name: "Create 2 links" }).click();
+  await page.getByText("1 of 2 links were created or already existed.").waitFor();
   const results = page.getByRole("table", { name: "Results by row" });
-  await results.getByRole("row", { name: /^2 made spring-1/ }).waitFor();
+  await results.getByRole("row", { name: /^2 created spring-1/ }).waitFor();
   await results.getByRole("row", { name: /^3 refused .*default_url/ }).waitFor();
   await isWell(page);
   await results.getByRole("link", { name: "spring-1" }).click();
@@ -83,7 +83,7 @@ panelTest("admin: a file of links, each row with its own result", async ({ stack
   await go(viewer, "/links", "Links");
   await viewer.getByRole("link", { name: "spring-1" }).click();
   await viewer.getByRole("heading", { name: "Link spring-1", level: 1 }).waitFor();
-  await viewer.getByText("Nobody has opened it yet").waitFor();
+  await viewer.getByText("No visits yet").waitFor();
   assertEquals(await viewer.getByRole("button", { name: /Turn|Delete/ }).count(), 0);
   assertMatch(viewer.url(), /#\/links\/at\/spring-1$/);
 });
@@ -105,12 +105,12 @@ panelTest(
     const rows = page.locator("main li").filter({ has: page.getByRole("link", { name: /^(many-|demo)/ }) });
     const shown = (count: number) => until(`${count} links`, async () => await rows.count() === count);
     await shown(50);
-    await page.getByRole("button", { name: "Show older ones" }).click();
+    await page.getByRole("button", { name: "Show more" }).click();
     await shown(100);
-    await page.getByRole("button", { name: "Show older ones" }).click();
+    await page.getByRole("button", { name: "Show more" }).click();
     await shown(121);
     assertEquals(new Set(await rows.getByRole("link").allTextContents()).size, 121);
-    await page.getByRole("searchbox", { name: "Find links" }).fill("rare");
+    await page.getByRole("searchbox", { name: "Search links" }).fill("rare");
     await shown(3);
     await page.getByRole("combobox", { name: "State" }).click();
     await page.getByRole("option", { name: "Disabled" }).click();
@@ -131,7 +131,7 @@ panelTest(
     await go(page, "/links", "Links");
     assertEquals(await page.getByRole("alert").count(), 0);
     await sql`insert into public.link_guesses (code, hour, wrong) values ('vault222', date_trunc('hour', now()), 31)`;
-    const alert = page.getByRole("alert").filter({ hasText: "vault222 got 31 wrong ones" });
+    const alert = page.getByRole("alert").filter({ hasText: "vault222 had 31 wrong passwords" });
     await inTime(alert);
     await isWell(page);
     await alert.getByRole("link", { name: "vault222" }).click();

@@ -25,11 +25,15 @@ export function EditLinkPage({ code }: { code: string }) {
   return (
     <Page
       title={`Change ${code}`}
-      back={<Anchor component={To} size="sm" href={`/links/at/${code}`}>← The link</Anchor>}
+      back={<Anchor component={To} size="sm" href={`/links/at/${code}`}>← Back to link</Anchor>}
     >
       <For
         role="operator"
-        otherwise={<Empty icon="link" title="Operators change links">Ask an operator of your team.</Empty>}
+        otherwise={
+          <Empty icon="link" title="Only operators can change links">
+            Ask an admin of your team for the role.
+          </Empty>
+        }
       >
         <Loaded of={ground}>
           {(ground) => (
@@ -39,7 +43,7 @@ export function EditLinkPage({ code }: { code: string }) {
                   {(link) =>
                     link
                       ? <Edit key={round} link={link} ground={ground} again={() => setRound(round + 1)} />
-                      : <Empty icon="link" title="There is no such link">It may have been deleted.</Empty>}
+                      : <Empty icon="link" title="Link not found">It may have been deleted.</Empty>}
                 </Loaded>
               )
               : <Loading rows={6} />
@@ -66,7 +70,7 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
         body: { ...patch, version: link.version },
       }),
     touches: ["links"],
-    said: () => "Saved. Visitors go by it within 5 seconds.",
+    said: () => "Saved. This takes effect within 5 seconds.",
     // A conflict is told by the link itself, which is read again.
     onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
   });
@@ -90,10 +94,10 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
       action="Save"
       blocked={late}
       notice={late && (
-        <Alert color="yellow" role="alert" title="Somebody else changed this link meanwhile">
+        <Alert color="yellow" role="alert" title="Somebody else changed this link">
           <Stack gap="xs" align="flex-start">
-            <Text size="sm">What you wrote is not saved over it.</Text>
-            <Button size="xs" variant="default" onClick={again}>Show theirs</Button>
+            <Text size="sm">Your changes have not been saved.</Text>
+            <Button size="xs" variant="default" onClick={again}>Load their version</Button>
           </Stack>
         </Alert>
       )}

@@ -23,7 +23,7 @@ const PERIODS = [{ value: "7", label: "7 days" }, { value: "30", label: "30 days
 }];
 const VERDICTS = [["human", "People"], ["preview", "Previews"], ["bot", "Bots"], [
   "prefetch",
-  "Fetched ahead",
+  "Prefetches",
 ]] as const;
 
 /** The last so many days (UTC), today included. */
@@ -46,7 +46,7 @@ export function Figures({ code }: { code: string }) {
   return (
     <Stack gap="sm">
       <Group justify="space-between">
-        <Title order={2} size="h4">What came of it</Title>
+        <Title order={2} size="h4">Statistics</Title>
         <SegmentedControl aria-label="Period" size="xs" data={PERIODS} value={period} onChange={setPeriod} />
       </Group>
       <Loaded of={stats}>{(stats) => <Shown of={stats} days={days} />}</Loaded>
@@ -59,8 +59,8 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
   const all = Object.values(clicks).reduce((sum, n) => sum + n, 0);
   if (all === 0 && attributions.total === 0) {
     return (
-      <Empty icon="link" title="Nobody has opened it yet">
-        Visits are counted within seconds: people, previews of messengers and bots, each by themselves.
+      <Empty icon="link" title="No visits yet">
+        Visits appear within seconds. People, link previews and bots are counted separately.
       </Empty>
     );
   }
@@ -69,9 +69,9 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
     : `${Math.round(attributions.total / clicks.human * 1000) / 10} %`;
   const figures: [string, string | number, string][] = [
     ["Clicks", clicks.human, "by people"],
-    ["Visitors", visitors, "each once a day"],
-    ["Conversations", attributions.total, `${attributions.first_touch} of new contacts`],
-    ["Conversion", conversion, "conversations a click"],
+    ["Visitors", visitors, "unique per day"],
+    ["Conversations", attributions.total, `${attributions.first_touch} with new contacts`],
+    ["Conversion", conversion, "conversations per click"],
   ];
   return (
     <Stack>
@@ -87,17 +87,17 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
       <Days of={of} days={days} />
       <SimpleGrid cols={{ base: 1, sm: 2, md: 3 }}>
         <Shares
-          title="Kind of visitor"
+          title="Visitor type"
           of={Object.fromEntries(VERDICTS.map(([key, name]) => [name, clicks[key]]))}
         />
         <Shares title="Platform" of={of.platforms} names={PLATFORM_NAMES} />
-        <Shares title="Country" of={of.countries} none="No proxy in front tells the country." />
-        <Shares title="Came from" of={of.referrers} none="No page named itself." />
-        <Shares title="Went to" of={of.targets} />
+        <Shares title="Country" of={of.countries} none="Unknown: no proxy reports the country." />
+        <Shares title="Referrers" of={of.referrers} none="No referrers." />
+        <Shares title="Targets" of={of.targets} />
         <Shares
-          title="How sure the conversations are"
+          title="Confidence of the attribution"
           of={attributions.by_confidence}
-          none="No conversation yet."
+          none="No conversations yet."
         />
       </SimpleGrid>
     </Stack>
@@ -109,7 +109,7 @@ function Days({ of, days }: { of: LinkStats; days: string[] }) {
   const most = Math.max(1, ...of.days.map(({ human }) => human));
   return (
     <Paper withBorder p="sm">
-      <Text size="sm" fw={600} mb="xs">Clicks by people, by day (UTC)</Text>
+      <Text size="sm" fw={600} mb="xs">Clicks by people per day (UTC)</Text>
       <div className={classes.days} aria-hidden="true">
         {days.map((day) => {
           const n = counted.get(day)?.human ?? 0;
@@ -122,12 +122,12 @@ function Days({ of, days }: { of: LinkStats; days: string[] }) {
       </div>
       <Group justify="space-between" aria-hidden="true">
         <Text size="xs" c="dimmed">{days[0]}</Text>
-        <Text size="xs" c="dimmed">most: {most}</Text>
+        <Text size="xs" c="dimmed">maximum: {most}</Text>
         <Text size="xs" c="dimmed">{days.at(-1)}</Text>
       </Group>
       <VisuallyHidden>
         <table>
-          <caption>Clicks by people, by day; days without any are left out</caption>
+          <caption>Clicks by people per day; days without clicks are omitted</caption>
           <tbody>
             {of.days.map(({ day, human }) => (
               <tr key={day}>

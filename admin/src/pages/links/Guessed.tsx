@@ -24,13 +24,12 @@ export function GuessedLinks({ code }: { code?: string }) {
           <Anchor component={To} href={`/links/at/${code}`} ff="monospace" c="inherit" underline="always">
             {code}
           </Anchor>{" "}
-          got {wrong} wrong ones in the last two hours.
+          had {wrong} wrong passwords in the last two hours.
         </Text>
       ))}
       {guessed.length > MOST && <Text size="sm">And {guessed.length - MOST} more links.</Text>}
       <Text size="sm">
-        Each network that guesses wrong waits longer and longer. Where the password is short, give the link a
-        longer one.
+        Each network has to wait longer after each wrong password. If the password is short, set a longer one.
       </Text>
     </Alert>
   );

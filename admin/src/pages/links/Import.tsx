@@ -19,9 +19,9 @@ import { Empty } from "../../ui/states.tsx";
 import { type FileRow, type LinkFile, NO_FILE, readLinkFile } from "./file.ts";
 
 const ERRORS: Record<string, string> = {
-  code_taken: "Another link has this code.",
+  code_taken: "Another link already has this code.",
   code_reserved: "This code is reserved.",
-  external_id_taken: "Another link has this external id.",
+  external_id_taken: "Another link already has this external id.",
   no_code_found: "No free code was found. Try again.",
 };
 
@@ -45,12 +45,16 @@ export default function Import() {
   return (
     <Page
       title="Import links"
-      about={`CSV with a row of column names, or JSON; at most ${MAX_BULK.toLocaleString()} at once.`}
+      about={`CSV with a header row, or JSON. At most ${MAX_BULK.toLocaleString()} links at once.`}
       back={<Anchor component={To} size="sm" href="/links">← All links</Anchor>}
     >
       <For
         role="operator"
-        otherwise={<Empty icon="link" title="Operators make links">Ask an operator of your team.</Empty>}
+        otherwise={
+          <Empty icon="link" title="Only operators can create links">
+            Ask an admin of your team for the role.
+          </Empty>
+        }
       >
         <Form />
       </For>
@@ -77,12 +81,13 @@ function Form() {
   return (
     <Stack>
       <Text size="sm">
-        What <Code>gatelink links export</Code> writes, and exports of Bitly, Dub and Firebase. Columns:{" "}
-        <Code>{COLUMNS.join(", ")}</Code>. Several tags stand apart by{" "}
-        <Code>;</Code>. The same file can be given again: what is there stays.
+        Accepts the output of <Code>gatelink links export</Code>{" "}
+        and exports of Bitly, Dub and Firebase. Columns: <Code>{COLUMNS.join(", ")}</Code>. Separate tags with
+        {" "}
+        <Code>;</Code>. You can import the same file again: existing links are kept.
       </Text>
       <Textarea
-        label="The rows"
+        label="Rows"
         placeholder={EXAMPLE}
         autosize
         minRows={6}
@@ -94,12 +99,12 @@ function Form() {
       />
       {lost.length > 0 && (
         <Alert color="yellow" role="status">
-          No link can hold what stands in {lost.join(", ")}: it is not carried over.
+          Not imported, because links have no such field: {lost.join(", ")}.
         </Alert>
       )}
       {leftOut.length > 0 && (
         <Alert color="blue" role="status">
-          Left out: {leftOut.map(({ place, why }) => `row ${place}, ${why}`).join("; ")}.
+          Skipped: {leftOut.map(({ place, why }) => `row ${place}, ${why}`).join("; ")}.
         </Alert>
       )}
       <Group>
@@ -109,16 +114,16 @@ function Form() {
         >
           {(props) => (
             <Button {...props} variant="default" leftSection={<Icon name="upload" size={16} />}>
-              Choose a file
+              Choose file
             </Button>
           )}
         </FileButton>
         <Button disabled={rows.length === 0} loading={make.isPending} onClick={() => make.mutate(rows)}>
           {rows.length === 0
-            ? "Make the links"
+            ? "Create links"
             : rows.length === 1
-            ? "Make 1 link"
-            : `Make ${rows.length} links`}
+            ? "Create 1 link"
+            : `Create ${rows.length} links`}
         </Button>
       </Group>
       {results && <Results of={results} rows={rows} />}
@@ -137,8 +142,8 @@ function Results({ of, rows }: { of: BulkResult[]; rows: FileRow[] }) {
   return (
     <Stack gap="sm">
       <Alert color={failed > 0 ? "yellow" : "green"} role="status">
-        {of.length - failed} of {of.length} are there.
-        {failed > 0 && " The others say why below; mend those rows and give them again."}
+        {of.length - failed} of {of.length} links were created or already existed.
+        {failed > 0 && " See the errors below, fix those rows and import them again."}
       </Alert>
       <Table.ScrollContainer minWidth={480}>
         <Table aria-label="Results by row">
@@ -158,7 +163,7 @@ function Results({ of, rows }: { of: BulkResult[]; rows: FileRow[] }) {
                     tone={result.status === 201 ? "good" : result.status === 200 ? "info" : "bad"}
                     asWritten
                   >
-                    {result.status === 201 ? "made" : result.status === 200 ? "was there" : "refused"}
+                    {result.status === 201 ? "created" : result.status === 200 ? "exists" : "refused"}
                   </State>
                 </Table.Td>
                 <Table.Td style={{ overflowWrap: "anywhere" }}>

@@ -56,8 +56,8 @@ export function LinkView({ code }: { code: string }) {
               </Stack>
             )
             : (
-              <Empty icon="link" title="There is no such link">
-                It may have been deleted; its code is never given to another one.
+              <Empty icon="link" title="Link not found">
+                It may have been deleted. Its code is never reused.
               </Empty>
             )}
       </Loaded>
@@ -81,7 +81,7 @@ function Address({ of }: { of: Link }) {
                 <ActionIcon
                   variant="subtle"
                   color="gray"
-                  aria-label={copied ? "Copied" : "Copy the address"}
+                  aria-label={copied ? "Copied" : "Copy URL"}
                   onClick={copy}
                 >
                   <Icon name={copied ? "check" : "copy"} size={16} />
@@ -116,12 +116,12 @@ function Actions({ of }: { of: Link }) {
       key: ["links", "one", of.code],
       data: (before) => ({ ...before as Link, state }),
     }],
-    said: (_, state) => state === "active" ? "The link works again." : "The link is off.",
+    said: (_, state) => state === "active" ? "The link is on." : "The link is off.",
   });
   const remove = useChange({
     act: () => callFunction<null>(`deeplinks/${of.code}`, { method: "DELETE" }),
     touches: ["links"],
-    said: () => `The link ${of.code} is deleted.`,
+    said: () => `Link ${of.code} was deleted.`,
   });
   return (
     <>
@@ -140,8 +140,8 @@ function Actions({ of }: { of: Link }) {
             variant="default"
             onClick={async () => {
               const answer = await ask({
-                title: `Turn off the link ${of.code}?`,
-                body: "Visitors are told that it cannot be used. It can be turned on again.",
+                title: `Turn off link ${of.code}?`,
+                body: "Visitors see that the link is not available. You can turn it on again.",
                 action: "Turn off",
                 reason: "none",
               });
@@ -158,9 +158,8 @@ function Actions({ of }: { of: Link }) {
         c="red"
         onClick={async () => {
           const answer = await ask({
-            title: `Delete the link ${of.code}?`,
-            body:
-              "It cannot be undone, and no other link gets this code. Clicks and conversations stay counted.",
+            title: `Delete link ${of.code}?`,
+            body: "This cannot be undone. The code is never reused. Statistics are kept.",
             action: "Delete",
             danger: true,
             reason: "none",
@@ -188,18 +187,18 @@ function Leads({ of }: { of: Link }) {
   const facts = factsOf(of);
   return (
     <Stack gap="xs">
-      <Title order={2} size="h4">Where it leads</Title>
+      <Title order={2} size="h4">Targets</Title>
       <Table withTableBorder layout="fixed">
         <Table.Tbody>
           {rules.map((target, index) => (
             <Row key={index} name={whenWords(target.when)}>{targetWords(target, numbers.data)}</Row>
           ))}
-          <Row name={rules.length > 0 ? "otherwise" : "everybody"}>{placeWords(of, numbers.data)}</Row>
-          {of.whatsapp && of.default_url && <Row name="where chats are off">{of.default_url}</Row>}
+          <Row name={rules.length > 0 ? "everybody else" : "everybody"}>{placeWords(of, numbers.data)}</Row>
+          {of.whatsapp && of.default_url && <Row name="if chats are off">{of.default_url}</Row>}
         </Table.Tbody>
       </Table>
       {facts.length > 0 && (
-        <Table withTableBorder layout="fixed" aria-label="What else is set">
+        <Table withTableBorder layout="fixed" aria-label="Settings">
           <Table.Tbody>
             {facts.map(({ name, label, at, text }) => (
               <Row key={name} name={label}>{at === undefined ? text : <Time at={at} as="date" />}</Row>
@@ -208,7 +207,7 @@ function Leads({ of }: { of: Link }) {
         </Table>
       )}
       <Text size="sm" c="dimmed" component="div">
-        Made by {nameOf(of.created_by)} <Time at={of.created_at} />
+        Created by {nameOf(of.created_by)} <Time at={of.created_at} />
         {of.version > 1 && (
           <>
             , changed by {nameOf(of.updated_by)} <Time at={of.updated_at} />

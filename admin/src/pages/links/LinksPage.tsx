@@ -52,7 +52,7 @@ export function LinksPage() {
   return (
     <Page
       title="Links"
-      about="Links and QR codes that open a chat, an app or a page, and what came of them."
+      about="Links and QR codes that open a chat, an app or a page, with their statistics."
       actions={
         <For role="operator">
           <Button
@@ -72,7 +72,7 @@ export function LinksPage() {
       <GuessedLinks />
       <Group gap="xs">
         <Select
-          aria-label="Find by"
+          aria-label="Search by"
           data={FILTERS}
           allowDeselect={false}
           value={by}
@@ -81,8 +81,8 @@ export function LinksPage() {
         />
         <TextInput
           type="search"
-          aria-label="Find links"
-          placeholder={isWhole(by) ? "Whole word" : "A part of it"}
+          aria-label="Search links"
+          placeholder={isWhole(by) ? "Exact value" : "Part of the value"}
           leftSection={<Icon name="search" size={16} />}
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
@@ -127,14 +127,14 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
   if (links.length === 0) {
     return filtered
       ? (
-        <Empty icon="search" title="No link is like this">
-          {whole ? "Give the whole word, as it is written at the link." : "Give a shorter part of it."}
+        <Empty icon="search" title="No matching links">
+          {whole ? "Enter the exact value." : "Try a shorter part of the value."}
         </Empty>
       )
       : (
         <Empty icon="link" title="No links yet">
-          A link opens a chat with one of your numbers, an app or a page, and tells which conversations it
-          started.
+          A link opens a chat with one of your numbers, an app or a page. Statistics show which conversations
+          it started.
         </Empty>
       );
   }
@@ -149,7 +149,7 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
             loading={pages.isFetchingNextPage}
             onClick={() => void pages.fetchNextPage()}
           >
-            Show older ones
+            Show more
           </Button>
         </li>
       )}

@@ -19,7 +19,11 @@ export function NewLinkPage() {
     <Page title="New link" back={<Anchor component={To} size="sm" href="/links">← All links</Anchor>}>
       <For
         role="operator"
-        otherwise={<Empty icon="link" title="Operators make links">Ask an operator of your team.</Empty>}
+        otherwise={
+          <Empty icon="link" title="Only operators can create links">
+            Ask an admin of your team for the role.
+          </Empty>
+        }
       >
         <Loaded of={ground}>{(ground) => <New ground={ground} />}</Loaded>
       </For>
@@ -36,7 +40,7 @@ function New({ ground }: { ground: PreviewContext }) {
   const create = useChange({
     act: ({ body }: Sent) => callFunction<MadeLink>("deeplinks", { method: "POST", body }),
     touches: ["links"],
-    said: ({ code }) => `The link ${code} is there.`,
+    said: ({ code }) => `Link ${code} was created.`,
     onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
   });
   const [first] = ground.numbers;
@@ -47,7 +51,7 @@ function New({ ground }: { ground: PreviewContext }) {
       save={(body, onRefused) =>
         create.mutate({ body, onRefused }, { onSuccess: ({ code }) => navigate(`/links/at/${code}`) })}
       saving={create.isPending}
-      action="Make the link"
+      action="Create link"
     />
   );
 }

@@ -8,11 +8,11 @@ import type { Target } from "../../../../supabase/functions/_shared/contract/lin
 
 export function PreviewTable({ rows }: { rows: PreviewRow[] }) {
   return (
-    <Table withTableBorder aria-label="Where each platform goes" layout="fixed">
+    <Table withTableBorder aria-label="Target by platform" layout="fixed">
       <Table.Thead>
         <Table.Tr>
           <Table.Th w={130}>Visitor</Table.Th>
-          <Table.Th>Goes to</Table.Th>
+          <Table.Th>Target</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -43,8 +43,8 @@ function Place({ of: { share, location, otherwise, why } }: { of: PreviewPlace }
           {location ?? "Refused"}
         </Text>
       )}
-      {otherwise && <Text size="xs" ff="monospace">without the app {otherwise}</Text>}
-      <Text size="xs" c="dimmed">{share < 100 && `${share} % of them, `}{why}</Text>
+      {otherwise && <Text size="xs" ff="monospace">without the app: {otherwise}</Text>}
+      <Text size="xs" c="dimmed">{share < 100 && `${share} % of visitors, `}{why}</Text>
     </div>
   );
 }
@@ -71,16 +71,16 @@ export function VisitorFields(
     return null;
   }
   return (
-    <Stack gap="xs" role="group" aria-label="Imagine a visitor">
-      <Text size="sm" fw={600}>Imagine a visitor</Text>
+    <Stack gap="xs" role="group" aria-label="Preview for a visitor">
+      <Text size="sm" fw={600}>Preview for a visitor</Text>
       <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
         {asked.has("country") && (
           <Select
-            label="From"
-            placeholder="Not known"
+            label="Country"
+            placeholder="Unknown"
             searchable
             clearable
-            clearButtonProps={{ "aria-label": "Country not known" }}
+            clearButtonProps={{ "aria-label": "Unknown country" }}
             data={COUNTRIES}
             value={value.country ?? null}
             onChange={(country) => set({ country: country ?? undefined })}
@@ -88,7 +88,7 @@ export function VisitorFields(
         )}
         {asked.has("language") && (
           <TextInput
-            label="Who prefers"
+            label="Language"
             placeholder="en"
             value={value.language ?? ""}
             onChange={({ currentTarget }) => set({ language: currentTarget.value.trim() || undefined })}
@@ -96,15 +96,15 @@ export function VisitorFields(
         )}
         {asked.has("referrer") && (
           <TextInput
-            label="Coming from the host"
-            placeholder="nowhere in particular"
+            label="Referrer host"
+            placeholder="none"
             value={value.referrer ?? ""}
             onChange={({ currentTarget }) => set({ referrer: currentTarget.value.trim() || undefined })}
           />
         )}
         {asked.has("query") && (
           <TextInput
-            label="With the parameters"
+            label="Parameters"
             placeholder="src=poster"
             value={value.query ?? ""}
             onChange={({ currentTarget }) =>
@@ -113,7 +113,7 @@ export function VisitorFields(
         )}
         {timed && (
           <TextInput
-            label="At"
+            label="Time"
             type="datetime-local"
             value={localOf(value.at)}
             onChange={({ currentTarget }) => set({ at: isoOf(currentTarget.value) })}
@@ -122,7 +122,7 @@ export function VisitorFields(
       </SimpleGrid>
       {asked.has("visitor") && (
         <Switch
-          label="Was here before"
+          label="Returning visitor"
           checked={value.returning ?? false}
           onChange={({ currentTarget }) => set({ returning: currentTarget.checked })}
         />

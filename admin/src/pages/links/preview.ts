@@ -53,7 +53,7 @@ export interface PreviewPlace {
   location: string | undefined;
   /** Where those go who do not have the app that `location` opens. */
   otherwise?: string;
-  /** Why: "rule 2", "no rule takes it", or what is wrong. */
+  /** Why: "rule 2", "no rule applies", or what is wrong. */
   why: string;
 }
 
@@ -112,13 +112,11 @@ function placeFor(link: Link, targets: Target[], visit: Visit, rules: Rules): Om
     const nowhere = targets[rule] !== undefined && leadsNowhere(targets[rule]);
     return {
       location: undefined,
-      why: nowhere
-        ? `rule ${rule + 1} has no address yet`
-        : "the place is not allowed: its host is not on the allowlist",
+      why: nowhere ? `rule ${rule + 1} has no target yet` : "refused: the host is not on the allowlist",
     };
   }
   const { location, otherwise } = placeOf(decision.target, link, visit, rules, undefined);
-  const why = typeof decision.because === "number" ? `rule ${decision.because + 1}` : "no rule takes it";
+  const why = typeof decision.because === "number" ? `rule ${decision.because + 1}` : "no rule applies";
   return { location, otherwise, why };
 }
 

@@ -16,7 +16,7 @@ export const PLATFORM_NAMES: Record<string, string> = {
   windows: "Windows",
   macos: "Mac",
   linux: "Linux",
-  other: "Something else",
+  other: "Other",
 };
 
 /** Where a chat is opened. */
@@ -36,7 +36,7 @@ export function placeWords(
 /** Where a rule leads. */
 export function targetWords({ url, store, app, whatsapp }: Target, numbers?: WaNumber[]): string {
   if (whatsapp) return chatWords(whatsapp, numbers);
-  if (app) return `App ${app.url}${app.fallback ? `, else ${app.fallback}` : ""}`;
+  if (app) return `App ${app.url}${app.fallback ? `, otherwise ${app.fallback}` : ""}`;
   return url ?? store ?? "nowhere";
 }
 
@@ -47,8 +47,8 @@ const at = (iso: string) => exact(new Date(iso));
 const SAYS: { [Name in keyof When]-?: (value: NonNullable<When[Name]>) => string } = {
   platform: (of) => `on ${[of].flat().map((one) => PLATFORM_NAMES[one] ?? one).join(" or ")}`,
   country: (of) => `from ${or(of)}`,
-  language: (of) => `who prefer ${or(of)}`,
-  referrer: (of) => `coming from ${or(of)}`,
+  language: (of) => `preferring ${or(of)}`,
+  referrer: (of) => `referred by ${or(of)}`,
   query: (of) =>
     `with ${
       Object.entries(of).map(([name, values]) => values === true ? name : `${name} = ${or(values)}`).join(
@@ -59,8 +59,8 @@ const SAYS: { [Name in keyof When]-?: (value: NonNullable<When[Name]>) => string
     [from && `from ${at(from)}`, until && `until ${at(until)}`].filter(Boolean).join(" "),
   time: ({ days, from, to, zone }) =>
     `${days.length === 7 ? "daily" : days.join(", ")} ${from}–${to} (${zone})`,
-  visitor: (kind) => kind === "new" ? "new here" : "who were here before",
-  weight: (share) => `${share} % of the visitors`,
+  visitor: (kind) => kind === "new" ? "new" : "returning",
+  weight: (share) => `${share} % of visitors`,
 };
 
 /** When a rule takes a visit. */
@@ -84,6 +84,6 @@ export function standing(
   if (state === "disabled") return ["disabled", "plain"];
   if (expires_at && Date.parse(expires_at) <= now) return ["ended", "plain"];
   if (max_uses !== undefined && uses >= max_uses) return ["used up", "plain"];
-  if (starts_at && Date.parse(starts_at) > now) return ["not begun", "info"];
+  if (starts_at && Date.parse(starts_at) > now) return ["not started", "info"];
   return ["active", "good"];
 }

@@ -19,8 +19,8 @@ export function ChatFields(
   return (
     <>
       <Select
-        label="With our number"
-        aria-label={`With our number${of}`}
+        label="Your number"
+        aria-label={`Your number${of}`}
         allowDeselect={false}
         data={data}
         error={error}
@@ -29,9 +29,9 @@ export function ChatFields(
       />
       <AreaField
         path={`${path}.text`}
-        label="What the visitor is to send"
-        spoken={`What the visitor is to send${of}`}
-        description="They can change it before they send it. A short mark ties the chat to the link: at the end, or where you write {ref}."
+        label="Message text"
+        spoken={`Message text${of}`}
+        description="Visitors can edit it before they send it. A short token that identifies the link is added at the end, or where you write {ref}."
       />
     </>
   );

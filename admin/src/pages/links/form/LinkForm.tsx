@@ -73,7 +73,7 @@ export function LinkForm(
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="xl">
           <Stack>
             <div>
-              <Input.Label component="div" labelElement="div" mb={4} id="opens">It opens</Input.Label>
+              <Input.Label component="div" labelElement="div" mb={4} id="opens">Opens</Input.Label>
               <SegmentedControl
                 aria-labelledby="opens"
                 fullWidth
@@ -86,23 +86,23 @@ export function LinkForm(
                 }}
                 data={[{
                   value: "chat",
-                  label: "A WhatsApp chat",
+                  label: "WhatsApp chat",
                   disabled: numbers.length === 0 && !draft.whatsapp,
-                }, { value: "page", label: "A page" }]}
+                }, { value: "page", label: "Page" }]}
               />
             </div>
             {opens === "chat" && <ChatFields path="whatsapp" numbers={numbers} />}
             <TextField
               path="default_url"
-              label={opens === "chat" ? "Page where chats are off (optional)" : "Page"}
+              label={opens === "chat" ? "Page if chats are off (optional)" : "URL"}
               type="url"
               placeholder="https://www.example.com/"
             />
             {!link && (
               <TextField
                 path="code"
-                label="Code of your own (optional)"
-                description="3 to 64 of a-z, 0-9, - and _. It never changes; without it the link gets a short one."
+                label="Custom code (optional)"
+                description="3 to 64 of a-z, 0-9, - and _. It cannot be changed later. If empty, a short code is generated."
                 placeholder="poster-7"
               />
             )}
@@ -110,7 +110,7 @@ export function LinkForm(
             <More numbers={numbers} locked={link?.password ?? false} />
           </Stack>
           <Stack style={{ position: "sticky", top: 76, alignSelf: "start" }}>
-            <Title order={2} size="h4">Where it leads</Title>
+            <Title order={2} size="h4">Preview</Title>
             {leads
               ? (
                 <>
@@ -120,7 +120,7 @@ export function LinkForm(
               )
               : (
                 <Text c="dimmed" size="sm">
-                  Choose a chat or a page, and see here where each platform goes.
+                  Choose a chat or a page to see the target for each platform.
                 </Text>
               )}
             {notice}
@@ -128,7 +128,7 @@ export function LinkForm(
               <Alert
                 color="red"
                 role="alert"
-                title={`${link ? "Not saved" : "Not made"}`}
+                title={`${link ? "Not saved" : "Not created"}`}
                 icon={<Icon name="warn" />}
               >
                 {refused && refused.faults.length > 0 ? "See the marked fields." : refusal.message}{" "}

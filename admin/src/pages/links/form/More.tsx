@@ -31,12 +31,12 @@ const plain = (id: Section, title: string, about?: string): Part => ({
 const PARTS: Part[] = [
   {
     id: "rules",
-    title: "Other places for some visitors",
+    title: "Targets for some visitors",
     paths: ["targets"],
     said: ({ targets = [] }) =>
       targets.length === 0 ? "" : `${targets.length} ${targets.length === 1 ? "rule" : "rules"}`,
   },
-  plain("limits", "Time and uses"),
+  plain("limits", "Validity and uses"),
   {
     id: "password",
     title: "Password",
@@ -46,10 +46,14 @@ const PARTS: Part[] = [
   plain(
     "campaign",
     "Campaign parameters",
-    "Added to pages as utm_source and so on, unless the page's address has them. The campaign itself stands above.",
+    "Added to page URLs as utm_source and so on, unless the URL already has them. Set the campaign itself above.",
   ),
-  plain("preview", "What messengers show", "Where the link's domain can serve HTML; see docs/deploy.md."),
-  plain("programs", "For programs and rollouts"),
+  plain(
+    "preview",
+    "Link preview",
+    "Shown by messengers, if the link's domain can serve HTML; see docs/deploy.md.",
+  ),
+  plain("programs", "Integration"),
 ];
 
 interface Props {
@@ -105,7 +109,7 @@ export function More({ numbers, locked }: Props) {
   );
 }
 
-const passwordWords = ({ password }: Draft) => (password as unknown) === null ? "taken away" : "as it is";
+const passwordWords = ({ password }: Draft) => (password as unknown) === null ? "removed" : "unchanged";
 
 function Password({ locked }: { locked: boolean }) {
   const { body, set } = useForm();
@@ -115,22 +119,22 @@ function Password({ locked }: { locked: boolean }) {
   const field = (
     <PasswordInput
       label={locked ? "New password" : "Password"}
-      description="Visitors are asked for it. At least 8 characters; it is kept as a hash, and nobody can read it."
+      description="Visitors have to enter it. At least 8 characters. It is stored as a hash."
       autoComplete="new-password"
       error={error}
       value={kept ?? ""}
       onChange={({ currentTarget: { value } }) => set("password", value || (locked ? "" : undefined))}
-      visibilityToggleButtonProps={{ "aria-label": "Show the password" }}
+      visibilityToggleButtonProps={{ "aria-label": "Show password" }}
     />
   );
   if (!locked) return field;
   return (
     <Stack gap="sm">
       <SegmentedControl
-        aria-label="The password of the link"
-        data={[{ value: "keep", label: "Keep it" }, { value: "new", label: "Another one" }, {
+        aria-label="Password"
+        data={[{ value: "keep", label: "Keep" }, { value: "new", label: "Change" }, {
           value: "none",
-          label: "None",
+          label: "Remove",
         }]}
         value={mode}
         onChange={(to) => set("password", to === "keep" ? undefined : to === "none" ? null : "")}

@@ -9,10 +9,10 @@ import { valueAt } from "./body.ts";
 type Kind = "url" | "app" | "store" | "whatsapp";
 
 const KINDS: { value: Kind; label: string }[] = [
-  { value: "url", label: "A page" },
-  { value: "app", label: "An app" },
-  { value: "store", label: "An app's page in a store" },
-  { value: "whatsapp", label: "A WhatsApp chat" },
+  { value: "url", label: "Page" },
+  { value: "app", label: "App" },
+  { value: "store", label: "App store page" },
+  { value: "whatsapp", label: "WhatsApp chat" },
 ];
 
 interface Props {
@@ -41,8 +41,8 @@ export function PlaceEditor({ path, rule, numbers }: Props) {
   return (
     <Stack gap="xs">
       <Select
-        label="leads to"
-        aria-label={`Kind of place ${of}`}
+        label="Target"
+        aria-label={`Target ${of}`}
         allowDeselect={false}
         data={KINDS.map((one) => ({ ...one, disabled: one.value === "whatsapp" && numbers.length === 0 }))}
         error={error}
@@ -52,7 +52,7 @@ export function PlaceEditor({ path, rule, numbers }: Props) {
       {kind === "url" && (
         <TextField
           path={`${path}.url`}
-          label={`Address ${of}`}
+          label={`URL ${of}`}
           unseen
           type="url"
           placeholder="https://www.example.com/"
@@ -61,7 +61,7 @@ export function PlaceEditor({ path, rule, numbers }: Props) {
       {kind === "store" && (
         <TextField
           path={`${path}.store`}
-          label={`Address in the store ${of}`}
+          label={`Store URL ${of}`}
           unseen
           type="url"
           placeholder="https://apps.apple.com/app/id1234567890"
@@ -72,23 +72,23 @@ export function PlaceEditor({ path, rule, numbers }: Props) {
         <>
           <TextField
             path={`${path}.app.url`}
-            label={`Address in the app ${of}`}
+            label={`App URL ${of}`}
             unseen
             placeholder="https://www.example.com/item/1 or myapp://item/1"
-            description="A universal link, or one of your app's own scheme."
+            description="A universal link, or a URL with your app's scheme."
           />
           <TextField
             path={`${path}.app.package`}
             label="Android package (optional)"
             placeholder="com.example.app"
-            description="Then Android opens the app by an intent."
+            description="If set, Android opens the app with an intent."
           />
           <TextField
             path={`${path}.app.fallback`}
-            label="Where those go who do not have the app (optional)"
+            label="Fallback without the app (optional)"
             type="url"
             placeholder="https://play.google.com/store/apps/details?id=com.example.app"
-            description="A store or a page. Without it, the link's own page."
+            description="A store or a page. Default: the link's own page."
           />
         </>
       )}

@@ -43,7 +43,7 @@ export function QueryEditor({ path, rule }: { path: string; rule: number }) {
             variant="subtle"
             color="gray"
             mt={4}
-            aria-label={`Remove the parameter ${name} of rule ${rule}`}
+            aria-label={`Remove parameter ${name} of rule ${rule}`}
             onClick={() =>
               write(name, undefined)}
           >
@@ -71,7 +71,7 @@ export function QueryEditor({ path, rule }: { path: string; rule: number }) {
           variant="default"
           disabled={!ready}
           onClick={add}
-          aria-label={`Add the parameter to rule ${rule}`}
+          aria-label={`Add parameter to rule ${rule}`}
         >
           Add
         </Button>

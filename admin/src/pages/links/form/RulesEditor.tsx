@@ -55,8 +55,8 @@ export function RulesEditor({ numbers }: { numbers: WaNumber[] }) {
       ))}
       {rules.length === 0 && (
         <Text size="sm" c="dimmed">
-          Everybody goes to the same place. A rule sends some elsewhere: by platform, country, language, time
-          and more.
+          All visitors go to the same target. Add a rule to send some of them elsewhere: by platform, country,
+          language, time and more.
         </Text>
       )}
       <Button
@@ -66,7 +66,7 @@ export function RulesEditor({ numbers }: { numbers: WaNumber[] }) {
         onClick={() => write([...rules, { when: { platform: [] }, url: "" }])}
         style={{ alignSelf: "flex-start" }}
       >
-        Add a rule
+        Add rule
       </Button>
     </Stack>
   );

@@ -27,22 +27,26 @@ type Name = keyof When;
 /** Conditions in the order in which they are offered, and what each begins with. */
 const CONDITIONS: Record<Name, { label: string; fresh: () => unknown; hint?: string }> = {
   platform: { label: "Platform", fresh: () => [] },
-  country: { label: "Country", fresh: () => [], hint: "Known where a proxy in front of the link tells it." },
-  language: { label: "Language", fresh: () => [], hint: "The one the visitor prefers most." },
-  referrer: {
-    label: "Came from",
+  country: {
+    label: "Country",
     fresh: () => [],
-    hint: "Hosts, such as news.example.com; those below count too.",
+    hint: "Only known if a proxy in front of the link reports it.",
   },
-  query: { label: "Parameters of the visit", fresh: () => ({}) },
+  language: { label: "Language", fresh: () => [], hint: "The visitor's preferred language." },
+  referrer: {
+    label: "Referrer",
+    fresh: () => [],
+    hint: "Hosts such as news.example.com, including their subdomains.",
+  },
+  query: { label: "URL parameters", fresh: () => ({}) },
   visitor: { label: "New or returning", fresh: () => "new" },
   weight: {
-    label: "Share of the visitors",
+    label: "Share of visitors",
     fresh: () => 50,
-    hint: "Rules with a share divide the visitors in their order. A visitor stays where they were.",
+    hint: "Rules with a share divide the visitors in order. A visitor always gets the same rule.",
   },
   date: { label: "Dates", fresh: () => ({}) },
-  time: { label: "Hours of the week", fresh: freshWindow },
+  time: { label: "Days and times", fresh: freshWindow },
 };
 
 const LANGUAGES = [
@@ -81,8 +85,10 @@ export function WhenEditor({ path, rule }: { path: string; rule: number }) {
           <ActionIcon
             variant="subtle"
             color="gray"
-            aria-label={`Rule ${rule}: any ${(CONDITIONS[name as Name]?.label ?? name).toLowerCase()}`}
-            title="Take this condition away"
+            aria-label={`Rule ${rule}: remove condition ${
+              (CONDITIONS[name as Name]?.label ?? name).toLowerCase()
+            }`}
+            title="Remove this condition"
             mt={22}
             onClick={() => set(`${path}.${name}`, undefined)}
           >
@@ -91,12 +97,12 @@ export function WhenEditor({ path, rule }: { path: string; rule: number }) {
         </Group>
       ))}
       {names.length === 0 && (
-        <Text size="sm" c="dimmed">It takes everybody: rules after it are never asked.</Text>
+        <Text size="sm" c="dimmed">This rule applies to all visitors. Later rules are never evaluated.</Text>
       )}
       {left.length > 0 && (
         <Select
-          aria-label={`Add a condition to rule ${rule}`}
-          placeholder="Add a condition"
+          aria-label={`Add condition to rule ${rule}`}
+          placeholder="Add condition"
           leftSection={<Icon name="plus" size={16} />}
           data={left.map((name) => ({ value: name, label: CONDITIONS[name].label }))}
           value={null}
@@ -173,7 +179,7 @@ function Condition({ name, path, rule }: Props) {
           <SegmentedControl
             aria-label={of}
             fullWidth
-            data={[{ value: "new", label: "New here" }, { value: "returning", label: "Was here before" }]}
+            data={[{ value: "new", label: "New" }, { value: "returning", label: "Returning" }]}
             value={String(value)}
             onChange={(kind) => set(path, kind)}
           />
@@ -198,7 +204,7 @@ function Condition({ name, path, rule }: Props) {
           <WindowFields
             value={value as ReturnType<typeof freshWindow>}
             onChange={(window) => set(path, window)}
-            label={`Hours of rule ${rule}`}
+            label={`Days and times of rule ${rule}`}
             error={error}
           />
         </Titled>
@@ -209,7 +215,7 @@ function Condition({ name, path, rule }: Props) {
 /** What a newer version wrote. It is kept as it is. */
 function Unknown({ name, value }: { name: string; value: unknown }) {
   return (
-    <Titled title={name} hint="This panel does not know this condition. It stays as it is.">
+    <Titled title={name} hint="This panel does not support this condition. It is kept unchanged.">
       <Code block>{JSON.stringify(value)}</Code>
     </Titled>
   );

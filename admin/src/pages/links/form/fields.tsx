@@ -105,7 +105,7 @@ export function TagsField(
     <TagsInput
       {...labelled({ path, ...props })}
       description={props.description}
-      placeholder={(value ?? []).length === 0 ? props.placeholder ?? "Type, then Enter" : undefined}
+      placeholder={(value ?? []).length === 0 ? props.placeholder ?? "Type and press Enter" : undefined}
       data={data}
       acceptValueOnBlur
       error={error}
