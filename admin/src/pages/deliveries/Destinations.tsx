@@ -49,7 +49,7 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
         </Group>
         {of.state === "circuit_open" && of.circuit_open_until && (
           <Text size="sm" component="div">
-            It failed ten times in a row, so its queue is waiting. Next attempt:{"  "}
+            It failed ten times in a row, so its queue is waiting. Next attempt:{" "}
             <Time at={of.circuit_open_until} />. Resume it once it is fixed.
           </Text>
         )}

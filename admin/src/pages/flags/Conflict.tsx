@@ -38,7 +38,7 @@ export function Conflict({ flag, wanted, done }: { flag: Flag; wanted: SetFlag; 
           </div>
         ))}
         <Text size="sm">
-          Your change was <Code>{JSON.stringify(wanted.changes)}</Code> to version{"  "}
+          Your change was <Code>{JSON.stringify(wanted.changes)}</Code> to version{" "}
           {wanted.version}. The flag is now at version {flag.version}.
         </Text>
         <Group gap="xs">

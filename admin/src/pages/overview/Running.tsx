@@ -15,7 +15,7 @@ export function Running({ rollouts }: { rollouts: Overview["rollouts"] }) {
           <Empty icon="stairs" title="No rollouts in progress">
             <Anchor component={Link} href="/rollouts" size="sm" underline="always">
               Roll out a feature
-            </Anchor>{"  "}
+            </Anchor>{" "}
             to more people in stages.
           </Empty>
         )
