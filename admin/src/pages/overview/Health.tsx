@@ -12,6 +12,7 @@ const NAMES: Record<string, string> = {
   senders: "Accounts",
   functions: "Functions",
   config: "Configuration",
+  storage: "Storage",
 };
 const WORDS = { healthy: "Healthy", degraded: "Degraded", down: "Down" };
 const COLOURS = { healthy: "teal", degraded: "yellow", down: "red" };

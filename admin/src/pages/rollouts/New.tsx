@@ -148,7 +148,7 @@ function Form() {
               </Radio.Group>
             </Stack>
           </Section>
-          <Section title="Audience and reason">
+          <Section title="Details">
             <Stack>
               {first && (
                 <>

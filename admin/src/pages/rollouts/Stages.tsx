@@ -62,15 +62,15 @@ export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] 
                 at least {duration(stage.hold_minutes * 60)}
                 {stage.entered_at && (
                   <>
-                    , since <Time at={stage.entered_at} />
+                    , started <Time at={stage.entered_at} />
                   </>
                 )}
               </Text>
               <Text size="xs" mt={6}>
-                <strong>Advance:</strong> {on}
+                <strong>Advance when</strong> {on}
               </Text>
               <Text size="xs">
-                <strong>Roll back:</strong> {back}
+                <strong>Roll back when</strong> {back}
               </Text>
             </li>
           );

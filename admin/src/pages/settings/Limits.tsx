@@ -85,7 +85,7 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
           value={value}
           onChange={setValue}
         />
-        <Stack gap={0} w={64}>
+        <Stack gap={0} w={92}>
           <Text size="sm">{unit}</Text>
         </Stack>
         <Button

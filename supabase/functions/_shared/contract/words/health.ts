@@ -79,7 +79,7 @@ const REASONS: Readonly<
   Record<string, Readonly<Record<string, (figures: HealthPart["figures"]) => string>>>
 > = {
   database: {
-    connections: ({ used, most }) => `answers; ${used} of ${most} connections in use`,
+    connections: ({ used, most }) => `responding; ${used} of ${most} connections in use`,
   },
   queue: {
     overdue: ({ seconds }) => `something has been due for ${seconds} s and is not processed`,

@@ -4,7 +4,7 @@ import { healthInWords } from "./health.ts";
 
 // A newer database may name components that this version does not know.
 const CASES: [component: string, because: string, HealthPart["figures"], why: string][] = [
-  ["database", "connections", { used: 7, most: 100 }, "answers; 7 of 100 connections in use"],
+  ["database", "connections", { used: 7, most: 100 }, "responding; 7 of 100 connections in use"],
   ["queue", "overdue", { seconds: 75 }, "something has been due for 75 s and is not processed"],
   [
     "queue",
