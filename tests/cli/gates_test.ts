@@ -85,7 +85,7 @@ Deno.test("gates of the database: passed as it is, open when something is taken 
   });
   await t.step("rls: a table without it, a policy for anybody, a function for anybody", async () => {
     const cases: [string, string, RegExp][] = [
-      ["create table public.bare (id int)", "drop table public.bare", /bare has none/],
+      ["create table public.bare (id int)", "drop table public.bare", /bare has no RLS/],
       [
         "create policy loose on public.settings for select using (true)",
         "drop policy loose on public.settings",

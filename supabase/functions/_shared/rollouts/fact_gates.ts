@@ -73,7 +73,7 @@ export const FACT_GATES: readonly FactGate[] = [
     roles: ["security"],
     check({ facts }) {
       const faults = [
-        ...facts.without_rls.map((table) => `${table} has none`),
+        ...facts.without_rls.map((table) => `${table} has no RLS`),
         ...facts.open_to_anon.map((name) => `anon may use ${name}`),
         ...facts.policies_for_anon.map((policy) => `policy ${policy} is for anon`),
       ];
@@ -92,7 +92,7 @@ export const FACT_GATES: readonly FactGate[] = [
       return none(
         bad,
         `${facts.plans.length} hot queries use indexes`,
-        "no index serves",
+        "queries without an index",
         "Restore the index",
       );
     },
@@ -115,7 +115,7 @@ export const FACT_GATES: readonly FactGate[] = [
       return none(
         bad,
         `${counted(facts.allowlist.length, "host")}, none over a public suffix`,
-        "not to be allowed",
+        "must not be allowed",
         "gatelink allowlist remove HOST --for PURPOSE",
       );
     },
@@ -128,10 +128,10 @@ export const FACT_GATES: readonly FactGate[] = [
     roles: ["engineering"],
     check({ facts }) {
       if (Number(facts.outcomes) > 0) return passed(`${facts.outcomes} outcomes were counted for it`);
-      if (facts.evaluated_at !== null) return passed(`it was last asked for at ${facts.evaluated_at}`);
+      if (facts.evaluated_at !== null) return passed(`it was last evaluated at ${facts.evaluated_at}`);
       return open(
-        "nobody has asked for it yet, so nothing is counted",
-        "Deploy what reads it, and use it once: the guard has nothing to go by otherwise",
+        "it has not been evaluated yet, so nothing is counted",
+        "Deploy the code that reads it and use it once: the guard needs outcomes",
       );
     },
   },
@@ -143,7 +143,7 @@ export const FACT_GATES: readonly FactGate[] = [
     roles: ["engineering"],
     check({ facts, flag }) {
       return facts.flag === null
-        ? open("there is none", `gatelink flags set ${flag} off --new --why "…"`)
+        ? open("the flag does not exist", `gatelink flags set ${flag} off --new --why "…"`)
         : passed(`version ${facts.flag.version}`);
     },
   },
@@ -154,8 +154,8 @@ export const FACT_GATES: readonly FactGate[] = [
     ofFlag: true,
     roles: ["engineering"],
     check({ facts, flag }) {
-      if (facts.under_way) return notApplicable("its rollout is under way");
-      if (facts.flag === null) return passed("a flag that is not there is off");
+      if (facts.under_way) return notApplicable("its rollout is in progress");
+      if (facts.flag === null) return passed("a missing flag is off");
       const who = audience(facts.flag);
       return who === "nobody"
         ? passed("off")
@@ -170,8 +170,8 @@ export const FACT_GATES: readonly FactGate[] = [
     roles: ["engineering"],
     check({ facts }) {
       return facts.operators > 0
-        ? passed(`${facts.operators} in the team may`)
-        : open("nobody in the team is operator or admin", "set_team_member; see docs/deploy.md, Team");
+        ? passed(`${facts.operators} team members can`)
+        : open("no team member is an operator or admin", "set_team_member; see docs/deploy.md, Team");
     },
   },
 ];
