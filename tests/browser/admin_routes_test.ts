@@ -161,8 +161,8 @@ panelTest(
     await page.getByText("over whatsapp, sms").waitFor();
 
     await page.getByRole("button", { name: /^spring/ }).click();
-    await editor.getByRole("button", { name: "Restore" }).last().click();
-    await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
+    await editor.getByRole("button", { name: "Restore version 1" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Restore", exact: true }).click();
     await until("as it was made", async () => (await stored()).version === 4);
     assertEquals([(await stored()).sticky_minutes, (await stored()).channels], [null, ["whatsapp"]]);
   },
@@ -192,9 +192,9 @@ panelTest(
 
     await page.getByRole("button", { name: /^stranger/ }).click();
     await choose(
-      "Takes: through a link or not",
-      "came through none of our links",
-      "came through one of our links",
+      "Condition: link",
+      "did not come through a link",
+      "came through one of your links",
     );
     await isWell(page);
     await editor.getByRole("button", { name: "Save" }).click();
@@ -204,9 +204,9 @@ panelTest(
     // The schema takes a fallback inside too, so it is shown as what it is.
     assertEquals(
       await editor.getByRole("combobox", { name: "Condition: condition 2" }).inputValue(),
-      "What no other route takes",
+      "Fallback: no other route matches",
     );
-    await choose("The ad's click id (ctwa_clid)", "has to be there", "must not be there");
+    await choose("Click id of the ad (ctwa_clid)", "required", "must be absent");
     await editor.getByRole("button", { name: "Save" }).click();
     await until("ads without a click id are asked for", async () => {
       const { of } = await stored("tapped");

@@ -45,6 +45,7 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                       <Button
                         size="xs"
                         variant="default"
+                        aria-label={`Restore version ${version.version}`}
                         onClick={async () => {
                           const answer = await ask({
                             title: `Restore version ${version.version}?`,
