@@ -111,7 +111,7 @@ panelTest("admin: a link with every condition and every kind of place", async ({
   // The share divides visitors on each platform, and a visitor can be imagined.
   await preview.getByRole("row", { name: /^Mac .*30 % of visitors, rule 2.*70 % of visitors, no rule/ })
     .waitFor();
-  await choose(page, "From", "Germany (DE)");
+  await choose(page, "Country", "Germany (DE)");
   await page.getByRole("textbox", { name: "Language", exact: true }).fill("de-AT");
   await page.getByRole("group", { name: "Preview for a visitor" }).getByRole("switch").check();
   await preview.getByRole("row", { name: /^Android intent:.*com\.example\.app.*rule 1/ }).waitFor();

@@ -151,7 +151,7 @@ browserTest(
       await send({ type: "text", text: { body: "We are!" } });
       await ticks(page, "We are!", "Read");
       assertEquals(await page.locator("#messages .typing").count(), 0);
-      assertMatch(await page.locator("#posts").innerText(), /text from Amina Diallo · \d+ tries/);
+      assertMatch(await page.locator("#posts").innerText(), /text from Amina Diallo · \d+ attempts/);
     });
   },
 );
