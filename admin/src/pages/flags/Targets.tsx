@@ -142,7 +142,8 @@ export function Targets({ flag }: { flag: Flag }) {
                   variant="default"
                   color="red"
                   disabled={text === ""}
-                  onClick={() => change.mutate({ add: false, whom }, { onSuccess: () => setWho("") })}
+                  onClick={() =>
+                    change.mutate({ add: false, whom }, { onSuccess: () => setWho("") })}
                 >
                   Take off
                 </Button>
@@ -152,9 +153,7 @@ export function Targets({ flag }: { flag: Flag }) {
           <Select
             label="Add a segment"
             placeholder={segments.data?.length === 0 ? "No segments yet" : "Choose a segment"}
-            data={(segments.data ?? []).map(({ key }) =>
-              key
-            ).filter((key) => !targeted.includes(key))}
+            data={(segments.data ?? []).map(({ key }) => key).filter((key) => !targeted.includes(key))}
             value={null}
             onChange={(key) => key && add(`Turn ${flag.key} on for segment ${key}?`, { p_segments: [key] })}
             searchable

@@ -135,7 +135,7 @@ function OneStage(
         </SimpleGrid>
         <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="xs" style={{ alignItems: "start" }}>
           <Figure
-            label="Advance when failures are below"
+            label="Advance when failures <"
             of={of("advance when failures are below")}
             suffix=" %"
             step={0.001}
@@ -146,14 +146,14 @@ function OneStage(
               onChange({ ...stage, advance_when: merged(go, "error_rate_below", rateOf(percent)) })}
           />
           <Latency
-            label="Advance when p95 is below"
+            label="Advance when p95 <"
             of={of("advance when p95 is below")}
             error={fault("advance_when.p95_ms_below")}
             value={go.p95_ms_below}
             onChange={(ms) => onChange({ ...stage, advance_when: merged(go, "p95_ms_below", ms) })}
           />
           <Figure
-            label="Roll back when failures exceed"
+            label="Roll back when failures >"
             of={of("roll back when failures exceed")}
             suffix=" %"
             step={0.001}
@@ -164,7 +164,7 @@ function OneStage(
               onChange({ ...stage, roll_back_when: merged(back, "error_rate_above", rateOf(percent)) })}
           />
           <Latency
-            label="Roll back when p95 exceeds"
+            label="Roll back when p95 >"
             of={of("roll back when p95 exceeds")}
             error={fault("roll_back_when.p95_ms_above")}
             value={back.p95_ms_above}
@@ -248,7 +248,7 @@ function Latency(
     <Select
       label={label}
       aria-label={of}
-      placeholder="any"
+      placeholder="no limit"
       clearable
       clearButtonProps={{ "aria-label": `${of}: no limit` }}
       data={LATENCIES}

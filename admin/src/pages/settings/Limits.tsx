@@ -28,7 +28,7 @@ export function Limits() {
                     <Text size="sm" fw={600}>{limit.title}</Text>
                     <Text size="xs" c="dimmed">{limit.about}</Text>
                   </Table.Td>
-                  <Table.Td>
+                  <Table.Td w={{ base: 172, sm: 330 }}>
                     <Value key={setting?.version ?? 0} limit={limit} setting={setting} />
                   </Table.Td>
                 </Table.Tr>
@@ -85,7 +85,7 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
           value={value}
           onChange={setValue}
         />
-        <Stack gap={0} w={92}>
+        <Stack gap={0} w={{ base: "auto", sm: 84 }}>
           <Text size="sm">{unit}</Text>
         </Stack>
         <Button
