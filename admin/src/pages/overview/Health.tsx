@@ -13,6 +13,7 @@ const NAMES: Record<string, string> = {
   functions: "Functions",
   config: "Configuration",
   storage: "Storage",
+  guard: "Rollout guard",
 };
 const WORDS = { healthy: "Healthy", degraded: "Degraded", down: "Down" };
 const COLOURS = { healthy: "teal", degraded: "yellow", down: "red" };

@@ -119,7 +119,7 @@ const REASONS: Readonly<
     revision: ({ revision }) => `revision ${revision}`,
   },
   guard: {
-    watching: ({ rollouts }) => `${rollouts} ${rollouts === 1 ? "rollout" : "rollouts"} under way`,
+    watching: ({ rollouts }) => `${rollouts} ${rollouts === 1 ? "rollout" : "rollouts"} in progress`,
     locked: ({ skipped }) =>
       (skipped as Skipped[]).map(({ flag, seconds, by }) =>
         `has not been able to judge ${flag} for ${seconds} s: it is locked by ${
