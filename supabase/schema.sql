@@ -1164,7 +1164,7 @@ create table public.links (
   -- Whether an app's first open may be matched by network and device, which is a guess.
   fingerprint boolean default false not null,
   -- active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used
-  -- again).
+  -- again; can be restored).
   state text default 'active'::text not null,
   -- Grows with each change made by people.
   version integer default 1 not null,
@@ -3347,8 +3347,8 @@ begin
 end $function$;
 grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
 
--- Deletes a link for its visitors; clicks stay, and the code is never used again. False when there was none. For
--- secret keys.
+-- Deletes a link for its visitors; clicks and password stay, so that update_link can restore it, and the code is
+-- never given to another link. False when there was none. For secret keys.
 CREATE OR REPLACE FUNCTION public.delete_link(p_code text, p_actor text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3595,7 +3595,7 @@ begin
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
--- A link as its owners see it, null when there is none or it was deleted. For secret keys.
+-- A link as its owners see it, also a deleted one; null when there is none. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  RETURNS jsonb
  LANGUAGE sql
@@ -3603,7 +3603,7 @@ CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.link_view(l) from public.links l where l.code = p_code and l.state <> 'deleted'
+  select private.link_view(l) from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
 
@@ -3905,9 +3905,9 @@ begin
 end $function$;
 grant execute on function public.list_incidents(p_open boolean, p_limit integer) to authenticated, service_role;
 
--- Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, title and note (a part of
--- it, in any case), state (without it all but deleted ones), and after_at with after_code, which are created_at and
--- code of the last one of the page before. For secret keys.
+-- Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them),
+-- campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with
+-- after_code, which are created_at and code of the last one of the page before. For secret keys.
 CREATE OR REPLACE FUNCTION public.list_links(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3928,7 +3928,7 @@ begin
       case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
       case when p_filter ? 'title' then 'l.title is not null and strpos(lower(l.title), lower($1 ->> ''title'')) > 0' end,
       case when p_filter ? 'note' then 'l.note is not null and strpos(lower(l.note), lower($1 ->> ''note'')) > 0' end,
-      case when p_filter ? 'tag' then 'l.tags @> array[$1 ->> ''tag'']' end,
+      case when p_filter ? 'tag' then 'l.tags @> array(select jsonb_array_elements_text($1 -> ''tag''))' end,
       case when p_filter ? 'campaign' then 'l.campaign = $1 ->> ''campaign''' end,
       case when p_filter ? 'after_code' then
         '(l.created_at, l.code) < (($1 ->> ''after_at'')::timestamptz, ($1 ->> ''after_code'') collate "C")' end))
@@ -6222,8 +6222,8 @@ begin
 end $function$;
 grant execute on function public.update_incident(p_number bigint, p_expected_version bigint, p_changes jsonb, p_note text, p_public_text text) to authenticated, service_role;
 
--- Writes a link if it still is at the version the caller read, and answers it; null when it is not. 23505 when the
--- external id is another link's. For secret keys.
+-- Writes a link if it still is at the version the caller read, and answers it; null when it is not. A deleted one is
+-- restored by writing another state. 23505 when the external id is another link's. For secret keys.
 CREATE OR REPLACE FUNCTION public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6237,7 +6237,7 @@ begin
     select format(
       'update public.links l set (%s) = row(%s), version = l.version + 1, updated_at = clock_timestamp(), updated_by = $4
        from jsonb_populate_record(null::public.links, $3) f
-       where l.code = $1 and l.version = $2 and l.state <> ''deleted'' returning l.*',
+       where l.code = $1 and l.version = $2 returning l.*',
       string_agg(c.name, ', '),
       string_agg(format('coalesce(f.%s, %s)', c.name, case c.name when 'state' then 'l.state' else c.missing end), ', '))
     from private.link_columns() c)

@@ -160,6 +160,6 @@ export function linkCode(text: string): string {
 
 /** The state of a link. */
 export function linkState(text: string): string {
-  if (/^(active|disabled|blocked)$/.test(text)) return text;
-  throw new InvalidArgumentError("Use active, disabled or blocked.");
+  if (/^(active|disabled|blocked|deleted)$/.test(text)) return text;
+  throw new InvalidArgumentError("Use active, disabled, blocked or deleted.");
 }

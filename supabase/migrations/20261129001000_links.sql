@@ -63,7 +63,7 @@ comment on column public.links.tags is 'Words of the team''s, for lists and rout
 comment on column public.links.flag_key is 'A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to default_url.';
 comment on column public.links.preview is 'What a messenger shows of the link: any of title, description, image.';
 comment on column public.links.fingerprint is 'Whether an app''s first open may be matched by network and device, which is a guess.';
-comment on column public.links.state is 'active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used again).';
+comment on column public.links.state is 'active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used again; can be restored).';
 comment on column public.links.version is 'Grows with each change made by people.';
 comment on column public.links.changed_in is 'Transaction that last changed it: how isolates learn what to forget, see refresh_links.';
 comment on column public.links.created_at is 'When it was made.';
@@ -588,9 +588,9 @@ comment on function public.create_links(jsonb, text) is 'Makes links that were c
 create function public.find_link(p_code text) returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
-  select private.link_view(l) from public.links l where l.code = p_code and l.state <> 'deleted'
+  select private.link_view(l) from public.links l where l.code = p_code
 $$;
-comment on function public.find_link(text) is 'A link as its owners see it, null when there is none or it was deleted. For secret keys.';
+comment on function public.find_link(text) is 'A link as its owners see it, also a deleted one; null when there is none. For secret keys.';
 
 -- The whole of it, as checked before: the caller has read version p_version and changed what it wants changed.
 create function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) returns jsonb
@@ -603,7 +603,7 @@ begin
     select format(
       'update public.links l set (%s) = row(%s), version = l.version + 1, updated_at = clock_timestamp(), updated_by = $4
        from jsonb_populate_record(null::public.links, $3) f
-       where l.code = $1 and l.version = $2 and l.state <> ''deleted'' returning l.*',
+       where l.code = $1 and l.version = $2 returning l.*',
       string_agg(c.name, ', '),
       string_agg(format('coalesce(f.%s, %s)', c.name, case c.name when 'state' then 'l.state' else c.missing end), ', '))
     from private.link_columns() c)
@@ -619,7 +619,7 @@ begin
   end if;
   return private.link_view(v_link);
 end $$;
-comment on function public.update_link(text, integer, jsonb, text) is 'Writes a link if it still is at the version the caller read, and answers it; null when it is not. 23505 when the external id is another link''s. For secret keys.';
+comment on function public.update_link(text, integer, jsonb, text) is 'Writes a link if it still is at the version the caller read, and answers it; null when it is not. A deleted one is restored by writing another state. 23505 when the external id is another link''s. For secret keys.';
 
 create function public.delete_link(p_code text, p_actor text) returns boolean
 language plpgsql volatile set search_path = '' as $$
@@ -630,7 +630,7 @@ begin
   where l.code = p_code and l.state <> 'deleted';
   return found;
 end $$;
-comment on function public.delete_link(text, text) is 'Deletes a link for its visitors; clicks stay, and the code is never used again. False when there was none. For secret keys.';
+comment on function public.delete_link(text, text) is 'Deletes a link for its visitors; clicks and password stay, so that update_link can restore it, and the code is never given to another link. False when there was none. For secret keys.';
 
 create function public.list_links(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -648,14 +648,14 @@ begin
       case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
       case when p_filter ? 'title' then 'l.title is not null and strpos(lower(l.title), lower($1 ->> ''title'')) > 0' end,
       case when p_filter ? 'note' then 'l.note is not null and strpos(lower(l.note), lower($1 ->> ''note'')) > 0' end,
-      case when p_filter ? 'tag' then 'l.tags @> array[$1 ->> ''tag'']' end,
+      case when p_filter ? 'tag' then 'l.tags @> array(select jsonb_array_elements_text($1 -> ''tag''))' end,
       case when p_filter ? 'campaign' then 'l.campaign = $1 ->> ''campaign''' end,
       case when p_filter ? 'after_code' then
         '(l.created_at, l.code) < (($1 ->> ''after_at'')::timestamptz, ($1 ->> ''after_code'') collate "C")' end))
   using p_filter, p_limit into v_links;
   return v_links;
 end $$;
-comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
+comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them), campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -278,6 +278,13 @@ panelTest(
     await dialog.getByLabel("Type spring to confirm").fill("spring");
     await dialog.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("heading", { name: "Links", level: 1 }).waitFor();
-    assertEquals((await sql`select state from public.links where code = 'spring'`)[0].state, "deleted");
+    const state = async () => (await sql`select state from public.links where code = 'spring'`)[0].state;
+    assertEquals(await state(), "deleted");
+    await page.getByRole("combobox", { name: "State" }).click();
+    await page.getByRole("option", { name: "Deleted" }).click();
+    await page.getByRole("link", { name: "spring" }).click();
+    await page.getByRole("button", { name: "Restore" }).click();
+    await page.getByRole("button", { name: "Turn off" }).waitFor();
+    assertEquals(await state(), "active");
   },
 );

@@ -159,6 +159,26 @@ Deno.test("links disable and enable: visits are refused, and go on again", async
   assertEquals(await visit(url), "https://www.example.com/off");
 });
 
+Deno.test("links restore: a deleted link is found by its state, and leads there again", async () => {
+  const { code, url } = await document("links add https://www.example.com/back");
+  await fails(`links restore ${code}`, 4, "not_found", /no deleted link/);
+  await sql`select public.delete_link(${code}, 'somebody')`;
+  assertStringIncludes((await gatelink("links list --state deleted")).out, url);
+  assertEquals((await document(`links restore ${url}`)).state, "active");
+  assertEquals(await visit(url), "https://www.example.com/back");
+});
+
+Deno.test("links list: several tags are those of one link", async () => {
+  const [a, b] = [unique("tag"), unique("tag")];
+  const both = await document(`links add https://www.example.com/ --tag ${a} --tag ${b}`);
+  await document(`links add https://www.example.com/ --tag ${a}`);
+  const codes = async (line: string) =>
+    (await document(`links list ${line}`)).links.map(({ code }: { code: string }) => code);
+  assertEquals((await codes(`--tag ${a}`)).length, 2);
+  assertEquals(await codes(`--tag ${a} --tag ${b}`), [both.code]);
+  assertEquals(await codes(`--tag ${a} --tag nosuch`), []);
+});
+
 /** A CSV in the test's folder, with a row for each link. */
 function table(name: string, rows: Record<string, unknown>[]): Promise<string> {
   return written(name, csv(Object.keys(rows[0]), rows));

@@ -15,8 +15,8 @@ import { callFunction, type CallOptions } from "../../core/functions_api.ts";
 import type { Session } from "../../core/session.ts";
 import type { Stack } from "../../core/stack.ts";
 
-/** Filters of a list, by the names of `LINK_FILTERS`; and the state. */
-export type ListFilter = Readonly<Record<string, string>>;
+/** Filters of a list, by the names of `LINK_FILTERS`; and the state. Of several values all have to be there. */
+export type ListFilter = Readonly<Record<string, string | readonly string[]>>;
 
 /** What the function offers to those with a secret key. */
 export interface LinksApi {
@@ -42,7 +42,10 @@ export async function linksApi(session: Session): Promise<LinksApi> {
   async function* pages(filter: ListFilter, size = 1000): AsyncGenerator<Link[]> {
     let cursor: string | undefined;
     do {
-      const query = new URLSearchParams({ ...filter, limit: String(size), ...(cursor && { cursor }) });
+      const query = new URLSearchParams({ limit: String(size), ...(cursor && { cursor }) });
+      for (const [name, values] of Object.entries(filter)) {
+        for (const value of [values].flat()) query.append(name, value);
+      }
       const page = (await call<LinkList>("GET", `?${query}`, { again: true })).body;
       yield page.links;
       cursor = page.cursor;

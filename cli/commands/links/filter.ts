@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { LINK_FILTERS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
 import type { ListFilter } from "./api.ts";
-import { linkState } from "../../core/values.ts";
+import { linkState, several } from "../../core/values.ts";
 
 /** Filters as they were given, by the names of their options. */
 export type FilterOptions = Readonly<Record<string, unknown>>;
@@ -13,13 +13,20 @@ const OPTIONS = LINK_FILTERS.filter(({ name }) => name !== "code").map(({ name, 
   const help = matching === "whole"
     ? `only links with this ${words}`
     : `only links with this in the ${words}, in any case`;
-  return { name, option: new Option(`--${name.replaceAll("_", "-")} <${name.split("_").at(-1)}>`, help) };
+  const flags = `--${name.replaceAll("_", "-")} <${name.split("_").at(-1)}>`;
+  return {
+    name,
+    // A link has one of everything else.
+    option: name === "tag"
+      ? new Option(flags, `${help}; repeated, with all of them`).argParser(several((tag) => tag))
+      : new Option(flags, help),
+  };
 });
 
 /** Adds the options to a command. */
 export function filtered(command: Command): Command {
   for (const { option } of OPTIONS) command.addOption(option);
-  return command.option("--state <state>", "only active, disabled or blocked links", linkState);
+  return command.option("--state <state>", "only active, disabled, blocked or deleted links", linkState);
 }
 
 /** Filters as the function takes them. */
@@ -29,6 +36,6 @@ export function filterOf(options: FilterOptions): ListFilter {
     ["state", options.state] as const,
   ];
   return Object.fromEntries(
-    given.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    given.filter((entry): entry is [string, string | string[]] => entry[1] !== undefined),
   );
 }

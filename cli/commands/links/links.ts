@@ -10,6 +10,7 @@ import { adding } from "./add.ts";
 import { linkNamed, linksApi } from "./api.ts";
 import { describeLink, describeTarget, describeWhen } from "./describe.ts";
 import { filtered, filterOf, type FilterOptions } from "./filter.ts";
+import { CliError } from "../../core/errors.ts";
 import { type Cell, facts, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { day, linkCode, whole } from "../../core/values.ts";
@@ -24,6 +25,7 @@ export function links(group: Command, run: Run): void {
   showing(group, run);
   figures(group, run);
   switching(group, run);
+  restoring(group, run);
   importing(group, run);
   exporting(group, run);
   doctor(group, run);
@@ -203,6 +205,33 @@ Example:
         })
       );
   }
+}
+
+function restoring(group: Command, run: Run): void {
+  group.command("restore").description("bring a deleted link back, with its password and figures")
+    .argument("<code>", "its code, or its address", linkCode)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink links list --state deleted
+  gatelink links restore spring`,
+    )
+    .action((code: string) =>
+      run(async (session) => {
+        const api = await linksApi(session);
+        for await (const [found] of api.pages({ code, state: "deleted" }, 1)) {
+          if (found === undefined) break;
+          const link = await api.change(code, { state: "active" });
+          return { document: link, text: `${link.url} is back.` };
+        }
+        throw new CliError(
+          "not_found",
+          `There is no deleted link ${code}.`,
+          "gatelink links list --state deleted shows them.",
+        );
+      })
+    );
 }
 
 /** Without what there is nothing to say about. */

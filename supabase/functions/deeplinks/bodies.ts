@@ -6,6 +6,7 @@
 import type { z } from "zod";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
+import type { StoredLink } from "../_shared/contract/answers/links.ts";
 import type { ChangedLink, LinkBody, LinkFaults } from "../_shared/contract/links.ts";
 import { checkPlaces } from "../_shared/links/model/places.ts";
 import { pathOf } from "../_shared/contract/routing/condition.ts";
@@ -57,6 +58,52 @@ export function refused(error: "invalid_request" | "url_not_allowed", fields: re
 /** The same as an answer. */
 export function refusalOf({ error, detail, fields }: Refused): Problem {
   return new Problem(error, { detail, extensions: { fields } });
+}
+
+/** Members of a link as it is read that nobody writes. */
+const READ_ONLY = [
+  "url",
+  "qr_url",
+  "uses",
+  "created_at",
+  "created_by",
+  "updated_at",
+  "updated_by",
+] as const;
+
+/**
+ * A body for a new link without what only a link that was read has, so that a copy of one can be made. What would be lost
+ * stays, for the schema to refuse: whether there is a password, and a state that is not that of a new link.
+ */
+export function withoutReadOnly(body: unknown): unknown {
+  if (!isObject(body)) return body;
+  const { version, state, password, ...rest } = body as Record<string, unknown>;
+  for (const name of READ_ONLY) delete rest[name];
+  return {
+    ...rest,
+    ...(version === undefined || Number.isInteger(version) ? {} : { version }),
+    ...(state === undefined || state === "active" ? {} : { state }),
+    ...(password === undefined || password === false ? {} : { password }),
+  };
+}
+
+/**
+ * What a patch changes of a link: what was read is no change. With a `version` all that is read-only is left out, since
+ * the patch is what was read; without, only what is as it stands, and the schema refuses the rest by name.
+ */
+export function changesOf(
+  patch: Readonly<Record<string, unknown>>,
+  now: StoredLink,
+): Record<string, unknown> {
+  const { version, ...changes }: Record<string, unknown> = patch;
+  const standing: Record<string, unknown> = now;
+  for (const name of READ_ONLY) {
+    if (version !== undefined || changes[name] === standing[name]) delete changes[name];
+  }
+  for (const name of ["code", "password"] as const) {
+    if (changes[name] === standing[name]) delete changes[name];
+  }
+  return changes;
 }
 
 /** JSON Merge Patch (RFC 7396). */

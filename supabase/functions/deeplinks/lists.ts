@@ -7,7 +7,7 @@ import { LINK_FILTERS, LINK_STATES } from "../_shared/contract/link_fields.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
-import { cursorOf, dayParam, intParam, knownParams, wordParam } from "./params.ts";
+import { cursorOf, dayParam, intParam, knownParams, singleParams, wordParam } from "./params.ts";
 
 /** What looking needs. */
 export interface ListDeps {
@@ -19,21 +19,24 @@ export interface ListDeps {
 }
 
 const FILTERS = ["state", ...LINK_FILTERS.map(({ name }) => name)];
+/** Filters that may be repeated: a link has to have all that are given. */
+const LISTS = ["tag"];
 const DAY_MS = 86_400_000;
 
 /** Makes the answers to those who look. */
 export function createLists(deps: ListDeps) {
-  /** `GET /`: newest first; filtered by state and `LINK_FILTERS`; `cursor` of the answer before. */
+  /** `GET /`: newest first; filtered by state and `LINK_FILTERS`, all that are given at once; `cursor` of the answer before. */
   async function list(call: Call): Promise<Response> {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
     knownParams(query, ["limit", "cursor", ...FILTERS]);
+    singleParams(query, LISTS);
     wordParam(query, "state", LINK_STATES);
     const limit = intParam(query, "limit", 50, 1, 1000);
-    const filter: Record<string, string> = {};
+    const filter: Record<string, string | string[]> = {};
     for (const name of FILTERS) {
-      const value = query.get(name);
-      if (value !== null) filter[name] = value;
+      const values = query.getAll(name);
+      if (values.length > 0) filter[name] = LISTS.includes(name) ? values : values[0];
     }
     const cursor = query.get("cursor");
     if (cursor !== null) Object.assign(filter, cursorOf(cursor));
@@ -54,6 +57,7 @@ export function createLists(deps: ListDeps) {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
     knownParams(query, ["from", "to"]);
+    singleParams(query);
     const to = dayParam(query, "to", Date.now());
     const from = dayParam(query, "from", Date.parse(to) - 29 * DAY_MS);
     if (from > to) throw new Problem("invalid_request", { detail: "`from` must not be after `to`." });

@@ -13,7 +13,16 @@ import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import { isPassword } from "../_shared/links/model/passwords.ts";
-import { hashOf, merge, readBodies, refusalOf, type Refused, refused } from "./bodies.ts";
+import {
+  changesOf,
+  hashOf,
+  merge,
+  readBodies,
+  refusalOf,
+  type Refused,
+  refused,
+  withoutReadOnly,
+} from "./bodies.ts";
 
 /** What management needs. */
 export interface ManageDeps {
@@ -33,6 +42,8 @@ export interface ManageDeps {
 
 /** A link's body. */
 const MAX_BYTES = 64 * 1024;
+/** Turns of a change that others are faster than: in each at least one of them is done. */
+const MAX_TURNS = 100;
 
 /** Makes the answers to management. */
 export function createManage(deps: ManageDeps) {
@@ -69,7 +80,7 @@ export function createManage(deps: ManageDeps) {
     const outcomes: (MadeLink | Refused | undefined)[] = [];
     const rows: unknown[] = [];
     const given: (string | undefined)[] = [];
-    for (const read of await readAll(newLink, bodies)) {
+    for (const read of await readAll(newLink, bodies.map(withoutReadOnly))) {
       if ("error" in read) {
         outcomes.push(read);
       } else if (read.link.password !== undefined && ++passwords > MAX_BULK_PASSWORDS) {
@@ -122,8 +133,9 @@ export function createManage(deps: ManageDeps) {
   }
 
   /**
-   * `PATCH /{code}`: what is given is changed, null takes it away (RFC 7396). With `version`, the one that the caller
-   * read, it is refused when somebody changed the link since.
+   * `PATCH /{code}`: what is given is changed, null takes it away (RFC 7396), and what was read and is given back stays.
+   * Changes of several callers at once are made one after the other; only with `version`, the one that the caller read,
+   * a change is refused when somebody changed the link since. A deleted link is restored by a state.
    */
   async function change(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
@@ -132,31 +144,42 @@ export function createManage(deps: ManageDeps) {
       throw new Problem("invalid_request", { detail: "The body must be an object." });
     }
     const headers = await deps.limit(actor);
-    const now = await deps.rpc("find_link", { p_code: code });
-    if (now === null) throw new Problem("link_not_found");
-    const { password: given, version, ...rest } = patch as Record<string, unknown>;
-    if (version !== undefined && version !== now.version) throw changedMeanwhile();
-    const whole = merge(bodyOf(now), rest) as Record<string, unknown>;
-    // What it leads to already is asked about at each visit; it must not keep anybody from switching the link off.
-    const body = given == null ? whole : { ...whole, password: given };
-    const [read] = await readAll(changedLink, [body], new Set(Object.keys(rest)));
-    if ("error" in read) throw refusalOf(read);
-    const { password, ...link } = read.link;
-    const row = given === undefined
-      ? link
-      : { ...link, password_hash: password === undefined ? null : await deps.hashPassword(password) };
-    const changed = await deps.rpc("update_link", {
-      p_code: code,
-      p_version: now.version,
-      p_link: row,
-      p_actor: actor,
-    }).catch((error) => {
-      if (error instanceof DbError && error.code === "23505") throw new Problem("external_id_taken");
-      throw error;
-    });
-    if (changed === null) throw changedMeanwhile();
-    deps.forget([code]);
-    return Response.json({ ...changed, ...deps.urlOf(call.request, code) }, { headers });
+    let hashed: string | undefined;
+    for (let turn = 1; turn <= MAX_TURNS; turn++) {
+      const now = await deps.rpc("find_link", { p_code: code });
+      if (now === null || (now.state === "deleted" && !("state" in patch))) {
+        throw new Problem("link_not_found");
+      }
+      const { version } = patch as { version?: unknown };
+      if (version !== undefined && version !== now.version) throw changedMeanwhile();
+      const { password: given, ...rest } = changesOf(
+        patch as Record<string, unknown>,
+        { ...now, ...deps.urlOf(call.request, code) },
+      );
+      const whole = merge(bodyOf(now), rest) as Record<string, unknown>;
+      // What it leads to already is asked about at each visit; it must not keep anybody from switching the link off.
+      const body = given == null ? whole : { ...whole, password: given };
+      const [read] = await readAll(changedLink, [body], new Set(Object.keys(rest)));
+      if ("error" in read) throw refusalOf(read);
+      const { password, ...link } = read.link;
+      if (password !== undefined) hashed ??= await deps.hashPassword(password);
+      const row = given === undefined ? link : { ...link, password_hash: hashed ?? null };
+      const changed = await deps.rpc("update_link", {
+        p_code: code,
+        p_version: now.version,
+        p_link: row,
+        p_actor: actor,
+      }).catch((error) => {
+        if (error instanceof DbError && error.code === "23505") throw new Problem("external_id_taken");
+        throw error;
+      });
+      if (changed !== null) {
+        deps.forget([code]);
+        return Response.json({ ...changed, ...deps.urlOf(call.request, code) }, { headers });
+      }
+      // Somebody was faster: the change is made again, on what the link is now.
+    }
+    throw changedMeanwhile();
   }
 
   /** `DELETE /{code}` */

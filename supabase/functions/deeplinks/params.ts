@@ -15,6 +15,19 @@ export function knownParams(query: URLSearchParams, known: readonly string[]): v
   }
 }
 
+/**
+ * Refuses a parameter that is given twice, of which one value would count for nothing.
+ *
+ * @param lists Parameters that may be repeated.
+ * @throws {Problem} `invalid_request`
+ */
+export function singleParams(query: URLSearchParams, lists: readonly string[] = []): void {
+  for (const name of new Set(query.keys())) {
+    if (lists.includes(name) || query.getAll(name).length === 1) continue;
+    throw new Problem("invalid_request", { detail: `\`${name}\` may be given only once.` });
+  }
+}
+
 /** One of some words, undefined without it. @throws {Problem} `invalid_request` */
 export function wordParam(
   query: URLSearchParams,

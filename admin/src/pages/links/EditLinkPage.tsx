@@ -41,9 +41,9 @@ export function EditLinkPage({ code }: { code: string }) {
               ? (
                 <Loaded of={link}>
                   {(link) =>
-                    link
+                    link && link.state !== "deleted"
                       ? <Edit key={round} link={link} ground={ground} again={() => setRound(round + 1)} />
-                      : <Empty icon="link" title="Link not found">It may have been deleted.</Empty>}
+                      : <Empty icon="link" title="Link not found">If it was deleted, restore it first.</Empty>}
                 </Loaded>
               )
               : <Loading rows={6} />

@@ -32,11 +32,14 @@ import { GuessedLinks } from "./Guessed.tsx";
 import { QrCode, QrDownloads } from "./QrCode.tsx";
 import { placeWords, standing, targetWords, whenWords } from "./words.ts";
 
-/** A link, kept fresh; null when there is none. */
+/** A link, kept fresh, also a deleted one; null when there is none. */
 export function useLink(code: string) {
   return useRead(["links", "one", code], async () => {
-    const { links } = await callFunction<LinkList>(`deeplinks?code=${encodeURIComponent(code)}`);
-    return links[0] ?? null;
+    for (const state of ["", "&state=deleted"]) {
+      const { links } = await callFunction<LinkList>(`deeplinks?code=${encodeURIComponent(code)}${state}`);
+      if (links.length > 0) return links[0];
+    }
+    return null;
   });
 }
 
@@ -57,7 +60,7 @@ export function LinkView({ code }: { code: string }) {
             )
             : (
               <Empty icon="link" title="Link not found">
-                It may have been deleted. Its code is never reused.
+                Check the code. Deleted links are found, too.
               </Empty>
             )}
       </Loaded>
@@ -121,8 +124,11 @@ function Actions({ of }: { of: Link }) {
   const remove = useChange({
     act: () => callFunction<null>(`deeplinks/${of.code}`, { method: "DELETE" }),
     touches: ["links"],
-    said: () => `Link ${of.code} was deleted.`,
+    said: () => `Link ${of.code} was deleted. To restore it, choose the state Deleted in the list.`,
   });
+  if (of.state === "deleted") {
+    return <Button size="xs" onClick={() => change.mutate("active")}>Restore</Button>;
+  }
   return (
     <>
       <Button
@@ -159,7 +165,7 @@ function Actions({ of }: { of: Link }) {
         onClick={async () => {
           const answer = await ask({
             title: `Delete link ${of.code}?`,
-            body: "This cannot be undone. The code is never reused. Statistics are kept.",
+            body: "It can be restored. The code is never reused. Statistics are kept.",
             action: "Delete",
             danger: true,
             reason: "none",

@@ -30,9 +30,9 @@ const FILTERS = LINK_FILTERS.map(({ name, label }) => ({ value: name, label }));
 /** What is typed for a filter: all of a value, or a part of it. */
 const isWhole = (filter: string) => LINK_FILTERS.find(({ name }) => name === filter)?.matching !== "part";
 
-const STATES = ["all", ...LINK_STATES.filter((state) => state !== "deleted")].map((value) => ({
+const STATES = ["all", ...LINK_STATES].map((value) => ({
   value,
-  label: value === "all" ? "Any state" : value[0].toUpperCase() + value.slice(1),
+  label: value === "all" ? "All but deleted" : value[0].toUpperCase() + value.slice(1),
 }));
 
 /** Texts that a row shows below where the link leads; tags stand beside its code. */

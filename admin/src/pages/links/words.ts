@@ -80,6 +80,7 @@ export function standing(
   >,
   now: number,
 ): [word: string, tone: Tone] {
+  if (state === "deleted") return ["deleted", "bad"];
   if (state === "blocked") return ["blocked", "bad"];
   if (state === "disabled") return ["disabled", "plain"];
   if (expires_at && Date.parse(expires_at) <= now) return ["ended", "plain"];
