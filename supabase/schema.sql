@@ -282,7 +282,7 @@ create table public.attributions (
   -- the token, within the setting deeplinks.contact_hours (24). low: a token that was forwarded, used before by
   -- somebody else, or too old.
   confidence text not null,
-  -- first, ad, clicked, repeated (same contact again), reused (another contact), forwarded or expired.
+  -- first, ad, clicked, repeated (same person again), reused (another person), forwarded or expired.
   reason text not null,
   -- Whether it is the contact's first.
   first_touch boolean not null,
@@ -3158,7 +3158,8 @@ begin
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
         'referral', m.referral, 'link_token', m.link_token,
         'link', (
-          select private.message_link(a.message_id) -> 'link' from public.attributions a where a.message_id = m.id), 'created_at', m.created_at) order by m.seq), '[]') as messages
+          select private.message_link(a.message_id) -> 'link' from public.attributions a
+          where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages
       from (
         select * from public.messages m
         where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
@@ -6750,7 +6751,7 @@ grant execute on function private.assign_contacts(p_updates private.inbound_upda
 
 -- Writes where a message came from, by its token, else by its referral. The first message with a token makes it
 -- exact; what carries it later, or forwarded, or too late (setting deeplinks.token_hours, 720) is written down as
--- that.
+-- that. A message and its edits are attributed once.
 CREATE OR REPLACE FUNCTION private.attribute_message(p_message messages)
  RETURNS void
  LANGUAGE plpgsql
@@ -6761,6 +6762,7 @@ AS $function$
 declare
   v_click public.clicks;
   v_contact uuid;
+  v_person uuid[];
   v_first boolean;
   v_before public.attributions;
   v_reason text;
@@ -6773,8 +6775,12 @@ begin
     insert into private.unknown_tokens (message_id) values (p_message.id) on conflict (message_id) do nothing;
     return;
   end if;
+  if private.is_attributed_otherwise(p_message) then
+    return;
+  end if;
   select c.contact_id into v_contact from public.conversations c where c.id = p_message.conversation_id;
-  v_first := not exists (select from public.attributions a where a.contact_id = v_contact);
+  v_person := private.same_person(v_contact);
+  v_first := not exists (select from public.attributions a where a.contact_id = any (v_person));
 
   if v_click.code is not null and not p_message.forwarded
     and v_click.at > p_message.created_at - private.attribution_window('deeplinks.token_hours', 720) then
@@ -6792,7 +6798,7 @@ begin
     v_reason := case
       when p_message.forwarded then 'forwarded'
       when v_before.message_id is null then 'expired'
-      when v_before.contact_id = v_contact
+      when v_before.contact_id = any (v_person)
         and v_before.created_at > p_message.created_at - private.attribution_window('deeplinks.contact_hours', 24) then 'repeated'
       else 'reused' end;
   end if;
@@ -6847,11 +6853,12 @@ begin
 
   insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id)
   select m.id, c.contact_id, k.code, k.token, 'contact', 'clicked',
-    not exists (select from public.attributions a where a.contact_id = c.contact_id), k.at, k.user_id
+    not exists (select from public.attributions a where a.contact_id = any (p.contacts)), k.at, k.user_id
   from public.conversations c
+  cross join lateral (select private.same_person(c.contact_id) as contacts offset 0) p
   cross join lateral (
     select k.* from public.clicks k
-    where k.user_id = c.contact_id::text and k.token is not null and k.target = 'whatsapp'
+    where k.user_id = any (p.contacts::text[]) and k.token is not null and k.target = 'whatsapp'
       and k.at > p_now - private.attribution_window('deeplinks.contact_hours', 24)
     order by k.at desc limit 1) k
   cross join lateral (
@@ -7490,7 +7497,8 @@ begin
       select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from c.number_id, i.id), '{}') as ids
       from public.contact_identities i where i.contact_id = p.id and coalesce(i.valid_to, 'infinity') = 'infinity') known
     left join lateral (
-      select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id limit 1) came on true);
+      select private.message_link(a.message_id) as origin from public.attributions a
+      where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
 end $function$;
 grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
 
@@ -8066,6 +8074,22 @@ begin
       and not exists (select from public.outbound_messages o where o.message_id = e.id));
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
+
+-- The message that an edit edits, where that is attributed; else the edit itself.
+CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(
+    (select m.id from public.messages m
+      where m.provider_id = e.reply_to and m.conversation_id = e.conversation_id
+        and exists (select from public.attributions a where a.message_id = m.id) limit 1),
+    e.id)
+  from public.messages e where e.id = p_edit_id
+$function$;
+grant execute on function private.edited_message(p_edit_id uuid) to service_role;
 
 -- What base64 makes of a number wherever in a text it stands; none for a number of less than 7 digits.
 CREATE OR REPLACE FUNCTION private.encoded_forms(p_phone text)
@@ -10267,6 +10291,24 @@ begin
   return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
+
+-- Whether the message that this one edits, or an edit of the same message, is attributed already: what was edited is
+-- one message.
+CREATE OR REPLACE FUNCTION private.is_attributed_otherwise(p_message messages)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.messages m join public.attributions a on a.message_id = m.id
+    where p_message.type = 'edit' and m.provider_id = p_message.reply_to and m.conversation_id = p_message.conversation_id)
+  or exists (
+    select from public.messages m join public.attributions a on a.message_id = m.id
+    where m.type = 'edit' and m.conversation_id = p_message.conversation_id and m.id <> p_message.id
+      and m.reply_to = case p_message.type when 'edit' then p_message.reply_to else p_message.provider_id end)
+$function$;
+grant execute on function private.is_attributed_otherwise(p_message messages) to service_role;
 
 -- Whether a destination has a lane of these channels that is due, or with p_expired one whose lease is over.
 CREATE OR REPLACE FUNCTION private.is_due(p_destination_id uuid, p_channels text[], p_expired boolean, p_now timestamp with time zone)
@@ -13535,6 +13577,33 @@ AS $function$
 $function$;
 grant execute on function private.router_flag(p_channel text) to service_role;
 
+-- The contacts that are one person with a contact: merged ones, and those with the same phone number on another
+-- channel.
+CREATE OR REPLACE FUNCTION private.same_person(p_contact_id uuid)
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with live as (
+    select coalesce(c.merged_into, c.id) as id from public.contacts c where c.id = p_contact_id
+  ), roots as (
+    select l.id from live l
+    union
+    select o.contact_id
+    from live l
+    join public.contact_identities k on k.contact_id = l.id and k.kind = 'phone' and k.valid_to is null
+    cross join (select distinct s.channel from public.senders s) s
+    join public.contact_identities o on o.channel = s.channel and o.kind = 'phone' and o.valid_to is null
+      and o.value = any (private.spellings('phone', k.value))
+  )
+  select array(
+    select r.id from roots r
+    union
+    select c.id from roots r join public.contacts c on c.merged_into = r.id)
+$function$;
+grant execute on function private.same_person(p_contact_id uuid) to service_role;
+
 -- Counts the messages, updates and clicks of the minutes that are over since the last call, and says how many
 -- minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.sample_minutes(p_now timestamp with time zone)
@@ -15143,14 +15212,28 @@ AS $function$
       where e.id <> all (p_subjects))) end
 $function$;
 
--- A message's words without link tokens, all of them, and the white space before each.
+-- A message's words without link tokens, all of them, and the white space before each; also without one that a
+-- keyboard or a person has written otherwise.
 CREATE OR REPLACE FUNCTION private.without_tokens(p_text text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select btrim(regexp_replace(p_text, '\s*\[ref:[a-z2-7]{16}\]', '', 'g'), E' \n\r\t')
+  select btrim(
+    regexp_replace(
+      p_text,
+      format(
+        -- As we write it; then as it may arrive, in brackets with blanks within the token, or without brackets.
+        '[\s%1$s]*(?:\[ref:[a-z2-7]{16}\]'
+          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ][\s%1$s]*[:：﹕︓∶׃]'
+          '(?=[\s%1$s]*(?:[a-zａ-ｚ][\s%1$s]*){0,15}[2-7２-７])'
+          '(?:(?:[\s%1$s]*[a-z2-7ａ-ｚ２-７]){16}[\s%1$s]*[%2$s]'
+          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９])))[%1$s]*',
+        E'\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff',
+        '][(){}<>«»‹›⁅⁆〈〉《》「」『』【】〔〕〖〗〘〙〚〛﹙﹚﹛﹜﹝﹞（）［］｛｝＜＞｟｠｢｣'),
+      '', 'gi'),
+    E' \n\r\t')
 $function$;
 grant execute on function private.without_tokens(p_text text) to service_role;
 

@@ -529,7 +529,8 @@ begin
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
         'referral', m.referral, 'link_token', m.link_token,
         'link', (
-          select private.message_link(a.message_id) -> 'link' from public.attributions a where a.message_id = m.id), 'created_at', m.created_at) order by m.seq), '[]') as messages
+          select private.message_link(a.message_id) -> 'link' from public.attributions a
+          where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages
       from (
         select * from public.messages m
         where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'

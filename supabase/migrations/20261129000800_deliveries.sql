@@ -195,7 +195,8 @@ begin
       select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from c.number_id, i.id), '{}') as ids
       from public.contact_identities i where i.contact_id = p.id and coalesce(i.valid_to, 'infinity') = 'infinity') known
     left join lateral (
-      select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id limit 1) came on true);
+      select private.message_link(a.message_id) as origin from public.attributions a
+      where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
 end $$;
 comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.';
 

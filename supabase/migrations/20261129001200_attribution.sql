@@ -28,7 +28,7 @@ comment on column public.attributions.contact_id is 'Who wrote it.';
 comment on column public.attributions.code is 'The link; null for an ad of Meta''s.';
 comment on column public.attributions.token is 'The token that it carried, or of the click that it is taken to follow.';
 comment on column public.attributions.confidence is 'exact: the first message with this token. referral: Meta says which ad. contact: the contact clicked, or had used the token, within the setting deeplinks.contact_hours (24). low: a token that was forwarded, used before by somebody else, or too old.';
-comment on column public.attributions.reason is 'first, ad, clicked, repeated (same contact again), reused (another contact), forwarded or expired.';
+comment on column public.attributions.reason is 'first, ad, clicked, repeated (same person again), reused (another person), forwarded or expired.';
 comment on column public.attributions.first_touch is 'Whether it is the contact''s first.';
 comment on column public.attributions.clicked_at is 'When the link was clicked.';
 comment on column public.attributions.user_id is 'The audience user that the link named.';
@@ -74,11 +74,47 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.attribution_window(text, integer) is 'A time span from a setting in whole hours, else the default.';
 
+-- The channels are named, since an index on identities begins with them.
+create function private.same_person(p_contact_id uuid) returns uuid[]
+language sql stable set search_path = '' as $$
+  with live as (
+    select coalesce(c.merged_into, c.id) as id from public.contacts c where c.id = p_contact_id
+  ), roots as (
+    select l.id from live l
+    union
+    select o.contact_id
+    from live l
+    join public.contact_identities k on k.contact_id = l.id and k.kind = 'phone' and k.valid_to is null
+    cross join (select distinct s.channel from public.senders s) s
+    join public.contact_identities o on o.channel = s.channel and o.kind = 'phone' and o.valid_to is null
+      and o.value = any (private.spellings('phone', k.value))
+  )
+  select array(
+    select r.id from roots r
+    union
+    select c.id from roots r join public.contacts c on c.merged_into = r.id)
+$$;
+comment on function private.same_person(uuid) is 'The contacts that are one person with a contact: merged ones, and those with the same phone number on another channel.';
+
+-- Whichever of the two comes first, it is the one that was attributed.
+create function private.is_attributed_otherwise(p_message public.messages) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from public.messages m join public.attributions a on a.message_id = m.id
+    where p_message.type = 'edit' and m.provider_id = p_message.reply_to and m.conversation_id = p_message.conversation_id)
+  or exists (
+    select from public.messages m join public.attributions a on a.message_id = m.id
+    where m.type = 'edit' and m.conversation_id = p_message.conversation_id and m.id <> p_message.id
+      and m.reply_to = case p_message.type when 'edit' then p_message.reply_to else p_message.provider_id end)
+$$;
+comment on function private.is_attributed_otherwise(public.messages) is 'Whether the message that this one edits, or an edit of the same message, is attributed already: what was edited is one message.';
+
 create function private.attribute_message(p_message public.messages) returns void
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_click public.clicks;
   v_contact uuid;
+  v_person uuid[];
   v_first boolean;
   v_before public.attributions;
   v_reason text;
@@ -91,8 +127,12 @@ begin
     insert into private.unknown_tokens (message_id) values (p_message.id) on conflict (message_id) do nothing;
     return;
   end if;
+  if private.is_attributed_otherwise(p_message) then
+    return;
+  end if;
   select c.contact_id into v_contact from public.conversations c where c.id = p_message.conversation_id;
-  v_first := not exists (select from public.attributions a where a.contact_id = v_contact);
+  v_person := private.same_person(v_contact);
+  v_first := not exists (select from public.attributions a where a.contact_id = any (v_person));
 
   if v_click.code is not null and not p_message.forwarded
     and v_click.at > p_message.created_at - private.attribution_window('deeplinks.token_hours', 720) then
@@ -110,7 +150,7 @@ begin
     v_reason := case
       when p_message.forwarded then 'forwarded'
       when v_before.message_id is null then 'expired'
-      when v_before.contact_id = v_contact
+      when v_before.contact_id = any (v_person)
         and v_before.created_at > p_message.created_at - private.attribution_window('deeplinks.contact_hours', 24) then 'repeated'
       else 'reused' end;
   end if;
@@ -121,7 +161,7 @@ begin
     coalesce(v_reason, 'ad'), v_first, v_click.at, v_click.user_id, p_message.referral ->> 'ctwa_clid', p_message.referral)
   on conflict do nothing;
 end $$;
-comment on function private.attribute_message(public.messages) is 'Writes where a message came from, by its token, else by its referral. The first message with a token makes it exact; what carries it later, or forwarded, or too late (setting deeplinks.token_hours, 720) is written down as that.';
+comment on function private.attribute_message(public.messages) is 'Writes where a message came from, by its token, else by its referral. The first message with a token makes it exact; what carries it later, or forwarded, or too late (setting deeplinks.token_hours, 720) is written down as that. A message and its edits are attributed once.';
 
 -- In the transaction that stores the message. The trigger's condition keeps it away from every other message, which
 -- pay a comparison of two nulls.
@@ -160,11 +200,12 @@ begin
 
   insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id)
   select m.id, c.contact_id, k.code, k.token, 'contact', 'clicked',
-    not exists (select from public.attributions a where a.contact_id = c.contact_id), k.at, k.user_id
+    not exists (select from public.attributions a where a.contact_id = any (p.contacts)), k.at, k.user_id
   from public.conversations c
+  cross join lateral (select private.same_person(c.contact_id) as contacts offset 0) p
   cross join lateral (
     select k.* from public.clicks k
-    where k.user_id = c.contact_id::text and k.token is not null and k.target = 'whatsapp'
+    where k.user_id = any (p.contacts::text[]) and k.token is not null and k.target = 'whatsapp'
       and k.at > p_now - private.attribution_window('deeplinks.contact_hours', 24)
     order by k.at desc limit 1) k
   cross join lateral (
@@ -180,11 +221,36 @@ comment on function private.attribute_waiting(uuid[], timestamptz) is 'Attribute
 
 -- What routing and services get to know of the link that a message came from ----------------------
 
+-- As _shared/contract/link_tokens.ts reads them: a test holds the two to each other.
 create function private.without_tokens(p_text text) returns text
 language sql immutable set search_path = '' as $$
-  select btrim(regexp_replace(p_text, '\s*\[ref:[a-z2-7]{16}\]', '', 'g'), E' \n\r\t')
+  select btrim(
+    regexp_replace(
+      p_text,
+      format(
+        -- As we write it; then as it may arrive, in brackets with blanks within the token, or without brackets.
+        '[\s%1$s]*(?:\[ref:[a-z2-7]{16}\]'
+          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ][\s%1$s]*[:：﹕︓∶׃]'
+          '(?=[\s%1$s]*(?:[a-zａ-ｚ][\s%1$s]*){0,15}[2-7２-７])'
+          '(?:(?:[\s%1$s]*[a-z2-7ａ-ｚ２-７]){16}[\s%1$s]*[%2$s]'
+          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９])))[%1$s]*',
+        E'\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff',
+        '][(){}<>«»‹›⁅⁆〈〉《》「」『』【】〔〕〖〗〘〙〚〛﹙﹚﹛﹜﹝﹞（）［］｛｝＜＞｟｠｢｣'),
+      '', 'gi'),
+    E' \n\r\t')
 $$;
-comment on function private.without_tokens(text) is 'A message''s words without link tokens, all of them, and the white space before each.';
+comment on function private.without_tokens(text) is 'A message''s words without link tokens, all of them, and the white space before each; also without one that a keyboard or a person has written otherwise.';
+
+create function private.edited_message(p_edit_id uuid) returns uuid
+language sql stable set search_path = '' as $$
+  select coalesce(
+    (select m.id from public.messages m
+      where m.provider_id = e.reply_to and m.conversation_id = e.conversation_id
+        and exists (select from public.attributions a where a.message_id = m.id) limit 1),
+    e.id)
+  from public.messages e where e.id = p_edit_id
+$$;
+comment on function private.edited_message(uuid) is 'The message that an edit edits, where that is attributed; else the edit itself.';
 
 create function private.message_link(p_message_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
@@ -292,10 +358,13 @@ comment on function public.link_stats(text, date, date) is 'A link''s clicks fro
 call private.close_functions();
 grant execute on function
   private.attribution_window(text, integer),
+  private.same_person(uuid),
+  private.is_attributed_otherwise(public.messages),
   private.attribute_message(public.messages),
   private.attribute_new_message(),
   private.attribute_waiting(uuid[], timestamptz),
   private.without_tokens(text),
+  private.edited_message(uuid),
   private.message_link(uuid),
   public.claim_click(text, text[]),
   private.link_attributions(text, date, date),

@@ -281,7 +281,7 @@ panelTest(
     const state = async () => (await sql`select state from public.links where code = 'spring'`)[0].state;
     assertEquals(await state(), "deleted");
     await page.getByRole("combobox", { name: "State" }).click();
-    await page.getByRole("option", { name: "Deleted" }).click();
+    await page.getByRole("option", { name: "Deleted", exact: true }).click();
     await page.getByRole("link", { name: "spring" }).click();
     await page.getByRole("button", { name: "Restore" }).click();
     await page.getByRole("button", { name: "Turn off" }).waitFor();

@@ -5,6 +5,7 @@ import { type Click, linesOf } from "../../supabase/functions/_shared/links/clic
 import { databaseTest } from "../support/database.ts";
 import { edgeTest } from "../support/edge.ts";
 import { ingest, message } from "../support/intake.ts";
+import arriving from "../cases/tokens.json" with { type: "json" };
 import { person } from "../support/routed.ts";
 import { addDestination, addRoute, startService } from "../support/service.ts";
 
@@ -213,7 +214,7 @@ const texts: [string, string][] = [
   [`مرحبا [ref:${TOKEN}]`, "مرحبا"],
   [`[ref:${OTHER}] [ref:${TOKEN}]`, ""],
   [`two [ref:${TOKEN}] [ref:${OTHER}]`, "two"],
-  [`[ref:short] and [REF:${TOKEN}]`, `[ref:short] and [REF:${TOKEN}]`],
+  [`[ref:short] and [REF:${TOKEN}]`, "[ref:short] and"],
 ];
 databaseTest("without_tokens() takes every token out of the words and nothing else", async (sql) => {
   for (const [text, expected] of texts) {
@@ -277,3 +278,107 @@ edgeTest(
     assertEquals(stats.conversations, 1, "two messages of one conversation");
   },
 );
+
+Deno.test("the table of tokens as they arrive has both kinds", () => {
+  assertEquals(new Set(arriving.map(({ token }) => token === null)), new Set([true, false]));
+});
+
+databaseTest("a token is taken out of a text in each form in which it is read", async (sql) => {
+  for (const { text, rest } of arriving) {
+    const [row] = await sql`select private.without_tokens(${text}) as rest`;
+    assertEquals(row.rest, rest, JSON.stringify(text));
+  }
+});
+
+databaseTest("an edited message is one message, whichever comes first", async (sql) => {
+  await link(sql);
+  await link(sql, "flyer222");
+  await click(sql);
+  await click(sql, { code: "flyer222", o: OTHER });
+  const said = message({ token: TOKEN, body: "first", phone: ADA });
+  const edit = (of: { provider_id?: unknown }, body: string, token: string) =>
+    message({ type: "edit", reply_to: of.provider_id, token, body, phone: ADA });
+  await ingest(sql, said);
+  await ingest(sql, edit(said, "first, edited", TOKEN), edit(said, "edited to another link", OTHER));
+  const late = message({ token: OTHER, body: "late", phone: ADA });
+  await ingest(sql, edit(late, "late, edited", OTHER));
+  await ingest(sql, late);
+  assertEquals(await told(sql), [["first", "exact", "first", true], [
+    "late, edited",
+    "exact",
+    "first",
+    false,
+  ]]);
+  const [{ stats }] = await sql`select link_stats('poster22', current_date, current_date) as stats`;
+  assertEquals(stats.attributions.total, 1);
+  // To routes and services the edit is from the same link.
+  const [{ claimed }] = await sql`select claim_unrouted(1, 10) as claimed`;
+  const messages = claimed.flatMap(({ messages }: { messages: unknown[] }) => messages);
+  assertEquals(
+    messages.map(({ text, link }: { text: string; link: { code: string } }) => [text, link?.code]).slice(
+      0,
+      2,
+    ),
+    [["first", "poster22"], ["first, edited", "poster22"]],
+  );
+});
+
+databaseTest("a token that an edit brings is the edit's", async (sql) => {
+  await link(sql);
+  await click(sql);
+  const said = message({ body: "without", phone: ADA });
+  await ingest(sql, said);
+  await ingest(
+    sql,
+    message({ type: "edit", reply_to: said.provider_id, token: TOKEN, body: "with", phone: ADA }),
+  );
+  assertEquals(await told(sql), [["with", "exact", "first", true]]);
+});
+
+databaseTest("the same person is nobody else: merged, or with the number on another channel", async (sql) => {
+  await link(sql);
+  await click(sql);
+  const [one, two] = [{ phone: ADA, bsuid: undefined }, { phone: undefined, bsuid: "US.1" }];
+  await ingest(sql, message({ token: TOKEN, body: "by number", ...one }));
+  await ingest(sql, message({ body: "by user id", ...two }));
+  // The two prove to be one.
+  await ingest(sql, message({ token: TOKEN, body: "by both", phone: ADA, bsuid: "US.1" }));
+  await sql`insert into senders (channel, id, display_name) values ('sms', '9', 'SMS')`.catch(async () => {
+    await sql`insert into senders (channel, id) values ('sms', '9')`;
+  });
+  await ingest(
+    sql,
+    message({
+      token: TOKEN,
+      body: "on another channel",
+      channel: "sms",
+      sender_id: "9",
+      provider: "sms",
+      ...one,
+    }),
+    message({ token: TOKEN, body: "somebody", channel: "sms", sender_id: "9", provider: "sms", phone: BOB }),
+  );
+  assertEquals(await told(sql), [
+    ["by number", "exact", "first", true],
+    ["by both", "contact", "repeated", false],
+    ["on another channel", "contact", "repeated", false],
+    ["somebody", "low", "reused", true],
+  ]);
+});
+
+databaseTest("a click of a contact that was merged since is the person's", async (sql) => {
+  await link(sql);
+  await ingest(sql, message({ body: "by number", phone: ADA }));
+  await ingest(sql, message({ body: "by user id", phone: undefined, bsuid: "US.1" }));
+  const [, younger] = await sql`select id from contacts order by created_at, id`;
+  await ingest(sql, message({ body: "both", phone: ADA, bsuid: "US.1" }));
+  assertEquals((await sql`select from contacts where merged_into is not null`).length, 1);
+  await sql`select claim_unrouted(1, 10)`;
+  await click(sql, { u: younger.id });
+  await ingest(sql, message({ body: "without a token", phone: ADA }));
+  await sql`select claim_unrouted(1, 10)`;
+  assertEquals((await told(sql)).map(([, confidence, reason]) => [confidence, reason]), [[
+    "contact",
+    "clicked",
+  ]]);
+});

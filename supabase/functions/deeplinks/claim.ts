@@ -102,9 +102,9 @@ function pause(ms: number): Promise<void> {
 function tokenOf({ token, install_referrer, clipboard }: Record<string, unknown>): string | undefined {
   const given = token ?? install_referrer ?? clipboard;
   if (given === undefined) return undefined;
-  const text = typeof given === "string" ? given.slice(0, 4000) : "";
+  const text = typeof given === "string" ? given.slice(0, 4000).trim().toLowerCase() : "";
   // A clipboard may hold anything, a referrer has parameters of others in it.
-  const found = isToken(text) ? text : /gl_token(?:=|%3D)([a-z2-7]{16})(?![a-z2-7])/i.exec(text)?.[1];
+  const found = isToken(text) ? text : /gl_token(?:=|%3d)([a-z2-7]{16})(?![a-z2-7])/.exec(text)?.[1];
   if (found === undefined) throw new Problem("claim_unknown");
   return found;
 }

@@ -101,6 +101,7 @@ const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: s
   // A message id of WhatsApp holds the phone number in base64; its end alone tells it apart.
   [/\bwamid\.[\w+\/=-]*?([\w+\/-]{0,8}={0,2})(?![\w+\/=-])/g, "wamid.…$1"],
   [/\[ref:[^\]]*\]?/gi, "[ref:…]"],
+  [/((?<![a-z0-9])ref\s{0,9}[:：]\s{0,9})\p{Cf}{0,9}[a-z2-7]{16}(?![a-z0-9])/giu, "$1…"],
   [/(:\/\/)[^\s\/?#]*@/g, `$1${HIDDEN}@`],
   // Takes a URL without a query too, to leave it as it is: else each `x://` of a long run would be read to its end.
   [

@@ -11,15 +11,24 @@ const LENGTH = 16;
 const pool = new Uint8Array(LENGTH * 64);
 let at = pool.length;
 
-/** 16 characters of lower-case base32: 80 bits from the runtime's CSPRNG. */
+/**
+ * 16 characters of lower-case base32: 80 bits from the runtime's CSPRNG, but for the one in 28 that have no digit and are
+ * thrown away: so a word of 16 letters is never taken for a token.
+ */
 export function randomToken(): string {
-  if (at === pool.length) {
-    crypto.getRandomValues(pool);
-    at = 0;
+  for (;;) {
+    if (at === pool.length) {
+      crypto.getRandomValues(pool);
+      at = 0;
+    }
+    let token = "", digits = 0;
+    for (const end = at + LENGTH; at < end; at++) {
+      const place = pool[at] & 31;
+      if (place >= 26) digits++;
+      token += ALPHABET[place];
+    }
+    if (digits > 0) return token;
   }
-  let token = "";
-  for (const end = at + LENGTH; at < end; at++) token += ALPHABET[pool[at] & 31];
-  return token;
 }
 
 /** Whether a text has the form of a token. */

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { tokenIn } from "../../../contract/link_tokens.ts";
 import type { InboundType } from "../../../contract/messages.ts";
 import { id, isObject, type JsonObject, object, text } from "../../../json/json.ts";
 
@@ -25,16 +26,13 @@ export interface Content {
   forwarded?: boolean;
 }
 
-/** `[ref:…]` in a text carries 16 characters of lower-case base32: the token of a link's visit. */
-const LINK_TOKEN = /\[ref:([a-z2-7]{16})\]/;
-
 /** Reads the content of a message or echo. */
 export function contentOf(message: JsonObject): Content {
   const type = text(message.type);
   const part = type === undefined ? undefined : object(message[type]);
   const said = part === undefined ? undefined : wordsOf(type as string, part);
   const context = object(message.context);
-  const token = said?.body === undefined ? undefined : LINK_TOKEN.exec(said.body)?.[1];
+  const token = said?.body === undefined ? undefined : tokenIn(said.body);
   return {
     body: said?.body,
     choice: said?.choice,
