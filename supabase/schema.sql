@@ -323,7 +323,7 @@ create policy "team reads attributions" on public.attributions for select to aut
 create table public.click_counts (
   -- The link.
   code text collate "C" not null,
-  -- The day (UTC).
+  -- The day, in the team's zone.
   day date not null,
   -- Chosen by the isolate, 0 to 15.
   slot smallint not null,
@@ -335,6 +335,8 @@ create table public.click_counts (
   preview bigint default 0 not null,
   -- By browsers ahead of a tap.
   prefetch bigint default 0 not null,
+  -- By the team.
+  own bigint default 0 not null,
   -- One row a link, day and slot.
   constraint click_counts_pkey PRIMARY KEY (code, day, slot)
 ) with (fillfactor=70);
@@ -349,7 +351,7 @@ create policy "team reads click counts" on public.click_counts for select to aut
 create table public.click_days (
   -- The link.
   code text collate "C" not null,
-  -- The day (UTC).
+  -- The day, in the team's zone as it was then.
   day date not null,
   -- Clicks by humans.
   human bigint not null,
@@ -369,6 +371,13 @@ create table public.click_days (
   referrers jsonb not null,
   -- Clicks by humans for each kind of target.
   targets jsonb not null,
+  -- By the team.
+  own bigint default 0 not null,
+  -- Clicks by humans for each of the link's targets, by its number from 0; default for none, fallback and preview as
+  -- in clicks.target.
+  rules jsonb default '{}'::jsonb not null,
+  -- Clicks by humans for qr (the QR code) and link.
+  sources jsonb default '{}'::jsonb not null,
   -- One row a link and day.
   constraint click_days_pkey PRIMARY KEY (code, day)
 );
@@ -386,7 +395,8 @@ create table public.clicks (
   code text collate "C" not null,
   -- When the visit was answered.
   at timestamp with time zone not null,
-  -- human, bot, preview (a messenger, or a HEAD) or prefetch (a browser, ahead of a tap).
+  -- human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the
+  -- networks of the setting deeplinks.own_networks).
   verdict text not null,
   -- By what the verdict was reached; null for a human.
   reason text,
@@ -399,7 +409,8 @@ create table public.clicks (
   country text,
   -- Host of the page that it came from.
   referrer text,
-  -- Keyed hash of address and browser under the day's key: tells visitors of one day apart, and nothing else.
+  -- Keyed hash of address and browser under the day's key: tells visitors of one day apart, and nothing else. Null
+  -- also for browsers that ask for privacy (Sec-GPC).
   visitor bigint,
   -- The audience user that the link named (?u=).
   user_id text,
@@ -407,15 +418,16 @@ create table public.clicks (
   token text collate "C",
   -- Keyed hash of network and device, where the link allows it: to find an app's first open.
   fingerprint bigint,
-  -- Which of the link's targets took the visit, from 0, where a token was handed on to an app or store; null where
-  -- none did.
+  -- Which of the link's targets took the visit, from 0; null where none did.
   rule smallint,
   -- When an app's first open claimed it.
   claimed_at timestamp with time zone,
   -- How many visits it stands for.
   visits integer default 1 not null,
+  -- True where the QR code was scanned (?src=qr), else null.
+  qr boolean,
   constraint clicks_target_known CHECK ((target = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'whatsapp'::text, 'fallback'::text, 'preview'::text]))),
-  constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text])))
+  constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text, 'own'::text])))
 );
 -- Roll-up and purge by time; rows arrive in this order.
 create INDEX clicks_at_idx ON public.clicks USING brin (at);
@@ -2038,6 +2050,12 @@ create table public.settings (
       WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath))
   END),
+  -- Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.
+  constraint settings_own_networks CHECK (
+  CASE
+      WHEN (key = 'deeplinks.own_networks'::text) THEN ((array_remove(regexp_split_to_array(value, '[\s,]+'::text), ''::text))::inet[] IS NOT NULL)
+      ELSE true
+  END),
   constraint settings_prerequisites CHECK (
   CASE
       WHEN (NOT (metadata ? 'prerequisites'::text)) THEN true
@@ -2090,6 +2108,13 @@ create table public.settings (
   constraint settings_target_user_ids_count CHECK (((jsonb_typeof((metadata -> 'target_user_ids'::text)) IS DISTINCT FROM 'array'::text) OR (jsonb_array_length((metadata -> 'target_user_ids'::text)) <= 20000))),
   -- An id has at most 200 characters.
   constraint settings_target_user_ids_length CHECK ((NOT jsonb_path_exists(metadata, '$."target_user_ids"[*]?(@ like_regex "^.{201}" flag "s")'::jsonpath))),
+  -- The name of a time zone, such as Europe/Berlin.
+  constraint settings_team_zone CHECK (
+  CASE
+      WHEN (key <> 'team.zone'::text) THEN true
+      WHEN (value !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) THEN false
+      ELSE (('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE value) IS NOT NULL)
+  END),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
   -- A value has at most 100,000 bytes.
   constraint settings_value_size CHECK ((octet_length(value) <= 100000)),
@@ -2662,7 +2687,7 @@ grant select, insert, delete on private.unknown_tokens to service_role;
 -- Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash
 -- stood for.
 create table private.visitor_keys (
-  -- The day (UTC).
+  -- The day, in the team's zone.
   day date not null,
   -- 32 bytes in hex, 244 of their bits from the server's strong random source.
   key text default encode((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'::text) not null,
@@ -3783,9 +3808,9 @@ begin
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
 
--- A link's clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor
--- counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries,
--- referrers, targets}; null when there is no such link. For secret keys.
+-- A link's clicks from day to day, both included, in the team's zone: {code, uses, max_uses, zone, from, to, clicks,
+-- visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to),
+-- platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.
 CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date)
  RETURNS jsonb
  LANGUAGE sql
@@ -3795,25 +3820,27 @@ AS $function$
   select private.refuse_older_code();
   with days as materialized (select * from private.link_days(p_code, p_from, p_to))
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'from', p_from, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
-        'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0)) from days d),
+        'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
     'visitors', (select coalesce(sum(d.visitors), 0) from days d),
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
-        'prefetch', d.prefetch, 'visitors', d.visitors) order by d.day), '[]') from days d),
+        'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
     'attributions', private.link_attributions(p_code, p_from, p_to),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
-        and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'),
+      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
+        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
-    'targets', (select private.add_up(array_agg(d.targets)) from days d))
+    'targets', (select private.add_up(array_agg(d.targets)) from days d),
+    'rules', (select private.add_up(array_agg(d.rules)) from days d),
+    'sources', (select private.add_up(array_agg(d.sources)) from days d))
   from public.links l where l.code = p_code
 $function$;
 grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
@@ -4355,13 +4382,15 @@ grant execute on function public.reconcile() to service_role;
 -- Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with
 -- a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits
 -- of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user,
--- rule. For secret keys.
+-- rule, 1 for a QR code. For secret keys.
 CREATE OR REPLACE FUNCTION public.record_clicks(p_batch uuid, p_slot integer, p_clicks text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
+declare
+  v_zone text := private.team_zone();
 begin
   perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
@@ -4373,25 +4402,26 @@ begin
       ('x' || f.field[4])::bit(64)::bigint as visitor, coalesce(f.field[5], 'human') as verdict,
       coalesce(f.field[6], 'web') as target, f.field[7] as reason, f.field[8] as country, f.field[9] as referrer,
       ('x' || f.field[10])::bit(64)::bigint as fingerprint, f.field[11] as token, f.field[12] as user_id,
-      f.field[13]::smallint as rule
+      f.field[13]::smallint as rule, f.field[14]::boolean as qr
     from (
       -- Once a line, and not once for each use of it.
       select string_to_array(c.line, ' ', '') as field from string_to_table(p_clicks, E'\n') as c (line) offset 0
     ) f
   ), written as (
-    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule)
-    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule
+    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, qr)
+    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule, g.qr
     from given g
   )
-  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
-  select g.code, (g.at at time zone 'UTC')::date, (p_slot & 15)::smallint,
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch, own)
+  select g.code, (g.at at time zone v_zone)::date, (p_slot & 15)::smallint,
     count(*) filter (where g.verdict = 'human'), count(*) filter (where g.verdict = 'bot'),
-    count(*) filter (where g.verdict = 'preview'), count(*) filter (where g.verdict = 'prefetch')
+    count(*) filter (where g.verdict = 'preview'), count(*) filter (where g.verdict = 'prefetch'),
+    count(*) filter (where g.verdict = 'own')
   from given g
   group by 1, 2 order by 1, 2
   on conflict on constraint click_counts_pkey do update
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
-      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
 end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
 
@@ -4522,14 +4552,15 @@ AS $function$
 $function$;
 grant execute on function public.record_outcomes(p_outcomes jsonb, p_evaluated text[]) to service_role;
 
--- Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, c}], once however often the
--- batch is sent: the members are those of _shared/links/click_lines.ts, c is how many. For secret keys.
+-- Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, q, c}], once however often the
+-- batch is sent: the members are those of _shared/links/clicks/lines.ts, c is how many. For secret keys.
 CREATE OR REPLACE FUNCTION public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
+  v_zone text := private.team_zone();
   v_row record;
   v_click tid;
 begin
@@ -4542,9 +4573,9 @@ begin
     select r.code, to_timestamp(r.t::float8 / 1000) as at, coalesce(r.v, 'human') as verdict, r.r as reason,
       coalesce(r.k, 'web') as target, r.p as platform, r.y as country, r.f as referrer,
       ('x' || r.h)::bit(64)::bigint as visitor, r.u as user_id, r.o as token, ('x' || r.g)::bit(64)::bigint as fingerprint,
-      r.n as rule, r.c as visits
+      r.n as rule, r.q as qr, r.c as visits
     from jsonb_to_recordset(p_repeats) as r (
-      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, c integer)
+      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, q boolean, c integer)
     order by r.code, r.t
   loop
     -- Two rows of the same moment are as good as each other.
@@ -4556,24 +4587,25 @@ begin
       update public.clicks c set visits = c.visits + v_row.visits where c.ctid = v_click;
     else
       insert into public.clicks (
-        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, visits)
+        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, qr, visits)
       values (v_row.code, v_row.at, v_row.verdict, v_row.reason, v_row.target, v_row.platform, v_row.country, v_row.referrer,
-        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.visits);
+        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.qr, v_row.visits);
     end if;
   end loop;
   with given as (
-    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone 'UTC')::date as day, coalesce(r.v, 'human') as verdict, r.c
+    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone v_zone)::date as day, coalesce(r.v, 'human') as verdict, r.c
     from jsonb_to_recordset(p_repeats) as r (code text, t bigint, v text, c integer)
   )
-  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch, own)
   select g.code collate "C", g.day, (p_slot & 15)::smallint,
     coalesce(sum(g.c) filter (where g.verdict = 'human'), 0), coalesce(sum(g.c) filter (where g.verdict = 'bot'), 0),
-    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0)
+    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0),
+    coalesce(sum(g.c) filter (where g.verdict = 'own'), 0)
   from given g
   group by 1, 2 order by 1, 2
   on conflict on constraint click_counts_pkey do update
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
-      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
   perform private.add_measurements((
     select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
     from (
@@ -4604,9 +4636,10 @@ begin
 end $function$;
 grant execute on function public.record_rollback(p_event jsonb) to authenticated, service_role;
 
--- What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys, cookie_key}. changed lists
--- the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again.
--- numbers: phone_number_id to the number as people dial it. For secret keys.
+-- What an isolate needs to keep its links right: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is
+-- that of the days of visitor_keys. changed lists the codes of links made or changed since the `since` of an earlier
+-- answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret
+-- keys.
 CREATE OR REPLACE FUNCTION public.refresh_links(p_since text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4615,7 +4648,8 @@ CREATE OR REPLACE FUNCTION public.refresh_links(p_since text DEFAULT NULL::text)
  SET enable_seqscan TO 'off'
 AS $function$
 declare
-  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_zone text := private.team_zone();
+  v_day date := (clock_timestamp() at time zone v_zone)::date;
   v_answer jsonb;
 begin
   perform private.refuse_older_code();
@@ -4636,6 +4670,7 @@ begin
     'numbers', (
       select coalesce(jsonb_object_agg(n.id, regexp_replace(n.display_number, '[^0-9]', '', 'g')), '{}')
       from public.wa_numbers n where n.display_number ~ '[0-9]'),
+    'zone', v_zone,
     'visitor_keys', (
       select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1),
     'cookie_key', (select c.key from private.cookie_key c))
@@ -7522,8 +7557,8 @@ begin
 end $function$;
 grant execute on function private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone) to service_role;
 
--- A link's human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty
--- text for unknown.
+-- A link's human clicks from p_from to before p_to by platform, country, target, rule, source or referrer: {value:
+-- n}, the empty text for unknown.
 CREATE OR REPLACE FUNCTION private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer)
  RETURNS jsonb
  LANGUAGE sql
@@ -7532,7 +7567,7 @@ CREATE OR REPLACE FUNCTION private.click_groups(p_code text, p_from timestamp wi
 AS $function$
   select coalesce(jsonb_object_agg(g.name, g.n), '{}') from (
     select coalesce(case p_by when 'platform' then c.platform when 'country' then c.country when 'target' then c.target
-      else c.referrer end, '') as name, sum(c.visits) as n
+      when 'rule' then private.rule_name(c.rule, c.target) when 'source' then case when c.qr then 'qr' else 'link' end else c.referrer end, '') as name, sum(c.visits) as n
     from public.clicks c
     where c.code = p_code and c.at >= p_from and c.at < p_to and c.verdict = 'human'
     group by 1 order by 2 desc, 1 limit p_limit) g
@@ -10707,7 +10742,7 @@ begin
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
--- Messages that a link brought from day to day (UTC): {total, first_touch, by_confidence}.
+-- Messages that a link brought from day to day (in the team's zone): {total, first_touch, by_confidence}.
 CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from date, p_to date)
  RETURNS jsonb
  LANGUAGE sql
@@ -10719,8 +10754,8 @@ AS $function$
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
-      and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'
+    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
+      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
     group by a.confidence) g
 $function$;
 grant execute on function private.link_attributions(p_code text, p_from date, p_to date) to service_role;
@@ -10741,14 +10776,15 @@ AS $function$
 $function$;
 grant execute on function private.link_columns() to service_role;
 
--- A link's days with clicks, first and last included.
+-- A link's days with clicks in the team's zone, first and last included.
 CREATE OR REPLACE FUNCTION private.link_days(p_code text, p_from date, p_to date)
- RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb)
+ RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select d.day, d.human, d.bot, d.preview, d.prefetch, d.visitors, d.platforms, d.countries, d.referrers, d.targets
+  select d.day, d.human, d.bot, d.preview, d.prefetch, d.visitors, d.platforms, d.countries, d.referrers, d.targets,
+    d.own, d.rules, d.sources
   from public.click_days d
   where d.code = p_code and d.day between p_from and p_to
     and not exists (select from public.click_counts n where n.code = d.code and n.day = d.day)
@@ -10758,14 +10794,15 @@ AS $function$
       select count(distinct c.visitor) from public.clicks c
       where c.code = p_code and c.at >= b.starts and c.at < b.ends and c.verdict = 'human'),
     private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
-    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10)
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
+    n.own + coalesce(d.own, 0), private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
   from (
     select n.day, sum(n.human)::bigint as human, sum(n.bot)::bigint as bot, sum(n.preview)::bigint as preview,
-      sum(n.prefetch)::bigint as prefetch
+      sum(n.prefetch)::bigint as prefetch, sum(n.own)::bigint as own
     from public.click_counts n where n.code = p_code and n.day between p_from and p_to group by n.day) n
   left join public.click_days d on d.code = p_code and d.day = n.day
   cross join lateral (
-    select n.day::timestamp at time zone 'UTC' as starts, (n.day + 1)::timestamp at time zone 'UTC' as ends) b
+    select n.day::timestamp at time zone private.team_zone() as starts, (n.day + 1)::timestamp at time zone private.team_zone() as ends) b
 $function$;
 grant execute on function private.link_days(p_code text, p_from date, p_to date) to service_role;
 
@@ -12162,7 +12199,8 @@ CREATE OR REPLACE FUNCTION private.purge_clicks(p_now timestamp with time zone, 
  SET search_path TO ''
 AS $function$
 declare
-  v_today date := (p_now at time zone 'UTC')::date;
+  v_zone text := private.team_zone();
+  v_today date := (p_now at time zone v_zone)::date;
   v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
   v_clicks bigint;
 begin
@@ -12170,8 +12208,8 @@ begin
   with gone as (
     delete from public.clicks c where c.ctid = any (array(
       select x.ctid from public.clicks x
-      where x.at < (v_today - v_days)::timestamp at time zone 'UTC'
-        and x.at < coalesce((select min(n.day) from public.click_counts n)::timestamp at time zone 'UTC', 'infinity')
+      where x.at < (v_today - v_days)::timestamp at time zone v_zone
+        and x.at < coalesce((select min(n.day) from public.click_counts n)::timestamp at time zone v_zone, 'infinity')
       limit p_limit)) returning 1)
   select count(*) into v_clicks from gone;
   delete from private.click_batches b where b.at < p_now - interval '1 day';
@@ -13274,7 +13312,7 @@ declare
   v_count bigint := 0;
 begin
   loop
-    select min(n.day) into v_day from public.click_counts n where n.day < (p_now at time zone 'UTC')::date;
+    select min(n.day) into v_day from public.click_counts n where n.day < (p_now at time zone private.team_zone())::date;
     exit when v_day is null or v_count >= p_limit;
     v_done := private.roll_up_day(v_day, (p_limit - v_count)::integer);
     v_count := v_count + v_done;
@@ -13292,8 +13330,8 @@ CREATE OR REPLACE FUNCTION private.roll_up_day(p_day date, p_limit integer)
  SET work_mem TO '32MB'
 AS $function$
 declare
-  v_from timestamptz := p_day::timestamp at time zone 'UTC';
-  v_to timestamptz := (p_day + 1)::timestamp at time zone 'UTC';
+  v_from timestamptz := p_day::timestamp at time zone private.team_zone();
+  v_to timestamptz := (p_day + 1)::timestamp at time zone private.team_zone();
   v_done bigint;
 begin
   with over as (
@@ -13301,45 +13339,51 @@ begin
   ), gone as (
     -- What is taken away is what is added, also of a row that somebody counted in a moment ago.
     delete from public.click_counts n using over where n.code = over.code and n.day = p_day
-    returning n.code, n.human, n.bot, n.preview, n.prefetch
+    returning n.code, n.human, n.bot, n.preview, n.prefetch, n.own
   ), counted as (
     select g.code, sum(g.human)::bigint as human, sum(g.bot)::bigint as bot, sum(g.preview)::bigint as preview,
-      sum(g.prefetch)::bigint as prefetch
+      sum(g.prefetch)::bigint as prefetch, sum(g.own)::bigint as own
     from gone g group by g.code
   ), humans as (
-    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target, c.visits
+    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target,
+      private.rule_name(c.rule, c.target) as rule, case when c.qr then 'qr' else 'link' end as source, c.visits
     from public.clicks c join over on over.code = c.code
     where c.at >= v_from and c.at < v_to and c.verdict = 'human'
   ), visitors as (
     select h.code, count(distinct h.visitor) as visitors from humans h group by h.code
   ), named as (
     -- Of these columns one is grouped by, and the others are null.
-    select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
-      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, sum(h.visits) as n
+    select h.code, grouping(h.platform, h.country, h.referrer, h.target, h.rule, h.source) as kind,
+      coalesce(h.platform, h.country, h.referrer, h.target, h.rule, h.source, '') collate "C" as name, sum(h.visits) as n
     from humans h
-    group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
+    group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target), (h.code, h.rule),
+      (h.code, h.source))
   ), ranked as (
     select n.*, row_number() over (partition by n.code, n.kind order by n.n desc, n.name) as place from named n
   ), groups as (
-    select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 7) as platforms,
-      jsonb_object_agg(r.name, r.n) filter (where r.kind = 11) as countries,
-      jsonb_object_agg(r.name, r.n) filter (where r.kind = 13) as referrers,
-      jsonb_object_agg(r.name, r.n) filter (where r.kind = 14) as targets
+    select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 31) as platforms,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 47) as countries,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 55) as referrers,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 59) as targets,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 61) as rules,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 62) as sources
     from ranked r
-    where r.place <= case r.kind when 11 then 300 when 13 then 50 else 10 end
+    where r.place <= case r.kind when 47 then 300 when 55 then 50 when 61 then 100 else 10 end
     group by r.code
   ), summed as (
     insert into public.click_days as d (
-      code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets)
+      code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets,
+      own, rules, sources)
     select c.code, p_day, c.human, c.bot, c.preview, c.prefetch, coalesce(v.visitors, 0), coalesce(g.platforms, '{}'),
-      coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}')
+      coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}'), c.own, coalesce(g.rules, '{}'), coalesce(g.sources, '{}')
     from counted c
     left join visitors v on v.code = c.code
     left join groups g on g.code = c.code
     on conflict on constraint click_days_pkey do update
       set human = d.human + excluded.human, bot = d.bot + excluded.bot, preview = d.preview + excluded.preview,
         prefetch = d.prefetch + excluded.prefetch, visitors = excluded.visitors, platforms = excluded.platforms,
-        countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets
+        countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets,
+        own = d.own + excluded.own, rules = excluded.rules, sources = excluded.sources
     returning 1
   )
   select count(*) into v_done from summed;
@@ -13576,6 +13620,18 @@ AS $function$
   select case p_channel when 'whatsapp' then 'wa_router.enabled' else p_channel || '_router.enabled' end
 $function$;
 grant execute on function private.router_flag(p_channel text) to service_role;
+
+-- What a click counts under in figures by rule: the number of the target that took it, else default, fallback or
+-- preview.
+CREATE OR REPLACE FUNCTION private.rule_name(p_rule smallint, p_target text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_rule::text, case when p_target in ('fallback', 'preview') then p_target else 'default' end)
+$function$;
+grant execute on function private.rule_name(p_rule smallint, p_target text) to service_role;
 
 -- The contacts that are one person with a contact: merged ones, and those with the same phone number on another
 -- channel.
@@ -14597,6 +14653,17 @@ begin
   from private.gcra(v_row.tat, p_now, p_rate, p_burst, case when allowed then 0 else p_cost end) g;
 end $function$;
 grant execute on function private.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer, p_now timestamp with time zone, OUT allowed boolean, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
+
+-- The time zone whose days figures follow: the setting team.zone (UTC).
+CREATE OR REPLACE FUNCTION private.team_zone()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce((select s.value from public.settings s where s.key = 'team.zone'), 'UTC')
+$function$;
+grant execute on function private.team_zone() to service_role;
 
 -- The category of a template message: as the provider told, else as its category states, else marketing; null where
 -- the provider is to be asked first.

@@ -87,6 +87,13 @@ create table public.settings (
         then regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}', '', 'g') !~ '\{\{|\}\}'
       else false end),
   constraint settings_one_person_many_roles check (key <> 'gates.one_person_many_roles' or value in ('true', 'false')),
+  constraint settings_own_networks check (
+    case when key = 'deeplinks.own_networks' then array_remove(regexp_split_to_array(value, E'[\\s,]+'), '')::inet[] is not null else true end),
+  -- The second part refuses a zone that nobody knows: each click would fail for it.
+  constraint settings_team_zone check (
+    case when key <> 'team.zone' then true
+      when value !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$' then false
+      else timestamptz 'epoch' at time zone value is not null end),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typing error must be told: a claim that failed for it would stop every delivery,
   constraint settings_forward_retry_seconds check (
@@ -109,6 +116,8 @@ comment on constraint settings_flag_key on public.settings is
   'The key of a flag has a name before .enabled, without control characters. feature.enabled is none: FEATURE_ENABLED stops every feature.';
 comment on constraint settings_one_person_many_roles on public.settings is 'true or false: whether one person may sign a gate in several roles.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
+comment on constraint settings_own_networks on public.settings is 'Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.';
+comment on constraint settings_team_zone on public.settings is 'The name of a time zone, such as Europe/Berlin.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
 comment on constraint settings_target_user_ids_count on public.settings is 'A flag names at most 20,000 people; a segment or a percentage is for more.';
 comment on constraint settings_target_user_ids_length on public.settings is 'An id has at most 200 characters.';

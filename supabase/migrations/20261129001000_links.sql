@@ -161,7 +161,7 @@ create table private.visitor_keys (
   key text not null default encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex')
 );
 comment on table private.visitor_keys is 'Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash stood for.';
-comment on column private.visitor_keys.day is 'The day (UTC).';
+comment on column private.visitor_keys.day is 'The day, in the team''s zone.';
 comment on column private.visitor_keys.key is '32 bytes in hex, 244 of their bits from the server''s strong random source.';
 alter table private.visitor_keys enable row level security;
 revoke all on private.visitor_keys from public, anon, authenticated;
@@ -242,6 +242,12 @@ comment on function private.new_link_code() is 'A random code of 8 characters wi
 
 -- What the functions at the edge read -------------------------------------------------------------
 
+create function private.team_zone() returns text
+language sql stable set search_path = '' as $$
+  select coalesce((select s.value from public.settings s where s.key = 'team.zone'), 'UTC')
+$$;
+comment on function private.team_zone() is 'The time zone whose days figures follow: the setting team.zone (UTC).';
+
 -- What stands at its default is left out: an isolate keeps thousands of these. (In plpgsql, which keeps its plan.)
 create function public.get_links(p_codes text[], p_ahead integer default 0) returns jsonb
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -273,7 +279,8 @@ comment on function public.get_links(text[], integer) is 'The links with these c
 create function public.refresh_links(p_since text default null) returns jsonb
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
-  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_zone text := private.team_zone();
+  v_day date := (clock_timestamp() at time zone v_zone)::date;
   v_answer jsonb;
 begin
   perform private.refuse_older_code();
@@ -294,13 +301,14 @@ begin
     'numbers', (
       select coalesce(jsonb_object_agg(n.id, regexp_replace(n.display_number, '[^0-9]', '', 'g')), '{}')
       from public.wa_numbers n where n.display_number ~ '[0-9]'),
+    'zone', v_zone,
     'visitor_keys', (
       select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1),
     'cookie_key', (select c.key from private.cookie_key c))
   into v_answer;
   return v_answer;
 end $$;
-comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys, cookie_key}. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
+comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is that of the days of visitor_keys. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
 
 -- Visits of what is not there --------------------------------------------------------------------
 
@@ -664,6 +672,7 @@ grant execute on function
   private.personal_links(),
   private.reserved_link_codes(),
   private.new_link_code(),
+  private.team_zone(),
   public.get_links(text[], integer),
   public.refresh_links(text),
   private.is_misprint(text),

@@ -10,7 +10,7 @@ set local statement_timeout = '60s';
 create table public.clicks (
   code text collate "C" not null,
   at timestamptz not null,
-  verdict text not null constraint clicks_verdict_known check (verdict in ('human', 'bot', 'preview', 'prefetch')),
+  verdict text not null constraint clicks_verdict_known check (verdict in ('human', 'bot', 'preview', 'prefetch', 'own')),
   reason text,
   target text not null constraint clicks_target_known check (target in ('web', 'app', 'store', 'whatsapp', 'fallback', 'preview')),
   platform text not null,
@@ -22,24 +22,26 @@ create table public.clicks (
   fingerprint bigint,
   rule smallint,
   claimed_at timestamptz,
-  visits integer not null default 1
+  visits integer not null default 1,
+  qr boolean
 );
 comment on table public.clicks is 'One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
 comment on column public.clicks.code is 'The link.';
 comment on column public.clicks.at is 'When the visit was answered.';
-comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD) or prefetch (a browser, ahead of a tap).';
+comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the networks of the setting deeplinks.own_networks).';
 comment on column public.clicks.reason is 'By what the verdict was reached; null for a human.';
 comment on column public.clicks.target is 'Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the link).';
 comment on column public.clicks.platform is 'ios, android, windows, macos, linux or other.';
 comment on column public.clicks.country is 'Two letters, where a proxy told.';
 comment on column public.clicks.referrer is 'Host of the page that it came from.';
-comment on column public.clicks.visitor is 'Keyed hash of address and browser under the day''s key: tells visitors of one day apart, and nothing else.';
+comment on column public.clicks.visitor is 'Keyed hash of address and browser under the day''s key: tells visitors of one day apart, and nothing else. Null also for browsers that ask for privacy (Sec-GPC).';
 comment on column public.clicks.user_id is 'The audience user that the link named (?u=).';
 comment on column public.clicks.token is 'What was handed on with the visit, in the text of a chat or to an app, and comes back.';
 comment on column public.clicks.fingerprint is 'Keyed hash of network and device, where the link allows it: to find an app''s first open.';
-comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0, where a token was handed on to an app or store; null where none did.';
+comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0; null where none did.';
 comment on column public.clicks.claimed_at is 'When an app''s first open claimed it.';
 comment on column public.clicks.visits is 'How many visits it stands for.';
+comment on column public.clicks.qr is 'True where the QR code was scanned (?src=qr), else null.';
 create index clicks_link_idx on public.clicks (code, at);
 comment on index public.clicks_link_idx is 'A link''s clicks by time.';
 create index clicks_at_idx on public.clicks using brin (at);
@@ -66,17 +68,19 @@ create table public.click_counts (
   bot bigint not null default 0,
   preview bigint not null default 0,
   prefetch bigint not null default 0,
+  own bigint not null default 0,
   constraint click_counts_pkey primary key (code, day, slot)
 ) with (fillfactor = 70);
 comment on table public.click_counts is 'Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum over the slots. Rolled up into click_days when the day is over.';
 comment on constraint click_counts_pkey on public.click_counts is 'One row a link, day and slot.';
 comment on column public.click_counts.code is 'The link.';
-comment on column public.click_counts.day is 'The day (UTC).';
+comment on column public.click_counts.day is 'The day, in the team''s zone.';
 comment on column public.click_counts.slot is 'Chosen by the isolate, 0 to 15.';
 comment on column public.click_counts.human is 'By humans.';
 comment on column public.click_counts.bot is 'By bots.';
 comment on column public.click_counts.preview is 'By previews.';
 comment on column public.click_counts.prefetch is 'By browsers ahead of a tap.';
+comment on column public.click_counts.own is 'By the team.';
 alter table public.click_counts enable row level security;
 revoke all on public.click_counts from public, anon, authenticated;
 grant select on public.click_counts to authenticated;
@@ -97,12 +101,15 @@ create table public.click_days (
   countries jsonb not null,
   referrers jsonb not null,
   targets jsonb not null,
+  own bigint not null default 0,
+  rules jsonb not null default '{}',
+  sources jsonb not null default '{}',
   constraint click_days_pkey primary key (code, day)
 );
 comment on table public.click_days is 'What stays of a day''s clicks of a link.';
 comment on constraint click_days_pkey on public.click_days is 'One row a link and day.';
 comment on column public.click_days.code is 'The link.';
-comment on column public.click_days.day is 'The day (UTC).';
+comment on column public.click_days.day is 'The day, in the team''s zone as it was then.';
 comment on column public.click_days.human is 'Clicks by humans.';
 comment on column public.click_days.bot is 'By bots.';
 comment on column public.click_days.preview is 'By previews.';
@@ -112,6 +119,9 @@ comment on column public.click_days.platforms is 'Clicks by humans for each plat
 comment on column public.click_days.countries is 'Clicks by humans for each country.';
 comment on column public.click_days.referrers is 'Clicks by humans for each referring host, the 50 most frequent.';
 comment on column public.click_days.targets is 'Clicks by humans for each kind of target.';
+comment on column public.click_days.own is 'By the team.';
+comment on column public.click_days.rules is 'Clicks by humans for each of the link''s targets, by its number from 0; default for none, fallback and preview as in clicks.target.';
+comment on column public.click_days.sources is 'Clicks by humans for qr (the QR code) and link.';
 alter table public.click_days enable row level security;
 revoke all on public.click_days from public, anon, authenticated;
 grant select on public.click_days to authenticated;
@@ -139,6 +149,8 @@ grant select, insert, delete on private.click_batches to service_role;
 -- isolates that share a slot wait instead of deadlocking.
 create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) returns void
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
+declare
+  v_zone text := private.team_zone();
 begin
   perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
@@ -150,33 +162,35 @@ begin
       ('x' || f.field[4])::bit(64)::bigint as visitor, coalesce(f.field[5], 'human') as verdict,
       coalesce(f.field[6], 'web') as target, f.field[7] as reason, f.field[8] as country, f.field[9] as referrer,
       ('x' || f.field[10])::bit(64)::bigint as fingerprint, f.field[11] as token, f.field[12] as user_id,
-      f.field[13]::smallint as rule
+      f.field[13]::smallint as rule, f.field[14]::boolean as qr
     from (
       -- Once a line, and not once for each use of it.
       select string_to_array(c.line, ' ', '') as field from string_to_table(p_clicks, E'\n') as c (line) offset 0
     ) f
   ), written as (
-    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule)
-    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule
+    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, qr)
+    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule, g.qr
     from given g
   )
-  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
-  select g.code, (g.at at time zone 'UTC')::date, (p_slot & 15)::smallint,
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch, own)
+  select g.code, (g.at at time zone v_zone)::date, (p_slot & 15)::smallint,
     count(*) filter (where g.verdict = 'human'), count(*) filter (where g.verdict = 'bot'),
-    count(*) filter (where g.verdict = 'preview'), count(*) filter (where g.verdict = 'prefetch')
+    count(*) filter (where g.verdict = 'preview'), count(*) filter (where g.verdict = 'prefetch'),
+    count(*) filter (where g.verdict = 'own')
   from given g
   group by 1, 2 order by 1, 2
   on conflict on constraint click_counts_pkey do update
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
-      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
 end $$;
-comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule. For secret keys.';
+comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule, 1 for a QR code. For secret keys.';
 
 -- Few rows, in one order: two batches wait instead of deadlocking. A row whose batch was lost is written with what counts
 -- on it. The clock counts rows by the minute, so what counts on one is measured here.
 create function public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
+  v_zone text := private.team_zone();
   v_row record;
   v_click tid;
 begin
@@ -189,9 +203,9 @@ begin
     select r.code, to_timestamp(r.t::float8 / 1000) as at, coalesce(r.v, 'human') as verdict, r.r as reason,
       coalesce(r.k, 'web') as target, r.p as platform, r.y as country, r.f as referrer,
       ('x' || r.h)::bit(64)::bigint as visitor, r.u as user_id, r.o as token, ('x' || r.g)::bit(64)::bigint as fingerprint,
-      r.n as rule, r.c as visits
+      r.n as rule, r.q as qr, r.c as visits
     from jsonb_to_recordset(p_repeats) as r (
-      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, c integer)
+      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, q boolean, c integer)
     order by r.code, r.t
   loop
     -- Two rows of the same moment are as good as each other.
@@ -203,52 +217,60 @@ begin
       update public.clicks c set visits = c.visits + v_row.visits where c.ctid = v_click;
     else
       insert into public.clicks (
-        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, visits)
+        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, qr, visits)
       values (v_row.code, v_row.at, v_row.verdict, v_row.reason, v_row.target, v_row.platform, v_row.country, v_row.referrer,
-        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.visits);
+        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.qr, v_row.visits);
     end if;
   end loop;
   with given as (
-    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone 'UTC')::date as day, coalesce(r.v, 'human') as verdict, r.c
+    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone v_zone)::date as day, coalesce(r.v, 'human') as verdict, r.c
     from jsonb_to_recordset(p_repeats) as r (code text, t bigint, v text, c integer)
   )
-  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch, own)
   select g.code collate "C", g.day, (p_slot & 15)::smallint,
     coalesce(sum(g.c) filter (where g.verdict = 'human'), 0), coalesce(sum(g.c) filter (where g.verdict = 'bot'), 0),
-    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0)
+    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0),
+    coalesce(sum(g.c) filter (where g.verdict = 'own'), 0)
   from given g
   group by 1, 2 order by 1, 2
   on conflict on constraint click_counts_pkey do update
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
-      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
   perform private.add_measurements((
     select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
     from (
       select coalesce(r.v, 'human') || ' ' || coalesce(r.k, 'web') as label, sum(r.c) as n
       from jsonb_to_recordset(p_repeats) as r (v text, k text, c integer) group by 1) m), clock_timestamp());
 end $$;
-comment on function public.record_repeats(uuid, integer, jsonb) is 'Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, c}], once however often the batch is sent: the members are those of _shared/links/click_lines.ts, c is how many. For secret keys.';
+comment on function public.record_repeats(uuid, integer, jsonb) is 'Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, q, c}], once however often the batch is sent: the members are those of _shared/links/clicks/lines.ts, c is how many. For secret keys.';
 
 -- Reading -----------------------------------------------------------------------------------------
+
+create function private.rule_name(p_rule smallint, p_target text) returns text
+language sql immutable set search_path = '' as $$
+  select coalesce(p_rule::text, case when p_target in ('fallback', 'preview') then p_target else 'default' end)
+$$;
+comment on function private.rule_name(smallint, text) is 'What a click counts under in figures by rule: the number of the target that took it, else default, fallback or preview.';
 
 create function private.click_groups(p_code text, p_from timestamptz, p_to timestamptz, p_by text, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_object_agg(g.name, g.n), '{}') from (
     select coalesce(case p_by when 'platform' then c.platform when 'country' then c.country when 'target' then c.target
-      else c.referrer end, '') as name, sum(c.visits) as n
+      when 'rule' then private.rule_name(c.rule, c.target) when 'source' then case when c.qr then 'qr' else 'link' end else c.referrer end, '') as name, sum(c.visits) as n
     from public.clicks c
     where c.code = p_code and c.at >= p_from and c.at < p_to and c.verdict = 'human'
     group by 1 order by 2 desc, 1 limit p_limit) g
 $$;
-comment on function private.click_groups(text, timestamptz, timestamptz, text, integer) is 'A link''s human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty text for unknown.';
+comment on function private.click_groups(text, timestamptz, timestamptz, text, integer) is 'A link''s human clicks from p_from to before p_to by platform, country, target, rule, source or referrer: {value: n}, the empty text for unknown.';
 
 -- A day without slots is read from its roll-up. One with slots counts them on top of what was rolled up before (nothing,
 -- but for clicks that came late), and reads the rest from the clicks themselves.
 create function private.link_days(p_code text, p_from date, p_to date) returns table (
   day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint,
-  platforms jsonb, countries jsonb, referrers jsonb, targets jsonb)
+  platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
 language sql stable set search_path = '' as $$
-  select d.day, d.human, d.bot, d.preview, d.prefetch, d.visitors, d.platforms, d.countries, d.referrers, d.targets
+  select d.day, d.human, d.bot, d.preview, d.prefetch, d.visitors, d.platforms, d.countries, d.referrers, d.targets,
+    d.own, d.rules, d.sources
   from public.click_days d
   where d.code = p_code and d.day between p_from and p_to
     and not exists (select from public.click_counts n where n.code = d.code and n.day = d.day)
@@ -258,16 +280,17 @@ language sql stable set search_path = '' as $$
       select count(distinct c.visitor) from public.clicks c
       where c.code = p_code and c.at >= b.starts and c.at < b.ends and c.verdict = 'human'),
     private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
-    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10)
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
+    n.own + coalesce(d.own, 0), private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
   from (
     select n.day, sum(n.human)::bigint as human, sum(n.bot)::bigint as bot, sum(n.preview)::bigint as preview,
-      sum(n.prefetch)::bigint as prefetch
+      sum(n.prefetch)::bigint as prefetch, sum(n.own)::bigint as own
     from public.click_counts n where n.code = p_code and n.day between p_from and p_to group by n.day) n
   left join public.click_days d on d.code = p_code and d.day = n.day
   cross join lateral (
-    select n.day::timestamp at time zone 'UTC' as starts, (n.day + 1)::timestamp at time zone 'UTC' as ends) b
+    select n.day::timestamp at time zone private.team_zone() as starts, (n.day + 1)::timestamp at time zone private.team_zone() as ends) b
 $$;
-comment on function private.link_days(text, date, date) is 'A link''s days with clicks, first and last included.';
+comment on function private.link_days(text, date, date) is 'A link''s days with clicks in the team''s zone, first and last included.';
 
 -- Roll-up and purge -------------------------------------------------------------------------------
 
@@ -283,8 +306,8 @@ comment on function private.add_up(jsonb[]) is 'Sums objects of counts by key.';
 create function private.roll_up_day(p_day date, p_limit integer) returns bigint
 language plpgsql volatile set search_path = '' set work_mem = '32MB' as $$
 declare
-  v_from timestamptz := p_day::timestamp at time zone 'UTC';
-  v_to timestamptz := (p_day + 1)::timestamp at time zone 'UTC';
+  v_from timestamptz := p_day::timestamp at time zone private.team_zone();
+  v_to timestamptz := (p_day + 1)::timestamp at time zone private.team_zone();
   v_done bigint;
 begin
   with over as (
@@ -292,45 +315,51 @@ begin
   ), gone as (
     -- What is taken away is what is added, also of a row that somebody counted in a moment ago.
     delete from public.click_counts n using over where n.code = over.code and n.day = p_day
-    returning n.code, n.human, n.bot, n.preview, n.prefetch
+    returning n.code, n.human, n.bot, n.preview, n.prefetch, n.own
   ), counted as (
     select g.code, sum(g.human)::bigint as human, sum(g.bot)::bigint as bot, sum(g.preview)::bigint as preview,
-      sum(g.prefetch)::bigint as prefetch
+      sum(g.prefetch)::bigint as prefetch, sum(g.own)::bigint as own
     from gone g group by g.code
   ), humans as (
-    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target, c.visits
+    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target,
+      private.rule_name(c.rule, c.target) as rule, case when c.qr then 'qr' else 'link' end as source, c.visits
     from public.clicks c join over on over.code = c.code
     where c.at >= v_from and c.at < v_to and c.verdict = 'human'
   ), visitors as (
     select h.code, count(distinct h.visitor) as visitors from humans h group by h.code
   ), named as (
     -- Of these columns one is grouped by, and the others are null.
-    select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
-      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, sum(h.visits) as n
+    select h.code, grouping(h.platform, h.country, h.referrer, h.target, h.rule, h.source) as kind,
+      coalesce(h.platform, h.country, h.referrer, h.target, h.rule, h.source, '') collate "C" as name, sum(h.visits) as n
     from humans h
-    group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
+    group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target), (h.code, h.rule),
+      (h.code, h.source))
   ), ranked as (
     select n.*, row_number() over (partition by n.code, n.kind order by n.n desc, n.name) as place from named n
   ), groups as (
-    select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 7) as platforms,
-      jsonb_object_agg(r.name, r.n) filter (where r.kind = 11) as countries,
-      jsonb_object_agg(r.name, r.n) filter (where r.kind = 13) as referrers,
-      jsonb_object_agg(r.name, r.n) filter (where r.kind = 14) as targets
+    select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 31) as platforms,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 47) as countries,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 55) as referrers,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 59) as targets,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 61) as rules,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 62) as sources
     from ranked r
-    where r.place <= case r.kind when 11 then 300 when 13 then 50 else 10 end
+    where r.place <= case r.kind when 47 then 300 when 55 then 50 when 61 then 100 else 10 end
     group by r.code
   ), summed as (
     insert into public.click_days as d (
-      code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets)
+      code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets,
+      own, rules, sources)
     select c.code, p_day, c.human, c.bot, c.preview, c.prefetch, coalesce(v.visitors, 0), coalesce(g.platforms, '{}'),
-      coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}')
+      coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}'), c.own, coalesce(g.rules, '{}'), coalesce(g.sources, '{}')
     from counted c
     left join visitors v on v.code = c.code
     left join groups g on g.code = c.code
     on conflict on constraint click_days_pkey do update
       set human = d.human + excluded.human, bot = d.bot + excluded.bot, preview = d.preview + excluded.preview,
         prefetch = d.prefetch + excluded.prefetch, visitors = excluded.visitors, platforms = excluded.platforms,
-        countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets
+        countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets,
+        own = d.own + excluded.own, rules = excluded.rules, sources = excluded.sources
     returning 1
   )
   select count(*) into v_done from summed;
@@ -346,7 +375,7 @@ declare
   v_count bigint := 0;
 begin
   loop
-    select min(n.day) into v_day from public.click_counts n where n.day < (p_now at time zone 'UTC')::date;
+    select min(n.day) into v_day from public.click_counts n where n.day < (p_now at time zone private.team_zone())::date;
     exit when v_day is null or v_count >= p_limit;
     v_done := private.roll_up_day(v_day, (p_limit - v_count)::integer);
     v_count := v_count + v_done;
@@ -359,7 +388,8 @@ comment on function private.roll_up_clicks(timestamptz, integer) is 'Turns the c
 create function private.purge_clicks(p_now timestamptz, p_limit integer default 100000) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_today date := (p_now at time zone 'UTC')::date;
+  v_zone text := private.team_zone();
+  v_today date := (p_now at time zone v_zone)::date;
   v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
   v_clicks bigint;
 begin
@@ -367,8 +397,8 @@ begin
   with gone as (
     delete from public.clicks c where c.ctid = any (array(
       select x.ctid from public.clicks x
-      where x.at < (v_today - v_days)::timestamp at time zone 'UTC'
-        and x.at < coalesce((select min(n.day) from public.click_counts n)::timestamp at time zone 'UTC', 'infinity')
+      where x.at < (v_today - v_days)::timestamp at time zone v_zone
+        and x.at < coalesce((select min(n.day) from public.click_counts n)::timestamp at time zone v_zone, 'infinity')
       limit p_limit)) returning 1)
   select count(*) into v_clicks from gone;
   delete from private.click_batches b where b.at < p_now - interval '1 day';
@@ -386,6 +416,7 @@ call private.close_functions();
 grant execute on function
   public.record_clicks(uuid, integer, text),
   public.record_repeats(uuid, integer, jsonb),
+  private.rule_name(smallint, text),
   private.click_groups(text, timestamptz, timestamptz, text, integer),
   private.link_days(text, date, date),
   private.add_up(jsonb[]),

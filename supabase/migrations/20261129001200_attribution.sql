@@ -319,39 +319,41 @@ language sql stable set search_path = '' as $$
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
-      and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'
+    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
+      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
     group by a.confidence) g
 $$;
-comment on function private.link_attributions(text, date, date) is 'Messages that a link brought from day to day (UTC): {total, first_touch, by_confidence}.';
+comment on function private.link_attributions(text, date, date) is 'Messages that a link brought from day to day (in the team''s zone): {total, first_touch, by_confidence}.';
 
 create function public.link_stats(p_code text, p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
   with days as materialized (select * from private.link_days(p_code, p_from, p_to))
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'from', p_from, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
-        'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0)) from days d),
+        'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
     'visitors', (select coalesce(sum(d.visitors), 0) from days d),
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
-        'prefetch', d.prefetch, 'visitors', d.visitors) order by d.day), '[]') from days d),
+        'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
     'attributions', private.link_attributions(p_code, p_from, p_to),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
-        and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'),
+      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
+        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
-    'targets', (select private.add_up(array_agg(d.targets)) from days d))
+    'targets', (select private.add_up(array_agg(d.targets)) from days d),
+    'rules', (select private.add_up(array_agg(d.rules)) from days d),
+    'sources', (select private.add_up(array_agg(d.sources)) from days d))
   from public.links l where l.code = p_code
 $$;
-comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets}; null when there is no such link. For secret keys.';
+comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day, both included, in the team''s zone: {code, uses, max_uses, zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -38,9 +38,9 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   const saved = page.waitForEvent("download");
   await page.getByRole("button", { name: "QR code, SVG" }).click();
   const { pixels, size } = rasterize(await Deno.readTextFile(await (await saved).path()));
-  assertEquals(readQr(pixels, size, size), address);
+  assertEquals(readQr(pixels, size, size), `${address}?src=qr`);
   const visitor = await page.context().newPage();
-  await visitor.goto(address!);
+  await visitor.goto(`${address}?src=qr`);
   assertEquals(visitor.url(), target);
   await visitor.close();
   await until(
@@ -49,6 +49,7 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   );
   await inTime(page.getByText("by people", { exact: true }));
   await page.getByText("Visitor type").waitFor();
+  await page.getByText("QR code", { exact: true }).waitFor();
   await isWell(page);
 
   await page.getByRole("button", { name: "Turn off" }).click();

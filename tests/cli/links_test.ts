@@ -141,7 +141,7 @@ Deno.test("links stats: people, bots and previews apart", async () => {
     const stats = await document(`links stats ${code}`);
     return Object.values<number>(stats.clicks).reduce((sum, n) => sum + n, 0) === agents.length && stats;
   });
-  assertEquals(stats.clicks, { human: 2, bot: 1, preview: 1, prefetch: 0 });
+  assertEquals(stats.clicks, { human: 2, bot: 1, preview: 1, prefetch: 0, own: 0 });
   assertEquals([stats.platforms, stats.targets, stats.visitors], [{ ios: 2 }, { web: 2 }, 1]);
   assertMatch((await gatelink(`links stats ${code}`)).out, /clicks {2,}2\n/);
   const before = await document(`links stats ${code} --from 2026-01-01 --to 2026-01-31`);

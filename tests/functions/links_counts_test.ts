@@ -41,7 +41,7 @@ databaseTest("a roll-up gives the same figures as the clicks did, and again when
     { t: Date.now() },
   );
   const before = await stats(sql);
-  assertEquals([before.clicks, before.visitors], [{ human: 4, bot: 1, preview: 0, prefetch: 0 }, 3]);
+  assertEquals([before.clicks, before.visitors], [{ human: 4, bot: 1, preview: 0, prefetch: 0, own: 0 }, 3]);
   for (let i = 0; i < 2; i++) {
     const [{ n }] = await sql`select private.roll_up_clicks(now())::int as n`;
     assertEquals(n, i === 0 ? 1 : 0);
@@ -164,7 +164,7 @@ databaseTest("what counts on a row counts in every figure, once however often it
     ],
   );
   const before = await stats(sql);
-  assertEquals(before.clicks, { human: 21, bot: 101, preview: 0, prefetch: 0 });
+  assertEquals(before.clicks, { human: 21, bot: 101, preview: 0, prefetch: 0, own: 0 });
   assertEquals([before.visitors, before.targets, before.countries, before.referrers], [
     3,
     { web: 15, whatsapp: 6 },

@@ -479,7 +479,7 @@ linksTest("stats say when, on what, from where, and how many different ones", as
     max_uses: null,
     from: today,
     to: today,
-    clicks: { human: 2, bot: 1, preview: 0, prefetch: 0 },
+    clicks: { human: 2, bot: 1, preview: 0, prefetch: 0, own: 0 },
     visitors: 1,
     days: [{ day: today, human: 2, bot: 1, preview: 0, prefetch: 0, visitors: 1 }],
     attributions: { total: 0, first_touch: 0, by_confidence: {} },

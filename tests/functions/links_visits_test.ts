@@ -298,7 +298,7 @@ linksTest("visitors are told apart for a day, and no address is kept anywhere", 
   await links.flush();
   const { body } = await links.call(`/${made}/stats`);
   assertEquals(body.visitors, 4);
-  assertEquals(body.clicks, { human: 5, bot: 0, preview: 1, prefetch: 0 });
+  assertEquals(body.clicks, { human: 5, bot: 0, preview: 1, prefetch: 0, own: 0 });
   const tables = await links
     .sql`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in ('public', 'private') and c.relkind = 'r'`;

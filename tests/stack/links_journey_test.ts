@@ -138,7 +138,7 @@ Deno.test("a link's journey: scanned, tapped, sent; it arrives with link and att
       const figures = await stats(stack, "spring-bread");
       return figures.clicks.preview === 1 && figures.attributions.total === 2 ? figures : undefined;
     });
-    assertEquals(figures.clicks, { human: 1, bot: 0, preview: 1, prefetch: 0 });
+    assertEquals(figures.clicks, { human: 1, bot: 0, preview: 1, prefetch: 0, own: 0 });
     assertEquals(figures.visitors, 1);
     assertEquals(figures.attributions, { total: 2, first_touch: 2, by_confidence: { exact: 1, low: 1 } });
     assertEquals([figures.platforms, figures.targets], [{ android: 1 }, { whatsapp: 1 }]);

@@ -30,7 +30,8 @@ export interface LinksApi {
   /** Links, newest first, page by page. */
   pages(filter: ListFilter, size?: number): AsyncGenerator<Link[]>;
   change(code: string, change: unknown): Promise<Link>;
-  stats(code: string, from: string, to: string): Promise<LinkStats>;
+  /** Figures of days of the team's zone: up to `to` (today), from `from` or the last `days`. */
+  stats(code: string, span: { from?: string; to?: string; days?: number }): Promise<LinkStats>;
 }
 
 /** The function of the stack that this session talks to. */
@@ -69,8 +70,10 @@ export async function linksApi(session: Session): Promise<LinksApi> {
     async change(code, change) {
       return (await call<Link>("PATCH", `/${encodeURIComponent(code)}`, { body: change })).body;
     },
-    async stats(code, from, to) {
-      const query = new URLSearchParams({ from, to });
+    async stats(code, span) {
+      const query = new URLSearchParams(
+        Object.entries(span).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)]]),
+      );
       return (await call<LinkStats>("GET", `/${encodeURIComponent(code)}/stats?${query}`, { again: true }))
         .body;
     },

@@ -85,7 +85,7 @@ Examples:
         const { targets = [] } = link;
         const text = facts(known({
           link: link.url,
-          "QR code": `${link.qr_url} (or .png)`,
+          "QR code": `${link.qr_url}?src=qr (or .png)`,
           "goes to": describeLink(link),
           state: stateOf(link),
           tags: link.tags?.join(", "),
@@ -115,14 +115,14 @@ Examples:
 function figures(group: Command, run: Run): void {
   group.command("stats").description("show a link's clicks and the conversations that it started")
     .argument("<code>", "its code, or its address", linkCode)
-    .option("--days <n>", "the last N days, including today (UTC)", whole(1, 3660), 30)
+    .option("--days <n>", "the last N days, including today", whole(1, 3660), 30)
     .option("--from <day>", "or from this day on", day)
     .option("--to <day>", "up to this day (default: today)", day)
     .addHelpText(
       "after",
       `
 Clicks count people only. Bots, previews of messengers and prefetching browsers are counted separately and consume no
-uses.
+uses. So are clicks from your own networks (the setting deeplinks.own_networks). Days are those of the setting team.zone.
 
 Examples:
   gatelink links stats spring
@@ -130,10 +130,11 @@ Examples:
     )
     .action((code: string, options: { days: number; from?: string; to?: string }) =>
       run(async (session) => {
-        const to = options.to ?? new Date().toISOString().slice(0, 10);
-        const from = options.from ??
-          new Date(Date.parse(to) - (options.days - 1) * 86_400_000).toISOString().slice(0, 10);
-        const stats = await (await linksApi(session)).stats(code, from, to);
+        const { from, to, days } = options;
+        const stats = await (await linksApi(session)).stats(
+          code,
+          from === undefined ? { to, days } : { from, to },
+        );
         return { document: stats, text: statsText(stats) };
       })
     );
@@ -145,6 +146,8 @@ function statsText({ clicks, attributions, ...stats }: LinkStats): string {
     ["countries", stats.countries],
     ["referrers", stats.referrers],
     ["targets", stats.targets],
+    ["rules", Object.keys(stats.rules).some((rule) => /^\d/.test(rule)) ? stats.rules : {}],
+    ["sources", stats.sources.qr === undefined ? {} : stats.sources],
   ];
   const top = (counts: Record<string, number>) =>
     Object.entries(counts).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).slice(0, 8)
@@ -152,12 +155,13 @@ function statsText({ clicks, attributions, ...stats }: LinkStats): string {
   const parts = [
     facts(known({
       link: stats.code,
-      days: `${stats.from} to ${stats.to} (UTC)`,
+      days: `${stats.from} to ${stats.to} (${stats.zone})`,
       clicks: clicks.human,
       visitors: stats.visitors,
       bots: clicks.bot,
       previews: clicks.preview,
       prefetches: clicks.prefetch,
+      own: clicks.own === 0 ? null : clicks.own,
       conversations: stats.conversations,
       messages: attributions.total === 0
         ? null

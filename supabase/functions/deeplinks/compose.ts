@@ -196,7 +196,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
         clicksWritten: clicks.written,
         now: date,
       }),
-      ...createLists({ rpc, urlOf, limit }),
+      ...createLists({ rpc, zone: async () => (await ready()).keys.zone, urlOf, limit }),
       ...createManage({
         rpc,
         rules: async () => (await ready()).rules,

@@ -4,6 +4,7 @@
  * @module
  */
 import { LINK_FILTERS, LINK_STATES } from "../_shared/contract/link_fields.ts";
+import { dayOf } from "../_shared/links/visitor/hashes.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
@@ -12,6 +13,8 @@ import { cursorOf, dayParam, intParam, knownParams, singleParams, wordParam } fr
 /** What looking needs. */
 export interface ListDeps {
   rpc: Rpc;
+  /** The time zone whose days figures follow. */
+  zone(): Promise<string>;
   /** The address of a link, without a slash at the end. */
   urlOf(request: Request, code: string): { url: string; qr_url: string };
   /** Takes one request of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
@@ -52,14 +55,18 @@ export function createLists(deps: ListDeps) {
     }, { headers });
   }
 
-  /** `GET /{code}/stats`: from `from` to `to` (days in UTC); without, the 30 days up to `to`, and today. */
+  /** `GET /{code}/stats`: from `from` to `to` (days of the team's zone); without, the `days` (30) up to `to`, and today. */
   async function stats(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
-    knownParams(query, ["from", "to"]);
+    knownParams(query, ["from", "to", "days"]);
     singleParams(query);
-    const to = dayParam(query, "to", Date.now());
-    const from = dayParam(query, "from", Date.parse(to) - 29 * DAY_MS);
+    if (query.has("days") && query.has("from")) {
+      throw new Problem("invalid_request", { detail: "Give either `from` or `days`." });
+    }
+    const days = intParam(query, "days", 30, 1, 3660);
+    const to = dayParam(query, "to", dayOf(Date.now(), await deps.zone()));
+    const from = dayParam(query, "from", dayOf(Date.parse(to) - (days - 1) * DAY_MS, "UTC"));
     if (from > to) throw new Problem("invalid_request", { detail: "`from` must not be after `to`." });
     const headers = await deps.limit(actor);
     const found = await deps.rpc("link_stats", { p_code: code, p_from: from, p_to: to })

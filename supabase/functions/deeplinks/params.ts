@@ -56,9 +56,9 @@ export function intParam(
 }
 
 /** A day of a query; without it the one given. @throws {Problem} `invalid_request` */
-export function dayParam(query: URLSearchParams, name: string, otherwise: number): string {
+export function dayParam(query: URLSearchParams, name: string, otherwise: string): string {
   const text = query.get(name);
-  if (text === null) return new Date(otherwise).toISOString().slice(0, 10);
+  if (text === null) return otherwise;
   if (/^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
   throw new Problem("invalid_request", { detail: `\`${name}\` must be a day like 2026-11-21.` });
 }

@@ -22,7 +22,7 @@ export interface QrDeps {
 /** QR codes are the same for ever, but for colours and a domain that moves. */
 const KEPT = { "cache-control": "public, max-age=86400" };
 
-/** Makes the answers to `GET /{code}/qr.svg` and `GET /{code}/qr.png`, with `?level=&dark=&light=&margin=&size=`. */
+/** Makes the answers to `GET /{code}/qr.svg` and `GET /{code}/qr.png`, with `?level=&dark=&light=&margin=&size=&src=`. */
 export function createQr({ withLink, urlOf }: QrDeps) {
   return { qrSvg: answer("svg"), qrPng: answer("png") };
 
@@ -32,7 +32,7 @@ export function createQr({ withLink, urlOf }: QrDeps) {
       const options = qrOptions(query);
       const size = intParam(query, "size", 512, 64, 2048);
       return withLink(call, code, async () => {
-        const { url } = urlOf(call.request, code);
+        const url = urlOf(call.request, code).url + sourceOf(query);
         if (form === "svg") {
           // A picture, also where somebody opens it as a document.
           const headers = {
@@ -60,6 +60,16 @@ function qrOptions(query: URLSearchParams): QrOptions {
     light: colourParam(query, "light", "ffffff"),
     margin: intParam(query, "margin", 4, 0, 16),
   };
+}
+
+/** What the code's address has behind the link's, so that scans can be told from taps. */
+function sourceOf(query: URLSearchParams): string {
+  const source = query.get("src");
+  if (source === null) return "";
+  if (/^[A-Za-z0-9_-]{1,50}$/.test(source)) return `?src=${source}`;
+  throw new Problem("invalid_request", {
+    detail: "`src` must have 1 to 50 letters, digits, hyphens or underscores.",
+  });
 }
 
 /** Only hexadecimal: the colour goes into SVG as it is. */

@@ -15,6 +15,7 @@ import { type Because, LINKS_FLAG } from "../_shared/links/answer/resolve.ts";
 import { Pace } from "../_shared/links/limits/visit_rate.ts";
 import { Repeats } from "../_shared/links/clicks/repeats.ts";
 import type { LinkStore } from "../_shared/links/store/store.ts";
+import { isInNetworks } from "../_shared/links/visitor/own.ts";
 import { randomToken } from "../_shared/links/visitor/tokens.ts";
 import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
 import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitor/hashes.ts";
@@ -76,10 +77,8 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
    * @throws {Problem} `rate_limited`
    */
   function keepPace(call: VisitCall, { code }: Link): void {
-    const address = addressOfCall(call);
-    if (address === undefined) return;
-    // An IPv4 address is its network; to take it apart would cost more than all the rest of this.
-    const network = address.includes(":") ? networkOf(address) ?? address : address;
+    const network = clientAddress(call);
+    if (network === undefined) return;
     const waitMs = pace.take(deps.now(), network, code, store.rules.visitsInMinute);
     if (waitMs > 0) {
       throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
@@ -106,28 +105,47 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     if (country !== undefined) click.y = country;
     if (referrer !== undefined) click.f = referrer;
     if (user !== undefined) click.u = user;
-    if (token !== undefined) {
-      click.o = token;
-      // So that an app's first open learns where the click was going.
-      if (typeof because === "number" && kind !== "whatsapp") click.n = String(because);
-    }
+    if (token !== undefined) click.o = token;
+    if (typeof because === "number") click.n = String(because);
+    if (isFromQr(visit.query)) click.q = "1";
+    let who: string | undefined = visit.verdict;
     if (visit.verdict !== "human") {
       click.v = visit.verdict;
       click.r = visit.reason;
     } else {
-      click.h = visitorOf(call, visit);
-      const address = link.fingerprint ? addressOfCall(call) : undefined;
+      who = visitorOf(call, visit);
+      // Whoever asks for privacy is told apart in memory alone, to bound the rows.
+      if (!visit.isPrivate) click.h = who;
+      if (isOwn(call)) click.v = "own";
+      const address = link.fingerprint && !visit.isPrivate ? addressOfCall(call) : undefined;
       if (address !== undefined && token !== undefined && kind !== "whatsapp" && isOwnAddress(address)) {
         click.g = fingerprintOf(visit.now, address, visit.platform);
       }
     }
-    const who = visit.verdict === "human" ? click.h : visit.verdict;
     // Without an address people cannot be told apart.
     if (who !== undefined) {
       const row = repeats.take(click, who, visit.reason ?? user);
       if (row !== undefined) return clicks.again(row);
     }
     clicks.record(click);
+  }
+
+  /** Whether a person is of the team. */
+  function isOwn(call: VisitCall): boolean {
+    const { ownNetworks } = store.rules;
+    if (ownNetworks === "") return false;
+    const address = addressOfCall(call);
+    return address !== undefined && isInNetworks(ownNetworks, address);
+  }
+
+  /**
+   * The id of a visitor without a cookie: the same for all of a day's visits of one network and browser, for browsers
+   * within apps lose cookies, and another than stands at clicks. A random one without an address that can be trusted.
+   */
+  function visitorIdFor(call: VisitCall, visit: RequestVisit): string {
+    const network = clientAddress(call);
+    const hash = network && hashOf(store.keys, visit.now, "visitor id", network, visit.agentDigest);
+    return hash === undefined || hash === "" ? randomToken() : idOf(hash);
   }
 
   /** What a person's visit hands on: the token of the row that it will count on, else a new one. */
@@ -149,6 +167,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
    */
   function believedVisitor(call: VisitCall, visit: RequestVisit): string | undefined {
     const { user } = visit;
+    if (user === undefined && visit.isPrivate) return undefined;
     if (user !== undefined) {
       return isSignedAudience(deps.audienceSecrets, user, visit.param("gl_sig") ?? "") ? user : undefined;
     }
@@ -191,9 +210,15 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   /** What stands for the visitor on this day; undefined without an address that can be trusted. */
   function visitorOf(call: VisitCall, visit: RequestVisit): string | undefined {
     if (visit.hash !== undefined) return visit.hash;
+    const network = clientAddress(call);
+    if (network === undefined) return undefined;
+    return visit.hash = hashOf(store.keys, visit.now, network, visit.agentDigest);
+  }
+
+  /** The visitor's network; an IPv4 address is one, and to take it apart would cost more than all the rest. */
+  function clientAddress(call: VisitCall): string | undefined {
     const address = addressOfCall(call);
-    if (address === undefined) return undefined;
-    return visit.hash = hashOf(store.keys, visit.now, address, visit.agentDigest);
+    return address?.includes(":") ? networkOf(address) ?? address : address;
   }
 
   /** What an app's first open has in common with the click before it: network, platform, and the day. */
@@ -201,7 +226,19 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     return hashOf(store.keys, now, "fingerprint", networkOf(address) ?? "", platform);
   }
 
-  return { addressOf, networkOfCall, siteOfCall, clientOf, keepPace, tokenFor, record, went };
+  return { addressOf, networkOfCall, siteOfCall, clientOf, keepPace, tokenFor, visitorIdFor, record, went };
+}
+
+/** Whether a QR code led here: our codes carry `?src=qr`. */
+function isFromQr(query: string): boolean {
+  return query.includes("src=qr") && /(?:^|&)src=qr(?:&|$)/.test(query);
+}
+
+/** A hash, 16 digits of hex, in the form of a random id. */
+function idOf(hash: string): string {
+  let id = "";
+  for (const digit of hash) id += "abcdefghijklmnop"[parseInt(digit, 16)];
+  return id;
 }
 
 /** See {@linkcode createVisitRecorder}. */

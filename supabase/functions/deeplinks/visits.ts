@@ -14,7 +14,6 @@ import { placeOf, wantsToken } from "../_shared/links/answer/address.ts";
 import type { Orphans } from "../_shared/links/limits/orphans.ts";
 import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/answer/resolve.ts";
 import type { LinkStore } from "../_shared/links/store/store.ts";
-import { randomToken } from "../_shared/links/visitor/tokens.ts";
 import { isOurVisitor, signedVisitor } from "../_shared/links/visitor/cookies.ts";
 import { GO_ON, RequestVisit, VISITOR_COOKIE } from "../_shared/links/visitor/visit.ts";
 import type { LinkDecision } from "../_shared/contract/http/links.ts";
@@ -137,6 +136,7 @@ export function createVisits(deps: VisitDeps) {
       now: deps.now(),
       countryHeader: deps.countryHeader,
       isOurs,
+      honoursGpc: store.rules.honoursGpc,
       unlocked: how.unlocked,
     });
     if (query !== "" && visit.param("explain") === "1") return deps.explain(call, link, visit);
@@ -151,7 +151,7 @@ export function createVisits(deps: VisitDeps) {
   function sendOn(call: VisitCall, link: Link, visit: RequestVisit, how: How): Response | Promise<Response> {
     const { rules } = store;
     const isNew = needsVisitor(link, rules) && visit.verdict === "human" && visit.visitor === undefined;
-    if (isNew) visit.give(randomToken());
+    if (isNew) visit.give(kept.visitorIdFor(call, visit));
     const decision = resolve(link, visit, rules, killed(visit.now));
     if (decision.outcome === "go" && link.limited) {
       // Before the answer: of those who come at once no more may pass than there are uses left.
@@ -207,7 +207,7 @@ export function createVisits(deps: VisitDeps) {
     } else {
       record(call, link, visit, "fallback", token);
     }
-    const cookie = isNew
+    const cookie = isNew && !visit.isPrivate
       ? `${VISITOR_COOKIE}=${
         signedVisitor(store.cookieKey, visit.visitor!)
       }; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly` +

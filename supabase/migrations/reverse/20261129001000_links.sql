@@ -25,6 +25,7 @@ drop function private.is_guessed_at(text, timestamptz);
 drop function public.record_orphans(jsonb);
 drop function private.is_misprint(text);
 drop function public.refresh_links(text);
+drop function private.team_zone();
 drop function public.get_links(text[], integer);
 drop function private.new_link_code();
 drop function private.reserved_link_codes();

@@ -11,6 +11,7 @@ drop function private.roll_up_day(date, integer);
 drop function private.add_up(jsonb[]);
 drop function private.link_days(text, date, date);
 drop function private.click_groups(text, timestamptz, timestamptz, text, integer);
+drop function private.rule_name(smallint, text);
 drop function public.record_repeats(uuid, integer, jsonb);
 drop function public.record_clicks(uuid, integer, text);
 drop table private.click_batches;

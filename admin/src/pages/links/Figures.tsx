@@ -24,24 +24,25 @@ const PERIODS = [{ value: "7", label: "7 days" }, { value: "30", label: "30 days
 const VERDICTS = [["human", "People"], ["preview", "Previews"], ["bot", "Bots"], [
   "prefetch",
   "Prefetches",
-]] as const;
+], ["own", "Your team"]] as const;
+const SOURCE_NAMES = { qr: "QR code", link: "Link" };
+const RULE_NAMES = { default: "No rule", fallback: "Link not usable", preview: "Preview" };
 
-/** The last so many days (UTC), today included. */
-function daysBack(count: number): string[] {
-  const now = Date.now();
+/** Each day from one to another. */
+function daysOf({ from, to }: LinkStats): string[] {
+  const first = Date.parse(from), count = (Date.parse(to) - first) / 86_400_000 + 1;
   return Array.from(
     { length: count },
-    (_, index) => new Date(now - (count - 1 - index) * 86_400_000).toISOString().slice(0, 10),
+    (_, index) => new Date(first + index * 86_400_000).toISOString().slice(0, 10),
   );
 }
 
 export function Figures({ code }: { code: string }) {
   const [period, setPeriod] = useParameter("days", "30");
-  const days = daysBack(Number(period) || 30);
-  const [from, to] = [days[0], days.at(-1)!];
+  const days = PERIODS.some(({ value }) => value === period) ? period : "30";
   const stats = useRead(
-    ["link_stats", code, from, to],
-    () => callFunction<LinkStats>(`deeplinks/${code}/stats?from=${from}&to=${to}`),
+    ["link_stats", code, days],
+    () => callFunction<LinkStats>(`deeplinks/${code}/stats?days=${days}`),
   );
   return (
     <Stack gap="sm">
@@ -49,7 +50,7 @@ export function Figures({ code }: { code: string }) {
         <Title order={2} size="h4">Statistics</Title>
         <SegmentedControl aria-label="Period" size="xs" data={PERIODS} value={period} onChange={setPeriod} />
       </Group>
-      <Loaded of={stats}>{(stats) => <Shown of={stats} days={days} />}</Loaded>
+      <Loaded of={stats}>{(stats) => <Shown of={stats} days={daysOf(stats)} />}</Loaded>
     </Stack>
   );
 }
@@ -94,6 +95,10 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
         <Shares title="Country" of={of.countries} none="Unknown: no proxy reports the country." />
         <Shares title="Referrers" of={of.referrers} none="No referrers." />
         <Shares title="Targets" of={of.targets} />
+        {Object.keys(of.rules).some((rule) => rule in RULE_NAMES === false) && (
+          <Shares title="Rules" of={of.rules} names={ruleNames(of.rules)} />
+        )}
+        {of.sources.qr !== undefined && <Shares title="Source" of={of.sources} names={SOURCE_NAMES} />}
         <Shares
           title="Confidence of the attribution"
           of={attributions.by_confidence}
@@ -104,12 +109,20 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
   );
 }
 
+/** Rules by number, counted from 1 as at the link. */
+function ruleNames(rules: Record<string, number>): Record<string, string> {
+  return {
+    ...Object.fromEntries(Object.keys(rules).map((rule) => [rule, `Rule ${Number(rule) + 1}`])),
+    ...RULE_NAMES,
+  };
+}
+
 function Days({ of, days }: { of: LinkStats; days: string[] }) {
   const counted = new Map(of.days.map((day) => [day.day, day]));
   const most = Math.max(1, ...of.days.map(({ human }) => human));
   return (
     <Paper withBorder p="sm">
-      <Text size="sm" fw={600} mb="xs">Clicks by people per day (UTC)</Text>
+      <Text size="sm" fw={600} mb="xs">Clicks by people per day ({of.zone})</Text>
       <div className={classes.days} aria-hidden="true">
         {days.map((day) => {
           const n = counted.get(day)?.human ?? 0;

@@ -6,10 +6,13 @@ import { Icon } from "../../ui/icons.tsx";
 /** Width of the PNG, for print. */
 const WIDE = 1024;
 
+/** What the code leads to: scans are counted apart from taps. */
+const scanned = (url: string) => `${url}?src=qr`;
+
 export function QrCode({ code, url }: { code: string; url: string }) {
   return (
     <Image
-      src={`data:image/svg+xml,${encodeURIComponent(qrSvg(url))}`}
+      src={`data:image/svg+xml,${encodeURIComponent(qrSvg(scanned(url)))}`}
       alt={`QR code of the link ${code}`}
       w={132}
       h={132}
@@ -33,7 +36,7 @@ export function QrDownloads({ code, url }: { code: string; url: string }) {
         size="xs"
         variant="default"
         leftSection={icon}
-        onClick={() => save(`${code}.svg`, qrSvg(url), "image/svg+xml")}
+        onClick={() => save(`${code}.svg`, qrSvg(scanned(url)), "image/svg+xml")}
       >
         QR code, SVG
       </Button>
@@ -41,7 +44,7 @@ export function QrDownloads({ code, url }: { code: string; url: string }) {
         size="xs"
         variant="default"
         leftSection={icon}
-        onClick={async () => save(`${code}.png`, await qrPng(url, WIDE), "image/png")}
+        onClick={async () => save(`${code}.png`, await qrPng(scanned(url), WIDE), "image/png")}
       >
         QR code, PNG
       </Button>

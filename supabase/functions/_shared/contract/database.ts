@@ -72,6 +72,7 @@ export type Database = {
           code: string;
           day: string;
           human: number;
+          own: number;
           prefetch: number;
           preview: number;
           slot: number;
@@ -87,10 +88,13 @@ export type Database = {
           countries: JsonOf<"click_days.countries">;
           day: string;
           human: number;
+          own: number;
           platforms: JsonOf<"click_days.platforms">;
           prefetch: number;
           preview: number;
           referrers: JsonOf<"click_days.referrers">;
+          rules: JsonOf<"click_days.rules">;
+          sources: JsonOf<"click_days.sources">;
           targets: JsonOf<"click_days.targets">;
           visitors: number;
         };
@@ -106,13 +110,14 @@ export type Database = {
           country: string | null;
           fingerprint: number | null;
           platform: string;
+          qr: boolean | null;
           reason: string | null;
           referrer: string | null;
           rule: number | null;
           target: "web" | "app" | "store" | "whatsapp" | "fallback" | "preview";
           token: string | null;
           user_id: string | null;
-          verdict: "human" | "bot" | "preview" | "prefetch";
+          verdict: "human" | "bot" | "preview" | "prefetch" | "own";
           visitor: number | null;
           visits: number;
         };

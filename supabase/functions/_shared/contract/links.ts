@@ -213,6 +213,7 @@ const clicks = {
   bot: count,
   preview: count.describe("Previews by messengers, and HEAD"),
   prefetch: count,
+  own: count.describe("By people in the team's networks"),
 };
 const clickCounts = z.strictObject(clicks);
 const day = z.iso.date();
@@ -222,11 +223,12 @@ const byValue = z.record(z.string(), count)
 /** See {@linkcode bulkResults}. */
 export type BulkResults = z.output<typeof bulkResults>;
 
-/** Figures of a link, from day to day (UTC). */
+/** Figures of a link, from day to day of `zone`. */
 export const linkStats = z.strictObject({
   code: z.string(),
   uses: count,
   max_uses: z.int().nullable(),
+  zone: z.string().describe("The time zone of the days: the setting `team.zone`"),
   from: day,
   to: day,
   clicks: clickCounts,
@@ -243,6 +245,10 @@ export const linkStats = z.strictObject({
   countries: byValue,
   referrers: byValue,
   targets: byValue,
+  rules: z.record(z.string(), count).describe(
+    "By the number of the target that took the visit, from 0; `default`, `fallback` and `preview` for none",
+  ),
+  sources: z.record(z.string(), count).describe("By `qr`, the QR code, and `link`"),
 });
 
 /** What links are made of, by the names that docs/openapi.yaml has for it. */

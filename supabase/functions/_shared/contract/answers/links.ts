@@ -85,6 +85,8 @@ export const LINKS = {
     changed: z.array(z.string()).nullable(),
     /** Digits of our numbers, by their ids. */
     numbers: z.record(z.string(), z.string()),
+    /** Whose days those of `visitor_keys` are. */
+    zone: z.string(),
     /** By day. */
     visitor_keys: z.record(z.string(), z.string()),
     cookie_key: z.string(),

@@ -6,7 +6,7 @@
  * @module
  */
 import { z } from "zod";
-import { FIELDS, LINK_STATES, type LinkField } from "../link_fields.ts";
+import { FIELDS, LINK_STATES, READ_ONLY_MEMBERS, type LinkField } from "../link_fields.ts";
 import { MAX_PASSWORD, MIN_PASSWORD } from "../link_limits.ts";
 import {
   bulkResult,
@@ -112,9 +112,15 @@ function changeOf({ kind }: LinkField): z.ZodType {
 /** The body of `PATCH deeplinks/{code}` (RFC 7396). */
 export const linkChange = z.strictObject({
   ...Object.fromEntries(FIELDS.map((field) => [field.name, changeOf(field).nullish()])),
-  password: z.string().nullish().describe(`New ones have ${MIN_PASSWORD} to ${MAX_PASSWORD} characters`),
+  password: z.union([z.string(), z.boolean()]).nullish().describe(
+    `New ones have ${MIN_PASSWORD} to ${MAX_PASSWORD} characters; true or false, as it was read, changes nothing`,
+  ),
   state: z.enum(LINK_STATES).exclude(["deleted"]).nullish(),
   version: z.int().optional().describe("The version that was read"),
+  code: z.string().optional().describe("As it was read"),
+  ...Object.fromEntries(
+    READ_ONLY_MEMBERS.map((name) => [name, z.unknown().optional().describe("Ignored with `version`")]),
+  ),
 }).describe(
   "Members of a link, each or null. The changed link must be valid. With `version` the change is refused if somebody " +
     "else has changed the link since.",

@@ -1,6 +1,6 @@
 /**
  * Clicks as lines of text, as `record_clicks` takes them: the fields of each with a space between two of them, in the
- * order code, t, p, h, v, k, r, y, f, g, o, u, n; empty where a click has none, and left out at the end.
+ * order code, t, p, h, v, k, r, y, f, g, o, u, n, q; empty where a click has none, and left out at the end.
  *
  * Text, since it costs Postgres a third of what JSON does; written into bytes at once, since thousands of objects that
  * wait for their group would each be copied by the garbage collector.
@@ -15,7 +15,7 @@ export interface Click {
   /** When, in Unix milliseconds. */
   t: number;
   /** Verdict. @default {"human"} */
-  v?: Verdict;
+  v?: Verdict | "own";
   /** By what the verdict was reached. */
   r?: string;
   /** Where it went. @default {"web"} */
@@ -36,6 +36,8 @@ export interface Click {
   g?: string;
   /** Number of the rule that took the visit, from 0. */
   n?: string;
+  /** "1" where the QR code was scanned. */
+  q?: string;
 }
 
 /** Longest line: each field at its longest is far below. A field that would not fit is cut. */
@@ -76,6 +78,7 @@ export class ClickLines {
     this.#field(click.o, begin);
     this.#field(click.u, begin);
     this.#field(click.n, begin);
+    this.#field(click.q, begin);
   }
 
   /** The lines, with a line feed between two of them. */

@@ -27,6 +27,10 @@ export interface Rules {
   readonly manageLimit: Limit;
   /** Visits of one link that one network may make in a minute. */
   readonly visitsInMinute: number;
+  /** Networks whose people are the team: `203.0.113.0/24, 2001:db8:1::/48`; empty for none. */
+  readonly ownNetworks: string;
+  /** Whether browsers that ask for privacy (Sec-GPC) are counted without being told apart. */
+  readonly honoursGpc: boolean;
   /** How text and token of a chat are put together. */
   readonly textTemplate: string;
   /** Told what each flag that was asked said, and why. */
@@ -93,6 +97,8 @@ export async function readRules(
     panelOrigins: readOrigins(settings.get("panel.origins")),
     manageLimit: limitOf(LIMITS.manageLinks, settings.get(LIMITS.manageLinks.setting.key)),
     visitsInMinute: limitOf(LIMITS.visits, settings.get(LIMITS.visits.setting.key)).burst,
+    ownNetworks: settings.get("deeplinks.own_networks") ?? "",
+    honoursGpc: settings.get("deeplinks.honour_gpc") !== "false",
     textTemplate: template?.includes("{ref}") ? template : DEFAULT_TEMPLATE,
   };
 }

@@ -83,7 +83,7 @@ export class LinkStore {
   #config: Config | undefined;
   #numbers = "";
   #rules: Rules | undefined;
-  #keys: VisitorKeys = {};
+  #keys: VisitorKeys = { zone: "UTC", days: {} };
   #cookieKey = "";
 
   constructor(options: StoreOptions) {
@@ -232,7 +232,7 @@ export class LinkStore {
           this.#numbers = numbers;
         }
         this.forget(answer.changed);
-        this.#keys = answer.visitor_keys;
+        this.#keys = { zone: answer.zone, days: answer.visitor_keys };
         this.#cookieKey = answer.cookie_key;
         this.#since = answer.since;
         this.#refreshedAt = asked;

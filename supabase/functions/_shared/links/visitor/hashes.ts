@@ -6,22 +6,43 @@
 import ipaddr from "ipaddr.js";
 import { sipHash, type SipKey, sipKey } from "../../crypto/siphash.ts";
 
-/** Keys by day, "2026-11-21" to hex, as `refresh_links` gives them. */
-export type VisitorKeys = Readonly<Record<string, string>>;
+/** Keys of the days of a time zone, "2026-11-21" to hex, as `refresh_links` gives them. */
+export interface VisitorKeys {
+  readonly zone: string;
+  readonly days: Readonly<Record<string, string>>;
+}
 
 const utf8 = new TextEncoder();
 const scratch = new Uint8Array(2048);
 
-let lastDay = -1, lastDate = "";
+/** Days begin, and clocks are changed, at quarters of an hour of UTC, whatever the zone. */
+const QUARTER_MS = 900_000;
+let lastQuarter = -1, lastZone = "", lastDate = "";
 
-/** The day (UTC) of an instant in Unix milliseconds. */
-export function dayOf(now: number): string {
-  const day = Math.floor(now / 86_400_000);
-  if (day !== lastDay) {
-    lastDay = day;
-    lastDate = new Date(day * 86_400_000).toISOString().slice(0, 10);
+/** The day of an instant in Unix milliseconds, in a time zone; in UTC where the runtime does not know the zone. */
+export function dayOf(now: number, zone: string): string {
+  const quarter = Math.floor(now / QUARTER_MS);
+  if (quarter !== lastQuarter || zone !== lastZone) {
+    lastQuarter = quarter;
+    lastZone = zone;
+    lastDate = dayIn(quarter * QUARTER_MS, zone);
   }
   return lastDate;
+}
+
+function dayIn(at: number, zone: string): string {
+  try {
+    const parts = new Intl.DateTimeFormat("en-US", {
+      timeZone: zone,
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
+    }).formatToParts(at);
+    const part = (type: string) => parts.find((one) => one.type === type)!.value;
+    return `${part("year")}-${part("month")}-${part("day")}`;
+  } catch {
+    return new Date(at).toISOString().slice(0, 10);
+  }
 }
 
 /** Prepared keys: today's, yesterday's around midnight, and the cookies'. */
@@ -33,7 +54,7 @@ const MAX_PREPARED = 8;
  * hex. Undefined when the day's key is not known: better nobody told apart than an address kept.
  */
 export function hashOf(keys: VisitorKeys, now: number, ...parts: string[]): string | undefined {
-  const key = keys[dayOf(now)];
+  const key = keys.days[dayOf(now, keys.zone)];
   return key === undefined ? undefined : keyedHash(key, parts);
 }
 
@@ -81,13 +102,23 @@ export function siteOf(address: string): string | undefined {
   return prefixOf(address, 3);
 }
 
+/** An address, with a port as some proxies give one: `203.0.113.7:4711`, `[2001:db8::1]:4711`; and with a zone. */
+const WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/;
+
+/** @throws for what is no address */
+function parsed(address: string): ipaddr.IPv4 | ipaddr.IPv6 {
+  const text = address.trim();
+  const [, six, four] = WITH_PORT.exec(text) ?? [];
+  return ipaddr.process(six ?? four ?? text);
+}
+
 /** An IPv4 address, or so many groups of an IPv6 one. */
 function prefixOf(address: string, groups: number): string | undefined {
   try {
-    const parsed = ipaddr.process(address.trim());
-    return parsed.kind() === "ipv4"
-      ? parsed.toString()
-      : parsed.toNormalizedString().split(":").slice(0, groups).join(":");
+    const ip = parsed(address);
+    return ip.kind() === "ipv4"
+      ? ip.toString()
+      : ip.toNormalizedString().split(":").slice(0, groups).join(":");
   } catch {
     return undefined;
   }
@@ -96,7 +127,7 @@ function prefixOf(address: string, groups: number): string | undefined {
 /** Whether an address belongs to one subscriber: not private, not shared by carrier-grade NAT, not reserved. */
 export function isOwnAddress(address: string): boolean {
   try {
-    return ipaddr.process(address.trim()).range() === "unicast";
+    return parsed(address).range() === "unicast";
   } catch {
     return false;
   }

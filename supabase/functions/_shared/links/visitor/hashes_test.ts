@@ -3,7 +3,7 @@ import { hashPassword, isPassword } from "../model/passwords.ts";
 import { isToken, randomToken } from "./tokens.ts";
 import { dayOf, hashOf, isOwnAddress, networkOf } from "./hashes.ts";
 
-const KEYS = { "2026-11-21": "1f".repeat(32), "2026-11-22": "2e".repeat(32) };
+const KEYS = { zone: "UTC", days: { "2026-11-21": "1f".repeat(32), "2026-11-22": "2e".repeat(32) } };
 const NOON = Date.UTC(2026, 10, 21, 12);
 
 Deno.test("hashOf(): the same for one visitor and day, another for any other, none without a key", () => {
@@ -15,17 +15,33 @@ Deno.test("hashOf(): the same for one visitor and day, another for any other, no
   assertNotEquals(hashOf(KEYS, NOON + 86_400_000, "203.0.113.7", "Safari"), hash);
   assertNotEquals(hashOf(KEYS, NOON, "203.0.113.7\nSafari"), undefined);
   assertEquals(hashOf(KEYS, NOON + 5 * 86_400_000, "203.0.113.7", "Safari"), undefined);
-  assertEquals(hashOf({}, NOON, "203.0.113.7"), undefined);
+  assertEquals(hashOf({ zone: "UTC", days: {} }, NOON, "203.0.113.7"), undefined);
 });
 
 Deno.test("hashOf() takes a User-Agent of any length", () => {
   assert(hashOf(KEYS, NOON, "203.0.113.7", "ä".repeat(5000)) !== undefined);
 });
 
-Deno.test("dayOf() is the day in UTC", () => {
-  assertEquals(dayOf(Date.UTC(2026, 10, 21, 23, 59, 59, 999)), "2026-11-21");
-  assertEquals(dayOf(Date.UTC(2026, 10, 22)), "2026-11-22");
-});
+const days: [zone: string, at: string, day: string][] = [
+  ["UTC", "2026-11-21T23:59:59.999Z", "2026-11-21"],
+  ["UTC", "2026-11-22T00:00:00Z", "2026-11-22"],
+  ["America/New_York", "2026-11-22T04:59:59.999Z", "2026-11-21"],
+  ["America/New_York", "2026-11-22T05:00:00Z", "2026-11-22"],
+  // Clocks change: these days have 25 and 23 hours.
+  ["Europe/Berlin", "2026-10-24T21:59:59.999Z", "2026-10-24"],
+  ["Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25"],
+  ["Europe/Berlin", "2026-10-25T22:59:59.999Z", "2026-10-25"],
+  ["Europe/Berlin", "2026-10-25T23:00:00Z", "2026-10-26"],
+  ["Europe/Berlin", "2026-03-29T21:59:59.999Z", "2026-03-29"],
+  ["Europe/Berlin", "2026-03-29T22:00:00Z", "2026-03-30"],
+  ["Asia/Kathmandu", "2026-11-21T18:14:59.999Z", "2026-11-21"],
+  ["Asia/Kathmandu", "2026-11-21T18:15:00Z", "2026-11-22"],
+  ["Pacific/Kiritimati", "2026-11-21T10:00:00Z", "2026-11-22"],
+  ["Mars/Base", "2026-11-21T23:00:00Z", "2026-11-21"],
+];
+for (const [zone, at, day] of days) {
+  Deno.test(`dayOf(): ${at} is ${day} in ${zone}`, () => assertEquals(dayOf(Date.parse(at), zone), day));
+}
 
 const networks: [string, string | undefined][] = [
   ["203.0.113.7", "203.0.113.7"],
@@ -33,6 +49,12 @@ const networks: [string, string | undefined][] = [
   ["::ffff:203.0.113.7", "203.0.113.7"],
   ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
   ["2001:db8:1:2::9", "2001:db8:1:2"],
+  ["::ffff:cb00:7107", "203.0.113.7"],
+  ["2001:DB8:1:2:0:0:0:9", "2001:db8:1:2"],
+  ["203.0.113.7:4711", "203.0.113.7"],
+  ["[2001:db8:1:2::9]:4711", "2001:db8:1:2"],
+  ["[2001:db8:1:2::9]", "2001:db8:1:2"],
+  ["2001:db8:1:2::9%eth0", "2001:db8:1:2"],
   ["not an address", undefined],
   ["", undefined],
 ];

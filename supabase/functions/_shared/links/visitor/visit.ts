@@ -55,6 +55,8 @@ export interface VisitSource {
   readonly now: number;
   /** Header that tells the country. */
   readonly countryHeader: string;
+  /** Whether a browser's wish for privacy (Sec-GPC) is honoured. */
+  readonly honoursGpc?: boolean;
   /** Whether we signed the cookie with this id. */
   isOurs(visitor: string, signature: string): boolean;
   readonly unlocked?: boolean;
@@ -73,18 +75,23 @@ export class RequestVisit implements Visit {
   readonly #agent: Agent;
   readonly #countryHeader: string;
   readonly #isOurs: VisitSource["isOurs"];
+  readonly #honoursGpc: boolean;
+  #private: boolean | undefined;
   #params: URLSearchParams | undefined;
   #language: string | null | undefined;
   #cookie: string | null | undefined;
   #given: string | undefined;
 
-  constructor({ method, headers, query, now, countryHeader, isOurs, unlocked = false }: VisitSource) {
+  constructor(
+    { method, headers, query, now, countryHeader, isOurs, honoursGpc = true, unlocked = false }: VisitSource,
+  ) {
     this.now = now;
     this.query = query;
     this.unlocked = unlocked;
     this.#headers = headers;
     this.#countryHeader = countryHeader;
     this.#isOurs = isOurs;
+    this.#honoursGpc = honoursGpc;
     this.#agent = agentOf(headers.get("user-agent"));
     const purpose = headers.get("sec-purpose") ?? headers.get("purpose") ?? headers.get("x-purpose") ??
       headers.get("x-moz");
@@ -111,6 +118,11 @@ export class RequestVisit implements Visit {
       this.query !== "" && this.param(GO_ON) === "1" && this.#agent.verdict === "preview";
   }
 
+  /** Whether the visitor must not be known again: Global Privacy Control, https://www.w3.org/TR/gpc/. */
+  get isPrivate(): boolean {
+    return this.#private ??= this.#honoursGpc && this.#headers.get("sec-gpc") === "1";
+  }
+
   get returning(): boolean {
     return this.#brought() !== undefined;
   }
@@ -126,7 +138,7 @@ export class RequestVisit implements Visit {
 
   #brought(): string | undefined {
     if (this.#cookie === undefined) {
-      const header = this.#headers.get("cookie");
+      const header = this.isPrivate ? null : this.#headers.get("cookie");
       const [, visitor, signature] = (header === null ? null : COOKIE.exec(header)) ?? [];
       this.#cookie = visitor !== undefined && this.#isOurs(visitor, signature) ? visitor : null;
     }
