@@ -5,6 +5,9 @@ import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
+const IPHONE =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
+
 panelTest("admin: a link is made with a preview of each platform, followed and counted", async (panel) => {
   const { stack, sql, signIn } = panel;
   const target = `${stack.url}/simulator/`;
@@ -40,16 +43,19 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   const { pixels, size } = rasterize(await Deno.readTextFile(await (await saved).path()));
   assertEquals(readQr(pixels, size, size), `${address}?src=qr`);
   const visitor = await page.context().newPage();
-  await visitor.goto(`${address}?src=qr`);
+  await visitor.goto(address!);
   assertEquals(visitor.url(), target);
   await visitor.close();
+  const scan = await fetch(`${address}?src=qr`, { redirect: "manual", headers: { "user-agent": IPHONE } });
+  await scan.body?.cancel();
   await until(
     "it is counted",
-    async () => (await sql`select from public.clicks where code = 'poster-7'`)[0],
+    async () =>
+      (await sql`select from public.clicks where code = 'poster-7' and verdict = 'human' and qr`)[0],
   );
   await inTime(page.getByText("by people", { exact: true }));
   await page.getByText("Visitor type").waitFor();
-  await page.getByText("QR code", { exact: true }).waitFor();
+  await inTime(page.getByText("QR code", { exact: true }));
   await isWell(page);
 
   await page.getByRole("button", { name: "Turn off" }).click();

@@ -4,6 +4,7 @@ import {
   LINK_FIELDS,
   LINK_FILTERS,
   LINK_STATES,
+  READ_ONLY_MEMBERS,
 } from "../../supabase/functions/_shared/contract/link_fields.ts";
 import { CHOSEN_CODE, LINK_CODE } from "../../supabase/functions/_shared/contract/names.ts";
 import { assertEquals } from "../support/assert.ts";
@@ -17,7 +18,10 @@ const membersOf = (schema: string) => Object.keys(schemas[schema].properties).so
 
 Deno.test("openapi.yaml: a link has the members of LINK_FIELDS, to be made and to be changed", () => {
   assertEquals(membersOf("NewLink"), [...NAMES, "code", "password"].sort());
-  assertEquals(membersOf("LinkChange"), [...NAMES, "password", "state", "version"].sort());
+  assertEquals(
+    membersOf("LinkChange"),
+    [...NAMES, "password", "state", "version", "code", ...READ_ONLY_MEMBERS].sort(),
+  );
   for (const [name, field] of Object.entries(LINK_FIELDS)) {
     if (field.kind !== "text" && field.kind !== "flag") continue;
     assertEquals(schemas.NewLink.properties[name].maxLength, field.max, name);

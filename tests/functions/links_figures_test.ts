@@ -239,9 +239,9 @@ linksTest(
     assertEquals(await days(), expected);
     await links.sql`select private.roll_up_clicks(now())`;
     assertEquals(await days(), expected);
-    const { zone, from, to } = await statsOf(links, code, "?to=2026-10-26&days=3");
+    const { zone, from, to } = await statsOf(links, code, "?to=2026-10-26&last=3");
     assertEquals([zone, from, to], ["Europe/Berlin", "2026-10-24", "2026-10-26"]);
-    assertEquals((await links.call(`/${code}/stats?days=3&from=2026-10-24`)).status, 422);
+    assertEquals((await links.call(`/${code}/stats?last=3&from=2026-10-24`)).status, 422);
   },
 );
 

@@ -477,17 +477,20 @@ linksTest("stats say when, on what, from where, and how many different ones", as
     code,
     uses: 0,
     max_uses: null,
+    zone: "UTC",
     from: today,
     to: today,
     clicks: { human: 2, bot: 1, preview: 0, prefetch: 0, own: 0 },
     visitors: 1,
-    days: [{ day: today, human: 2, bot: 1, preview: 0, prefetch: 0, visitors: 1 }],
+    days: [{ day: today, human: 2, bot: 1, preview: 0, prefetch: 0, own: 0, visitors: 1 }],
     attributions: { total: 0, first_touch: 0, by_confidence: {} },
     conversations: 0,
     platforms: { ios: 2 },
     countries: { DE: 2 },
     referrers: { "": 1, "t.example.org": 1 },
     targets: { web: 2 },
+    rules: { default: 2 },
+    sources: { link: 2 },
   });
   assertEquals((await links.call(`/${code}/stats?to=2020-01-01&from=2020-01-01`)).body.clicks.human, 0);
   assertEquals((await links.call("/nothere/stats")).status, 404);
@@ -507,7 +510,7 @@ linksTest(
         /Unknown parameter `tags`; allowed are limit, cursor, state, tag, .*external_id\./,
       ],
       [`/${code}/stats?from=2026-02-02&to=2026-02-01`, /`from` must not be after `to`/],
-      [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to\./],
+      [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to, last\./],
     ];
     for (const [path, detail] of refused) {
       const { status, body } = await links.call(path);

@@ -30,8 +30,8 @@ export interface LinksApi {
   /** Links, newest first, page by page. */
   pages(filter: ListFilter, size?: number): AsyncGenerator<Link[]>;
   change(code: string, change: unknown): Promise<Link>;
-  /** Figures of days of the team's zone: up to `to` (today), from `from` or the last `days`. */
-  stats(code: string, span: { from?: string; to?: string; days?: number }): Promise<LinkStats>;
+  /** Figures of days of the team's zone: up to `to` (today), from `from` or the `last` so many. */
+  stats(code: string, span: { from?: string; to?: string; last?: number }): Promise<LinkStats>;
 }
 
 /** The function of the stack that this session talks to. */

@@ -133,7 +133,7 @@ Examples:
         const { from, to, days } = options;
         const stats = await (await linksApi(session)).stats(
           code,
-          from === undefined ? { to, days } : { from, to },
+          from === undefined ? { to, last: days } : { from, to },
         );
         return { document: stats, text: statsText(stats) };
       })

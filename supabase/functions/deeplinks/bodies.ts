@@ -9,6 +9,7 @@ import type { Rules } from "../_shared/links/model/rules.ts";
 import type { StoredLink } from "../_shared/contract/answers/links.ts";
 import type { ChangedLink, LinkBody, LinkFaults } from "../_shared/contract/links.ts";
 import { checkPlaces } from "../_shared/links/model/places.ts";
+import { READ_ONLY_MEMBERS } from "../_shared/contract/link_fields.ts";
 import { pathOf } from "../_shared/contract/routing/condition.ts";
 
 /**
@@ -60,17 +61,6 @@ export function refusalOf({ error, detail, fields }: Refused): Problem {
   return new Problem(error, { detail, extensions: { fields } });
 }
 
-/** Members of a link as it is read that nobody writes. */
-const READ_ONLY = [
-  "url",
-  "qr_url",
-  "uses",
-  "created_at",
-  "created_by",
-  "updated_at",
-  "updated_by",
-] as const;
-
 /**
  * A body for a new link without what only a link that was read has, so that a copy of one can be made. What would be lost
  * stays, for the schema to refuse: whether there is a password, and a state that is not that of a new link.
@@ -78,7 +68,7 @@ const READ_ONLY = [
 export function withoutReadOnly(body: unknown): unknown {
   if (!isObject(body)) return body;
   const { version, state, password, ...rest } = body as Record<string, unknown>;
-  for (const name of READ_ONLY) delete rest[name];
+  for (const name of READ_ONLY_MEMBERS) delete rest[name];
   return {
     ...rest,
     ...(version === undefined || Number.isInteger(version) ? {} : { version }),
@@ -97,7 +87,7 @@ export function changesOf(
 ): Record<string, unknown> {
   const { version, ...changes }: Record<string, unknown> = patch;
   const standing: Record<string, unknown> = now;
-  for (const name of READ_ONLY) {
+  for (const name of READ_ONLY_MEMBERS) {
     if (version !== undefined || changes[name] === standing[name]) delete changes[name];
   }
   for (const name of ["code", "password"] as const) {

@@ -55,16 +55,16 @@ export function createLists(deps: ListDeps) {
     }, { headers });
   }
 
-  /** `GET /{code}/stats`: from `from` to `to` (days of the team's zone); without, the `days` (30) up to `to`, and today. */
+  /** `GET /{code}/stats`: from `from` to `to` (days of the team's zone); without, the `last` (30) up to `to`, and today. */
   async function stats(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
-    knownParams(query, ["from", "to", "days"]);
+    knownParams(query, ["from", "to", "last"]);
     singleParams(query);
-    if (query.has("days") && query.has("from")) {
-      throw new Problem("invalid_request", { detail: "Give either `from` or `days`." });
+    if (query.has("last") && query.has("from")) {
+      throw new Problem("invalid_request", { detail: "Give either `from` or `last`." });
     }
-    const days = intParam(query, "days", 30, 1, 3660);
+    const days = intParam(query, "last", 30, 1, 3660);
     const to = dayParam(query, "to", dayOf(Date.now(), await deps.zone()));
     const from = dayParam(query, "from", dayOf(Date.parse(to) - (days - 1) * DAY_MS, "UTC"));
     if (from > to) throw new Problem("invalid_request", { detail: "`from` must not be after `to`." });

@@ -43,7 +43,11 @@ export function EditLinkPage({ code }: { code: string }) {
                   {(link) =>
                     link && link.state !== "deleted"
                       ? <Edit key={round} link={link} ground={ground} again={() => setRound(round + 1)} />
-                      : <Empty icon="link" title="Link not found">If it was deleted, restore it first.</Empty>}
+                      : (
+                        <Empty icon="link" title="Link not found">
+                          If it was deleted, restore it first.
+                        </Empty>
+                      )}
                 </Loaded>
               )
               : <Loading rows={6} />

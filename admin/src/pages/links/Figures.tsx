@@ -42,7 +42,7 @@ export function Figures({ code }: { code: string }) {
   const days = PERIODS.some(({ value }) => value === period) ? period : "30";
   const stats = useRead(
     ["link_stats", code, days],
-    () => callFunction<LinkStats>(`deeplinks/${code}/stats?days=${days}`),
+    () => callFunction<LinkStats>(`deeplinks/${code}/stats?last=${days}`),
   );
   return (
     <Stack gap="sm">

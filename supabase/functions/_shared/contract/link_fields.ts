@@ -288,6 +288,17 @@ export const LINK_FILTERS: readonly LinkFilter[] = [
   ),
 ];
 
+/** Members of a link as it is read that nobody writes. */
+export const READ_ONLY_MEMBERS = [
+  "url",
+  "qr_url",
+  "uses",
+  "created_at",
+  "created_by",
+  "updated_at",
+  "updated_by",
+] as const;
+
 /** States of a link, as lists are filtered by them. */
 export const LINK_STATES = ["active", "disabled", "blocked", "deleted"] as const;
 

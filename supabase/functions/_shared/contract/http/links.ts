@@ -6,7 +6,7 @@
  * @module
  */
 import { z } from "zod";
-import { FIELDS, LINK_STATES, READ_ONLY_MEMBERS, type LinkField } from "../link_fields.ts";
+import { FIELDS, LINK_STATES, type LinkField, READ_ONLY_MEMBERS } from "../link_fields.ts";
 import { MAX_PASSWORD, MIN_PASSWORD } from "../link_limits.ts";
 import {
   bulkResult,
