@@ -285,6 +285,6 @@ panelTest(
     await page.getByRole("link", { name: "spring" }).click();
     await page.getByRole("button", { name: "Restore" }).click();
     await page.getByRole("button", { name: "Turn off" }).waitFor();
-    assertEquals(await state(), "active");
+    await until("it is restored", async () => await state() === "active");
   },
 );
