@@ -4,9 +4,14 @@
  * Whether a program is there. Where not, it is said that what needs it is NOT run, which the run shows: the tests of it
  * are to be ignored.
  * @param needing What needs it, such as "the Python sample of docs/routing.md".
+ * @param versionOption What makes it tell its version.
  */
-export async function hasProgram(name: string, needing: string): Promise<boolean> {
-  const program = new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" });
+export async function hasProgram(
+  name: string,
+  needing: string,
+  versionOption = "--version",
+): Promise<boolean> {
+  const program = new Deno.Command(name, { args: [versionOption], stdout: "null", stderr: "null" });
   try {
     if ((await program.output()).success) return true;
   } catch {

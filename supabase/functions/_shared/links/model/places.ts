@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { ChangedLink, LinkBody } from "../../contract/links.ts";
+import type { ChangedLink, Chat, LinkBody } from "../../contract/links.ts";
 import type { Rules } from "./rules.ts";
-import { checkApp, checkPackage, checkWeb, type UrlCheck } from "./urls.ts";
+import { chatAddress, checkApp, checkPackage, checkWeb, tooLongToSend, type UrlCheck } from "./urls.ts";
 
 /** One place that a link may not lead to. */
 export interface Disallowed {
@@ -13,6 +13,9 @@ export interface Disallowed {
   readonly path: string;
   readonly why: string;
 }
+
+/** As long as a token. */
+const TOKEN = "x".repeat(16);
 
 /** Checks every address of a link against the rules and writes it as browsers do. Gives what is not allowed. */
 export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallowed[] {
@@ -22,8 +25,18 @@ export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallo
     faults.push({ path, why: check.why });
     return given;
   };
-  const number = (path: string, id: string) => {
-    if (!rules.numbers.has(id)) faults.push({ path, why: "is not one of the business numbers" });
+  const short = (path: string, location: string) => {
+    const why = tooLongToSend(location);
+    if (why !== undefined) faults.push({ path, why });
+  };
+  const chat = (path: string, { phone_number_id, text = "" }: Chat) => {
+    const number = rules.numbers.get(phone_number_id);
+    if (number === undefined) {
+      faults.push({ path: `${path}.phone_number_id`, why: "is not one of the business numbers" });
+    } else {
+      const { head, tail } = chatAddress(number, text, rules.textTemplate);
+      short(`${path}.text`, `${head}${TOKEN}${tail}`);
+    }
   };
   if (link.default_url !== undefined) {
     link.default_url = keep("default_url", checkWeb(link.default_url, rules), link.default_url);
@@ -31,16 +44,14 @@ export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallo
   if (link.expired_url !== undefined) {
     link.expired_url = keep("expired_url", checkWeb(link.expired_url, rules), link.expired_url);
   }
-  if (link.whatsapp !== undefined) number("whatsapp.phone_number_id", link.whatsapp.phone_number_id);
+  if (link.whatsapp !== undefined) chat("whatsapp", link.whatsapp);
   link.targets?.forEach((target, index) => {
     const path = `targets[${index}]`;
     if (target.url !== undefined) target.url = keep(`${path}.url`, checkWeb(target.url, rules), target.url);
     if (target.store !== undefined) {
       target.store = keep(`${path}.store`, checkWeb(target.store, rules), target.store);
     }
-    if (target.whatsapp !== undefined) {
-      number(`${path}.whatsapp.phone_number_id`, target.whatsapp.phone_number_id);
-    }
+    if (target.whatsapp !== undefined) chat(`${path}.whatsapp`, target.whatsapp);
     if (target.app !== undefined) {
       const { app } = target;
       app.url = keep(`${path}.app.url`, checkApp(app.url, rules), app.url);

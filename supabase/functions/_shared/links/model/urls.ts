@@ -29,16 +29,34 @@ export function checkWeb(url: string, rules: Rules): UrlCheck {
     allowLoopback: rules.allowLoopback,
   });
   if (!permission.ok) return { ok: false, why: permission.why };
+  if (permission.url.href.length > MAX_URL) return { ok: false, why: TOO_LONG };
   if (hash < 0) return { ok: true, url: permission.url.href };
   // What is no ASCII is written as browsers send it; what is stays byte for byte.
   const given = url.slice(hash);
   const fragment = !PRINTABLE.test(given) && !/[\p{Cc} ]/u.test(given)
     ? new URL(`https://fragment.invalid/${given}`).hash
     : given;
-  if (permission.url.href.length + fragment.length > MAX_URL || !PRINTABLE.test(fragment)) {
-    return { ok: false, why: 'has odd characters after the "#" or is too long' };
+  if (!PRINTABLE.test(fragment)) return { ok: false, why: 'has odd characters after the "#"' };
+  if (permission.url.href.length + fragment.length > MAX_URL) {
+    return { ok: false, why: TOO_LONG };
   }
   return { ok: true, url: permission.url.href + fragment };
+}
+
+/** It is stored as browsers encode it, and has to pass again at each visit and change. */
+const TOO_LONG = `is longer than ${MAX_URL} characters as browsers encode it`;
+
+/**
+ * Longest address that a visit is sent to, in characters of ASCII. A proxy keeps all headers of an answer in one buffer:
+ * docs/deploy.md gives it 16 KiB, which leaves room for the others.
+ */
+export const MAX_LOCATION = 12_000;
+
+/** Why an address cannot be sent to visitors; undefined for one that can. */
+export function tooLongToSend(location: string): string | undefined {
+  return location.length > MAX_LOCATION
+    ? `is longer than ${MAX_LOCATION} characters as browsers encode it: letters that are not ASCII count up to nine`
+    : undefined;
 }
 
 const PRINTABLE = /^[!-~]*$/;
@@ -77,13 +95,14 @@ export function withParams(url: string, params: Iterable<readonly [string, strin
   const join = mark < 0 ? "?" : head.endsWith("?") || head.endsWith("&") ? "" : "&";
   const joined = head + join + query + (hash < 0 ? "" : url.slice(hash));
   // Too long for some server on the way: without the additions it still leads where it should.
-  return joined.length > MAX_LOCATION ? url : joined;
+  return joined.length > MAX_JOINED ? url : joined;
 }
 
-const MAX_LOCATION = 6000;
+/** Longest address with what was added to it. */
+const MAX_JOINED = 6000;
 
 /** Parameters of a visit that are ours alone and are not handed on; `u` may be a mail tool's as well. */
-const OURS = new Set(["gl_sig", "gl_open", "explain"]);
+const OURS = new Set(["gl_sig", "gl_open", "gl_platform", "gl_hop", "explain"]);
 
 /** Adds the parameters of a visit, byte for byte; those that the address has already stay as they are. */
 export function withQuery(url: string, query: string): string {
@@ -101,7 +120,7 @@ export function withQuery(url: string, query: string): string {
   if (added === "") return url;
   const join = mark < 0 ? "?" : head.endsWith("?") || head.endsWith("&") ? "" : "&";
   const joined = head + join + added + (hash < 0 ? "" : url.slice(hash));
-  return joined.length > MAX_LOCATION ? url : joined;
+  return joined.length > MAX_JOINED ? url : joined;
 }
 
 /** What may stand in a query as it is (RFC 3986, with what browsers leave in it); never a "#", space or control. */

@@ -160,6 +160,12 @@ Deno.test("checkWeb(): what is kept is allowed again, and as it is", () => {
     const check = checkWeb(url, rules);
     if (check.ok) assertEquals(checkWeb(check.url, rules), check);
   }));
+  // What is not ASCII takes up to nine times the room: what would not be allowed again is refused at once.
+  const sign = fc.constantFrom("ह", "é", "a", "%", "😀");
+  holds(fc.property(sign, fc.integer({ min: 1, max: 1990 }), fc.boolean(), (sign, length, after) => {
+    const check = checkWeb(`https://www.example.com/${after ? "#" : ""}${sign.repeat(length)}`, rules);
+    if (check.ok) assertEquals(checkWeb(check.url, rules), check);
+  }));
 });
 
 Deno.test("withQuery() hands on the visit's parameters and keeps the address's own", () => {
