@@ -1154,6 +1154,8 @@ create table public.links (
   expires_at timestamp with time zone,
   -- Where a visit goes while the link cannot be used, instead of an error.
   expired_url text,
+  -- Whether people press a button before they go on, so that programs that scan links take no use.
+  confirm boolean default false not null,
   -- Human visits that go through at most; null for no limit.
   max_uses integer,
   -- Uses taken so far. Counted only where max_uses is set.
@@ -3687,7 +3689,7 @@ begin
     'starts_at', (extract(epoch from l.starts_at) * 1000)::bigint,
     'expires_at', (extract(epoch from l.expires_at) * 1000)::bigint,
     'expired_url', l.expired_url, 'max_uses', l.max_uses,
-    'used_up', case when l.uses >= l.max_uses then true end,
+    'used_up', case when l.uses >= l.max_uses then true end, 'confirm', nullif(l.confirm, false),
     'utm', nullif(l.utm, '{}'), 'pass_query', nullif(l.pass_query, false),
     'flag_key', l.flag_key, 'preview', l.preview, 'fingerprint', nullif(l.fingerprint, false),
     'state', nullif(l.state, 'active'),

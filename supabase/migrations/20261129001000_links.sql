@@ -21,6 +21,7 @@ create table public.links (
   starts_at timestamptz,
   expires_at timestamptz,
   expired_url text,
+  confirm boolean not null default false,
   max_uses integer constraint links_max_uses_positive check (max_uses > 0),
   uses integer not null default 0,
   taken integer not null default 0,
@@ -58,6 +59,7 @@ comment on column public.links.uses is 'Uses taken so far. Counted only where ma
 comment on column public.links.taken is 'How many the last take was granted: how the one statement that takes tells its caller.';
 comment on column public.links.utm is 'Campaign parameters added to web targets: any of source, medium, campaign, term, content.';
 comment on column public.links.campaign is 'utm.campaign, for lists and routes.';
+comment on column public.links.confirm is 'Whether people press a button before they go on, so that programs that scan links take no use.';
 comment on column public.links.pass_query is 'Whether the parameters of a visit are handed on to a web target.';
 comment on column public.links.tags is 'Words of the team''s, for lists and routes.';
 comment on column public.links.flag_key is 'A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to default_url.';
@@ -259,7 +261,7 @@ begin
     'starts_at', (extract(epoch from l.starts_at) * 1000)::bigint,
     'expires_at', (extract(epoch from l.expires_at) * 1000)::bigint,
     'expired_url', l.expired_url, 'max_uses', l.max_uses,
-    'used_up', case when l.uses >= l.max_uses then true end,
+    'used_up', case when l.uses >= l.max_uses then true end, 'confirm', nullif(l.confirm, false),
     'utm', nullif(l.utm, '{}'), 'pass_query', nullif(l.pass_query, false),
     'flag_key', l.flag_key, 'preview', l.preview, 'fingerprint', nullif(l.fingerprint, false),
     'state', nullif(l.state, 'active'),

@@ -59,6 +59,8 @@ export interface Isolate {
   call(path: string, options?: CallOptions): Promise<{ status: number; headers: Headers; body: any }>;
   /** A visit of a link, by default from an iPhone, without following it. */
   visit(code: string, headers?: Record<string, string>, query?: string): Promise<Response>;
+  /** Posts to an address below the function as a browser does, without following the answer. */
+  post(path: string, headers: Record<string, string>, body?: string): Promise<Response>;
   /** Makes a link and gives its code. */
   link(body: object): Promise<string>;
   /** Resolves when all clicks are in the database. */
@@ -208,6 +210,7 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
     },
     visit: (code, headers = {}, query = "") =>
       request(`/${code}${query}`, { headers: { "user-agent": IPHONE, ...headers } }),
+    post: (path, headers, body) => request(path, { method: "POST", headers, body }),
     async link(body) {
       const { status, body: answer } = await this.call("", { method: "POST", body });
       if (status !== 201) throw new Error(`no link was made: ${status} ${JSON.stringify(answer)}`);

@@ -86,6 +86,7 @@ and any of these conditions:
   "query":{"src":["mail","app"]}  or true for any value
   "date":{"from":"2026-12-01T00:00:00Z","until":"2027-01-01T00:00:00Z"}
   "time":{"days":["sat","sun"],"from":"09:00","to":"17:00","zone":"Europe/Berlin"}
+  "in_app":true  or false, or "instagram", "facebook", "tiktok", "line", "wechat", …; a list of them
   "visitor":"new"  or "returning"
   "weight":50  percent of visitors, in steps of 0.01
 

@@ -8,11 +8,13 @@
  * @module
  */
 import type { LinkShown } from "../_shared/contract/http/links.ts";
-import { type Problem, type ProblemCode, PROBLEMS } from "../_shared/http/problem.ts";
+import type { Problem, ProblemCode } from "../_shared/http/problem.ts";
 import type { Context } from "../_shared/serve/serve.ts";
 import type { Link } from "../_shared/links/model/link.ts";
 import { ANY_ORIGIN } from "../_shared/http/cors.ts";
-import { type Page, passwordPage, refusalPage } from "../_shared/links/answer/pages.ts";
+import type { Page } from "../_shared/links/answer/page.ts";
+import { passwordPage, refusalPage } from "../_shared/links/answer/pages.ts";
+import { type Refused, wordsFor } from "../_shared/links/answer/page_words.ts";
 import { randomToken } from "../_shared/links/visitor/tokens.ts";
 
 const NO_STORE: [string, string] = ["cache-control", "no-store"];
@@ -59,29 +61,55 @@ export function page(status: number, make: (nonce: string) => Page, cookie?: str
 }
 
 /** Asks for the password. */
-export function passwordForm(wrong: boolean): Response {
-  return page(wrong ? 403 : 401, (nonce) => passwordPage(wrong, nonce));
+export function passwordForm(wrong: boolean, { headers }: Request): Response {
+  return page(
+    wrong ? 403 : 401,
+    (nonce) => passwordPage(wrong, wordsFor(headers.get("accept-language")), nonce),
+  );
 }
 
-/** What a visitor can do where a link cannot be used. Other refusals are no visitor's business. */
-const ADVICE: Partial<Record<ProblemCode, string>> = {
-  link_not_found: "Check the address: it may have a missing or extra character.",
-  link_deleted: "Ask the sender for another one.",
-  link_disabled: "It may work again later.",
-  link_blocked: "Ask the sender for another one.",
-  link_not_started: "Come back later.",
-  link_expired: "Ask the sender for another one.",
-  link_used_up: "Ask the sender for another one.",
-  rate_limited: "Wait a while, and try again.",
-};
+/** Codes whose page says only that we cannot answer just now. Other codes than these and `Refused` are no visitor's. */
+const UNAVAILABLE: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  "database_unavailable",
+  "database_read_only",
+  "disabled_by_environment",
+  "internal_error",
+  "overloaded",
+  "schema_outdated",
+  "schema_too_new",
+]);
 
-/** Why a link cannot be used, as a page with the problem's status and headers; undefined where there is none for it. */
-export function refusalAnswer({ code, status, headers }: Problem): Response | undefined {
-  const advice = ADVICE[code];
-  if (advice === undefined) return undefined;
-  const answer = page(status, (nonce) => refusalPage(PROBLEMS[code].title, advice, nonce));
+/** Refusals of now, after which the same address may work. */
+const WORKS_LATER: ReadonlySet<ProblemCode> = new Set<ProblemCode>(["link_disabled", "link_not_started"]);
+
+/**
+ * Why an address leads nowhere, as a page with the problem's status and headers; undefined where there is none for it.
+ *
+ * @param home The team's page, where people can go on.
+ */
+export function refusalAnswer(
+  { code, status, headers }: Problem,
+  home: string | undefined,
+  request: Request,
+): Response | undefined {
+  const say = wordsFor(request.headers.get("accept-language"));
+  const isAway = UNAVAILABLE.has(code);
+  const words = isAway ? say.refused.unavailable : say.refused[code as Refused];
+  if (words === undefined) return undefined;
+  const goOn = isAway || code === "rate_limited" || (home === undefined && WORKS_LATER.has(code))
+    ? { url: "", text: say.again }
+    : home === undefined
+    ? undefined
+    : { url: home, text: say.home };
+  const answer = page(status, (nonce) => refusalPage(words, goOn, say.lang, nonce));
   for (const [name, value] of Object.entries(headers)) answer.headers.set(name, value);
   return answer;
+}
+
+/** What the root of the links says. */
+export function rootPage({ headers }: Request): Response {
+  const { lang, refused } = wordsFor(headers.get("accept-language"));
+  return page(200, (nonce) => refusalPage(refused.root, undefined, lang, nonce));
 }
 
 /** What a link is about, for those whom it is only shown to. */

@@ -18,6 +18,7 @@ import { createClicks } from "../_shared/links/clicks/clicks.ts";
 import { createOrphans } from "../_shared/links/limits/orphans.ts";
 import { hashPassword } from "../_shared/links/model/passwords.ts";
 import { LINKS_FLAG } from "../_shared/links/answer/resolve.ts";
+import { createOwnCode } from "../_shared/links/model/own.ts";
 import { LinkStore } from "../_shared/links/store/store.ts";
 import { log } from "../_shared/log/log.ts";
 import { observe } from "../_shared/rollouts/observe.ts";
@@ -58,7 +59,8 @@ export interface Deeplinks {
 /** Puts the function together, on the real database unless `deps` says otherwise. */
 export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
   const { rpc = sharedRpc, authorise = createAuthorise(), date = Date.now } = deps;
-  const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
+  const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER, SUPABASE_URL } = env(
+    "SUPABASE_URL",
     "LINK_DOMAIN",
     "LINK_HTML",
     "AUDIENCE_SECRET",
@@ -75,6 +77,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     now: deps.now,
     onStale: (error, ageMs) =>
       log.warn("the links in use are not up to date", { error, age_ms: Math.round(ageMs) }),
+    ownCode: createOwnCode(LINK_DOMAIN, [new URL(SUPABASE_URL).host]),
     onFlag: countFlag,
     onAsked: (hit) => count("cache", hit ? "links hit" : "links miss"),
   });
@@ -131,6 +134,11 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     LINK_HTML === undefined
       ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
       : LINK_HTML === "true";
+  /** Whether the links that a request makes can be shown as pages: the domain that they are printed with serves them. */
+  const printsPages = (request: Request) =>
+    LINK_HTML === undefined
+      ? LINK_DOMAIN !== undefined && new URL(request.url).host === LINK_DOMAIN.replace(/\/.*/, "")
+      : LINK_HTML === "true";
   // As what is thrown is counted.
   const refused = (code: ProblemCode) => count(refusalCounter("deeplinks"), code);
   const visits = createVisits({
@@ -182,6 +190,8 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
   const handler = createHandler({
     gates: { viewer: gate("viewer"), operator: gate("operator") },
     killed: () => killed(LINKS_FLAG),
+    root: visits.root,
+    lost: visits.refusalPage,
     panelOrigins: async () => (await ready()).rules.panelOrigins,
     handlers: {
       visit: visits.visit,
@@ -203,6 +213,9 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
         freshRules: () => store.renew(),
         forget: (codes) => store.forget(codes),
         hashPassword,
+        printsPages,
+        ownCodeOf: (request) =>
+          createOwnCode(LINK_DOMAIN, [new URL(SUPABASE_URL).host, new URL(request.url).host]),
         urlOf,
         limit,
       }),

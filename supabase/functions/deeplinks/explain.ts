@@ -39,7 +39,7 @@ export function createExplain({ store, requireSecretKey, killed }: ExplainDeps):
     const place = "target" in decision
       ? placeOf(decision.target, link, visit, store.rules, undefined)
       : undefined;
-    const { platform, verdict, reason, country, language, referrer, visitor, returning, user } = visit;
+    const { platform, verdict, reason, country, language, referrer, visitor, returning, user, inApp } = visit;
     const explanation: LinkExplanation = {
       code: link.code,
       outcome: decision.outcome,
@@ -47,7 +47,18 @@ export function createExplain({ store, requireSecretKey, killed }: ExplainDeps):
       kind: place?.kind,
       url: place?.location,
       otherwise: place?.otherwise,
-      visit: { platform, verdict, reason, country, language, referrer, visitor, returning, user },
+      visit: {
+        platform,
+        verdict,
+        reason,
+        country,
+        language,
+        referrer,
+        visitor,
+        returning,
+        user,
+        in_app: inApp,
+      },
       findings: trace,
     };
     return jsonAnswer(explanation);

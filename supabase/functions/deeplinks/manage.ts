@@ -12,7 +12,9 @@ import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
+import type { OwnCode } from "../_shared/links/model/own.ts";
 import { isPassword } from "../_shared/links/model/passwords.ts";
+import { findCircles } from "./circles.ts";
 import {
   changesOf,
   hashOf,
@@ -34,6 +36,10 @@ export interface ManageDeps {
   /** Makes this isolate read these links again. */
   forget(codes: string[]): void;
   hashPassword(password: string): Promise<string>;
+  /** Whether visitors of the links that this request makes can be shown pages. */
+  printsPages(request: Request): boolean;
+  /** What knows our own links, by whatever address this request came. */
+  ownCodeOf(request: Request): OwnCode;
   /** The address of a link, without a slash at the end. */
   urlOf(request: Request, code: string): { url: string; qr_url: string };
   /** Takes one request of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
@@ -49,10 +55,9 @@ const MAX_TURNS = 100;
 export function createManage(deps: ManageDeps) {
   /** `POST /`: 201 with the link, or 200 with the one that was made before under the same external id. */
   async function create(call: Call): Promise<Response> {
-    const { by: actor } = call;
     const body = await readJson(call.request, MAX_BYTES);
-    const headers = await deps.limit(actor);
-    const [outcome] = await createAll([body], actor);
+    const headers = await deps.limit(call.by);
+    const [outcome] = await createAll([body], call);
     if ("detail" in outcome) throw refusalOf(outcome);
     const { status, code, error } = outcome;
     if (code === undefined) throw new Problem(error === "no_code_found" ? "overloaded" : error!);
@@ -61,26 +66,26 @@ export function createManage(deps: ManageDeps) {
 
   /** `POST /bulk`: up to a thousand, each with its own result, in the order given. */
   async function createMany(call: Call): Promise<Response> {
-    const { by: actor } = call;
     const body = await readJson(call.request, MAX_BULK_BYTES) as { links?: unknown } | null;
     const links = body?.links;
     if (!Array.isArray(links) || links.length > MAX_BULK) {
       throw new Problem("invalid_request", { detail: `\`links\` must be a list of at most ${MAX_BULK}.` });
     }
-    const headers = await deps.limit(actor);
-    const results = (await createAll(links, actor)).map((outcome) => {
+    const headers = await deps.limit(call.by);
+    const results = (await createAll(links, call)).map((outcome) => {
       if ("detail" in outcome || outcome.code === undefined) return outcome;
       return { status: outcome.status, code: outcome.code, ...deps.urlOf(call.request, outcome.code) };
     });
     return Response.json({ results }, { headers });
   }
 
-  async function createAll(bodies: unknown[], actor: string): Promise<(MadeLink | Refused)[]> {
+  async function createAll(bodies: unknown[], { by: actor, request }: Call): Promise<(MadeLink | Refused)[]> {
     let passwords = 0;
     const outcomes: (MadeLink | Refused | undefined)[] = [];
     const rows: unknown[] = [];
     const given: (string | undefined)[] = [];
-    for (const read of await readAll(newLink, bodies.map(withoutReadOnly))) {
+    const reads = await readAll(newLink, bodies.map(withoutReadOnly));
+    for (const read of await refuseMore(reads, (link) => link.code, request)) {
       if ("error" in read) {
         outcomes.push(read);
       } else if (read.link.password !== undefined && ++passwords > MAX_BULK_PASSWORDS) {
@@ -123,6 +128,27 @@ export function createManage(deps: ManageDeps) {
     return isDoubtful ? readBodies(schema, bodies, await deps.freshRules(), given) : read;
   }
 
+  /** Refuses what the place and the other links do not allow: a button where no page is served, and circles. */
+  async function refuseMore<Body extends LinkBody | ChangedLink>(
+    reads: ({ link: Body } | Refused)[],
+    codeOf: (link: Body) => string | undefined,
+    request: Request,
+    given?: ReadonlySet<string>,
+  ): Promise<({ link: Body } | Refused)[]> {
+    const writings = reads.flatMap((read) =>
+      "link" in read ? [{ code: codeOf(read.link), link: read.link }] : []
+    );
+    const circles = await findCircles(writings, deps.ownCodeOf(request), deps.rpc);
+    const isGiven = (name: string) => given === undefined || given.has(name);
+    return reads.map((read) => {
+      if (!("link" in read)) return read;
+      const faults = circles.shift()!.filter(({ path }) => isGiven(/^\w+/.exec(path)![0]));
+      if (faults.length > 0) return refused("url_not_allowed", faults);
+      const asks = read.link.confirm === true && isGiven("confirm") && !deps.printsPages(request);
+      return asks ? refused("invalid_request", [NO_PAGES]) : read;
+    });
+  }
+
   async function rowOf({ password, ...link }: LinkBody): Promise<unknown> {
     return {
       ...link,
@@ -159,7 +185,13 @@ export function createManage(deps: ManageDeps) {
       const whole = merge(bodyOf(now), rest) as Record<string, unknown>;
       // What it leads to already is asked about at each visit; it must not keep anybody from switching the link off.
       const body = given == null ? whole : { ...whole, password: given };
-      const [read] = await readAll(changedLink, [body], new Set(Object.keys(rest)));
+      const changes = new Set(Object.keys(rest));
+      const [read] = await refuseMore(
+        await readAll(changedLink, [body], changes),
+        () => code,
+        call.request,
+        changes,
+      );
       if ("error" in read) throw refusalOf(read);
       const { password, ...link } = read.link;
       if (password !== undefined) hashed ??= await deps.hashPassword(password);
@@ -194,6 +226,12 @@ export function createManage(deps: ManageDeps) {
 
   return { create, createMany, change, remove };
 }
+
+const NO_PAGES = {
+  path: "confirm",
+  message:
+    "needs a page with a button, and pages cannot be served here: use a domain that serves HTML, and set LINK_HTML=true",
+};
 
 function changedMeanwhile(): Problem {
   return new Problem("conflict", { detail: "Somebody else changed the link meanwhile." });

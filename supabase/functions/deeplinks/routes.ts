@@ -12,6 +12,7 @@ import {
   type Route,
   type RouteDeps,
 } from "../_shared/http/routes.ts";
+import { codeOf } from "../_shared/links/visitor/code.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 
 /** Each address and method, with who may call it and pages of which origins may read what it answers. */
@@ -60,6 +61,10 @@ export interface LinkRoutes extends Omit<RouteDeps<Name, Context>, "handlers"> {
     & {
       visit(call: VisitCall, code: string): Answer;
     };
+  /** The root of the links for people who come without a key; undefined where there is nothing for them. */
+  root?(call: VisitCall): Promise<Response | undefined>;
+  /** What people see of an address that is none; undefined where there is nothing for them. */
+  lost?(call: VisitCall, error: unknown): Response | undefined;
 }
 
 /** What may stand before a link's code; the local stack has it at `/l`. */
@@ -68,7 +73,7 @@ const OWN = [...ownPaths("deeplinks"), "/l"];
 const WORDS: readonly string[] = ROUTES.map(({ path }) => path).filter((path) => /^\/[^/{]+$/.test(path));
 
 /** Makes the handler of all addresses. */
-export function createHandler({ handlers, ...deps }: LinkRoutes): Handler {
+export function createHandler({ handlers, root, lost, ...deps }: LinkRoutes): Handler {
   const ofCodes = Object.entries<LinkRoutes["handlers"][Name]>(handlers).map(([name, handler]) => [
     name,
     (call: Call<Context>) => handler(call, codeOf(call.params.code ?? "")),
@@ -89,32 +94,21 @@ export function createHandler({ handlers, ...deps }: LinkRoutes): Handler {
     ) {
       return handlers.visit({ request, context, query, address: undefined }, codeOf(path.slice(1)));
     }
-    return router(request, context, address);
+    const call: VisitCall = { request, context, query };
+    const isRead = method === "GET" || method === "HEAD";
+    if (isRead && path === "/" && root !== undefined && !hasKey(request.headers)) {
+      return root(call).then((answer) => answer ?? router(request, context, address));
+    }
+    try {
+      return router(request, context, address);
+    } catch (error) {
+      const answer = isRead ? lost?.(call, error) : undefined;
+      if (answer === undefined) throw error;
+      return answer;
+    }
   };
 }
 
-/** Longer than any code with what may stand around it. */
-const MAX_PART = 256;
-
-/**
- * The code in a part of an address, as it arrives: in capitals, percent-encoded, with marks that nobody sees, with a query
- * that somebody encoded or glued on, and with what a text of any script puts after an address. What no code can be is
- * given back as it is.
- */
-function codeOf(part: string): string {
-  if (/^[a-z0-9_-]*$/.test(part)) return part;
-  let text = part.slice(0, MAX_PART);
-  try {
-    text = decodeURIComponent(text);
-  } catch {
-    // Malformed percent-encoding stands for itself.
-  }
-  text = text.normalize("NFKC").replace(/\p{Cf}/gu, "").toLowerCase();
-  const query = text.search(/[?&#]/);
-  if (query > 0) text = text.slice(0, query);
-  const [begin = "", code] = /^[\s"'<(\[]*([a-z0-9][a-z0-9_-]*)/.exec(text) ?? [];
-  if (code === undefined) return part.toLowerCase();
-  // Codes are ASCII: what comes after the last sign that can be in one is the text's.
-  const ended = /^(?:[^a-z0-9_]*$|\P{ASCII})/u.test(text.slice(begin.length));
-  return ended ? code : part.toLowerCase();
+function hasKey(headers: Headers): boolean {
+  return headers.has("apikey") || headers.has("authorization");
 }

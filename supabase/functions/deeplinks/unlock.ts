@@ -49,7 +49,7 @@ const MAX_FORM_BYTES = 4096;
 /** Attempts that wait for their hash, which takes a tenth of a second. */
 const MAX_WAITING = 200;
 
-/** Makes the answer to `POST /{code}` with a form or JSON `{"password"}`. */
+/** Makes the answer to `POST /{code}` with a form or JSON `{"password"}`, or from the button of a link that asks first. */
 export function createUnlock(deps: UnlockDeps) {
   const isRight = groupCommit<{ password: string; hash: string }, boolean>({
     commit: (attempts) => Promise.all(attempts.map(({ password, hash }) => isPassword(password, hash))),
@@ -72,6 +72,8 @@ export function createUnlock(deps: UnlockDeps) {
 
   async function unlock(call: VisitCall, link: Link): Promise<Response> {
     const { request } = call;
+    // A button has been pressed, which sends nothing that would have to be looked at.
+    if (!link.password && link.confirm) return await deps.unlocked(call, link);
     const password = await passwordOf(request);
     if (!link.password) return await deps.unlocked(call, link);
     const client = deps.kept.clientOf(deps.kept.siteOfCall(call));
@@ -82,7 +84,7 @@ export function createUnlock(deps: UnlockDeps) {
     if (right) return await deps.unlocked(call, link);
     if (isForm(request) && deps.servesHtml(request)) {
       deps.refused("link_password_wrong");
-      return passwordForm(true);
+      return passwordForm(true, request);
     }
     throw new Problem("link_password_wrong");
   }

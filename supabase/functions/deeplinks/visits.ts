@@ -15,10 +15,14 @@ import type { Orphans } from "../_shared/links/limits/orphans.ts";
 import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/answer/resolve.ts";
 import type { LinkStore } from "../_shared/links/store/store.ts";
 import { isOurVisitor, signedVisitor } from "../_shared/links/visitor/cookies.ts";
-import { GO_ON, RequestVisit, VISITOR_COOKIE } from "../_shared/links/visitor/visit.ts";
+import { GO_ON, RequestVisit, TOUCH, VISITOR_COOKIE } from "../_shared/links/visitor/visit.ts";
 import type { LinkDecision } from "../_shared/contract/http/links.ts";
-import { appPage, previewPage } from "../_shared/links/answer/pages.ts";
-import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
+import { appPage, confirmPage, inAppPage, previewPage, touchPage } from "../_shared/links/answer/pages.ts";
+import { wordsFor } from "../_shared/links/answer/page_words.ts";
+import { waysOut } from "../_shared/links/answer/ways_out.ts";
+import { homeOf } from "../_shared/links/model/home.ts";
+import type { Platform } from "../_shared/contract/link_limits.ts";
+import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, rootPage, shown } from "./answers.ts";
 import { forAnyOrigin } from "../_shared/http/cors.ts";
 import type { Explain } from "./explain.ts";
 import type { VisitCall } from "./routes.ts";
@@ -78,13 +82,25 @@ export function createVisits(deps: VisitDeps) {
   }
 
   /** People get a page where one can be served; undefined for all others. */
-  function refusalPage({ request }: VisitCall, error: unknown): Response | undefined {
-    if (!(error instanceof Problem) || !wantsHtml(request.headers) || !deps.servesHtml(request)) {
-      return undefined;
-    }
-    const answer = refusalAnswer(error);
+  function refusalPage({ request, context }: VisitCall, error: unknown): Response | undefined {
+    if (!(error instanceof Problem) || !wantsHtml(request.headers)) return undefined;
+    const home = homeOf(store.rules);
+    const answer = deps.servesHtml(request)
+      ? refusalAnswer(error, home, request)
+      : home !== undefined && LEADS_HOME.has(error.code)
+      ? redirect(302, home, context)
+      : undefined;
     if (answer !== undefined) deps.refused(error.code);
     return answer;
+  }
+
+  /** The root of the links for people; undefined where there is nothing for them. */
+  async function root({ request, context }: VisitCall): Promise<Response | undefined> {
+    if (!wantsHtml(request.headers)) return undefined;
+    await store.ready();
+    const home = homeOf(store.rules);
+    if (home !== undefined) return redirect(302, home, context);
+    return deps.servesHtml(request) ? rootPage(request) : undefined;
   }
 
   /** Hands on the link as soon as it is there: at once when it is in memory. */
@@ -128,17 +144,8 @@ export function createVisits(deps: VisitDeps) {
   }
 
   function answer(call: VisitCall, link: Link, how: How): Response | Promise<Response> {
-    const { request: { method, headers }, query } = call;
-    const visit = new RequestVisit({
-      method,
-      headers,
-      query,
-      now: deps.now(),
-      countryHeader: deps.countryHeader,
-      isOurs,
-      honoursGpc: store.rules.honoursGpc,
-      unlocked: how.unlocked,
-    });
+    const visit = visitOf(call, how.unlocked);
+    const { query } = call;
     if (query !== "" && visit.param("explain") === "1") return deps.explain(call, link, visit);
     try {
       return sendOn(call, link, visit, how);
@@ -148,17 +155,63 @@ export function createVisits(deps: VisitDeps) {
     }
   }
 
+  /** @param platform Instead of what the browser says. */
+  function visitOf(
+    { request: { method, headers }, query }: VisitCall,
+    unlocked: boolean,
+    platform?: Platform,
+  ): RequestVisit {
+    const { countryHeader } = deps;
+    return new RequestVisit({
+      method,
+      headers,
+      query,
+      now: deps.now(),
+      countryHeader,
+      isOurs,
+      honoursGpc: store.rules.honoursGpc,
+      unlocked,
+      platform,
+    });
+  }
+
+  /** Asks what it is that visits, where a Mac and an iPad go to different places; undefined where nobody has to know. */
+  function touchAnswer(call: VisitCall, link: Link, visit: RequestVisit): Response | undefined {
+    const { request } = call;
+    if (visit.verdict !== "human" || !visit.maybeIpad || !canAsk(request)) return undefined;
+    const [ipad, mac] = (["ios", "macos"] as const).map((platform) =>
+      resolve(link, visitOf(call, true, platform), store.rules, killed(visit.now))
+    );
+    const isSame = "target" in ipad ? "target" in mac && ipad.target === mac.target : !("target" in mac);
+    if (isSame) return undefined;
+    const [asIpad, asMac] = ["ios", "macos"].map((platform) => `?${withParam(visit.query, TOUCH, platform)}`);
+    return page(200, (nonce) => touchPage(asIpad, asMac, wordsOf(request), nonce));
+  }
+
+  /** Whether somebody can be asked with a page. */
+  function canAsk(request: Request): boolean {
+    return !wantsJson(request.headers) && deps.servesHtml(request);
+  }
+
   function sendOn(call: VisitCall, link: Link, visit: RequestVisit, how: How): Response | Promise<Response> {
     const { rules } = store;
+    const touch = link.partsApple && !how.unlocked ? touchAnswer(call, link, visit) : undefined;
+    if (touch !== undefined) return touch;
     const isNew = needsVisitor(link, rules) && visit.verdict === "human" && visit.visitor === undefined;
     if (isNew) visit.give(kept.visitorIdFor(call, visit));
-    const decision = resolve(link, visit, rules, killed(visit.now));
+    const decided = resolve(link, visit, rules, killed(visit.now));
+    if (decided.outcome === "ask" && canAsk(call.request)) {
+      return page(200, (nonce) => confirmPage(link.preview ?? {}, wordsOf(call.request), nonce));
+    }
+    // An app asks when its user has decided. Failure policy: open where pages can be served no more, since a link that
+    // nobody can use is worse than one that a program uses up.
+    const decision: Decision = decided.outcome === "ask" ? { ...decided, outcome: "go" } : decided;
     if (decision.outcome === "go" && link.limited) {
       // Before the answer: of those who come at once no more may pass than there are uses left.
       return deps.takeUse(link.code).then((granted) => {
         if (granted) return respond(call, link, visit, decision, how, isNew);
         link.usedUp = true;
-        return respond(call, link, visit, refuse(link, rules, "link_used_up"), how, false);
+        return respond(call, link, visit, refuse(link, visit, rules, "link_used_up"), how, false);
       }, (error) => {
         went(call, link, visit, true);
         throw error;
@@ -179,7 +232,7 @@ export function createVisits(deps: VisitDeps) {
     const asJson = wantsJson(request.headers);
     if (decision.outcome === "refuse") {
       if (decision.code === "link_password_required" && !asJson && deps.servesHtml(request)) {
-        return passwordForm(false);
+        return passwordForm(false, request);
       }
       throw new Problem(decision.code);
     }
@@ -194,7 +247,8 @@ export function createVisits(deps: VisitDeps) {
         deps.servesHtml(request),
         (nonce) => {
           const { url } = deps.urlOf(request, link.code);
-          return previewPage(link.preview ?? {}, url, `?${goOnQuery(visit.query)}`, nonce);
+          const goOn = `?${withParam(visit.query, GO_ON, "1")}`;
+          return previewPage(link.preview ?? {}, url, goOn, wordsOf(request), nonce);
         },
       );
     }
@@ -227,9 +281,13 @@ export function createVisits(deps: VisitDeps) {
         cookie,
       );
     }
-    const { otherwise } = place;
+    const { otherwise, ways } = place;
+    if (ways !== undefined && deps.servesHtml(request)) {
+      const out = waysOut(ways, place, visit, link, deps.urlOf(request, link.code).url);
+      return page(200, (nonce) => inAppPage(out, wordsOf(request), nonce), cookie);
+    }
     if (otherwise !== undefined && visit.verdict === "human" && deps.servesHtml(request)) {
-      return page(200, (nonce) => appPage(place.location, otherwise, nonce), cookie);
+      return page(200, (nonce) => appPage(place.location, otherwise, wordsOf(request), nonce), cookie);
     }
     return redirect(how.status, place.location, call.context, cookie);
   }
@@ -239,10 +297,19 @@ export function createVisits(deps: VisitDeps) {
     return answer(call, link, UNLOCKED);
   }
 
-  return { visit, unlocked, withLink, refusalPage };
+  return { visit, unlocked, withLink, refusalPage, root };
 }
 
-/** The query of whoever goes on from what is only shown: their own, and that they do. */
-function goOnQuery(query: string): string {
-  return `${query === "" ? "" : `${query}&`}${GO_ON}=1`;
+/** Refusals after which people are sent to the team's page where no page of ours can be served. */
+const LEADS_HOME: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  "not_found",
+  ...["link_not_found", "link_deleted", "link_disabled", "link_blocked"] as const,
+  ...["link_not_started", "link_expired", "link_used_up"] as const,
+]);
+
+const wordsOf = ({ headers }: Request) => wordsFor(headers.get("accept-language"));
+
+/** A query with one parameter more. */
+function withParam(query: string, name: string, value: string): string {
+  return `${query === "" ? "" : `${query}&`}${name}=${value}`;
 }

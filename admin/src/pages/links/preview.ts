@@ -73,6 +73,7 @@ function visitOf(
     now: at ? Date.parse(at) : Date.now(),
     platform: platform as Visit["platform"],
     firefox: false,
+    inApp: undefined,
     verdict: "human",
     reason: undefined,
     country,

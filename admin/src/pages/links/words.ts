@@ -19,6 +19,30 @@ export const PLATFORM_NAMES: Record<string, string> = {
   other: "Other",
 };
 
+/** Names of the apps whose own browser is known. */
+export const IN_APP_NAMES: Record<string, string> = {
+  facebook: "Facebook",
+  messenger: "Messenger",
+  instagram: "Instagram",
+  threads: "Threads",
+  tiktok: "TikTok",
+  snapchat: "Snapchat",
+  linkedin: "LinkedIn",
+  x: "X",
+  pinterest: "Pinterest",
+  reddit: "Reddit",
+  line: "LINE",
+  wechat: "WeChat",
+  telegram: "Telegram",
+  viber: "Viber",
+  kakaotalk: "KakaoTalk",
+  naver: "Naver",
+  qq: "QQ",
+  weibo: "Weibo",
+  google: "Google",
+  other: "another app",
+};
+
 /** Where a chat is opened. */
 export function chatWords({ phone_number_id, text }: Chat, numbers: readonly WaNumber[] = []): string {
   const number = numbers.find(({ id }) => id === phone_number_id)?.display_number;
@@ -59,6 +83,10 @@ const SAYS: { [Name in keyof When]-?: (value: NonNullable<When[Name]>) => string
     [from && `from ${at(from)}`, until && `until ${at(until)}`].filter(Boolean).join(" "),
   time: ({ days, from, to, zone }) =>
     `${days.length === 7 ? "daily" : days.join(", ")} ${from}–${to} (${zone})`,
+  in_app: (wanted) =>
+    typeof wanted === "boolean"
+      ? wanted ? "in an app's browser" : "not in an app's browser"
+      : `in the browser of ${[wanted].flat().map((one) => IN_APP_NAMES[one] ?? one).join(" or ")}`,
   visitor: (kind) => kind === "new" ? "new" : "returning",
   weight: (share) => `${share} % of visitors`,
 };

@@ -521,6 +521,7 @@ export type Database = {
           campaign: string | null;
           changed_in: string;
           code: string;
+          confirm: boolean;
           created_at: string;
           created_by: string;
           default_url: string | null;

@@ -66,6 +66,7 @@ const DESCRIPTIONS: Readonly<Partial<Record<keyof Fields, string>>> = {
   default_url: "Target if no rule matches, and for every visit while the flag is off",
   expires_at: "Later than `starts_at`",
   expired_url: "Target while the link cannot be used",
+  confirm: "Whether people press a button before they go on; only where pages can be served",
   max_uses: "Maximum number of visits by people",
   utm: "Added to web targets",
   pass_query: "Whether pages, stores and apps get the visit's parameters",

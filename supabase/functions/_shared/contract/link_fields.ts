@@ -161,6 +161,17 @@ export const LINK_FIELDS = {
     visits: true,
     option: ["--max-uses <n>", "maximum number of human visits"],
   },
+  confirm: {
+    kind: "switch",
+    label: "Ask before it goes on",
+    fact: "Before it goes on",
+    on: "visitors press a button",
+    help: "A page with a button: programs that open links to scan them take no use.",
+    brief: "with a button",
+    section: "limits",
+    visits: true,
+    option: ["--confirm", "show a button first, so that programs that scan links take no use"],
+  },
   expired_url: {
     kind: "url",
     label: "Page when unavailable",

@@ -26,3 +26,22 @@ export const PACKAGE = /^[A-Za-z]\w*(\.[A-Za-z]\w*)+$/;
 export const PLATFORMS = ["ios", "android", "windows", "macos", "linux", "other"] as const;
 /** One of {@link PLATFORMS}. */
 export type Platform = typeof PLATFORMS[number];
+
+/** Apps whose own browser is known by its name; `other` is a web view of another app. */
+export const IN_APP_BROWSERS = [
+  ...[
+    "facebook",
+    "messenger",
+    "instagram",
+    "threads",
+    "tiktok",
+    "snapchat",
+    "linkedin",
+    "x",
+    "pinterest",
+    "reddit",
+  ],
+  ...["line", "wechat", "telegram", "viber", "kakaotalk", "naver", "qq", "weibo", "google", "other"],
+] as const;
+/** One of {@link IN_APP_BROWSERS}. */
+export type InAppBrowser = typeof IN_APP_BROWSERS[number];

@@ -9,7 +9,15 @@ import { z } from "zod";
 import { fieldSchemas } from "./link_field_schemas.ts";
 import { FIELDS, LINK_STATES } from "./link_fields.ts";
 import { instant, line, some, storable, url } from "./link_values.ts";
-import { LIMITS, MAX_BULK, MAX_PASSWORD, MIN_PASSWORD, PACKAGE, PLATFORMS } from "./link_limits.ts";
+import {
+  IN_APP_BROWSERS,
+  LIMITS,
+  MAX_BULK,
+  MAX_PASSWORD,
+  MIN_PASSWORD,
+  PACKAGE,
+  PLATFORMS,
+} from "./link_limits.ts";
 import { CHOSEN_CODE, LINK_CODE } from "./names.ts";
 import { EMPTY, notEmpty, WINDOW } from "./window_schema.ts";
 import { COUNTRY_CODES } from "./words/countries.ts";
@@ -26,6 +34,9 @@ const host = z.string().toLowerCase()
   .regex(/^([a-z0-9-]+\.)*[a-z0-9-]+$/, 'is not a host like "news.example.com"').max(253)
   .meta({ pattern: "^([A-Za-z0-9-]+\\.)*[A-Za-z0-9-]+$" });
 
+/** The app whose own browser it is; `other` is a web view of another one. */
+const inAppBrowser = z.enum(IN_APP_BROWSERS);
+
 const when = z.strictObject({
   platform: some(platform).optional(),
   country: some(country).optional().describe("ISO 3166, as reported by the proxy"),
@@ -41,6 +52,8 @@ const when = z.strictObject({
     .optional(),
   time: z.strictObject(WINDOW).refine(notEmpty, EMPTY).optional()
     .describe("A daily time window in a time zone; past midnight if `to` is before `from`"),
+  in_app: z.union([z.boolean(), some(inAppBrowser)]).optional()
+    .describe("Whether it is the browser of an app: of any, of none (false), or of these"),
   visitor: z.enum(["new", "returning"]).optional(),
   weight: z.number().min(0).max(100).refine(
     (n) => Math.abs(n * 100 - Math.round(n * 100)) < 1e-6,
@@ -160,6 +173,7 @@ export const link = z.strictObject({
   tags: shape.tags.unwrap(),
   pass_query: shape.pass_query.unwrap(),
   fingerprint: shape.fingerprint.unwrap(),
+  confirm: shape.confirm.unwrap(),
   // The database answers times in a form of its own.
   starts_at: time.optional(),
   expires_at: time.optional(),
@@ -258,6 +272,7 @@ export const PARTS = {
   Chat: chat,
   ClickCounts: clickCounts,
   HostName: host,
+  InAppBrowser: inAppBrowser,
   Instant: instant,
   LanguageTag: language,
   LinkTarget: target,

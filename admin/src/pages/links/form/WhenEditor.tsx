@@ -16,7 +16,7 @@ import type { When } from "../../../../../supabase/functions/_shared/contract/li
 import { Icon } from "../../../ui/icons.tsx";
 import { WindowFields } from "../../../ui/WindowFields.tsx";
 import { freshWindow } from "../../../ui/windows.ts";
-import { PLATFORM_NAMES } from "../words.ts";
+import { IN_APP_NAMES, PLATFORM_NAMES } from "../words.ts";
 import { COUNTRIES } from "./countries.ts";
 import { MomentField, NumberField, TagsField, useFault, useForm } from "./fields.tsx";
 import { QueryEditor } from "./QueryEditor.tsx";
@@ -39,6 +39,11 @@ const CONDITIONS: Record<Name, { label: string; fresh: () => unknown; hint?: str
     hint: "Hosts such as news.example.com, including their subdomains.",
   },
   query: { label: "URL parameters", fresh: () => ({}) },
+  in_app: {
+    label: "In-app browser",
+    fresh: () => true,
+    hint: "Instagram, Facebook and others open links in their own browser, which opens no other apps.",
+  },
   visitor: { label: "New or returning", fresh: () => "new" },
   weight: {
     label: "Share of visitors",
@@ -69,6 +74,7 @@ const LANGUAGES = [
   "zh",
 ];
 const PLATFORMS = Object.entries(PLATFORM_NAMES).map(([value, label]) => ({ value, label }));
+const IN_APPS = Object.entries(IN_APP_NAMES).map(([value, label]) => ({ value, label }));
 
 export function WhenEditor({ path, rule }: { path: string; rule: number }) {
   const { body, set } = useForm();
@@ -173,6 +179,34 @@ function Condition({ name, path, rule }: Props) {
           <QueryEditor path={path} rule={rule} />
         </Titled>
       );
+    case "in_app": {
+      const named = typeof value !== "boolean";
+      return (
+        <Titled title={label} hint={hint}>
+          <SegmentedControl
+            aria-label={of}
+            fullWidth
+            data={[
+              { value: "true", label: "In any app" },
+              { value: "named", label: "In these apps" },
+              { value: "false", label: "In no app" },
+            ]}
+            value={named ? "named" : String(value)}
+            onChange={(kind) => set(path, kind === "named" ? [] : kind === "true")}
+          />
+          {named && (
+            <MultiSelect
+              aria-label={`Apps of rule ${rule}`}
+              searchable
+              data={IN_APPS}
+              error={error}
+              value={[value].flat() as string[]}
+              onChange={(apps) => set(path, apps)}
+            />
+          )}
+        </Titled>
+      );
+    }
     case "visitor":
       return (
         <Titled title={label} hint={hint}>

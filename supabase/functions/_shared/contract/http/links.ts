@@ -61,7 +61,7 @@ export type LinkShown = z.infer<typeof linkShown>;
 /** Why a visit gets its target, in detail. */
 export const linkExplanation = z.strictObject({
   code: z.string(),
-  outcome: z.enum(["go", "fallback", "show", "refuse"]),
+  outcome: z.enum(["go", "ask", "fallback", "show", "refuse"]),
   because: because.optional(),
   kind: targetKind.optional(),
   url: z.string().optional(),
@@ -75,6 +75,7 @@ export const linkExplanation = z.strictObject({
     referrer: z.string().optional(),
     visitor: z.string().optional(),
     returning: z.boolean(),
+    in_app: PARTS.InAppBrowser.optional(),
     user: z.string().optional(),
   }),
   findings: z.array(z.strictObject({ what: z.string(), holds: z.boolean(), why: z.string().optional() })),

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { AppTarget, Link, Target } from "../model/link.ts";
+import type { AppTarget, ChatTarget, Link, Target, WebTarget } from "../model/link.ts";
+import { withHop } from "../model/own.ts";
 import type { Rules } from "../model/rules.ts";
-import { intentUrl, withParams, withQuery } from "../model/urls.ts";
+import { intentUrl, MAX_LOCATION, withParams, withQuery } from "../model/urls.ts";
 import type { Visit } from "../visitor/visit.ts";
 
 /** Where the browser is sent. */
@@ -14,6 +15,16 @@ export interface Place {
   readonly location: string;
   /** Where to go when the app that `location` opens is not there; only with an app's own scheme. */
   readonly otherwise?: string;
+  /** Ways for who is in an app's own browser, where `location` is what that can show. */
+  readonly ways?: Ways;
+}
+
+/** Ways into an app from the browser of another one, each at a tap. */
+export interface Ways {
+  /** Opens the app, where the browser lets it. */
+  readonly app: string;
+  /** What opens in a real browser; undefined for the link itself. */
+  readonly page: string | undefined;
 }
 
 /** Whether a visit of this place is given a token to bring back. */
@@ -37,19 +48,25 @@ export function placeOf(
 ): Place {
   switch (target.kind) {
     case "web":
-      return { kind: "web", location: link.passQuery ? withQuery(target.url, visit.query) : target.url };
+      return { kind: "web", location: ofTarget(target, link, visit) };
     case "store":
-      return {
-        kind: "store",
-        location: storeUrl(link.passQuery ? withQuery(target.url, visit.query) : target.url, token),
-      };
-    case "whatsapp": {
-      const { head, tail, plain } = target.address!;
-      return { kind: "whatsapp", location: token === undefined ? plain : head + token + tail };
-    }
+      return { kind: "store", location: storeUrl(ofTarget(target, link, visit), token) };
+    case "whatsapp":
+      return { kind: "whatsapp", location: chatUrl(target, token) };
     case "app":
       return appPlace(target, link, visit, rules, token, plain);
   }
+}
+
+/** The address of a page or app with what the visit brings to it. */
+function ofTarget(target: WebTarget | AppTarget, link: Link, visit: Visit): string {
+  const url = link.passQuery ? withQuery(target.url, visit.query) : target.url;
+  return target.own === undefined ? url : withHop(url, visit);
+}
+
+function chatUrl({ address }: ChatTarget, token: string | undefined): string {
+  const { head, tail, plain } = address!;
+  return token === undefined ? plain : head + token + tail;
 }
 
 /** Name under which an app finds the token: in its address, and in Play's install referrer. */
@@ -63,20 +80,46 @@ function appPlace(
   token: string | undefined,
   plain: boolean,
 ): Place {
-  const web = target.fallback ?? link.web;
-  const fallback = web?.permitted(rules) ? storeUrl(web.url, token) : undefined;
+  const fallback = fallbackOf(target, link, rules, token);
   // What is no human's browser opens no app.
   if (visit.verdict !== "human" && fallback !== undefined && !target.universal) {
     return { kind: "app", location: fallback };
   }
-  const passed = link.passQuery ? withQuery(target.url, visit.query) : target.url;
-  const url = token === undefined ? passed : withParams(passed, [[TOKEN_PARAM, token]]);
-  if (!plain && visit.platform === "android" && target.packageName !== undefined && !visit.firefox) {
-    return { kind: "app", location: intentUrl(url, target.packageName, fallback) };
+  const whole = withToken(ofTarget(target, link, visit), token);
+  const intent = !plain && visit.platform === "android" && target.packageName !== undefined && !visit.firefox;
+  const opened = (url: string) => intent ? intentUrl(url, target.packageName!, fallback) : url;
+  // Too long for some server on the way: without what the visit brings it still leads where it should.
+  const url = opened(whole).length > MAX_LOCATION ? withToken(target.url, token) : whole;
+  const app = opened(url).length > MAX_LOCATION
+    ? intentUrl(url, target.packageName!, undefined)
+    : opened(url);
+  if (!plain && visit.inApp !== undefined && PHONES.has(visit.platform)) {
+    // The browser of another app opens no app by itself, and knows neither its scheme nor intent://.
+    const page = target.universal ? url : undefined;
+    return { kind: "app", location: page ?? fallback ?? url, ways: { app, page } };
   }
+  if (intent) return { kind: "app", location: app };
   return target.universal || fallback === undefined
     ? { kind: "app", location: url }
     : { kind: "app", location: url, otherwise: fallback };
+}
+
+const PHONES: ReadonlySet<string> = new Set(["ios", "android"]);
+
+function withToken(url: string, token: string | undefined): string {
+  return token === undefined ? url : withParams(url, [[TOKEN_PARAM, token]]);
+}
+
+/** Where those go who do not have the app: its store or page, the link's page, or its chat. */
+function fallbackOf(
+  target: AppTarget,
+  link: Link,
+  rules: Rules,
+  token: string | undefined,
+): string | undefined {
+  const web = target.fallback ?? link.web;
+  if (web !== undefined) return web.permitted(rules) ? storeUrl(web.url, token) : undefined;
+  return link.chat?.permitted(rules) ? chatUrl(link.chat, token) : undefined;
 }
 
 /** Google Play hands the parameter `referrer` to the app that is installed from there; what it holds stays. */

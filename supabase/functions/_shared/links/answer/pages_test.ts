@@ -1,7 +1,17 @@
 import { assert, assertEquals } from "../../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { appleAppSiteAssociation, assetLinks } from "../model/domain.ts";
-import { appPage, escapeHtml, passwordPage, previewPage } from "./pages.ts";
+import { escapeHtml, type Page } from "./page.ts";
+import {
+  appPage,
+  confirmPage,
+  inAppPage,
+  passwordPage,
+  previewPage,
+  refusalPage,
+  touchPage,
+} from "./pages.ts";
+import { wordsFor } from "./page_words.ts";
 import { rulesOf } from "../../../../../tests/support/links_samples.ts";
 import { holds } from "../../../../../tests/support/property.ts";
 
@@ -21,21 +31,60 @@ const nasty = fc.oneof(
 const elements = (html: string) =>
   [...html.matchAll(/<([a-z!/][^\s>]*)/gi)].map(([, name]) => name.toLowerCase());
 
+const EN = wordsFor(null);
+
+/** Each page with these texts and addresses put in. */
+function pagesWith(a: string, b: string, c: string): Record<string, Page> {
+  return {
+    preview: previewPage({ title: a, description: b, image: c }, a, b, EN, "n"),
+    app: appPage(a, b, EN, "n"),
+    inApp: inAppPage({ app: a, browser: b, here: c }, EN, "n"),
+    touch: touchPage(a, b, EN, "n"),
+    confirm: confirmPage({ title: a, description: b }, EN, "n"),
+    refusal: refusalPage([a, b], { url: c, text: a }, "en", "n"),
+  };
+}
+
 Deno.test("pages: what is put in adds no element and no attribute", () => {
-  const plain = elements(previewPage({ title: "a", description: "b", image: "c" }, "d", "?e", "n").html);
-  const plainApp = elements(appPage("myapp://x", "https://www.example.com/", "n").html);
+  const plain = Object.entries(pagesWith("a", "b", "c"));
   holds(fc.property(nasty, nasty, nasty, (a, b, c) => {
-    assertEquals(elements(previewPage({ title: a, description: b, image: c }, a, b, "n").html), plain);
-    const { html } = appPage(a, b, "n");
-    assertEquals(elements(html), plainApp);
-    const script = /<script nonce="n">(.*)<\/script>/s.exec(html)![1];
+    const nasties = pagesWith(a, b, c);
+    for (const [name, { html }] of plain) assertEquals(elements(nasties[name].html), elements(html), name);
+    const script = /<script nonce="n">(.*)<\/script>/s.exec(nasties.app.html)![1];
     assertEquals(/location\.replace\((".*?[^\\]"|"")\)/s.test(script), true, script);
   }));
 });
 
-Deno.test("appPage(): its script opens what it is given", () => {
+Deno.test("pages: each has a way on, in every language", () => {
+  for (const language of ["de", "en", "es", "fr", "it", "pt"]) {
+    const say = wordsFor(language);
+    assertEquals(say.lang, language);
+    const pages = [
+      previewPage({}, "u", "?gl_open=1", say, "n"),
+      appPage("myapp://x", "https://www.example.com/", say, "n"),
+      inAppPage({ app: "myapp://x", browser: undefined, here: undefined }, say, "n"),
+      touchPage("?a", "?b", say, "n"),
+      confirmPage({}, say, "n"),
+      passwordPage(false, say, "n"),
+      refusalPage(
+        say.refused.link_expired,
+        { url: "https://www.example.com/", text: say.home },
+        say.lang,
+        "n",
+      ),
+    ];
+    for (const { html } of pages) {
+      assert(html.includes(`<html lang="${language}">`) && /<a [^>]*href="[^"]|<button/.test(html), html);
+    }
+  }
+  assertEquals(wordsFor("pt-BR,en;q=0.5").lang, "pt");
+  assertEquals(wordsFor("xx").lang, "en");
+});
+
+/** Runs the script of an app's page: where it went, its timers, and what listens. */
+function runAppPage() {
   const script = /<script nonce="n">(.*)<\/script>/s.exec(
-    appPage('myapp://a"b', "https://www.example.com/?a=1&b=2", "n").html,
+    appPage('myapp://a"b', "https://www.example.com/?a=1&b=2", EN, "n").html,
   )![1];
   const gone: string[] = [];
   const timers: [() => void, number][] = [];
@@ -46,34 +95,51 @@ Deno.test("appPage(): its script opens what it is given", () => {
     },
     replace: (url: string) => gone.push(url),
   };
-  const document = {
-    hidden: false,
-    addEventListener: (name: string, then: () => void) => listeners[name] = then,
-  };
+  const listen = (name: string, then: () => void) => listeners[name] = then;
+  const document = { hidden: false, addEventListener: listen };
   const cleared: unknown[] = [];
-  new Function("location", "document", "setTimeout", "clearTimeout", "addEventListener", script)(
+  const clock = { now: 0 };
+  new Function("location", "document", "setTimeout", "clearTimeout", "addEventListener", "Date", script)(
     location,
     document,
     (then: () => void, ms: number) => timers.push([then, ms]),
     (id: unknown) => cleared.push(id),
-    (name: string, then: () => void) => listeners[name] = then,
+    listen,
+    { now: () => clock.now },
   );
+  return { gone, timers, listeners, document, cleared, clock };
+}
+
+Deno.test("appPage(): its script opens what it is given, and the fallback when nothing happens", () => {
+  const { gone, timers, clock } = runAppPage();
   assertEquals(gone, ['myapp://a"b']);
   assertEquals(timers[0][1], 1500);
-  document.hidden = true;
-  listeners.visibilitychange();
-  assertEquals(cleared.length, 1, "the timer is called off when the app comes up");
+  clock.now = 1600;
   timers[0][0]();
   assertEquals(gone[1], "https://www.example.com/?a=1&b=2");
 });
 
+Deno.test("appPage(): the fallback stays away once the app comes up, or the browser asks whether it may", () => {
+  for (const event of ["visibilitychange", "pagehide", "blur"]) {
+    const { document, listeners, cleared } = runAppPage();
+    document.hidden = true;
+    listeners[event]();
+    assertEquals(cleared.length, 1, event);
+  }
+  // A dialog that raises no event holds up the page's timers.
+  const { gone, timers, clock } = runAppPage();
+  clock.now = 9000;
+  timers[0][0]();
+  assertEquals(gone, ['myapp://a"b']);
+});
+
 Deno.test("passwordPage(): posts to where it is, and says when the password was wrong", () => {
-  const { html, policy } = passwordPage(true, "n");
+  const { html, policy } = passwordPage(true, EN, "n");
   assert(html.includes('method="post"') && !html.includes("action="));
-  assert(html.includes('role="alert"') && !passwordPage(false, "n").html.includes('role="alert"'));
+  assert(html.includes('role="alert"') && !passwordPage(false, EN, "n").html.includes('role="alert"'));
   // A form-action would keep browsers from following the redirect to where the link leads.
   assert(!policy.includes("form-action") && policy.includes("default-src 'none'"));
-  assert(previewPage({}, "", "?gl_open=1", "n").policy.includes("form-action 'none'"));
+  assert(previewPage({}, "", "?gl_open=1", EN, "n").policy.includes("form-action 'none'"));
 });
 
 Deno.test("escapeHtml() leaves nothing that ends a text or an attribute", () => {

@@ -6,6 +6,7 @@
 import { evaluate } from "../../flags/evaluate.ts";
 import type { ProblemCode } from "../../http/problem.ts";
 import type { Link, Target, WebTarget } from "../model/link.ts";
+import { leadsOn } from "../model/own.ts";
 import type { Rules } from "../model/rules.ts";
 import type { Visit } from "../visitor/visit.ts";
 import { shareOf } from "../model/when.ts";
@@ -22,6 +23,8 @@ export type Decision =
   | { readonly outcome: "go"; readonly target: Target; readonly because: Because }
   /** Goes to the link's own address for when it cannot be used, and `code` says why it cannot. */
   | { readonly outcome: "fallback"; readonly target: WebTarget; readonly code: Refusal }
+  /** Goes to `target` once a button is pressed. */
+  | { readonly outcome: "ask"; readonly target: Target; readonly because: Because }
   /** Is shown what the link is about, and is sent nowhere: it must not use the link up. */
   | { readonly outcome: "show" }
   | { readonly outcome: "refuse"; readonly code: Refusal };
@@ -52,9 +55,9 @@ export type Trace = (finding: Finding) => void;
 export function resolve(link: Link, visit: Visit, rules: Rules, killed: boolean, trace?: Trace): Decision {
   const closed = closedBy(link, visit);
   trace?.({ what: "usable", holds: closed === undefined, ...(closed === undefined ? {} : { why: closed }) });
-  if (closed !== undefined) return refuse(link, rules, closed);
+  if (closed !== undefined) return refuse(link, visit, rules, closed);
   if (link.password && !visit.unlocked) return { outcome: "refuse", code: "link_password_required" };
-  if (link.limited && visit.verdict !== "human") {
+  if ((link.limited || link.confirm) && visit.verdict !== "human") {
     trace?.({ what: "human", holds: false, why: visit.reason });
     return visit.verdict === "prefetch"
       ? { outcome: "refuse", code: "link_not_prefetched" }
@@ -63,12 +66,17 @@ export function resolve(link: Link, visit: Visit, rules: Rules, killed: boolean,
   const chosen = choose(link, visit, rules, killed, trace);
   if (chosen === undefined || !chosen.target.permitted(rules)) {
     trace?.({ what: "allowed", holds: false, why: "the place is not on the allowlist" });
-    return refuse(link, rules, "link_blocked");
+    return refuse(link, visit, rules, "link_blocked");
+  }
+  if (!leadsOn(chosen.target, link, visit)) {
+    trace?.({ what: "leads on", holds: false, why: "the links lead in a circle" });
+    return refuse(link, visit, rules, "link_blocked");
   }
   // A browser that fetches ahead would use the answer later, without the token of the tap.
   if (visit.verdict === "prefetch" && chosen.target.kind !== "web") {
     return { outcome: "refuse", code: "link_not_prefetched" };
   }
+  if (link.confirm && !visit.unlocked) return { ...chosen, outcome: "ask" };
   return chosen;
 }
 
@@ -80,8 +88,9 @@ function closedBy(link: Link, visit: Visit): Refusal | undefined {
 }
 
 /** The link's own place for when it cannot be used, if it has one that is allowed; else the refusal. */
-export function refuse(link: Link, rules: Rules, code: Refusal): Decision {
-  return link.expired !== undefined && code !== "link_deleted" && link.expired.permitted(rules)
+export function refuse(link: Link, visit: Visit, rules: Rules, code: Refusal): Decision {
+  return link.expired !== undefined && code !== "link_deleted" && link.expired.permitted(rules) &&
+      leadsOn(link.expired, link, visit)
     ? { outcome: "fallback", target: link.expired, code }
     : { outcome: "refuse", code };
 }

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { LinkRow } from "../model/link.ts";
 import { placeOf } from "./address.ts";
 import { type Finding, needsVisitor, resolve } from "./resolve.ts";
+import { IN_APP_AGENTS } from "../../../../../tests/support/in_app_agents.ts";
 import { AGENTS, linkOf, rulesOf, visitOf, withFlags } from "../../../../../tests/support/links_samples.ts";
 import { randomToken } from "../visitor/tokens.ts";
 import type { When } from "../../contract/links.ts";
@@ -25,6 +26,7 @@ function outcome(
   return decision.outcome === "refuse" ? decision.code : decision.outcome;
 }
 
+const INSTAGRAM = IN_APP_AGENTS[0][2];
 const agent = (name: keyof typeof AGENTS) => ({ headers: { "user-agent": AGENTS[name] } });
 
 const conditions: [When, Parameters<typeof visitOf>[0], boolean][] = [
@@ -66,6 +68,12 @@ const conditions: [When, Parameters<typeof visitOf>[0], boolean][] = [
     true,
   ],
   [{ visitor: "new" }, {}, true],
+  [{ in_app: true }, {}, false],
+  [{ in_app: false }, {}, true],
+  [{ in_app: true }, { headers: { "user-agent": INSTAGRAM } }, true],
+  [{ in_app: false }, { headers: { "user-agent": INSTAGRAM } }, false],
+  [{ in_app: ["instagram", "line"] }, { headers: { "user-agent": INSTAGRAM } }, true],
+  [{ in_app: ["line"] }, { headers: { "user-agent": INSTAGRAM } }, false],
   [{ visitor: "returning" }, {}, false],
   [
     { visitor: "returning" },

@@ -21,6 +21,7 @@ export interface LinkRow {
   readonly expired_url?: string;
   readonly max_uses?: number;
   readonly used_up?: boolean;
+  readonly confirm?: boolean;
   readonly utm?: Utm;
   readonly pass_query?: boolean;
   readonly flag_key?: string;
@@ -61,6 +62,8 @@ abstract class Permitted {
 export class WebTarget extends Permitted {
   /** The address as it is stored; what the check makes of it once that has allowed it. */
   url: string;
+  /** Code of the link of ours that this leads to. */
+  own: string | undefined;
   readonly #stored: string;
 
   constructor(readonly kind: "web" | "store", stored: string, readonly utm?: Utm) {
@@ -71,6 +74,7 @@ export class WebTarget extends Permitted {
   protected check(rules: Rules): boolean {
     const check = checkWeb(this.#stored, rules);
     if (check.ok) this.url = this.utm === undefined ? check.url : withUtm(check.url, this.utm);
+    this.own = check.ok ? rules.ownCode?.(check.url) : undefined;
     return check.ok;
   }
 }
@@ -80,6 +84,8 @@ export class AppTarget extends Permitted {
   readonly kind = "app";
   readonly fallback: WebTarget | undefined;
   url: string;
+  /** Code of the link of ours that this leads to. */
+  own: string | undefined;
   readonly #stored: string;
 
   constructor(stored: string, readonly packageName: string | undefined, fallback: string | undefined) {
@@ -96,6 +102,7 @@ export class AppTarget extends Permitted {
   protected check(rules: Rules): boolean {
     const check = checkApp(this.#stored, rules);
     if (check.ok) this.url = check.url;
+    this.own = check.ok ? rules.ownCode?.(check.url) : undefined;
     return check.ok && (this.packageName === undefined || checkPackage(this.packageName, rules)) &&
       (this.fallback === undefined || this.fallback.permitted(rules));
   }
@@ -104,6 +111,7 @@ export class AppTarget extends Permitted {
 /** A chat with one of our numbers. */
 export class ChatTarget extends Permitted {
   readonly kind = "whatsapp";
+  readonly own = undefined;
   address: ChatAddress | undefined;
 
   constructor(readonly numberId: string, readonly text: string) {
@@ -132,6 +140,8 @@ export class Link {
   readonly startsAt: number;
   readonly expiresAt: number;
   readonly limited: boolean;
+  /** Whether people press a button before they go on, so that nothing else does. */
+  readonly confirm: boolean;
   /** Set, too, when the database grants no further use. */
   usedUp: boolean;
   readonly password: boolean;
@@ -143,6 +153,8 @@ export class Link {
   readonly passQuery: boolean;
   /** Whether a visitor has to be known again: shares, or new against returning. */
   readonly asksForVisitor: boolean;
+  /** Whether a rule takes iPhones and iPads, or Macs, and not both: then it matters what an iPad says that it is. */
+  readonly partsApple: boolean;
   readonly preview: Preview | undefined;
   readonly fingerprint: boolean;
 
@@ -153,6 +165,7 @@ export class Link {
     this.startsAt = row.starts_at ?? 0;
     this.expiresAt = row.expires_at ?? Infinity;
     this.limited = row.max_uses !== undefined;
+    this.confirm = row.confirm ?? false;
     this.usedUp = row.used_up ?? false;
     this.password = row.password ?? false;
     this.flagKey = row.flag_key;
@@ -164,12 +177,18 @@ export class Link {
     this.asksForVisitor = this.rules.some(({ weight, tests }) =>
       weight !== undefined || tests.some(({ name }) => name === "visitor")
     );
+    this.partsApple = row.targets?.some(partsApple) ?? false;
     this.preview = row.preview;
     this.fingerprint = row.fingerprint ?? false;
   }
 }
 
 const NONE: readonly Rule[] = [];
+
+function partsApple({ when }: TargetRow): boolean {
+  const platforms: unknown = when?.platform;
+  return Array.isArray(platforms) && platforms.includes("ios") !== platforms.includes("macos");
+}
 
 function ruleOf(row: TargetRow, web: (kind: "web" | "store", url: string) => WebTarget): Rule[] {
   const target = row.url !== undefined

@@ -7,6 +7,7 @@ import { PACKAGE } from "../../contract/link_limits.ts";
 import { type Flag, type OnFlag, prepareFlags, type Segments, type Setting } from "../../flags/evaluate.ts";
 import { type Limit, limitOf, LIMITS } from "../../contract/limits.ts";
 import { type Allowlist, compileAllowlist } from "../../delivery/allowlist.ts";
+import type { OwnCode } from "./own.ts";
 
 /** Rules of one revision. The object is the same as long as nothing in it changed, so answers can be kept with it. */
 export interface Rules {
@@ -33,6 +34,10 @@ export interface Rules {
   readonly honoursGpc: boolean;
   /** How text and token of a chat are put together. */
   readonly textTemplate: string;
+  /** Where people go on from an address that leads nowhere, as the setting has it: not yet checked. */
+  readonly homeUrl: string | undefined;
+  /** Knows the addresses of this installation's own links. */
+  readonly ownCode?: OwnCode;
   /** Told what each flag that was asked said, and why. */
   readonly onFlag?: OnFlag;
 }
@@ -81,6 +86,7 @@ export interface RulesSource {
 export async function readRules(
   config: RulesSource,
   numbers: Readonly<Record<string, string>>,
+  ownCode?: OwnCode,
 ): Promise<Rules> {
   const settings = new Map(config.settings.map(({ key, value }) => [key, value]));
   const hosts = config.allowlist.filter(({ purpose }) => purpose === "redirect").map(({ pattern }) =>
@@ -100,6 +106,8 @@ export async function readRules(
     ownNetworks: settings.get("deeplinks.own_networks") ?? "",
     honoursGpc: settings.get("deeplinks.honour_gpc") !== "false",
     textTemplate: template?.includes("{ref}") ? template : DEFAULT_TEMPLATE,
+    homeUrl: settings.get("deeplinks.home_url") || undefined,
+    ownCode,
   };
 }
 

@@ -47,6 +47,10 @@ const MAKERS: { [Name in Tested]: (value: NonNullable<When[Name]>) => Test["hold
     const inside = inWindow(window);
     return (visit) => inside(new Date(visit.now));
   },
+  in_app: (wanted) => ({ inApp }) =>
+    typeof wanted === "boolean"
+      ? wanted === (inApp !== undefined)
+      : inApp !== undefined && wanted.includes(inApp),
   visitor: (kind) => (visit) => visit.returning === (kind === "returning"),
 };
 

@@ -18,6 +18,7 @@ import { groupCommit } from "../../db/group_commit.ts";
 import type { OnFlag } from "../../flags/evaluate.ts";
 import { Cache } from "./cache.ts";
 import { Link, type LinkRow } from "../model/link.ts";
+import type { OwnCode } from "../model/own.ts";
 import { PackedCache } from "./packed.ts";
 import { readRules, type Rules } from "../model/rules.ts";
 import type { VisitorKeys } from "../visitor/hashes.ts";
@@ -32,6 +33,8 @@ export interface StoreOptions {
   waitUntil(work: Promise<unknown>): void;
   /** Told when what is held could not be brought up to date. */
   onStale(error: unknown, ageMs: number): void;
+  /** Knows the addresses of this installation's own links. */
+  ownCode?: OwnCode;
   /** Told what each flag that a visit asked said, and why. */
   onFlag?: OnFlag;
   /** Told of each link that was asked for: whether memory had it. */
@@ -227,7 +230,10 @@ export class LinkStore {
         ]);
         const numbers = JSON.stringify(answer.numbers);
         if (config !== this.#config || numbers !== this.#numbers) {
-          this.#rules = { ...await readRules(config, answer.numbers), onFlag: this.#options.onFlag };
+          this.#rules = {
+            ...await readRules(config, answer.numbers, this.#options.ownCode),
+            onFlag: this.#options.onFlag,
+          };
           this.#config = config;
           this.#numbers = numbers;
         }

@@ -4,7 +4,7 @@
  * @module
  */
 import { isbot } from "isbot";
-import type { Platform } from "../../contract/link_limits.ts";
+import type { InAppBrowser, Platform } from "../../contract/link_limits.ts";
 import { sha256Hex } from "../../crypto/hmac.ts";
 
 /** Who visits. Only a human's visit counts as a use and is given a token. */
@@ -22,6 +22,10 @@ export interface Agent {
   readonly library: boolean;
   /** Firefox on Android ignores the fallback of an `intent://` address. */
   readonly firefox: boolean;
+  /** The app whose own browser it is: many of these open no other app, and no universal link. */
+  readonly inApp: InAppBrowser | undefined;
+  /** Whether a Mac may be an iPad: its Safari, and what is built on it, says that it is one. */
+  readonly maybeIpad: boolean;
 }
 
 /**
@@ -30,6 +34,36 @@ export interface Agent {
  */
 const PREVIEWS =
   /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\(Mastodon\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Iris\/|^Signal\/|NotionEmbedder/i;
+
+/** Names that apps put into the User-Agent of their own browser. The first that is found counts. */
+const IN_APPS: readonly (readonly [InAppBrowser, RegExp])[] = [
+  ["messenger", /\bFBAN\/Messenger|\bFB_IAB\/(?:Orca|MESSENGER)/i],
+  ["instagram", /\bInstagram \d/],
+  ["threads", /\bBarcelona \d/],
+  ["facebook", /\bFB(?:AN|AV|_IAB)\//],
+  ["tiktok", /musical_ly|BytedanceWebview|\bTikTok\b|\btrill_|\baweme\b/i],
+  ["snapchat", /\bSnapchat[\/ ]?\d/],
+  ["linkedin", /\bLinkedInApp\b/],
+  ["x", /\bTwitter for (?:iPhone|iPad|Android)|\bTwitterAndroid\b/],
+  ["pinterest", /\[Pinterest\/|\bPinterest for (?:iOS|Android)/],
+  ["reddit", /\bReddit\/(?:Version|\d)|\bReddit for iOS/],
+  ["line", /\bLine\/\d/],
+  ["wechat", /\bMicroMessenger\//],
+  ["telegram", /\bTelegram-Android\/|\bTelegram\/\d/],
+  ["viber", /\bViber\/\d/],
+  ["kakaotalk", /\bKAKAOTALK\b/],
+  ["naver", /\bNAVER\(inapp/],
+  ["qq", /\bQQ\/\d/],
+  ["weibo", /\bWeibo\b|__weibo__/i],
+  ["google", /\bGSA\/\d/],
+];
+
+/** Android's web view says so; Apple's leaves out the name of the browser. */
+const WEB_VIEW = /^Mozilla\/.*(?:; wv\)|\((?:iPhone|iPad|iPod)(?!.*Safari\/).*\bMobile\/)/;
+
+function inAppOf(ua: string): InAppBrowser | undefined {
+  return IN_APPS.find(([, pattern]) => pattern.test(ua))?.[0] ?? (WEB_VIEW.test(ua) ? "other" : undefined);
+}
 
 /** Browsers within apps that do not begin like a browser; their makers' machines have names of their own. */
 const IN_APP = /^\[FB(?:AN|AV|_IAB)\//;
@@ -69,19 +103,15 @@ function read(ua: string): Agent {
   const platform = platformOf(ua), firefox = ua.includes("Firefox/");
   const library = ua === "" || LIBRARY.test(ua);
   const digest = sha256Hex(new TextEncoder().encode(ua)).slice(0, 16);
-  const verdict = (verdict: Verdict, reason: string): Agent => ({
-    platform,
-    firefox,
-    library,
-    digest,
-    verdict,
-    reason,
-  });
+  // Every browser of an iPad is WebKit of this version, which Apple froze; Chrome on a Mac has an older one.
+  const maybeIpad = platform === "macos" && ua.includes("AppleWebKit/605.1.15") && !ua.includes(" Chrome/");
+  const facts = { platform, firefox, library, digest, inApp: inAppOf(ua), maybeIpad };
+  const verdict = (verdict: Verdict, reason: string): Agent => ({ ...facts, verdict, reason });
   if (ua === "") return verdict("bot", "no_user_agent");
   const preview = PREVIEWS.exec(ua)?.[0];
   if (preview !== undefined) return verdict("preview", word(preview));
   if (!IN_APP.test(ua) && isbot(ua)) return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
-  return { platform, firefox, library, digest, verdict: "human" };
+  return { ...facts, verdict: "human" };
 }
 
 /** What matched of those that are known, as one word for a column and for people. */

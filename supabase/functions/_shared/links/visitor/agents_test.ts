@@ -3,6 +3,7 @@ import type { Platform } from "../../contract/link_limits.ts";
 import { agentOf, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
 import { assertLinear } from "../../../../../tests/support/growth.ts";
+import { BROWSER_AGENTS, IN_APP_AGENTS } from "../../../../../tests/support/in_app_agents.ts";
 import { AGENTS, visitOf } from "../../../../../tests/support/links_samples.ts";
 
 const cases: [string | null, Platform, Verdict, string?][] = [
@@ -186,4 +187,26 @@ Deno.test("agentOf(): a User-Agent of any length takes linear time", async () =>
   for (const part of ["Line/", "bot ", "Mozilla/5.0 ", "(;", "http"]) {
     await assertLinear(2000, (size) => agentOf(`${part.repeat(size)}${crypto.randomUUID()}`));
   }
+});
+
+Deno.test("agentOf(): the browser of an app is known by the app, and is a person's", () => {
+  for (const [app, platform, ua] of IN_APP_AGENTS) {
+    const agent = agentOf(ua);
+    assertEquals([agent.inApp, agent.platform, agent.verdict], [app, platform, "human"], ua);
+  }
+  for (const [platform, ua] of BROWSER_AGENTS) {
+    const agent = agentOf(ua);
+    assertEquals([agent.inApp, agent.platform, agent.verdict], [undefined, platform, "human"], ua);
+  }
+});
+
+Deno.test("agentOf(): only what is built on Safari may be an iPad that calls itself a Mac", () => {
+  const mac = (rest: string) => agentOf(`Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) ${rest}`).maybeIpad;
+  const webkit = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
+  assertEquals(mac(`${webkit} Version/18.1 Safari/605.1.15`), true);
+  assertEquals(mac(`${webkit} CriOS/131 Version/11.1.1 Safari/605.1.15`), true);
+  assertEquals(mac(`${webkit} FxiOS/133.0 Safari/605.1.15`), true);
+  assertEquals(mac(webkit), true, "a web view");
+  assertEquals(mac("AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"), false);
+  assertEquals(agentOf(AGENTS.iphone).maybeIpad, false);
 });

@@ -5,7 +5,7 @@
  * @module
  */
 import { wantsJson } from "./accept.ts";
-import { type Platform, PLATFORMS } from "../../contract/link_limits.ts";
+import { type InAppBrowser, type Platform, PLATFORMS } from "../../contract/link_limits.ts";
 import { type Agent, agentOf, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
 
@@ -15,6 +15,8 @@ export interface Visit {
   readonly now: number;
   readonly platform: Platform;
   readonly firefox: boolean;
+  /** The app whose own browser it is. */
+  readonly inApp: InAppBrowser | undefined;
   readonly verdict: Verdict;
   /** By what the verdict was reached; undefined for a human. */
   readonly reason: string | undefined;
@@ -34,12 +36,15 @@ export interface Visit {
   readonly query: string;
   /** First value of a parameter of the query. */
   param(name: string): string | undefined;
-  /** Whether the link's password was given. */
+  /** Whether the link's password was given, or its button pressed. */
   readonly unlocked: boolean;
 }
 
 /** Parameter with which a person goes on from a page that is shown to machines. */
 export const GO_ON = "gl_open";
+
+/** Parameter by which an iPad says what it is, which its User-Agent does not. */
+export const TOUCH = "gl_platform";
 
 /** The cookie that keeps a visitor's arm of a test, signed by us. Set only by links that need it. */
 export const VISITOR_COOKIE = "gl_visitor";
@@ -60,6 +65,8 @@ export interface VisitSource {
   /** Whether we signed the cookie with this id. */
   isOurs(visitor: string, signature: string): boolean;
   readonly unlocked?: boolean;
+  /** Instead of what the User-Agent says. */
+  readonly platform?: Platform;
 }
 
 /** A visit read from a request, each fact when it is first asked for. */
@@ -77,14 +84,26 @@ export class RequestVisit implements Visit {
   readonly #isOurs: VisitSource["isOurs"];
   readonly #honoursGpc: boolean;
   #private: boolean | undefined;
+  readonly #platform: Platform | undefined;
   #params: URLSearchParams | undefined;
   #language: string | null | undefined;
   #cookie: string | null | undefined;
   #given: string | undefined;
 
   constructor(
-    { method, headers, query, now, countryHeader, isOurs, honoursGpc = true, unlocked = false }: VisitSource,
+    {
+      method,
+      headers,
+      query,
+      now,
+      countryHeader,
+      isOurs,
+      honoursGpc = true,
+      unlocked = false,
+      platform,
+    }: VisitSource,
   ) {
+    this.#platform = platform;
     this.now = now;
     this.query = query;
     this.unlocked = unlocked;
@@ -145,18 +164,33 @@ export class RequestVisit implements Visit {
     return this.#cookie ?? undefined;
   }
 
-  /** A caller that wants JSON may say its platform, for its User-Agent is that of a library: `?platform=ios`. */
+  /**
+   * A caller that wants JSON may say its platform, for its User-Agent is that of a library: `?platform=ios`. So may an
+   * iPad that calls itself a Mac: `?gl_platform=ios`.
+   */
   get platform(): Platform {
-    if (this.query === "" || !this.query.includes("platform=") || !wantsJson(this.#headers)) {
-      return this.#agent.platform;
-    }
-    const stated = this.param("platform");
+    if (this.#platform !== undefined) return this.#platform;
+    if (this.query === "" || !this.query.includes("platform=")) return this.#agent.platform;
+    const stated = this.#agent.maybeIpad && this.param(TOUCH) === "ios"
+      ? "ios"
+      : wantsJson(this.#headers)
+      ? this.param("platform")
+      : undefined;
     return PLATFORMS.find((platform) => platform === stated) ?? this.#agent.platform;
   }
 
   /** Stands for the browser in a visitor's hash. */
   get agentDigest(): string {
     return this.#agent.digest;
+  }
+
+  /** Whether a Mac may be an iPad, and has not said yet what it is. */
+  get maybeIpad(): boolean {
+    return this.#agent.maybeIpad && this.param(TOUCH) === undefined;
+  }
+
+  get inApp(): InAppBrowser | undefined {
+    return this.#agent.inApp;
   }
 
   get firefox(): boolean {

@@ -1,0 +1,18 @@
+/**
+ * The team's page, where people go on from an address that leads nowhere.
+ *
+ * @module
+ */
+import type { Rules } from "./rules.ts";
+import { checkWeb } from "./urls.ts";
+
+/**
+ * The address of the setting `deeplinks.home_url`. Failure policy: closed. Undefined without one, where links may not lead
+ * there, and where it is an address of ours again.
+ *
+ * @param rules Undefined while none could be read.
+ */
+export function homeOf(rules: Rules | undefined): string | undefined {
+  const check = rules?.homeUrl === undefined ? undefined : checkWeb(rules.homeUrl, rules);
+  return check?.ok && rules?.ownCode?.(check.url) === undefined ? check.url : undefined;
+}

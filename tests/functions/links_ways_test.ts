@@ -1,0 +1,256 @@
+/** Visits that are guessed at wrongly, or lead nowhere, have a way on. */
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { ANDROID, IPHONE, type Links, linksTest, NUMBER } from "../support/links.ts";
+import { IN_APP_AGENTS } from "../support/in_app_agents.ts";
+
+const HOME = "https://www.example.com/";
+const HTML = { LINK_HTML: "true" };
+const BROWSER = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+const MAC =
+  "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_6) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/14.0 Safari/605.1.15";
+const CHROME_MAC =
+  "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+const FB_ANDROID = IN_APP_AGENTS.find(([app, platform]) => app === "facebook" && platform === "android")![2];
+const INSTAGRAM_IOS = IN_APP_AGENTS[0][2];
+
+/** Addresses that a page offers, and whether it has a form. */
+async function offered(answer: Response): Promise<string[]> {
+  const html = await answer.text();
+  assertMatch(answer.headers.get("content-type") ?? "", /^text\/html/);
+  return [...html.matchAll(/href="([^"]*)"/g)].map(([, href]) =>
+    href.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code))
+  );
+}
+
+const location = async (answer: Promise<Response>) => (await answer).headers.get("location");
+
+async function allowApps(links: Links): Promise<void> {
+  await links.set("deeplinks.app_schemes", "exapp");
+  await links.set(
+    "deeplinks.apps",
+    JSON.stringify({ android: [{ package: "com.example.app", sha256: [Array(32).fill("AB").join(":")] }] }),
+  );
+}
+
+linksTest("an iPad that calls itself a Mac is asked what it is, where that matters", async (links) => {
+  const parted = await links.link({
+    default_url: `${HOME}desktop`,
+    targets: [{ when: { platform: "ios" }, url: `${HOME}ios` }],
+  });
+  const page = await links.visit(parted, { "user-agent": MAC }, "?src=qr");
+  assertEquals(page.status, 200);
+  const ways = await offered(page);
+  assertEquals(ways, ["?src=qr&gl_platform=ios", "?src=qr&gl_platform=macos"]);
+  assertEquals(await location(links.visit(parted, { "user-agent": MAC }, ways[0])), `${HOME}ios`);
+  assertEquals(await location(links.visit(parted, { "user-agent": MAC }, ways[1])), `${HOME}desktop`);
+  // Nobody else is asked, and nobody else can say that it is one.
+  assertEquals(await location(links.visit(parted)), `${HOME}ios`);
+  assertEquals(await location(links.visit(parted, { "user-agent": CHROME_MAC })), `${HOME}desktop`);
+  assertEquals(
+    await location(links.visit(parted, { "user-agent": CHROME_MAC }, "?gl_platform=ios")),
+    `${HOME}desktop`,
+  );
+  await links.flush();
+  const clicks = await links.sql`select platform from clicks where code = ${parted} order by platform`;
+  assertEquals(clicks.map(({ platform }) => platform), ["ios", "ios", "macos", "macos", "macos"]);
+
+  const same = await links.link({
+    default_url: HOME,
+    targets: [{ when: { platform: "ios", country: "DE" }, url: `${HOME}ios` }, {
+      when: { platform: "android" },
+      url: `${HOME}a`,
+    }],
+  });
+  assertEquals(await location(links.visit(same, { "user-agent": MAC })), HOME, "both go to the same place");
+  const once = await links.link({
+    default_url: `${HOME}desktop`,
+    max_uses: 1,
+    targets: [{ when: { platform: "ios" }, url: `${HOME}ios` }],
+  });
+  await (await links.visit(once, { "user-agent": MAC })).body?.cancel();
+  assertEquals(await location(links.visit(once, { "user-agent": MAC }, "?gl_platform=ios")), `${HOME}ios`);
+}, HTML);
+
+linksTest(
+  "where pages cannot be served, an iPad that calls itself a Mac can still say what it is",
+  async (links) => {
+    const parted = await links.link({
+      default_url: `${HOME}desktop`,
+      pass_query: true,
+      targets: [{ when: { platform: "ios" }, url: `${HOME}ios` }],
+    });
+    assertEquals(await location(links.visit(parted, { "user-agent": MAC })), `${HOME}desktop`);
+    assertEquals(
+      await location(links.visit(parted, { "user-agent": MAC }, "?gl_platform=ios")),
+      `${HOME}ios`,
+    );
+  },
+);
+
+linksTest("in the browser of an app, an app's link is a page with ways, each at a tap", async (links) => {
+  await allowApps(links);
+  const scheme = await links.link({
+    default_url: `${HOME}web`,
+    targets: [{ app: { url: "exapp://p/7", package: "com.example.app" } }],
+  });
+  const own = `https://ref.example.co/functions/v1/deeplinks/${scheme}`;
+  const android = await offered(await links.visit(scheme, { "user-agent": FB_ANDROID }, "?a=1"));
+  assertMatch(
+    android[0],
+    /^intent:\/\/p\/7\?gl_token=[a-z2-7]{16}#Intent;scheme=exapp;package=com\.example\.app;S\./,
+  );
+  assertEquals(android.slice(1), [
+    `intent://${
+      own.slice("https://".length)
+    }?a=1#Intent;scheme=https;action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE;end`,
+    `${HOME}web`,
+  ]);
+  const ios = await offered(await links.visit(scheme, { "user-agent": INSTAGRAM_IOS }));
+  assertMatch(ios[0], /^exapp:\/\/p\/7\?gl_token=/);
+  assertEquals(ios.slice(1), [`x-safari-${own}`, `${HOME}web`]);
+
+  // What can be used once is not visited again, but its page is opened.
+  const once = await links.link({
+    default_url: `${HOME}web`,
+    max_uses: 1,
+    targets: [{ app: { url: `${HOME}p/7`, package: "com.example.app" } }],
+  });
+  const universal = await offered(await links.visit(once, { "user-agent": INSTAGRAM_IOS }));
+  assertMatch(universal[0], /^https:\/\/www\.example\.com\/p\/7\?gl_token=/);
+  assertEquals(universal.slice(1), [`x-safari-${universal[0]}`]);
+  const { status, headers, body } = await links.visit(scheme);
+  assertEquals(
+    [status, headers.get("content-type")],
+    [200, "text/html; charset=utf-8"],
+    "elsewhere it is tried",
+  );
+  await body?.cancel();
+}, HTML);
+
+linksTest(
+  "in the browser of an app, where pages cannot be served, a place that it can show",
+  async (links) => {
+    await allowApps(links);
+    const scheme = await links.link({
+      default_url: `${HOME}web`,
+      targets: [{ app: { url: "exapp://p/7", package: "com.example.app" } }],
+    });
+    const universal = await links.link({
+      default_url: `${HOME}web`,
+      targets: [{ app: { url: `${HOME}p/7`, package: "com.example.app" } }],
+    });
+    for (const agent of [FB_ANDROID, INSTAGRAM_IOS]) {
+      assertEquals(await location(links.visit(scheme, { "user-agent": agent })), `${HOME}web`);
+      assertMatch(
+        (await location(links.visit(universal, { "user-agent": agent })))!,
+        /^https:\/\/www\.example\.com\/p\/7\?gl_token=/,
+      );
+    }
+    assertMatch((await location(links.visit(scheme, { "user-agent": ANDROID })))!, /^intent:/);
+  },
+);
+
+linksTest("an app without a fallback falls back to the link's chat", async (links) => {
+  await allowApps(links);
+  const chat = await links.link({
+    whatsapp: { phone_number_id: NUMBER.id, text: "Hi" },
+    targets: [{ app: { url: "exapp://p/7" } }],
+  });
+  const ways = await offered(await links.visit(chat));
+  assertMatch(ways[1], /^https:\/\/wa\.me\/12025550100\?text=Hi%0A%0A%5Bref%3A[a-z2-7]{16}%5D$/);
+}, HTML);
+
+linksTest("targets by the app whose browser it is", async (links) => {
+  const code = await links.link({
+    default_url: HOME,
+    targets: [
+      { when: { in_app: ["instagram", "tiktok"] }, url: `${HOME}social` },
+      { when: { in_app: true }, url: `${HOME}app` },
+    ],
+  });
+  for (const [app, , agent] of IN_APP_AGENTS) {
+    const wanted = app === "instagram" || app === "tiktok" ? `${HOME}social` : `${HOME}app`;
+    assertEquals(await location(links.visit(code, { "user-agent": agent })), wanted, agent);
+  }
+  assertEquals(await location(links.visit(code)), HOME);
+  const unknown = await links.call("", {
+    method: "POST",
+    body: { default_url: HOME, targets: [{ when: { in_app: "bebo" }, url: HOME }] },
+  });
+  assertEquals(unknown.status, 422);
+});
+
+linksTest(
+  "root, unknown and ended addresses are pages in the visitor's language, with a way home",
+  async (links) => {
+    const past = new Date(Date.now() - 60_000).toISOString();
+    const ended = await links.link({ default_url: HOME, expires_at: past });
+    const paths: [string, number, RegExp][] = [
+      ["", 200, /<html lang="pt">.*Este endereço contém links/],
+      ["/nosuchcode", 404, /<html lang="pt">.*Este link não existe/],
+      [`/${ended}`, 410, /<html lang="pt">.*Este link expirou/],
+      ["/a/b/c", 404, /<html lang="pt">.*Esta página não existe/],
+      ["/favicon.ico", 404, /Este link não existe/],
+    ];
+    const headers = { ...BROWSER, "accept-language": "pt-BR,pt;q=0.9", "user-agent": IPHONE };
+    const read = (path: string, more: Record<string, string> = {}) =>
+      links.call(path, { open: true, headers: { ...headers, ...more } });
+    for (const [path, status, words] of paths) {
+      const answer = await read(path);
+      assertEquals(
+        [answer.status, answer.headers.get("content-type")],
+        [status, "text/html; charset=utf-8"],
+        path,
+      );
+      assertMatch(answer.body, words);
+    }
+    await links.set("deeplinks.home_url", `${HOME}start`);
+    for (const [path, status] of paths.slice(1)) {
+      const answer = await read(path);
+      assertEquals(answer.status, status);
+      assertMatch(
+        answer.body,
+        /<a rel="nofollow" href="https:\/\/www\.example\.com\/start">Ir para a página inicial</,
+      );
+    }
+    const root = await read("");
+    assertEquals([root.status, root.headers.get("location")], [302, `${HOME}start`]);
+    // Programs are answered as before.
+    assertEquals((await links.call("/nosuchcode", { open: true })).body.code, "link_not_found");
+    assertEquals((await links.call("", { open: true })).status, 401);
+    assertEquals((await links.call("", { headers: BROWSER })).status, 200, "a key lists links");
+    assertEquals((await read("/nosuchcode", { accept: "application/json" })).body.code, "link_not_found");
+    // The team's page has to be one that links may lead to, and none of ours.
+    for (
+      const url of ["https://evil.example.org/", "https://ref.example.co/functions/v1/deeplinks/", "nonsense"]
+    ) {
+      await links.set("deeplinks.home_url", url);
+      assertEquals((await read("")).status, 200, url);
+      assert(!(await read("/nosuchcode")).body.includes("href="), url);
+    }
+  },
+  HTML,
+);
+
+linksTest("where pages cannot be served, people are sent to the team's page", async (links) => {
+  const ended = await links.link({ default_url: HOME, expires_at: "2026-01-01T00:00:00Z" });
+  const paths = ["", "/nosuchcode", `/${ended}`];
+  const go = (path: string) =>
+    links.call(path, { open: true, headers: { ...BROWSER, "user-agent": IPHONE } });
+  assertEquals((await go("")).status, 401);
+  assertEquals((await go("/nosuchcode")).status, 404);
+  await links.set("deeplinks.home_url", `${HOME}start`);
+  for (const path of paths) {
+    const answer = await go(path);
+    assertEquals([answer.status, answer.headers.get("location")], [302, `${HOME}start`], path);
+  }
+  assertEquals((await links.call("/nosuchcode", { open: true })).status, 404);
+});
+
+linksTest("while the database is away, people are told to try again", async (links) => {
+  links.away = true;
+  const answer = await links.visit("unread", { ...BROWSER });
+  assertEquals([answer.status, answer.headers.get("content-type")], [503, "text/html; charset=utf-8"]);
+  assertMatch(await answer.text(), /cannot be opened right now.*href="">Try again/);
+  links.away = false;
+}, HTML);
