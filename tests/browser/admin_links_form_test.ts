@@ -57,6 +57,10 @@ panelTest("admin: a link with every condition and every kind of place", async ({
   await choose(page, "Country of rule 1", "Germany (DE)");
   await when(page, 1, "Language");
   await tag(page, "Language of rule 1", "de-AT");
+  await when(page, 1, "In-app browser");
+  await page.getByText("These apps", { exact: true }).click();
+  await choose(page, "Apps of rule 1", "Instagram");
+  await choose(page, "Apps of rule 1", "WeChat");
   await when(page, 1, "New or returning");
   await page.getByText("Returning", { exact: true }).first().click();
   await choose(page, "Target of rule 1", "App");
@@ -92,6 +96,7 @@ panelTest("admin: a link with every condition and every kind of place", async ({
   await page.getByLabel("Starts at").fill("2020-01-02T03:04");
   await page.getByLabel("Ends at").fill("2098-01-02T03:04");
   await page.getByRole("textbox", { name: "Maximum uses" }).fill("500");
+  await page.getByRole("switch", { name: /^Confirm with a button/ }).check();
   await page.getByRole("textbox", { name: "Page when unavailable" }).fill(`${home}?over`);
   await open(page, "Password");
   await page.getByRole("textbox", { name: "Password" }).fill("open sesame");
@@ -113,6 +118,7 @@ panelTest("admin: a link with every condition and every kind of place", async ({
     .waitFor();
   await choose(page, "Country", "Germany (DE)");
   await page.getByRole("textbox", { name: "Language", exact: true }).fill("de-AT");
+  await choose(page, "In-app browser", "Instagram");
   await page.getByRole("group", { name: "Preview for a visitor" }).getByRole("switch").check();
   await preview.getByRole("row", { name: /^Android intent:.*com\.example\.app.*rule 1/ }).waitFor();
   await isWell(page);
@@ -128,7 +134,13 @@ panelTest("admin: a link with every condition and every kind of place", async ({
   const number = stack.stack.whatsapp.phoneNumberId;
   assertEquals(link.targets, [
     {
-      when: { platform: ["android"], country: ["DE"], language: ["de-at"], visitor: "returning" },
+      when: {
+        platform: ["android"],
+        country: ["DE"],
+        language: ["de-at"],
+        in_app: ["instagram", "wechat"],
+        visitor: "returning",
+      },
       app: { url: "myapp://item/1", package: "com.example.app", fallback: `${home}?store` },
     },
     { when: { weight: 30 }, whatsapp: { phone_number_id: number, text: "Sale!" } },
@@ -155,6 +167,7 @@ panelTest("admin: a link with every condition and every kind of place", async ({
     await zoned("2020-01-02T03:04"),
     await zoned("2098-01-02T03:04"),
   ]);
+  assertEquals(link.confirm, true);
   assertEquals([link.title, link.note], ["Poster at the station", "Ask Ann.\nHung until May."]);
   assertEquals([link.utm, link.pass_query, link.fingerprint, link.preview], [
     { source: "poster", campaign: "spring" },

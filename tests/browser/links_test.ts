@@ -1,11 +1,10 @@
 /** Links in Chromium, with the user agents of phones and desktops: every kind of target ends where it should. */
 import { assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
-import { type Browser, type BrowserContextOptions, devices, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, devices } from "playwright-core";
 import { readQr } from "../support/qr.ts";
-import type { RunningStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 import { PATIENCE_MS } from "../support/chromium.ts";
-import { fileStack } from "../support/file_stack.ts";
+import { APP_STORE, endOf, EXAMPLE, link, linkTest, on, PLAY } from "../support/link_browser.ts";
 import { seriousFaults } from "../support/page.ts";
 
 const IPHONE = devices["iPhone 15"];
@@ -17,84 +16,6 @@ const FIREFOX_ANDROID = {
   userAgent: "Mozilla/5.0 (Android 15; Mobile; rv:132.0) Gecko/132.0 Firefox/132.0",
 };
 const WHATSAPP = { userAgent: "WhatsApp/2.24.20.78 A" };
-
-const EXAMPLE = "https://www.example.com";
-const APP_STORE = "https://apps.apple.com/app/id1234567890";
-const PLAY = "https://play.google.com/store/apps/details?id=com.example.app";
-
-/** A test on a stack on which links may lead to these places. */
-const linkTest = fileStack({
-  async prepare(stack, sql) {
-    for (const url of [EXAMPLE, APP_STORE, PLAY]) {
-      await sql`select public.allow_host(${new URL(url).host}, 'redirect')`;
-    }
-    const apps = {
-      android: [{ package: "com.example.app", sha256: [Array(32).fill("AB").join(":")] }],
-    };
-    await sql`insert into public.settings (key, value) values
-      ('deeplinks.app_schemes', 'exapp'), ('deeplinks.apps', ${JSON.stringify(apps)}),
-      ('spring.enabled', 'false')`;
-    // All of it is known once the last of it is.
-    await until("the settings are known", async () => {
-      const file = await fetch(`${stack.url}/.well-known/assetlinks.json`);
-      return (await file.json()).length === 1;
-    });
-  },
-});
-
-/** Makes a link and gives its address. */
-async function link(stack: RunningStack, body: object): Promise<string> {
-  const response = await fetch(`${stack.url}/functions/v1/deeplinks`, {
-    method: "POST",
-    headers: { apikey: stack.stack.secretKey },
-    body: JSON.stringify(body),
-  });
-  const made = await response.json();
-  assertEquals(response.status, 201, JSON.stringify(made));
-  return made.url;
-}
-
-/**
- * A page on a device, for which the web beyond this machine is one page that says hello. Below Playwright, whose own
- * interception does not see where a redirect leads.
- */
-async function on(
-  browser: Browser,
-  device: BrowserContextOptions,
-  test: (page: Page) => Promise<void>,
-): Promise<void> {
-  const { defaultBrowserType: _, ...options } = device as typeof IPHONE;
-  const context = await browser.newContext(options);
-  context.setDefaultTimeout(PATIENCE_MS);
-  const page = await context.newPage();
-  const network = await context.newCDPSession(page);
-  network.on("Fetch.requestPaused", ({ requestId }) => {
-    const responseHeaders = [{ name: "content-type", value: "text/html" }];
-    network.send("Fetch.fulfillRequest", {
-      requestId,
-      responseCode: 200,
-      responseHeaders,
-      body: btoa("<h1>hello</h1>"),
-    })
-      .catch(() => {});
-  });
-  await network.send("Fetch.enable", { patterns: [{ urlPattern: "https://*" }] });
-  try {
-    await test(page);
-  } finally {
-    await context.close();
-  }
-}
-
-/** Where a visit ends. */
-async function endOf(browser: Browser, device: BrowserContextOptions, url: string): Promise<string> {
-  let end = "";
-  await on(browser, device, async (page) => {
-    await page.goto(url);
-    end = page.url();
-  });
-  return end;
-}
 
 /** The address that a link hands to the system instead of the browser: Chromium on a desktop follows no intent. */
 async function handedOn(

@@ -1,10 +1,12 @@
 /** Where each platform would go, while a link is being written, for a visitor who can be chosen. */
 import { Select, SimpleGrid, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
 import type { When } from "../../../../supabase/functions/_shared/contract/links.ts";
+import { IN_APP_BROWSERS } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
 import { isoOf, localOf } from "./form/body.ts";
 import { COUNTRIES } from "./form/countries.ts";
 import type { PreviewPlace, PreviewRow, Visitor } from "./preview.ts";
 import type { Target } from "../../../../supabase/functions/_shared/contract/links.ts";
+import { IN_APP_NAMES } from "./words.ts";
 
 export function PreviewTable({ rows }: { rows: PreviewRow[] }) {
   return (
@@ -57,6 +59,8 @@ function chatIn(location: string): string | undefined {
   return `WhatsApp chat with +${pathname.slice(1)}${text ? `: “${text}”` : ""}`;
 }
 
+const IN_APPS = Object.entries(IN_APP_NAMES).map(([value, label]) => ({ value, label }));
+
 /** Only what the rules ask for can make a difference. */
 export function VisitorFields(
   { targets, value, onChange }: { targets: Target[]; value: Visitor; onChange: (value: Visitor) => void },
@@ -66,7 +70,9 @@ export function VisitorFields(
   const timed = asked.has("date") || asked.has("time");
   if (
     !timed &&
-    !(["country", "language", "referrer", "query", "visitor"] as const).some((one) => asked.has(one))
+    !(["country", "language", "referrer", "query", "in_app", "visitor"] as const).some((one) =>
+      asked.has(one)
+    )
   ) {
     return null;
   }
@@ -100,6 +106,18 @@ export function VisitorFields(
             placeholder="none"
             value={value.referrer ?? ""}
             onChange={({ currentTarget }) => set({ referrer: currentTarget.value.trim() || undefined })}
+          />
+        )}
+        {asked.has("in_app") && (
+          <Select
+            label="In-app browser"
+            placeholder="None"
+            searchable
+            clearable
+            clearButtonProps={{ "aria-label": "No in-app browser" }}
+            data={IN_APPS}
+            value={value.inApp ?? null}
+            onChange={(app) => set({ inApp: IN_APP_BROWSERS.find((one) => one === app) })}
           />
         )}
         {asked.has("query") && (

@@ -1,4 +1,5 @@
 /** Where a link would lead on each platform: by the very code that decides at each visit. */
+import type { InAppBrowser } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
 import type { NewLink, Target } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/model/link.ts";
 import { placeOf } from "../../../../supabase/functions/_shared/links/answer/address.ts";
@@ -41,6 +42,8 @@ export interface Visitor {
   /** Without the question mark. */
   query?: string;
   returning?: boolean;
+  /** The app whose own browser it is. */
+  inApp?: InAppBrowser;
   /** ISO time; now without. */
   at?: string;
 }
@@ -66,14 +69,14 @@ export interface PreviewRow {
 /** A visit of a human with this platform. */
 function visitOf(
   platform: string,
-  { country, language, referrer, query = "", returning, at }: Visitor,
+  { country, language, referrer, query = "", returning, inApp, at }: Visitor,
 ): Visit {
   const parameters = new URLSearchParams(query);
   return {
     now: at ? Date.parse(at) : Date.now(),
     platform: platform as Visit["platform"],
     firefox: false,
-    inApp: undefined,
+    inApp,
     verdict: "human",
     reason: undefined,
     country,
@@ -116,9 +119,11 @@ function placeFor(link: Link, targets: Target[], visit: Visit, rules: Rules): Om
       why: nowhere ? `rule ${rule + 1} has no target yet` : "refused: the host is not on the allowlist",
     };
   }
-  const { location, otherwise } = placeOf(decision.target, link, visit, rules, undefined);
+  const { location, otherwise, ways } = placeOf(decision.target, link, visit, rules, undefined);
   const why = typeof decision.because === "number" ? `rule ${decision.because + 1}` : "no rule applies";
-  return { location, otherwise, why };
+  return ways === undefined
+    ? { location, otherwise, why }
+    : { location: ways.app, otherwise: location === ways.app ? undefined : location, why };
 }
 
 /**

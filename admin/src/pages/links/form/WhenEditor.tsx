@@ -187,9 +187,9 @@ function Condition({ name, path, rule }: Props) {
             aria-label={of}
             fullWidth
             data={[
-              { value: "true", label: "In any app" },
-              { value: "named", label: "In these apps" },
-              { value: "false", label: "In no app" },
+              { value: "true", label: "Any app" },
+              { value: "named", label: "These apps" },
+              { value: "false", label: "No app" },
             ]}
             value={named ? "named" : String(value)}
             onChange={(kind) => set(path, kind === "named" ? [] : kind === "true")}
