@@ -51,6 +51,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
     ...["cli/main.ts", "supabase/"],
   ],
   "tests/contracts/layers_test.ts": ["supabase/functions/"],
+  "tests/contracts/links_fields_test.ts": ["docs/"],
   "tests/contracts/limits_test.ts": [
     ...["admin/src/", "cli/", "docs/architecture.md", "supabase/functions/", "supabase/schema.sql"],
   ],
@@ -79,6 +80,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/patterns_test.ts": ["supabase/functions/"],
   "tests/slow/package_test.ts": ["tools/release/release.ts"],
   "tests/stack/examples_test.ts": ["examples/"],
+  "tests/stack/link_domain_nginx_test.ts": ["docs/deploy.md"],
   "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
   "tests/stack/postgres_test.ts": [],
   "tests/stack/stack_test.ts": ["local/start.ts"],

@@ -62,6 +62,7 @@ export function stored(link: NewLink & { code: string }): Link {
     tags: [],
     pass_query: false,
     fingerprint: false,
+    confirm: false,
     ...link,
     url: `https://go.example.com/${link.code}`,
     qr_url: "https://x.example.com/qr",

@@ -203,6 +203,7 @@ function appsOf(file: unknown): Map<string, string[]> {
 /** What of a link is a page of ours, which only a domain that lets HTML through can show. */
 export function needsHtml(link: Link): string | undefined {
   if (link.password) return "asks for a password";
+  if (link.confirm) return "asks with a button";
   if (link.preview !== undefined) return "has a preview";
   const own = link.targets?.some(({ app }) => app?.fallback !== undefined && !/^https:/i.test(app.url));
   return own ? "opens an app by a custom scheme" : undefined;

@@ -129,6 +129,7 @@ Deno.test("links doctor: links that need HTML are those with a page of ours", ()
   assertMatch(link(app("exapp://1"))!, /custom scheme/);
   assertMatch(link({ preview: { title: "x" } })!, /preview/);
   assertMatch(link({ password: true })!, /password/);
+  assertMatch(link({ confirm: true })!, /button/);
 });
 
 Deno.test("each() works on a few at a time and on all", async () => {

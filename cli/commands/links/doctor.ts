@@ -179,7 +179,8 @@ async function checkDomain(links: readonly Link[], rules: Rules, timeoutMs: numb
 
 /** Asks one link for a page, as whom it answers with one. */
 async function checkHtml(needy: readonly Link[], timeoutMs: number): Promise<Report[]> {
-  const asked = needy.find(({ preview }) => preview !== undefined) ?? needy.find(({ password }) => password);
+  const asked = needy.find(({ preview }) => preview !== undefined) ??
+    needy.find(({ password, confirm }) => password || confirm);
   // A link that only opens an app would count the visit as a person's.
   if (asked === undefined) return [];
   const answer = await probe(asked.url, {
@@ -189,9 +190,10 @@ async function checkHtml(needy: readonly Link[], timeoutMs: number): Promise<Rep
   });
   if (/^text\/html\b/.test(answer.headers.get("content-type") ?? "")) return [];
   const codes = needy.map(({ code }) => code);
-  const why = answer.error ?? (asked.preview ? needsHtml({ ...asked, password: false }) : needsHtml(asked));
+  const why = answer.error ??
+    (asked.preview ? needsHtml({ ...asked, password: false, confirm: false }) : needsHtml(asked));
   return [{
-    level: needy.some(({ password }) => password) ? "problem" : "warning",
+    level: needy.some(({ password, confirm }) => password || confirm) ? "problem" : "warning",
     what: answer.error === undefined
       ? `the domain serves no pages, and ${
         counted(needy.length, "link")
