@@ -422,6 +422,9 @@ create table public.clicks (
   rule smallint,
   -- When an app's first open claimed it.
   claimed_at timestamp with time zone,
+  -- Keyed hash of the network and program that claimed it by fingerprint, under the day's key: so that it gets the
+  -- same answer again.
+  claimed_by bigint,
   -- How many visits it stands for.
   visits integer default 1 not null,
   -- True where the QR code was scanned (?src=qr), else null.
@@ -3013,9 +3016,10 @@ end $function$;
 grant execute on function public.answer_category(p_message_id uuid, p_found jsonb) to service_role;
 
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
--- of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code,
--- confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
-CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[] DEFAULT NULL::text[])
+-- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
+-- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.
+-- Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[] DEFAULT NULL::text[], p_claimers text[] DEFAULT NULL::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -3024,14 +3028,16 @@ CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[
 AS $function$
 declare
   v_now timestamptz := clock_timestamp();
+  v_repeated timestamptz := v_now - interval '1 hour';
+  v_claimers bigint[] := array(select ('x' || c)::bit(64)::bigint from unnest(p_claimers) c);
   v_click public.clicks;
   v_confidence text := 'exact';
 begin
   perform private.refuse_older_code();
   if p_token is not null then
-    update public.clicks c set claimed_at = v_now
-    where c.token = p_token and c.claimed_at is null
-      and c.at > v_now - private.attribution_window('deeplinks.token_hours', 720)
+    update public.clicks c set claimed_at = coalesce(c.claimed_at, v_now)
+    where c.token = p_token and case when c.claimed_at is null
+        then c.at > v_now - private.attribution_window('deeplinks.token_hours', 720) else c.claimed_at > v_repeated end
     returning c.* into v_click;
     if not found then
       return jsonb_build_object('error', case
@@ -3039,19 +3045,26 @@ begin
         else 'unknown' end);
     end if;
   else
-    -- Several links in the same network and on the same kind of device: no guess is better than a wrong one.
     v_confidence := 'fingerprint';
-    update public.clicks c set claimed_at = v_now
-    where c.token = (
-        select (array_agg(x.token order by x.at desc))[1] from public.clicks x
-        where x.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
-          and x.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1)
-          and x.claimed_at is null
-        having count(distinct x.code) = 1)
-      and c.claimed_at is null
-    returning c.* into v_click;
+    select c.* into v_click from public.clicks c
+    where c.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
+      and c.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1) - interval '1 hour'
+      and c.claimed_at > v_repeated and c.claimed_by = any (v_claimers)
+    order by c.claimed_at desc limit 1;
     if not found then
-      return jsonb_build_object('error', 'unknown');
+      -- Several links or people in the same network and on the same kind of device: no guess is better than a wrong one.
+      update public.clicks c set claimed_at = v_now, claimed_by = v_claimers[1]
+      where c.token = (
+          select (array_agg(x.token order by x.at desc))[1] from public.clicks x
+          where x.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
+            and x.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1)
+            and x.claimed_at is null
+          having count(distinct x.code) = 1 and count(distinct coalesce(x.user_id, '')) = 1)
+        and c.claimed_at is null
+      returning c.* into v_click;
+      if not found then
+        return jsonb_build_object('error', 'unknown');
+      end if;
     end if;
   end if;
   return (
@@ -3060,7 +3073,7 @@ begin
       'link', jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags, 'utm', l.utm)))
     from public.links l where l.code = v_click.code);
 end $function$;
-grant execute on function public.claim_click(p_token text, p_fingerprints text[]) to service_role;
+grant execute on function public.claim_click(p_token text, p_fingerprints text[], p_claimers text[]) to service_role;
 
 -- Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under
 -- way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message,
@@ -6732,6 +6745,60 @@ begin
     and latest.at >= t.at;
 end $function$;
 grant execute on function private.apply_templates(p_updates private.inbound_update[]) to service_role;
+
+-- What is wrong with a value of the setting deeplinks.apps; null for nothing.
+CREATE OR REPLACE FUNCTION private.apps_fault(p_value text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_value jsonb;
+  v_app jsonb;
+  v_at text;
+begin
+  begin
+    v_value := p_value::jsonb;
+  exception when data_exception then
+    return 'the value is not JSON';
+  end;
+  if jsonb_typeof(v_value) <> 'object' or v_value - array['ios', 'android'] <> '{}'
+    or exists (select from jsonb_each(v_value) e where jsonb_typeof(e.value) <> 'array') then
+    return 'the value must be an object with the lists ios and android, and nothing else';
+  end if;
+  for v_app, v_at in
+    select e.value, format('ios[%s]', e.ordinality - 1)
+    from jsonb_array_elements(v_value -> 'ios') with ordinality e
+  loop
+    if jsonb_typeof(v_app) <> 'object' or v_app - array['app_id', 'paths'] <> '{}' then
+      return v_at || ' must be an object with app_id and, where wanted, paths';
+    elsif jsonb_typeof(v_app -> 'app_id') is distinct from 'string'
+      or v_app ->> 'app_id' !~ '^[A-Z0-9]{10}(\.[A-Za-z0-9-]{1,100}){1,10}$' then
+      return v_at || '.app_id must be the team id of ten capitals and digits, a dot and the bundle id, like ABCDE12345.com.example.app';
+    elsif v_app ? 'paths' and (jsonb_typeof(v_app -> 'paths') <> 'array' or v_app -> 'paths' = '[]'
+      or jsonb_path_exists(v_app -> 'paths', 'strict $[*] ? (@.type() != "string")')
+      or exists (select from jsonb_array_elements_text(v_app -> 'paths') p where p !~ '^!?[/*][!-~]*$')) then
+      return v_at || '.paths must be a list of paths that begin with / or *, after a ! to exclude one';
+    end if;
+  end loop;
+  for v_app, v_at in
+    select e.value, format('android[%s]', e.ordinality - 1)
+    from jsonb_array_elements(v_value -> 'android') with ordinality e
+  loop
+    if jsonb_typeof(v_app) <> 'object' or v_app - array['package', 'sha256'] <> '{}' then
+      return v_at || ' must be an object with package and sha256';
+    elsif jsonb_typeof(v_app -> 'package') is distinct from 'string'
+      or v_app ->> 'package' !~ '^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$' then
+      return v_at || '.package must be like com.example.app';
+    elsif jsonb_typeof(v_app -> 'sha256') is distinct from 'array' or v_app -> 'sha256' = '[]'
+      or jsonb_path_exists(v_app -> 'sha256', 'strict $[*] ? (@.type() != "string")')
+      or exists (select from jsonb_array_elements_text(v_app -> 'sha256') p where p !~ '^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$') then
+      return v_at || '.sha256 must list fingerprints of 32 pairs of hex digits with colons between them, like 14:6D:E9:…';
+    end if;
+  end loop;
+  return null;
+end $function$;
 
 -- Whether two contacts have different ids of this kind at one sender of ours, and so are two people.
 CREATE OR REPLACE FUNCTION private.are_apart(p_one uuid, p_other uuid, p_kind text)
@@ -11968,8 +12035,8 @@ AS $function$
     ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
       or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
     -- Figures of the link stay, and who it was does not.
-    ('public.clicks', '{visitor,user_id,token,fingerprint}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
-      'set visitor = null, user_id = null, token = null, fingerprint = null'),
+    ('public.clicks', '{visitor,user_id,token,fingerprint,claimed_by}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
+      'set visitor = null, user_id = null, token = null, fingerprint = null, claimed_by = null'),
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
@@ -14281,7 +14348,8 @@ end $function$;
 grant execute on function private.spellings(p_kind text, p_value text) to service_role;
 
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
--- says, writes target ids as flags compare them, and keeps all targets together within what the functions can hold.
+-- says, writes target ids as flags compare them, keeps all targets together within what the functions can hold, and
+-- refuses a wrong deeplinks.apps.
 CREATE OR REPLACE FUNCTION private.stamp_setting()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -14291,6 +14359,11 @@ AS $function$
 begin
   if tg_op = 'UPDATE' and new.key <> old.key then
     raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
+  end if;
+  -- Apple and Google would not say what is wrong with their file: links would just open no app.
+  if new.key = 'deeplinks.apps' and private.apps_fault(new.value) is not null then
+    raise exception 'the setting deeplinks.apps is wrong: %', private.apps_fault(new.value) using errcode = '23514',
+      hint = 'docs/deploy.md, Apps, shows one that is right.';
   end if;
   -- A key that was deleted and comes back carries on counting, so a version read before the deletion
   -- never fits what is there now.

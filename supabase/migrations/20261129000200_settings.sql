@@ -205,11 +205,67 @@ end $$;
 comment on function private.refuse_too_many(bigint, text) is
   'Raises GL422 when all targets of flags (but those of p_except_flag, which is being written) and all members of segments, with p_more added, are more than 100,000.';
 
+-- `_shared/links/model/apps.ts` says the same; a test holds both to one table of cases.
+create function private.apps_fault(p_value text) returns text
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_value jsonb;
+  v_app jsonb;
+  v_at text;
+begin
+  begin
+    v_value := p_value::jsonb;
+  exception when data_exception then
+    return 'the value is not JSON';
+  end;
+  if jsonb_typeof(v_value) <> 'object' or v_value - array['ios', 'android'] <> '{}'
+    or exists (select from jsonb_each(v_value) e where jsonb_typeof(e.value) <> 'array') then
+    return 'the value must be an object with the lists ios and android, and nothing else';
+  end if;
+  for v_app, v_at in
+    select e.value, format('ios[%s]', e.ordinality - 1)
+    from jsonb_array_elements(v_value -> 'ios') with ordinality e
+  loop
+    if jsonb_typeof(v_app) <> 'object' or v_app - array['app_id', 'paths'] <> '{}' then
+      return v_at || ' must be an object with app_id and, where wanted, paths';
+    elsif jsonb_typeof(v_app -> 'app_id') is distinct from 'string'
+      or v_app ->> 'app_id' !~ '^[A-Z0-9]{10}(\.[A-Za-z0-9-]{1,100}){1,10}$' then
+      return v_at || '.app_id must be the team id of ten capitals and digits, a dot and the bundle id, like ABCDE12345.com.example.app';
+    elsif v_app ? 'paths' and (jsonb_typeof(v_app -> 'paths') <> 'array' or v_app -> 'paths' = '[]'
+      or jsonb_path_exists(v_app -> 'paths', 'strict $[*] ? (@.type() != "string")')
+      or exists (select from jsonb_array_elements_text(v_app -> 'paths') p where p !~ '^!?[/*][!-~]*$')) then
+      return v_at || '.paths must be a list of paths that begin with / or *, after a ! to exclude one';
+    end if;
+  end loop;
+  for v_app, v_at in
+    select e.value, format('android[%s]', e.ordinality - 1)
+    from jsonb_array_elements(v_value -> 'android') with ordinality e
+  loop
+    if jsonb_typeof(v_app) <> 'object' or v_app - array['package', 'sha256'] <> '{}' then
+      return v_at || ' must be an object with package and sha256';
+    elsif jsonb_typeof(v_app -> 'package') is distinct from 'string'
+      or v_app ->> 'package' !~ '^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$' then
+      return v_at || '.package must be like com.example.app';
+    elsif jsonb_typeof(v_app -> 'sha256') is distinct from 'array' or v_app -> 'sha256' = '[]'
+      or jsonb_path_exists(v_app -> 'sha256', 'strict $[*] ? (@.type() != "string")')
+      or exists (select from jsonb_array_elements_text(v_app -> 'sha256') p where p !~ '^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$') then
+      return v_at || '.sha256 must list fingerprints of 32 pairs of hex digits with colons between them, like 14:6D:E9:…';
+    end if;
+  end loop;
+  return null;
+end $$;
+comment on function private.apps_fault(text) is 'What is wrong with a value of the setting deeplinks.apps; null for nothing.';
+
 create function private.stamp_setting() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   if tg_op = 'UPDATE' and new.key <> old.key then
     raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
+  end if;
+  -- Apple and Google would not say what is wrong with their file: links would just open no app.
+  if new.key = 'deeplinks.apps' and private.apps_fault(new.value) is not null then
+    raise exception 'the setting deeplinks.apps is wrong: %', private.apps_fault(new.value) using errcode = '23514',
+      hint = 'docs/deploy.md, Apps, shows one that is right.';
   end if;
   -- A key that was deleted and comes back carries on counting, so a version read before the deletion
   -- never fits what is there now.
@@ -240,7 +296,7 @@ begin
   return new;
 end $$;
 comment on function private.stamp_setting() is
-  'Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement says, writes target ids as flags compare them, and keeps all targets together within what the functions can hold.';
+  'Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement says, writes target ids as flags compare them, keeps all targets together within what the functions can hold, and refuses a wrong deeplinks.apps.';
 create trigger stamp before insert or update on public.settings
   for each row execute function private.stamp_setting();
 comment on trigger stamp on public.settings is 'Version, time and author of each write.';

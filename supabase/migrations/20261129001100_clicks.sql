@@ -22,6 +22,7 @@ create table public.clicks (
   fingerprint bigint,
   rule smallint,
   claimed_at timestamptz,
+  claimed_by bigint,
   visits integer not null default 1,
   qr boolean
 );
@@ -40,6 +41,7 @@ comment on column public.clicks.token is 'What was handed on with the visit, in 
 comment on column public.clicks.fingerprint is 'Keyed hash of network and device, where the link allows it: to find an app''s first open.';
 comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0; null where none did.';
 comment on column public.clicks.claimed_at is 'When an app''s first open claimed it.';
+comment on column public.clicks.claimed_by is 'Keyed hash of the network and program that claimed it by fingerprint, under the day''s key: so that it gets the same answer again.';
 comment on column public.clicks.visits is 'How many visits it stands for.';
 comment on column public.clicks.qr is 'True where the QR code was scanned (?src=qr), else null.';
 create index clicks_link_idx on public.clicks (code, at);

@@ -268,18 +268,22 @@ comment on function private.message_link(uuid) is 'Where a message came from, {l
 
 -- An app's first open -----------------------------------------------------------------------------
 
-create function public.claim_click(p_token text, p_fingerprints text[] default null) returns jsonb
+-- Whoever asks again within an hour gets the same answer: an app cannot know whether its answer was lost on the way. By a
+-- token that is whoever has it, by a fingerprint the same program in the same network.
+create function public.claim_click(p_token text, p_fingerprints text[] default null, p_claimers text[] default null) returns jsonb
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_now timestamptz := clock_timestamp();
+  v_repeated timestamptz := v_now - interval '1 hour';
+  v_claimers bigint[] := array(select ('x' || c)::bit(64)::bigint from unnest(p_claimers) c);
   v_click public.clicks;
   v_confidence text := 'exact';
 begin
   perform private.refuse_older_code();
   if p_token is not null then
-    update public.clicks c set claimed_at = v_now
-    where c.token = p_token and c.claimed_at is null
-      and c.at > v_now - private.attribution_window('deeplinks.token_hours', 720)
+    update public.clicks c set claimed_at = coalesce(c.claimed_at, v_now)
+    where c.token = p_token and case when c.claimed_at is null
+        then c.at > v_now - private.attribution_window('deeplinks.token_hours', 720) else c.claimed_at > v_repeated end
     returning c.* into v_click;
     if not found then
       return jsonb_build_object('error', case
@@ -287,19 +291,26 @@ begin
         else 'unknown' end);
     end if;
   else
-    -- Several links in the same network and on the same kind of device: no guess is better than a wrong one.
     v_confidence := 'fingerprint';
-    update public.clicks c set claimed_at = v_now
-    where c.token = (
-        select (array_agg(x.token order by x.at desc))[1] from public.clicks x
-        where x.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
-          and x.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1)
-          and x.claimed_at is null
-        having count(distinct x.code) = 1)
-      and c.claimed_at is null
-    returning c.* into v_click;
+    select c.* into v_click from public.clicks c
+    where c.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
+      and c.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1) - interval '1 hour'
+      and c.claimed_at > v_repeated and c.claimed_by = any (v_claimers)
+    order by c.claimed_at desc limit 1;
     if not found then
-      return jsonb_build_object('error', 'unknown');
+      -- Several links or people in the same network and on the same kind of device: no guess is better than a wrong one.
+      update public.clicks c set claimed_at = v_now, claimed_by = v_claimers[1]
+      where c.token = (
+          select (array_agg(x.token order by x.at desc))[1] from public.clicks x
+          where x.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
+            and x.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1)
+            and x.claimed_at is null
+          having count(distinct x.code) = 1 and count(distinct coalesce(x.user_id, '')) = 1)
+        and c.claimed_at is null
+      returning c.* into v_click;
+      if not found then
+        return jsonb_build_object('error', 'unknown');
+      end if;
     end if;
   end if;
   return (
@@ -308,7 +319,7 @@ begin
       'link', jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags, 'utm', l.utm)))
     from public.links l where l.code = v_click.code);
 end $$;
-comment on function public.claim_click(text, text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
+comment on function public.claim_click(text, text[], text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer. Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
 
 -- Figures -----------------------------------------------------------------------------------------
 
@@ -368,7 +379,7 @@ grant execute on function
   private.without_tokens(text),
   private.edited_message(uuid),
   private.message_link(uuid),
-  public.claim_click(text, text[]),
+  public.claim_click(text, text[], text[]),
   private.link_attributions(text, date, date),
   public.link_stats(text, date, date)
   to service_role;

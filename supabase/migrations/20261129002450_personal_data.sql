@@ -222,8 +222,8 @@ language sql immutable set search_path = '' as $$
     ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
       or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
     -- Figures of the link stay, and who it was does not.
-    ('public.clicks', '{visitor,user_id,token,fingerprint}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
-      'set visitor = null, user_id = null, token = null, fingerprint = null'),
+    ('public.clicks', '{visitor,user_id,token,fingerprint,claimed_by}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
+      'set visitor = null, user_id = null, token = null, fingerprint = null, claimed_by = null'),
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),

@@ -485,3 +485,17 @@ Deno.test("links doctor: the domain's files name the apps of the setting", async
   ]);
   await sql`delete from public.settings where key = 'deeplinks.apps'`;
 });
+
+Deno.test("links doctor: names apps that were listed wrongly before that was refused", async () => {
+  const { code } = await document("links add https://www.example.com/");
+  const wrong = JSON.stringify({ ios: [{ app_id: "com.example.app" }] });
+  await sql`alter table public.settings disable trigger stamp`;
+  await sql`insert into public.settings (key, value, version, updated_at, updated_by)
+    values ('deeplinks.apps', ${wrong}, 1000, now(), 'test')`;
+  await sql`alter table public.settings enable trigger stamp`;
+  const { code: exit, json } = await gatelink(`links doctor ${code} --offline --json`);
+  const [finding] = json().findings;
+  assertEquals([exit, finding.level, finding.codes], [1, "problem", []]);
+  assertMatch(finding.what, /^the setting deeplinks\.apps is wrong: ios\[0\]\.app_id/);
+  await sql`delete from public.settings where key = 'deeplinks.apps'`;
+});

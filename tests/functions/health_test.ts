@@ -123,6 +123,20 @@ edgeTest(
 );
 
 edgeTest(
+  "health/detailed: apps that were listed wrongly before that was refused are named",
+  async (edge) => {
+    const { sql, reread } = edge;
+    await sql`alter table public.settings disable trigger stamp`;
+    await sql`insert into public.settings (key, value, version, updated_at, updated_by)
+    values ('deeplinks.apps', '{"android":[{"package":"com.example.app"}]}', 1, now(), 'test')`;
+    await sql`alter table public.settings enable trigger stamp`;
+    await reread();
+    const { why } = (await detailed(edge)).part("config");
+    assertMatch(why, /the setting deeplinks\.apps is wrong: android\[0\]\.sha256 must list fingerprints/);
+  },
+);
+
+edgeTest(
   "health/detailed: a limit that cannot be is named, without its value, and what is built in holds",
   async (edge) => {
     await edge.set({ "wa_send.rate_per_second": "10001", "flags.rate_per_second": "1000000" });

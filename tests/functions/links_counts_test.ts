@@ -287,12 +287,12 @@ databaseTest("codes: 8 characters without look-alikes, all as often", async (sql
 });
 
 /** What an app's first open says, after a visit of the link by somebody with this address. */
-async function firstOpen(links: Links, body: unknown, ip = "203.0.114.7") {
+async function firstOpen(links: Links, body: unknown, ip = "203.0.114.7", program = "Example/1 CFNetwork/1") {
   const { status, body: answer } = await links.call("/claim", {
     method: "POST",
     body,
     open: true,
-    headers: { "x-real-ip": ip },
+    headers: { "x-real-ip": ip, "user-agent": program },
   });
   return status === 200 ? answer : answer.code;
 }
@@ -325,8 +325,12 @@ linksTest("an app's first open claims its click once: by token, referrer or clip
   });
   assert(Math.abs(Date.parse(clicked_at) - Date.now()) < 60_000);
   const token = (await referrer()).replace("gl_token=", "");
-  const both = await Promise.all([firstOpen(links, { token }), firstOpen(links, { token })]);
-  assertEquals(both.filter((answer) => answer === "claim_used").length, 1);
+  const [one, two] = await Promise.all([firstOpen(links, { token }), firstOpen(links, { token })]);
+  assertEquals(
+    [one.code, two],
+    [code, one],
+    "whoever has the token gets the same answer, at the same moment too",
+  );
   assertEquals(
     (await firstOpen(links, { clipboard: `https://go.example.com/x?${await referrer()}` })).code,
     code,
@@ -360,7 +364,12 @@ linksTest(
     assertEquals(await firstOpen(links, { fingerprint: { platform: "android" } }), "claim_unknown");
     const found = await firstOpen(links, open);
     assertEquals([found.code, found.confidence], [code, "fingerprint"]);
-    assertEquals(await firstOpen(links, open), "claim_unknown", "each click once");
+    assertEquals(await firstOpen(links, open), found, "the same program in the same network asks again");
+    assertEquals(
+      await firstOpen(links, open, undefined, "Example/2 CFNetwork/1"),
+      "claim_unknown",
+      "each click once",
+    );
     await visit(shy, "203.0.114.9");
     assertEquals(await firstOpen(links, open, "203.0.114.9"), "claim_unknown");
     await visit(code, "203.0.114.10");
@@ -375,6 +384,132 @@ linksTest(
     assertEquals(await firstOpen(links, { fingerprint: { platform: "toaster" } }), "invalid_request");
   },
 );
+
+linksTest("a token gets the same answer for an hour, and then none", async (links) => {
+  const targets = [{ app: { url: "https://www.example.com/p/7" } }];
+  const code = await links.link({ default_url: HOME, targets });
+  const location = (await links.visit(code, {}, "?u=ada")).headers.get("location")!;
+  const token = new URL(location).searchParams.get("gl_token")!;
+  const answer = await firstOpen(links, { token });
+  assertEquals([answer.code, answer.user_id], [code, "ada"]);
+  const again = async (minutes: number) => {
+    await links
+      .sql`update clicks set claimed_at = now() - make_interval(mins => ${minutes}) where token = ${token}`;
+    return await firstOpen(links, { token });
+  };
+  assertEquals(await again(59), answer);
+  // Holding on to it does not make it last: the hour began with the first answer.
+  const [{ age }] = await links.sql`select extract(minutes from now() - claimed_at)::int as age from clicks`;
+  assertEquals(age, 59);
+  await links.sql`update clicks set at = at - interval '40 days'`;
+  assertEquals((await again(1)).code, code, "a click that became too old meanwhile");
+  assertEquals(await again(61), "claim_used");
+  await links.sql`update clicks set claimed_at = null`;
+  assertEquals(await firstOpen(links, { token }), "claim_unknown", "a click that was too old before");
+});
+
+linksTest("an answer that is lost on the way is given again, by fingerprint too", async (links) => {
+  const code = await links.link({ default_url: HOME, fingerprint: true });
+  await links.visit(code, { "x-real-ip": "203.0.114.7" });
+  links.loseAnswer("claim_click");
+  const open = { fingerprint: { platform: "ios" } };
+  const lost = await firstOpen(links, open);
+  const given = typeof lost === "string" ? await firstOpen(links, open) : lost;
+  assertEquals([given.code, given.confidence], [code, "fingerprint"]);
+  const both = await Promise.all([firstOpen(links, open), firstOpen(links, open)]);
+  assertEquals(both, [given, given]);
+  await links.sql`update clicks set claimed_at = now() - interval '61 minutes'`;
+  assertEquals(await firstOpen(links, open), "claim_unknown");
+});
+
+linksTest("of programs that claim one click at once, one gets it", async (links) => {
+  const code = await links.link({ default_url: HOME, fingerprint: true });
+  await links.visit(code, { "x-real-ip": "203.0.114.7" });
+  await links.flush();
+  const answers = await Promise.all(
+    ["a", "b", "c", "d"].map((program) =>
+      firstOpen(links, { fingerprint: { platform: "ios" } }, undefined, program)
+    ),
+  );
+  assertEquals(answers.filter((answer) => answer.code === code).length, 1);
+  assertEquals(answers.filter((answer) => answer === "claim_unknown").length, 3);
+});
+
+linksTest("a person who is erased is not named by a claim that was answered before", async (links) => {
+  const targets = [{ app: { url: "https://www.example.com/p/7" } }];
+  const code = await links.link({ default_url: HOME, targets, fingerprint: true });
+  const location = (await links.visit(code, { "x-real-ip": "203.0.114.7" }, "?u=ada")).headers.get(
+    "location",
+  )!;
+  const token = new URL(location).searchParams.get("gl_token")!;
+  const open = { fingerprint: { platform: "ios" } };
+  await links.flush();
+  assertEquals((await firstOpen(links, open)).user_id, "ada");
+  const [{ erased }] = await links
+    .sql`select erased from private.personal_data() where relation = 'public.clicks'`;
+  await links.sql.unsafe(`update clicks ${erased}`);
+  for (const body of [open, { token }]) assertEquals(await firstOpen(links, body), "claim_unknown");
+});
+
+const MAC =
+  "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15";
+const LINUX =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+
+linksTest(
+  "devices are matched by what their browsers say they are, first by the same word",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, fingerprint: true });
+    const other = await links.link({ default_url: HOME, fingerprint: true });
+    const cases: [agents: string[], platform: string, expected: string][] = [
+      [[IPHONE], "ios", code],
+      [[MAC], "ios", code], // an iPad as a Mac
+      [[LINUX], "android", code], // a tablet that asks for the pages of a computer
+      [[IPHONE, MAC], "ios", code], // the Mac of the same home
+      [[MAC], "android", "claim_unknown"],
+      [[IPHONE], "macos", "claim_unknown"],
+      [[LINUX], "ios", "claim_unknown"],
+    ];
+    for (const [i, [agents, platform, expected]] of cases.entries()) {
+      const ip = `93.184.216.${i + 1}`;
+      for (const [n, agent] of agents.entries()) {
+        await links.visit(n === 0 ? code : other, { "x-real-ip": ip, "user-agent": agent });
+      }
+      await links.flush();
+      const answer = await firstOpen(links, { fingerprint: { platform } }, ip);
+      assertEquals(answer.code ?? answer, expected, `${agents} as ${platform}`);
+    }
+  },
+);
+
+linksTest("networks are matched as subscribers have them: an IPv4 address, a /64 of IPv6", async (links) => {
+  const code = await links.link({ default_url: HOME, fingerprint: true });
+  const cases: [click: string, open: string, isSame: boolean][] = [
+    ["2606:2800:220:1::1", "2606:2800:220:1:ffff::2", true],
+    ["2606:2800:220:2::1", "2606:2800:220:3::1", false],
+    ["::ffff:93.184.216.40", "93.184.216.40", true],
+    ["93.184.216.41", "93.184.216.42", false],
+    ["2606:2800:220:4::1", "93.184.216.43", false],
+  ];
+  for (const [click, open, isSame] of cases) {
+    await links.visit(code, { "x-real-ip": click });
+    await links.flush();
+    const answer = await firstOpen(links, { fingerprint: { platform: "ios" } }, open);
+    assertEquals(answer.code ?? answer, isSame ? code : "claim_unknown", `${click}, ${open}`);
+  }
+});
+
+linksTest("one link and one person: two audience users in a network are no guess", async (links) => {
+  const code = await links.link({ default_url: HOME, fingerprint: true });
+  const visit = (user: string, ip: string) => links.visit(code, { "x-real-ip": ip }, `?u=${user}`);
+  await visit("ada", "93.184.216.50");
+  await visit("bob", "93.184.216.50");
+  await visit("eve", "93.184.216.51");
+  await links.flush();
+  const open = { fingerprint: { platform: "ios" } };
+  assertEquals(await firstOpen(links, open, "93.184.216.50"), "claim_unknown");
+  assertEquals((await firstOpen(links, open, "93.184.216.51")).user_id, "eve");
+});
 
 linksTest(
   "a claim tells the app where the click was going, and is not faster than the click",

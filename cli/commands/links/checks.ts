@@ -4,7 +4,8 @@ import {
   appleAppSiteAssociation,
   assetLinks,
 } from "../../../supabase/functions/_shared/links/model/domain.ts";
-import type { Apps, Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
+import type { Apps } from "../../../supabase/functions/_shared/links/model/apps.ts";
+import type { Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
 import { checkPlaces } from "../../../supabase/functions/_shared/links/model/places.ts";
 import type { Link, LinkBody } from "../../../supabase/functions/_shared/contract/links.ts";
 import type { Probe } from "./probe.ts";

@@ -1,7 +1,7 @@
 /** What the doctor makes of the answers of real servers; whole runs of it are in tests/cli/links_test.ts. */
 import { assertEquals, assertMatch } from "../../../tests/support/assert.ts";
 import { assetLinks } from "../../../supabase/functions/_shared/links/model/domain.ts";
-import type { Apps } from "../../../supabase/functions/_shared/links/model/rules.ts";
+import type { Apps } from "../../../supabase/functions/_shared/links/model/apps.ts";
 import {
   checkDomainFile,
   checkImage,

@@ -57,6 +57,7 @@ export function doctor(group: Command, run: Run): void {
       `
 Checks links that can be visited: active, not expired, not used up.
   links    addresses on the allowlist; known apps, schemes and numbers; existing flags
+  apps     the setting deeplinks.apps: team ids, bundle ids, packages, fingerprints, paths
   pages    dead, moved, behind a chain of redirects or http, or leading back to links
   images   of previews: reachable, an image, of a size that WhatsApp shows
   domain   apple-app-site-association and assetlinks.json: JSON, no redirect, with the apps of the setting
@@ -85,6 +86,14 @@ async function examine(session: Session, codes: string[], options: Options): Pro
     checkLink(link, rules).map((finding) => ({ ...finding, codes: [link.code] }))
   );
   reports.push(...await guesses(await session.api(), links));
+  if (rules.appsFault !== undefined) {
+    reports.push({
+      level: "problem",
+      what: `the setting deeplinks.apps is wrong: ${rules.appsFault}`,
+      advice: "Set it again as docs/deploy.md, Apps, shows; until then that app opens no links.",
+      codes: [],
+    });
+  }
   const domain = links.length === 0 ? undefined : new URL(links[0].url).host;
   let addresses = 0;
   if (!options.offline) {

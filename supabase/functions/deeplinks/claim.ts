@@ -7,7 +7,8 @@ import type { Args } from "../_shared/contract/sql.ts";
 import type { Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import { PLATFORMS } from "../_shared/contract/link_limits.ts";
+import type { ClaimedClick } from "../_shared/contract/answers/links.ts";
+import { type Platform, PLATFORMS } from "../_shared/contract/link_limits.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import type { VisitorKeys } from "../_shared/links/visitor/hashes.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitor/hashes.ts";
@@ -32,6 +33,12 @@ export interface ClaimDeps {
 const MAX_CLAIM_BYTES = 8192;
 /** Another isolate writes a click a tenth of a second later at most, and the call takes its time. */
 const FLUSH_MS = 150;
+/**
+ * What else a device's browser may have said that it runs on, where nothing better is found: an iPad asks as a Mac unless
+ * told otherwise, and so does an Android browser as Linux that was asked for the page of a computer.
+ */
+const SEEN_AS: Partial<Record<Platform, Platform[]>> = { ios: ["macos"], android: ["linux"] };
+
 /** Longest wait for this one, which may be sending a group again and again. */
 const WRITTEN_MS = 5000;
 
@@ -50,7 +57,7 @@ export function createClaim(deps: ClaimDeps) {
     const client = network === undefined ? undefined : hashOf(keys, now, "client", network);
     if (client !== undefined) await deps.limitClaims(client);
     const token = tokenOf(body ?? {});
-    if (token !== undefined) return await claimed({ p_token: token });
+    if (token !== undefined) return await claimed([{ p_token: token }]);
     const platform = (body?.fingerprint as { platform?: unknown } | undefined)?.platform;
     if (platform === undefined) {
       throw new Problem("invalid_request", {
@@ -64,18 +71,37 @@ export function createClaim(deps: ClaimDeps) {
     }
     // Behind a shared address the click could be anybody's.
     if (network === undefined || !isOwnAddress(address!)) throw new Problem("claim_unknown");
-    const prints = [now, now - 86_400_000]
-      .map((time) => hashOf(keys, time, "fingerprint", network, platform as string))
-      .filter((print) => print !== undefined);
-    return await claimed({ p_token: null, p_fingerprints: prints });
+    const hashes = (...parts: string[]) =>
+      [now, now - 86_400_000].map((time) => hashOf(keys, time, ...parts)).filter((hash) =>
+        hash !== undefined
+      );
+    const claimers = hashes("claimer", network, request.headers.get("user-agent") ?? "");
+    const seenAs = [platform as Platform, ...SEEN_AS[platform as Platform] ?? []];
+    return await claimed(
+      seenAs.map((seen) => ({
+        p_token: null,
+        p_fingerprints: hashes("fingerprint", network, seen),
+        p_claimers: claimers,
+      })),
+    );
   };
 
+  /** The first of these that finds a click. */
+  async function first(ways: readonly Args<"claim_click">[]): Promise<ClaimedClick> {
+    let answer: ClaimedClick = { error: "unknown" };
+    for (const way of ways) {
+      answer = await deps.rpc("claim_click", way);
+      if (answer.error !== "unknown") break;
+    }
+    return answer;
+  }
+
   /** An app can be faster than the group in which its click is written: what is unknown is looked for once more. */
-  async function claimed(which: Args<"claim_click">): Promise<Response> {
-    let answer = await deps.rpc("claim_click", which);
+  async function claimed(ways: readonly Args<"claim_click">[]): Promise<Response> {
+    let answer = await first(ways);
     if (answer.error === "unknown") {
       await Promise.all([atMost(deps.clicksWritten(), WRITTEN_MS), pause(FLUSH_MS)]);
-      answer = await deps.rpc("claim_click", which);
+      answer = await first(ways);
     }
     if (answer.error === "claimed") throw new Problem("claim_used");
     if (answer.error === "unknown") throw new Problem("claim_unknown");

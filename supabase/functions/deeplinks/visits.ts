@@ -253,7 +253,8 @@ export function createVisits(deps: VisitDeps) {
       );
     }
     const { target } = decision;
-    const token = wantsToken(target, visit) ? kept.tokenFor(call, link, visit) : undefined;
+    const isTracked = decision.outcome === "go" && wantsToken(target, link, visit);
+    const token = isTracked ? kept.tokenFor(call, link, visit) : undefined;
     const place = placeOf(target, link, visit, store.rules, token, asJson);
     if (decision.outcome === "go") {
       record(call, link, visit, place.kind, token, decision.because);
@@ -281,13 +282,13 @@ export function createVisits(deps: VisitDeps) {
         cookie,
       );
     }
-    const { otherwise, ways } = place;
+    const { otherwise, ways, byTap } = place;
     if (ways !== undefined && deps.servesHtml(request)) {
       const out = waysOut(ways, place, visit, link, deps.urlOf(request, link.code).url);
       return page(200, (nonce) => inAppPage(out, wordsOf(request), nonce), cookie);
     }
     if (otherwise !== undefined && visit.verdict === "human" && deps.servesHtml(request)) {
-      return page(200, (nonce) => appPage(place.location, otherwise, wordsOf(request), nonce), cookie);
+      return page(200, (nonce) => appPage(place.location, otherwise, wordsOf(request), nonce, byTap), cookie);
     }
     return redirect(how.status, place.location, call.context, cookie);
   }

@@ -18,6 +18,7 @@ import { anyOrigin } from "../_shared/http/cors.ts";
 import type { Route } from "../_shared/http/routes.ts";
 import type { HealthPart } from "../_shared/contract/answers/operations.ts";
 import { misreadLimits } from "../_shared/contract/limits.ts";
+import { APPS_SETTING, appsFault } from "../_shared/links/model/apps.ts";
 import { healthInWords } from "../_shared/contract/words/health.ts";
 import type {
   ConfigurationRead,
@@ -211,7 +212,19 @@ export function detailed(
 
 /** What of the configuration does not count, and why. */
 async function unused({ routes, settings, unreadable }: Pick<Config, "routes" | "settings" | "unreadable">) {
-  return { unusable: await unusableRoutes(routes), misread: misreadLimits(settings), unreadable };
+  return {
+    unusable: await unusableRoutes(routes),
+    misread: [...misreadLimits(settings), ...misreadApps(settings)],
+    unreadable,
+  };
+}
+
+/** Apps that were listed wrongly before the database refused that. */
+function misreadApps(settings: Config["settings"]): { key: string; why: string }[] {
+  return settings.flatMap(({ key, value }) => {
+    const fault = key === APPS_SETTING ? appsFault(value) : undefined;
+    return fault === undefined ? [] : [{ key, why: `is wrong: ${fault}` }];
+  });
 }
 
 /** What no door of the database can tell: whether an expression is RE2's, and what was written by hand. */

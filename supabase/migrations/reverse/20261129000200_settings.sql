@@ -17,5 +17,6 @@ drop function private.opens_to_everybody(text, jsonb);
 drop trigger stamp on public.settings;
 drop function private.stamp_setting();
 drop function private.refuse_too_many(bigint, text);
+drop function private.apps_fault(text);
 drop table public.settings_history;
 drop table public.settings;

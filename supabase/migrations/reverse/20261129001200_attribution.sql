@@ -7,7 +7,7 @@ delete from private.own_migrations where version = '20261129001200';
 
 drop function public.link_stats(text, date, date);
 drop function private.link_attributions(text, date, date);
-drop function public.claim_click(text, text[]);
+drop function public.claim_click(text, text[], text[]);
 drop function private.message_link(uuid);
 drop function private.edited_message(uuid);
 drop function private.without_tokens(text);

@@ -106,6 +106,7 @@ export type Database = {
         Row: {
           at: string;
           claimed_at: string | null;
+          claimed_by: number | null;
           code: string;
           country: string | null;
           fingerprint: number | null;
@@ -1171,6 +1172,7 @@ export type Database = {
         Args: {
           p_token: string;
           p_fingerprints?: readonly string[] | null;
+          p_claimers?: readonly string[] | null;
         };
         Returns: Json;
       };

@@ -6,17 +6,27 @@
 import type { AppTarget, ChatTarget, Link, Target, WebTarget } from "../model/link.ts";
 import { withHop } from "../model/own.ts";
 import type { Rules } from "../model/rules.ts";
-import { intentUrl, MAX_LOCATION, withParams, withQuery } from "../model/urls.ts";
+import {
+  intentUrl,
+  isPlay,
+  MAX_LOCATION,
+  withAppParams,
+  withQuery,
+  withReferrer,
+  withStoreQuery,
+} from "../model/urls.ts";
 import type { Visit } from "../visitor/visit.ts";
 
 /** Where the browser is sent. */
 export interface Place {
   readonly kind: Target["kind"];
   readonly location: string;
-  /** Where to go when the app that `location` opens is not there; only with an app's own scheme. */
+  /** Where to go when the app that `location` opens is not there. */
   readonly otherwise?: string;
   /** Ways for who is in an app's own browser, where `location` is what that can show. */
   readonly ways?: Ways;
+  /** Whether only a tap opens the app: of a universal link, which in itself is a page, and never comes back. */
+  readonly byTap?: true;
 }
 
 /** Ways into an app from the browser of another one, each at a tap. */
@@ -27,9 +37,9 @@ export interface Ways {
   readonly page: string | undefined;
 }
 
-/** Whether a visit of this place is given a token to bring back. */
-export function wantsToken(target: Target, visit: Visit): boolean {
-  return target.kind !== "web" && visit.verdict === "human";
+/** Whether a visit of this place is given a token: to bring back, or to be found by an app's first open. */
+export function wantsToken(target: Target, link: Link, visit: Visit): boolean {
+  return (target.kind !== "web" || link.fingerprint) && visit.verdict === "human";
 }
 
 /**
@@ -60,7 +70,8 @@ export function placeOf(
 
 /** The address of a page or app with what the visit brings to it. */
 function ofTarget(target: WebTarget | AppTarget, link: Link, visit: Visit): string {
-  const url = link.passQuery ? withQuery(target.url, visit.query) : target.url;
+  const pass = target.kind === "store" ? withStoreQuery : withQuery;
+  const url = link.passQuery ? pass(target.url, visit.query) : target.url;
   return target.own === undefined ? url : withHop(url, visit);
 }
 
@@ -99,15 +110,18 @@ function appPlace(
     return { kind: "app", location: page ?? fallback ?? url, ways: { app, page } };
   }
   if (intent) return { kind: "app", location: app };
-  return target.universal || fallback === undefined
-    ? { kind: "app", location: url }
-    : { kind: "app", location: url, otherwise: fallback };
+  if (fallback === undefined) return { kind: "app", location: url };
+  if (!target.universal) return { kind: "app", location: url, otherwise: fallback };
+  // Elsewhere than on a phone the page is what the visitor wants.
+  return target.fallback !== undefined && PHONES.has(visit.platform)
+    ? { kind: "app", location: url, otherwise: fallback, byTap: true }
+    : { kind: "app", location: url };
 }
 
 const PHONES: ReadonlySet<string> = new Set(["ios", "android"]);
 
 function withToken(url: string, token: string | undefined): string {
-  return token === undefined ? url : withParams(url, [[TOKEN_PARAM, token]]);
+  return token === undefined ? url : withAppParams(url, [[TOKEN_PARAM, token]]);
 }
 
 /** Where those go who do not have the app: its store or page, the link's page, or its chat. */
@@ -122,14 +136,7 @@ function fallbackOf(
   return link.chat?.permitted(rules) ? chatUrl(link.chat, token) : undefined;
 }
 
-/** Google Play hands the parameter `referrer` to the app that is installed from there; what it holds stays. */
+/** Google Play hands the parameter `referrer` to the app that is installed from there. */
 function storeUrl(url: string, token: string | undefined): string {
-  if (token === undefined || !url.startsWith("https://play.google.com/")) return url;
-  const mine = `${TOKEN_PARAM}=${token}`;
-  if (!url.includes("referrer=")) return withParams(url, [["referrer", mine]]);
-  const whole = new URL(url);
-  const own = whole.searchParams.get("referrer");
-  if (own === null) return withParams(url, [["referrer", mine]]);
-  whole.searchParams.set("referrer", own === "" ? mine : `${own}&${mine}`);
-  return whole.href;
+  return token !== undefined && isPlay(url) ? withReferrer(url, [[TOKEN_PARAM, token]]) : url;
 }

@@ -40,8 +40,10 @@ const HELD_UP_MS = 1000;
  * Opens an app and, when that does not come up, the fallback. The page is hidden when the app opens, and loses the focus
  * or stands still while the browser asks whether it may: then the fallback is not opened, and whoever comes back finds
  * both ways as buttons.
+ *
+ * @param byTap Whether the buttons are all: a universal link that is opened by a script is a page like any other.
  */
-export function appPage(app: string, fallback: string, say: Words, nonce: string): Page {
+export function appPage(app: string, fallback: string, say: Words, nonce: string, byTap = false): Page {
   const script = `var began=Date.now(),t=setTimeout(function(){` +
     `if(Date.now()-began<${APP_WAIT_MS + HELD_UP_MS})location.replace(${
       escapeScript(fallback)
@@ -49,9 +51,10 @@ export function appPage(app: string, fallback: string, say: Words, nonce: string
     `function stay(){clearTimeout(t)}` +
     `document.addEventListener("visibilitychange",function(){if(document.hidden)stay()});` +
     `addEventListener("pagehide",stay);addEventListener("blur",stay);location.href=${escapeScript(app)};`;
-  const body = heading(say.openingApp) + way(app, say.openApp) + plainWay(fallback, say.withoutApp) +
-    `<script nonce="${nonce}">${script}</script>`;
-  return pageOf({ lang: say.lang, title: say.openingApp, body }, nonce);
+  const title = byTap ? say.openApp : say.openingApp;
+  const body = heading(title) + way(app, say.openApp) + plainWay(fallback, say.withoutApp) +
+    (byTap ? "" : `<script nonce="${nonce}">${script}</script>`);
+  return pageOf({ lang: say.lang, title, body }, nonce);
 }
 
 /** Where the ways out of the browser of another app lead. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import type { LinkRow } from "../model/link.ts";
-import { placeOf } from "./address.ts";
+import { placeOf, wantsToken } from "./address.ts";
 import { type Finding, needsVisitor, resolve } from "./resolve.ts";
 import { IN_APP_AGENTS } from "../../../../../tests/support/in_app_agents.ts";
 import { AGENTS, linkOf, rulesOf, visitOf, withFlags } from "../../../../../tests/support/links_samples.ts";
@@ -257,15 +257,128 @@ for (const [name, visit, row, expected] of apps) {
   });
 }
 
-Deno.test("placeOf(): Google Play hands the token to the app it installs", () => {
-  const store = "https://play.google.com/store/apps/details?id=com.example.app";
-  const link = linkOf({ targets: [{ store }] }), from = visitOf(agent("android"));
-  const decision = resolve(link, from, rules, false);
+const PLAY = "https://play.google.com/store/apps/details?id=com.example.app", TOKEN = "abcdefgh234567ab";
+const APPLE = "https://apps.apple.com/de/app/example/id123456789";
+
+/** The place that a visit with a token of a link gets. */
+function placed(row: Partial<LinkRow>, visit: Parameters<typeof visitOf>[0], on = rules) {
+  const link = linkOf(row), from = visitOf(visit);
+  const decision = resolve(link, from, on, false);
   if (!("target" in decision)) throw new Error(decision.outcome);
-  assertEquals(placeOf(decision.target, link, from, rules, "abcdefgh234567ab"), {
-    kind: "store",
-    location: `${store}&referrer=gl_token%3Dabcdefgh234567ab`,
+  return placeOf(
+    decision.target,
+    link,
+    from,
+    on,
+    wantsToken(decision.target, link, from) ? TOKEN : undefined,
+  );
+}
+
+/** What an app that is installed from this address is told. */
+const told = (location: string) =>
+  Object.fromEntries(new URLSearchParams(new URL(location).searchParams.get("referrer")!));
+
+Deno.test("placeOf(): a store is one by its address, wherever that stands", () => {
+  for (const row of [{ default_url: PLAY }, { targets: [{ url: PLAY }] }, { targets: [{ store: PLAY }] }]) {
+    assertEquals(placed(row, agent("android")), {
+      kind: "store",
+      location: `${PLAY}&referrer=gl_token%3D${TOKEN}`,
+    });
+  }
+  assertEquals(placed({ default_url: APPLE }, {}), { kind: "store", location: APPLE });
+  for (const page of ["https://apps.apple.com/de/developer/x", "https://play.google.com/store/books", HOME]) {
+    assertEquals(placed({ default_url: page }, {}), { kind: "web", location: page });
+  }
+});
+
+Deno.test("placeOf(): a bot at a store gets no token", () => {
+  assertEquals(placed({ default_url: PLAY }, agent("googlebot")), { kind: "store", location: PLAY });
+});
+
+const referrers: [string, string, Record<string, string>][] = [
+  ["has none", PLAY, { gl_token: TOKEN }],
+  ["has an empty one", `${PLAY}&referrer=&hl=de`, { gl_token: TOKEN }],
+  ["has one", `${PLAY}&referrer=utm_source%3Dposter%26utm_term%3Da%2520b&hl=de`, {
+    utm_source: "poster",
+    utm_term: "a b",
+    gl_token: TOKEN,
+  }],
+  ["has one that is no query", `${PLAY}&referrer=my-campaign`, { "my-campaign": "", gl_token: TOKEN }],
+  ["has a fragment", `${PLAY}&referrer=a%3D1#top`, { a: "1", gl_token: TOKEN }],
+];
+for (const [name, store, expected] of referrers) {
+  Deno.test(`placeOf(): the token goes into the referrer of a page in Google Play that ${name}, and all else stays`, () => {
+    const { location } = placed({ default_url: store }, agent("android"));
+    assertEquals(told(location), expected);
+    const rest = (url: string) => url.replace(/&?referrer=[^&#]*/, "");
+    assertEquals(rest(location), rest(store));
+    assertEquals(new URL(location).searchParams.getAll("referrer").length, 1);
   });
+}
+
+Deno.test("placeOf(): campaign and visit reach an app through Google Play's referrer", () => {
+  const utm = { source: "poster", campaign: "spring & summer" };
+  const { location } = placed({ default_url: `${PLAY}&referrer=utm_source%3Down`, utm, pass_query: true }, {
+    ...agent("android"),
+    query: "coupon=A%26B&hl=fr&id=com.evil&gl_token=forged&utm_source=x",
+  });
+  assertEquals(told(location), {
+    utm_source: "own",
+    utm_campaign: "spring & summer",
+    coupon: "A&B",
+    gl_token: TOKEN,
+  });
+  assertEquals(new URL(location).searchParams.getAll("id"), ["com.example.app"]);
+  assertEquals(new URL(location).searchParams.get("coupon"), "A&B", "as everywhere");
+  assertEquals(new URL(location).searchParams.get("hl"), "fr");
+});
+
+Deno.test("placeOf(): a link that allows fingerprints gives its visits a token, and its pages none", () => {
+  const link = linkOf({ default_url: HOME, fingerprint: true }), from = visitOf();
+  assertEquals([wantsToken(link.web!, link, from), wantsToken(linkOf().web!, linkOf(), from)], [true, false]);
+  assertEquals(placed({ default_url: HOME, fingerprint: true }, {}).location, HOME);
+});
+
+const anyScheme = await rulesOf({ "deeplinks.app_schemes": "myapp, tel, mailto, market" });
+const opaque: [string, string][] = [
+  ["myapp:product/7", `intent:product/7?gl_token=${TOKEN}&a=1`],
+  ["myapp:///p?x=y#z", `intent:///p?x=y&a=1&gl_token=${TOKEN}#z`],
+  ["tel:+4930123456", "intent:+4930123456"],
+  ["mailto:help@example.com?subject=Hi", "intent:help@example.com?subject=Hi"],
+  [
+    "market://details?id=com.example.app",
+    `intent://details?id=com.example.app&a=1&referrer=gl_token%3D${TOKEN}`,
+  ],
+];
+for (const [url, intent] of opaque) {
+  Deno.test(`placeOf(): ${url} keeps what it had, on Android too`, () => {
+    const row = { targets: [{ app: { url, package: "com.example.app" } }], pass_query: true };
+    const visit = { ...agent("android"), query: "a=1" };
+    const scheme = url.slice(0, url.indexOf(":"));
+    const [data, extras] = placed(row, visit, anyScheme).location.split("#Intent;");
+    const params = (text: string) => text.split(/[?&]/).sort();
+    assertEquals(params(data), params(intent));
+    assertEquals(extras.startsWith(`scheme=${scheme};package=com.example.app;`), true);
+    // As Android reads it: what is before the last "#", with the scheme that it names.
+    const opened = scheme + data.slice("intent".length);
+    assertEquals(opened.startsWith(url.replace(/[?#].*/, "")), true, opened);
+  });
+}
+
+Deno.test("placeOf(): a universal link's fallback is offered on phones, and its page stands where there is none", () => {
+  const url = "https://www.example.com/p/7", fallback = APPLE;
+  const universal = (app: object) => ({ targets: [{ app: { url, ...app } }] });
+  const location = `${url}?gl_token=${TOKEN}`;
+  assertEquals(placed(universal({ fallback }), {}), {
+    kind: "app",
+    location,
+    otherwise: fallback,
+    byTap: true,
+  });
+  assertEquals(placed(universal({}), {}), { kind: "app", location });
+  assertEquals(placed(universal({ fallback }), agent("mac")), { kind: "app", location });
+  const firefox = placed(universal({ fallback, package: "com.example.app" }), agent("androidFirefox"));
+  assertEquals([firefox.otherwise, firefox.byTap], [fallback, true]);
 });
 
 Deno.test("placeOf(): campaign parameters are added where the address has none, and the visit's where wanted", () => {
@@ -274,17 +387,6 @@ Deno.test("placeOf(): campaign parameters are added where the address has none, 
   assertEquals(outcome({ pass_query: true }, { query: "a=1&explain=0" }), `${HOME}?a=1`);
   const app = { targets: [{ app: { url: "https://www.example.com/p/7" } }], pass_query: true };
   assertEquals(outcome(app, { query: "coupon=ABC" }), "https://www.example.com/p/7?coupon=ABC");
-});
-
-Deno.test("placeOf(): the token goes into a referrer that an address has already", () => {
-  const own = "https://play.google.com/store/apps/details?id=com.example.app&referrer=utm_source%3Dposter";
-  const link = linkOf({ targets: [{ store: own }] }), from = visitOf(agent("android"));
-  const decision = resolve(link, from, rules, false);
-  if (!("target" in decision)) throw new Error(decision.outcome);
-  const { location } = placeOf(decision.target, link, from, rules, "abcdefgh234567ab");
-  assertEquals(new URL(location).searchParams.getAll("referrer"), [
-    "utm_source=poster&gl_token=abcdefgh234567ab",
-  ]);
 });
 
 Deno.test("placeOf(): who opens the address itself gets the app's own, and none that only a browser understands", () => {

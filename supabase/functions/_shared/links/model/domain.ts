@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Apps } from "./rules.ts";
+import type { Apps } from "./apps.ts";
 
 /** `/.well-known/apple-app-site-association`. Without `paths` an app opens every link of the domain. */
 export function appleAppSiteAssociation({ ios }: Apps): unknown {

@@ -6,7 +6,17 @@
 import type { LINK_STATES } from "../../contract/link_fields.ts";
 import type { Chat, LinkBody, Target as TargetRow } from "../../contract/links.ts";
 import { compileWhen, type Test } from "./when.ts";
-import { type ChatAddress, chatAddress, checkApp, checkPackage, checkWeb, withParams } from "./urls.ts";
+import {
+  type ChatAddress,
+  chatAddress,
+  checkApp,
+  checkPackage,
+  checkWeb,
+  isPlay,
+  isStore,
+  withParams,
+  withReferrer,
+} from "./urls.ts";
 import type { Rules } from "./rules.ts";
 
 /** A link as `get_links` gives it; what stands at its default is left out. */
@@ -159,7 +169,9 @@ export class Link {
   readonly fingerprint: boolean;
 
   constructor(row: LinkRow) {
-    const web = (kind: "web" | "store", url: string) => new WebTarget(kind, url, row.utm);
+    // A store is one wherever its address stands.
+    const web = (kind: "web" | "store", url: string) =>
+      new WebTarget(kind === "store" || isStore(url) ? "store" : "web", url, row.utm);
     this.code = row.code;
     this.state = row.state ?? "active";
     this.startsAt = row.starts_at ?? 0;
@@ -210,5 +222,6 @@ function chatOf({ phone_number_id, text = "" }: Chat): ChatTarget {
 }
 
 function withUtm(url: string, utm: Utm): string {
-  return withParams(url, Object.entries(utm).map(([name, value]) => [`utm_${name}`, value]));
+  const params = Object.entries(utm).map(([name, value]): [string, string] => [`utm_${name}`, value]);
+  return isPlay(url) ? withReferrer(url, params) : withParams(url, params);
 }

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { PACKAGE } from "../../contract/link_limits.ts";
 import { type Flag, type OnFlag, prepareFlags, type Segments, type Setting } from "../../flags/evaluate.ts";
 import { type Limit, limitOf, LIMITS } from "../../contract/limits.ts";
 import { type Allowlist, compileAllowlist } from "../../delivery/allowlist.ts";
 import type { OwnCode } from "./own.ts";
+import { type Apps, APPS_SETTING, appsFault, readApps } from "./apps.ts";
 
 /** Rules of one revision. The object is the same as long as nothing in it changed, so answers can be kept with it. */
 export interface Rules {
@@ -20,6 +20,8 @@ export interface Rules {
   readonly schemes: ReadonlySet<string>;
   /** The team's own apps. */
   readonly apps: Apps;
+  /** What is wrong with the setting that lists them. */
+  readonly appsFault: string | undefined;
   /** Business numbers: phone_number_id to digits. */
   readonly numbers: ReadonlyMap<string, string>;
   /** Origins of the admin panel, whose pages may manage links; see `panel.origins`. */
@@ -40,14 +42,6 @@ export interface Rules {
   readonly ownCode?: OwnCode;
   /** Told what each flag that was asked said, and why. */
   readonly onFlag?: OnFlag;
-}
-
-/** The team's own apps, as their platforms ask who may open links of a domain. */
-export interface Apps {
-  /** `app_id`: team id and bundle id, "ABCDE12345.com.example.app". */
-  readonly ios: readonly { readonly app_id: string; readonly paths?: readonly string[] }[];
-  /** `sha256`: fingerprints of the certificates that sign it. */
-  readonly android: readonly { readonly package: string; readonly sha256: readonly string[] }[];
 }
 
 /** Where a text says nothing of the token, it comes after a blank line. */
@@ -98,7 +92,8 @@ export async function readRules(
     allowlist: await compileAllowlist(hosts),
     allowLoopback: settings.get("deeplinks.allow_loopback") === "true",
     schemes: readSchemes(settings.get("deeplinks.app_schemes")),
-    apps: readApps(settings.get("deeplinks.apps")),
+    apps: readApps(settings.get(APPS_SETTING)),
+    appsFault: appsFault(settings.get(APPS_SETTING) ?? "{}"),
     numbers: new Map(Object.entries(numbers)),
     panelOrigins: readOrigins(settings.get("panel.origins")),
     manageLimit: limitOf(LIMITS.manageLinks, settings.get(LIMITS.manageLinks.setting.key)),
@@ -125,36 +120,4 @@ function readSchemes(text = ""): ReadonlySet<string> {
       /^[a-z][a-z0-9+.-]{1,49}$/.test(scheme) && !NEVER.has(scheme)
     ),
   );
-}
-
-function readApps(text = "{}"): Apps {
-  let value: { ios?: unknown; android?: unknown };
-  try {
-    value = JSON.parse(text) ?? {};
-  } catch {
-    value = {};
-  }
-  return {
-    ios: objects(value.ios).flatMap(({ app_id, paths }) =>
-      typeof app_id === "string" && /^[A-Z0-9]{10}\.[A-Za-z0-9.-]{1,200}$/.test(app_id)
-        ? [{
-          app_id,
-          ...(Array.isArray(paths) ? { paths: paths.filter((path) => typeof path === "string") } : {}),
-        }]
-        : []
-    ),
-    android: objects(value.android).flatMap(({ package: name, sha256 }) => {
-      const prints = (Array.isArray(sha256) ? sha256 : [sha256])
-        .filter((print): print is string =>
-          typeof print === "string" && /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/i.test(print)
-        );
-      return typeof name === "string" && PACKAGE.test(name)
-        ? [{ package: name, sha256: prints.map((p) => p.toUpperCase()) }]
-        : [];
-    }),
-  };
-}
-
-function objects(value: unknown): Record<string, unknown>[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === "object" && item !== null) : [];
 }

@@ -101,12 +101,54 @@ export function withParams(url: string, params: Iterable<readonly [string, strin
 /** Longest address with what was added to it. */
 const MAX_JOINED = 6000;
 
+const PLAY =
+  /^(?:https:\/\/play\.google\.com\/store\/apps\/details|https:\/\/market\.android\.com\/details|market:\/\/details)(?=[?#]|$)/i;
+const APP_STORE = /^https:\/\/(?:apps|itunes)\.apple\.com\/(?:[^?#]*\/)?id\d+(?=[/?#]|$)/i;
+
+/** Whether this is an app's page in Google Play, which hands `referrer` to the app, and nothing else. */
+export function isPlay(url: string): boolean {
+  return PLAY.test(url);
+}
+
+/** Whether this is an app's page in a store. */
+export function isStore(url: string): boolean {
+  return PLAY.test(url) || APP_STORE.test(url);
+}
+
+/** Adds parameters to the `referrer` of a page in Google Play; what that holds stays, and so does all else, byte for byte. */
+export function withReferrer(url: string, params: Iterable<readonly [string, string]>): string {
+  const hash = url.indexOf("#");
+  const head = hash < 0 ? url : url.slice(0, hash);
+  const mark = head.indexOf("?");
+  const pairs = mark < 0 ? [] : head.slice(mark + 1).split("&");
+  const at = pairs.findIndex((pair) => new URLSearchParams(pair).has("referrer"));
+  const own = at < 0 ? "" : pairs[at].slice(pairs[at].indexOf("=") + 1 || pairs[at].length);
+  const present = new URLSearchParams(new URLSearchParams(`own=${own}`).get("own")!);
+  const added = new URLSearchParams();
+  for (const [name, value] of params) if (!present.has(name)) added.append(name, value);
+  if (added.size === 0) return url;
+  const referrer = `referrer=${own === "" ? "" : `${own}%26`}${encodeURIComponent(added.toString())}`;
+  const joined = `${mark < 0 ? head : head.slice(0, mark)}?${
+    (at < 0 ? [...pairs.filter((pair) => pair !== ""), referrer] : pairs.with(at, referrer)).join("&")
+  }${hash < 0 ? "" : url.slice(hash)}`;
+  return joined.length > MAX_JOINED ? url : joined;
+}
+
+/** Schemes of the system, whose addresses name a person or a place: what was added would be dialled, or sent. */
+const SYSTEM = /^(?:tel|callto|sms|smsto|mms|mmsto|mailto|geo|facetime|facetime-audio|sip|sips|xmpp):/i;
+
+/** Adds parameters to an app's address, where the app can find them. */
+export function withAppParams(url: string, params: readonly (readonly [string, string])[]): string {
+  if (SYSTEM.test(url)) return url;
+  return isPlay(url) ? withReferrer(url, params) : withParams(url, params);
+}
+
 /** Parameters of a visit that are ours alone and are not handed on; `u` may be a mail tool's as well. */
-const OURS = new Set(["gl_sig", "gl_open", "gl_platform", "gl_hop", "explain"]);
+const OURS = new Set(["gl_sig", "gl_open", "gl_token", "gl_platform", "gl_hop", "explain"]);
 
 /** Adds the parameters of a visit, byte for byte; those that the address has already stay as they are. */
 export function withQuery(url: string, query: string): string {
-  if (query === "") return url;
+  if (query === "" || SYSTEM.test(url)) return url;
   const hash = url.indexOf("#");
   const head = hash < 0 ? url : url.slice(0, hash);
   const mark = head.indexOf("?");
@@ -123,6 +165,19 @@ export function withQuery(url: string, query: string): string {
   return joined.length > MAX_JOINED ? url : joined;
 }
 
+/** The same for a page in a store: in Google Play also where the app can read them, but for those that Play itself reads. */
+export function withStoreQuery(url: string, query: string): string {
+  const passed = withQuery(url, query);
+  if (query === "" || !isPlay(url)) return passed;
+  const read = [...new URLSearchParams(query)].filter(([name]) =>
+    name !== "" && !OURS.has(name) && !PLAYS_OWN.has(name)
+  );
+  return withReferrer(passed, read);
+}
+
+/** Parameters of Google Play's own. */
+const PLAYS_OWN = new Set(["id", "hl", "gl", "referrer", "listing", "launch", "url", "pli", "rdid"]);
+
 /** What may stand in a query as it is (RFC 3986, with what browsers leave in it); never a "#", space or control. */
 const SENDABLE = /^[!$-;=?-~]*$/;
 
@@ -131,11 +186,11 @@ const SENDABLE = /^[!$-;=?-~]*$/;
  * encoded whole, so it cannot end the part that it stands in.
  */
 export function intentUrl(url: string, packageName: string, fallback: string | undefined): string {
-  // Android looks for the last "#": what a page has after its own goes along.
-  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):(?:\/\/)?(.*)/s.exec(url)!;
-  const data = rest.replace(/#(?=Intent;)/gi, "%23");
+  // An address without "//" stays one without. Android looks for the last "#": what a page has after its own goes along.
+  const colon = url.indexOf(":");
+  const data = url.slice(colon + 1).replace(/#(?=Intent;)/gi, "%23");
   const end = fallback === undefined ? "" : `S.browser_fallback_url=${encodeURIComponent(fallback)};`;
-  return `intent://${data}#Intent;scheme=${scheme};package=${packageName};${end}end`;
+  return `intent:${data}#Intent;scheme=${url.slice(0, colon)};package=${packageName};${end}end`;
 }
 
 /** Words of a chat with or without the token, encoded, as `head + token + tail`; `plain` is the whole without one. */
