@@ -9,8 +9,6 @@ export default defineConfig({
   // Relative, so that it runs in any folder of any host.
   base: "./",
   plugins: [react()],
-  // The build for Node wants its Buffer.
-  resolve: { alias: { "csv-parse/sync": "csv-parse/browser/esm/sync" } },
   cacheDir: "../node_modules/.vite",
   // The manifest tells tests which files are loaded first.
   build: { target: "es2022", manifest: true, chunkSizeWarningLimit: 900 },

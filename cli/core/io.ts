@@ -14,8 +14,10 @@ export interface Io {
   colours: boolean;
   /** Characters in a line: those of the terminal, 80 where there is none. */
   readonly columns: number;
-  /** All of standard input. */
+  /** All of standard input, as text in UTF-8. */
   stdin(): Promise<string>;
+  /** All of standard input, as it is. */
+  bytes(): Promise<Uint8Array>;
   /** Prints a line on standard output. */
   out(line: string): void;
   /** Prints a line on standard error. */
@@ -37,6 +39,8 @@ export function processIo(): Io {
       return stdout.isTTY ? stdout.columns : 80;
     },
     stdin: async () => (await import("node:stream/consumers")).text(process.stdin),
+    bytes: async () =>
+      new Uint8Array(await (await import("node:stream/consumers")).arrayBuffer(process.stdin)),
     out: (line) => console.log(line),
     err: (line) => console.error(line),
     progress: (line) => {

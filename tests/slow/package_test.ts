@@ -115,7 +115,7 @@ Deno.test("the package: says under Node and Deno what the checkout says", { igno
   }
   await t.step("it holds the licences of what is in it, and nothing that only Deno has", async () => {
     const licences = await Deno.readTextFile(join(installed, "LICENSES.md"));
-    for (const name of ["commander", "@supabase/postgrest-js", "zod", "csv-parse"]) {
+    for (const name of ["commander", "@supabase/postgrest-js", "zod", "csv-stringify"]) {
       assertStringIncludes(licences, `## ${name} - `);
     }
     for await (const { name } of Deno.readDir(join(installed, "dist"))) {

@@ -38,6 +38,7 @@ export function testIo(options: RunOptions = {}): { io: Io; printed: { out: stri
     colours: false,
     columns: 80,
     stdin: () => Promise.resolve(options.stdin ?? ""),
+    bytes: () => Promise.resolve(new TextEncoder().encode(options.stdin ?? "")),
     out: (line) => void (printed.out += `${line}\n`),
     err: (line) => void (printed.err += `${line}\n`),
     progress: () => {},

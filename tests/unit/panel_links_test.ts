@@ -3,7 +3,7 @@ import { assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import { bodyOf, cleaned, patchOf, valueAt, withValue } from "../../admin/src/pages/links/form/body.ts";
 import type { Link, NewLink } from "../../supabase/functions/_shared/contract/links.ts";
-import { readLinkFile } from "../../admin/src/pages/links/file.ts";
+import { NO_FILE, readLinkFile, textOfFile } from "../../admin/src/pages/links/file.ts";
 import { WRITTEN, written } from "../../supabase/functions/_shared/links/table/write.ts";
 import { anyLink, stored } from "../support/any_link.ts";
 import { holds } from "../support/property.ts";
@@ -98,7 +98,9 @@ Deno.test("readLinkFile(): takes whatever links export writes, as it was", async
         assertEquals(read, {
           rows: links.map((link, index) => ({ place: index + (format === "csv" ? 2 : 1), link })),
           leftOut: [],
+          refused: [],
           lost: [],
+          assumedUtc: 0,
         }, format);
       }
     }),
@@ -111,12 +113,30 @@ Deno.test("readLinkFile(): says what is not carried over, what is left out, and 
     "url,code,colour,state\nhttps://a.example/,one,red,active\nhttps://b.example/,two,,disabled\n",
   );
   assertEquals(rows.map(({ place, link }) => [place, link.code]), [[2, "one"]]);
-  assertEquals([leftOut, lost], [[{ place: 3, why: "it is disabled" }], ["colour"]]);
-  assertEquals(await readLinkFile(" \n"), { rows: [], leftOut: [], lost: [] });
-  const { fault, rows: none } = await readLinkFile('url,code\n"https://x');
+  assertEquals([leftOut, lost], [[{ place: 3, why: "it is disabled" }], [{ column: "colour", rows: 1 }]]);
+  assertEquals(await readLinkFile(" \n"), NO_FILE);
+  const { fault, rows: none } = await readLinkFile('"url,code\nhttps://x');
   assertEquals([none, /^This cannot be read: .*CSV: /.test(fault ?? "")], [[], true]);
+  const { refused, rows: others } = await readLinkFile('url,code\n"https://x,a\nhttps://b.example/,two\n');
+  assertEquals(refused, [{ place: 2, why: "the row has a quotation mark that is not closed" }]);
+  assertEquals(others.map(({ place }) => place), [3]);
   const many = "url\n" + "https://www.example.com/\n".repeat(1001);
   assertEquals((await readLinkFile(many)).fault, "There are 1001 rows; at most 1000 go in one file.");
+});
+
+Deno.test("readLinkFile(): dates as they are asked for, and times without a zone are told", async () => {
+  const text = "url,expires_at\nhttps://a.example/,01.02.2027\nhttps://b.example/,2027-03-01\n";
+  const asked = await readLinkFile(text);
+  assertEquals([asked.rows.length, asked.refused.length, asked.assumedUtc], [1, 1, 1]);
+  const { rows, assumedUtc } = await readLinkFile(text, { dates: "dmy" });
+  assertEquals([rows[0].link.expires_at, assumedUtc], ["2027-02-01T00:00:00.000Z", 2]);
+});
+
+Deno.test("textOfFile(): what nobody but people can know is asked", () => {
+  const bytes = Uint8Array.from([0x46, 0x72, 0xfc, 0x68]);
+  const read = textOfFile(bytes, undefined);
+  assertEquals("asksCharset" in read && read.asksCharset, true);
+  assertEquals(textOfFile(bytes, "windows-1252"), { text: "Früh" });
 });
 
 Deno.test("readLinkFile(): columns as this panel called them before are read", async () => {

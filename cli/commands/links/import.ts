@@ -1,62 +1,45 @@
 /** `gatelink links import`: links of a file, made in calls of a thousand. */
-import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { readFile } from "node:fs/promises";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { LINK_COLUMNS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
-import { MAX_BULK, MAX_BULK_PASSWORDS } from "../../../supabase/functions/_shared/contract/link_limits.ts";
-import { type BulkResult, newLink } from "../../../supabase/functions/_shared/contract/links.ts";
+import { MAX_BULK } from "../../../supabase/functions/_shared/contract/link_limits.ts";
+import { newLink } from "../../../supabase/functions/_shared/contract/links.ts";
 import { checkPlaces } from "../../../supabase/functions/_shared/links/model/places.ts";
 import {
-  readTable,
-  type Table,
-  UnreadableFile,
-} from "../../../supabase/functions/_shared/links/table/read.ts";
+  isCharset,
+  textOf,
+  UnknownCharset,
+} from "../../../supabase/functions/_shared/links/table/charset.ts";
+import { DATE_ORDERS, type DateOrder } from "../../../supabase/functions/_shared/links/table/dates.ts";
+import { readTable, type Row, type Table } from "../../../supabase/functions/_shared/links/table/read.ts";
 import {
   detect,
   type Format,
   FORMATS,
+  type Mapped,
   mapRow,
 } from "../../../supabase/functions/_shared/links/table/sources.ts";
+import { UnreadableFile } from "../../../supabase/functions/_shared/links/table/unreadable.ts";
+import type { Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
 import { pathOf } from "../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";
-import { type LinksApi, linksApi } from "./api.ts";
-import { hostsToAllow, loadRules, UNSEEN_MS } from "./rules.ts";
-import { facts, table } from "../../core/output.ts";
+import { linksApi } from "./api.ts";
+import { type Outcome, report } from "./import_report.ts";
+import { make, type Pending } from "./import_send.ts";
+import { hostsToAllow, loadRules } from "./rules.ts";
 import { fromHere } from "../../core/paths.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { several } from "../../core/values.ts";
 
-/** Bytes of links in one call, with room below what the function takes (`MAX_BULK_BYTES`). */
-const BYTES = 3_500_000;
-/** Refused rows that are shown to people. */
-const SHOWN = 20;
-
 interface Options {
   format?: Format;
+  charset?: string;
+  dates?: DateOrder;
   domain?: string;
   tag?: string[];
   newCodes?: boolean;
   dryRun?: boolean;
-}
-
-/** What became of a row. */
-interface Outcome {
-  /** Where it is in the file, see `Row`. */
-  row: number;
-  /** ready: would be made (dry run). left_out: not meant to be made. */
-  status: "made" | "exists" | "ready" | "refused" | "left_out";
-  external_id: string;
-  code?: string;
-  /** Code of the refusal, as the function gives it. */
-  error?: string;
-  why?: string;
-}
-
-interface Pending {
-  outcome: Outcome;
-  link: Record<string, unknown>;
-  bytes: number;
 }
 
 /** Words as a list in lines of the help. */
@@ -73,12 +56,24 @@ function wrapped(words: readonly string[]): string {
 /** Adds the command to the group. */
 export function importing(group: Command, run: Run): void {
   group.command("import")
-    .description("import links from a file: CSV, or an export from Bitly, Dub or Firebase Dynamic Links")
+    .description("import links from a file: CSV, or the export of another shortener")
     .argument("<file>", "CSV, JSON or JSON lines; - reads standard input")
     .addOption(
       new Option("--format <format>", "format of the file (default: detected from its columns)").choices([
         ...FORMATS,
       ]),
+    )
+    .option(
+      "--charset <name>",
+      "charset of the file, such as windows-1252 (default: UTF-8, or as the file says)",
+      charset,
+    )
+    .addOption(
+      new Option(
+        "--dates <order>",
+        "order of dates like 01.02.2027: day or month first (default: only ISO dates)",
+      )
+        .choices([...DATE_ORDERS]),
     )
     .option("--domain <host>", "only links that were on this host, such as bit.ly")
     .option("--tag <tag>", "give each link this tag; repeatable", several((tag) => tag))
@@ -90,25 +85,39 @@ export function importing(group: Command, run: Run): void {
 Columns of a CSV:
 ${wrapped(["code (or short_link)", ...LINK_COLUMNS, "password (8 characters or more)"])}
 default_url may be called url or destination; targets are JSON. Files written by links export can be imported, except
-passwords. JSON has the bodies of POST deeplinks. The panel reads the same files.
+passwords: a link with one is refused until the column password holds it. whatsapp_number may be the number itself.
+JSON has the bodies of POST deeplinks. The panel reads the same files.
 
-Codes are kept in lower case: of two codes that differ only by case, the second is refused. Disabled links are skipped;
-archived ones, which still redirect at Bitly, Dub and Firebase, get the tag archived.
+Exports of Bitly, Dub, Firebase Dynamic Links, Kutt, Rebrandly, Short.io, TinyURL and YOURLS are recognised. Every code
+is kept, in lower case: of two codes that differ only by case, the second is refused. A Bitly link with several
+back-halves becomes one link for each. Disabled links are skipped; archived ones get the tag archived.
+
+Nothing is guessed: a row with a date that could mean two days, an unreadable value or too few cells is refused, and the
+others are created. Times without a zone are read as UTC. Figures (clicks, times of creation) are not imported; other
+values that a link cannot hold are listed by column and row.
 
 Each link has an external id, from the file or made from its short link. To continue an interrupted import, run it
-again: existing links are recognised. Exit code 1 if a row was refused; the others are created.
+again: existing links are recognised. Exit code 1 if anything was refused, skipped or not carried over.
 
 Examples:
   gatelink links import links.csv --dry-run
   gatelink links import bitly-export.csv --domain go.example.com --tag from-bitly
   gatelink links import dynamic-links.csv --format firebase
+  gatelink links import from-excel.csv --charset windows-1252 --dates dmy
   gatelink links import exported.jsonl --new-codes`,
     )
     .action((file: string, options: Options) => run((session) => imported(session, file, options)));
 }
 
+function charset(label: string): string {
+  if (!isCharset(label)) {
+    throw new InvalidArgumentError("No charset is called so. Try utf-8 or windows-1252.");
+  }
+  return label;
+}
+
 async function imported(session: Session, file: string, options: Options): Promise<Result> {
-  const { columns, rows } = tableOf(await read(session.io, file), file);
+  const { columns, rows } = await tableOf(session.io, file, options);
   const format = options.format ?? detect(columns);
   const api = await linksApi(session);
   const rules = await loadRules(await session.api());
@@ -116,192 +125,110 @@ async function imported(session: Session, file: string, options: Options): Promi
   const pending: Pending[] = [];
   const lost: Record<string, number> = {};
   const hosts = new Set<string>();
-  for (const row of rows) {
-    const mapped = await mapRow(format, row);
-    const { link } = mapped;
-    for (const column of mapped.lost) lost[column] = (lost[column] ?? 0) + 1;
-    if (options.newCodes) delete link.code;
-    if (options.tag) link.tags = [...asList(link.tags), ...options.tag];
-    const outcome: Outcome = { row: row.place, status: "ready", external_id: link.external_id };
-    if (typeof link.code === "string") outcome.code = link.code;
-    outcomes.push(outcome);
-    const elsewhere = options.domain !== undefined && mapped.domain !== options.domain.toLowerCase();
-    const leftOut = elsewhere ? `it is not on ${options.domain}` : mapped.leftOut;
-    if (leftOut !== undefined) {
-      Object.assign(outcome, { status: "left_out", why: leftOut });
+  let assumedUtc = 0, isWhole = true;
+  for (const [index, row] of rows.entries()) {
+    const mapped = await mapRow(format, row, { dates: options.dates, newCodes: options.newCodes });
+    const [{ lost: unheld, leftOut, assumedUtc: assumed }] = mapped;
+    const wanted = mapped.filter((one) => isOn(options.domain, one));
+    if (wanted.length === 0) {
+      outcomes.push({
+        ...outcomeOf(row, mapped[0]),
+        status: "left_out",
+        why: `it is not on ${options.domain}`,
+      });
       continue;
     }
-    // What the function would refuse is known here already, without asking, and with all that is wrong.
-    const read = newLink.safeParse(link);
-    const faults = read.success ? checkPlaces(read.data, rules) : [];
-    if (!read.success) {
-      const why = read.error.issues.map(({ path, message }) => `${pathOf(path)} ${message}`.trim()).join(
-        "; ",
-      );
-      Object.assign(outcome, { status: "refused", error: "invalid_request", why });
-    } else if (faults.length > 0) {
-      const why = faults.map(({ path, why }) => `${path} ${why}`).join("; ");
-      Object.assign(outcome, { status: "refused", error: "url_not_allowed", why });
-      for (const host of hostsToAllow(read.data, rules)) hosts.add(host);
-    } else {
-      pending.push({ outcome, link, bytes: JSON.stringify(link).length });
+    if (assumed) assumedUtc++;
+    if (leftOut !== undefined) isWhole = false;
+    else for (const column of unheld) lost[column] = (lost[column] ?? 0) + 1;
+    for (const one of wanted) {
+      const { link } = one;
+      if (options.newCodes) delete link.code;
+      if (options.tag) link.tags = [...asList(link.tags), ...options.tag];
+      const outcome = outcomeOf(row, one);
+      outcomes.push(outcome);
+      if (leftOut !== undefined) Object.assign(outcome, { status: "left_out", why: leftOut });
+      else if (judge(outcome, one, rules, hosts)) {
+        pending.push({ outcome, link, bytes: JSON.stringify(link).length });
+      }
     }
-    if (outcomes.length % MAX_BULK === 0) session.progress(`${outcomes.length} of ${rows.length} rows read`);
+    if ((index + 1) % MAX_BULK === 0) session.progress(`${index + 1} of ${rows.length} rows read`);
   }
   if (!options.dryRun) await make(session, api, pending);
+  const hosts_to_allow = [...hosts].sort();
   return report(
-    { file, format, dry_run: options.dryRun === true, hosts_to_allow: [...hosts].sort(), lost },
+    {
+      file,
+      format,
+      dry_run: options.dryRun === true,
+      rows: rows.length,
+      assumed_utc: assumedUtc,
+      hosts_to_allow,
+      lost,
+    },
     outcomes,
+    isWhole,
   );
 }
 
-async function read(io: Io, file: string): Promise<string> {
+/** Whether an address is of those that were asked for. */
+function isOn(domain: string | undefined, { domain: host, fault }: Mapped): boolean {
+  return domain === undefined || host === domain.toLowerCase() || (host === undefined && fault !== undefined);
+}
+
+function outcomeOf({ place }: Row, { link, lost }: Mapped): Outcome {
+  const outcome: Outcome = { row: place, status: "ready", external_id: link.external_id };
+  if (typeof link.code === "string") outcome.code = link.code;
+  if (lost.length > 0) outcome.lost = lost;
+  return outcome;
+}
+
+/**
+ * Whether the link can be made, as far as is known here: what the function would refuse is noted without asking it, and
+ * with all that is wrong.
+ *
+ * @param hosts Gets those that would have to be allowed.
+ */
+function judge(outcome: Outcome, { link, fault }: Mapped, rules: Rules, hosts: Set<string>): boolean {
+  const refuse = (error: string, whys: string[]) => {
+    Object.assign(outcome, { status: "refused", error, why: whys.join("; ") });
+    return false;
+  };
+  if (fault !== undefined) return refuse("invalid_request", [fault]);
+  const read = newLink.safeParse(link);
+  if (!read.success) {
+    return refuse(
+      "invalid_request",
+      read.error.issues.map(({ path, message }) => `${pathOf(path)} ${message}`.trim()),
+    );
+  }
+  const faults = checkPlaces(read.data, rules);
+  if (faults.length === 0) return true;
+  for (const host of hostsToAllow(read.data, rules)) hosts.add(host);
+  return refuse("url_not_allowed", faults.map(({ path, why }) => `${path} ${why}`));
+}
+
+async function read(io: Io, file: string): Promise<Uint8Array> {
   try {
-    return file === "-" ? await io.stdin() : await readFile(fromHere(io, file), "utf8");
+    return file === "-" ? await io.bytes() : await readFile(fromHere(io, file));
   } catch (error) {
     throw new CliError("usage", `${file} cannot be read: ${(error as Error).message}`, "Check the path.");
   }
 }
 
-function tableOf(text: string, file: string): Table {
+async function tableOf(io: Io, file: string, options: Options): Promise<Table> {
+  const bytes = await read(io, file);
   try {
-    return readTable(text, file);
+    return readTable(textOf(bytes, file, options.charset), file);
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
-    throw new CliError("usage", error.message, "gatelink links import --help describes the formats.");
+    const hint = error instanceof UnknownCharset
+      ? "Say which with --charset, or save the file as UTF-8."
+      : "gatelink links import --help describes the formats.";
+    throw new CliError("usage", error.message, hint);
   }
 }
 
 function asList(tags: unknown): unknown[] {
   return Array.isArray(tags) ? tags : [];
-}
-
-async function make(
-  session: Session,
-  api: LinksApi,
-  pending: readonly Pending[],
-  again = false,
-): Promise<void> {
-  let done = 0;
-  for (const batch of batches(pending)) {
-    let results: BulkResult[];
-    try {
-      results = await api.createMany(batch.map(({ link }) => link));
-    } catch (error) {
-      if (!(error instanceof CliError) || done === 0) throw error;
-      const hint = `${
-        counted(done, "row")
-      } of ${pending.length} are done. Run the command again: it goes on from there.`;
-      throw new CliError(error.code, error.message, hint, { cause: error });
-    }
-    batch.forEach(({ outcome }, index) => {
-      const result = results[index];
-      if ("code" in result) {
-        Object.assign(outcome, { status: result.status === 201 ? "made" : "exists", code: result.code });
-      } else {
-        const { error, detail } = result;
-        Object.assign(outcome, { status: "refused", error, why: detail ?? WHY[error] ?? error });
-      }
-    });
-    done += batch.length;
-    session.progress(`${done} of ${pending.length} links sent`);
-  }
-  // Everything sent was allowed by the rules as they are: the function had not seen yet what was allowed a moment ago.
-  const unseen = pending.filter(({ outcome }) => outcome.error === "url_not_allowed");
-  if (unseen.length === 0 || again) return;
-  session.progress("waiting until the function has seen the allowlist");
-  await new Promise((resolve) => setTimeout(resolve, UNSEEN_MS));
-  for (const { outcome } of unseen) outcome.error = outcome.why = undefined;
-  await make(session, api, unseen, true);
-}
-
-const WHY: Record<string, string> = {
-  code_taken: "this code is or was used by another link",
-  code_reserved: "this code is reserved",
-  external_id_taken: "it exists with other values; change it with PATCH, or delete it first",
-  no_code_found: "no free code was found; run the command again",
-};
-
-/** Calls as large as the function takes them. */
-function* batches(pending: readonly Pending[]): Generator<Pending[]> {
-  let batch: Pending[] = [], bytes = 0, passwords = 0;
-  for (const item of pending) {
-    const hasPassword = item.link.password !== undefined;
-    if (
-      batch.length === MAX_BULK || bytes + item.bytes > BYTES ||
-      (hasPassword && passwords === MAX_BULK_PASSWORDS)
-    ) {
-      yield batch;
-      batch = [], bytes = 0, passwords = 0;
-    }
-    batch.push(item);
-    bytes += item.bytes + 1;
-    if (hasPassword) passwords++;
-  }
-  if (batch.length > 0) yield batch;
-}
-
-const TITLES: Record<string, string> = { ready: "would be made", made: "made", exists: "made before" };
-
-interface Summary {
-  file: string;
-  format: Format;
-  dry_run: boolean;
-  /** Hosts that links would lead to and may not. */
-  hosts_to_allow: string[];
-  /** Columns with values that links cannot hold, and in how many rows. */
-  lost: Record<string, number>;
-}
-
-function report(summary: Summary, outcomes: Outcome[]): Result {
-  const { file, format, dry_run, hosts_to_allow, lost } = summary;
-  const count = (status: Outcome["status"]) => outcomes.filter((outcome) => outcome.status === status).length;
-  const did: Record<string, number> = dry_run
-    ? { ready: count("ready") }
-    : { made: count("made"), exists: count("exists") };
-  const counts = { rows: outcomes.length, ...did, refused: count("refused"), left_out: count("left_out") };
-  const refused = outcomes.filter(({ status }) => status === "refused");
-  // Object.groupBy() is of Node 21.
-  const leftOut = new Map<string, number>();
-  for (const { status, why = "" } of outcomes) {
-    if (status === "left_out") leftOut.set(why, (leftOut.get(why) ?? 0) + 1);
-  }
-  const parts = [
-    facts({
-      file: `${file} (${format})`,
-      rows: counts.rows,
-      ...Object.fromEntries(Object.entries(did).map(([name, n]) => [TITLES[name], n])),
-      refused: counts.refused > 0 ? ["red", String(counts.refused)] : 0,
-      ...(counts.left_out > 0
-        ? {
-          "left out": `${counts.left_out} (${[...leftOut].map(([why, n]) => `${n}: ${why}`).join("; ")})`,
-        }
-        : {}),
-      ...(Object.keys(lost).length > 0
-        ? { "not carried over": Object.entries(lost).map(([column, n]) => `${column} (${n})`).join(", ") }
-        : {}),
-    }),
-  ];
-  if (refused.length > 0) {
-    const more = refused.length - SHOWN;
-    parts.push(
-      table(
-        ["row", "code", "reason"],
-        refused.slice(0, SHOWN).map(({ row, code, why }) => [row, code, why]),
-      ) + (more > 0 ? `\nand ${counted(more, "other")}: --json lists them all.` : ""),
-    );
-  }
-  if (hosts_to_allow.length > 0) {
-    parts.push(
-      "These hosts are not on the allowlist. To allow them:\n" +
-        hosts_to_allow.slice(0, SHOWN).map((host) => `  gatelink allowlist add ${host} --for redirect`).join(
-          "\n",
-        ),
-    );
-  }
-  return {
-    document: { ...summary, ...counts, results: outcomes },
-    text: parts.join("\n\n"),
-    failed: refused.length > 0,
-  };
 }

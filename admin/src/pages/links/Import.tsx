@@ -1,5 +1,17 @@
 /** Many links from a file, each row with its own result. */
-import { Alert, Anchor, Button, Code, FileButton, Group, Stack, Table, Text, Textarea } from "@mantine/core";
+import {
+  Alert,
+  Anchor,
+  Button,
+  Code,
+  FileButton,
+  Group,
+  NativeSelect,
+  Stack,
+  Table,
+  Text,
+  Textarea,
+} from "@mantine/core";
 import { useEffect, useState } from "react";
 import { Link as To } from "wouter";
 import { LINK_COLUMNS } from "../../../../supabase/functions/_shared/contract/link_fields.ts";
@@ -16,7 +28,9 @@ import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
-import { type FileRow, type LinkFile, NO_FILE, readLinkFile } from "./file.ts";
+import { type FileRow, type LinkFile, NO_FILE, readLinkFile, textOfFile } from "./file.ts";
+import { CHARSETS } from "../../../../supabase/functions/_shared/links/table/charset.ts";
+import type { DateOrder } from "../../../../supabase/functions/_shared/links/table/dates.ts";
 
 const ERRORS: Record<string, string> = {
   code_taken: "Another link already has this code.",
@@ -31,13 +45,13 @@ const COLUMNS = ["code", ...LINK_COLUMNS, "password"];
 const EXAMPLE = "default_url,code,tags\nhttps://www.example.com/spring,spring-24,poster;spring";
 
 /** What the text holds, read anew with each change of it. */
-function useLinkFile(text: string): LinkFile {
+function useLinkFile(text: string, dates: DateOrder | undefined): LinkFile {
   const [file, setFile] = useState(NO_FILE);
   useEffect(() => {
     let stale = false;
-    void readLinkFile(text).then((read) => stale || setFile(read));
+    void readLinkFile(text, { dates }).then((read) => stale || setFile(read));
     return () => void (stale = true);
-  }, [text]);
+  }, [text, dates]);
   return file;
 }
 
@@ -64,7 +78,13 @@ export default function Import() {
 
 function Form() {
   const [text, setText] = useState("");
-  const { rows, leftOut, lost, fault } = useLinkFile(text);
+  const [dates, setDates] = useState<DateOrder>();
+  const [bytes, setBytes] = useState<Uint8Array>();
+  const [charset, setCharset] = useState<string>();
+  const file = useLinkFile(text, dates);
+  const { rows, leftOut, refused, lost, assumedUtc } = file;
+  const chosen = bytes && textOfFile(bytes, charset);
+  const fault = chosen && "fault" in chosen ? chosen.fault : file.fault;
   const make = useChange({
     act: (rows: FileRow[]) =>
       callFunction<BulkResults>("deeplinks/bulk", {
@@ -76,14 +96,22 @@ function Form() {
   const results = make.data?.results;
   const edit = (text: string) => {
     make.reset();
+    setBytes(undefined);
     setText(text);
+  };
+  const choose = (bytes: Uint8Array, charset: string | undefined) => {
+    make.reset();
+    setBytes(bytes);
+    setCharset(charset);
+    const read = textOfFile(bytes, charset);
+    setText("text" in read ? read.text : "");
   };
   return (
     <Stack>
       <Text size="sm">
         Accepts the output of <Code>gatelink links export</Code>{" "}
-        and exports of Bitly, Dub and Firebase. Columns: <Code>{COLUMNS.join(", ")}</Code>. Separate tags with
-        {" "}
+        and exports of Bitly, Dub, Firebase, Kutt, Rebrandly, Short.io, TinyURL and YOURLS. Columns:{" "}
+        <Code>{COLUMNS.join(", ")}</Code>. Separate tags with{" "}
         <Code>;</Code>. You can import the same file again: existing links are kept.
       </Text>
       <Textarea
@@ -97,9 +125,40 @@ function Form() {
         onChange={({ currentTarget: { value } }) => edit(value)}
         styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: 13 } }}
       />
+      <Group>
+        <NativeSelect
+          label="Dates that are not like 2027-02-01"
+          value={dates ?? ""}
+          data={[
+            { value: "", label: "Refuse them" },
+            { value: "dmy", label: "Day first: 31.12.2027" },
+            { value: "mdy", label: "Month first: 12/31/2027" },
+          ]}
+          onChange={({ currentTarget: { value } }) => setDates(value === "" ? undefined : value as DateOrder)}
+        />
+        {chosen && "fault" in chosen && chosen.asksCharset && bytes && (
+          <NativeSelect
+            label="Charset of the file"
+            value={charset ?? ""}
+            data={[{ value: "", label: "Choose one" }, ...CHARSETS]}
+            onChange={({ currentTarget: { value } }) => choose(bytes, value === "" ? undefined : value)}
+          />
+        )}
+      </Group>
+      {refused.length > 0 && (
+        <Alert color="red" role="status">
+          Refused: {refused.map(({ place, why }) => `row ${place}, ${why}`).join("; ")}.
+        </Alert>
+      )}
+      {assumedUtc > 0 && (
+        <Alert color="blue" role="status">
+          Times without a zone are read as UTC, in {assumedUtc === 1 ? "1 row" : `${assumedUtc} rows`}.
+        </Alert>
+      )}
       {lost.length > 0 && (
         <Alert color="yellow" role="status">
-          Not imported, because links have no such field: {lost.join(", ")}.
+          Not imported, because links have no such field:{" "}
+          {lost.map(({ column, rows }) => `${column} (${rows === 1 ? "1 row" : `${rows} rows`})`).join(", ")}.
         </Alert>
       )}
       {leftOut.length > 0 && (
@@ -109,8 +168,9 @@ function Form() {
       )}
       <Group>
         <FileButton
-          accept=".csv,.json,text/csv,application/json"
-          onChange={(file) => void file?.text().then(edit)}
+          accept=".csv,.json,.jsonl,text/csv,application/json"
+          onChange={(file) =>
+            void file?.arrayBuffer().then((buffer) => choose(new Uint8Array(buffer), undefined))}
         >
           {(props) => (
             <Button {...props} variant="default" leftSection={<Icon name="upload" size={16} />}>

@@ -86,6 +86,7 @@ export const LINK_FIELDS = {
     label: "Note for the team",
     fact: "Note",
     section: "top",
+    also: ["notes", "description", "comment", "comments"],
     visits: false,
     option: ["--note <note>", "a note for the team; visitors never see it"],
     filter: "part",

@@ -29,7 +29,9 @@ export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallo
     const why = tooLongToSend(location);
     if (why !== undefined) faults.push({ path, why });
   };
-  const chat = (path: string, { phone_number_id, text = "" }: Chat) => {
+  const chat = (path: string, chat: Chat) => {
+    chat.phone_number_id = idOf(chat.phone_number_id, rules.numbers);
+    const { phone_number_id, text = "" } = chat;
     const number = rules.numbers.get(phone_number_id);
     if (number === undefined) {
       faults.push({ path: `${path}.phone_number_id`, why: "is not one of the business numbers" });
@@ -69,4 +71,12 @@ export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallo
   const { image } = link.preview ?? {};
   if (image !== undefined) link.preview!.image = keep("preview.image", checkWeb(image, rules), image);
   return faults;
+}
+
+/** The id of a business number by which it was named: its id, or the number as people write it. */
+function idOf(named: string, numbers: Rules["numbers"]): string {
+  if (numbers.has(named) || !/^\+?[\d\s().\/-]+$/.test(named)) return named;
+  const digits = named.replace(/\D/g, "");
+  const ids = [...numbers].filter(([, number]) => number === digits).map(([id]) => id);
+  return ids.length === 1 ? ids[0] : named;
 }

@@ -3,30 +3,46 @@
  *
  * @module
  */
+import { type DateOrder, readTime } from "./dates.ts";
 
 /** The values of a row, by name; it is noted which were asked for. */
 export class Cells {
+  /** What cannot be read for certain; then the row is not made. */
+  readonly faults: string[] = [];
+  /** Whether a time named no zone. */
+  assumedUtc = false;
   readonly #values = new Map<string, { column: string; value: unknown }>();
   readonly #read = new Set<string>();
+  /** Keys of JSON that are one name. */
+  readonly #doubled: string[] = [];
+  readonly #dates: DateOrder | undefined;
 
-  constructor(values: Record<string, unknown>) {
+  constructor(values: Record<string, unknown>, dates?: DateOrder) {
+    this.#dates = dates;
     for (const [column, value] of Object.entries(values)) {
-      if (isFilled(value)) this.#values.set(nameOf(column), { column, value });
+      if (!isFilled(value)) continue;
+      const name = nameOf(column);
+      if (this.#values.has(name)) this.#doubled.push(column);
+      else this.#values.set(name, { column, value });
     }
   }
 
-  /** The first of these columns that has a value. All of them count as read. */
-  #first(names: string[]): unknown {
-    let found: unknown;
+  /** The first of these columns that has a value. Only that one counts as read: what others hold is not carried over. */
+  #first(names: readonly string[]): { column: string; value: unknown } | undefined {
     for (const name of names.map(nameOf)) {
+      const cell = this.#values.get(name);
+      if (cell === undefined) continue;
       this.#read.add(name);
-      found ??= this.#values.get(name)?.value;
+      return cell;
     }
-    return found;
+  }
+
+  has(...names: string[]): boolean {
+    return names.some((name) => this.#values.has(nameOf(name)));
   }
 
   text(...names: string[]): string | undefined {
-    const value = this.#first(names);
+    const value = this.#first(names)?.value;
     if (value === undefined) return undefined;
     return typeof value === "object" ? JSON.stringify(value) : String(value).trim();
   }
@@ -37,42 +53,88 @@ export class Cells {
     return text === undefined || !/^-?\d+(\.\d+)?$/.test(text) ? text : Number(text);
   }
 
-  flag(...names: string[]): boolean {
-    return /^(true|yes|y|1)$/i.test(this.text(...names) ?? "");
+  /** Whether it says yes; undefined where it says nothing. */
+  flag(...names: string[]): boolean | undefined {
+    const cell = this.#first(names);
+    if (cell === undefined) return undefined;
+    const text = String(cell.value).trim();
+    if (/^(true|yes|y|1|on)$/i.test(text)) return true;
+    if (!/^(false|no|n|0|off)$/i.test(text)) {
+      this.faults.push(`${cell.column} ${quoted(text)} is not true or false`);
+    }
+    return false;
+  }
+
+  /** A time as ISO 8601. */
+  time(...names: string[]): string | undefined {
+    const cell = this.#first(names);
+    if (cell === undefined) return undefined;
+    const text = String(cell.value).trim();
+    const time = readTime(text, this.#dates);
+    if (time === undefined) {
+      this.faults.push(`${cell.column} ${quoted(text)} ${dateFault(text, this.#dates)}`);
+      return undefined;
+    }
+    this.assumedUtc ||= time.assumedUtc;
+    return time.iso;
+  }
+
+  /** A time in Unix milliseconds, as some APIs answer it, or as text. */
+  stamp(...names: string[]): string | undefined {
+    const cell = this.#first(names);
+    const text = String(cell?.value ?? "").trim();
+    return /^\d{13}$/.test(text) ? new Date(Number(text)).toISOString() : this.time(...names);
   }
 
   /** A list: JSON, or words apart by commas, semicolons or bars. Of objects their names. */
   list(...names: string[]): string[] {
-    const value = parsed(this.#first(names));
-    const items = Array.isArray(value) ? value : typeof value === "string" ? value.split(/[,;|]/) : [];
+    const value = parsed(this.#first(names)?.value);
+    const items = Array.isArray(value)
+      ? value
+      : value === undefined || typeof value === "object"
+      ? []
+      : String(value).split(/[,;|]/);
     return items.map((item) =>
-      String(typeof item === "object" && item !== null ? item.name ?? "" : item).trim()
+      String(typeof item === "object" && item !== null ? item.name ?? item.tag ?? "" : item).trim()
     )
       .filter((item) => item !== "");
   }
 
   object(name: string): Record<string, unknown> | undefined {
-    const value = parsed(this.#first([name]));
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? value as Record<string, unknown>
-      : undefined;
+    const value = parsed(this.#values.get(nameOf(name))?.value);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    this.#read.add(nameOf(name));
+    return value as Record<string, unknown>;
   }
 
   objects(name: string): Record<string, unknown>[] {
-    const value = parsed(this.#first([name]));
+    const value = parsed(this.#first([name])?.value);
     return Array.isArray(value) ? value.filter((item) => typeof item === "object" && item !== null) : [];
   }
 
   /** As it stands; what is no JSON stays text, for the check to say so. */
   json(...names: string[]): unknown {
-    return parsed(this.#first(names));
+    return parsed(this.#first(names)?.value);
   }
 
   /** Columns with a value that nobody asked for. */
   unread(ignored: readonly string[]): string[] {
     return [...this.#values].filter(([name]) => !this.#read.has(name) && !ignored.includes(name))
-      .map(([, { column }]) => column);
+      .map(([, { column }]) => column).concat(this.#doubled);
   }
+}
+
+function dateFault(text: string, order: DateOrder | undefined): string {
+  const isDate = /^\d{1,2}([./-])\d{1,2}\1\d{4}\b/.test(text);
+  return isDate && order === undefined
+    ? "could mean two days: say whether dates are dmy (day first) or mdy (month first)"
+    : `is not a time like 2027-02-01 or 2027-02-01T09:00:00Z${
+      order === undefined ? "" : `, nor like ${order === "dmy" ? "31.12.2027" : "12/31/2027"}`
+    }`;
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
 
 function parsed(value: unknown): unknown {
@@ -93,5 +155,5 @@ function isFilled(value: unknown): boolean {
 /** A column's name, comparable. */
 export function nameOf(column: string): string {
   const short = /\(([a-z_]+)\)\s*\??$/i.exec(column)?.[1] ?? column;
-  return short.toLowerCase().replace(/[^a-z0-9]/g, "");
+  return short.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]/gu, "");
 }

@@ -1,75 +1,125 @@
 /**
- * What others' exports of links say, put as a link of ours: Bitly, Dub, Firebase Dynamic Links, and tables that people
- * make. Pure.
+ * The formats of files of links, known by their columns, and a row of each as links of ours. Pure.
  *
  * Columns are known by their names in lower case, without spaces and signs; of `Deep link (link)`, as Firebase
- * documents its columns, by what is in brackets. Each value that no link of ours can hold is named in `lost`.
+ * documents its columns, by what is in brackets. Each value that no link of ours can hold is named in `lost`. A row whose
+ * link has several addresses becomes several links: each address leads on.
  *
  * @module
  */
-import { columnOf, FIELDS, LINK_FIELDS, type LinkField } from "../../contract/link_fields.ts";
+import { FIELDS } from "../../contract/link_fields.ts";
 import { Cells, nameOf } from "./cells.ts";
+import type { DateOrder } from "./dates.ts";
+import { compact, passwordOf, type Short, shortOf, valueOf } from "./fields.ts";
 import type { Row } from "./read.ts";
+import { bitly, dub, firebase, kutt, rebrandly, shortio, tinyurl, type Told, yourls } from "./services.ts";
 
 /** The formats, by the names that `--format` takes. */
-export const FORMATS = ["csv", "bitly", "dub", "firebase"] as const;
+export const FORMATS = [
+  "csv",
+  "bitly",
+  "dub",
+  "firebase",
+  "kutt",
+  "rebrandly",
+  "shortio",
+  "tinyurl",
+  "yourls",
+] as const;
 /** One of {@link FORMATS}. */
 export type Format = typeof FORMATS[number];
 
-/** A row as a link. */
+/** A link of a row. */
 export interface Mapped {
   /** Body of `POST deeplinks`, not yet checked; its external id is always there. */
   link: Record<string, unknown> & { external_id: string };
-  /** Columns with a value that found no place in it. */
+  /** Columns with a value that found no place in it; with the first of a row's links only. */
   lost: string[];
   /** The host that the short link was on, where the row tells. */
   domain?: string;
   /** Why it is left out, when it is. */
   leftOut?: string;
+  /** What in the row cannot be read for certain: it is not to be made. */
+  fault?: string;
+  /** Whether a time of it named no zone, and was taken for one of UTC. */
+  assumedUtc?: true;
+}
+
+/** How rows are read. */
+export interface MapOptions {
+  /** How days and months stand in dates that are not ISO; without it they are faults. */
+  dates?: DateOrder;
+  /** Whether links are to have new codes: then one without a code of its own is no fault. */
+  newCodes?: boolean;
 }
 
 interface Source {
   /** Whether a file with these columns is of this format. */
   fits(has: (...columns: string[]) => boolean): boolean;
-  /** Columns that no link needs: figures, names, times. */
+  /** Columns that no link needs: figures, ids, times. */
   ignored: readonly string[];
-  map(row: Cells): { link: Record<string, unknown>; externalId?: string; short?: Short; leftOut?: string };
+  map(row: Cells): Told & { code?: string };
 }
 
-/** An address of a link as another service wrote it. */
-interface Short {
-  host: string;
-  /** Without the slash before it; case kept. */
-  path: string;
-}
+/** Figures, ids and times that every service has of its links. */
+const FIGURES = names(
+  "id idstring linkid clicks totalclicks humanclicks uniqueclicks visits visitcount scans engagements leads conversions " +
+    "sales saleamount revenue lastclicked lastclickat lastclickdate lastleadat createdat created createddate datecreated " +
+    "creationdate creationtimestamp timestamp updatedat updated updateddate lastmodified createdby creator clientid " +
+    "user userid owner ownerid workspace workspaceid projectid folderid domainid tagid qrcode qrurl",
+);
 
 const SOURCES: Record<Format, Source> = {
   firebase: {
     fits: (has) => has("shortlink", "link") && (has("apn") || has("ibi")),
     // The iOS app is named in the setting deeplinks.apps, for all links of the domain.
-    ignored: names("creationtimestamp name linkname amv imv efr ibi"),
+    ignored: names("amv imv efr ibi"),
     map: firebase,
   },
   dub: {
     fits: (has) => has("domain", "key", "url") || (has("shortlink", "destinationurl") && !has("customlink")),
-    ignored: [
-      ...names("id linkid clicks leads conversions sales saleamount revenue lastclicked createdat updatedat"),
-      ...names(
-        "userid user workspaceid projectid folderid tagid qrcode shortlink proxy publicstats webhookids",
-      ),
-      ...names("trackconversion doindex"),
-    ],
+    ignored: names(
+      "shortlink publicstats webhookids trackconversion doindex programid partnerid tenantid dashboardid",
+    ),
     map: dub,
+  },
+  rebrandly: {
+    fits: (has) => has("slashtag"),
+    ignored: names("shorturl shortlink link domainid domainname favourite integrated https linktype scripts"),
+    map: rebrandly,
+  },
+  shortio: {
+    fits: (has) => has("originalurl") && (has("path") || has("shorturl") || has("secureshorturl")),
+    ignored: names(
+      "path domain shorturl secureshorturl slug source icon redirecttype ttl haspassword lcpath splitpercent",
+    ),
+    map: shortio,
+  },
+  tinyurl: {
+    fits: (has) => has("tinyurl") || (has("alias") && (has("url") || has("longurl")) && !has("code")),
+    ignored: names("alias domain shorturl analytics hits"),
+    map: tinyurl,
+  },
+  yourls: {
+    fits: (has) =>
+      has("keyword") && (has("url") || has("longurl")) || has("shorturl", "url", "timestamp", "clicks"),
+    ignored: names("keyword ip"),
+    map: yourls,
+  },
+  kutt: {
+    fits: (has) => has("target") && (has("link") || has("address") || has("shortlink")),
+    ignored: names("address domain uuid"),
+    map: kutt,
   },
   bitly: {
     fits: (has) =>
       has("customlink") || (has("longurl") && (has("link") || has("bitlink")) && !has("shortlink")),
-    ignored: names("id created createdat datecreated createdby clientid engagements clicks scans references"),
+    ignored: names("references"),
     map: bitly,
   },
   csv: {
     fits: () => true,
-    ignored: names("shortlink qrurl uses createdat createdby updatedat updatedby version"),
+    ignored: names("shortlink shorturl uses updatedby version"),
     map: table,
   },
 };
@@ -85,119 +135,75 @@ export function detect(columns: readonly string[]): Format {
   return (Object.keys(SOURCES) as Format[]).find((format) => SOURCES[format].fits(has))!;
 }
 
-/** A row as a link. */
-export async function mapRow(format: Format, row: Row): Promise<Mapped> {
+/** A row as links, at least one. */
+export async function mapRow(
+  format: Format,
+  row: Row,
+  { dates, newCodes = false }: MapOptions = {},
+): Promise<Mapped[]> {
+  if (row.fault !== undefined) {
+    return [{ link: { external_id: `row ${row.place}` }, lost: [], fault: `the row ${row.fault}` }];
+  }
   const { map, ignored } = SOURCES[format];
-  const cells = new Cells(row.values);
-  const { link, externalId, short, leftOut } = map(cells);
-  const body = compact({ ...link, code: link.code ?? (short?.path.toLowerCase() || undefined) });
-  const named = short
+  const cells = new Cells(row.values, dates);
+  const told = map(cells);
+  const addresses = distinct(told.shorts);
+  // What is to get a new code needs one link only.
+  const shorts = newCodes ? addresses.slice(0, 1) : addresses;
+  const code = told.code ?? (shorts.length === 0 ? undefined : "");
+  if (code === undefined && format !== "csv" && !newCodes) {
+    cells.faults.push("it has no short link whose code could be kept");
+  }
+  const shared = {
+    ...(told.leftOut === undefined ? {} : { leftOut: told.leftOut }),
+    ...(cells.faults.length === 0 ? {} : { fault: cells.faults.join("; ") }),
+    ...(cells.assumedUtc ? { assumedUtc: true as const } : {}),
+  };
+  const lost = cells.unread([...FIGURES, ...ignored]);
+  const links = await Promise.all(
+    (shorts.length === 0 ? [undefined] : shorts).map((short) => linkOf(format, told, short)),
+  );
+  return links.map((link, index) => ({
+    link,
+    lost: index === 0 ? lost : [],
+    ...(shorts[index]?.host ? { domain: shorts[index].host } : {}),
+    ...shared,
+  }));
+}
+
+async function linkOf(format: Format, told: Told & { code?: string }, short: Short | undefined) {
+  const body = compact({ ...told.link, code: (told.code ?? short?.path)?.toLowerCase() });
+  const named = short?.host
     ? `${format}:${short.host}/${short.path}`
     : body.code === undefined
     ? undefined
     : `${format}:${body.code}`;
-  return {
-    // Without a name the row is known by what it says, so that reading a file again makes nothing twice.
-    link: { ...body, external_id: externalId ?? named ?? `${format}:${await hashOf(body)}` },
-    lost: cells.unread(ignored),
-    ...(short === undefined ? {} : { domain: short.host }),
-    ...(leftOut === undefined ? {} : { leftOut }),
-  };
+  // Without a name the row is known by what it says, so that reading a file again makes nothing twice.
+  return { ...body, external_id: told.externalId ?? named ?? `${format}:${await hashOf(body)}` };
 }
 
-function bitly(row: Cells) {
-  // A link may have a custom back-half besides its own: that is the one people have printed.
-  const [custom] = row.list("custom_link", "custom_bitlinks");
-  const own = row.text("link", "bitlink", "id");
-  return {
-    short: shortOf(custom ?? own),
-    link: { default_url: row.text("destination_url", "long_url"), tags: tagsOf(row) },
-  };
-}
-
-function dub(row: Cells) {
-  const domain = row.text("domain"), key = row.text("key");
-  const short = domain !== undefined && key !== undefined
-    ? { host: domain, path: key }
-    : shortOf(row.text("short_link"));
-  const targets: unknown[] = [];
-  const ios = row.text("ios"), android = row.text("android"), geo = row.object("geo");
-  // In Dub's own order: device before country.
-  if (ios) targets.push({ when: { platform: "ios" }, url: ios });
-  if (android) targets.push({ when: { platform: "android" }, url: android });
-  for (const [country, url] of Object.entries(geo ?? {})) targets.push({ when: { country }, url });
-  for (const { url, percentage } of row.objects("testVariants")) {
-    targets.push({ when: { weight: percentage }, url });
+/** The addresses, each once: codes differ by more than their case. */
+function distinct(shorts: readonly (Short | undefined)[]): Short[] {
+  const found = new Map<string, Short>();
+  for (const short of shorts) {
+    if (short === undefined || short.path === "") continue;
+    const key = `${short.host}/${short.path.toLowerCase()}`;
+    if (!found.has(key)) found.set(key, short);
   }
-  const preview = row.flag("proxy")
-    ? { title: row.text("title"), description: row.text("description"), image: row.text("image") }
-    : undefined;
-  return {
-    short,
-    externalId: row.text("externalId"),
-    leftOut: row.text("disabledAt") === undefined ? undefined : "it is disabled there",
-    link: {
-      default_url: row.text("url", "destination_url"),
-      targets: filled(targets),
-      tags: tagsOf(row),
-      expires_at: instant(row.text("expiresAt")),
-      expired_url: row.text("expiredUrl"),
-      password: row.text("password"),
-      preview: preview && compact(preview),
-      utm: utmOf(row),
-    },
-  };
-}
-
-/**
- * Firebase answered a tap only where the app was not installed, or could not open the link: otherwise the system handed
- * the link to the app at once, as it does here (AASA, assetlinks.json). So what is carried over is the way without the
- * app; on Android the app is tried once more, as Firebase did.
- */
-function firebase(row: Cells) {
-  const link = row.text("link");
-  const apn = row.text("apn"), afl = row.text("afl");
-  const isi = row.text("isi"), ifl = row.text("ifl");
-  const targets: unknown[] = [];
-  if (ifl) targets.push({ when: { platform: "ios" }, url: ifl });
-  else if (isi) {
-    const campaign = new URLSearchParams(
-      ["at", "ct", "mt", "pt"].flatMap((name) => {
-        const value = row.text(name, `iTunes connect ${name}`);
-        return value === undefined ? [] : [[name, value]];
-      }),
-    ).toString();
-    const store = `https://apps.apple.com/app/id${isi}${campaign && `?${campaign}`}`;
-    targets.push({ when: { platform: "ios" }, store });
-  }
-  if (apn) {
-    const fallback = afl ?? `https://play.google.com/store/apps/details?id=${encodeURIComponent(apn)}`;
-    targets.push({ when: { platform: "android" }, app: { url: link, package: apn, fallback } });
-  }
-  const preview = compact({ title: row.text("st"), description: row.text("sd"), image: row.text("si") });
-  return {
-    short: shortOf(row.text("short_link")),
-    link: {
-      default_url: row.text("ofl") ?? link,
-      targets: filled(targets),
-      preview: Object.keys(preview).length === 0 ? undefined : preview,
-      utm: utmOf(row),
-      tags: row.flag("archived") ? ["archived"] : undefined,
-    },
-  };
+  return [...found.values()];
 }
 
 /** Our own export, and tables that people make: columns as `LINK_FIELDS` names them. */
-function table(row: Cells) {
+function table(row: Cells): Told & { code?: string } {
   const state = row.text("state");
-  const code = row.text("code", "short_code", "slug", "key", "back_half");
+  const code = row.text("code", ...CODES);
   const short = code === undefined ? shortOf(row.text("short_link", "short_url", "link")) : undefined;
   return {
     externalId: row.text("external_id"),
-    short,
+    shorts: [short],
+    code,
     leftOut: state === undefined || state === "active" ? undefined : `it is ${state}`,
     link: {
-      code: code?.toLowerCase(),
       ...Object.fromEntries(FIELDS.map((field) => [field.name, valueOf(row, field)])),
       // An export says only that there is one.
       password: passwordOf(row),
@@ -205,79 +211,19 @@ function table(row: Cells) {
   };
 }
 
-/** What a row says of a field; undefined for nothing. */
-function valueOf(row: Cells, field: LinkField & { name: string }): unknown {
-  const columns = [columnOf(field), ...field.also ?? []];
-  switch (field.kind) {
-    case "group":
-    case "chat":
-      return row.object(field.name) ?? partsOf(row, field);
-    case "time":
-      return instant(row.text(...columns));
-    case "integer":
-      return row.number(...columns);
-    case "switch":
-      return row.text(...columns) === undefined ? undefined : row.flag(...columns);
-    case "tags":
-      return tagsOf(row);
-    case "rules":
-      return row.json(...columns);
-    default:
-      return row.text(...columns);
-  }
-}
-
-/** The members of a field that have a column each. */
-function partsOf(row: Cells, field: LinkField & { name: string; kind: "group" | "chat" }) {
-  const members = compact(Object.fromEntries(
-    Object.entries(field.parts).map((part) => {
-      return [part[0], row.text(columnOf(field, part), ...part[1].also ?? [])];
-    }),
-  ));
-  return Object.keys(members).length === 0 ? undefined : members;
-}
-
-function passwordOf(row: Cells): string | undefined {
-  const value = row.text("password");
-  return value === undefined || /^(true|false)$/i.test(value) ? undefined : value;
-}
-
-function tagsOf(row: Cells): string[] | undefined {
-  const tags = [...row.list("tags"), ...(row.flag("archived") ? ["archived"] : [])];
-  return tags.length === 0 ? undefined : tags;
-}
-
-function utmOf(row: Cells): unknown {
-  return valueOf(row, { name: "utm", ...LINK_FIELDS.utm });
-}
-
-/** `https://bit.ly/abc` or `bit.ly/abc`. */
-function shortOf(text: string | undefined): Short | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(?:https?:\/\/)?([^/?#]+)\/([^?#]*)/i.exec(text);
-  if (match === null) return undefined;
-  let path = match[2];
-  while (path.endsWith("/")) path = path.slice(0, -1);
-  return { host: match[1].toLowerCase(), path };
-}
-
-/** A time as ISO 8601, with UTC where the text names no zone; what is none stays, for the check to say so. */
-function instant(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(text)
-    ? text
-    : `${text.replace(" ", "T")}${text.includes(":") ? "Z" : ""}`;
-  const time = new Date(zoned);
-  return Number.isNaN(time.getTime()) ? text : time.toISOString();
-}
-
-function compact(values: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-}
-
-function filled<T>(list: T[]): T[] | undefined {
-  return list.length === 0 ? undefined : list;
-}
+/** What tables call a code. */
+const CODES = [
+  "short_code",
+  "slug",
+  "custom_slug",
+  "key",
+  "keyword",
+  "back_half",
+  "alias",
+  "path",
+  "short_id",
+  "hash",
+];
 
 async function hashOf(body: unknown): Promise<string> {
   const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(body)));

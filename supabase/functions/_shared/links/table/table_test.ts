@@ -9,13 +9,15 @@ import { anyLink, stored } from "../../../../../tests/support/any_link.ts";
 import { holds } from "../../../../../tests/support/property.ts";
 import fc from "fast-check";
 import { newLink } from "../../contract/links.ts";
-import { readTable, UnreadableFile } from "./read.ts";
-import { detect, type Format, type Mapped, mapRow } from "./sources.ts";
+import { readTable } from "./read.ts";
+import { detect, type Format, type MapOptions, type Mapped, mapRow } from "./sources.ts";
+import { UnreadableFile } from "./unreadable.ts";
+import { parseCsv } from "./csv.ts";
 import { WRITTEN, written } from "./write.ts";
 
-async function mapped(text: string, format?: Format): Promise<Mapped[]> {
+async function mapped(text: string, options: MapOptions = {}): Promise<Mapped[]> {
   const { columns, rows } = readTable(text, "file");
-  return await Promise.all(rows.map((row) => mapRow(format ?? detect(columns), row)));
+  return (await Promise.all(rows.map((row) => mapRow(detect(columns), row, options)))).flat();
 }
 
 const DUB_JSON = JSON.stringify([{
@@ -59,10 +61,11 @@ const cases: [
     {
       code: "bread",
       default_url: "https://www.example.com/bread",
+      title: "Bread, fresh",
       tags: ["print", "shop"],
       external_id: "bitly:go.example.com/Bread",
     },
-    { lost: ["Title"], domain: "go.example.com" },
+    { lost: [], domain: "go.example.com" },
   ],
   [
     "what Bitly's API gives",
@@ -105,12 +108,13 @@ const cases: [
       tags: ["print"],
       expires_at: "2027-01-01T00:00:00.000Z",
       expired_url: "https://www.example.com/late",
+      note: "ask Ann",
       password: "open sesame",
       preview: { title: "Spring", description: "Is here" },
       utm: { source: "mail" },
       external_id: "order-1",
     },
-    { lost: ["comments"], domain: "go.example.com" },
+    { lost: [], domain: "go.example.com" },
   ],
   [
     "a link that Dub has switched off",
@@ -144,6 +148,7 @@ const cases: [
       ],
       preview: { title: "Title", image: "https://www.example.com/i.png" },
       utm: { campaign: "spring" },
+      title: "My link",
       external_id: "firebase:ex.page.link/AbC1",
     },
     { lost: ["iOS custom scheme (ius)"], domain: "ex.page.link" },
@@ -234,6 +239,45 @@ Deno.test("links import: what links export writes is read back as it was, as CSV
   );
 });
 
+Deno.test("links export: a CSV is told by its mark, and its rows end as spreadsheets want it", () => {
+  const text = written([stored({ code: "abc", default_url: URL_A } as never)], "csv", true);
+  assertEquals([text[0], text.slice(1, 6), /[^\r]\n/.test(text)], ["\ufeff", "code,", false]);
+  assertEquals(written([], "csv", false), "", "once a file");
+  assertEquals(written([stored({ code: "abc" } as never)], "jsonl", true)[0], "{");
+});
+
+const formula = fc.tuple(
+  fc.constantFrom("=", "+", "-", "@", "\t=", "'=", "''+", "＝", "＠", "[", "{", '"=', ";=", "|@"),
+  fc.string({ unit: "grapheme", maxLength: 8 }),
+).map((parts) => parts.join("").replace(/[\p{Cc}]/gu, "").trim()).filter((text) =>
+  text !== "" && text.isWellFormed()
+);
+
+Deno.test("links export: what a spreadsheet would run does not stand first in a cell, and comes back as it was", async () => {
+  await holds(
+    fc.asyncProperty(
+      formula,
+      formula,
+      fc.uniqueArray(formula, { minLength: 1, maxLength: 3 }),
+      async (title, note, tags) => {
+        const link = {
+          code: "abc",
+          external_id: title,
+          default_url: URL_A,
+          title,
+          note,
+          tags,
+          utm: { term: note },
+        };
+        const text = written([stored(link as never)], "csv", true);
+        const cells = parseCsv(text.slice(1), ",").flatMap(({ cells }) => cells);
+        assertEquals(cells.filter((cell) => /^[=+\-@\t\r\n＝＋－＠]/.test(cell)), []);
+        assertEquals((await mapped(text)).map(({ link }) => link), [link] as Mapped["link"][]);
+      },
+    ),
+  );
+});
+
 Deno.test("links export: no cell of a CSV begins as a formula does", () => {
   const text = written(
     [{ code: "abc", tags: ['=HYPERLINK("https://evil.example")'], utm: { term: "+1" } } as never],
@@ -244,19 +288,23 @@ Deno.test("links export: no cell of a CSV begins as a formula does", () => {
   assertEquals(Object.values(values).filter((cell) => /^[=+\-@]/.test(String(cell))), []);
 });
 
-Deno.test("links import: the times and numbers that cannot be read are left for the check to name", async () => {
-  const [{ link }] = await mapped("url,expires_at,max_uses\nhttps://www.example.com/,soon,many\n");
+Deno.test("links import: a number that is none is left for the check to name", async () => {
+  const [{ link }] = await mapped("url,max_uses\nhttps://www.example.com/,many\n");
   const { error } = newLink.safeParse(link);
-  assertEquals(error?.issues.map(({ path }) => path[0]), ["expires_at", "max_uses"]);
+  assertEquals(error?.issues.map(({ path }) => path[0]), ["max_uses"]);
 });
 
 const unreadable: [string, string, RegExp][] = [
   ["nothing", " \n", /empty/],
-  ["half a quotation", 'url,code\n"https://x', /not CSV/],
-  ["a row that is too long", "url,code\nhttps://x.example.com/,a,b\n", /row 2 has 3 cells/],
+  ["half a quotation in the heading", '"url,code\nhttps://x', /not CSV: row 1 has a quotation mark/],
   ["two columns of one name", "url,url\na,b\n", /two columns/],
-  ["half of a line of JSON", '{"url":"x"}\n{"url"\n', /line 2 is not JSON/],
+  [
+    "two columns of one name in other words",
+    "UTM source,utm_source\na,b\n",
+    /two columns are called utm_source/,
+  ],
   ["JSON that holds no links", "[1]", /entry 1 is not an object/],
+  ["JSON that is cut off", '[{"url":"x"},', /line 1 is not JSON/],
 ];
 for (const [name, text, said] of unreadable) {
   Deno.test(`links import: ${name} is refused`, async () => {
@@ -264,3 +312,128 @@ for (const [name, text, said] of unreadable) {
     assertMatch(error.message, said);
   });
 }
+
+const URL_A = "https://www.example.com/a", URL_B = "https://www.example.com/b";
+const broken: [name: string, text: string, place: number, said: RegExp][] = [
+  [
+    "too few cells",
+    `code,url,tags\none,${URL_A},x\ntwo,${URL_B}\nthree,${URL_A},\n`,
+    3,
+    /2 cells, but the heading has 3/,
+  ],
+  ["too many cells", `code,url\none,${URL_A}\ntwo,${URL_B},x\nthree,${URL_A}\n`, 3, /3 cells/],
+  ["a mark that is never closed", `code,url\none,${URL_A}\ntwo,"${URL_B}\nthree,${URL_A}\n`, 3, /not closed/],
+  [
+    "a mark that a later one closes",
+    `code,url\none,${URL_A}\ntwo,"${URL_B}\nthree,"${URL_A}"\n`,
+    3,
+    /after a closing/,
+  ],
+  ["text behind a mark", `code,url\none,${URL_A}\n"two"2,${URL_B}\nthree,${URL_A}\n`, 3, /after a closing/],
+  ["a blank before a mark", `code,url\none,${URL_A}\ntwo, "${URL_B}"\nthree,${URL_A}\n`, 3, /blanks before/],
+  [
+    "a date of two days",
+    `code,url,expires_at\none,${URL_A},\ntwo,${URL_B},01.02.2027\nthree,${URL_A},\n`,
+    3,
+    /dmy .*mdy/,
+  ],
+  [
+    "a number as a date",
+    `code,url,expires_at\none,${URL_A},\ntwo,${URL_B},10\nthree,${URL_A},\n`,
+    3,
+    /"10" is not a time/,
+  ],
+  [
+    "a day that is none",
+    `code,url,expires_at\none,${URL_A},\ntwo,${URL_B},2027-02-30\nthree,${URL_A},\n`,
+    3,
+    /not a time/,
+  ],
+  [
+    "a switch of another language",
+    `code,url,pass_query\none,${URL_A},\ntwo,${URL_B},WAHR\nthree,${URL_A},no\n`,
+    3,
+    /"WAHR" is not true/,
+  ],
+  [
+    "a password that is not told",
+    `code,url,password\none,${URL_A},\ntwo,${URL_B},true\nthree,${URL_A},\n`,
+    3,
+    /has a password/,
+  ],
+  [
+    "a line that is no JSON",
+    `{"code":"one","url":"${URL_A}"}\n{"code"\n{"code":"three","url":"${URL_A}"}\n`,
+    2,
+    /not JSON/,
+  ],
+  [
+    "an entry that is no object",
+    `[{"code":"one","url":"${URL_A}"},7,{"code":"three","url":"${URL_A}"}]`,
+    2,
+    /not an object/,
+  ],
+];
+for (const [name, text, place, said] of broken) {
+  Deno.test(`links import: a row with ${name} refuses itself, and no other`, async () => {
+    const { columns, rows } = readTable(text, "file");
+    const links = await Promise.all(
+      rows.map(async (row) => ({ row, all: await mapRow(detect(columns), row) })),
+    );
+    assertEquals(links.map(({ row, all: [{ fault }] }) => [row.place, fault !== undefined]), [
+      [place - 1, false],
+      [place, true],
+      [place + 1, false],
+    ]);
+    assertMatch(links[1].all[0].fault!, said);
+    assertEquals(links.flatMap(({ all: [{ link, fault }] }) => fault ? [] : [link.code]), ["one", "three"]);
+  });
+}
+
+Deno.test("links import: a row's place is its row in a spreadsheet, after empty rows and cells of several lines", () => {
+  const text = `code,url,note\n\none,${URL_A},"a\nb"\n,,\n"two",${URL_B},,,\n`;
+  assertEquals(readTable(text, "file").rows.map(({ place, values, fault }) => [place, values.code, fault]), [
+    [3, "one", undefined],
+    [5, "two", undefined],
+  ]);
+});
+
+const separated: [string, string][] = [
+  ["CR alone", `code,url\rone,${URL_A}\r`],
+  ["CR LF", `code,url\r\none,${URL_A}\r\n`],
+  ["no end", `code,url\none,${URL_A}`],
+  ["semicolons", `code;url\none;${URL_A}\n`],
+  ["tabs", `code\turl\none\t${URL_A}\n`],
+  ["a line that says what separates", `sep=;\r\ncode;url\r\none;${URL_A}\r\n`],
+  ["semicolons, CR alone and commas in cells", `code;url\rone;${URL_A}\r,,,;,,,\r`],
+];
+for (const [name, text] of separated) {
+  Deno.test(`links import: ${name}`, () => {
+    const [{ place, values }] = readTable(text, "file").rows;
+    assertEquals([place, values], [2, { code: "one", url: URL_A }]);
+  });
+}
+
+Deno.test("links import: columns that nobody reads are told, those in other scripts and without a name too", async () => {
+  const [{ lost }] = await mapped(`url,Farbe,Имя,説明,\n${URL_A},rot,Анна,x,y\n`);
+  assertEquals(lost, ["Farbe", "Имя", "説明", "column 5"]);
+  const [{ lost: second }] = await mapped(`url,destination\n${URL_A},${URL_B}\n`);
+  assertEquals(second, ["destination"], "of two addresses one is the link's");
+  const [{ lost: doubled }] = await mapped(`[{"url":"${URL_A}","externalId":"a","external_id":"b"}]`);
+  assertEquals(doubled, ["external_id"]);
+});
+
+Deno.test("links import: times without a zone are UTC, and it is told; dates are read as they are asked for", async () => {
+  const text =
+    `url,starts_at,expires_at\n${URL_A},2027-01-02,2027-02-03 09:30\n${URL_B},2027-01-02T00:00:00+02:00,\n`;
+  const [one, two] = await mapped(text);
+  assertEquals([one.link.starts_at, one.link.expires_at, one.assumedUtc], [
+    "2027-01-02T00:00:00.000Z",
+    "2027-02-03T09:30:00.000Z",
+    true,
+  ]);
+  assertEquals([two.link.starts_at, two.assumedUtc], ["2027-01-01T22:00:00.000Z", undefined]);
+  const asked = `url;expires_at\n${URL_A};01.02.2027\n`;
+  const of = async (dates: "dmy" | "mdy") => (await mapped(asked, { dates }))[0].link.expires_at;
+  assertEquals([await of("dmy"), await of("mdy")], ["2027-02-01T00:00:00.000Z", "2027-01-02T00:00:00.000Z"]);
+});

@@ -44,18 +44,21 @@ function cellOf({ kind }: LinkField, value: unknown): unknown {
       return (value as unknown[] | undefined)?.length ? value : undefined;
     case "tags": {
       const tags = value as string[] | undefined;
-      return tags?.some((tag) => /[,;|]/.test(tag)) ? tags : tags?.join(", ");
+      return tags?.some((tag) => /[,;|]|^[[{]/.test(tag)) ? tags : tags?.join(", ");
     }
     default:
       return value;
   }
 }
 
-/** Links as a part of a file; `first` puts the heading of a CSV before them. */
+/** Without it spreadsheets take a CSV for one of their own charset. */
+const MARK = "\ufeff";
+
+/** Links as a part of a file; `first` puts a byte order mark and the heading of a CSV before them. */
 export function written(links: readonly Link[], format: typeof WRITTEN[number], first: boolean): string {
   if (format === "csv") {
     const rows = links.map((link) => Object.fromEntries(COLUMNS.map(([column, of]) => [column, of(link)])));
-    return csv(COLUMNS.map(([column]) => column), rows, first);
+    return (first ? MARK : "") + csv(COLUMNS.map(([column]) => column), rows, first);
   }
   return links.map(({ url, qr_url: _, ...link }) => `${JSON.stringify({ short_link: url, ...link })}\n`)
     .join("");
@@ -73,7 +76,7 @@ export function csv(
     header: heading,
     record_delimiter: "\r\n",
     // By itself it quotes the whole delimiter of records, and no half of one.
-    quoted_match: /[\r\n]/,
+    quoted_match: /[\r\n;\t]|^\s/,
   });
 }
 
@@ -87,5 +90,5 @@ function armed(value: unknown): string {
     : typeof value === "object"
     ? JSON.stringify(value)
     : String(value);
-  return /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /^'*[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
 }

@@ -1,0 +1,69 @@
+/**
+ * Times as files write them. Pure.
+ *
+ * ISO 8601 is read as it stands. 01.02.2027 is the second of January to some and the first of February to others: such
+ * dates are read only by who says which. A time without a zone is one of UTC, and that it was is told.
+ *
+ * @module
+ */
+
+/** How days and months stand in dates that are not ISO. */
+export const DATE_ORDERS = ["dmy", "mdy"] as const;
+/** One of {@link DATE_ORDERS}. */
+export type DateOrder = typeof DATE_ORDERS[number];
+
+/** A time that was read. */
+export interface ReadTime {
+  /** ISO 8601, in UTC. */
+  iso: string;
+  /** Whether the text named no zone. */
+  assumedUtc: boolean;
+}
+
+const CLOCK =
+  String.raw`(?:[T, ]+(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,](?<part>\d{1,9}))?)?` +
+  String.raw`\s*(?<half>[AP]M)?\s*(?<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?$`;
+const ISO = new RegExp(String.raw`^(?<year>\d{4})-(?<month>\d\d)-(?<day>\d\d)${CLOCK}`, "i");
+const BY_ORDER: Record<DateOrder, RegExp> = {
+  dmy: new RegExp(
+    String.raw`^(?<day>\d{1,2})(?<mark>[./-])(?<month>\d{1,2})\k<mark>(?<year>\d{4})${CLOCK}`,
+    "i",
+  ),
+  mdy: new RegExp(
+    String.raw`^(?<month>\d{1,2})(?<mark>[./-])(?<day>\d{1,2})\k<mark>(?<year>\d{4})${CLOCK}`,
+    "i",
+  ),
+};
+
+/** Reads a time; undefined for what is none, or one that could mean two. */
+export function readTime(text: string, order?: DateOrder): ReadTime | undefined {
+  const parts = (ISO.exec(text) ?? (order && BY_ORDER[order].exec(text)))?.groups;
+  if (parts === undefined) return undefined;
+  const [year, month, day] = [parts.year, parts.month, parts.day].map(Number);
+  const hour = hourOf(parts.hour, parts.half);
+  const [minute, second] = [parts.minute, parts.second].map((part) => Number(part ?? 0));
+  const offset = offsetOf(parts.zone);
+  if (hour === undefined || minute > 59 || second > 59 || offset === undefined || year === 0) {
+    return undefined;
+  }
+  const time = new Date(0);
+  time.setUTCFullYear(year, month - 1, day);
+  // No 31st of February.
+  if (time.getUTCMonth() !== month - 1 || time.getUTCDate() !== day) return undefined;
+  time.setUTCHours(hour, minute - offset, second, Number((parts.part ?? "").padEnd(3, "0").slice(0, 3)));
+  return { iso: time.toISOString(), assumedUtc: parts.zone === undefined };
+}
+
+/** Of 24 hours; undefined for one that no clock shows. */
+function hourOf(text = "0", half?: string): number | undefined {
+  const hour = Number(text);
+  if (half === undefined) return hour > 23 ? undefined : hour;
+  return hour < 1 || hour > 12 ? undefined : hour % 12 + (/p/i.test(half) ? 12 : 0);
+}
+
+/** Minutes before UTC; undefined for what is no zone. */
+function offsetOf(zone?: string): number | undefined {
+  if (zone === undefined || /^[a-z]/i.test(zone)) return 0;
+  const [hours, minutes] = [Number(zone.slice(1, 3)), Number(zone.slice(3).replace(":", "") || 0)];
+  return hours > 14 || minutes > 59 ? undefined : (zone[0] === "-" ? -1 : 1) * (hours * 60 + minutes);
+}
