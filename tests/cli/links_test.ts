@@ -305,11 +305,13 @@ Deno.test("links import: Bitly by domain, Dub with passwords, Firebase with apps
 Deno.test("links import: what cannot be read is refused with exit code 2", async () => {
   await fails("links import no/such/file.csv", 2, "usage", /cannot be read/);
   await fails(
-    `links import ${await written("broken.csv", "url,code\na\n")}`,
+    `links import ${await written("broken.csv", '"url,code\na\n')}`,
     2,
     "usage",
-    /row 2 has 1 cells/,
+    /row 1 has a quotation mark that is not closed/,
   );
+  await fails("links import links.csv --charset excel", 2, "usage", /No charset/);
+  await fails("links import links.csv --dates ymd", 2, "usage", /dmy, mdy/);
 });
 
 Deno.test("links export: CSV and JSON lines that import reads back as other links of the same content", async () => {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { counted } from "../../contract/words/sentences.ts";
 import { nameOf } from "./cells.ts";
 import { parseCsv } from "./csv.ts";
 import { UnreadableFile } from "./unreadable.ts";
@@ -78,7 +79,7 @@ function columnsOf(heading: readonly string[], name: string): string[] {
 /** What is wrong with the number of cells. Spreadsheets write empty ones behind the last column. */
 function misfit(cells: readonly string[], columns: number): string | undefined {
   return cells.length < columns || cells.slice(columns).some((cell) => cell.trim() !== "")
-    ? `has ${cells.length} cells, but the heading has ${columns}`
+    ? `has ${counted(cells.length, "cell")}, but the heading has ${columns}`
     : undefined;
 }
 
