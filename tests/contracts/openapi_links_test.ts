@@ -197,6 +197,8 @@ linksTest(
     await links.flush();
     const claim = (body: unknown) => open("/claim", { method: "POST", body });
     see(CLAIM, "post", 200, await claim({ token }));
+    await links
+      .sql`update public.clicks set claimed_at = now() - interval '61 minutes' where token = ${token}`;
     see(CLAIM, "post", 409, await claim({ token }));
     see(CLAIM, "post", 404, await claim({ token: "abcdefgh234567ab" }));
     see(CLAIM, "post", 400, await claim("{"));
