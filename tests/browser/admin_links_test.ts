@@ -1,4 +1,5 @@
 /** Links and routes in the panel: a link made and followed, a file of links, the order of routes. */
+import { Buffer } from "node:buffer";
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { rasterize, readQr } from "../support/qr.ts";
 import { until } from "../support/until.ts";
@@ -72,7 +73,19 @@ panelTest("admin: a file of links, each row with its own result", async ({ stack
   const page = await signIn("operator");
   await go(page, "/links/import", "Import links");
   await page.getByLabel("Rows").fill("adress,code\nhttps://example.com/,one");
-  await page.getByText("Not imported, because links have no such field: adress").waitFor();
+  await page.getByText("Not imported, because links have no such field: adress (1 row)").waitFor();
+  await page.getByLabel("Rows").fill(`url,code,expires_at\n${stack.url}/simulator/,spring-0,01.02.2027`);
+  await page.getByText('row 2, expires_at "01.02.2027" could mean two days').waitFor();
+  await page.getByLabel("Dates that are not like").selectOption("dmy");
+  await page.getByText("Times without a zone are read as UTC, in 1 row.").waitFor();
+  await page.getByRole("button", { name: "Create 1 link" }).waitFor();
+  await page.locator('input[type="file"]').setInputFiles({
+    name: "latin.csv",
+    mimeType: "text/csv",
+    buffer: Buffer.from("url,code,tags\nhttps://www.example.com/,spring-0,fr\u00fch", "latin1"),
+  });
+  await page.getByLabel("Charset of the file").selectOption("windows-1252");
+  await page.getByLabel("Rows").and(page.getByText("früh")).waitFor();
   await page.getByLabel("Rows").fill(
     `default_url,code,tags\n${stack.url}/simulator/,spring-1,"poster;spring"\nhttps://elsewhere.example.com/,spring-2,\n`,
   );
