@@ -639,6 +639,30 @@ linksTest(
   { LINK_DOMAIN: "go.example.com", LINK_HTML: "true" },
 );
 
+linksTest(
+  "a universal link with a fallback gets a page with both on a phone, and no script opens it",
+  async (links) => {
+    await links.allow("apps.apple.com");
+    const fallback = "https://apps.apple.com/app/id123456789";
+    const app = { url: `${HOME}p/7`, fallback };
+    const code = await links.link({ default_url: HOME, targets: [{ app }] });
+    const phone = await links.visit(code);
+    const html = await phone.text();
+    assertEquals(phone.status, 200);
+    assertMatch(html, /<a href="https:\/\/www\.example\.com\/p\/7\?gl_token=[a-z2-7]{16}">/);
+    assert(html.includes(`<a href="${fallback}">`) && !html.includes("<script"), html);
+    const mac =
+      "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15";
+    assertMatch(
+      (await location(links.visit(code, { "user-agent": mac })))!,
+      /^https:\/\/www\.example\.com\/p\/7\?/,
+    );
+    const json = await links.visit(code, { accept: "application/json" });
+    assertEquals((await json.json()).otherwise, fallback);
+  },
+  { LINK_HTML: "true" },
+);
+
 linksTest("where it cannot, they are plain redirects", async (links) => {
   await links.set("deeplinks.app_schemes", "myapp");
   const shown = await links.link({ default_url: HOME, preview: { title: "Sale" } });
