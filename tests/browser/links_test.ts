@@ -59,11 +59,13 @@ linkTest(
       decodeURIComponent(parts["S.browser_fallback_url"]),
       `${PLAY}&referrer=gl_token%3D${token}`,
     );
-    // Firefox does not know what to do with the fallback of an intent, and opens an app by its universal link.
-    assertMatch(
-      await endOf(browser, FIREFOX_ANDROID, everywhere),
-      /^https:\/\/www\.example\.com\/product\/7\?gl_token=/,
-    );
+    // Firefox does not know what to do with the fallback of an intent: it gets both ways, the app by its universal link.
+    await on(browser, FIREFOX_ANDROID, async (page) => {
+      await page.goto(everywhere);
+      const way = await page.getByRole("link", { name: "Open the app" }).getAttribute("href");
+      assertMatch(way!, /^https:\/\/www\.example\.com\/product\/7\?gl_token=/);
+      await page.getByRole("link", { name: "Continue without the app" }).waitFor();
+    });
 
     const chat = await link(stack, {
       default_url: `${EXAMPLE}/`,

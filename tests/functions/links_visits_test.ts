@@ -649,8 +649,8 @@ linksTest(
     const phone = await links.visit(code);
     const html = await phone.text();
     assertEquals(phone.status, 200);
-    assertMatch(html, /<a href="https:\/\/www\.example\.com\/p\/7\?gl_token=[a-z2-7]{16}">/);
-    assert(html.includes(`<a href="${fallback}">`) && !html.includes("<script"), html);
+    assertMatch(html, /<a rel="nofollow" href="https:\/\/www\.example\.com\/p\/7\?gl_token=[a-z2-7]{16}">/);
+    assert(html.includes(`<a rel="nofollow" href="${fallback}">`) && !html.includes("<script"), html);
     const mac =
       "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15";
     assertMatch(
