@@ -82,7 +82,7 @@ comment on column public.incidents.resolved_at is 'When it was over.';
 comment on column public.incidents.resolved_by is 'Who said so.';
 comment on column public.incidents.escalated is 'How many steps of the escalation have been taken.';
 comment on column public.incidents.escalates_from is
-  'From when the minutes of the escalation count: when it was opened, or earlier where it escalates at once.';
+  'From when the minutes of the escalation count: when it was opened, last opened again, or earlier where it escalates at once.';
 comment on column public.incidents.escalate_at is 'When the next step of the escalation is due; null where none is.';
 comment on column public.incidents.status_page_id is 'What Statuspage calls it; null where it is not there.';
 comment on column public.incidents.version is 'Grows with each change. Give the version you read to update_incident and resolve_incident.';
@@ -385,7 +385,8 @@ begin
     end if;
   elsif new.key like '%.enabled' and new.value = 'true' and (
     coalesce(new.metadata ->> 'launched_at', '') <> '' and coalesce(old.metadata ->> 'launched_at', '') = ''
-    or new.metadata -> 'rollout_percentage' = '100' and old.metadata ? 'rollout_percentage' and old.metadata -> 'rollout_percentage' <> '100') then
+    or new.metadata -> 'rollout_percentage' = '100' and old.metadata -> 'rollout_percentage' is distinct from '100'
+      and (old.metadata ? 'rollout_percentage' or old.value is distinct from 'true')) then
     v_number := private.incident_in_the_way(new.key);
   end if;
   if v_number is not null then
@@ -548,6 +549,13 @@ declare
 begin
   if not private.object_keys_within(p_changes, array['title', 'kind', 'severity', 'status', 'flag_key', 'component', 'public', 'rollback_id']) then
     raise exception 'an incident has title, kind, severity, status, flag_key, component, public and rollback_id to be changed' using errcode = 'GL422';
+  elsif exists (
+    select from jsonb_each(p_changes) c
+    where case when c.key = 'public' then jsonb_typeof(c.value) <> 'boolean'
+      when c.key in ('flag_key', 'component', 'rollback_id') and c.value = 'null' then false
+      else jsonb_typeof(c.value) <> 'string' or c.key = 'rollback_id' and not pg_input_is_valid(c.value #>> '{}', 'uuid') end) then
+    raise exception 'the changes of an incident are texts, but public is true or false' using errcode = 'GL422',
+      hint = 'flag_key, component and rollback_id (a UUID) may be null.';
   elsif p_changes ->> 'status' = 'resolved' then
     raise exception 'an incident is resolved by resolve_incident' using errcode = 'GL422';
   elsif p_changes ->> 'flag_key' is not null and not exists (select from public.settings s where s.key = p_changes ->> 'flag_key') then
@@ -559,6 +567,7 @@ begin
   if v_was.status = 'resolved' and p_changes ? 'status' then
     v_now.resolved_at := null;
     v_now.resolved_by := null;
+    v_now.escalates_from := p_now;
   end if;
   -- A title may name a person: it stands where an erasure finds it.
   select jsonb_object_agg(k.key, case k.key when 'title' then jsonb_build_object('detail', v_was.title)
@@ -573,9 +582,9 @@ begin
   update public.incidents i
   set title = v_now.title, kind = v_now.kind, severity = v_now.severity, status = v_now.status, flag_key = v_now.flag_key,
     component = v_now.component, public = v_now.public, rollback_id = v_now.rollback_id, resolved_at = v_now.resolved_at,
-    resolved_by = v_now.resolved_by, version = i.version + 1
+    resolved_by = v_now.resolved_by, escalates_from = v_now.escalates_from, version = i.version + 1
   where i.id = v_was.id returning i.* into v_now;
-  if v_changes ? 'severity' then
+  if v_changes ? 'severity' or v_was.status = 'resolved' and v_now.status <> 'resolved' then
     update public.incidents i set escalated = 0, escalate_at = private.next_escalation(jsonb_populate_record(v_now, '{"escalated": 0}'), p_now)
     where i.id = v_now.id returning i.* into v_now;
   end if;
@@ -686,6 +695,14 @@ begin
       perform private.open_incident(format('%s is %s', v_component, p_part ->> 'status'), 'outage', null, null, v_component, false,
         format('health:%s', v_component), null, null, null, p_now);
     end if;
+    -- What failed after it was said to be mended is not mended. What somebody has said since the failure stands.
+    select * into v_incident from public.incidents i
+    where i.cause = format('health:%s', v_component) and i.status = 'monitoring' and (
+      select max(u.at) from public.incident_updates u where u.incident_id = i.id and u.changes ? 'status') < (
+      select s.since from private.part_states s where s.component = v_component);
+    if found then
+      perform private.change_incident(v_incident.number, null, '{"status": "investigating"}', 'It fails again.', null, p_now);
+    end if;
     return;
   end if;
   select * into v_incident from public.incidents i where i.cause = format('health:%s', v_component) and i.status <> 'resolved' for update;
@@ -698,7 +715,7 @@ exception when others then
   raise warning 'no incident could be kept for %: % (%)', v_component, sqlerrm, sqlstate;
 end $$;
 comment on function private.incident_of_part(text, jsonb, timestamptz) is
-  'Opens an incident for a part of health that has been down for two minutes (on the first day after a launch: that is down or degraded), once; when it recovers, resolves it, or where somebody has it in hand says so.';
+  'Opens an incident for a part of health that has been down for two minutes (on the first day after a launch: that is down or degraded), once; one that is monitored and fails again is investigated again. When it recovers, resolves it, or where somebody has it in hand says so.';
 
 -- Reading -----------------------------------------------------------------------------------------
 

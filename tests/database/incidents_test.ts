@@ -190,6 +190,18 @@ databaseTest("update_incident: of two who read the same version one is told to r
   assertEquals(await update(2, { status: "resolved" }), "GL422", "that is resolve_incident's");
   assertEquals(await update(2, { opened_by: "me" }), "GL422");
   assertEquals(await update(2, { severity: "P9" }), "23514");
+  for (
+    const wrong of [
+      { title: { a: 1 } },
+      { title: null },
+      { status: null },
+      { severity: 1 },
+      { public: null },
+      { public: "true" },
+      { flag_key: ["x.enabled"] },
+      { rollback_id: "abc" },
+    ]
+  ) assertEquals(await update(2, wrong), "GL422", JSON.stringify(wrong));
   assertEquals(await refusal(sql`select public.resolve_incident(${number}, 1)`), "GL409");
   assertEquals(await refusal(sql`select public.resolve_incident(${number}, 2)`), undefined);
   assertEquals(await refusal(sql`select public.resolve_incident(${number}, 3)`), "GL409");
@@ -241,6 +253,24 @@ databaseTest(
     assertEquals(await calls(sql, upTo(600)), []);
   },
 );
+
+databaseTest("escalation: an incident that is opened again counts from then", async (sql) => {
+  await endpoints(sql);
+  await sql`select public.set_escalation('P0', '[{"after_minutes": 5, "role": "lead"}]')`;
+  const number = await open(sql, 0);
+  const again = (minute: number) =>
+    sql`select private.change_incident(${number}, null, '{"status": "investigating"}', null, null, ${
+      at(minute)
+    })`;
+  assertEquals(await calls(sql, upTo(6)), ["5 chat lead"]);
+  await sql`select private.resolve_incident(${number}, null, null, null, ${at(10)})`;
+  await again(100);
+  assertEquals(await calls(sql, upTo(106).slice(10)), ["105 chat lead"], "nobody has it in hand");
+  await sql`select private.acknowledge_incident(${number}, ${at(107)})`;
+  await sql`select private.resolve_incident(${number}, null, null, null, ${at(110)})`;
+  await again(200);
+  assertEquals(await calls(sql, upTo(300).slice(110)), [], "whoever had it in hand has it again");
+});
 
 databaseTest("escalation: a step whose endpoint is paused or removed still reaches somebody", async (sql) => {
   await endpoints(sql);
@@ -375,6 +405,12 @@ databaseTest(
       ],
     ];
     for (const [door, tried] of doors) assertEquals(await refusal(tried), "GL409", door);
+    await sql`select public.set_flag('new.enabled', '{"on": false}', 0)`;
+    assertEquals(
+      await refusal(sql`select public.set_flag('new.enabled', '{"on": true, "percentage": 100}', 1)`),
+      "GL409",
+      "a flag that never had a percentage",
+    );
     await sql`insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)
       select ${FLAG}, date_trunc('minute', now()) + make_interval(mins => m), 'on', 10, 0, 0, 0, array_fill(0, array[27])
       from generate_series(1, 12) m`;
@@ -433,6 +469,10 @@ databaseTest(
     assertEquals(await looked("down", 12, 14), ["resolved", "investigating"]);
     await sql`select private.acknowledge_incident(2, ${at(15)})`;
     assertEquals(await looked("healthy", 16, 22), ["resolved", "monitoring"]);
+    assertEquals(await looked("down", 23, 24), ["resolved", "monitoring"], "it may have been a moment");
+    assertEquals(await looked("down", 25), ["resolved", "investigating"], "it is down again");
+    await sql`select private.change_incident(2, null, '{"status": "monitoring"}', null, null, ${at(26)})`;
+    assertEquals(await looked("down", 27), ["resolved", "monitoring"], "as somebody said meanwhile");
   },
 );
 
