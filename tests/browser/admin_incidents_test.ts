@@ -66,6 +66,12 @@ panelTest(
     await go(viewer, "/incidents", "Incidents");
     await viewer.getByRole("link", { name: /Replies are delayed/ }).waitFor();
     assertEquals(await viewer.getByRole("button", { name: /Acknowledge|Open an incident/ }).count(), 0);
+    await go(viewer, "/incidents/new", "Open an incident");
+    await viewer.getByText("Only operators can open incidents").waitFor();
+    assertEquals(await viewer.getByLabel("What is wrong").count(), 0);
+    for (const path of ["/links/nowhere", "/incidents/1/nowhere"]) {
+      await go(viewer, path, "Page not found");
+    }
   },
 );
 
@@ -99,6 +105,9 @@ panelTest(
         await status.goto(`${url}status/`);
         await status.getByRole("heading", { name: "Some links show an error page" }).waitFor();
         await status.getByText("There is an outage.").waitFor();
+        // What health calls a part is no name that the public knows.
+        await status.getByText("Feature launches").waitFor();
+        assertEquals(await status.getByText(/^[a-z]/).filter({ visible: true }).allInnerTexts(), [], where);
         assertEquals(await seriousFaults(status), [], where);
         const wide = await status.evaluate<boolean>("document.documentElement.scrollWidth > innerWidth");
         assertEquals(wide, false, where);

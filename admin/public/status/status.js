@@ -22,6 +22,7 @@ const COMPONENTS = {
   senders: "Sending",
   functions: "API",
   storage: "Storage",
+  guard: "Feature launches",
 };
 
 /** @param {string} id */

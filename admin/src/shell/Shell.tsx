@@ -3,7 +3,6 @@ import {
   AppShell,
   Box,
   Burger,
-  Button,
   Group,
   NavLink,
   Stack,
@@ -16,9 +15,9 @@ import { Suspense, useEffect } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { client, project } from "../data/client.ts";
 import { useMe } from "../session/me.tsx";
-import { Page } from "../ui/Page.tsx";
+import { NoSuchPage } from "../ui/NoSuchPage.tsx";
 import { State } from "../ui/State.tsx";
-import { Empty, Loading } from "../ui/states.tsx";
+import { Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
 import { Boundary } from "./Boundary.tsx";
@@ -94,17 +93,7 @@ export function Shell() {
                     <Page />
                   </Route>
                 ))}
-                <Route>
-                  <Page title="Page not found">
-                    <Empty
-                      icon="search"
-                      title="There is no page at this address"
-                      action={<Button component={Link} href="/">Go to the overview</Button>}
-                    >
-                      It may come from another version of the panel.
-                    </Empty>
-                  </Page>
-                </Route>
+                <Route component={NoSuchPage} />
               </Switch>
             </Suspense>
           </Boundary>

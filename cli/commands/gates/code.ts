@@ -40,10 +40,14 @@ export const CODE_GATES: Gate[] = [
       // The figures of another feature say nothing about this one.
       const feature = flag.replace(/\.enabled$/, "");
       const own = rows.filter((row) => row.includes(`\`${feature}\``) || row.includes(`\`${flag}\``));
-      return own.length > 0 ? passed(`${own.length} figures of ${feature} in README.md, Speed`) : open(
-        `README.md has no figures of ${feature} under Speed`,
-        `run it under load, and record its figures in a row that names \`${feature}\``,
-      );
+      return own.length > 0
+        ? passed(
+          `README.md, Speed, has ${own.length === 1 ? "a figure" : `${own.length} figures`} of ${feature}`,
+        )
+        : open(
+          `README.md has no figures of ${feature} under Speed`,
+          `run it under load, and record its figures in a row that names \`${feature}\``,
+        );
     },
   },
   {

@@ -1,5 +1,6 @@
 /** Flags: the list, one flag, and the segments that flags target. */
 import { Route, Switch } from "wouter";
+import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { FlagPage } from "./FlagPage.tsx";
 import { FlagList } from "./List.tsx";
 import { SegmentList } from "./Segments.tsx";
@@ -12,6 +13,7 @@ export default function Flags() {
       <Route path="/flags/:key">
         {({ key }) => <FlagPage key={key} flagKey={decodeURIComponent(key)} />}
       </Route>
+      <Route component={NoSuchPage} />
     </Switch>
   );
 }

@@ -16,8 +16,10 @@ import { kindFacts, KINDS, SEVERITIES } from "../../../../supabase/functions/_sh
 import { useFlags } from "../../data/flags.ts";
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
 import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
+import { Empty } from "../../ui/states.tsx";
 
 interface Draft {
   title: string;
@@ -40,6 +42,26 @@ const EMPTY: Draft = {
 };
 
 export function NewIncident() {
+  return (
+    <Page
+      title="Open an incident"
+      back={<Anchor component={Link} href="/incidents" size="sm" underline="always">Incidents</Anchor>}
+    >
+      <For
+        role="operator"
+        otherwise={
+          <Empty icon="warn" title="Only operators can open incidents">
+            Ask an admin of your team for the role.
+          </Empty>
+        }
+      >
+        <Form />
+      </For>
+    </Page>
+  );
+}
+
+function Form() {
   const { data: flags = [] } = useFlags();
   const [draft, setDraft] = useState(EMPTY);
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
@@ -65,86 +87,81 @@ export function NewIncident() {
   };
   const stops = severity !== "P2" || draft.kind === "security" || draft.kind === "critical_bug";
   return (
-    <Page
-      title="Open an incident"
-      back={<Anchor component={Link} href="/incidents" size="sm" underline="always">Incidents</Anchor>}
-    >
-      <form onSubmit={submit}>
-        <Stack maw={560}>
-          <TextInput
-            label="What is wrong"
-            description="One line. Everybody reads it if the incident is public."
-            required
-            maxLength={200}
-            value={draft.title}
-            onChange={(event) => set({ title: event.currentTarget.value })}
-          />
-          <NativeSelect
-            label="Kind"
-            description={`Way back: ${
-              facts.wayBack.length > 0 ? `level ${facts.wayBack.join(", then level ")}` : facts.instead
-            }, within ${facts.within}`}
-            value={draft.kind}
-            onChange={(event) => set({ kind: event.currentTarget.value })}
-            data={KINDS.map(({ kind, issue }) => ({ value: kind, label: issue }))}
-          />
-          <NativeSelect
-            label="Severity"
-            value={draft.severity}
-            onChange={(event) => set({ severity: event.currentTarget.value })}
-            data={[
-              { value: "", label: `${facts.severity}, as usual for this kind` },
-              ...SEVERITIES.map(({ severity, about }) => ({
-                value: severity,
-                label: `${severity}: ${about}`,
-              })),
-            ]}
-          />
-          <NativeSelect
-            label="Feature"
-            value={draft.flag}
-            onChange={(event) => set({ flag: event.currentTarget.value })}
-            data={[
-              { value: "", label: "None in particular" },
-              ...flags.map(({ key }) => ({ value: key, label: key })),
-            ]}
-          />
-          {stops && (
-            <Alert color="red" variant="light">
-              {draft.flag
-                ? `A rollout of ${draft.flag} in progress is rolled back at once.`
-                : "No rollout advances and nothing is launched while this incident is open."}
-            </Alert>
-          )}
+    <form onSubmit={submit}>
+      <Stack maw={560}>
+        <TextInput
+          label="What is wrong"
+          description="One line. Everybody reads it if the incident is public."
+          required
+          maxLength={200}
+          value={draft.title}
+          onChange={(event) => set({ title: event.currentTarget.value })}
+        />
+        <NativeSelect
+          label="Kind"
+          description={`Way back: ${
+            facts.wayBack.length > 0 ? `level ${facts.wayBack.join(", then level ")}` : facts.instead
+          }, within ${facts.within}`}
+          value={draft.kind}
+          onChange={(event) => set({ kind: event.currentTarget.value })}
+          data={KINDS.map(({ kind, issue }) => ({ value: kind, label: issue }))}
+        />
+        <NativeSelect
+          label="Severity"
+          value={draft.severity}
+          onChange={(event) => set({ severity: event.currentTarget.value })}
+          data={[
+            { value: "", label: `${facts.severity}, as usual for this kind` },
+            ...SEVERITIES.map(({ severity, about }) => ({
+              value: severity,
+              label: `${severity}: ${about}`,
+            })),
+          ]}
+        />
+        <NativeSelect
+          label="Feature"
+          value={draft.flag}
+          onChange={(event) => set({ flag: event.currentTarget.value })}
+          data={[
+            { value: "", label: "None in particular" },
+            ...flags.map(({ key }) => ({ value: key, label: key })),
+          ]}
+        />
+        {stops && (
+          <Alert color="red" variant="light">
+            {draft.flag
+              ? `A rollout of ${draft.flag} in progress is rolled back at once.`
+              : "No rollout advances and nothing is launched while this incident is open."}
+          </Alert>
+        )}
+        <Textarea
+          label="Note for the team"
+          autosize
+          minRows={2}
+          value={draft.note}
+          onChange={(event) => set({ note: event.currentTarget.value })}
+        />
+        <Checkbox
+          label="Show it on the public status page"
+          checked={draft.isPublic}
+          onChange={(event) => set({ isPublic: event.currentTarget.checked })}
+        />
+        {draft.isPublic && (
           <Textarea
-            label="Note for the team"
+            label="Text for the public"
+            description="Empty for the usual text."
             autosize
             minRows={2}
-            value={draft.note}
-            onChange={(event) => set({ note: event.currentTarget.value })}
+            value={draft.text}
+            onChange={(event) => set({ text: event.currentTarget.value })}
           />
-          <Checkbox
-            label="Show it on the public status page"
-            checked={draft.isPublic}
-            onChange={(event) => set({ isPublic: event.currentTarget.checked })}
-          />
-          {draft.isPublic && (
-            <Textarea
-              label="Text for the public"
-              description="Empty for the usual text."
-              autosize
-              minRows={2}
-              value={draft.text}
-              onChange={(event) => set({ text: event.currentTarget.value })}
-            />
-          )}
-          <Group>
-            <Button type="submit" color="red" loading={open.isPending} disabled={draft.title.trim() === ""}>
-              Open the incident
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Page>
+        )}
+        <Group>
+          <Button type="submit" color="red" loading={open.isPending} disabled={draft.title.trim() === ""}>
+            Open the incident
+          </Button>
+        </Group>
+      </Stack>
+    </form>
   );
 }

@@ -1,5 +1,6 @@
 /** Incidents: the list, a new one, and one of them. */
 import { Route, Switch } from "wouter";
+import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { IncidentPage } from "./IncidentPage.tsx";
 import { IncidentList } from "./List.tsx";
 import { NewIncident } from "./New.tsx";
@@ -12,6 +13,7 @@ export default function Incidents() {
       <Route path="/incidents/:number">
         {({ number }) => <IncidentPage key={number} number={Number(number)} />}
       </Route>
+      <Route component={NoSuchPage} />
     </Switch>
   );
 }

@@ -1,6 +1,7 @@
 /** Links: the list, one with its figures, a new one, one that is changed, many from a file. */
 import { lazy, Suspense } from "react";
 import { Route, Switch } from "wouter";
+import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { Loading } from "../../ui/states.tsx";
 import { EditLinkPage } from "./EditLinkPage.tsx";
 import { LinksPage } from "./LinksPage.tsx";
@@ -26,6 +27,7 @@ export default function Links() {
       </Route>
       <Route path="/links/at/:code/change">{({ code }) => <EditLinkPage key={code} code={code} />}</Route>
       <Route path="/links/at/:code">{({ code }) => <LinkView code={code} />}</Route>
+      <Route component={NoSuchPage} />
     </Switch>
   );
 }

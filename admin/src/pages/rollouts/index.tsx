@@ -1,5 +1,6 @@
 /** Rollouts: the list, a new one, and one of them. */
 import { Route, Switch } from "wouter";
+import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { RolloutList } from "./List.tsx";
 import { NewRollout } from "./New.tsx";
 import { RolloutPage } from "./RolloutPage.tsx";
@@ -10,6 +11,7 @@ export default function Rollouts() {
       <Route path="/rollouts" component={RolloutList} />
       <Route path="/rollouts/new" component={NewRollout} />
       <Route path="/rollouts/:id">{({ id }) => <RolloutPage key={id} id={id} />}</Route>
+      <Route component={NoSuchPage} />
     </Switch>
   );
 }
