@@ -654,7 +654,7 @@ declare
   v_was text := v_incident.status;
 begin
   if v_was = 'resolved' then
-    raise exception 'incident % is resolved', p_number using errcode = 'GL409', hint = 'A status given to it opens it again: gatelink incident update.';
+    raise exception 'incident % is resolved', p_number using errcode = 'GL409', hint = 'To reopen it, give it a status: gatelink incident update.';
   elsif v_public_text is not null and not v_incident.public then
     raise exception 'incident % is not public', p_number using errcode = 'GL422';
   end if;

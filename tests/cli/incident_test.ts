@@ -32,6 +32,7 @@ Deno.test("gatelink incident: open takes the rollout back, then acknowledged, to
   assertMatch((await gatelink("incident list")).out, /P0 +investigating +nobody +checkout.enabled/);
   assertMatch((await gatelink(`incident ack ${number}`)).out, /is in hand since/);
   await fails(`incident update ${number} --status identified --version 1`, 4, "conflict", /version/);
+  await fails(`incident update ${number}`, 2, "usage", /change/);
   const updated = await document(`incident update ${number} --status identified --say "It is the disk."`);
   assertEquals([updated.status, updated.severity], ["identified", "P0"]);
 

@@ -130,6 +130,12 @@ Deno.test("links list and show: what there is, by tag, with its rules", async ()
   const text = await gatelink(`links show ${stack.url}/l/${codes[0].toUpperCase()}`);
   assertMatch(text.out, /goes to {2,}https:\/\/www\.example\.com\/2\n[^]*uses {2,}0 of 5/);
   assertEquals((await document(`links show ${codes[0]}`)).default_url, "https://www.example.com/2");
+  const long = await document(`links add --whatsapp '${"Hello there! ".repeat(30)}' --tag ${tag}`);
+  const list = await gatelink(`links list --tag ${tag}`);
+  const row = list.out.split("\n").find((line) => line.includes(long.url))!;
+  assertMatch(row, /Hello there! Hel.*… {2}/, "a long text does not stretch the list");
+  assert(row.length < 250, row);
+  assertMatch((await gatelink(`links show ${long.code}`)).out, /(Hello there! ?){30}/);
   await fails("links show nobody-has-this", 4, "not_found", /no link nobody-has-this/);
 });
 

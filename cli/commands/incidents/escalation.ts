@@ -22,7 +22,7 @@ function step(text: string): { after_minutes: number; role: string; endpoint?: s
 
 /** Adds the command. */
 export function escalation(group: Command, run: Run): void {
-  group.command("escalation").description("who is called when nobody acknowledges in time; or says so anew")
+  group.command("escalation").description("show or set who is called when nobody acknowledges in time")
     .addOption(
       new Option("--severity <severity>", "of which severity").choices(
         SEVERITIES.map(({ severity }) => severity),

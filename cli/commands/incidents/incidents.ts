@@ -6,6 +6,7 @@ import {
   SEVERITIES,
   STATUSES,
 } from "../../../supabase/functions/_shared/contract/incidents.ts";
+import { CliError } from "../../core/errors.ts";
 import { type Cell, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id, reason, whole } from "../../core/values.ts";
@@ -183,7 +184,7 @@ Example:
       })
     );
 
-  group.command("update").description("change what is known of it, note something, tell the public")
+  group.command("update").description("change its details, add a note, or publish an update")
     .argument("<incident>", NUMBER, number)
     .addOption(
       new Option("--status <status>", "how far it is; a resolved one is opened again").choices(
@@ -212,23 +213,27 @@ Examples:
     )
     .action((incident: number, options: UpdateOptions) =>
       run(async (session) => {
+        const changes = Object.fromEntries(
+          Object.entries({
+            title: options.title,
+            kind: options.kind,
+            severity: options.severity,
+            status: options.status,
+            flag_key: options.flag,
+            component: options.component,
+            public: options.public,
+            rollback_id: options.rollback,
+          }).filter(([, value]) => value !== undefined),
+        );
+        if (Object.keys(changes).length === 0 && options.note === undefined && options.say === undefined) {
+          throw new CliError("usage", "There is nothing to change.", "gatelink incident update --help");
+        }
         const api = await session.api();
         const version = options.version ?? (await readIncident(api, incident)).version;
         const row = await api.rpc("update_incident", {
           p_number: incident,
           p_expected_version: version,
-          p_changes: Object.fromEntries(
-            Object.entries({
-              title: options.title,
-              kind: options.kind,
-              severity: options.severity,
-              status: options.status,
-              flag_key: options.flag,
-              component: options.component,
-              public: options.public,
-              rollback_id: options.rollback,
-            }).filter(([, value]) => value !== undefined),
-          ),
+          p_changes: changes,
           p_note: options.note ?? null,
           p_public_text: options.say ?? null,
         });
@@ -236,7 +241,7 @@ Examples:
       })
     );
 
-  group.command("resolve").description("say that it is over")
+  group.command("resolve").description("close it")
     .argument("<incident>", NUMBER, number)
     .option("--note <text>", "for the team: what it was", reason)
     .option("--say <text>", "for the status page (default: its usual text)", reason)
@@ -259,7 +264,7 @@ Example:
         return {
           document: row,
           text:
-            `Incident ${incident} is resolved.\nWithin a week, without blame: gatelink incident show ${incident}`,
+            `Incident ${incident} is resolved.\nHold a blameless review within a week: gatelink incident show ${incident}`,
         };
       })
     );

@@ -56,7 +56,7 @@ Examples:
             ["link", "goes to", "state", ...LISTED.map(({ name }) => name), "made"],
             shown.map((link) => [
               link.url,
-              describeLink(link),
+              brief(describeLink(link)),
               stateOf(link),
               ...LISTED.map((field) => link[field.name] && textOf(field, link[field.name])),
               time(link.created_at),
@@ -67,6 +67,14 @@ Examples:
         };
       })
     );
+}
+
+/** Where a link goes, in a row of a list: a text for a chat can be long. `links show` has the whole of it. */
+const BRIEF = 80;
+
+function brief(text: string): string {
+  const signs = [...text.replace(/\s+/g, " ")];
+  return signs.length <= BRIEF ? text : `${signs.slice(0, BRIEF - 1).join("")}…`;
 }
 
 function showing(group: Command, run: Run): void {
