@@ -20,17 +20,17 @@ export function murmur3(bytes: Uint8Array, seed = 0, length = bytes.length): num
   return finish(h, rest, length);
 }
 
-/** Takes one word of four bytes, little-endian, into the hash. */
+/** Mixes one little-endian word of four bytes into the hash. */
 export function mix(h: number, word: number): number {
   h ^= scramble(word);
   return Math.imul(h << 13 | h >>> 19, 5) + 0xe6546b64 | 0;
 }
 
 /**
- * Ends the hash.
+ * Finishes the hash.
  *
  * @param rest the up to three bytes after the last whole word, little-endian; 0 for none
- * @param length of all that was hashed, in bytes
+ * @param length total length of the input, in bytes
  * @returns unsigned 32-bit
  */
 export function finish(h: number, rest: number, length: number): number {

@@ -1,27 +1,28 @@
 /**
- * Values that the database keeps and must not be able to read: AES-256-GCM with keys of the environment.
+ * Encryption of values that the database stores but must not be able to read: AES-256-GCM with keys from the
+ * environment.
  *
- * A sealed value names its key (`v1.name.iv.text`, base64url), so that keys are rotated by name: the first key seals, each
- * one opens. It is bound to where it stands: put anywhere else, it does not open.
+ * A sealed value names its key (`v1.name.iv.text`, base64url), so keys can be rotated by name: the first key
+ * seals, every key opens. The value is bound to its place and cannot be opened anywhere else.
  *
  * @module
  */
 
-/** Keys by name, 32 bytes in base64 each; the first one seals. */
+/** Keys by name, 32 bytes in base64 each. The first one seals. */
 export type SealingKeys = Readonly<Record<string, string>>;
 
-/** A value cannot be sealed or opened. The message holds neither value nor key, and may be shown. */
+/** A value cannot be sealed or opened. The message contains neither the value nor a key and may be shown. */
 export class SealError extends Error {
   override name = "SealError";
 }
 
-/** A name that cannot be taken for anything else in the form, nor for a number, which objects would put first. */
+/** Excludes the separators of the format, and numbers, which JavaScript objects would put first. */
 const NAME = /^[a-z][a-z0-9-]{0,31}$/;
 const BYTES = 32;
 const IV_BYTES = 12;
 const MAX_KEPT = 1000;
 
-/** `new:base64,old:base64` as keys; a text says what is wrong with it. */
+/** Parses `new:base64,old:base64`. Returns a text that says what is wrong if it cannot. */
 export function readSealingKeys(text: string): SealingKeys | string {
   const keys: Record<string, string> = {};
   for (const one of text.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
@@ -35,10 +36,11 @@ export function readSealingKeys(text: string): SealingKeys | string {
 }
 
 /**
- * Seals a text under the first key.
+ * Seals a text with the first key.
  *
- * @param context Where it will stand, such as `destination:<id>:authorization`; opening asks for the same.
- * @throws {SealError} without a key.
+ * @param context Where the value is stored, such as `destination:<id>:authorization`; {@linkcode unseal}
+ *   needs the same.
+ * @throws {SealError} if there is no key.
  */
 export async function seal(keys: SealingKeys, text: string, context: string): Promise<string> {
   const [name] = Object.keys(keys);
@@ -53,11 +55,11 @@ export async function seal(keys: SealingKeys, text: string, context: string): Pr
 }
 
 /**
- * Opens what {@linkcode seal} made.
+ * Opens a value that {@linkcode seal} returned.
  *
  * Failure policy: closed.
  *
- * @throws {SealError} when its key is not there, or it was changed, or it stood somewhere else.
+ * @throws {SealError} if its key is missing, or the value was changed or belongs to another context.
  */
 export async function unseal(keys: SealingKeys, sealed: string, context: string): Promise<string> {
   const [, name, iv, text] = /^v1\.([a-z][a-z0-9-]{0,31})\.([\w-]{16})\.([\w-]+)$/.exec(sealed) ?? [];
@@ -78,7 +80,7 @@ export async function unseal(keys: SealingKeys, sealed: string, context: string)
   }
 }
 
-/** The name of the key that a value is sealed with; undefined for what is none. */
+/** The name of the key that a value is sealed with; undefined for a text that is not a sealed value. */
 export function sealedWith(sealed: string): string | undefined {
   return /^v1\.([a-z][a-z0-9-]{0,31})\./.exec(sealed)?.[1];
 }

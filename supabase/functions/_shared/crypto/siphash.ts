@@ -1,16 +1,16 @@
 /**
  * SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash of 64 bits for short inputs.
  *
- * Made for this: nobody without the key can tell what an input was, nor find two that collide. Written out here since
- * each visit needs one, and a hash from the runtime costs ten times as much for so few bytes.
+ * Without the key, nobody can recover an input or find two that collide. Implemented here because each visit
+ * needs one and the runtime's hashes cost ten times as much for so few bytes.
  *
  * @module
  */
 
-/** A key of 128 bits as four words of 32, least significant first. */
+/** A 128-bit key as four 32-bit words, least significant first. */
 export type SipKey = readonly [number, number, number, number];
 
-/** The key that stands in the first 32 digits of hex. */
+/** The key in the first 32 hex digits of a text. */
 export function sipKey(hex: string): SipKey {
   const word = (at: number) => {
     const bytes = [0, 2, 4, 6].map((i) => parseInt(hex.slice(at + i, at + i + 2), 16));
@@ -56,7 +56,7 @@ function round(): void {
   h2 = low;
 }
 
-/** The hash of the first `length` bytes, as 16 digits of hex, most significant first. */
+/** The hash of the first `length` bytes, as 16 hex digits, most significant first. */
 export function sipHash([k0, k1, k2, k3]: SipKey, bytes: Uint8Array, length = bytes.length): string {
   l0 = k0 ^ 0x70736575;
   h0 = k1 ^ 0x736f6d65;

@@ -5,8 +5,8 @@
  */
 
 /**
- * Whether two texts are equal, in a time that depends on the length of `shown` alone: it tells nothing of what is
- * expected, and the caller knows what it has shown.
+ * Whether two texts are equal. The time taken depends only on the length of `shown`, which the caller knows,
+ * and reveals nothing about `expected`.
  */
 export function timingSafeEqual(expected: string, shown: string): boolean {
   let difference = expected.length ^ shown.length;

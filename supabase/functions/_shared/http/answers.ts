@@ -1,21 +1,21 @@
 /**
- * Answers of others, to requests of ours: read up to a limit, and how long they ask to wait.
+ * Responses to our requests: bounded reading, and Retry-After.
  *
  * @module
  */
 
-/** Bytes of an answer that are read at most. A longer one is no failure. */
+/** Reads at most this many bytes of a response. A longer one is not an error. */
 export const MAX_READ = 64 * 1024;
 
-/** The bytes of an answer, and whether there were more. */
+/** The bytes of a response, and whether there were more. */
 export interface ReadAnswer {
   readonly bytes: Uint8Array;
   readonly cut: boolean;
 }
 
 /**
- * Reads a body up to {@link MAX_READ} bytes, after decompression, and cancels the rest. Ends with the error of the
- * stream when the connection breaks or the request's signal aborts.
+ * Reads a body up to {@link MAX_READ} bytes, after decompression, and cancels the rest. Rejects with the
+ * stream's error if the connection breaks or the request's signal aborts.
  */
 export async function readAnswer(body: ReadableStream<Uint8Array> | null): Promise<ReadAnswer> {
   if (body === null) return { bytes: new Uint8Array(), cut: false };
@@ -45,8 +45,8 @@ export async function readAnswer(body: ReadableStream<Uint8Array> | null): Promi
 }
 
 /**
- * Milliseconds that a Retry-After header asks to wait, in both of its forms (seconds, HTTP date); undefined when it
- * says nothing usable.
+ * The wait that a Retry-After header asks for, in milliseconds, from either form (seconds, HTTP date);
+ * undefined if the header is missing or unusable.
  */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
   const text = header?.trim() ?? "";

@@ -10,25 +10,29 @@ declare global {
 }
 
 /**
- * Lets this work go on after the answer has been sent. Failures are logged: nobody waits for them.
+ * Lets work continue after the response has been sent. Failures are only logged, since nobody waits for the
+ * result.
  *
- * The platform may still end the process (CPU, memory, wall clock), so nothing that has been
- * acknowledged may depend on this work.
+ * The platform may still end the process (CPU, memory, wall clock), so nothing that has been acknowledged may
+ * depend on this work.
  */
 export function waitUntil(work: Promise<unknown>): void {
   const settled = work.catch((error) => log.error("work after the answer failed", { error }));
   globalThis.EdgeRuntime?.waitUntil(settled);
 }
 
-/** Work that is done a while after it was first asked for; see {@linkcode postpone}. */
+/** Work that runs some time after it was first requested; see {@linkcode postpone}. */
 export interface Postponed {
-  /** Has the work done in a while, unless it will be done anyway. */
+  /** Schedules the work unless it is scheduled already. */
   begin(): void;
-  /** It need not be done any more. */
+  /** Cancels the scheduled work. */
   cancel(): void;
 }
 
-/** Does `work`, after the answer, so many milliseconds after each first `begin()`. Keeps no process alive. */
+/**
+ * Runs `work` in the background, `ms` milliseconds after the first `begin()`. Does not keep the process
+ * alive.
+ */
 export function postpone(ms: number, work: () => Promise<void>): Postponed {
   let cancel: (() => void) | undefined;
   function begin(): void {

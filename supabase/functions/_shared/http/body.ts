@@ -1,33 +1,39 @@
 /**
- * Reading request bodies, bounded.
+ * Bounded reading of request bodies.
  *
  * @module
  */
 import { Problem } from "./problem.ts";
 
-/** Bytes of our own memory. (`Uint8Array<ArrayBuffer>`, which TypeScript 5.6 of the platform cannot spell.) */
+/**
+ * Bytes in an ordinary ArrayBuffer: `Uint8Array<ArrayBuffer>`, which the platform's TypeScript 5.6 has no
+ * syntax for.
+ */
 export type Bytes = ReturnType<typeof Uint8Array.of>;
 
-/** A declared length up to which a body is read in one go: thousands of these fit beside each other. */
+/** Largest declared length that is read in one go: thousands of such bodies fit in memory. */
 const SMALL = 16 * 1024;
-/** Bytes of larger bodies that an isolate holds while they come: a worker of the platform has 256 MB for everything. */
+/**
+ * Most bytes of larger bodies that an isolate holds while they arrive: a worker of the platform has 256 MB in
+ * total.
+ */
 const MAX_HELD = 48 << 20;
-/** How long a body may take to come, in milliseconds. */
+/** Longest time for a body to arrive, in milliseconds. */
 const WITHIN_MS = 30_000;
 
-/** Bytes of larger bodies that are here and whose rest is on its way. */
+/** Bytes held of larger bodies that are still arriving. */
 let held = 0;
 
 /**
- * The raw bytes of a request's body, at most `maxBytes` of them.
+ * Reads the raw bytes of a request's body, at most `maxBytes`.
  *
- * A body whose `content-length` says too much is refused unread; one without a length is read until it
- * has said too much. Memory held is bounded by `maxBytes` and one chunk, and over all requests of an isolate by 48 MiB:
- * nobody has shown who they are yet, and may announce much and send it slowly.
+ * A body whose `content-length` is too large is refused unread; one without a length is refused when it
+ * exceeds the limit. Memory is bounded by `maxBytes` plus one chunk, and by 48 MiB over all requests of an
+ * isolate: the callers are not authenticated yet, and may announce a large body and send it slowly.
  *
- * @param withinMs How long the body may take to come. @default {30_000}
- * @throws {Problem} `payload_too_large`; `body_incomplete` when the caller went away or was too slow; `overloaded` when
- *   too much is being read, so that the provider sends it again.
+ * @param withinMs Longest time for the body to arrive. @default {30_000}
+ * @throws {Problem} `payload_too_large`; `body_incomplete` if the caller disconnected or was too slow;
+ *   `overloaded` if too much is being read, so that the provider sends it again.
  */
 export async function readBody(request: Request, maxBytes: number, withinMs = WITHIN_MS): Promise<Bytes> {
   const declared = request.headers.get("content-length");
@@ -54,10 +60,10 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
   return parseJson(await readBody(request, maxBytes));
 }
 
-/** No message or link is nested so deep, and what goes down into a value must not run out of stack. */
+/** No message or link is nested this deep. The limit keeps recursive code from overflowing the stack. */
 const MAX_DEPTH = 64;
 
-/** JSON text in UTF-8 as a value, nested 64 deep at most. @throws {Problem} `invalid_json`, `invalid_request` */
+/** Parses JSON in UTF-8, nested at most 64 deep. @throws {Problem} `invalid_json`, `invalid_request` */
 export function parseJson(bytes: Uint8Array): unknown {
   let value: unknown;
   try {
@@ -71,7 +77,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   return value;
 }
 
-/** Whether a value is nested at most so deep. */
+/** Whether a value is nested at most `depth` levels deep. */
 function isWithin(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   return depth > 0 && Object.values(value).every((inner) => isWithin(inner, depth - 1));
@@ -118,7 +124,7 @@ async function readStream(
   return bytes;
 }
 
-/** What `reading` resolves with, unless that takes too long. */
+/** Resolves as `reading` does, or rejects when that takes too long. */
 function inTime<T>(reading: Promise<T>, withinMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(late(withinMs)), withinMs);

@@ -1,9 +1,10 @@
 /**
- * Who in a browser may read the answers from a page of another origin.
+ * CORS: which pages of other origins may read a response.
  *
- * What an app's SDK asks (a decision as JSON, a claim), and whether the project is up, may be read from anywhere: nothing
- * here goes by cookies, and no answer says more than the same request from a server would. What the team asks may be read from the origins of the
- * admin panel alone, which the setting `panel.origins` names: a secret key belongs into no page.
+ * Requests from an app's SDK (a decision as JSON, a claim) and the health check may be read from any origin:
+ * nothing here uses cookies, and no response says more than a server would get for the same request. The
+ * team's requests may be read only from the origins of the admin panel, listed in the setting
+ * `panel.origins`: a secret key does not belong in a page.
  *
  * Failure policy: closed. Without the setting, or without a database to read it from, no origin is allowed.
  *
@@ -17,20 +18,20 @@ const EXPOSED = "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
 const ACCEPTED = "Authorization, apikey, Content-Type, X-Request-Id, traceparent";
 const MAX_AGE = "600";
 
-/** Headers of an answer that any page may read. */
+/** Headers of a response that any page may read. */
 export const ANY_ORIGIN = { "access-control-allow-origin": "*", "access-control-expose-headers": EXPOSED };
 
-/** Lets any page read the answer, a refusal too. */
+/** Lets any page read the response, including a refusal. */
 export async function anyOrigin(answer: () => Answer): Promise<Response> {
   return await withHeaders(answer, ANY_ORIGIN);
 }
 
-/** The same refusal, for any page to read. */
+/** The same refusal, readable by any page. */
 export function forAnyOrigin(error: unknown): Problem {
   return withHeadersOn(error, ANY_ORIGIN);
 }
 
-/** Headers of the answer to a preflight for what any page may ask. */
+/** Preflight headers of an endpoint that any page may call. */
 export function openPreflight(methods: readonly string[]): Record<string, string> {
   return {
     ...ANY_ORIGIN,
@@ -40,7 +41,7 @@ export function openPreflight(methods: readonly string[]): Record<string, string
   };
 }
 
-/** Makes what the panel's origins get. @param origins Those of now. */
+/** Creates CORS for the panel's origins. @param origins The current origins. */
 export function createPanelCors(origins: () => Promise<ReadonlySet<string>>) {
   async function allowed({ headers }: Request): Promise<string | undefined> {
     const origin = headers.get("origin");
@@ -49,7 +50,10 @@ export function createPanelCors(origins: () => Promise<ReadonlySet<string>>) {
     return known.has(origin) ? origin : undefined;
   }
 
-  /** Lets the panel read the answer, a refusal too. To a shared cache it is another answer for each origin, and for none. */
+  /**
+   * Lets the panel read the response, including a refusal. Shared caches get one response for each origin,
+   * and one for none.
+   */
   async function panel(request: Request, answer: () => Answer): Promise<Response> {
     const origin = await allowed(request);
     return await withHeaders(answer, {
@@ -60,7 +64,7 @@ export function createPanelCors(origins: () => Promise<ReadonlySet<string>>) {
     });
   }
 
-  /** The answer to a preflight of the panel; of anybody else, one that allows nothing. */
+  /** The response to a preflight: allows the panel's origins, and nothing for others. */
   async function panelPreflight(request: Request, methods: readonly string[]): Promise<Response> {
     const origin = await allowed(request);
     const headers: Record<string, string> = { vary: "Origin" };

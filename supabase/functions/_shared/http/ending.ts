@@ -1,5 +1,5 @@
 /**
- * The end of an isolate, as the platform tells of it.
+ * The end of an isolate, as announced by the platform.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 const ended = new AbortController();
 
 /**
- * Aborted once the platform has said that this isolate ends: a share of its CPU or memory, or half of its wall clock, is
- * used up (`beforeunload`), or it has been retired and has answered all (`drain`). What is under way may still finish,
- * until the hard limit ends it; whatever begins may be cut off.
+ * Aborts when the platform announces the end of this isolate: a share of its CPU or memory, or half of its
+ * wall clock, is used up (`beforeunload`), or it has been retired and has answered every request (`drain`).
+ * Current work may still finish before the hard limit; new work may be cut off.
  */
 export const ending: AbortSignal = ended.signal;
 
@@ -17,14 +17,14 @@ for (const event of ["beforeunload", "drain"]) {
   globalThis.addEventListener(event, () => ended.abort(), { signal: ending });
 }
 
-/** The longest wait that the platform can ask for, in milliseconds: its budgets are of a minute. */
+/** The longest wait that the platform can ask for, in milliseconds: its budgets are per minute. */
 const LONGEST_MS = 60_000;
-/** Where it does not say. */
+/** Used if the error names no wait. */
 const OTHERWISE_MS = 1000;
 
 /**
- * How long the platform asks to wait, in milliseconds, where it has refused to let a call out to one of its own functions
- * (`Deno.errors.RateLimitError`); undefined for any other error. Nothing was sent then.
+ * The wait that the platform asks for, in milliseconds, when it refuses a call to one of its own functions
+ * (`Deno.errors.RateLimitError`); undefined for any other error. Nothing was sent in that case.
  */
 export function platformLimitMs(error: unknown): number | undefined {
   if (!(error instanceof Error) || error.name !== "RateLimitError") return undefined;

@@ -1,21 +1,21 @@
 /**
- * The Host header, looked at before anything reads an address.
+ * Validation of the Host header, before anything parses a URL.
  *
  * @module
  */
 import { Problem } from "./problem.ts";
 
-/** A name or address with an optional port (RFC 9112, section 3.2): nothing that would begin a path or a query. */
+/** A name or address with an optional port (RFC 9112, section 3.2); it cannot start a path or a query. */
 const HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~%-]{1,253})(?::\d{0,5})?$/;
 
-/** Hosts that were found good; there are few. */
+/** Hosts that have passed; there are few. */
 const known = new Set<string>();
 const MAX_KNOWN = 100;
 
 /**
- * Refuses a request whose Host header is none: its address could not be parsed, or would be another one than was asked.
+ * Refuses a request whose Host header is invalid: its URL could not be parsed, or would be a different one.
  *
- * @throws {Problem} `invalid_host`, which RFC 9112 (3.2) asks for.
+ * @throws {Problem} `invalid_host`, as RFC 9112 (3.2) requires.
  */
 export function requireHost(headers: { get(name: string): string | null }): void {
   const host = headers.get("host");

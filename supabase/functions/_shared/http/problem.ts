@@ -1,9 +1,9 @@
 /**
- * Error answers: one registry of codes, one error class, one way to turn it into a response.
+ * Error responses: one registry of codes, one error class, one way to create the response.
  *
  * Shape and meaning follow RFC 9457 (problem details) and RFC 9110 (status codes). Callers get the registered
- * title and, where it helps, a `detail` written for them. Causes, messages of libraries and stack traces stay in
- * our log.
+ * title and, where it helps, a `detail` written for them. Causes, library messages and stack traces go only
+ * to our log.
  *
  * @module
  */
@@ -126,11 +126,11 @@ export type ProblemCode = keyof typeof PROBLEMS;
 export interface ProblemOptions {
   /** A sentence for the caller about this occurrence. No personal data, no internals. */
   detail?: string;
-  /** Headers of the answer, lower-case names, over those of the code. */
+  /** Headers of the response, lower-case names; they override those of the code. */
   headers?: Record<string, string>;
   /** Members added to the JSON answer, such as the list of invalid fields. */
   extensions?: Record<string, unknown>;
-  /** What led to it; goes to the log only. */
+  /** The underlying error; only logged. */
   cause?: unknown;
 }
 

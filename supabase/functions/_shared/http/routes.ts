@@ -1,8 +1,9 @@
 /**
- * The routes of a function as a table: which addresses there are, which method does what at each, for whom, and for pages
- * of which origins. What follows from it is written here once: 404, 405 with `Allow`, HEAD, preflights, keys.
+ * The routes of a function as a table: each address and method, who may call it, and pages of which origins
+ * may read it. The common behaviour is implemented here once: 404, 405 with `Allow`, HEAD, preflights, keys.
  *
- * Failure policy: closed. A route whose callers nothing checks is refused when the table is made, not when it is called.
+ * Failure policy: closed. Creating a table throws if a route has no check of its callers; it does not wait
+ * for the call.
  *
  * @module
  */
@@ -12,10 +13,11 @@ import { Problem } from "./problem.ts";
 /**
  * Who may call.
  *
- * - `none`: everybody. `none or secret`: everybody, and with a secret key one may ask for more.
- * - `secret`: a secret key of the project, as `apikey`. `secret bearer`: as `X-API-Key` or as a bearer token too.
- * - `any key bearer`: a publishable key as well.
- * - `viewer`, `operator`, `admin`: a member of the team with this role, or a secret key.
+ * - `none`: everybody. `none or secret`: everybody; a secret key gives access to more.
+ * - `secret`: a secret key of the project, as `apikey`. `secret bearer`: also as `X-API-Key` or a bearer
+ *   token.
+ * - `any key bearer`: also a publishable key.
+ * - `viewer`, `operator`, `admin`: a team member with this role, or a secret key.
  */
 export type Auth =
   | "none"
@@ -29,63 +31,67 @@ export type Auth =
 
 /** One method of one address. */
 export interface Route<Name extends string = string> {
-  /** GET brings HEAD, which is answered by it without its body. */
+  /** GET also answers HEAD, without the body. */
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
-  /** Below the function's own address, such as "/" or "/{code}/stats". A part in braces stands for any text but none. */
+  /**
+   * Relative to the function's own address, such as "/" or "/{code}/stats". A part in braces matches any
+   * non-empty text.
+   */
   readonly path: string;
   readonly auth: Auth;
   /**
-   * Pages that may read the answers, refusals too, and are told so by OPTIONS: of any origin, or of the panel's. With the
-   * headers of a preflight's answer the handler itself says what of its answers may be read.
-   * @default {undefined} Pages of no other origin.
+   * Which pages of other origins may read the responses, including refusals, and get a preflight that allows
+   * it: those of any origin, or of the panel. If this is an object, it is the headers of the preflight
+   * response, and the handler sets the headers of its own responses.
+   * @default {undefined} No other origin.
    */
   readonly origins?: "any" | "panel" | Readonly<Record<string, string>>;
-  /** The handler asks for the key itself, since that is not the first thing that it does. @default {false} */
+  /** Whether the handler checks the key itself, because it does something else first. @default {false} */
   readonly checksItself?: boolean;
-  /** Name of what answers. */
+  /** Name of the handler. */
   readonly handler: Name;
 }
 
-/** A request that has found its route. */
+/** A request with its matched route. */
 export interface Call<Context = unknown> {
   readonly request: Request;
   readonly context: Context;
   /** Without the question mark. */
   readonly query: string;
-  /** The parts of the address that stand in braces, as they arrived. */
+  /** The parts of the path that are in braces, undecoded. */
   readonly params: Readonly<Record<string, string>>;
-  /** Who the gate let in, as it names them; empty without a gate. */
+  /** The caller's name from the gate; empty without a gate. */
   readonly by: string;
 }
 
 type Answer = Response | Promise<Response>;
 
-/** What a table needs to be used. */
+/** Dependencies of a router. */
 export interface RouteDeps<Name extends string, Context> {
   readonly handlers: Readonly<Record<Name, (call: Call<Context>) => Answer>>;
-  /** What lets callers in, by whom it lets in: names the caller, or throws a Problem. */
+  /** The gate of each kind of `auth`: returns the caller's name, or throws a Problem. */
   readonly gates?: Partial<Record<Auth, (headers: Headers) => string | Promise<string>>>;
-  /** Whether the operator has switched off what is behind the gates. @default {never} */
+  /** Whether a kill switch stops what is behind the gates. @default {never} */
   killed?(): boolean;
   /** Origins of the admin panel; see {@linkcode createPanelCors}. */
   panelOrigins?(): Promise<ReadonlySet<string>>;
 }
 
-/** An address that has been taken apart. */
+/** A parsed address. */
 export interface Address {
-  /** Below the function's own, with a slash at its begin and none at its end. */
+  /** Relative to the function's own address, with a leading slash and no trailing one. */
   readonly path: string;
   /** Without the question mark. */
   readonly query: string;
 }
 
 /**
- * Answers a request by the table's route, or throws the Problem that there is none.
- * @param address Where it has been taken apart already.
+ * Answers a request with its route's handler, or throws a Problem if no route matches.
+ * @param address The parsed address, if it is parsed already.
  */
 export type Router<Context> = (request: Request, context: Context, address?: Address) => Answer;
 
-/** Makes the table of a function into what answers by it. */
+/** Creates the router of a table. */
 export function createRouter<Name extends string, Context>(
   fn: string,
   routes: readonly Route<Name>[],
@@ -114,7 +120,7 @@ export function createRouter<Name extends string, Context>(
     return guarded;
   }
 
-  /** The answer to OPTIONS; undefined where pages of other origins have nothing to ask. */
+  /** What OPTIONS answers; undefined where pages of other origins may call nothing. */
   function preflightOf(at: readonly Route<Name>[]): Offer | undefined {
     const methods = (origins: Route["origins"]) =>
       at.filter((route) => route.origins === origins).map(({ method }) => method);
@@ -169,7 +175,7 @@ function byPath<R extends Route>(routes: readonly R[]): Map<string, R[]> {
   return found;
 }
 
-/** What stands for the parts in braces; undefined where the address is of another pattern. */
+/** The values of the parts in braces; undefined if the address does not match the pattern. */
 function paramsOf(parts: readonly string[], given: readonly string[]): Record<string, string> | undefined {
   if (given.length !== parts.length) return undefined;
   const params: Record<string, string> = {};
@@ -185,8 +191,8 @@ function paramsOf(parts: readonly string[], given: readonly string[]): Record<st
 }
 
 /**
- * Picks what answers a method of one address. GET answers HEAD too, without its body; the others get 405 `method_not_allowed`
- * with `Allow`.
+ * Picks the handler of a method at one address. GET answers HEAD too, without its body; other methods get 405
+ * `method_not_allowed` with `Allow`.
  */
 export function pickMethod<Args extends unknown[]>(
   handlers: Partial<Record<string, (...args: Args) => Answer>>,
@@ -209,8 +215,8 @@ export function pickMethod<Args extends unknown[]>(
 }
 
 /**
- * Takes an address apart, without making a URL of it.
- * @param own What may stand before a function's addresses, such as "/functions/v1/flags": nothing where none fits.
+ * Parses an address without creating a URL.
+ * @param own Prefixes of a function's addresses, such as "/functions/v1/flags"; one that matches is removed.
  */
 export function addressOf(url: string, own: readonly string[]): Address {
   let begin = url.indexOf("/", url.indexOf("://") + 3);
@@ -227,7 +233,7 @@ export function addressOf(url: string, own: readonly string[]): Address {
   return { path: end === begin ? "/" : url.slice(begin, end), query: mark < 0 ? "" : url.slice(mark + 1) };
 }
 
-/** What stands before the addresses of a function: as callers see it, and as the platform hands it over. */
+/** The prefixes of a function's addresses: as callers see it, and as the platform passes it on. */
 export function ownPaths(fn: string): string[] {
   return [`/functions/v1/${fn}`, `/${fn}`];
 }

@@ -1,8 +1,8 @@
 /**
- * The header `traceparent`: which trace a request belongs to.
+ * The header `traceparent`: the trace that a request belongs to.
  *
- * By W3C Trace Context, level 2 (https://www.w3.org/TR/trace-context-2/). `tracestate`, which is the caller's own tracing
- * system's, is not kept: a message goes on to others.
+ * Follows W3C Trace Context, level 2 (https://www.w3.org/TR/trace-context-2/). `tracestate` belongs to the
+ * caller's tracing system and is not stored, because the message is passed on to others.
  *
  * @module
  */
@@ -10,14 +10,14 @@
 // Version, trace id, parent id, flags; a version to come may have more after them.
 const FORM = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** Flags that we know: sampled, and that the trace id is random. Others have to be handed on as 0. */
+/** The known flags: sampled, and random trace id. All others must be sent as 0. */
 const KNOWN_FLAGS = 0b11;
-/** What a version to come is said to keep. */
+/** The only flag that future versions are guaranteed to keep. */
 const SAMPLED = 0b01;
 
 /**
- * A caller's header in the form of version 00, with the flags that are known; undefined where it is absent or breaks a rule,
- * which begins a new trace.
+ * A caller's header as version 00 with its known flags; undefined if it is missing or invalid, which starts a
+ * new trace.
  */
 export function readTraceparent(header: string | null): string | undefined {
   const parts = header === null ? null : FORM.exec(header);
@@ -29,13 +29,14 @@ export function readTraceparent(header: string | null): string | undefined {
 }
 
 /**
- * The header of a request that is made for a message. It goes on with the trace that the message came with, its flags kept;
- * without one the trace is the message itself, whose id has the 128 bits of a trace id, and nothing has to be kept.
+ * The header of a request made for a message. It continues the trace that the message arrived with, including
+ * its flags. Without one, the message's id is the trace id (both have 128 bits), so nothing needs to be
+ * stored.
  *
  * @param messageId UUID of the message.
  * @param spanId UUID of what the request belongs to; its second half becomes the parent id.
- * @param came The `traceparent` that the message came with, if any.
- * @returns undefined where an id is none of ours.
+ * @param came The `traceparent` that the message arrived with, if any.
+ * @returns undefined if an id is not a UUID.
  */
 export function traceparentFor(
   messageId: string,

@@ -1,13 +1,13 @@
 /**
- * From bytes to JSON values that Postgres will take, with nothing lost silently.
+ * From bytes to JSON values that Postgres accepts, with nothing lost silently.
  *
- * One refused value would refuse the whole batch it travels in, and Meta would send that batch again for
- * days. So what `jsonb` and `text` cannot hold is replaced here, visibly:
+ * One refused value would make Postgres refuse the whole batch, and Meta would resend that batch for days. So
+ * values that `jsonb` and `text` cannot hold are replaced here, visibly:
  *
  * - NUL characters and lone surrogates become U+FFFD;
- * - what is nested deeper than {@linkcode MAX_DEPTH} becomes U+FFFD (serialising it would overflow a stack,
- *   ours or Postgres');
- * - numbers that a double cannot hold exactly or at all become the text that was sent.
+ * - values nested deeper than {@linkcode MAX_DEPTH} become U+FFFD (serialising them would overflow our stack
+ *   or Postgres');
+ * - numbers that a double cannot hold exactly, or at all, become the text that was sent.
  *
  * @module
  */
@@ -16,20 +16,20 @@ import { isStorableText, REPLACEMENT, storableText } from "./text.ts";
 /** Levels of nesting kept below an item; Meta's deepest documented message has about 8. */
 export const MAX_DEPTH = 64;
 
-/** The member that says what was replaced in an object: a list of {@linkcode Alteration}. */
+/** The member that lists what was replaced in an object, as {@linkcode Alteration}s. */
 export const ALTERED = "_altered";
 
 /** Why something was replaced. */
 export type Alteration = "nul" | "surrogate" | "depth" | "number";
 
-/** A JSON object whose members are not known. */
+/** A JSON object with unknown members. */
 export type JsonObject = Record<string, unknown>;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Numbers that may not survive `JSON.parse`: 16 digits and more, or an exponent. It may match inside a
- * text too, which only costs time.
+ * Numbers that may not survive `JSON.parse`: 16 digits and more, or an exponent. A match inside a text is
+ * possible and only costs time.
  */
 const RISKY_NUMBER = /[:,[]\s*-?(?:[\d.]{16}|[\d.]{1,15}[eE])/;
 
@@ -50,15 +50,15 @@ export function decode(bytes: Uint8Array): unknown {
   }
 }
 
-/** Keeps the digits of a number that a double would change: `source` is what stood in the text. */
+/** Keeps the digits of a number that a double would change. `source` is the number as it was written. */
 function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== "number" || context?.source === undefined) return value;
   return survives(value, context.source) ? value : context.source;
 }
 
 /**
- * Whether `value` says what `source` said. Fractions may lose digits beyond the 17th, which say nothing
- * about a place or a price; whole numbers may be ids.
+ * Whether `value` equals what `source` says. Fractions may lose digits beyond the 17th, which are meaningless
+ * for a place or a price; whole numbers may be ids.
  */
 function survives(value: number, source: string): boolean {
   if (!Number.isFinite(value)) return false;
@@ -70,7 +70,7 @@ function significantDigits(source: string): number {
   return source.replace(/[eE].*/, "").replace(/\D/g, "").replace(/^0+/, "").replace(/(?<!0)0+$/, "").length;
 }
 
-/** Whether Postgres can hold `value` as it is. */
+/** Whether Postgres can hold `value` unchanged. */
 export function isStorable(value: unknown, depth = 0): boolean {
   if (typeof value === "string") return isStorableText(value);
   if (typeof value === "number") return Number.isFinite(value);
@@ -87,8 +87,8 @@ export function isStorable(value: unknown, depth = 0): boolean {
 }
 
 /**
- * A copy of `value` that Postgres can hold. An object (not a list or a text, which have no room for it)
- * tells under {@linkcode ALTERED} what was replaced anywhere in it.
+ * A copy of `value` that Postgres can hold. An object lists under {@linkcode ALTERED} what was replaced
+ * anywhere in it; a list or a text has no room for such a list.
  */
 export function toStorable(value: unknown): unknown {
   const altered = new Set<Alteration>();
@@ -124,7 +124,7 @@ function scrubText(text: string, altered: Set<Alteration>): string {
   return storableText(text);
 }
 
-/** Whether `value` is a JSON object: neither null nor a list. */
+/** Whether `value` is a JSON object: not null, not a list. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -134,7 +134,7 @@ export function object(value: unknown): JsonObject | undefined {
   return isObject(value) ? value : undefined;
 }
 
-/** `value` if it is a list with something in it, else undefined. */
+/** `value` if it is a non-empty list, else undefined. */
 export function list(value: unknown): unknown[] | undefined {
   return Array.isArray(value) && value.length > 0 ? value : undefined;
 }
@@ -146,21 +146,21 @@ export function text(value: unknown): string | undefined {
 }
 
 /**
- * `value` as an identifier: like {@linkcode text}, at most 256 characters. Longer ones are no ids of
- * Meta's and would not fit an index entry; they stay in the raw form only.
+ * `value` as an identifier: like {@linkcode text}, at most 256 characters. Meta's ids are never longer, and
+ * longer ones would not fit an index entry; they remain in the raw form only.
  */
 export function id(value: unknown): string | undefined {
   const result = text(value);
   return result !== undefined && result.length <= 256 ? result : undefined;
 }
 
-/** Meta's time: Unix seconds as text or number -> ISO 8601. Absurd ones (not in 2000..2099) are undefined. */
+/** Meta's time, Unix seconds as text or number, as ISO 8601. Undefined outside the years 2000..2099. */
 export function time(value: unknown): string | undefined {
   if (value !== lastTime.value) lastTime = { value, iso: isoTime(value) };
   return lastTime.iso;
 }
 
-/** What comes together is of the same second, mostly. */
+/** Updates that arrive together are mostly from the same second. */
 let lastTime: { value: unknown; iso?: string } = { value: undefined };
 
 function isoTime(value: unknown): string | undefined {

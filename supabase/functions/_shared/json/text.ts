@@ -1,13 +1,13 @@
 /**
- * What Postgres can hold as text, and as text in `jsonb`: neither a NUL nor half of a surrogate pair.
+ * Text that Postgres can hold, also inside `jsonb`: no NUL, no lone surrogate.
  *
  * @module
  */
 
-/** Stands for what cannot be stored: U+FFFD. */
+/** Replaces a character that cannot be stored: U+FFFD. */
 export const REPLACEMENT = "\ufffd";
 
-/** Whether Postgres can hold a text as it is. */
+/** Whether Postgres can hold a text unchanged. */
 export function isStorableText(text: string): boolean {
   return text.isWellFormed() && !text.includes("\0");
 }

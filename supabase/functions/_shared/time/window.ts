@@ -1,23 +1,24 @@
 /**
- * A weekly window by the wall clock of a time zone.
+ * A weekly window in the local time of a time zone.
  *
  * @module
  */
 
 import { type Day, DAYS, type Window } from "../contract/window.ts";
 
-/** Minutes since midnight of "HH:MM"; the caller has checked the form. */
+/** Minutes since midnight of "HH:MM". The caller has checked the form. */
 export function minutesOf(clock: string): number {
   const [hours, minutes] = clock.split(":");
   return Number(hours) * 60 + Number(minutes);
 }
 
 /**
- * Makes the test "is this instant inside the window". A window with `to` before `from` goes over midnight and belongs
- * to the day on which it starts: fri 22:00-06:00 holds Saturday 03:00 and not Friday 03:00.
+ * Returns a test of whether an instant is inside the window. A window with `to` before `from` crosses
+ * midnight and belongs to the day on which it starts: fri 22:00-06:00 contains Saturday 03:00 but not Friday
+ * 03:00.
  *
- * It asks Intl for the wall clock of each instant, so daylight saving is right by construction: an hour that the
- * clock skips never matches, one that it repeats matches twice.
+ * Intl gives the local time of each instant, so daylight saving time is handled: an hour that the clock skips
+ * never matches, an hour that it repeats matches twice.
  */
 export function inWindow(window: Window): (now: Date) => boolean {
   const format = new Intl.DateTimeFormat("en-US", {
