@@ -1,11 +1,11 @@
 /**
  * The environment: every variable that a function reads, what it is for, and its checked value.
  *
- * A function asks just for the variables it needs (`env("WHATSAPP_APP_SECRET")`), when it needs them, so
- * a webhook does not fail for want of an access token. Each variable is parsed once a process.
+ * A function asks only for the variables that it needs (`env("WHATSAPP_APP_SECRET")`), when it needs them, so
+ * a webhook does not fail because an access token is missing. Each variable is parsed once per process.
  *
- * Failure policy: closed. A variable that is missing or malformed is named in the log together with what
- * it is for, and the request is answered `config_invalid` (500); the value itself is never printed.
+ * Failure policy: closed. The log names each missing or malformed variable and what it is for, and the
+ * request is answered `config_invalid` (500). The value itself is never printed.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import { log } from "../log/log.ts";
 import { hideValue } from "../log/redact.ts";
 
 interface Variable {
-  /** Completes "It is needed to …" for whoever runs this installation. */
+  /** Completes "It is needed to …" for the operator of this installation. */
   readonly purpose: string;
   /** From the text of the variable (undefined when unset or blank) to its value. */
   readonly schema: z.ZodType<unknown, string | undefined>;
-  /** Values that must never be printed. */
+  /** Whether the value must never be printed. */
   readonly secret?: boolean;
-  /** Read in place of this one while a project still has the former name. */
+  /** Fallback for projects that still use the former name. */
   readonly former?: { readonly name: string; readonly toText: (text: string) => string };
 }
 
@@ -49,7 +49,7 @@ const url = text.transform((value) => value.replace(/(?<!\/)\/+$/, "")).pipe(
   z.url({ protocol: /^https?$/, error: "it is not an http(s) URL" }),
 );
 
-/** A host, with a path below which links are when not the whole of it is theirs. */
+/** A host, with a path if links have only a part of it. */
 const domain = z.string().toLowerCase().regex(
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?(?:\/[a-z0-9_-]+)*$/,
   "it is not a host like go.example.com, with or without a path",

@@ -1,19 +1,21 @@
 /**
- * Kill switches: the environment's way to stop a feature without the database. First of all gates.
+ * Kill switches: stopping a feature through the environment, without the database. The first of all gates.
  *
- * `FEATURE_ENABLED=false` stops every feature, `<FEATURE>_ENABLED=false` one: `wa_router.enabled` (or
- * `wa_router`, `wa-router`) is stopped by `WA_ROUTER_ENABLED`. A feature whose switch is not set runs. Some features have
- * an alias besides, a name that a team's manual knows; either of the two stops the feature.
+ * `FEATURE_ENABLED=false` stops every feature, `<FEATURE>_ENABLED=false` one: `WA_ROUTER_ENABLED` stops
+ * `wa_router.enabled` (also written `wa_router` or `wa-router`). A feature whose switch is not set runs. Some
+ * features also have an alias, the name in a team's manual; either of the two stops the feature.
  *
- * Failure policy: closed. Whoever sets a switch to a word that is not known wanted something to stop, so
- * only a plain yes (`true`, `1`, `on`, `yes`) lets the feature run.
+ * Failure policy: closed. An operator who sets a switch to an unknown word probably meant to stop something,
+ * so only `true`, `1`, `on` and `yes` let the feature run.
  *
  * @module
  */
 
 const YES = /^(true|1|on|yes)$/i;
 
-/** The other name of a feature's switch, by the feature: `messaging_v1` stands under the flag `messaging_v1.enabled`. */
+/**
+ * Alias of a feature's switch, by feature: `messaging_v1` is the feature of the flag `messaging_v1.enabled`.
+ */
 export const SWITCH_ALIASES: Readonly<Record<string, string>> = {
   messaging_v1: "ENABLE_MESSAGING_V1",
   proactive_thread_creation: "ENABLE_PROACTIVE_THREAD_CREATION",
@@ -22,7 +24,7 @@ export const SWITCH_ALIASES: Readonly<Record<string, string>> = {
   email_replies: "EMAIL_REPLIES",
 };
 
-/** Whether the environment stops this feature. Reads the environment at each call: it is cheap. */
+/** Whether the environment stops this feature. Reads the environment at each call, which is cheap. */
 export function killed(feature: string): boolean {
   const name = switchName(feature);
   const alias = aliases.get(name);
@@ -39,7 +41,7 @@ export function switchName(feature: string): string {
   return name;
 }
 
-/** Every switch that is set, aliases too, by name: true when it lets its feature run. */
+/** Every switch that is set, including aliases, by name: true if it lets its feature run. */
 export function killSwitches(): Record<string, boolean> {
   const others = new Set(aliases.values());
   const set = Object.keys(Deno.env.toObject())
@@ -50,7 +52,7 @@ export function killSwitches(): Record<string, boolean> {
 }
 
 const names = new Map<string, string>();
-/** {@linkcode SWITCH_ALIASES} by the switch, under which every way to name a feature comes together. */
+/** {@linkcode SWITCH_ALIASES} by switch name, which is the same for every spelling of a feature. */
 const aliases = new Map(
   Object.entries(SWITCH_ALIASES).map(([feature, alias]) => [switchName(feature), alias]),
 );

@@ -1,52 +1,55 @@
 /**
- * A value kept in memory for a few seconds, and for as long as its source is away.
+ * A value cached in memory for a few seconds, or longer while its source is unavailable.
  *
  * @module
  */
 
 /** Options of {@linkcode cached}. */
 export interface CacheOptions<T> {
-  /** Gets the value; is given the one held so far. One call is under way at a time. */
+  /** Loads the value; receives the cached one. At most one call runs at a time. */
   load(held: T | undefined): Promise<T>;
-  /** How long a value may be used without asking again, in milliseconds: at most 5,000. */
+  /** Longest time that a value is used without asking again, in milliseconds: at most 5,000. */
   ttlMs: number;
-  /** While the source is away: how long until it is asked again, in milliseconds. @default {1000} */
+  /** While the source is unavailable: time until it is asked again, in milliseconds. @default {1000} */
   retryMs?: number;
-  /** Whether a failure must not be covered up by the value held, which is forgotten. @default {none} */
+  /**
+   * Whether an error must reach the caller instead of the cached value, which is then dropped. @default
+   * {none}
+   */
   isFinal?(error: unknown): boolean;
-  /** Told of each failure that a held value covered up. */
+  /** Called after each failure that a cached value covered. */
   onStale?(error: unknown, ageMs: number): void;
-  /** Milliseconds of a clock that does not jump. @default {performance.now} */
+  /** Milliseconds of a monotonic clock. @default {performance.now} */
   now?(): number;
 }
 
 /** A cached value. */
 export interface Cached<T> {
   /**
-   * The value.
+   * Returns the value.
    *
-   * - No older than `ttlMs`: from memory.
-   * - Older: asked for anew, and **waited for**, so a change is seen after `ttlMs` and one call at most.
-   *   (Serving the old value while a new one loads would show a change only to the caller after next.)
-   * - The source fails: the value held, however old it is. While the source stays away nobody waits for
-   *   it: it is asked again every `retryMs`, in the background. A failure older than `ttlMs` says nothing
-   *   about now, so after a pause the first to ask waits again, and what changed meanwhile is seen.
+   * - Not older than `ttlMs`: from memory.
+   * - Older: loaded again, and **waited for**, so a change is visible after at most `ttlMs` and one call.
+   *   (Serving the old value during the load would show a change only to the second caller.)
+   * - The source fails: the cached value, however old. Callers do not wait while the source is unavailable:
+   *   it is asked again every `retryMs`, in the background. A failure older than `ttlMs` says nothing about
+   *   the present, so after a pause the first caller waits again and sees what has changed.
    *
-   * @throws What `load` threw, when there is no value to fall back on, or none may be.
+   * @throws What `load` threw, if there is no cached value or it must not be used.
    */
   get(): Promise<T>;
-  /** How old the value held is, in milliseconds; undefined while there is none. */
+  /** Age of the cached value in milliseconds; undefined if there is none. */
   ageMs(): number | undefined;
 }
 
-/** Caches what `load` gives; see {@linkcode Cached}. */
+/** Caches what `load` returns; see {@linkcode Cached}. */
 export function cached<T>(options: CacheOptions<T>): Cached<T> {
   const { load, ttlMs, retryMs = 1000, isFinal, onStale, now = () => performance.now() } = options;
   if (!(ttlMs > 0 && ttlMs <= 5000)) throw new RangeError("ttlMs must be above 0 and at most 5000");
 
   let held: { value: T; at: number } | undefined;
   let loading: Promise<T> | undefined;
-  /** When the last load failed; undefined while the source answers. */
+  /** Time of the last failed load; undefined while the source answers. */
   let failedAt: number | undefined;
 
   function refresh(): Promise<T> {

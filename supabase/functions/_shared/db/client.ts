@@ -1,17 +1,17 @@
 /**
- * The way to the database: one function in SQL, called over the project's Data API (PostgREST) with the
- * secret key. The only place that speaks to the Data API.
+ * Calls of SQL functions over the project's Data API (PostgREST) with the secret key. The only module that
+ * uses the Data API.
  *
- * It is `fetch` and no supabase-js: for what we call, that library takes twice the CPU (0.4 ms instead of
- * 0.2 for a body of 60 KB: it serialises with a replacer and builds each request anew), adds 40 ms to the
- * start of a fresh process, and blurs a failed connection into an error without a code. What it would save
- * us is ten lines.
+ * It uses `fetch` instead of supabase-js: for our calls, that library takes twice the CPU (0.4 ms instead of
+ * 0.2 for a body of 60 KB, because it serialises with a replacer and builds each request from scratch), adds
+ * 40 ms to the start of a fresh process, and turns a failed connection into an error without a code. It would
+ * save ten lines.
  *
  * Failure policy: an outage (network, time-out, 5xx of a gateway, a server that is starting, stopping or
- * full) is a `Problem` database_unavailable, so that callers are told to come back. A fault of the call
- * itself is a {@linkcode DbError}, and repeating it would not help. A function that is not there means a schema
- * that this version does not know: `Problem` schema_outdated; one that must not be worked on by code as old as this:
- * schema_too_new. Serialisation failures and deadlocks are repeated here, for Postgres has undone them.
+ * full) is a `Problem` database_unavailable, so that callers try again. An error in the call itself is a
+ * {@linkcode DbError}; repeating it would not help. A missing function means a schema that this version does
+ * not know: `Problem` schema_outdated. A schema that code as old as this must not use: schema_too_new.
+ * Serialisation failures and deadlocks are repeated here, because Postgres has rolled them back.
  *
  * @module
  */
@@ -21,8 +21,8 @@ import { Problem } from "../http/problem.ts";
 import { isTooOld, refusedAsTooOld, SCHEMA_HEADER, SCHEMA_VERSION, TOO_OLD } from "./schema.ts";
 
 /**
- * The database refused the call: bad data, a broken rule, a missing function. It is logged, so it holds nothing that
- * quotes data.
+ * The database refused the call: bad data, a broken rule, a missing function. It is logged, so it contains no
+ * text that quotes data.
  */
 export class DbError extends Error {
   override readonly name = "DbError";
@@ -41,13 +41,13 @@ export class DbError extends Error {
   }
 }
 
-/** Whether this is the database's refusal of code as old as this: nothing in memory may stand in for its answer then. */
+/** Whether the database refused this code as too old. Nothing cached may replace its answer then. */
 export function isRefusedAsTooOld(error: unknown): boolean {
   return error instanceof Problem && error.code === "schema_too_new";
 }
 
 /**
- * Refuses what would be answered from memory while the database refuses code as old as this.
+ * Refuses a request that would be answered from memory while the database refuses this code as too old.
  *
  * @throws {Problem} `schema_too_new`
  */
@@ -57,17 +57,17 @@ export function requireSchema(): void {
 
 /** Options of one {@linkcode Rpc}. */
 export interface RpcOptions {
-  /** Longest wait for the answer, in milliseconds, over all attempts. @default {10_000} */
+  /** Longest wait for the response over all attempts, in milliseconds. @default {10_000} */
   timeoutMs?: number;
 }
 
 /**
- * Calls the function `name` in SQL and gives its result; null for a function without one.
+ * Calls the SQL function `name` and returns its result; null for a function without one.
  *
- * The result is not checked here: tests do (contract/answers.ts).
+ * The result is not validated here; tests do that (contract/answers.ts).
  *
  * @throws {Problem} `database_unavailable`, `schema_outdated`, `schema_too_new`
- * @throws {DbError} when the database refused the call.
+ * @throws {DbError} if the database refused the call.
  */
 export type Rpc = <Name extends FunctionName>(
   name: Name,
@@ -75,19 +75,19 @@ export type Rpc = <Name extends FunctionName>(
   options?: RpcOptions,
 ) => Promise<Result<Name>>;
 
-/** What {@linkcode createRpc} talks to, and with what. */
+/** Options of {@linkcode createRpc}. */
 export interface RpcEndpoint {
   /** Base URL of the project and secret key. @default {from the environment} */
   endpoint?: () => { url: string; key: string };
   /** @default {globalThis.fetch} */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
-  /** How long to wait before attempt 2, 3, … in milliseconds. @default {jittered, from 20 to 160} */
+  /** Wait before attempt 2, 3, … in milliseconds. @default {jittered, from 20 to 160} */
   backoffMs?: (attempt: number) => number;
 }
 
 const ATTEMPTS = 4;
 
-/** An {@linkcode Rpc} of its own; the functions share {@linkcode rpc}. */
+/** Creates an {@linkcode Rpc}; the functions share {@linkcode rpc}. */
 export function createRpc(options: RpcEndpoint = {}): Rpc {
   const { endpoint = environment, fetch = globalThis.fetch, backoffMs = jittered } = options;
 
@@ -118,10 +118,13 @@ export function createRpc(options: RpcEndpoint = {}): Rpc {
   };
 }
 
-/** Calls a function in SQL; see {@linkcode Rpc}. */
+/** Calls an SQL function; see {@linkcode Rpc}. */
 export const rpc: Rpc = createRpc();
 
-/** serialization_failure, deadlock_detected, lock_not_available: undone by Postgres, likely to work next time. */
+/**
+ * serialization_failure, deadlock_detected, lock_not_available: rolled back by Postgres, likely to succeed
+ * next time.
+ */
 const UNDONE = /^(40001|40P01|55P03)$/;
 
 /**
@@ -131,13 +134,16 @@ const UNDONE = /^(40001|40P01|55P03)$/;
  */
 const OUTAGE = /^(08...|53...|57P..|58...|57014|25006|PGRST00[0-3])$/;
 
-/** Data exceptions (22) and broken constraints (23), whose messages quote the data: people's words and numbers. */
+/**
+ * Data exceptions (22) and broken constraints (23). Their messages quote data: message texts and phone
+ * numbers.
+ */
 const QUOTING = /^2[23]...$/;
 
-/** What the Data API's codes look like; anything else in `code` comes from a server in between. */
+/** The form of the Data API's codes; any other `code` comes from a server in between. */
 const KNOWN_CODE = /^([0-9A-Z]{5}|PGRST\d{3}|PGRSTX\d{2})$/;
 
-/** The error that an answer stands for. */
+/** Converts an error response to an error. */
 function failure(fn: string, status: number, text: string): DbError | Problem {
   const body = json(text) as { code?: unknown; message?: unknown } | undefined;
   const code = typeof body?.code === "string" && KNOWN_CODE.test(body.code) ? body.code : "";
@@ -154,8 +160,8 @@ function failure(fn: string, status: number, text: string): DbError | Problem {
 }
 
 /**
- * Whether it was the function itself that is not there: as PostgREST says it by its cache of the schema, or as Postgres
- * does where that cache is older than the schema. (A function that calls another which is missing fails with 42883 too.)
+ * Whether the called function itself is missing: PostgREST says so from its schema cache, or Postgres does if
+ * that cache is stale. (A function that calls a missing one also fails with 42883.)
  */
 function isMissing(fn: string, { code, message }: DbError): boolean {
   return code === "PGRST202" || (code === "42883" && message.startsWith(`function public.${fn}(`));
@@ -179,7 +185,7 @@ function json(text: string): unknown {
   }
 }
 
-/** `sb_` keys travel in `apikey` only; a legacy key is a JWT and is wanted as a bearer token too. */
+/** `sb_` keys go in `apikey` only; a legacy key is a JWT and must also be sent as a bearer token. */
 function headers(key: string): Record<string, string> {
   const common = {
     "content-type": "application/json",

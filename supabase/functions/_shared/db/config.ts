@@ -1,12 +1,12 @@
 /**
- * The configuration as the functions hold it: settings (flags among them), routes, destinations,
- * allowlist, from one call and in one piece.
+ * The configuration in memory: settings (including flags), routes, destinations and allowlist, loaded
+ * together by one call.
  *
- * Failure policy: the last known configuration while the database is away, however old; without one the
- * call fails (`database_unavailable`) and each gate takes its own default, which is closed. A database that this
- * code is too old for leaves none: what is in memory may mean something else by now. An item that
- * cannot be read is left out, logged and told by health: a setting left out is a flag that is off, a segment left out has
- * nobody in it, an allowlist entry or destination left out is not used, a route left out does not match.
+ * Failure policy: while the database is unavailable, the last known configuration is used, however old.
+ * Without one the call fails (`database_unavailable`) and each gate uses its own default, which is closed. If
+ * the database refuses this code as too old, nothing cached is used, because its meaning may have changed. An
+ * item that cannot be read is left out, logged and reported by health: a flag that is left out is off, a
+ * segment has no members, an allowlist entry or destination is not used, a route does not match.
  *
  * @module
  */
@@ -56,24 +56,24 @@ export type Setting = z.output<typeof setting>;
 export type Route = z.output<typeof route>;
 /** A row of `destinations`, without its secrets. */
 export type Destination = z.output<typeof destination>;
-/** A row of `destination_allowlist`: which hosts may be reached for which purpose. */
+/** A row of `destination_allowlist`: a host that may be called for a purpose. */
 export type AllowedHost = z.output<typeof allowed>;
 
-/** What of the configuration could not be read, and is left out. */
+/** A part of the configuration that could not be read and is left out. */
 export interface Unreadable {
   readonly kind: "setting" | "segment" | "route" | "destination" | "allowlist entry";
-  /** Its key or id; undefined where not even that can be read. */
+  /** Its key or id; undefined if that cannot be read either. */
   readonly item: string | undefined;
-  /** What is wrong with it, without the value itself. */
+  /** What is wrong, without the value itself. */
   readonly faults: readonly string[];
 }
 
 /**
- * One revision of the configuration. The object is the same as long as the revision is, so what is
- * derived from it can be kept in a WeakMap beside it.
+ * One revision of the configuration. The object stays the same while the revision does, so derived values can
+ * be cached in a WeakMap keyed by it.
  */
 export interface Config {
-  /** Grows with each change of what is in here. */
+  /** Increases with each change of the configuration. */
   readonly revision: number;
   readonly settings: readonly Setting[];
   /** Ids of the members of each segment. */
@@ -81,7 +81,7 @@ export interface Config {
   readonly routes: readonly Route[];
   readonly destinations: readonly Destination[];
   readonly allowlist: readonly AllowedHost[];
-  /** What is left out of the above; empty where all is well. */
+  /** What is left out of the above; empty if everything could be read. */
   readonly unreadable: readonly Unreadable[];
 }
 
@@ -98,15 +98,15 @@ const answer = z.union([
   }),
 ]);
 
-/** A flip is seen within 5 s: this, and up to 2 s for the answer. */
+/** A change of a flag is visible within 5 s: this, plus up to 2 s for the response. */
 const TTL_MS = 1000;
 const LOAD_MS = 2000;
 
 /**
- * A loader of its own; the functions share {@linkcode loadConfig}.
+ * Creates a loader; the functions share {@linkcode loadConfig}.
  *
- * @param call How the database is asked.
- * @param now Milliseconds of a clock that does not jump.
+ * @param call Calls the database.
+ * @param now Milliseconds of a monotonic clock.
  */
 export function createConfigLoader(call: Rpc = rpc, now?: () => number): () => Promise<Config> {
   return createConfigCache(call, now).get;
@@ -147,7 +147,7 @@ async function load(call: Rpc, held: Config | undefined): Promise<Config> {
   return held;
 }
 
-/** Why a configuration could not be read, and what to do, for whoever asks health. */
+/** Why the configuration could not be read and what to do, for the health check. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Problem ? error.cause : error;
   if (cause instanceof DOMException && cause.name === "TimeoutError") {
@@ -166,9 +166,9 @@ let sharedError: string | undefined;
 const shared = createConfigCache(rpc, undefined, (reason) => sharedError = reason);
 
 /**
- * The configuration, at most 5 s old while the database answers; see {@linkcode cached}.
+ * The configuration, at most 5 s old while the database responds; see {@linkcode cached}.
  *
- * @throws {Problem} `database_unavailable` when it was never loaded and the database is away.
+ * @throws {Problem} `database_unavailable` if it was never loaded and the database is unavailable.
  */
 export function loadConfig(): Promise<Config> {
   const age = shared.ageMs();
@@ -176,10 +176,10 @@ export function loadConfig(): Promise<Config> {
   return shared.get();
 }
 
-/** How old this process's copy of the configuration is, in milliseconds; undefined while there is none. */
+/** Age of this process's copy of the configuration in milliseconds; undefined if there is none. */
 export const configAgeMs: () => number | undefined = shared.ageMs;
 
-/** Why this process could not read the configuration the last time it tried, in words; undefined where it could. */
+/** Why this process's last attempt to read the configuration failed, in words; undefined if it succeeded. */
 export const configError = (): string | undefined => sharedError;
 
 function read(data: Exclude<z.output<typeof answer>, { unchanged: true }>): Config {

@@ -1,13 +1,13 @@
 /**
- * Counters of what happened, for people to look at: gathered in memory, sent in groups (`gathered.ts` has the failure
- * policy). Nothing that must be exact is counted here.
+ * Counters of events, for people to look at: collected in memory, sent in groups (see `gathered.ts` for the
+ * failure policy). Do not use them for anything that must be exact.
  *
  * @module
  */
 import { rpc } from "./client.ts";
 import { createGathered, flushAtEnd, toDatabase } from "./gathered.ts";
 
-/** One group's worth of one counter. */
+/** The value of one counter in a group. */
 export interface Count {
   readonly name: string;
   readonly label: string;
@@ -17,25 +17,25 @@ export interface Count {
 /** Counters in memory; see {@linkcode createCounters}. */
 export interface Counters {
   /**
-   * Adds `n` to the counter `name` under `label`. The name is a constant of the code; a label is made of such constants
-   * and of names that operators gave (flags), never of what a caller sent.
+   * Adds `n` to the counter `name` under `label`. The name is a constant of the code; a label consists of
+   * such constants and of names that operators chose (flags), never of data from a caller.
    */
   count(name: string, label?: string, n?: number): void;
-  /** Sends what has been gathered. Never rejects. */
+  /** Sends what has been collected. Never rejects. */
   flush(): Promise<void>;
 }
 
 /** Options of {@linkcode createCounters}. */
 export interface CountersOptions {
-  /** Takes one group. */
+  /** Sends one group. */
   send(counts: Count[]): Promise<unknown>;
-  /** Milliseconds from the first count of a group until it is sent. @default {2000} */
+  /** Milliseconds from the first count of a group to its sending. @default {2000} */
   delayMs?: number;
-  /** Distinct counters held; further ones are dropped until the next group is sent. @default {500} */
+  /** Most distinct counters in memory; others are dropped until the next group is sent. @default {500} */
   maxKeys?: number;
 }
 
-/** Counters of their own; the functions share {@linkcode count}. */
+/** Creates counters; the functions share {@linkcode count}. */
 export function createCounters({ send, delayMs, maxKeys = 500 }: CountersOptions): Counters {
   const { of, flush } = createGathered<Count>({
     what: "counts",
@@ -57,10 +57,10 @@ const shared = createCounters({ send: toDatabase((counts) => rpc("add_counts", {
 /** Adds `n` (default 1) to a counter of this process. Costs a map entry; sent within seconds. */
 export const count: Counters["count"] = shared.count;
 
-/** What follows the name of a function in the name of the counter of its refusals. */
+/** Suffix of a refusal counter's name, after the name of the function. */
 const REFUSED = "_refused";
 
-/** Name of the counter of what a function refuses; its labels are the codes. */
+/** Name of the counter of a function's refusals; its labels are the error codes. */
 export function refusalCounter(fn: string): string {
   return fn.replaceAll("-", "_") + REFUSED;
 }
@@ -72,7 +72,7 @@ export function refusingFunction(counter: string): string | undefined {
   return counter.slice(0, -REFUSED.length).replaceAll("_", "-");
 }
 
-/** Counts what a flag that exists said, and why. */
+/** Counts the result and reason of one evaluation of an existing flag. */
 export function countFlag(key: string, reason: string): void {
   let labels = flagLabels.get(key);
   if (labels === undefined) flagLabels.set(key, labels = new Map());
@@ -83,7 +83,7 @@ export function countFlag(key: string, reason: string): void {
 
 const flagLabels = new Map<string, Map<string, string>>();
 
-/** Sends this process's counts now; for whoever stops it. Never rejects. */
+/** Sends this process's counts now; called before the process stops. Never rejects. */
 export const flushCounts: Counters["flush"] = shared.flush;
 
 flushAtEnd(flushCounts);

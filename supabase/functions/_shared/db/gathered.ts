@@ -1,8 +1,8 @@
 /**
- * Series of figures, added up in memory by name and label and sent in groups.
+ * Series of figures, summed in memory by name and label and sent in groups.
  *
- * Failure policy: open. A group that cannot be sent is kept and sent with the next; one that the database refuses for its
- * data is dropped; a process that dies takes its last seconds with it.
+ * Failure policy: open. A group that cannot be sent is kept and sent with the next one; a group whose data
+ * the database refuses is dropped; a process that dies loses its last seconds.
  *
  * @module
  */
@@ -19,25 +19,25 @@ export interface Series {
 
 /** Options of {@linkcode createGathered}. */
 export interface GatheredOptions<S extends Series> {
-  /** What they are in the log: "counts". */
+  /** Their name in the log: "counts". */
   what: string;
-  /** A series of which nothing has happened yet. */
+  /** Creates an empty series. */
   empty(name: string, label: string): S;
-  /** Adds what a group that was not sent has of a series. */
+  /** Adds the figures of an unsent group to a series. */
   add(to: S, from: S): void;
-  /** Takes one group. */
+  /** Sends one group. */
   send(group: S[]): Promise<unknown>;
-  /** Milliseconds from the begin of a group until it is sent. @default {2000} */
+  /** Milliseconds from the start of a group to its sending. @default {2000} */
   delayMs?: number;
-  /** Series held; further ones are left out until the next group is sent. */
+  /** Most series in memory; others are dropped until the next group is sent. */
   max: number;
 }
 
 /** See the module. */
 export interface Gathered<S extends Series> {
-  /** The series to add to, until the next flush; undefined where there is no room for it. */
+  /** The series to add to, until the next flush; undefined if there is no room for it. */
   of(name: string, label: string): S | undefined;
-  /** Sends what has been gathered. Never rejects. */
+  /** Sends what has been collected. Never rejects. */
   flush(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export interface Gathered<S extends Series> {
 export function createGathered<S extends Series>(
   { what, empty, add, send, delayMs = 2000, max }: GatheredOptions<S>,
 ): Gathered<S> {
-  /** By name and label: two look-ups of constant strings cost less than putting them together. */
+  /** By name, then by label: two look-ups of constant strings cost less than one concatenation. */
   let gathered = new Map<string, Map<string, S>>();
   let held = 0;
   const sendLater = postpone(delayMs, flush);
@@ -98,13 +98,16 @@ export function createGathered<S extends Series>(
   return { of, flush };
 }
 
-/** What sends the groups of this process: a process that has no database (a deployment check, a unit test) tells nobody. */
+/**
+ * Wraps the sending of this process's groups: a process without a database (a deployment check, a unit test)
+ * sends nothing.
+ */
 export function toDatabase<S>(send: (group: S[]) => Promise<unknown>): (group: S[]) => Promise<unknown> {
   return (group) =>
     configFaults("SUPABASE_URL", "SUPABASE_SECRET_KEYS").length > 0 ? Promise.resolve() : send(group);
 }
 
-/** Sends what is left when the platform ends the process, of which it tells, though not always. */
+/** Sends the rest when the platform announces the end of the process. It does not always do so. */
 export function flushAtEnd(flush: () => Promise<void>): void {
   globalThis.addEventListener("beforeunload", () => waitUntil(flush()));
 }

@@ -1,53 +1,57 @@
 /**
- * Group commit: concurrent writes of one process travel as one call.
+ * Group commit: concurrent writes of one process share a call.
  *
- * While a commit is in flight the next items gather, so an idle system adds no delay to a write and a
- * busy one a fraction of a call. Each caller gets the answer for its own item, after the commit.
+ * While a commit is in flight the next items are collected, so an idle system adds no delay to a write and a
+ * busy one a fraction of a call. Each caller gets the result of its own item, after the commit.
  *
- * Failure policy: closed. A commit that fails rejects exactly its own callers; a full queue refuses new
- * items (`overloaded`, 503) and never drops one that it took. Where a group fails for its data, and not
- * for an outage, it is halved and tried again until the bad item stands alone, so that one poisoned item
- * cannot sink its neighbours, now or with every retry of theirs. At most {@linkcode MAX_COMMITS} commits
- * are spent on one group; what is left then is rejected as one.
+ * Failure policy: closed. A failed commit rejects exactly its own callers; a full queue refuses new items
+ * (`overloaded`, 503) and never drops an accepted one. If a group fails because of its data, and not because
+ * of an outage, it is halved and tried again until the bad item is alone, so that one bad item cannot fail
+ * the others, now or at every retry. At most {@linkcode MAX_COMMITS} commits are spent on one group; what is
+ * left is then rejected together.
  *
  * @module
  */
 import { Problem } from "../http/problem.ts";
 import { DbError } from "./client.ts";
 
-/** Commits spent on one group at most. One bad item among a thousand takes 21. */
+/** Most commits for one group. One bad item among a thousand takes 21. */
 const MAX_COMMITS = 128;
 
 /**
  * SQLSTATE classes that data can cause: cardinality (21), data exception (22), constraints (23), program
- * limits (54), raised by a function (P0). Not among them: a missing function or right (42), a fault of the
- * Data API; those meet every item alike.
+ * limits (54), raised by a function (P0). Not included: a missing function or right (42) and errors of the
+ * Data API, which affect every item alike.
  */
 const ITEM_FAULT = /^(21|22|23|54|P0)/;
 
 /** Options of {@linkcode groupCommit}. */
 export interface GroupCommitOptions<T, R> {
-  /** Writes a group, all or nothing, and gives one result an item, in order. */
+  /** Writes a group atomically and returns one result per item, in order. */
   commit(items: T[]): Promise<R[]>;
   /** Most items of a group. */
   maxItems: number;
-  /** Most items that wait for a commit; further ones are refused. */
+  /** Most items that wait for a commit; others are refused. */
   maxQueued: number;
   /** Commits under way at once. @default {1} */
   inFlight?: number;
   /**
-   * So many items must wait for a group to start beside one that is under way. A group of a few costs the database
-   * nearly what a full one does, so it pays to gather; alone, an item never waits. @default {1}
+   * Items that must be waiting before a group starts beside one that is in flight. A small group costs the
+   * database nearly as much as a full one, so collecting pays; if nothing is in flight, an item never waits.
+   * @default {1}
    */
   worthBeside?: number;
-  /** Size of an item in bytes, or whatever the limits below count. @default {0 for every item} */
+  /** Size of an item in bytes, or in the unit of the limits below. @default {0 for every item} */
   size?(item: T): number;
-  /** Most size of a group; an item larger than that goes alone. @default {Infinity} */
+  /** Largest total size of a group; a larger item is sent alone. @default {Infinity} */
   maxBytes?: number;
-  /** Most size that waits for a commit; further items are refused unless nothing waits. @default {Infinity} */
+  /**
+   * Largest total size that waits for a commit; other items are refused unless nothing waits. @default
+   * {Infinity}
+   */
   maxQueuedBytes?: number;
   /**
-   * Whether a failed commit may be blamed on an item, so that halving the group makes sense.
+   * Whether an item may be the cause of a failed commit, so that halving the group makes sense.
    * @default {the error is a DbError whose SQLSTATE data can cause}
    */
   isItemFault?(error: unknown): boolean;
@@ -140,7 +144,9 @@ export function groupCommit<T, R>(options: GroupCommitOptions<T, R>): (item: T) 
     return group;
   }
 
-  /** Commits a group and tells each of its callers; never rejects. `left` is shared by the parts of a group. */
+  /**
+   * Commits a group and settles each of its callers; never rejects. `left` is shared by the parts of a group.
+   */
   async function settle(group: Entry<T, R>[], left: { commits: number }, before?: unknown): Promise<void> {
     if (left.commits-- <= 0) return rejectAll(group, before);
     let results: R[];

@@ -1,53 +1,57 @@
 /**
- * How often things happened and how long they took, for people to look at: added up in memory, sent in groups.
- * {@linkcode count} is for what has no duration.
+ * How often things happened and how long they took, for people to look at: summed in memory, sent in groups.
+ * Use {@linkcode count} for events without a duration.
  *
- * Failure policy: open, as `gathered.ts` has it. It is never on a request's path.
+ * Failure policy: open, as in `gathered.ts`. It is never on a request's path.
  *
  * @module
  */
 import { rpc } from "./client.ts";
 import { createGathered, flushAtEnd, toDatabase } from "./gathered.ts";
 
-/** Upper bounds of the buckets in milliseconds, as in `private.latency_buckets`. One bucket more is for what took longer. */
+/**
+ * Upper bounds of the buckets in milliseconds, as in `private.latency_buckets`. One more bucket holds
+ * everything slower.
+ */
 export const BUCKETS_MS: readonly number[] = [
   ...[1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 1500, 2000, 3000],
   ...[5000, 10_000, 30_000, 60_000, 300_000],
 ];
 
-/** One series' worth of a group, as `add_measurements` takes it. */
+/** One series of a group, as `add_measurements` takes it. */
 export interface Measurement {
   readonly name: string;
   readonly label: string;
   n: number;
-  /** Milliseconds of all of them. */
+  /** Total milliseconds. */
   ms: number;
-  /** How many fell into each bucket. */
+  /** Number of durations in each bucket. */
   readonly counts: number[];
 }
 
 /** Measurements in memory; see {@linkcode createMeasurements}. */
 export interface Measurements {
   /**
-   * Adds one duration to the series `name` under `label`. The name is a constant of the code; a label is made of such
-   * constants, statuses and names that operators gave, with a space between, never of what a caller sent.
+   * Adds one duration to the series `name` under `label`. The name is a constant of the code; a label
+   * consists of such constants, statuses and names that operators chose, separated by spaces, never of data
+   * from a caller.
    */
   measure(name: string, label: string, ms: number): void;
-  /** Sends what has been gathered. Never rejects. */
+  /** Sends what has been collected. Never rejects. */
   flush(): Promise<void>;
 }
 
 /** Options of {@linkcode createMeasurements}. */
 export interface MeasurementsOptions {
-  /** Takes one group. */
+  /** Sends one group. */
   send(measurements: Measurement[]): Promise<unknown>;
-  /** Milliseconds from the first measurement of a group until it is sent. @default {2000} */
+  /** Milliseconds from the first measurement of a group to its sending. @default {2000} */
   delayMs?: number;
-  /** Series held; further ones are left out until the next group is sent. @default {300} */
+  /** Most series in memory; others are dropped until the next group is sent. @default {300} */
   maxSeries?: number;
 }
 
-/** Measurements of their own; the functions share {@linkcode measure}. */
+/** Creates measurements; the functions share {@linkcode measure}. */
 export function createMeasurements({ send, delayMs, maxSeries = 300 }: MeasurementsOptions): Measurements {
   const { of, flush } = createGathered<Measurement>({
     what: "measurements",
@@ -75,7 +79,7 @@ export function createMeasurements({ send, delayMs, maxSeries = 300 }: Measureme
   return { measure, flush };
 }
 
-/** Place of the bucket that a duration falls into. */
+/** Index of the bucket of a duration. */
 function bucketOf(ms: number): number {
   let i = 0;
   while (i < BUCKETS_MS.length && ms > BUCKETS_MS[i]) i++;
@@ -89,7 +93,7 @@ const shared = createMeasurements({
 /** Adds one duration to a series of this process. Costs a map entry; sent within seconds. */
 export const measure: Measurements["measure"] = shared.measure;
 
-/** Sends this process's measurements now; for whoever stops it. Never rejects. */
+/** Sends this process's measurements now; called before the process stops. Never rejects. */
 export const flushMeasurements: Measurements["flush"] = shared.flush;
 
 flushAtEnd(flushMeasurements);

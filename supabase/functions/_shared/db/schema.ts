@@ -1,11 +1,11 @@
 /**
- * Which schema this code was written for, and whether the database still takes it.
+ * The schema that this code was written for, and whether the database still accepts this code.
  *
- * Migrations only add, so a database may be ahead of the code. One that older code must not run on says so in
- * `private.schema_breaks`. Each call to the database carries {@linkcode SCHEMA_VERSION}, and the function in SQL refuses
- * it in its own transaction (`private.refuse_older_code`): nothing is stored by code that would mean something else by it,
- * not even in the seconds in which it has not yet heard of the migration. What is answered from memory asks
- * {@linkcode isTooOld}.
+ * Migrations only add, so a database may be ahead of the code. A migration that older code must not run on is
+ * listed in `private.schema_breaks`. Each database call carries {@linkcode SCHEMA_VERSION}, and the SQL
+ * function refuses it in its own transaction (`private.refuse_older_code`): outdated code stores nothing, not
+ * even in the seconds before it learns about the migration. Code that answers from memory checks {@linkcode
+ * isTooOld}.
  *
  * @module
  */
@@ -17,8 +17,8 @@
 export const SCHEMA_VERSION = "20261129002500";
 
 /**
- * Versions of all migrations in supabase/migrations, oldest first: what has to be on record. Others in the same project
- * are somebody else's.
+ * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
+ * migrations in the same project are not ours.
  */
 export const MIGRATIONS: readonly string[] = [
   "20261129000100",
@@ -50,31 +50,31 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002500",
 ];
 
-/** Header in which a call says {@linkcode SCHEMA_VERSION}. */
+/** Header of a call with {@linkcode SCHEMA_VERSION}. */
 export const SCHEMA_HEADER = "x-gatelink-schema";
 
-/** SQLSTATE with which the database refuses code that is too old for it. */
+/** SQLSTATE with which the database refuses code that is too old. */
 export const TOO_OLD = "GL503";
 
 /**
- * So long nobody asks the database again which has refused this code, in milliseconds. Then one request does: a way back
- * may have taken the migration away.
+ * Time for which a database that refused this code is not asked again, in milliseconds. Then one request
+ * asks: a rollback may have removed the migration.
  */
 const REFUSED_FOR_MS = 5000;
 
 let refusedAt = -Infinity;
 
-/** Writes down that the database has refused this code. */
+/** Records that the database refused this code. */
 export function refusedAsTooOld(now: number = performance.now()): void {
   refusedAt = now;
 }
 
-/** Whether the database refused this code a moment ago. Hot: asked by each request. */
+/** Whether the database refused this code a moment ago. Hot: called for each request. */
 export function isTooOld(now?: number): boolean {
   return refusedAt !== -Infinity && (now ?? performance.now()) - refusedAt < REFUSED_FOR_MS;
 }
 
-/** For tests: nothing has been refused. */
+/** For tests: clears the recorded refusal. */
 export function forgetRefusal(): void {
   refusedAt = -Infinity;
 }

@@ -1,10 +1,11 @@
 /**
- * The key gate: who calls, by the project's own API keys.
+ * The key gate: identifies callers by the project's own API keys.
  *
- * Supabase's `sb_…` keys travel in the `apikey` header; clients of a standard that knows bearer tokens
- * only (OpenFeature's OFREP) may send one as such where the function says so.
+ * Supabase's `sb_…` keys are sent in the `apikey` header. Clients of a standard that supports bearer tokens
+ * only (OpenFeature's OFREP) may send one as such where the function allows it.
  *
- * Failure policy: closed. No key, an unknown key, or no keys to compare with: nobody gets in.
+ * Failure policy: closed. Without a key, with an unknown key, or without keys to compare with, the request is
+ * refused.
  *
  * @module
  */
@@ -12,11 +13,11 @@ import { env } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
 import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
 
-/** A key that a caller has shown. */
+/** A key that a caller sent. */
 export interface ApiKey {
-  /** A secret key is held by services of the team, a publishable one by anybody with the app. */
+  /** The team's services have a secret key; everybody who has the app has a publishable one. */
   kind: "secret" | "publishable";
-  /** Its name in the project, such as "default". Fit for logs and rate limits. */
+  /** Its name in the project, such as "default". Safe for logs and rate limits. */
   name: string;
 }
 
@@ -24,15 +25,17 @@ export interface ApiKey {
 export interface KeyOptions {
   /** "secret" refuses publishable keys. @default {"secret"} */
   kind?: "secret" | "any";
-  /** Takes a key as `X-API-Key` or `Authorization: Bearer` too, as OFREP's clients send it. @default {false} */
+  /**
+   * Also accepts a key as `X-API-Key` or `Authorization: Bearer`, as OFREP clients send it. @default {false}
+   */
   bearer?: boolean;
 }
 
 /**
- * The key with which a request was made.
+ * The key of a request.
  *
- * @throws {Problem} `unauthorized` without a valid key, `forbidden` for a publishable key where a secret
- * one is needed, `config_invalid` when the project's keys are not in the environment.
+ * @throws {Problem} `unauthorized` without a valid key, `forbidden` for a publishable key where a secret one
+ *   is needed, `config_invalid` if the project's keys are not in the environment.
  */
 export function requireKey(headers: Headers, { kind = "secret", bearer = false }: KeyOptions = {}): ApiKey {
   const shown = shownKey(headers, bearer);
@@ -50,7 +53,7 @@ export function requireKey(headers: Headers, { kind = "secret", bearer = false }
   return { kind: "publishable", name: publishable };
 }
 
-/** The key that a request shows, not yet compared with anything. */
+/** The key in a request, not yet compared with anything. */
 function shownKey(headers: Headers, bearer: boolean): string | undefined {
   const apikey = headers.get("apikey");
   if (apikey !== null && apikey !== "") return apikey;
@@ -60,12 +63,12 @@ function shownKey(headers: Headers, bearer: boolean): string | undefined {
   return bearerOf(headers);
 }
 
-/** The bearer token of a request (RFC 6750), a key's or a user's; undefined without one. */
+/** The bearer token of a request (RFC 6750), a key or a user's token; undefined without one. */
 export function bearerOf(headers: Headers): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 
-/** The publishable keys; where they decide nothing but the wording of a refusal they may be missing. */
+/** The publishable keys. They may be missing where they only affect the wording of a refusal. */
 function publishableKeys(kind: "secret" | "any"): Readonly<Record<string, string>> {
   try {
     return env("SUPABASE_PUBLISHABLE_KEYS").SUPABASE_PUBLISHABLE_KEYS;
@@ -75,7 +78,7 @@ function publishableKeys(kind: "secret" | "any"): Readonly<Record<string, string
   }
 }
 
-/** Name of the key among these that equals `shown`. Every key is compared whole, whatever came before. */
+/** Name of the key that equals `shown`. Every key is compared in full, even after a match. */
 function findKey(keys: Readonly<Record<string, string>>, shown: string): string | undefined {
   let found: string | undefined;
   for (const [name, key] of Object.entries(keys)) {

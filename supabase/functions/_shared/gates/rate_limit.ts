@@ -1,11 +1,11 @@
 /**
- * The rate gate for callers: GCRA in Postgres (`take_rate`), so that all isolates share a limit, with the
- * `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers.
+ * Rate limits for callers: GCRA in Postgres (`take_rate`), shared by all isolates, with the `RateLimit`
+ * fields of draft-ietf-httpapi-ratelimit-headers.
  *
- * (Limits on work, such as sends to one contact, are decided in SQL in the same round trip as the work.)
+ * (Limits on work, such as messages to one contact, are checked in SQL in the same round trip as the work.)
  *
- * Failure policy: open. A limiter that is away or broken lets the request pass, logged and counted: it
- * protects from too much, and must not be what loses a message.
+ * Failure policy: open. If the limiter is unavailable or broken, the request passes, logged and counted: the
+ * limiter protects from overload and must not cause the loss of a message.
  *
  * @module
  */
@@ -16,21 +16,21 @@ import { count } from "../db/counters.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../log/log.ts";
 
-/** How a take went. */
+/** Result of a take. */
 export interface Taken {
   readonly allowed: boolean;
-  /** `RateLimit-Policy` and `RateLimit` for the answer; none when the limiter could not be asked. */
+  /** `RateLimit-Policy` and `RateLimit` for the response; empty if the limiter could not be asked. */
   readonly headers: Record<string, string>;
-  /** Milliseconds until the same take would be allowed: 0 when allowed, null when it is above the burst. */
+  /** Milliseconds until the same take would be allowed: 0 if it was allowed, null if it exceeds the burst. */
   readonly retryAfterMs: number | null;
 }
 
 const TIMEOUT_MS = 1000;
 
 /**
- * Takes `cost` from a limit, all of it or nothing. Never rejects.
+ * Takes `cost` from a limit, in full or not at all. Never rejects.
  *
- * @param subject Whose limit it is: an id or a key's name, never a phone number or an address.
+ * @param subject Owner of the limit: an id or a key's name, never a phone number or an address.
  */
 export async function take(limit: Limit, subject: string, cost = 1, call: Rpc = rpc): Promise<Taken> {
   const { name, perSecond, burst } = limit;
@@ -46,11 +46,11 @@ export async function take(limit: Limit, subject: string, cost = 1, call: Rpc = 
 }
 
 /**
- * Takes from a limit or refuses the request.
+ * Takes from a limit, or refuses the request.
  *
- * @returns The headers to put on the answer.
- * @throws {Problem} `rate_limited` with the same headers and `Retry-After`; `invalid_request` when the
- * cost is above the burst, for waiting would not help.
+ * @returns Headers for the response.
+ * @throws {Problem} `rate_limited` with the same headers and `Retry-After`; `invalid_request` if the cost
+ *   exceeds the burst, because waiting would not help.
  */
 export async function requireRate(
   limit: Limit,
@@ -64,10 +64,10 @@ export async function requireRate(
 }
 
 /**
- * The answer to a take that was not allowed: `rate_limited` with `Retry-After`, or `invalid_request` when the cost is
- * above the burst (`retryAfterMs` null).
+ * The response to a take that was not allowed: `rate_limited` with `Retry-After`, or `invalid_request` if the
+ * cost exceeds the burst (`retryAfterMs` null).
  *
- * @param headers As {@linkcode rateHeaders} gives them.
+ * @param headers From {@linkcode rateHeaders}.
  */
 export function refused(
   limit: Limit,
@@ -87,9 +87,9 @@ export function refused(
 }
 
 /**
- * With GCRA the quota `q` is the burst and the window `w` the time in which an empty one fills up. `r` is
- * what could be taken at once now, and `t` the time until that grows by one (the draft wants it no later
- * than `Retry-After`).
+ * The headers of a take. With GCRA the quota `q` is the burst and the window `w` the time in which an empty
+ * one refills. `r` is what could be taken now, and `t` the time until it grows by one (the draft requires it
+ * to be no later than `Retry-After`).
  */
 export function rateHeaders(
   { name, perSecond, burst }: Limit,
@@ -103,7 +103,7 @@ export function rateHeaders(
   };
 }
 
-/** Whole seconds, rounded up: who waits that long has waited long enough. */
+/** Whole seconds, rounded up, so that waiting that long is always enough. */
 function seconds(ms: number): string {
   return String(Math.ceil(ms / 1000));
 }

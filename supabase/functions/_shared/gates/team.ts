@@ -1,8 +1,8 @@
 /**
- * Who may manage: holders of a secret key, and members of the team.
+ * Management access: holders of a secret key, and members of the team.
  *
- * A signed-in user's token is checked by the Data API, which asks the project's Auth what it is worth, hosted and
- * local alike; the role comes from the table of the team, so that whoever is taken off it is out at once.
+ * The Data API validates a signed-in user's token with the project's Auth, hosted and local alike. The role
+ * comes from the team's table, so removing a member takes effect immediately.
  *
  * Failure policy: closed.
  *
@@ -15,12 +15,12 @@ import { createRpc, DbError, type RpcEndpoint } from "../db/client.ts";
 import { type ApiKey, bearerOf, requireKey } from "./keys.ts";
 import { Problem } from "../http/problem.ts";
 
-/** Whoever passed: what is written down as the author, `key:<name>` or a user's id. */
+/** Returns the recorded author of the request: `key:<name>` or a user's id. */
 export type Authorise = (headers: Headers, role: TeamRole) => Promise<string>;
 
 /**
- * Makes an {@linkcode Authorise}, which throws `unauthorized` without a valid key or token, and `forbidden` for a
- * publishable key alone and for users without the role.
+ * Creates an {@linkcode Authorise}. It throws `unauthorized` without a valid key or token, and `forbidden`
+ * for a publishable key alone and for users without the role.
  */
 export function createAuthorise(request: RpcEndpoint["fetch"] = globalThis.fetch): Authorise {
   return async (headers, role) => {
@@ -36,7 +36,7 @@ export function createAuthorise(request: RpcEndpoint["fetch"] = globalThis.fetch
   };
 }
 
-/** The key of a request; none is no fault where a user's token is there. */
+/** The key of a request; it may be missing if there is a user's token. */
 function keyOf(headers: Headers, token: string | undefined): ApiKey | undefined {
   try {
     return requireKey(headers, { kind: "any", bearer: true });
