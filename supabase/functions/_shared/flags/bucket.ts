@@ -6,17 +6,17 @@ export const BUCKETS = 10_000;
 const encoder = new TextEncoder();
 let buffer = new Uint8Array(256);
 
-/** A salt whose part of the hash is worked out: it is the same for every id. */
+/** A salt with its part of the hash computed in advance, which is the same for every id. */
 export interface Salt {
   readonly text: string;
-  /** The hash after the salt's whole words of four bytes; null where the salt is not ASCII. */
+  /** The hash after the salt's whole four-byte words; null if the salt is not ASCII. */
   readonly state: number | null;
-  /** Its bytes after those, in the low end, and how many bits they are. */
+  /** The remaining bytes of the salt, in the low end, and their number of bits. */
   readonly rest: number;
   readonly bits: number;
 }
 
-/** Works out a salt's part of the hash. */
+/** Computes a salt's part of the hash. */
 export function prepareSalt(text: string): Salt {
   let state = 0;
   let rest = 0;
@@ -35,9 +35,9 @@ export function prepareSalt(text: string): Salt {
 }
 
 /**
- * The bucket of an id under a salt: `floor(murmur3(UTF-8 of salt || id) * 10000 / 2^32)`, flagd's
- * fractional shape. The salt never changes with the percentage, so whoever is in at 10 % is in at 25 %.
- * SQL gives the same number (`private.flag_bucket`).
+ * The bucket of an id under a salt: `floor(murmur3(UTF-8 of salt || id) * 10000 / 2^32)`, like flagd's
+ * fractional operator. The salt never changes with the percentage, so an id that is in at 10 % is in at 25 %.
+ * SQL computes the same number (`private.flag_bucket`).
  *
  * @returns a whole number from 0 to 9999
  */
@@ -45,7 +45,7 @@ export function bucket(salt: string | Salt, id: string): number {
   return Math.floor(hash(typeof salt === "string" ? prepareSalt(salt) : salt, id) * BUCKETS / 2 ** 32);
 }
 
-/** Ids are nearly always ASCII: those are hashed as they are read, without a copy. */
+/** Ids are nearly always ASCII: those are hashed directly, without a copy. */
 function hash({ text, state, rest, bits }: Salt, id: string): number {
   if (state === null) return hashUtf8(text + id);
   for (let i = 0; i < id.length; i++) {

@@ -1,7 +1,7 @@
 import { bucket, BUCKETS, prepareSalt, type Salt } from "./bucket.ts";
 import { subjectId } from "./subject.ts";
 
-/** A row of the table `settings` as `load_config` gives it. */
+/** A row of the table `settings` as `load_config` returns it. */
 export interface Setting {
   key: string;
   /** A flag is on when this is exactly `"true"`. */
@@ -14,21 +14,21 @@ export interface Setting {
   version: number;
 }
 
-/** Segments as `load_config` gives them: the members' ids by the segment's key. */
+/** Segments as `load_config` returns them: the members' ids by the segment's key. */
 export type Segments = Readonly<Record<string, readonly string[]>>;
 
-/** A setting, read once into what evaluation needs. */
+/** A setting, parsed once for evaluation. */
 export interface Flag {
   readonly key: string;
   readonly on: boolean;
   readonly targets: ReadonlySet<string>;
-  /** Members of the segments that it targets. */
+  /** Members of the segments that the flag targets. */
   readonly segments: readonly ReadonlySet<string>[];
-  /** All that have to be on for the same id: the flags that it names, those that they name, and so on, each once. */
+  /** All flags that must be on for the same id: direct and indirect prerequisites, each once. */
   readonly prerequisites: readonly Flag[];
-  /** How long the longest way through prerequisites is. */
+  /** Length of the longest chain of prerequisites. */
   readonly depth: number;
-  /** How many of the buckets are on, 0 to 10000; null when the metadata cannot be understood. */
+  /** Number of buckets that are on, 0 to 10000; null if the metadata is invalid. */
   readonly threshold: number | null;
   readonly salt: Salt;
 }
@@ -56,7 +56,7 @@ const NOT_FOUND: Evaluation = { value: false, reason: "ERROR", errorCode: "FLAG_
 const KEY_MISSING: Evaluation = { value: false, reason: "ERROR", errorCode: "TARGETING_KEY_MISSING" };
 const UNREADABLE: Evaluation = { value: false, reason: "ERROR", errorCode: "PARSE_ERROR" };
 
-/** Stands for a prerequisite that is missing, or that would lead back to the flag that needs it. */
+/** Stands for a prerequisite that is missing or circular. */
 const NEVER: Flag = {
   key: "",
   on: false,
@@ -68,10 +68,13 @@ const NEVER: Flag = {
   salt: prepareSalt(""),
 };
 
-/** What needs flags through more others than these is off: nobody can tell any more what such a flag depends on. */
+/**
+ * Longest chain of prerequisites. A flag with a longer one is off, because nobody can tell what it depends
+ * on.
+ */
 const MAX_DEPTH = 8;
 
-/** Reads settings into flags, once for each load of the configuration. */
+/** Parses settings into flags, once per load of the configuration. */
 export function prepareFlags(
   settings: Iterable<Setting>,
   segments: Segments = {},
@@ -82,7 +85,7 @@ export function prepareFlags(
     Object.entries(segments).map(([key, ids]) => [key, new Set(ids.map(subjectId))]),
   );
   const flags = new Map<string, Flag>();
-  /** Flags under way: one of them as a prerequisite closes a circle. */
+  /** Flags being parsed: one of them as a prerequisite is circular. */
   const asked = new Set<string>();
 
   function prepare(key: string): Flag {
@@ -120,9 +123,9 @@ function strings(value: unknown): string[] {
 }
 
 /**
- * A flag that is "true" and says nothing else is on for everybody: whoever typed it meant on. With targets present, be
- * it an empty list, and no percentage it is on only for these: taking the last tester off the list must not open the
- * feature to everybody.
+ * A flag that is "true" and has no other rule is on for everybody, as intended by whoever typed it. With
+ * targets, even an empty list, and no percentage it is on only for them: removing the last tester from the
+ * list must not open the feature to everybody.
  */
 function threshold(
   { rollout_percentage: percentage, target_user_ids, target_segments }: Setting["metadata"],
@@ -134,21 +137,22 @@ function threshold(
   return Math.round(percentage * 100);
 }
 
-/** Is told of evaluations, to count them: which flag, and the reason of its answer. */
+/** Called after each evaluation, to count it: the flag and the reason of the result. */
 export type OnFlag = (key: string, reason: Evaluation["reason"]) => void;
 
-/** Says of each flag whether its kill switch in the environment is set. */
+/** Whether the kill switch of a flag is set in the environment. */
 export type Killed = (key: string) => boolean;
 
 /**
- * Whether a flag is on for an id, and why. Order: kill switch, off, prerequisites, target id, segment, percentage. The
- * same as `private.evaluate_flag` in SQL, which knows no kill switch.
+ * Whether a flag is on for an id, and why. Order: kill switch, off, prerequisites, target id, segment,
+ * percentage. The same as `private.evaluate_flag` in SQL, which has no kill switch.
  *
- * Failure policy: closed. An unknown flag, metadata that cannot be understood, a prerequisite that is not on for
- * whatever reason, prerequisites more than eight deep, and a percentage strictly between 0 and 100 with nobody to apply it to, are off, never a random draw.
+ * Failure policy: closed. A flag is off, never a random draw, if it is unknown, its metadata is invalid, a
+ * prerequisite is not on for any reason, prerequisites are more than eight deep, or its percentage is
+ * strictly between 0 and 100 and there is no id.
  *
- * @param targetingId whom to decide for, as {@linkcode subjectId} reads it; empty is the same as missing
- * @param killed the feature's kill switch in the environment; as a function it is asked for the prerequisites too
+ * @param targetingId the id to decide for, as {@linkcode subjectId} returns it; empty counts as missing
+ * @param killed the feature's kill switch in the environment; a function is also called for the prerequisites
  */
 export function evaluate(
   flags: ReadonlyMap<string, Flag>,
@@ -171,7 +175,7 @@ function decide(flag: Flag, id: string, killed: false | Killed): Evaluation {
   return alone;
 }
 
-/** As if the flag had no prerequisites. */
+/** Evaluates the flag without its prerequisites. */
 function decideAlone(flag: Flag, id: string, killed: false | Killed): Evaluation {
   if (!flag.on || (killed !== false && killed(flag.key))) return DISABLED;
   if (id !== "" && (flag.targets.has(id) || isIn(flag.segments, id))) return TARGETING_MATCH;
@@ -187,7 +191,7 @@ function isIn(segments: Flag["segments"], id: string): boolean {
   return false;
 }
 
-/** Whether a flag may be on for anybody at all; when not, there is no need to ask for each. */
+/** Whether a flag may be on for anybody at all; if not, callers need not ask for each id. */
 export function onForAnybody(flags: ReadonlyMap<string, Flag>, key: string): boolean {
   const flag = flags.get(key);
   if (flag?.on !== true || flag.threshold === null) return false;

@@ -1,5 +1,5 @@
 /**
- * Flags as OpenFeature's Remote Evaluation Protocol (OFREP 0.3) gives them. Pure.
+ * Flags in OpenFeature's Remote Evaluation Protocol (OFREP 0.3). Pure.
  *
  * @see https://github.com/open-feature/protocol/blob/main/service/openapi.yaml
  * @module
@@ -12,7 +12,9 @@ export interface RemoteFlag {
   readonly key: string;
   /** A value that is the same for everybody, of the metadata's `type`; undefined for a switch. */
   readonly fixed?: { readonly value: unknown } | { readonly fault: string };
-  /** Whether apps may read it, by `client: true` in the setting's metadata; never the case for a flag of our own. */
+  /**
+   * Whether apps may read it: `client: true` in the setting's metadata. Never true for Gatelink's own flags.
+   */
   readonly client: boolean;
   /** For callers with a secret key. */
   readonly metadata: FlagMetadata;
@@ -23,7 +25,7 @@ export interface RemoteAnswer extends Partial<FlagValue & Omit<FlagFailure, "met
   key: string;
 }
 
-/** The context of a request, checked. */
+/** The checked context of a request. */
 export type RemoteContext =
   | { ok: true; targetingKey: string; signature: string }
   | { ok: false; errorCode: FlagErrorCode; errorDetails: string };
@@ -32,14 +34,14 @@ export type RemoteContext =
 const MARKS = ["type", "rollout_percentage", "target_user_ids", "target_segments", "prerequisites", "client"];
 
 /**
- * Flags that this gateway's own features stand under: of no use to an app, and nobody else's business. The constraint
- * `settings_client` in SQL is the same list.
+ * Flags of Gatelink's own features, which apps do not need and others must not see. The constraint
+ * `settings_client` in SQL has the same list.
  */
 const OWN = /^(?:deeplinks|(?:wa|email|sms|telegram)_(?:webhook|router|send))\.enabled$/;
 
 /**
- * The settings that are flags, by key. Other settings are nobody's business here: a publishable key is known to anybody
- * who has the app.
+ * The settings that are flags, by key. Other settings are not exposed: everybody who has the app has a
+ * publishable key.
  */
 export function prepareRemote(settings: Iterable<Setting>): ReadonlyMap<string, RemoteFlag> {
   const remote = new Map<string, RemoteFlag>();
@@ -58,14 +60,14 @@ export function prepareRemote(settings: Iterable<Setting>): ReadonlyMap<string, 
 }
 
 /**
- * Those of the flags that apps may read, which show a key that anybody can have. Failure policy: closed. A flag says
- * what a team works on, so one that nobody marked is not told.
+ * The flags that apps may read with a publishable key, which anybody can have. Failure policy: closed. A flag
+ * reveals what a team works on, so only marked ones are included.
  */
 export function forApps(remote: ReadonlyMap<string, RemoteFlag>): ReadonlyMap<string, RemoteFlag> {
   return new Map([...remote].filter(([, { client }]) => client));
 }
 
-/** The flags as they are for whoever is on no list: each without its target ids and segments. */
+/** The flags without their target ids and segments, as they are for an id that is on no list. */
 export function withoutTargets(settings: Iterable<Setting>): ReadonlyMap<string, Flag> {
   return prepareFlags(
     [...settings].map((setting) => {
@@ -82,7 +84,9 @@ export function withoutTargets(settings: Iterable<Setting>): ReadonlyMap<string,
   );
 }
 
-/** Whether an id says of itself who somebody is: an e-mail address or a phone number, which anybody can try. */
+/**
+ * Whether an id identifies a person by itself: an e-mail address or a phone number, which anybody can guess.
+ */
 export function saysWho(id: string): boolean {
   return id.includes("@") || /^\+?[\d\s().\/-]{7,40}$/.test(id);
 }
@@ -124,8 +128,8 @@ function describe({ metadata, version }: Setting): FlagMetadata {
 }
 
 /**
- * The context of a request's body. OFREP 0.3 requires neither a body (undefined here) nor a context in it, nor a targeting
- * key: what is the same for everybody needs none.
+ * The context of a request's body. OFREP 0.3 requires no body (undefined here), no context in it and no
+ * targeting key: a value that is the same for everybody needs none.
  */
 export function readContext(body: unknown): RemoteContext {
   const invalid = (errorDetails: string): RemoteContext => ({
@@ -184,7 +188,7 @@ function evaluated(
   return { key, value, reason, variant: value ? "on" : "off" };
 }
 
-/** HTTP status of one evaluation by itself. */
+/** HTTP status of a single evaluation. */
 export function statusOf({ errorCode }: RemoteAnswer): 200 | 400 | 404 {
   return errorCode === undefined ? 200 : errorCode === "FLAG_NOT_FOUND" ? 404 : 400;
 }

@@ -1,20 +1,22 @@
 /**
- * A limit within one process, for what is too fast and too cheap to ask the database about.
+ * A rate limit within one process, for calls that are too frequent and too cheap to ask the database.
  *
  * @module
  */
 
-/** Takes one from the limit of `subject`: 0 when it may pass, else the milliseconds until it may. */
+/**
+ * Takes one from the limit of `subject`. Returns 0 if it is allowed, else the milliseconds until it will be.
+ */
 export type Pace = (subject: string, perSecond: number) => number;
 
-/** Subjects held at once; beyond that the oldest begins anew. */
+/** Most subjects in memory; beyond that the oldest one starts again. */
 const MAX_SUBJECTS = 10_000;
 
 /**
- * The generic cell rate algorithm (see `private.gcra`), in memory: on average `perSecond`, at once up to what a second
- * allows.
+ * The generic cell rate algorithm (see `private.gcra`), in memory: `perSecond` on average, and a burst of one
+ * second's worth.
  *
- * @param now Milliseconds of a clock that does not jump.
+ * @param now Milliseconds of a monotonic clock.
  */
 export function createPace(now: () => number = () => performance.now()): Pace {
   /** Theoretical arrival time of each subject's next take. */

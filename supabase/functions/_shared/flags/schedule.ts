@@ -1,8 +1,8 @@
 /**
- * What of a flag's schedule is still to come.
+ * The future part of a flag's schedule.
  *
- * The clock acts on every time that has passed, so a flag that is set to what it was must not bring past times with it:
- * what was turned off would be on again within a minute.
+ * The clock applies every time that has passed, so restoring an earlier state of a flag must not bring back
+ * past times: the flag that was just turned off would be on again within a minute.
  *
  * @module
  */
@@ -11,7 +11,7 @@ interface Scheduled {
   schedule?: { on_at?: string; off_at?: string };
 }
 
-/** A flag's metadata without scheduled times that are not after `now` (Unix milliseconds). */
+/** A flag's metadata without the scheduled times up to `now` (Unix milliseconds). */
 export function withoutPast<T extends object>(metadata: T, now: number): T {
   const { schedule, ...rest } = metadata as Scheduled;
   const coming = Object.entries(schedule ?? {}).filter(([, at]) => at != null && Date.parse(at) > now);

@@ -1,5 +1,5 @@
 /**
- * Conditions made into functions, once a load of the configuration.
+ * Conditions compiled into functions, once per load of the configuration.
  *
  * @module
  */
@@ -10,21 +10,21 @@ import { compilePattern, PatternError } from "./regex.ts";
 import { fold, holdsWord, type TextView, viewOf } from "./text.ts";
 import { inWindow } from "../time/window.ts";
 
-/** What a condition may ask beside the message. */
+/** Inputs of a condition besides the message. */
 export interface DecisionTime {
   readonly now: Date;
 }
 
-/** A compiled condition: pure, and quick enough for every message. */
+/** A compiled condition: pure, and fast enough to run for every message. */
 export type Predicate = (message: MessageFacts, moment: DecisionTime) => boolean;
 
 /**
  * Compiles a checked condition.
  *
- * A fact that the message lacks (a body, a choice, a referral, a phone) makes the condition that asks for it false,
- * and so a `not` around it true.
+ * A condition on a fact that the message lacks (a body, a choice, a referral, a phone) is false, so a `not`
+ * around it is true.
  *
- * @throws {ConditionError} when a regular expression is wrong or too large.
+ * @throws {ConditionError} if a regular expression is invalid or too large.
  */
 export function compile(condition: Condition): Promise<Predicate> {
   return compileAt(condition, []);

@@ -10,16 +10,16 @@ import { DAYS } from "../contract/window.ts";
 export const MAX_DESCRIPTION = 160;
 
 /**
- * One short English phrase. It names what a person of the team wrote (words, ids of buttons), and never a contact or
- * a phone number: explanations are kept and shown.
+ * One short English phrase. It contains what a team member wrote (words, ids of buttons), and never a contact
+ * or a phone number, because explanations are stored and shown.
  */
 export function describe(condition: Condition): string {
   return shortened(phrase(condition));
 }
 
 /**
- * Words cut to {@link MAX_DESCRIPTION} characters, whole ones: Postgres takes no half of a surrogate pair, and would
- * refuse every decision that comes with it.
+ * Words cut to {@link MAX_DESCRIPTION} whole characters: Postgres rejects half of a surrogate pair, and with
+ * it every decision of the same call.
  */
 export function shortened(words: string): string {
   const characters = Array.from(words.toWellFormed());

@@ -1,13 +1,13 @@
 /**
- * What routing knows about a message: plain data, no channel's own shapes.
+ * What routing knows about a message: plain data, independent of the channel.
  *
  * @module
  */
 
-/** Where a click-to-WhatsApp message came from; Meta sends it on the first message after an ad or post only. */
+/** Source of a click-to-WhatsApp message; Meta sends it only with the first message after an ad or post. */
 export interface Referral {
   readonly source_id?: string;
-  /** "ad" or "post" today; kept open because Meta adds to it. */
+  /** "ad" or "post" today; a string because Meta adds values. */
   readonly source_type?: string;
   /** The click id of the ad; absent for Status ads. */
   readonly ctwa_clid?: string;
@@ -27,16 +27,15 @@ export interface ContactFacts {
 }
 
 /**
- * One inbound message as conditions see it. Never changed after it was made: views of `body` are remembered per
- * object (see `text.ts`).
+ * One inbound message as conditions see it. Immutable: views of `body` are cached per object (see `text.ts`).
  */
 export interface MessageFacts {
   readonly id: string;
-  /** The channel that it came over: whatsapp, … */
+  /** Name of the channel: whatsapp, … */
   readonly channel: string;
-  /** The message's type as its channel names it: text, image, button, interactive, … */
+  /** The channel's name for the message's type: text, image, button, interactive, … */
   readonly type: string;
-  /** What a person wrote or chose, absent for media without a caption. */
+  /** The text that the person wrote or chose; absent for media without a caption. */
   readonly body?: string;
   /** Id of the chosen button or list row, or a quick reply's payload. */
   readonly choice?: string;
@@ -44,7 +43,7 @@ export interface MessageFacts {
   /** Link token found in the body. */
   readonly token?: string;
   readonly link?: LinkFacts;
-  /** The sender of ours that it was written to: for WhatsApp the business number's `phone_number_id`. */
+  /** Our sender that received it: for WhatsApp the business number's `phone_number_id`. */
   readonly number_id: string;
   readonly contact: ContactFacts;
   /** ISO time at which the person sent it, by the provider's clock. */

@@ -7,16 +7,16 @@ import type { RoutingReason } from "../contract/states.ts";
 import type { MessageFacts } from "./facts.ts";
 import type { CompiledRoute } from "./routes.ts";
 
-/** What a decision depends on beside routes and message. */
+/** Inputs of a decision besides routes and message. */
 export interface RoutingContext {
   readonly now: Date;
-  /** The route that this conversation stays with, as the last decision said. */
+  /** The route that this conversation is sticky to, from the last decision. */
   readonly sticky?: { readonly routeId: string; readonly until: Date };
-  /** Whether a route's flag is on for this contact. Asked at most once a route. */
+  /** Whether a route's flag is on for this contact. Called at most once per route. */
   readonly flagOn: (flagKey: string, contactId: string) => boolean;
 }
 
-/** What was found at one route. */
+/** The result for one route. */
 export interface Finding {
   readonly route: string;
   readonly name: string;
@@ -31,27 +31,27 @@ export interface Decision {
   readonly reason: RoutingReason;
   /** ISO time until which the conversation stays with this route; absent when the route is not sticky. */
   readonly stickyUntil?: string;
-  /** Whose message: the last four digits of the phone at most, absent when no phone is known. */
+  /** The contact: at most the last four digits of the phone, absent if no phone is known. */
   readonly contact?: string;
-  /** In the order asked; at most {@link MAX_FINDINGS}, the route taken always among them. */
+  /** In the order asked; at most {@link MAX_FINDINGS}, always including the route taken. */
   readonly explanation: readonly Finding[];
-  /** Findings left out of `explanation`. */
+  /** Number of findings left out of `explanation`. */
   readonly omitted?: number;
 }
 
-/** Most findings kept in one explanation. */
+/** Most findings in one explanation. */
 export const MAX_FINDINGS = 50;
 
 /**
- * Decides which route takes a message: the first one, in the order of `compileRoutes`, that is active, is for the
- * message's channel, whose flag is on for the contact, that has a destination and whose condition holds. A message goes to one route; a route of mode
- * `all` fans out to its destinations.
+ * Decides which route takes a message: the first one, in the order of `compileRoutes`, that is active,
+ * accepts the message's channel, whose flag is on for the contact, that has a destination, and whose
+ * condition is true. A message goes to one route; a route of mode `all` delivers to all its destinations.
  *
- * A conversation that is sticky goes to its route without asking the condition, as long as that route could take a
- * message at all; each message renews the time. Pure: same input, same decision.
+ * A sticky conversation goes to its route without evaluating the condition, as long as that route can take
+ * messages at all; each message renews the time. Pure: same input, same decision.
  *
- * Failure policy: a condition that throws counts as not met and is named in the explanation. One bad route must not
- * hold up a conversation for ever.
+ * Failure policy: a condition that throws counts as false and is named in the explanation. One bad route must
+ * not block a conversation forever.
  */
 export function match(
   routes: readonly CompiledRoute[],
@@ -68,7 +68,7 @@ export function match(
     }
     return on;
   };
-  /** Why a route cannot take any message now; undefined when it can. */
+  /** Why a route cannot take any message now; undefined if it can. */
   const closed = (route: CompiledRoute): string | undefined => {
     if (!route.active) return "inactive";
     if (!route.channels.includes(message.channel)) return `not for ${message.channel}`;

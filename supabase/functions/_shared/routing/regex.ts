@@ -1,27 +1,30 @@
 /**
- * Regular expressions that cannot hang: RE2, whose time grows linearly with the text, with a bound on the factor.
+ * Regular expressions that cannot hang: RE2, whose time is linear in the length of the text, with a bound on
+ * the size of the program.
  *
  * @module
  */
 
 /**
- * Most instructions a pattern may compile to. Linear is not yet fast: `a{0,1000}` repeated stays within 500
- * characters and compiles to tens of thousands of instructions, each of which may be looked at for each character.
+ * Most instructions that a pattern may compile to. Linear time can still be slow: repeated `a{0,1000}` stays
+ * within 500 characters and compiles to tens of thousands of instructions, each of which may run for each
+ * character.
  */
 export const MAX_PROGRAM = 1000;
 
-/** Says why a pattern cannot be used, in words for the person who wrote it. */
+/** Why a pattern cannot be used, in words for the person who wrote it. */
 export class PatternError extends Error {
   override name = "PatternError";
 }
 
 /**
- * Compiles a pattern to a test "is it found anywhere in the text". The engine is loaded at the first call, so a
- * gateway without such a route never pays for it.
+ * Compiles a pattern to a test of whether the text contains a match. The engine is loaded at the first call,
+ * so a gateway without such a route never pays for it.
  *
  * Syntax: https://github.com/google/re2/wiki/Syntax (no back-references, no look-around).
  *
- * @throws {PatternError} on a syntax error or a pattern that compiles to more than {@link MAX_PROGRAM} instructions.
+ * @throws {PatternError} on a syntax error or a pattern that compiles to more than {@link MAX_PROGRAM}
+ *   instructions.
  */
 export async function compilePattern(
   pattern: string,

@@ -1,5 +1,5 @@
 /**
- * Stored routes made ready for matching, once a load of the configuration.
+ * Stored routes compiled for matching, once per load of the configuration.
  *
  * @module
  */
@@ -8,15 +8,18 @@ import { compile, type Predicate } from "./compile.ts";
 import { ConditionError, parseCondition } from "../contract/routing/condition.ts";
 import { describe, shortened } from "./describe.ts";
 
-/** A route takes what comes over other channels only where it names them: a fallback gets no mail by surprise. */
+/**
+ * A route takes messages of other channels only if it names them, so that a fallback does not receive mail
+ * unexpectedly.
+ */
 const WHATSAPP_ALONE: readonly string[] = ["whatsapp"];
 
-/** A route as the configuration holds it. */
+/** A route as the configuration contains it. */
 export interface RouteRow {
   /** uuid v7, so ids sort by creation. */
   readonly id: string;
   readonly name: string;
-  /** Smaller comes first. */
+  /** Smaller values are asked first. */
   readonly priority: number;
   readonly condition: unknown;
   readonly mode: RouteMode;
@@ -29,7 +32,7 @@ export interface RouteRow {
   readonly channels?: readonly string[];
 }
 
-/** Ids of the destinations that are paused, and of those whose circuit is open: what `compileRoutes` passes over. */
+/** Ids of the paused destinations and of those with an open circuit, which `compileRoutes` avoids. */
 export function stoppedOf(
   destinations: readonly { id: string; state: string; circuit_open?: boolean }[],
 ): [paused: ReadonlySet<string>, failing: ReadonlySet<string>] {
@@ -40,12 +43,12 @@ export function stoppedOf(
   ];
 }
 
-/** A route that `match` can ask. */
+/** A route that `match` can evaluate. */
 export interface CompiledRoute {
   readonly id: string;
   readonly name: string;
   readonly active: boolean;
-  /** One destination or all of them, as the route's mode says. */
+  /** One destination or all of them, depending on the route's mode. */
   readonly destinationIds: readonly string[];
   readonly flagKey?: string;
   readonly stickyMinutes?: number;
@@ -55,19 +58,21 @@ export interface CompiledRoute {
   readonly isDefault: boolean;
   /** The condition in words, or what is wrong with it. */
   readonly description: string;
-  /** Undefined when the stored condition cannot be used. */
+  /** Undefined if the stored condition cannot be used. */
   readonly test?: Predicate;
 }
 
 /**
- * Compiles routes and puts them in the order in which they are asked: by priority, then by creation, and routes whose
- * whole condition is `default` after all others, so that a fallback never hides a route added later.
+ * Compiles routes and sorts them into the order in which they are asked: by priority, then by creation, and
+ * routes whose whole condition is `default` after all others, so that a fallback never hides a route added
+ * later.
  *
- * Failure policy: a route with a condition that cannot be used (stored by hand, or by a version that knew more) fails
- * closed alone. It matches nothing, explanations say why, and the other routes go on.
+ * Failure policy: a route whose condition cannot be used (stored by hand, or by a newer version) fails closed
+ * by itself. It matches nothing, explanations say why, and the other routes are not affected.
  *
- * @param paused Ids of destinations that are paused. Mode `first` means the first destination that is neither that nor
- * failing; without one the first that is failing, for that may end by itself; then the first, whose queue waits.
+ * @param paused Ids of paused destinations. Mode `first` means the first destination that is neither paused
+ *   nor failing; without one, the first failing one, which may recover; otherwise the first, whose queue
+ *   waits.
  * @param failing Ids of destinations whose circuit is open.
  */
 export async function compileRoutes(

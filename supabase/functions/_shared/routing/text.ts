@@ -1,5 +1,6 @@
 /**
- * How text is compared: what looks the same to a person is the same, and a keyword is a whole word in any script.
+ * Text comparison: text that looks the same to a person is equal, and a keyword is a whole word in any
+ * script.
  *
  * @module
  */
@@ -7,8 +8,9 @@ import { normalise } from "../contract/routing/normalise.ts";
 import type { MessageFacts } from "./facts.ts";
 
 /**
- * Drops the difference of upper and lower case from normalised text. Upper case is the target because it also unites
- * "ß" with "ss" and the two small sigmas; the Turkish "İ" is reduced to "I" first, so that "İPTAL" equals "iptal".
+ * Removes the difference between upper and lower case from normalised text. It converts to upper case, which
+ * also unites "ß" with "ss" and the two small sigmas; the Turkish "İ" is first reduced to "I", so that
+ * "İPTAL" equals "iptal".
  */
 export function fold(normalised: string): string {
   return normalised.toLowerCase().replaceAll("i\u0307", "i").toUpperCase().normalize("NFKC");
@@ -22,7 +24,7 @@ export interface TextView {
 
 const views = new WeakMap<MessageFacts, TextView>();
 
-/** The view of a message's body, made once a message; undefined when it has no body. */
+/** The view of a message's body, computed once per message; undefined if it has no body. */
 export function viewOf(message: MessageFacts): TextView | undefined {
   if (message.body === undefined) return undefined;
   let view = views.get(message);
@@ -40,7 +42,7 @@ const UNSPACED = /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Lao}\p{
 
 let segmenter: Intl.Segmenter | undefined;
 
-/** Positions at which the dictionary of the platform ends a word: only asked inside scripts without spaces. */
+/** Positions at which the platform's dictionary ends a word; used only inside scripts without spaces. */
 function dictionaryBreaks(text: string): Set<number> {
   segmenter ??= new Intl.Segmenter(undefined, { granularity: "word" });
   const breaks = new Set<number>([text.length]);
@@ -48,7 +50,7 @@ function dictionaryBreaks(text: string): Set<number> {
   return breaks;
 }
 
-/** The character that ends just before `position`, whole even outside the basic plane. */
+/** The character that ends just before `position`; a surrogate pair counts as one. */
 function before(text: string, position: number): string {
   const low = text.charCodeAt(position - 1);
   const pair = low >= 0xdc00 && low <= 0xdfff && position > 1;
@@ -56,11 +58,12 @@ function before(text: string, position: number): string {
 }
 
 /**
- * Whether `text` holds `keyword` as whole words. Both in the same form (see `normalise`, `fold`).
+ * Whether `text` contains `keyword` as whole words. Both in the same form (see `normalise`, `fold`).
  *
- * A word is a run of letters, marks and digits, so `*stop*`, `_stop_` and "stop!" hold "stop", and "stopped" does not.
- * Inside Chinese, Japanese, Thai, Lao, Khmer and Burmese, which write no spaces, the platform's dictionary says where
- * words end (Intl.Segmenter): 東京都 holds 東京, not 京都. A keyword of several words is one phrase.
+ * A word is a run of letters, marks and digits, so `*stop*`, `_stop_` and "stop!" contain "stop", and
+ * "stopped" does not. Inside Chinese, Japanese, Thai, Lao, Khmer and Burmese, which write no spaces, the
+ * platform's dictionary finds the word boundaries (Intl.Segmenter): 東京都 contains 東京, not 京都. A keyword of
+ * several words is one phrase.
  */
 export function holdsWord(text: string, keyword: string): boolean {
   let breaks: Set<number> | undefined;
