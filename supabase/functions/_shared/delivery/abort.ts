@@ -1,10 +1,13 @@
 /**
- * Deadlines for work that cannot be told to stop.
+ * Deadlines for work that cannot be cancelled.
  *
  * @module
  */
 
-/** Settles as `work` does, or rejects with the signal's reason as soon as it aborts; `work` is then left to itself. */
+/**
+ * Settles as `work` does, or rejects with the signal's reason as soon as it aborts. `work` then continues
+ * unobserved.
+ */
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) reject(signal.reason);

@@ -1,19 +1,22 @@
 /**
- * Where a host name leads: only to addresses of the public internet.
+ * Resolves host names, only to addresses of the public internet.
  *
  * @module
  */
 import ipaddr from "ipaddr.js";
 import { orAborted } from "./abort.ts";
 
-/** Looks up the addresses of one family; `Deno.resolveDns` fits. Throws an error named `NotFound` for none. */
+/**
+ * Looks up the addresses of one family; compatible with `Deno.resolveDns`. Throws an error named `NotFound`
+ * if there are none.
+ */
 export type ResolveDns = (
   host: string,
   type: "A" | "AAAA",
   options?: { signal?: AbortSignal },
 ) => Promise<string[]>;
 
-/** What became of a host name. */
+/** Result of resolving a host name. */
 export type Resolution =
   | { readonly ok: true; readonly addresses: readonly string[] }
   | { readonly ok: false; readonly code: "dns" | "address"; readonly why: string };
@@ -28,12 +31,12 @@ const AZURE = "168.63.129.16";
 const GLOBAL_V6 = ipaddr.parseCIDR("2000::/3");
 
 /**
- * Names the special range that an address lies in, null for a public one.
+ * Names the special range of an address; null for a public one.
  *
- * Failure policy: closed. Public is what no register calls special; for IPv6 only 2000::/3, the one block that is given
- * out. Addresses that hold another one (IPv4-mapped, NAT64, 6to4, Teredo) are refused whatever they hold: no service
- * publishes them, and each network decides for itself where they lead.
- * Source: the IANA special-purpose registries, through ipaddr.js.
+ * Failure policy: closed. An address is public if no registry lists it as special; for IPv6 only within
+ * 2000::/3, the only block that is allocated. Addresses that embed another one (IPv4-mapped, NAT64, 6to4,
+ * Teredo) are always refused: no service publishes them, and each network decides where they lead. Source:
+ * the IANA special-purpose registries, through ipaddr.js.
  */
 export function specialRange(address: string): string | null {
   // parse() also takes octal, hexadecimal and short forms; a resolver answers none of them.
@@ -46,8 +49,8 @@ export function specialRange(address: string): string | null {
 }
 
 /**
- * How long the slower family may still take once the other has given addresses, in milliseconds: a resolver that drops
- * one kind of question must not cost each delivery its patience.
+ * Time that the slower family gets after the other one has returned addresses, in milliseconds, so that a
+ * resolver that drops one type of query does not delay every delivery.
  */
 export const SECOND_FAMILY_MS = 1000;
 
@@ -58,14 +61,15 @@ const FAMILIES: readonly Family[] = ["A", "AAAA"];
 const NAMES: Record<Family, string> = { A: "IPv4 (A)", AAAA: "IPv6 (AAAA)" };
 
 /**
- * Resolves a host and refuses it unless **every** address that was found, IPv4 and IPv6, is public: a client is free to
- * take any.
+ * Resolves a host and refuses it unless **every** address found, IPv4 and IPv6, is public: a client may use
+ * any of them.
  *
- * A family that could not be asked does not condemn the other: resolvers that drop or refuse AAAA are common, and what
- * they do not answer to us they do not answer to the connection after it either.
+ * If one family cannot be queried, the other one counts: resolvers that drop or refuse AAAA are common, and
+ * the connection cannot get an answer from them either.
  *
- * Failure policy: closed. No address, or no answer within {@link DNS_TIMEOUT_MS}: refused, and the delivery is tried
- * again later as after any failure. Why says what became of each family.
+ * Failure policy: closed. Without an address, or without an answer within {@link DNS_TIMEOUT_MS}, the host is
+ * refused, and the delivery is tried again later as after any failure. The reason names the result of each
+ * family.
  */
 export async function resolvePublic(
   host: string,
@@ -120,18 +124,18 @@ export async function resolvePublic(
 }
 
 /**
- * Remembers good answers for a few seconds and joins questions that are under way, so that a busy destination costs
- * one look-up in `ttlMs` and not one a delivery. Refusals are never remembered.
+ * Caches good answers for a few seconds and shares running queries, so that a busy destination costs one
+ * look-up per `ttlMs` instead of one per delivery. Refusals are never cached.
  *
- * The address may change within that time as it may between any check and the connection after it: see
- * docs/security.md for what that can and cannot do.
+ * The address may change within that time, as it may between any check and its connection: docs/security.md
+ * says what that can and cannot do.
  */
 export function rememberResolutions(
   resolve: (host: string) => Promise<Resolution>,
   { ttlMs = 5000, size = 500, now = () => performance.now() }: {
-    /** Milliseconds a good answer lasts. */
+    /** Time to live of a good answer, in milliseconds. */
     ttlMs?: number;
-    /** Hosts kept, the oldest answer dropped first. */
+    /** Most hosts in the cache; the oldest answer is dropped first. */
     size?: number;
     now?: () => number;
   } = {},

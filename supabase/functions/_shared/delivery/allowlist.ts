@@ -1,40 +1,45 @@
 /**
- * Which URLs messages may be sent to: https, a host that a person allowed, nothing clever.
+ * The URLs that messages may be sent to: https, to a host that a person allowed.
  *
- * `private.destination_permitted` asks the same when a destination is stored, in SQL and stricter. Both are tested on
- * one table of cases, `tests/cases/allowlist.json`.
+ * `private.destination_permitted` applies the same rules in SQL, more strictly, when a destination is stored.
+ * Both are tested with one table of cases, `tests/cases/allowlist.json`.
  *
  * @module
  */
 
-/** Hosts that mean this machine. Usable only where the setting `forward.allow_loopback` says so, and if allowed. */
+/**
+ * Names of this machine. Usable only if the setting `forward.allow_loopback` is on and the host is allowed.
+ */
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /** Longest URL, in characters. */
 export const MAX_URL = 2000;
 
-/** A host pattern, taken apart. */
+/** A parsed host pattern. */
 export interface Pattern {
-  /** As it is stored: lower-case ASCII, no port where it is 443. */
+  /** The stored form: lower-case ASCII, without port 443. */
   readonly text: string;
-  /** Host in ASCII; of a wildcard the part after `*.`. */
+  /** Host in ASCII; for a wildcard the part after `*.`. */
   readonly host: string;
-  /** Matches each name below `host`, at any depth, and not `host` itself. */
+  /** Whether it matches every name below `host`, at any depth, but not `host` itself. */
   readonly wildcard: boolean;
-  /** The only port; a loopback pattern has none and matches each, because local services live on any. */
+  /** The only port. A loopback pattern has none and matches every port, because local services use any. */
   readonly port?: number;
 }
 
-/** The allowlist ready for questions; `compileAllowlist` makes it once a load of the configuration. */
+/** The compiled allowlist; `compileAllowlist` creates it once per load of the configuration. */
 export interface Allowlist {
   readonly patterns: readonly Pattern[];
-  /** The registrable domain of a host ("example.co.uk"), null when it has none. Loaded only where a wildcard is. */
+  /**
+   * The registrable domain of a host ("example.co.uk"), null if it has none. Loaded only if there is a
+   * wildcard.
+   */
   readonly domainOf?: (host: string) => string | null;
 }
 
 /** Why a URL is refused. */
 export type Refusal =
-  /** Not a URL written in full, or too long. */
+  /** Not an absolute URL, or too long. */
   | "malformed"
   /** Control characters, white space or back-slashes. */
   | "characters"
@@ -44,21 +49,21 @@ export type Refusal =
   | "credentials"
   /** A part after "#", which is never sent. */
   | "fragment"
-  /** The host is an address, however it was written. */
+  /** The host is an IP address, in any notation. */
   | "ip_literal"
-  /** The host is no plain DNS name: a single label, a trailing dot, an underscore, … */
+  /** The host is not a plain DNS name: a single label, a trailing dot, an underscore, … */
   | "host"
-  /** This machine, where that is not allowed. */
+  /** This machine, which is not allowed here. */
   | "loopback"
   /** No pattern names this host and port. */
   | "not_allowed";
 
-/** The answer to "may this URL be called". */
+/** Result of {@linkcode permit}. */
 export type Permission =
   | { readonly ok: true; readonly url: URL; readonly loopback: boolean }
   | { readonly ok: false; readonly code: Refusal; readonly why: string };
 
-/** The answer to "is this a pattern". */
+/** Result of parsing a pattern. */
 export type PatternCheck =
   | { readonly ok: true; readonly pattern: Pattern }
   | { readonly ok: false; readonly why: string };
@@ -73,8 +78,8 @@ const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 /**
  * Whether a URL may be called.
  *
- * Failure policy: closed. What is not understood is refused, and a wildcard without the public suffix list matches
- * nothing. Says nothing about where the name leads: that is `addresses.ts`.
+ * Failure policy: closed. Anything that cannot be parsed is refused, and a wildcard without the public suffix
+ * list matches nothing. Does not check where the name leads; `addresses.ts` does.
  */
 export function permit(url: string, allowlist: Allowlist, options: { allowLoopback: boolean }): Permission {
   if (url.length > MAX_URL) return refuse("malformed", `is longer than ${MAX_URL} characters`);
@@ -111,7 +116,10 @@ export function permit(url: string, allowlist: Allowlist, options: { allowLoopba
   return { ok: true, url: parsed, loopback };
 }
 
-/** Reads a host pattern: `api.example.com`, `*.example.com`, either with `:port`, or one of the loopback hosts. */
+/**
+ * Parses a host pattern: `api.example.com`, `*.example.com`, either with `:port`, or one of the loopback
+ * hosts.
+ */
 export function parsePattern(input: string): PatternCheck {
   const no = (why: string): PatternCheck => ({ ok: false, why });
   const given = input.trim();
@@ -134,8 +142,8 @@ export function parsePattern(input: string): PatternCheck {
 }
 
 /**
- * Reads a pattern that a person wants to add, the public suffix list included: `*.co.uk` and `*.github.io` would
- * allow hosts of anybody. The `text` of the answer is what to store.
+ * Parses a pattern that a person wants to add, and checks it against the public suffix list: `*.co.uk` and
+ * `*.github.io` would allow anybody's hosts. Store the `text` of the result.
  */
 export async function checkPattern(input: string): Promise<PatternCheck> {
   const read = parsePattern(input);
@@ -148,9 +156,10 @@ export async function checkPattern(input: string): Promise<PatternCheck> {
 }
 
 /**
- * Makes stored patterns ready. The public suffix list (about 30 ms to load) comes only when a pattern is a wildcard.
+ * Compiles stored patterns. The public suffix list (about 30 ms to load) is loaded only if a pattern is a
+ * wildcard.
  *
- * Failure policy: a pattern that cannot be read (stored by hand) allows nothing.
+ * Failure policy: an invalid pattern (stored by hand) allows nothing.
  */
 export async function compileAllowlist(patterns: readonly string[]): Promise<Allowlist> {
   const read = patterns.map(parsePattern).flatMap((check) => check.ok ? [check.pattern] : []);

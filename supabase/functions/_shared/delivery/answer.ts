@@ -1,5 +1,5 @@
 /**
- * What a destination answered: kept up to a limit, searched for replies.
+ * A destination's response: stored up to a limit, and searched for replies.
  *
  * @module
  */
@@ -8,32 +8,35 @@ import type { ReplyFault } from "../contract/states.ts";
 import { storableText } from "../json/text.ts";
 import type { ReadAnswer } from "../http/answers.ts";
 
-/** Bytes of an answer that are kept for people to look at. */
+/** Most bytes of a response that are stored for people to read. */
 export const MAX_KEPT = 20 * 1024;
 /** Deepest nesting of a reply; Meta's own messages need about ten. */
 export const MAX_DEPTH = 32;
 
-/** An answer as text for the record: at most {@link MAX_KEPT} bytes, whole characters, fit for Postgres. */
+/**
+ * A response as text for the record: at most {@link MAX_KEPT} bytes, whole characters, storable in Postgres.
+ */
 export function keptText(bytes: Uint8Array): string {
   // stream: true leaves out a character that the cut went through.
   const text = new TextDecoder().decode(bytes.subarray(0, MAX_KEPT), { stream: bytes.length > MAX_KEPT });
   return storableText(text);
 }
 
-/** Replies found in an answer, or why what was there is not used. */
+/** Replies found in a response, or why they are not used. */
 export type Replies =
   | { readonly replies: readonly Record<string, unknown>[] }
   | { readonly ignored: ReplyFault };
 
 /**
- * Finds `{"replies":[…]}` in a 2xx answer: messages in Graph shape, to be checked by who sends them. Undefined when the
- * answer does not speak of replies, as most do not.
+ * Finds `{"replies":[…]}` in a 2xx response: messages in Graph shape, which the sender must check. Undefined
+ * if the response contains no replies, as most do not.
  *
- * What was meant as replies and cannot be used says why, whatever is wrong with it: its type, its shape, its characters. A
- * service that is silently not heard looks well from its own side.
+ * If replies were meant but cannot be used, the result says why: content type, shape or characters. Otherwise
+ * the fault would not be visible from the service's side.
  *
- * All or nothing: one reply that is no object makes the rest doubtful too. Strings are made fit for `jsonb`, which
- * takes neither NUL nor half a surrogate pair; one such string must not fail a whole batch of settled deliveries.
+ * All or nothing: one reply that is not an object makes the others doubtful too. Strings are made storable in
+ * `jsonb`, which accepts neither NUL nor half a surrogate pair; one such string must not fail a whole batch
+ * of settled deliveries.
  */
 export function findReplies(read: ReadAnswer, contentType: string | null): Replies | undefined {
   if (read.bytes.length === 0) return undefined;

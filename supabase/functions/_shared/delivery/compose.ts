@@ -1,5 +1,5 @@
 /**
- * What a delivery needs of the world, with everything real: the allowlist of the configuration, the network, DNS.
+ * The real dependencies of deliveries: the allowlist of the configuration, the network, DNS.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { rememberResolutions, resolvePublic } from "./addresses.ts";
 import { type Allowlist, compileAllowlist } from "./allowlist.ts";
 import type { DeliveryDeps } from "./deliver.ts";
 
-/** What a configuration says about where may be delivered to. */
+/** The parts of a configuration that decide where deliveries may go. */
 export interface DeliveryConfig {
   readonly allowlist: Allowlist;
   readonly allowLoopback: boolean;
 }
 
-/** Reads it from a configuration; to be kept as long as that is. */
+/** Extracts it from a configuration; cache it as long as that. */
 export async function deliveryConfigOf(config: Config): Promise<DeliveryConfig> {
   return {
     allowlist: await compileAllowlist(
@@ -27,7 +27,7 @@ export async function deliveryConfigOf(config: Config): Promise<DeliveryConfig> 
   };
 }
 
-/** The setting that allows loopback destinations is obeyed on a local stack alone, whatever a database says. */
+/** Only a local stack obeys the setting that allows loopback destinations, whatever the database says. */
 function isLocalStack(): boolean {
   const { hostname } = new URL(env("SUPABASE_URL").SUPABASE_URL);
   return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
@@ -35,7 +35,7 @@ function isLocalStack(): boolean {
 
 const resolve = rememberResolutions((host) => resolvePublic(host));
 
-/** The world that deliveries of this isolate are made in. */
+/** The dependencies of this isolate's deliveries. */
 export function deliveryDepsOf({ allowlist, allowLoopback }: DeliveryConfig): DeliveryDeps {
   return {
     fetch,

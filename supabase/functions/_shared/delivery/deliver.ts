@@ -1,5 +1,5 @@
 /**
- * One attempt to bring a message to a destination.
+ * One attempt to deliver a message to a destination.
  *
  * @module
  */
@@ -13,45 +13,48 @@ import { type Allowlist, permit } from "./allowlist.ts";
 import { findReplies, keptText } from "./answer.ts";
 import { sign, SigningError } from "./sign.ts";
 
-/** What goes out as the body (Standard Webhooks). */
+/** The request body (Standard Webhooks). */
 export interface WebhookEvent {
   /** For example `message.received`. */
   readonly type: string;
-  /** ISO time of what happened, the same at each attempt. */
+  /** ISO time of the event, the same for every attempt. */
   readonly timestamp: string;
   readonly data: unknown;
 }
 
-/** What chats of Slack's kind take instead. */
+/** The body for Slack and compatible chats. */
 export interface SlackText {
   readonly text: string;
 }
 
 /** One attempt. */
 export interface DeliveryRequest {
-  /** `webhook-id`: unique to message and destination, the same at each attempt. */
+  /** `webhook-id`: unique to message and destination, the same for every attempt. */
   readonly id: string;
   readonly url: string;
   readonly secrets: readonly string[];
   readonly event: WebhookEvent | SlackText;
-  /** Headers of the destination's own, each sealed for `destination:<destinationId>:<name>`. */
+  /** The destination's own headers, each sealed for `destination:<destinationId>:<name>`. */
   readonly headers?: Readonly<Record<string, string>> | null;
-  /** Whose they are. */
+  /** The destination that the headers belong to. */
   readonly destinationId?: string;
-  /** For all of it, from the DNS question to the end of the answer. @default {15000} */
+  /**
+   * Time limit of the whole attempt, from the DNS query to the end of the response, in milliseconds. @default
+   * {15000}
+   */
   readonly timeoutMs?: number;
   /** W3C trace context, passed on. */
   readonly traceparent?: string;
 }
 
-/** What the attempt needs of the world. */
+/** Dependencies of an attempt. */
 export interface DeliveryDeps {
   readonly fetch: typeof fetch;
   readonly resolve: (host: string) => Promise<Resolution>;
   readonly allowlist: Allowlist;
   /** Whether loopback destinations may be called: the setting `forward.allow_loopback` of a local stack. */
   readonly allowLoopback: boolean;
-  /** Opens what was sealed for a context; throws a {@linkcode SealError}. */
+  /** Opens a value that was sealed for a context; throws a {@linkcode SealError}. */
   readonly unseal?: (sealed: string, context: string) => Promise<string>;
   /** Milliseconds since 1970. @default {Date.now} */
   readonly now?: () => number;
@@ -61,22 +64,22 @@ export interface DeliveryDeps {
 export interface DeliveryResult {
   readonly ok: boolean;
   readonly latencyMs: number;
-  /** HTTP status, absent when there was no answer. */
+  /** HTTP status, absent without a response. */
   readonly status?: number;
-  /** The answer as text, cut. Absent when there was none. */
+  /** The response as text, truncated. Absent without a response. */
   readonly answer?: string;
   readonly error?: DeliveryError;
-  /** More about `error`, in our own words. */
+  /** Details of `error`, in our own words. */
   readonly detail?: string;
-  /** What the answer's Retry-After asks for, or the platform. */
+  /** The wait that the response's Retry-After, or the platform, asks for. */
   readonly retryAfterMs?: number;
-  /** Messages to send back, unchecked, from a 2xx answer. */
+  /** Replies from a 2xx response, unchecked. */
   readonly replies?: readonly Record<string, unknown>[];
   /** Why the answer's replies are not used. */
   readonly repliesIgnored?: ReplyFault;
 }
 
-/** Time for one attempt where a destination says nothing else, in milliseconds. */
+/** Time limit of an attempt if the destination sets none, in milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 15_000;
 
 const USER_AGENT = "Gatelink-Webhooks/1";
@@ -84,8 +87,9 @@ const USER_AGENT = "Gatelink-Webhooks/1";
 /**
  * Posts a signed event to a destination.
  *
- * Asks the allowlist and DNS just before, follows no redirect, and ends after `timeoutMs` whatever the other side
- * does. It never throws: every failure is a result, so that one bad destination cannot stop a round of deliveries.
+ * Checks the allowlist and DNS immediately before the call, follows no redirect, and ends after `timeoutMs`
+ * whatever the server does. Never throws: every failure is a result, so that one bad destination cannot stop
+ * a round of deliveries.
  */
 export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Promise<DeliveryResult> {
   const { now = Date.now } = world;
@@ -195,18 +199,24 @@ async function prepare(
   return { body, headers, own: own.map(([, value]) => value) };
 }
 
-/** Where a sealed header of a destination stands. */
+/** The context that a destination's header is sealed for. */
 export function headerContext(destinationId: string, name: string): string {
   return `destination:${destinationId}:${name}`;
 }
 
-/** An answer without the credentials that were sent: a service may quote what it got, and more people read it. */
+/**
+ * The response without the credentials that were sent: a service may echo them, and more people read the
+ * response.
+ */
 function without(own: readonly string[], answer: string): string {
   const parts = own.flatMap((value) => [value, ...value.split(/\s+/)]).filter((part) => part.length >= 8);
   return parts.reduce((text, part) => text.replaceAll(part, "[redacted]"), answer);
 }
 
-/** Which of our words fits an error of fetch. Deno says it in text only: the message, or that of the cause. */
+/**
+ * Maps an error of fetch to one of our words. Deno only says the cause in text: the message, or that of
+ * `cause`.
+ */
 function causeOf(error: unknown): DeliveryError {
   const said = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : "";
   if (/certificate|tls handshake|HandshakeFailure|corrupt message/i.test(said)) return "tls";

@@ -1,38 +1,39 @@
 /**
- * When a delivery that failed is tried again, and when it is given up.
+ * When a failed delivery is tried again, and when it is given up.
  *
  * @module
  */
 
 import { SCHEDULE } from "../contract/retries.ts";
 
-/** Jitter on each wait, so that what failed together does not come back together. */
+/** Jitter on each wait, so that deliveries that failed together are not retried together. */
 export const JITTER = 0.2;
 
 /** The longest wait that a Retry-After header can ask for, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 10 * 3600 * 1000;
 
-/** What the policy asks about a failed attempt. */
+/** The failed attempt, as far as the policy uses it. */
 export interface Failure {
-  /** HTTP status, absent when there was no answer. */
+  /** HTTP status, absent without a response. */
   readonly status?: number;
-  /** Milliseconds that the answer asked to wait. */
+  /** Milliseconds that the response asked to wait. */
   readonly retryAfterMs?: number;
 }
 
 /**
- * What a failure does to the conversation: keeps it waiting until the schedule ends; gives the delivery up after its
- * second attempt, so that the next message goes; or pauses the destination, delivery kept.
+ * Effect of a failure on the conversation: `hold` keeps it waiting until the schedule ends; `aside` gives the
+ * delivery up after its second attempt, so that the next message can go; `pause` pauses the destination and
+ * keeps the delivery.
  */
 export type OnFailure = "hold" | "aside" | "pause";
 
-/** By status, or `else` for all that is not named; what a destination leaves out is as in {@linkcode POLICY}. */
+/** By status, or `else` for all others; what a destination does not set is as in {@linkcode POLICY}. */
 export type FailurePolicy = Readonly<Record<string, OnFailure>>;
 
 /**
- * What the statuses say of themselves. 400, 413, 415 and 422 are about this one message: whatever comes after it would
- * wait in vain. 410 Gone says that the receiver is closed (Standard Webhooks). Everything else is mended within hours: a
- * wrong secret, a route not deployed yet or a firewall answers 401, 403 or 404.
+ * The default policy. 400, 413, 415 and 422 concern this one message, so later messages need not wait for it.
+ * 410 Gone means that the receiver is closed (Standard Webhooks). Everything else can be repaired within
+ * hours: a wrong secret, a missing route or a firewall answers 401, 403 or 404.
  */
 export const POLICY: FailurePolicy = {
   400: "aside",
@@ -43,33 +44,34 @@ export const POLICY: FailurePolicy = {
   else: "hold",
 };
 
-/** What to do now. */
+/** What happens next. */
 export type Next =
   | {
     readonly outcome: "retry";
     readonly afterMs: number;
-    /** The destination is to be paused. */
+    /** The destination must be paused. */
     readonly pause?: true;
   }
   | { readonly outcome: "dead"; readonly why: "refused" | "attempts_exhausted" };
 
-/** Attempts after which a delivery steps aside: the first failure may have been a deployment under way. */
+/** Attempts before a delivery is set aside: the first failure may have been a deployment in progress. */
 const ASIDE_AFTER = 2;
 
 /**
  * Decides after a failed attempt.
  *
- * - What is held is tried again by the schedule. Until it is settled, the conversation's next messages to this
- *   destination wait: that is what order means.
- * - What steps aside is dead after its second attempt, for a person to look at.
- * - A failure that pauses the destination gives nothing up, however many attempts were made: who resumes it has looked.
- * - Retry-After only ever lengthens a wait, up to {@link MAX_RETRY_AFTER_MS}: one that shortened it would let a
- *   receiver burn eight attempts in eight seconds.
+ * - `hold`: retried by the schedule. Until it is settled, later messages of the conversation to this
+ *   destination wait, to keep the order.
+ * - `aside`: dead after the second attempt, for a person to look at.
+ * - `pause`: nothing is given up, however many attempts were made; the person who resumes the destination has
+ *   checked it.
+ * - Retry-After only ever lengthens a wait, up to {@link MAX_RETRY_AFTER_MS}: otherwise a receiver could use
+ *   up eight attempts in eight seconds.
  *
  * @param attempt Attempts made, from 1.
  * @param random In [0, 1); injected so that the policy is pure.
  * @param schedule Waits in seconds; a destination may have its own.
- * @param policy What a destination's failures do, where that is not {@linkcode POLICY}.
+ * @param policy Effects of a destination's failures that differ from {@linkcode POLICY}.
  */
 export function next(
   attempt: number,

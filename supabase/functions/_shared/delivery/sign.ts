@@ -1,29 +1,30 @@
 /**
- * Signatures by Standard Webhooks: `v1,` and the base64 HMAC-SHA-256 of "id.timestamp.body".
+ * Signatures of Standard Webhooks: `v1,` and the base64 HMAC-SHA-256 of "id.timestamp.body".
  *
- * WebCrypto with keys kept ready, because the reference library hashes in JavaScript, several times slower on a long
- * body. The library is the oracle in the tests.
+ * Uses WebCrypto with cached keys, because the reference library hashes in JavaScript, several times slower
+ * for a long body. The tests compare with that library.
  *
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+ *
  * @module
  */
 
-/** What is signed. */
+/** The signed values. */
 export interface Signable {
-  /** Unique to the message, the same at each attempt; goes out as `webhook-id`. */
+  /** Unique to the message, the same for every attempt; sent as `webhook-id`. */
   readonly id: string;
-  /** Seconds since 1970 at which this attempt is made; goes out as `webhook-timestamp`. */
+  /** Time of this attempt in seconds since 1970; sent as `webhook-timestamp`. */
   readonly timestamp: number;
   /** The body exactly as it is sent. */
   readonly body: string;
-  /** `whsec_` and 24 to 64 bytes in base64; several while one is being rotated, each signs. */
+  /** `whsec_` and 24 to 64 bytes in base64. During a rotation there are several, and each one signs. */
   readonly secrets: readonly string[];
 }
 
-/** Keys kept ready; a destination has one, two during a rotation. */
+/** Most cached keys; a destination has one, or two during a rotation. */
 export const MAX_KEYS = 1000;
 
-/** There is no usable secret. The message never holds one. */
+/** There is no usable secret. The message never contains one. */
 export class SigningError extends Error {
   override name = "SigningError";
 }
@@ -33,11 +34,11 @@ const keys = new Map<string, Promise<CryptoKey>>();
 const encoder = new TextEncoder();
 
 /**
- * The value of the header `webhook-signature`: one signature a secret, separated by spaces.
+ * The value of the header `webhook-signature`: one signature per secret, separated by spaces.
  *
- * Failure policy: closed. Nothing is sent unsigned or with a part of the signatures.
+ * Failure policy: closed. Nothing is sent unsigned or with only some of the signatures.
  *
- * @throws {SigningError} without a secret, or with one that is not in the form of the standard.
+ * @throws {SigningError} without a secret, or with one that does not have the form of the standard.
  */
 export async function sign({ id, timestamp, body, secrets }: Signable): Promise<string> {
   if (secrets.length === 0) throw new SigningError("there is no signing secret");
@@ -51,7 +52,7 @@ export async function sign({ id, timestamp, body, secrets }: Signable): Promise<
   return signatures.join(" ");
 }
 
-/** The key of a secret; the least recently used one makes room. */
+/** The key of a secret. A full cache drops the least recently used one. */
 function keyOf(secret: string): Promise<CryptoKey> {
   let key = keys.get(secret);
   if (key === undefined) {
