@@ -1,13 +1,13 @@
 /**
- * The launch gates that machines look at: what they are called, of what part of the manual's checklist, and who may
- * declare them not applicable. `sign_offs.ts` has those that people close, `fact_gates.ts` the checks that need the
- * database alone, the command line all others.
+ * The launch gates that are checked automatically: their ids, their section of the manual's checklist, and
+ * who may declare them not applicable. `sign_offs.ts` has the gates that people sign, `fact_gates.ts` the
+ * checks that need only the database; the command line has all others.
  *
  * @module
  */
 import type { ApproverRole } from "../contract/states.ts";
 
-/** The parts of the checklist, in its order. */
+/** The sections of the checklist, in its order. */
 export const SECTIONS = [
   "Code quality",
   "Database",
@@ -20,22 +20,22 @@ export const SECTIONS = [
 /** One of {@link SECTIONS}. */
 export type Section = typeof SECTIONS[number];
 
-/** A gate by its name. */
+/** A gate. */
 export interface Entry {
-  /** As in `gate_approvals.gate`. */
+  /** Its id, as in `gate_approvals.gate`. */
   readonly id: string;
   readonly section: Section;
-  /** As the checklist has it. */
+  /** Its title in the checklist. */
   readonly title: string;
-  /** Left out where no flag is named. @default {false} */
+  /** Whether it applies only if a flag is named. @default {false} */
   readonly ofFlag?: boolean;
-  /** Who may sign it as not applicable. */
+  /** Who may sign that it is not applicable. */
   readonly roles: readonly ApproverRole[];
 }
 
 const ENGINEERING = ["engineering"] as const, SECURITY = ["security"] as const;
 
-/** Gates that look at a checkout, at running functions or at the platform: only the command line can. */
+/** Gates that examine a checkout, running functions or the platform, which only the command line can. */
 export const CLI_ENTRIES: readonly Entry[] = [
   {
     id: "ci",
@@ -79,7 +79,7 @@ export const CLI_ENTRIES: readonly Entry[] = [
   },
 ];
 
-/** The entry of this name. @throws {Error} when there is none */
+/** The entry with this id. @throws {Error} if there is none */
 export function entry(id: string): Entry {
   const found = CLI_ENTRIES.find((one) => one.id === id);
   if (found === undefined) throw new Error(`the checklist has no gate ${id}`);

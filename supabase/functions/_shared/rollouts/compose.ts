@@ -1,5 +1,5 @@
 /**
- * Who tells people of rollouts and of what fails, with everything real.
+ * The notifications of rollouts and of failing parts, with their real dependencies.
  *
  * @module
  */
@@ -30,10 +30,10 @@ const deliverNotifications = createNotifier({
   },
 });
 
-/** Delivers what is due: notifications, and what the public status page at Statuspage is to say. */
+/** Delivers what is due: notifications, and posts to the public status page at Statuspage. */
 export const notify = (): Promise<unknown> => Promise.all([deliverNotifications(), postStatus()]);
 
-/** Tells of parts that fail, the clock among them. */
+/** Notifies people of parts that fail, including the clock. */
 export const watch = createWatch({
   rpc,
   notify,

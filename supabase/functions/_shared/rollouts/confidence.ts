@@ -1,23 +1,24 @@
 /**
- * Whether few failures are few enough: binomial confidence, in the same steps as `private.surely_below` in SQL.
+ * Binomial confidence: whether a failure count is low enough. `private.surely_below` in SQL takes the same
+ * steps.
  *
  * @module
  */
 
-/** An upper bound holds when so few failures would come up less often than this, were the rate at the limit. */
+/** An upper bound holds if so few failures, at a rate equal to the limit, are less likely than this. */
 export const SIGNIFICANCE = 0.05;
 
 /**
- * Whether a rate is below a limit with 95 % confidence: its one-sided Clopper-Pearson upper bound is. (The bound is below
- * the limit just when so few failures would be this rare at the limit.)
+ * Whether a rate is below a limit with 95 % confidence: its one-sided Clopper-Pearson upper bound is below
+ * the limit. (That is exactly when so few failures would be this unlikely at the limit.)
  */
 export function surelyBelow(failed: number, n: number, limit: number): boolean {
   return n > 0 && chanceOfSoFew(failed, n, limit) < SIGNIFICANCE * 1_000_000;
 }
 
 /**
- * The chance of `k` or fewer failures among `n` at the rate `p`, in millionths; a million where `k` is no fewer than
- * expected.
+ * The probability of `k` or fewer failures among `n` at the rate `p`, in millionths; a million if `k` is not
+ * below the expected number.
  */
 export function chanceOfSoFew(k: number, n: number, p: number): number {
   if (k >= n * p) return 1_000_000;

@@ -1,7 +1,7 @@
 /**
- * The launch gates that need nothing but the database: asked by the command line and by the admin panel alike.
+ * The launch gates that need only the database, for both the command line and the admin panel.
  *
- * Failure policy: closed. What cannot be told leaves a gate open.
+ * Failure policy: closed. A gate that cannot be decided stays open.
  *
  * @module
  */
@@ -12,47 +12,47 @@ import { counted } from "../contract/words/sentences.ts";
 import { checkPattern } from "../delivery/allowlist.ts";
 import type { Entry } from "./checklist.ts";
 
-/** Closed: passed, or does not apply. Open: failed, or cannot be told. */
+/** Closed: passed or not applicable. Open: failed, or undecided. */
 export type Status = "passed" | "not_applicable" | "open";
 
-/** What a gate found. */
+/** The result of a gate. */
 export interface Finding {
   status: Status;
-  /** What was seen, in a sentence without its full stop. */
+  /** What was found, as a sentence without a full stop. */
   detail: string;
-  /** How to close it, when it is open. */
+  /** How to close the gate, if it is open. */
   how?: string;
 }
 
-/** What such a gate looks at. */
+/** Inputs of such a gate. */
 export interface FactWorld {
   readonly facts: LaunchFacts;
-  /** The flag; undefined where the gates are looked at without one. */
+  /** The flag; undefined if the gates are checked without one. */
   readonly flag: string | undefined;
-  /** A stack on this machine, which may call itself. */
+  /** Whether this is a stack on this machine, which may call itself. */
   readonly local: boolean;
 }
 
-/** A gate that needs the database alone. */
+/** A gate that needs only the database. */
 export interface FactGate extends Entry {
   check(world: FactWorld): Finding | Promise<Finding>;
 }
 
-/** A finding that closes the gate. */
+/** The result of a gate that passed. */
 export const passed = (detail: string): Finding => ({ status: "passed", detail });
-/** One that closes it because there is nothing to look at. */
+/** The result of a gate that has nothing to check, which closes it. */
 export const notApplicable = (detail: string): Finding => ({ status: "not_applicable", detail });
-/** One that leaves it open. */
+/** The result of a gate that stays open. */
 export const open = (detail: string, how: string): Finding => ({ status: "open", detail, how });
 
-/** Open when the list names anything. */
+/** Open if the list is not empty. */
 export function none(list: string[], good: string, bad: string, how: string): Finding {
   if (list.length === 0) return passed(good);
   const shown = list.slice(0, 5).join(", ");
   return open(`${bad}: ${shown}${list.length > 5 ? ` and ${list.length - 5} more` : ""}`, how);
 }
 
-/** The sign-offs of a gate that count: in a role that may, and since the feature was last taken back. */
+/** The sign-offs of a gate that count: by a permitted role, and after the feature was last rolled back. */
 export function signaturesOf(
   facts: Pick<LaunchFacts, "approvals" | "rolled_back_at">,
   gate: string,

@@ -1,16 +1,20 @@
 /**
- * The guard of a rollout: whether what people meet with the flag on says go on, wait, or go back. Pure.
+ * The guard of a rollout: decides from people's outcomes with the flag on whether to advance, hold or roll
+ * back. Pure.
  *
- * Sequential tests (series.ts), because it looks every minute. Two questions are kept apart:
+ * It uses sequential tests (series.ts), because it decides every minute. Two questions are kept apart:
  *
- * - **absolute**: do more fail than the stage allows? Something is wrong.
- * - **relative**: do more fail with the flag on than without it, at the same time? Then it is the flag.
+ * - **absolute**: do more fail than the stage allows? Then something is wrong.
+ * - **relative**: do more fail with the flag on than without it, at the same time? Then the flag is the
+ *   cause.
  *
- * `private.guard_*` in SQL decides, once a minute; this decides the same from the same counts, so that a verdict can be
- * recomputed from its evidence. Both count in whole millionths (logarithms are rounded to 10^-6 before anything is
- * added up), and do the few fractions in the same order, so they agree to the last digit.
+ * `private.guard_*` in SQL decides once a minute; this code makes the same decision from the same counts, so
+ * that a verdict can be recomputed from its evidence. Both count in whole millionths (logarithms are rounded
+ * to 10^-6 before they are summed), and compute the few fractions in the same order, so the results are
+ * identical to the last digit.
  *
  * @see docs/rollouts.md
+ *
  * @module
  */
 import { type Counts, none, type Span } from "./minutes.ts";
@@ -28,43 +32,49 @@ import {
 } from "./series.ts";
 import { compare, type Places, type Shift, shift } from "./shift.ts";
 
-/** S at which more fail with the flag, where no more fail than the stage allows, ln(2 * 10^5) in millionths. */
+/**
+ * S of the relative test that blames the flag if the failures are within what the stage allows, ln(2 * 10^5)
+ * in millionths.
+ */
 const UNSUPPORTED = 12_206_073;
 
-/** S at which people with the flag wait longer, ln(10^5) in millionths. */
+/** S at which people with the flag count as waiting longer, ln(10^5) in millionths. */
 const LONGER = 11_512_925;
 
-/** More seem to fail, or to be slower, than the stage allows: a tenth of a chance is left that it is not so, in millionths. */
+/**
+ * S at which more seem to fail, or to be slower, than the stage allows, with a chance of one in ten that it
+ * is not so, in millionths.
+ */
 const SEEMS = 2_302_585;
 
-/** Where it stays unclear whether it is the flag, somebody is paged at so many times the alarm. */
+/** Multiple of the alarm at which people are paged if it is still unclear whether the flag is the cause. */
 export const UNCLEAR = 4;
 
-/** A control this many times smaller than what it is compared with, over the whole stage, is none. */
+/** A control this many times smaller than the arm it is compared with, over the whole stage, is not used. */
 export const CONTROL_RATIO = 20;
 
-/** "p95 above L" is "more than this share slower than L". */
+/** "p95 above L" means "more than this share is slower than L". */
 export const SLOW_SHARE = 0.05;
 
-/** What the guard watches during a stage. */
+/** What the guard monitors during a stage. */
 export interface Watch {
   /** Whether there are people without the flag to compare with. */
   control: boolean;
-  /** `roll_back_when.error_rate_above`; null: errors are not watched. */
+  /** `roll_back_when.error_rate_above`; null if errors are not monitored. */
   error_rate: number | null;
-  /** `roll_back_when.p95_ms_above`; null: slowness is not watched. */
+  /** `roll_back_when.p95_ms_above`; null if slowness is not monitored. */
   p95_ms: number | null;
-  /** Plain thresholds over the last minutes; null when there are none. */
+  /** Plain thresholds over the last minutes; null if there are none. */
   plain: { minutes: number; min_samples: number; error_rate: number | null; mean_ms: number | null } | null;
-  /** `advance_when.no_errors`: a failure begins the stage anew. */
+  /** `advance_when.no_errors`: a failure restarts the stage. */
   no_errors: boolean;
 }
 
-/** All that the guard remembers from minute to minute. */
+/** The guard's complete state between minutes. */
 export interface State {
-  /** The last minute that was taken in. */
+  /** The last minute processed. */
   minute: number;
-  /** First minute that counts for going on: the stage's first, or the one after the last incident. */
+  /** First minute that counts towards advancing: the stage's first, or the one after the last incident. */
   since: number;
   /** First minute that counts for the plain thresholds. */
   window: number;
@@ -73,11 +83,14 @@ export interface State {
   /** Outcomes with the flag on, since `since`. */
   seen: { n: number; failed: number; timed: number; late: number };
   /**
-   * Outcomes of both arms since the stage began, those of the busiest minute together, and those without the flag since
-   * somebody with it was last heard of.
+   * Outcomes of both arms since the stage began, of the busiest minute (both arms together), and of the arm
+   * without the flag since the last outcome of the other arm.
    */
   arms: { on: number; off: number; busiest: number; silent: number };
-  /** Minute since which the mean of the arm with the flag alone is above its threshold; 0 while it is not. */
+  /**
+   * First minute of the period in which only the mean of the arm with the flag has been above its threshold;
+   * 0 if it is not.
+   */
   broken: number;
   errors: Series;
   slow: Series;
@@ -97,7 +110,7 @@ export type AlarmRule =
   | "error_rate_unclear"
   | "p95_unclear";
 
-/** The guard acts: the flag is to blame, or something that both arms share, or people have to look. */
+/** The guard acts: the flag is the cause, or a problem that both arms share, or people must look. */
 export interface Alarm {
   verdict: "roll_back" | "page";
   rule: AlarmRule;
@@ -105,8 +118,8 @@ export interface Alarm {
 }
 
 /**
- * The last minute of a span, and S of each test after it in millionths, the largest over the alternatives: errors absolute and relative,
- * slowness absolute and relative.
+ * The last minute of a span, and S of each test after it in millionths, the maximum over the alternatives:
+ * errors absolute and relative, slowness absolute and relative.
  */
 export type Point = [
   minute: number,
@@ -116,13 +129,13 @@ export type Point = [
   slowRelative: number,
 ];
 
-/** Which tests a span moved: what the others say is older. */
+/** Which tests a span moved; the values of the others are older. */
 interface Moved {
   failed: boolean;
   slowed: boolean;
 }
 
-/** The beginning of a stage whose first whole minute is `minute`. */
+/** The state at the start of a stage whose first whole minute is `minute`. */
 export function begin(minute: number): State {
   return {
     minute: minute - 1,
@@ -139,11 +152,12 @@ export function begin(minute: number): State {
 }
 
 /**
- * Takes in minutes, in order, up to the first alarm.
+ * Processes minutes, in order, up to the first alarm.
  *
- * @param state Changed in place. Spans at or before `state.minute` only serve the plain thresholds as what came before.
- * @param path Gets a point for each span taken in.
- * @returns The alarm at which it stopped, or undefined when all minutes were taken in.
+ * @param state Changed in place. Spans at or before `state.minute` only serve the plain thresholds as
+ *   history.
+ * @param path Receives a point for each span processed.
+ * @returns The alarm at which it stopped, or undefined if all minutes were processed.
  */
 export function take(watch: Watch, state: State, spans: readonly Span[], path?: Point[]): Alarm | undefined {
   for (let i = 0; i < spans.length; i++) {
@@ -211,7 +225,10 @@ function alarming({ errors, slow }: State): boolean {
   return highest(errors.absolute) >= ALARM || highest(slow.absolute) >= ALARM;
 }
 
-/** The flag's own fault: more with it than without it, and for so long that the other arm would have shown the same by now. */
+/**
+ * The flag is the cause: failures are higher with it than without it, for so long that the other arm would
+ * have shown the same by now.
+ */
 function relative(
   { control }: Watch,
   { minute, errors, slow, shift }: State,
@@ -233,7 +250,10 @@ function relative(
   if (moved.slowed && (rates(slow) || waits)) return { verdict: "roll_back", rule: "p95_relative", minute };
 }
 
-/** More than the stage allows. Shared where the control is in trouble too; where it is not, the relative test decides. */
+/**
+ * Above what the stage allows. The problem is shared if the control has it too; if not, the relative test
+ * decides.
+ */
 function absolute({ control }: Watch, { minute, errors, slow }: State): Alarm | undefined {
   for (const [series, what] of [[errors, "error_rate"], [slow, "p95"]] as const) {
     const s = highest(series.absolute);
@@ -249,8 +269,9 @@ function absolute({ control }: Watch, { minute, errors, slow }: State): Alarm | 
 }
 
 /**
- * A plain threshold over the last minutes; shared where the control breaks it too, and nobody's fault for certain where there
- * is none. A mean above its limit has to stay there for as long as the other arm may be late.
+ * A plain threshold over the last minutes. The problem is shared if the control breaks the threshold too;
+ * without a control the cause is uncertain. A mean must stay above its limit for as long as the other arm may
+ * be late.
  */
 function plain(watch: Watch, state: State, spans: readonly Span[], at: number): Alarm | undefined {
   if (watch.plain === null) return;

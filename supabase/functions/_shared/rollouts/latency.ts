@@ -5,8 +5,8 @@
  */
 
 /**
- * Its edges in milliseconds, as in `private.latency_edges`. A limit on p95 has to be one of them: "slower than 400 ms" can
- * then be counted exactly.
+ * Its edges in milliseconds, as in `private.latency_edges`. A limit on p95 must be one of them, so that
+ * "slower than 400 ms" can be counted exactly.
  */
 export const EDGES_MS: readonly number[] = [
   ...[
@@ -35,12 +35,12 @@ export const EDGES_MS: readonly number[] = [
   ...[5000, 7500, 10_000, 15_000, 20_000, 30_000],
 ];
 
-/** Adds one latency to a cumulative histogram: `le[i]` counts those of at most `EDGES_MS[i]`. */
+/** Adds one latency to a cumulative histogram: `le[i]` counts latencies of at most `EDGES_MS[i]`. */
 export function addLatency(le: number[], latencyMs: number): void {
   for (let i = EDGES_MS.length - 1; i >= 0 && latencyMs <= EDGES_MS[i]; i--) le[i]++;
 }
 
-/** A histogram of nothing. */
+/** An empty histogram. */
 export function emptyHistogram(): number[] {
   return EDGES_MS.map(() => 0);
 }

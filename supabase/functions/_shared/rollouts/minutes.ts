@@ -1,29 +1,38 @@
 /**
- * What the guard of a rollout counts: outcomes of both arms, minute by minute, or several quiet minutes at once.
+ * The guard's input: outcomes of both arms of a rollout, for each minute or for several quiet minutes
+ * together.
  *
  * @module
  */
 
 import { EDGES_MS } from "./latency.ts";
 
-/** Outcomes of one arm; at most one a person and minute. */
+/** Outcomes of one arm; at most one per person and minute. */
 export interface Counts {
   /** Outcomes. */
   n: number;
   failed: number;
-  /** Failures among them of people who had failed in this stage before: one unhappy person, whatever they try. */
+  /**
+   * Failures of people who had already failed in this stage: one unhappy person, however often they retry.
+   */
   again: number;
-  /** Outcomes whose time is known. */
+  /** Outcomes with a known latency. */
   timed: number;
   /** Slower than the stage's `roll_back_when.p95_ms_above`. */
   slow: number;
-  /** Among these, of people who had been that slow in this stage before. */
+  /** Slow outcomes of people who had already been that slow in this stage. */
   slowAgain: number;
   /** Slower than the stage's `advance_when.p95_ms_below`. */
   late: number;
-  /** Milliseconds of all that were timed; where they are above the stage's mean, as {@linkcode robustMs} has them. */
+  /**
+   * Total milliseconds of all timed outcomes; if their mean is above the stage's limit, computed by
+   * {@linkcode robustMs}.
+   */
   ms: number;
-  /** Sum over those that were timed of how many of `EDGES_MS` each was slower than, and of its squares. */
+  /**
+   * Sum, over the timed outcomes, of the number of `EDGES_MS` that each exceeded; `score2` is the sum of
+   * squares.
+   */
   score: number;
   score2: number;
 }
@@ -36,7 +45,10 @@ export interface Minute {
   off: Counts;
 }
 
-/** How one thing (failures among outcomes, slow ones among those that were timed) lies over the minutes of an arm. */
+/**
+ * How one kind of outcome (failures among outcomes, slow ones among timed ones) is distributed over the
+ * minutes of an arm.
+ */
 export interface Tally {
   n: number;
   k: number;
@@ -47,17 +59,18 @@ export interface Tally {
 }
 
 /**
- * Minutes in a row, added up. A minute in which somebody with the flag failed or was slow is a span of its own, and so is
- * each minute where plain thresholds are watched; quiet ones may be taken together, and the guard comes to the same.
+ * Consecutive minutes, summed. A minute in which somebody with the flag failed or was slow is a span of its
+ * own, and so is each minute if plain thresholds are monitored; quiet minutes may be merged without changing
+ * the guard's decision.
  */
 export interface Span extends Minute {
-  /** The last one. */
+  /** The last minute. */
   minute: number;
-  /** The last one with an outcome while the flag was on; 0 for none. */
+  /** The last minute with an outcome while the flag was on; 0 for none. */
   heard: number;
-  /** Outcomes of both arms in the busiest of its minutes. */
+  /** Outcomes of both arms in the busiest minute. */
   busiest: number;
-  /** Outcomes without the flag after `heard`, or all of them. */
+  /** Outcomes without the flag after `heard`, or all of them if there is none. */
   unheard: number;
   errors: { on: Tally; off: Tally };
   slowness: { on: Tally; off: Tally };
@@ -79,7 +92,7 @@ export function none(): Counts {
   };
 }
 
-/** Nothing tallied. */
+/** An empty tally. */
 export function nothing(): Tally {
   return { n: 0, k: 0, q: 0, m: 0 };
 }
@@ -89,7 +102,7 @@ export function tally(n: number, k: number): Tally {
   return n === 0 ? nothing() : { n, k, q: Math.floor(k * k * 1_000_000 / n), m: 1 };
 }
 
-/** A minute as a span of its own. */
+/** A single minute as a span. */
 export function span({ minute, on, off }: Minute): Span {
   return {
     minute,
@@ -106,16 +119,17 @@ export function span({ minute, on, off }: Minute): Span {
   };
 }
 
-/** A single outcome counts in a mean for at most so many times the limit. */
+/** One outcome counts in a mean for at most this multiple of the limit. */
 const MOST_TIMES = 3;
 
 /**
- * Milliseconds of a minute's outcomes for a mean that few slow ones do not move: where the mean is above the limit, each
- * counts for at most three times the limit, and who was that slow in this stage before counts no more. `private.robust_ms`
- * in SQL does the same.
+ * Milliseconds of a minute's outcomes, for a mean that a few slow ones do not move: if the mean is above the
+ * limit, each outcome counts for at most three times the limit, and people who had already been that slow in
+ * this stage do not count again. `private.robust_ms` in SQL does the same.
  *
- * @param le Cumulative histogram, as `flag_metrics` has it.
- * @param slowAgain For each edge, how many were slower by people who had been before; may be empty.
+ * @param le Cumulative histogram, as in `flag_metrics`.
+ * @param slowAgain For each edge, the number of outcomes that were slower, of people who had been before; may
+ *   be empty.
  */
 export function robustMs(
   ms: number,

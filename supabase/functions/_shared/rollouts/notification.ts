@@ -19,7 +19,7 @@ import { healthAdvice, healthInWords } from "../contract/words/health.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
 import type { SlackText } from "../delivery/deliver.ts";
 
-/** What happened, as the table `notifications` keeps it. */
+/** An event, as stored in the table `notifications`. */
 export type Notification = RolloutNotification | PartNotification | IncidentNotification;
 
 /** A step of an incident. */
@@ -36,13 +36,13 @@ export interface IncidentNotification {
   incident: IncidentFacts & Pick<IncidentEvent["data"], "severity" | "status">;
   /** Words of whoever did it. */
   text: string | null;
-  /** Who is called; null but for an escalation. */
+  /** Who is called; null except for an escalation. */
   role: string | null;
-  /** The team's own text; null for the usual one. */
+  /** The team's own text; null for the default one. */
   template: string | null;
 }
 
-/** How a part of health does. */
+/** The state of a health component. */
 export interface PartNotification {
   kind: "failing" | "recovered";
   /** ISO time. */
@@ -113,7 +113,7 @@ function bodyOfIncident(
   };
 }
 
-/** Slack takes these three for its own. */
+/** Escapes the three characters that are special in Slack. */
 function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

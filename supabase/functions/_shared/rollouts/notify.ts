@@ -1,9 +1,10 @@
 /**
- * Brings the notifications of rollouts and of what fails to whom they are for. `POST` to signed webhooks, by the same way and with the same
- * care as messages to services (allowlist, public addresses, no redirects); Slack takes the body and ignores the signature.
+ * Delivers the notifications of rollouts and of failing parts. Uses `POST` to signed webhooks, with the same
+ * code and checks as messages to services (allowlist, public addresses, no redirects); Slack reads the body
+ * and ignores the signature.
  *
- * Failure policy: a notification that cannot be delivered is tried again for a day, then dead; it stands in the table
- * `notifications` and in the log. A rollout never waits for it.
+ * Failure policy: a notification that cannot be delivered is retried for a day, then dead; it remains in the
+ * table `notifications` and in the log. A rollout never waits for it.
  *
  * @module
  */
@@ -15,22 +16,24 @@ import { bodyOf, type Notification } from "./notification.ts";
 
 type Claimed = Result<"claim_notifications">[number];
 
-/** What {@linkcode createNotifier} needs. */
+/** Dependencies of {@linkcode createNotifier}. */
 export interface NotifierDeps {
   rpc: Rpc;
   world(): Promise<DeliveryDeps>;
   random(): number;
-  /** Notification of each attempt: delivered, retry or dead, and why. */
+  /** Called after each attempt: delivered, retry or dead, and why. */
   onSettled(outcome: string, error: string | undefined): void;
 }
 
-/** Notifications of one round, all under way at once. */
+/** Notifications of one round, all sent concurrently. */
 const ROUND = 20;
 /** Longer than the attempt itself may take. */
 const LEASE_SECONDS = 60;
 const TIMEOUT_MS = 10_000;
 
-/** A function that delivers what is due now and says how many that were. Calls at the same time share one run. */
+/**
+ * Returns a function that delivers what is due now and returns the number. Concurrent calls share one run.
+ */
 export function createNotifier(deps: NotifierDeps): () => Promise<number> {
   let running: Promise<number> | undefined;
 

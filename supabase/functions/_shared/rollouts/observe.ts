@@ -1,5 +1,5 @@
 /**
- * From "this is how it went for this person" to outcomes of the flags that had a say in it.
+ * Turns one person's result into outcomes of the flags that affected it.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import { subjectId } from "../flags/subject.ts";
 import { type Arm, evaluated, type Outcome, outcome, type Outcomes } from "./outcomes.ts";
 
 /**
- * Which arm of a flag somebody is in; undefined where that says nothing about the flag.
+ * The arm of a flag that a person is in; undefined if the person says nothing about the flag.
  *
- * Before its rollout a flag is off and everybody is in the arm `off`: that is how the forecast knows the traffic; and so
- * they are where its kill switch is set. Who is kept out by a prerequisite, or cannot be decided, is in neither: they differ
- * from the others in more than the flag.
+ * Before its rollout a flag is off and everybody is in the arm `off`, which tells the forecast the traffic;
+ * the same applies while its kill switch is set. A person who is excluded by a prerequisite, or who cannot be
+ * decided, is in neither arm: they differ from the others in more than the flag.
  */
 export function armOf(
   flags: ReadonlyMap<string, Flag>,
@@ -29,15 +29,15 @@ export function armOf(
   return value ? "on" : "off";
 }
 
-/** What an outcome is of, where the flags as they are now do not tell. */
+/** Overrides for outcomes that the current flags do not describe. */
 export interface ObserveOptions {
-  /** Takes the outcomes. @default the process's own */
+  /** Receives the outcomes. @default the process's own */
   into?: Pick<Outcomes, "outcome" | "evaluated">;
-  /** The arm that the person was in, for who knows: it happened to somebody who had the feature. */
+  /** The arm that the person was in, if the caller knows that they had the feature. */
   had?: Arm;
 }
 
-/** Counts how it went for a person under each of these flags. Never throws, never waits. */
+/** Counts a person's result under each of these flags. Never throws, never waits. */
 export function observe(
   flags: ReadonlyMap<string, Flag>,
   keys: Iterable<string>,

@@ -1,11 +1,12 @@
 /**
- * What became of people with a flag on and off: counted in this process, sent in groups. The guard of rollouts reads it.
+ * Outcomes of people with a flag on and off: counted in this process, sent in groups, and read by the guard
+ * of rollouts.
  *
- * At most one outcome a person, flag and minute counts, the first: somebody who tries again and again is one unhappy
- * person, and bursts of what is really one failure would look like many.
+ * Only the first outcome per person, flag and minute counts: somebody who tries repeatedly is one unhappy
+ * person, and a burst of retries after one failure would look like many.
  *
- * Failure policy: open. It is never on a request's path; a group that cannot be sent is kept and sent with the next, and
- * a process that dies takes its last seconds with it.
+ * Failure policy: open. It is never on a request's path; a group that cannot be sent is kept and sent with
+ * the next one, and a process that dies loses its last seconds.
  *
  * @module
  */
@@ -18,14 +19,14 @@ import { addLatency, EDGES_MS, emptyHistogram } from "./latency.ts";
 /** Whether people have the feature. */
 export type Arm = "on" | "off";
 
-/** How it went for one person. */
+/** One person's result. */
 export interface Outcome {
   readonly failed: boolean;
-  /** How long it took; left out where nothing was timed. */
+  /** Duration; absent if it was not measured. */
   readonly latencyMs?: number;
 }
 
-/** One minute's worth of one arm, as `record_outcomes` takes it. */
+/** One minute of one arm, as `record_outcomes` takes it. */
 export interface OutcomeSum {
   readonly flag: string;
   readonly arm: Arm;
@@ -36,51 +37,57 @@ export interface OutcomeSum {
   timed: number;
   ms: number;
   readonly le: number[];
-  /** Who failed or waited long: the id, whether it failed, and of how many of `EDGES_MS` it was slower; some of many. */
+  /**
+   * People who failed or waited long, possibly not all: id, whether it failed, and the number of `EDGES_MS`
+   * exceeded.
+   */
   readonly people: [id: string, failed: boolean, place: number][];
 }
 
 /** Outcomes in memory; see {@linkcode createOutcomes}. */
 export interface Outcomes {
-  /** Counts an outcome, unless one of this person's was counted for this flag in this minute. */
+  /** Counts an outcome, unless one of this person was counted for this flag in this minute. */
   outcome(flagKey: string, arm: Arm, subjectId: string, outcome: Outcome): void;
-  /** Notes that a flag was asked for. */
+  /** Records that a flag was evaluated. */
   evaluated(flagKey: string): void;
-  /** Sends what has been gathered. Never rejects. */
+  /** Sends what has been collected. Never rejects. */
   flush(): Promise<void>;
 }
 
 /** Options of {@linkcode createOutcomes}. */
 export interface OutcomesOptions {
-  /** Takes one group. A rejection keeps it for the next time, unless the database refused it for its data. */
+  /**
+   * Sends one group. If it rejects, the group is kept for the next time, unless the database refused its
+   * data.
+   */
   send(outcomes: OutcomeSum[], evaluated: string[]): Promise<unknown>;
   /** Milliseconds since 1970. @default {Date.now} */
   now?(): number;
-  /** Milliseconds from the first outcome of a group until it is sent. @default {5000} */
+  /** Milliseconds from the first outcome of a group to its sending. @default {5000} */
   delayMs?: number;
-  /** People counted in a minute; further ones are left out. @default {50_000} */
+  /** Most people counted in a minute; others are ignored. @default {50_000} */
   maxSubjects?: number;
-  /** Sums held while they cannot be sent; further outcomes are left out. @default {5000} */
+  /** Most sums in memory while they cannot be sent; further outcomes are ignored. @default {5000} */
   maxSums?: number;
 }
 
-/** Who takes longer is remembered through a stage, so that one slow client counts once. */
+/** People who take longer are remembered through a stage, so that one slow client counts once. */
 const LONG_MS = 250;
 
-/** So many people of a minute and arm are named; where more suffer, they are not the same few. */
+/** Most people listed per minute and arm; if more are affected, they are not the same few. */
 const MAX_PEOPLE = 200;
 
-/** A flag's use is noted once in so long. */
+/** A flag's use is recorded at most once in this time, in milliseconds. */
 const EVALUATED_MS = 3_600_000;
 
-/** Outcomes of their own; the functions share {@linkcode outcome}. */
+/** Creates outcomes; the functions share {@linkcode outcome}. */
 export function createOutcomes(options: OutcomesOptions): Outcomes {
   const { send, now = Date.now, delayMs = 5000, maxSubjects = 50_000, maxSums = 5000 } = options;
   let sums = new Map<string, OutcomeSum>();
   /** Who has been counted in the minute `countedIn`, and for which flag. */
   let counted = new Set<string>();
   let countedIn = 0;
-  /** When each flag's use was last noted, and what of that has to be sent. */
+  /** When each flag's use was last recorded, and which records still have to be sent. */
   const noted = new Map<string, number>();
   let toNote = new Set<string>();
   const sendLater = postpone(delayMs, flush);
@@ -169,9 +176,9 @@ const shared = createOutcomes({
 });
 
 /**
- * Counts how it went for a person whom a flag was on or off for. Costs a few map entries; sent within seconds.
+ * Counts the result of a person whom a flag was on or off for. Costs a few map entries; sent within seconds.
  *
- * @param subjectId The id that the flag was asked with.
+ * @param subjectId The id that the flag was evaluated with.
  * @example
  * ```ts
  * outcome("checkout.enabled", "on", contact.id, { failed: !response.ok, latencyMs: 120 });
@@ -179,10 +186,10 @@ const shared = createOutcomes({
  */
 export const outcome: Outcomes["outcome"] = shared.outcome;
 
-/** Notes that a flag was asked for; what nobody asks for is reported as stale. */
+/** Records that a flag was evaluated; flags that nobody evaluates are reported as stale. */
 export const evaluated: Outcomes["evaluated"] = shared.evaluated;
 
-/** Sends this process's outcomes now; for whoever stops it. Never rejects. */
+/** Sends this process's outcomes now; called before the process stops. Never rejects. */
 export const flushOutcomes: Outcomes["flush"] = shared.flush;
 
 // The platform says when it is about to end the process, though not always.

@@ -1,8 +1,9 @@
 /**
- * Plans of rollouts: what a stage is, what it has to show and what ends it. Data, checked here and once more in SQL
- * (`private.rollout_plan_faults`), which stores it.
+ * Plans of rollouts: the stages, what each must show, and what ends it. Validated here and again in SQL
+ * (`private.rollout_plan_faults`), which stores them.
  *
  * @see docs/rollouts.md
+ *
  * @module
  */
 import { z } from "zod";
@@ -19,18 +20,18 @@ const characters = (most: number) =>
 const ids = (most: number) => z.array(characters(200)).max(most);
 
 const advanceWhen = z.strictObject({
-  /** No failure during the hold time; each one begins it anew. */
+  /** No failure during the hold time; each one restarts it. */
   no_errors: z.literal(true).optional(),
-  /** The failure rate is surely below this: its 95 % Clopper-Pearson upper bound is. */
+  /** The failure rate is below this with confidence: its 95 % Clopper-Pearson upper bound is. */
   error_rate_below: rate(0.99).optional(),
-  /** The share of what takes longer is surely below 5 %. */
+  /** The share of slower outcomes is below 5 % with confidence. */
   p95_ms_below: edge.optional(),
 });
 
 const plain = z.strictObject({
   /** Length of the window. */
   minutes: z.int().min(1).max(60),
-  /** Fewer outcomes than this in the window decide nothing. */
+  /** With fewer outcomes in the window, the thresholds do not apply. */
   min_samples: z.int().min(1).max(1_000_000),
   error_rate_above: rate(0.99).optional(),
   mean_ms_above: z.number().min(1).max(60_000).optional(),
@@ -41,7 +42,7 @@ const plain = z.strictObject({
 const rollBackWhen = z.strictObject({
   /** By sequential test: more fail than this, or more than without the flag. */
   error_rate_above: rate(0.5).optional(),
-  /** By sequential test: more than 5 % take longer, or more than without the flag. */
+  /** By sequential test: more than 5 % are slower, or more than without the flag. */
   p95_ms_above: edge.optional(),
   /** Plain thresholds over the last minutes. */
   plain: plain.optional(),
@@ -49,17 +50,17 @@ const rollBackWhen = z.strictObject({
 
 const stage = z.strictObject({
   name: characters(60),
-  /** Who has the flag, in percent, in steps of 0.01. */
+  /** Share of people who have the flag, in percent, in steps of 0.01. */
   percentage: z.number().min(0).max(100).refine((p) => Number(p.toFixed(2)) === p, {
     error: "must be in steps of 0.01",
   }),
-  /** Who has it besides, from this stage on. */
+  /** Ids that also have it, from this stage on. */
   user_ids: ids(1000).optional(),
-  /** Segments that have it besides, from this stage on. */
+  /** Segments that also have it, from this stage on. */
   segments: ids(20).optional(),
   hold_minutes: z.int().min(1).max(129_600),
   min_samples: z.int().min(0).max(10_000_000),
-  /** After how long somebody is told to look. */
+  /** Minutes after which people are notified that the stage is overdue. */
   overdue_minutes: z.int().min(1).max(259_200).optional(),
   advance_when: advanceWhen,
   roll_back_when: rollBackWhen,
@@ -98,7 +99,7 @@ export type Plan = z.output<typeof planSchema>;
 /** One stage of it. */
 export type Stage = Plan["stages"][number];
 
-/** Checks a plan; the faults are for people. */
+/** Validates a plan; the faults are texts for people. */
 export function checkPlan(
   value: unknown,
 ): { ok: true; plan: Plan } | { ok: false; faults: { path: string; message: string }[] } {

@@ -1,33 +1,34 @@
 /**
- * Whether a stage of a rollout has shown what it was to show. Pure; `private.guard_progress` in SQL decides the same.
+ * Whether a stage of a rollout has met its criteria. Pure; `private.guard_progress` in SQL makes the same
+ * decision.
  *
  * @module
  */
 import { chanceOfSoFew, surelyBelow } from "./confidence.ts";
 import { SLOW_SHARE, type State } from "./guard.ts";
 
-/** What a stage asks for before the next one. */
+/** Criteria of a stage for advancing. */
 export interface Criteria {
   hold_minutes: number;
   min_samples: number;
-  /** `advance_when.error_rate_below`; null when errors do not matter. */
+  /** `advance_when.error_rate_below`; null if errors do not matter. */
   error_rate: number | null;
-  /** `advance_when.p95_ms_below`; null when slowness does not matter. */
+  /** `advance_when.p95_ms_below`; null if slowness does not matter. */
   p95_ms: number | null;
-  /** Share of the people who have the flag, in percent; null where no share of them can be expected. */
+  /** Share of people who have the flag, in percent; null if no particular share can be expected. */
   percentage: number | null;
 }
 
-/** So many outcomes are missing where the arm with the flag has fallen silent, at least. */
+/** The arm with the flag has gone silent if at least this many of its expected outcomes are missing. */
 const MISSING = 12;
-/** And for so many minutes. */
+/** Minutes for which they must be missing. */
 const SILENT_MINUTES = 5;
-/** The shares of both arms are looked at from this minute of a stage on. */
+/** The ratio of the arms is checked from this minute of a stage on. */
 const RATIO_MINUTES = 10;
-/** They are not what the percentage makes of them where so few would be rarer than this, in millionths. */
+/** The ratio is wrong if so few outcomes would be less likely than this, in millionths. */
 const RATIO_CHANCE = 10;
 
-/** Why a stage is not over. */
+/** Why a stage does not advance. */
 export type HoldReason =
   | "silent"
   | "sample_ratio"
@@ -41,11 +42,11 @@ export type HoldReason =
 export type Progress = { verdict: "advance" } | { verdict: "hold"; reason: HoldReason };
 
 /**
- * Decides whether a stage has shown what it was to show.
+ * Decides whether a stage has met its criteria.
  *
- * Failure policy: hold. No data is neither good nor bad, and what has gone silent is no data.
+ * Failure policy: hold. Missing data is neither good nor bad, and an arm that went silent is missing data.
  *
- * @param startedMs When the stage began, in milliseconds since 1970.
+ * @param startedMs Start of the stage, in milliseconds since 1970.
  * @param nowMs Now, likewise.
  */
 export function progress(

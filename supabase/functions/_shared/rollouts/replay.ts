@@ -8,15 +8,15 @@ import { none, type Span, tally } from "./minutes.ts";
 import { type Criteria, type Progress, progress } from "./progress.ts";
 
 /**
- * A span of minutes as evidence has it: the last minute; outcomes, failed, timed, slow, late, milliseconds with the flag
- * on; outcomes, failed, timed, slow, milliseconds with it off; the last minute with an outcome while the flag was on;
- * minutes with outcomes and with timed ones, on and off; the sums of failed² / outcomes and slow² / timed with the flag off;
- * failed again and slow again, on and off; score and its square, on and off; outcomes of the busiest minute; outcomes with
- * the flag off since the last one with it on.
+ * A span of minutes in evidence: the last minute; outcomes, failed, timed, slow, late, milliseconds with the
+ * flag on; outcomes, failed, timed, slow, milliseconds with it off; the last minute with an outcome while the
+ * flag was on; minutes with outcomes and with timed ones, on and off; the sums of failed² / outcomes and
+ * slow² / timed with the flag off; failed again and slow again, on and off; score and its square, on and off;
+ * outcomes of the busiest minute; outcomes with the flag off since the last one with it on.
  */
 export type SpanRow = readonly number[];
 
-/** What a verdict can be recomputed from. */
+/** The evidence of a verdict. */
 export interface Evidence {
   /** Version of the guard's rules. */
   guard: 2;
@@ -33,7 +33,7 @@ export interface Evidence {
   progress: Progress | null;
 }
 
-/** A row of `rollout_events`, as far as it matters here. */
+/** A row of `rollout_events`, with the columns used here. */
 export interface RolloutEvent {
   id: string;
   at: string;
@@ -44,27 +44,30 @@ export interface RolloutEvent {
   evidence: unknown;
 }
 
-/** What came of one event. */
+/** The result for one event. */
 export interface Replayed {
   id: string;
   at: string;
   kind: string;
   stage: number;
-  /** As recorded: the verdict of the guard (null where a person acted) and its rule. */
+  /** As recorded: the guard's verdict (null if a person acted) and its rule. */
   recorded: { verdict: string | null; rule: string | null };
   /** As recomputed from the evidence. */
   recomputed: { verdict: string; rule: string };
-  /** The highest S of each test in these minutes, in millionths: errors, errors relative, slowness, slowness relative. */
+  /**
+   * The maximum of S of each test in these minutes, in millionths: errors, errors relative, slowness,
+   * slowness relative.
+   */
   highest: [number, number, number, number];
-  /** So many minutes were taken in, those without an outcome too. */
+  /** Number of minutes processed, including those without an outcome. */
   minutes: number;
-  /** What does not agree: verdict, rule, path, after, before; empty when all does. */
+  /** What differs: verdict, rule, path, after, before; empty if everything agrees. */
   differences: string[];
 }
 
 /**
- * Recomputes each event that holds evidence. Events come in their order; the evidence of each has to begin where the one
- * before in the same stage ended, so that no minute can be left out.
+ * Recomputes each event that has evidence. Pass the events in order; the evidence of each must start where
+ * the previous one of the same stage ended, so that no minute can be left out.
  */
 export function replay(events: readonly RolloutEvent[]): Replayed[] {
   const results: Replayed[] = [];

@@ -1,84 +1,90 @@
 /**
- * The sequential tests of the guard: an e-CUSUM for each alternative "the failures are r times what they may be", which
- * may be looked at as often as one likes without raising false alarms. Pure.
+ * The sequential tests of the guard: an e-CUSUM for each alternative "the failures are r times the allowed
+ * rate". They may be evaluated as often as one likes without more false alarms. Pure.
  *
- * They move when somebody with the flag fails: only then can S grow. What the minutes between come to is kept aside, and
- * taken in first. `private.guard_test` in SQL does the same.
+ * They move only when somebody with the flag fails, because only then can S grow. The minutes in between are
+ * collected and processed first. `private.guard_test` in SQL does the same.
  *
  * @module
  */
 import { nothing, type Tally } from "./minutes.ts";
 
-/** Multiples of the allowed (absolute) or the other arm's (relative) rate that are looked for. */
+/** Multiples of the allowed rate (absolute) or of the other arm's rate (relative) that are tested for. */
 export const ALTERNATIVES: readonly number[] = [1.5, 2, 3, 5, 10];
 
 /**
- * The arm without the flag is in trouble itself when its S, for twice the allowed rate, reaches ln(100), in millionths.
- * S is kept at most twice as high, so that it falls soon after.
+ * The arm without the flag is in trouble itself if its S, for twice the allowed rate, reaches ln(100), in
+ * millionths. S is capped at twice that, so that it falls soon after.
  */
 export const TROUBLE = 4_605_170;
 
 /**
- * An alarm is S at or above ln(5 * 10^4), in millionths: with five alternatives 10^4 minutes or more, a week, lie between
- * false alarms, on average and at the very limit of what is allowed. Blame takes twice that while the control is in
- * trouble itself.
+ * An alarm is S at or above ln(5 * 10^4), in millionths: with five alternatives, false alarms are at least
+ * 10^4 minutes, a week, apart on average, even at exactly the allowed rate. Blame needs twice that while the
+ * control is in trouble itself.
  */
 export const ALARM = 10_819_778;
 
 /**
- * More fail than the stage allows, and the control is not in trouble: something is wrong with the flag's arm alone, and less
- * evidence is enough for blame, ln(10^3) in millionths.
+ * More fail than the stage allows, and the control is not in trouble: the problem is in the flag's arm alone,
+ * and less evidence is enough for blame, ln(10^3) in millionths.
  */
 export const SUPPORTED = 6_907_755;
 
-/** S of the relative test from which the arm with the flag is suspected, ln(40) in millionths. */
+/** S of the relative test at which the arm with the flag becomes suspect, ln(40) in millionths. */
 export const SUSPECT = 3_688_879;
 
-/** S of the relative test below which nothing speaks against it, in millionths. */
+/** S of the relative test below which there is no evidence against the flag, in millionths. */
 export const CALM = 1_000_000;
 
 /**
- * Outcomes of one arm may come so many minutes after those of the other, which looks like the flag's fault meanwhile: blame
- * waits, so that the control has had time to show that it is in trouble too.
+ * Outcomes of one arm may arrive this many minutes after those of the other, which meanwhile looks like the
+ * flag's fault: blame waits until the control would have shown the same trouble.
  */
 export const LAG = 5;
 
-/** How far S, in millionths, may be above what is enough for blame, where it has grown steadily. */
+/** How far S, in millionths, may be above what is enough for blame if it has grown steadily. */
 const LEAP = 5_500_000;
 
-/** What is suspected so soon after it was calm is one event, not chance that piled up before another. */
+/**
+ * A suspicion that starts within this many minutes of calm is one event, not accumulated chance before
+ * another event.
+ */
 export const EVENT = 15;
 
-/** Minutes of ordinary scatter that the measured over-dispersion is averaged with: a few minutes prove nothing. */
+/**
+ * Minutes of ordinary scatter that the measured over-dispersion is averaged with, because a few minutes prove
+ * nothing.
+ */
 const PRIOR_MINUTES = 10;
 
 /** Largest failure rate that an alternative stands for. */
 const MOST = 0.95;
 
-/** One thing watched: failures, or slow ones. */
+/** One monitored quantity: failures, or slow outcomes. */
 export interface Series {
   /** Since the stage began. */
   on: Tally;
   off: Tally;
-  /** Since somebody with the flag last failed; not yet in S. */
+  /** Since the last failure with the flag; not yet in S. */
   quiet: { on: number; off: number; failed: number };
   /** S of each alternative, in millionths. */
   absolute: number[];
   relative: number[];
-  /** S of the arm without the flag, for twice what is allowed, in millionths. */
+  /** S of the arm without the flag, for twice the allowed rate, in millionths. */
   trouble: number;
   relation: Suspicion;
-  /** Minute in which the arm without the flag came into trouble; 0 once its S is back at 0. */
+  /** Minute in which the arm without the flag got into trouble; 0 once its S is back at 0. */
   shared: number;
 }
 
-/** Since which minutes S of a comparison is where it is; 0 for not at all. */
+/** The minutes since which S of a comparison has been at each level; 0 for never. */
 export interface Suspicion {
-  /** The last minute with less than {@linkcode CALM}. */
+  /** The last minute below {@linkcode CALM}. */
   calm: number;
-  /** Since when {@linkcode SUSPECT}. */
+  /** First minute at {@linkcode SUSPECT}. */
   suspect: number;
-  /** Since when {@linkcode ALARM}. */
+  /** First minute at {@linkcode ALARM}. */
   certain: number;
 }
 
@@ -88,8 +94,8 @@ export function noSuspicion(): Suspicion {
 }
 
 /**
- * Notes S of a comparison after a minute, and what it was before. Chance alone suspects, too: only where more than the stage
- * allows seem to be struck, by the absolute test, is it the beginning of something.
+ * Records S of a comparison after a minute, and its previous value. Chance alone can reach suspicion too, so
+ * it counts as a beginning only if the absolute test shows more than the stage allows.
  */
 export function suspects(
   suspicion: Suspicion,
@@ -106,9 +112,10 @@ export function suspects(
 }
 
 /**
- * Whether S of a comparison, which is enough for blame, has been so for longer than the other arm may be late. Or, where it
- * grew steadily from a calm of a moment ago, whether it has been suspected for as long. A leap is another event, and so is
- * what comes while the other arm is in trouble: that takes certainty, and twice the time.
+ * Whether S of a comparison has been enough for blame for longer than the other arm may be late; or, if it
+ * grew steadily from a recent calm, whether it has been suspect for that long. A jump, or a rise while the
+ * other arm is in trouble, may be a different event and needs certainty for that long; twice as long in the
+ * second case.
  */
 export function aged(
   { calm, suspect, certain }: Suspicion,
@@ -119,7 +126,7 @@ export function aged(
   return !troubled && s < enough + LEAP && suspect > 0 && minute - suspect >= LAG && minute - calm <= EVENT;
 }
 
-/** Nothing seen yet. */
+/** Initial state of a series. */
 export function series(): Series {
   const zeros = () => ALTERNATIVES.map(() => 0);
   return {
@@ -135,11 +142,11 @@ export function series(): Series {
 }
 
 /**
- * Takes in a span of both arms.
+ * Processes a span of both arms.
  *
  * @param p0 The allowed rate.
  * @param minute Its last minute.
- * @param on With failures, it is of a single minute.
+ * @param on If it contains failures, the span is a single minute.
  * @returns Whether S moved.
  */
 export function test(series: Series, p0: number, minute: number, on: Tally, off: Tally): boolean {
@@ -163,7 +170,7 @@ export function test(series: Series, p0: number, minute: number, on: Tally, off:
   return true;
 }
 
-/** What the flag seemed to do alone, the other arm does too, and may only have been late to say so: compare anew. */
+/** The other arm shows the same problem as the flag's arm, perhaps only later: start the comparison again. */
 function share(series: Series, minute: number): void {
   if (series.trouble >= TROUBLE && series.shared === 0) {
     series.shared = minute;
@@ -204,7 +211,7 @@ function move(
   }
 }
 
-/** How far n outcomes, k of them failures, speak for the rate r p0 rather than p0. */
+/** How strongly n outcomes, k of them failures, support the rate r p0 over p0. */
 function step(n: number, k: number, p0: number, alternative: number, scattered: number): number {
   const r = Math.min(alternative, MOST / p0);
   const x = k * micro(Math.log(r)) + (n - k) * micro(Math.log((1 - r * p0) / (1 - p0)));
@@ -216,8 +223,9 @@ function micro(logarithm: number): number {
 }
 
 /**
- * How much more the minutes scatter than independent outcomes would, in thousandths, at least 1000: Pearson's chi² by its
- * degrees of freedom. Failures that come in threes scatter three times as much, and count a third each.
+ * How much more the minutes scatter than independent outcomes would, in thousandths, at least 1000: Pearson's
+ * chi² divided by its degrees of freedom. Failures that come in threes scatter three times as much, and each
+ * counts as a third.
  */
 export function scatter({ n, k, q, m }: Tally): number {
   if (k === 0 || k === n || m < 2) return 1000;

@@ -1,25 +1,26 @@
 /**
- * Whether people with the flag wait longer than those without it: all latencies are compared, not only those above a limit,
- * by their place among the edges of the histogram (about a logarithm, and no single one counts for much). A CUSUM of the
- * likelihood that they lie so many standard deviations apart. Pure; `private.guard_shift` in SQL does the same.
+ * Whether people with the flag wait longer than those without it. Compares all latencies, not only those
+ * above a limit, by their index among the edges of the histogram (about a logarithm, so no single one
+ * dominates). A CUSUM of the likelihood that the arms differ by a given number of standard deviations. Pure;
+ * `private.guard_shift` in SQL does the same.
  *
- * It moves with the other test of slowness, when somebody with the flag is slow.
+ * It moves together with the other test of slowness, when somebody with the flag is slow.
  *
  * @module
  */
 import { noSuspicion, suspects, type Suspicion } from "./series.ts";
 
-/** Standard deviations that are looked for, in halves. */
+/** Differences that are tested for, in half standard deviations. */
 const HALVES = [1, 2] as const;
 
-/** Places of one arm: how many were timed, the sum of their places, and of the squares. */
+/** Latencies of one arm: their number, the sum of their indexes, and the sum of squares. */
 export interface Places {
   n: number;
   v: number;
   vv: number;
 }
 
-/** What is remembered of both arms. */
+/** The state of the comparison. */
 export interface Shift {
   /** Since the stage began. */
   on: Places;
@@ -36,7 +37,7 @@ export function noPlaces(): Places {
   return { n: 0, v: 0, vv: 0 };
 }
 
-/** Nothing seen yet. */
+/** Initial state. */
 export function shift(): Shift {
   return {
     on: noPlaces(),
@@ -54,7 +55,7 @@ function add(sum: Places, { n, v, vv }: Places): void {
 }
 
 /**
- * Takes in the latencies of a span; S moves where somebody with the flag was slow in it.
+ * Processes the latencies of a span; S moves if somebody with the flag was slow in it.
  *
  * @param absolute S of the absolute test of slowness after it.
  */

@@ -1,11 +1,12 @@
 /**
- * What people sign before a feature goes live: the manual's launch gates that no machine can close.
+ * The manual's launch gates that people sign before a feature goes live, because they cannot be checked
+ * automatically.
  *
  * @module
  */
 import { APPROVER_ROLES, type ApproverRole } from "../contract/states.ts";
 
-/** Who each of them is. */
+/** Who holds each role. */
 export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
   engineering: "Engineering Lead",
   security: "Security Lead",
@@ -21,13 +22,13 @@ export interface SignOff {
   title: string;
   /** Who may sign it. */
   roles: readonly ApproverRole[];
-  /** How many people have to. @default 1 */
+  /** Number of people who must sign. @default 1 */
   people?: number;
-  /** Only for flags whose approvers this role is one of. @default all flags */
+  /** Applies only to flags whose approvers include this role. @default all flags */
   asks?: ApproverRole;
 }
 
-/** In the order of the manual; the approvals of {@link approversOf} come after. */
+/** In the order of the manual; the approvals of {@link approversOf} follow. */
 export const SIGN_OFFS: readonly SignOff[] = [
   {
     id: "code_review",
@@ -73,8 +74,8 @@ export const SIGN_OFFS: readonly SignOff[] = [
 ];
 
 /**
- * Who has to approve the launch of a flag: what its metadata says, else everybody; the engineering lead in any case.
- * Failure policy: closed. A list that cannot be understood asks for all four.
+ * Who must approve the launch of a flag: the list in its metadata, else everybody; always the engineering
+ * lead. Failure policy: closed. An invalid list requires all four.
  */
 export function approversOf(said: unknown): readonly ApproverRole[] {
   const known = Array.isArray(said) &&

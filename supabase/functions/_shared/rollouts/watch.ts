@@ -1,26 +1,26 @@
 /**
- * Looks at how all parts do, and has told what there is to tell, from any isolate that is up. The clock does that too, but
- * cannot tell that it is dead.
+ * Checks the health of all parts and sends the notifications that are due, from any running isolate. The
+ * clock does the same, but cannot report its own failure.
  *
- * Failure policy: open. What cannot be looked at is looked at a minute later.
+ * Failure policy: open. A failed check is repeated a minute later.
  *
  * @module
  */
 import type { Rpc } from "../db/client.ts";
 
-/** What {@linkcode createWatch} needs. */
+/** Dependencies of {@linkcode createWatch}. */
 export interface WatchDeps {
   rpc: Rpc;
   /** Delivers the notifications that are due. */
   notify(): Promise<unknown>;
-  /** Milliseconds of a clock that does not jump. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
   onError(error: unknown): void;
 }
 
 const EVERY_MS = 60_000;
 
-/** A function that looks, at most once a minute, and never throws. */
+/** Returns a function that checks at most once a minute and never throws. */
 export function createWatch({ rpc, notify, now, onError }: WatchDeps): () => Promise<void> {
   let last = -Infinity;
   return async () => {
