@@ -1,10 +1,10 @@
 /**
- * The only place that prints. One JSON object a line:
- * `{"ts","level","msg","function"?,"request_id"?, …fields}`, every value redacted (`redact.ts`).
+ * The only module that prints. One JSON object per line: `{"ts","level","msg","function"?,"request_id"?,
+ * …fields}`, with every value redacted (`redact.ts`).
  *
- * The platform takes at most 10,000 characters a line and 100 lines per 10 s, so a line is bounded and
- * one message is printed at most 20 times per 10 s; its next line then says how many were `suppressed`.
- * What must be counted exactly belongs into a counter (`db/counters.ts`), not into the log.
+ * The platform accepts at most 10,000 characters per line and 100 lines per 10 s, so lines are bounded and
+ * each message is printed at most 20 times per 10 s; its next line then says how many were `suppressed`. Use
+ * a counter (`db/counters.ts`), not the log, for exact counts.
  *
  * Failure policy: logging never throws and never fails a request.
  *
@@ -15,7 +15,7 @@ import { redactValue } from "./redact.ts";
 /** Severity, in ascending order. */
 export type Level = "debug" | "info" | "warn" | "error";
 
-/** What a line says besides its message. Keys in snake case. */
+/** Fields of a line besides its message. Keys in snake case. */
 export type Fields = Record<string, unknown>;
 
 /** A logger; see {@linkcode log}. */
@@ -24,7 +24,7 @@ export interface Logger {
   info(msg: string, fields?: Fields): void;
   warn(msg: string, fields?: Fields): void;
   error(msg: string, fields?: Fields): void;
-  /** A logger whose lines carry these fields too. */
+  /** Returns a logger that adds these fields. */
   with(fields: Fields): Logger;
 }
 
@@ -32,11 +32,11 @@ export interface Logger {
 export interface LoggerOptions {
   /** Lowest level printed. @default {LOG_LEVEL from the environment, else "info"} */
   level?: Level;
-  /** Where a finished line goes. @default {the console method of the level} */
+  /** Receives each finished line. @default {the console method of the level} */
   sink?: (line: string, level: Level) => void;
   /** Milliseconds since the epoch. @default {Date.now} */
   now?: () => number;
-  /** Lines of one message per window. @default {20} */
+  /** Most lines of one message per window. @default {20} */
   perWindow?: number;
   /** Length of that window in milliseconds. @default {10_000} */
   windowMs?: number;
@@ -46,7 +46,7 @@ const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, erro
 const MAX_LINE = 9000;
 const MAX_MESSAGES = 500;
 
-/** A logger of its own; the functions share {@linkcode log}. */
+/** Creates a logger; the functions share {@linkcode log}. */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { sink = print, now = Date.now, perWindow = 20, windowMs = 10_000 } = options;
   const seen = new Map<string, { from: number; lines: number; suppressed: number }>();
@@ -108,7 +108,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
 /** The logger of this process. */
 export const log: Logger = createLogger();
 
-/** Keeps what fits of fields that are already safe: short ones whole, long ones as the start of their JSON. */
+/** Shortens fields that are already safe: short ones stay, long ones become the start of their JSON. */
 function shorten(fields: Fields): Fields {
   const result: Fields = {};
   let left = MAX_LINE - 1500;

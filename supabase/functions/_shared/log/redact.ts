@@ -1,24 +1,24 @@
 /**
- * What may stand in a log line. Pure: text or value in, safe text or value out.
+ * Redaction of log lines. Pure: text or value in, safe text or value out.
  *
- * Rules: phone numbers and other personal identifiers shrink to their last four characters, e-mail addresses
- * to their domain, message texts to their length, URLs lose user info, query and what is a token in their path,
- * tokens and secrets vanish.
+ * Rules: phone numbers and other personal identifiers are reduced to their last four characters, e-mail
+ * addresses to their domain, message texts to their length; URLs lose user info, query and tokens in the
+ * path; tokens and secrets are removed.
  *
- * Failure policy: closed. Where a run of digits might be a phone number it is masked, even if it was a
- * date or a counter: a line that says too little can be repaired, one that said too much cannot.
+ * Failure policy: closed. A run of digits that might be a phone number is masked, even if it was a date or a
+ * counter: a line that says too little can be repaired, one that says too much cannot.
  *
  * @module
  */
 
 const HIDDEN = "[redacted]";
 
-/** Values that must never be printed, whatever they look like: `config/env.ts` adds each secret it reads. */
+/** Values that must never be printed: `config/env.ts` adds each secret that it reads. */
 const hidden = new Set<string>();
 
 /**
- * Registers a secret's value, and the forms in which something else may hold it: escaped, in base64, in hex. Values
- * shorter than six characters would mask ordinary words and are not taken.
+ * Registers a secret's value, and its forms in other encodings: escaped, base64, hex. Values shorter than six
+ * characters are ignored, because they would mask ordinary words.
  */
 export function hideValue(secret: string): void {
   if (secret.length < 6) return;
@@ -43,7 +43,7 @@ function formsOf(secret: string): string[] {
   return forms;
 }
 
-/** Fields whose value is a secret, by a word of their name. `flag_key` and `revision_key` are no secrets. */
+/** Fields whose value is a secret, by a word in their name. `flag_key` and `revision_key` are not secrets. */
 const SECRET_FIELD =
   /(^|_)(secrets?|tokens?|password|passwd|authorization|cookie|apikey|api_key|secret_key|signature(_256)?|credentials?|jwt)$/;
 
@@ -51,31 +51,34 @@ const SECRET_FIELD =
 const PERSONAL_FIELD =
   /(^|_)(phone|phone_number|msisdn|wa_id|bsuid|username|user_name|email|forward_to|reply_to|chat_id|account_sid|recipient|recipient_id|ip|ip_address|client_ip|profile_name|contact_name|first_name|last_name|display_name|display_number|display_phone_number)$/;
 
-/** Fields that hold what a person wrote, or a whole update of theirs. */
+/** Fields that contain what a person wrote, or a whole update. */
 const CONTENT_FIELD = /^(body|text|html|subject|caption|raw|native|payload|referral|transcript)$/;
 
-/** Numeric fields that measure: their value is a figure, however large. */
+/** Numeric fields that contain a measurement, however large. */
 const MEASURE_FIELD = /(^|_)(ms|us|seconds|bytes|count|n|revision|version|rank|total|at)$/;
 
-/** Kept as they are: uuids, ISO instants, 32 and 64 digits of hex (trace ids, SHA-256). None is a phone number. */
+/**
+ * Never masked: uuids, ISO instants, 32 and 64 hex digits (trace ids, SHA-256). None of them is a phone
+ * number.
+ */
 const KEPT =
   /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)|\b(?=[0-9]*[a-f])(?:[0-9a-f]{64}|[0-9a-f]{32})\b/gi;
 
-/** Seven digits or more (of any script), with up to three separators between two of them. */
+/** Seven or more digits (of any script), with at most three separators between two of them. */
 const PHONE =
   /\p{Nd}(?:(?:%[0-9a-f]{2}|[\s().\-\u2010-\u2015\u2212\/\u00b7\u200b-\u200f\u2060]){0,3}\p{Nd}){6,}/giu;
 
-/** What stands between the two parts of an e-mail address, percent-encoded or not, however often. */
+/** The separator of an e-mail address, percent-encoded any number of times or not. */
 const AT = /[@\uff20\ufe6b]|%(?:25)*40/gi;
 
 /** The domain of an address, by names or by number. */
 const DOMAIN =
   /\[[^\]\s]{1,60}\]|[\p{L}\p{N}-]+(?:(?:\.|%2e)[\p{L}\p{N}-]+)*(?:\.|%2e)(?:xn--[\p{L}\p{N}-]+|\p{L}{2,})/iuy;
 
-/** What cannot stand in the local part of an address, unless that is in quotes. */
+/** Characters that cannot be in the local part of an address, unless it is quoted. */
 const OUTSIDE_LOCAL = /[\s<>()[\],:;"@]/;
 
-/** Secrets that can be told by their form. Order matters: the longer form first. */
+/** Secrets with a recognisable form. Order matters: longer forms first. */
 const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: string[]) => string)])[] = [
   [/\b(Bearer|Basic|GenieKey)\s+[^\s"',]+/gi, `$1 ${HIDDEN}`],
   [/eyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g, HIDDEN],
@@ -117,14 +120,14 @@ const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: s
   ],
 ];
 
-/** The last four characters of an identifier, or none of it when it is that short. */
+/** The last four characters of an identifier; nothing of a shorter one. */
 export function lastFour(value: string): string {
   const characters = [...value.trim()];
   return characters.length > 4 ? `…${characters.slice(-4).join("")}` : "…";
 }
 
 /**
- * A phone number as it may be printed: its last four digits, and none of a shorter one.
+ * A phone number for printing: its last four digits; nothing of a shorter one.
  *
  * @example
  * ```ts
@@ -136,8 +139,8 @@ export function redactPhoneNumber(phone: string): string {
 }
 
 /**
- * What a log line about a webhook says: every field made safe, names in snake case. Sender and receiver shrink as phone
- * numbers do, whatever they are; what the person wrote shrinks to its length.
+ * The fields of a log line about a webhook: every value made safe, names in snake case. Sender and receiver
+ * are reduced like phone numbers, whatever they are; the message text is reduced to its length.
  *
  * @example
  * ```ts
@@ -155,7 +158,8 @@ export function createWebhookLogEntry(fields: Readonly<Record<string, unknown>>)
 }
 
 /**
- * Free text made safe to print. Takes linear time; who has a text of any length cuts it first, as `redactValue` does.
+ * Makes free text safe to print. Takes linear time; cut texts of unbounded length first, as `redactValue`
+ * does.
  *
  * @example
  * ```ts
@@ -180,8 +184,8 @@ export function redactText(text: string): string {
 }
 
 /**
- * Of each e-mail address only the domain. From each @ backwards, and no pattern: one for the local part would be tried
- * at each of its characters.
+ * Reduces each e-mail address to its domain. It searches backwards from each @ instead of using a pattern,
+ * which would be tried at each character of the local part.
  */
 function hideLocalParts(text: string): string {
   let result = "";
@@ -198,7 +202,7 @@ function hideLocalParts(text: string): string {
   return result + text.slice(end);
 }
 
-/** Where the local part begins that ends before `at`; not before `least`. */
+/** Where the local part that ends before `at` begins; not before `least`. */
 function localPartFrom(text: string, at: number, least: number): number {
   if (text[at - 1] === '"') {
     const quote = at - 2 < least ? -1 : text.lastIndexOf('"', at - 2);
@@ -216,15 +220,15 @@ function maskDigits(text: string): string {
   );
 }
 
-/** How much of a text is read, and how much of it kept: enough to understand a fault. */
+/** Most characters of a text that are read, and that remain: enough to understand a fault. */
 const MAX_READ = 8000;
 const MAX_TEXT = 2000;
 const MAX_ITEMS = 50;
 const MAX_DEPTH = 6;
 
 /**
- * A value made safe to print and to serialise: secrets and personal data masked, cycles, depth, length
- * and exotic types tamed. Never throws.
+ * Makes a value safe to print and to serialise: masks secrets and personal data, bounds cycles, depth, length
+ * and exotic types. Never throws.
  */
 export function redactValue(value: unknown, field = "", depth = 0): unknown {
   const name = snakeCase(field);
@@ -274,8 +278,8 @@ function redactObject(value: object, name: string, depth: number): unknown {
 }
 
 /**
- * Errors of the language that quote what they were given, of which they tell no part: a body that is not JSON holds
- * passwords and words of people as any other does. What is kept says where it was wrong.
+ * Built-in errors that quote their input, without the quotes: a body that is not JSON may contain passwords
+ * and messages too. What remains says where the error was.
  */
 const QUOTING: readonly (readonly [RegExp, (message: string) => string])[] = [
   [/ JSON\b/, (message) => `not valid JSON${/ at position \d+/.exec(message)?.[0] ?? ""}`],

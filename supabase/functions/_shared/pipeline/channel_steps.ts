@@ -1,5 +1,6 @@
 /**
- * What the pipeline asks of channels, each message of its own: who may send now, one send, the replies of a service.
+ * The steps of the pipeline that depend on the channel of a message: which channels may send now, sending one
+ * message, and checking a service's replies.
  *
  * @module
  */
@@ -13,17 +14,19 @@ import type { Reply } from "./forward.ts";
 import { platformLimitMs } from "../http/ending.ts";
 import { putBack, type SendOutcome } from "./send.ts";
 
-/** What {@linkcode createChannelSteps} needs. */
+/** Dependencies of {@linkcode createChannelSteps}. */
 export interface ChannelStepsDeps {
   killed(feature: string): boolean;
-  /** Whether a feature's flag lets it run for anybody at all. */
+  /** Whether a feature is on for anybody at all. */
   onForAnybody(feature: string): Promise<boolean>;
   world: SendDeps;
-  /** Keeps what the provider said about the template of a message, and decides whether that may go. */
+  /**
+   * Stores what the provider said about a message's template, and decides whether the message may be sent.
+   */
   answerCategory(messageId: string, found: readonly Template[]): Promise<{ opted_out: boolean }>;
   count(name: string, label: string): void;
   measure(name: string, label: string, ms: number): void;
-  /** Told how each attempt went for the person whom the message is for. */
+  /** Called after each attempt with the outcome for the recipient. */
   onOutcome(contactId: string, outcome: Outcome, flag: string): void;
   log: { error(message: string, fields: Fields): void; warn(message: string, fields: Fields): void };
 }
@@ -32,9 +35,9 @@ export interface ChannelStepsDeps {
 export interface ChannelSteps {
   /** Names of the channels that may send now. */
   channels(): Promise<string[]>;
-  /** Sends one message through its channel, which is one of the registry's; never throws. */
+  /** Sends one message through its channel, which must be registered; never throws. */
   send(message: ClaimedMessage): Promise<SendOutcome>;
-  /** A service's replies as they are queued. */
+  /** Converts a service's replies for the queue. */
   checkReplies(
     replies: readonly Record<string, unknown>[],
     to: { channel: string; identities: Record<string, string> },
@@ -42,14 +45,14 @@ export interface ChannelSteps {
   ): { replies: Reply[]; leftOut: LeftOut[] };
 }
 
-/** Makes them for the channels of a registry. */
+/** Creates the steps for the channels of a registry. */
 export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): ChannelSteps {
-  /** What was last told to be missing, by channel. */
+  /** The missing variables last reported, by channel. */
   const told = new Map<string, string>();
 
   /**
-   * Failure policy: each channel for itself. The messages of one whose credentials are missing, or that throws, wait;
-   * that is told once for each thing that is missing, and the others go on.
+   * Failure policy: each channel by itself. If a channel's credentials are missing, or it throws, its
+   * messages wait; this is reported once for each missing credential, and the other channels continue.
    */
   function isReady(channel: Channel): boolean {
     const { name, flags } = channel;
@@ -77,10 +80,10 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
     return able.filter((_, i) => on[i]).map(({ name }) => name);
   }
 
-  /** Questions under way: of many messages with one template the first asks. */
+  /** Running queries: messages with the same template share one. */
   const asked = new Map<string, Promise<Templates>>();
 
-  /** Why a message to somebody who has opted out is not sent now; undefined where it may be. */
+  /** Why a message to somebody who has opted out is not sent now; undefined if it may be sent. */
   async function refusal(claimed: ClaimedMessage, channel: Channel): Promise<SendFailure | undefined> {
     if (claimed.opted_out) return OPTED_OUT;
     if (claimed.ask === undefined) return undefined;
@@ -152,11 +155,11 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
   }
 
   /**
-   * They go to the person who wrote, whatever they say: a service must not reach others through the answer to a
-   * delivery.
+   * Replies always go to the person who wrote, whatever recipient they name: a service must not reach others
+   * through the response to a delivery.
    *
-   * Failure policy: a reply that the provider would refuse is left out, counted, told and kept with the attempt; the
-   * delivery itself succeeded.
+   * Failure policy: a reply that the provider would refuse is left out, counted, reported and stored with the
+   * attempt; the delivery itself succeeded.
    */
   function checkReplies(
     replies: readonly Record<string, unknown>[],
@@ -187,7 +190,7 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
   return { channels, send, checkReplies };
 }
 
-/** What `wa-send` answers where it is known at once. */
+/** The refusal that `wa-send` returns when the opt-out is known at once. */
 const OPTED_OUT: SendFailure = {
   ok: false,
   kind: "final",
@@ -195,7 +198,7 @@ const OPTED_OUT: SendFailure = {
   message: "the person has opted out of such messages",
 };
 
-/** A fault that begins with "it", as it goes on after a name. */
+/** Adapts a fault that begins with "it" so that it can follow a name. */
 function is(fault: string): string {
   return fault.replace(/^it /, "");
 }

@@ -1,6 +1,5 @@
 /**
- * The pipeline with everything real: the database, the network, the environment. Which channels it has is for the caller
- * to say.
+ * The pipeline with its real dependencies: database, network, environment. The caller chooses the channels.
  *
  * @module
  */
@@ -20,7 +19,7 @@ import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
 
-/** What a configuration means to routing, worked out once for each revision. */
+/** The parts of a configuration that routing uses, computed once per revision. */
 interface CompiledConfig extends DeliveryConfig {
   flags: ReadonlyMap<string, Flag>;
   routes: CompiledRoute[];
@@ -46,7 +45,7 @@ async function compiledOf(config: Config): Promise<CompiledConfig> {
   return await compiled;
 }
 
-/** A pipeline over these channels; an isolate has one. */
+/** Creates the pipeline of these channels; an isolate has one. */
 export function composePipeline(channels: Registry): Pipeline {
   const names = channels.all.map(({ name }) => name);
   return createPipeline({
@@ -86,7 +85,10 @@ export function composePipeline(channels: Registry): Pipeline {
   });
 }
 
-/** Once a configuration: a route that matches nothing is no error of any message. Why may quote its words; health says it. */
+/**
+ * Logs unusable routes, once per configuration: such a route is not an error of any message. The reason may
+ * quote the route's text; health shows it.
+ */
 function tellUnusable(routes: CompiledRoute[]): CompiledRoute[] {
   for (const { id, active, test } of routes) {
     if (active && test === undefined) log.error("a route cannot be used", { route: id });
@@ -99,8 +101,8 @@ async function isOnForAnybody(feature: string): Promise<boolean> {
 }
 
 /**
- * Counts for the guard of rollouts how it went for a person. What it asks for is in memory; the one who waits for it is
- * nobody.
+ * Counts a person's outcome for the guard of rollouts. Everything it needs is in memory, and nobody waits for
+ * it.
  */
 function watch(
   contactId: string,

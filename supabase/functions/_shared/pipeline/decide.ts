@@ -1,5 +1,6 @@
 /**
- * The first step of the pipeline: what to do with each waiting message. Reads, decides purely, writes.
+ * The first step of the pipeline: decides what to do with each waiting message. Reads, decides purely,
+ * writes.
  *
  * @module
  */
@@ -13,31 +14,36 @@ import type { Places } from "./forward.ts";
 import type { Round } from "./pump.ts";
 import { routerFlag } from "./routed_channels.ts";
 
-/** Conversations of a round at most, and messages of each: what one call carries with ease. */
+/** Most conversations in a round, and most messages of each; one call carries them easily. */
 const CONVERSATIONS = 200;
 const MESSAGES_EACH = 20;
-/** At least so many, though fewer can be delivered at once: a round of few costs the database nearly what one of many does. */
+/**
+ * Conversations that a round may always decide about, even if fewer can be delivered at once: a small round
+ * costs the database nearly as much as a large one.
+ */
 const WORTH_A_ROUND = 32;
 /**
- * Longest wait for a place to deliver at, in milliseconds. What is decided when there is one is delivered in the same
- * breath; but who waits for a service that hangs must not hold up what goes to another.
+ * Longest wait for a free delivery place, in milliseconds. A decision made while a place is free is delivered
+ * immediately; but a hanging service must not hold up deliveries to others.
  */
 const ROOM_MS = 250;
 
-/** What a round decides by. */
+/** Inputs of a round's decisions. */
 export interface Rules {
-  /** Revision of the configuration that the rest comes from. */
+  /** Revision of the configuration that the other members come from. */
   readonly revision: number;
   readonly flags: ReadonlyMap<string, Flag>;
   readonly routes: readonly CompiledRoute[];
-  /** Told what each flag that was asked said, and why. */
+  /** Called after each evaluation of a flag, with result and reason. */
   readonly onFlag?: OnFlag;
 }
 
-/** What `record_decisions` takes for one conversation. */
+/** One conversation, as `record_decisions` takes it. */
 export interface DecidedConversation {
   id: string;
-  /** The router's flag is off for this contact: nothing was decided, ask again when the configuration changes. */
+  /**
+   * The router's flag is off for this contact: nothing was decided; try again when the configuration changes.
+   */
   held: boolean;
   through_seq: number | null;
   sticky_route_id: string | null;
@@ -53,30 +59,34 @@ export interface DecidedConversation {
   }[];
 }
 
-/** What {@linkcode createDecider} needs. */
+/** Dependencies of {@linkcode createDecider}. */
 export interface DeciderDeps {
   rpc: Rpc;
   rules(): Promise<Rules>;
-  /** Names of the channels that may be routed now, see `routedChannels` in routed.ts. */
+  /** Names of the channels that may be routed now, see `routedChannels` in routed_channels.ts. */
   routed(): Promise<readonly string[]>;
   now(): Date;
-  /** Holds places to deliver at; undefined where there are too few. */
+  /** Reserves delivery places; undefined if there are too few. */
   places(): Promise<Places | undefined>;
-  /** Told how many messages were decided, and how many deliveries wait now, beyond those that began with it. */
+  /**
+   * Called with the number of messages decided, and of deliveries that wait in addition to those started
+   * together with the decision.
+   */
   onDecided(decided: number, waiting: number): void;
   onError(message: string, error: unknown): void;
 }
 
 /**
- * A round that decides about the conversations that wait longest.
+ * A round that decides about the conversations that have waited longest.
  *
- * Failure policy: with a channel's kill switch set or its flag off for everybody nothing of it is even claimed, so what
- * waits keeps its order and is routed once the flag is on; the other channels go on. A contact for whom the flag is off
- * is held back alone. So is a conversation whose decisions the database refuses.
+ * Failure policy: if a channel's kill switch is set or its flag is off for everybody, none of its
+ * conversations is claimed, so waiting messages keep their order and are routed once the flag is on; other
+ * channels continue. A contact for whom the flag is off is held back alone. So is a conversation whose
+ * decisions the database refuses.
  */
 export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   let decidedAt = -Infinity;
-  /** Held for the round under way, until a commit uses them. */
+  /** Reserved for the current round, until a commit uses them. */
   let places: Places | undefined;
 
   const record = groupCommit<{ revision: number; conversation: DecidedConversation }, Recorded>({
@@ -144,7 +154,7 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   }
 }
 
-/** Decides about all that a conversation has waiting, in order. Pure. */
+/** Decides about all waiting messages of a conversation, in order. Pure. */
 export function decide(conversation: WaitingConversation, rules: Rules, now: Date): DecidedConversation {
   const { contact_id } = conversation;
   let { sticky_route_id, sticky_until } = conversation;

@@ -1,5 +1,6 @@
 /**
- * The second step of the pipeline: claimed deliveries go out, side by side across conversations, and are settled in groups.
+ * The second step of the pipeline: sends claimed deliveries, concurrently across conversations, and settles
+ * them in groups.
  *
  * @module
  */
@@ -16,40 +17,54 @@ import { traceparentFor } from "../http/traceparent.ts";
 import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
 
-/** Deliveries under way at once in one isolate; a destination that is alone has half of them, see places_for in SQL. */
+/**
+ * Most concurrent deliveries of one isolate; a single destination gets half of them, see places_for in SQL.
+ */
 const CONCURRENCY = 128;
-/** A claim for each place that becomes free would cost a call a delivery. */
+/**
+ * Fewest free places worth a claim: claiming for each place that becomes free would cost one call per
+ * delivery.
+ */
 const WORTH_A_CLAIM = 4;
-/** So often leases that are over are looked for, in milliseconds. */
+/** Interval of the search for expired leases, in milliseconds. */
 const EXPIRED_EVERY_MS = 1000;
-/** Longer than the longest timeout a destination may have (30 s), so that no lease ends under a delivery. */
+/** Longer than the longest timeout of a destination (30 s), so that no lease expires during a delivery. */
 const LEASE_SECONDS = 60;
-/** How long a settlement is tried when the database is away: within the lease of the slowest delivery. */
+/**
+ * How long a settlement is retried while the database is unavailable: within the lease of the slowest
+ * delivery.
+ */
 const SETTLE_MS = 20_000;
 
-/** Places of the forwarder that are held for a call which claims on the way. */
+/** Places of the forwarder that are reserved for a call that also claims deliveries. */
 export interface Places {
-  /** What the call takes as `p_claim`. */
+  /** The call's argument `p_claim`. */
   readonly claim: {
     limit: number;
-    /** All places that are free, of which it may fill so many: those that others leave decide how many one destination gets. */
+    /**
+     * All free places, of which the call may fill `limit`: the places left by other destinations decide how
+     * many one destination gets.
+     */
     free: number;
     lease_seconds: number;
     busy: Record<string, number>;
     channels: readonly string[];
   };
   /**
-   * Starts what was claimed and gives the rest of the places back; call it once, also where the call failed.
-   * @param ended Of those under way, how many the call has ended.
+   * Starts the claimed deliveries and releases the unused places. Call it once, even if the call failed.
+   * @param ended Number of running deliveries that the call settled.
    */
   use(claim: Claim | undefined, ended?: number): Round;
 }
 
 /** The second step of the pipeline. */
 export interface Forwarder {
-  /** Claims what is due and starts it. */
+  /** Claims due deliveries and starts them. */
   round(): Promise<Round>;
-  /** Holds the free places for a call that claims on the way; undefined where there are too few, or nothing may be claimed. */
+  /**
+   * Reserves the free places for a call that also claims; undefined if there are too few, or nothing may be
+   * claimed.
+   */
   places(): Promise<Places | undefined>;
 }
 
@@ -58,21 +73,21 @@ const NO_REPLIES = { replies: [], leftOut: [] };
 export interface Reply {
   /** In the channel's shape, without recipient. */
   message: Outbound;
-  /** Whom it goes to. */
+  /** The recipient. */
   to: string;
-  /** Its words, for people who read the conversation. */
+  /** Its text, for people who read the conversation. */
   text?: string;
-  /** Its place in the service's answer, from 1. */
+  /** Its position in the service's response, from 1. */
   place: number;
-  /** The trace that it goes on with, where the message came with one. */
+  /** The trace that it continues, if the message had one. */
   traceparent?: string;
 }
 
-/** What `settle_deliveries` takes for one attempt. */
+/** One attempt, as `settle_deliveries` takes it. */
 interface Settlement {
   delivery_id: string;
   lease: string;
-  /** put_back: the service was not called, so it is no attempt. */
+  /** put_back: the service was not called, so it does not count as an attempt. */
   outcome: "delivered" | "retry" | "dead" | "put_back";
   status?: number;
   latency_ms: number;
@@ -81,57 +96,60 @@ interface Settlement {
   retry_after_ms?: number;
   replies?: Reply[];
   left_out?: LeftOut[];
-  /** False: the service asked to wait so long, and no success of another makes it due early. */
+  /** False: the service asked for this wait, so another delivery's success does not make it due earlier. */
   wakes?: false;
-  /** The destination is to be paused. */
+  /** The destination must be paused. */
   pause?: true;
 }
 
-/** What {@linkcode createForwarder} needs. */
+/** Dependencies of {@linkcode createForwarder}. */
 export interface ForwarderDeps {
   rpc: Rpc;
-  /** Told of each delivery that goes on after the call that claimed it. */
+  /** Receives each delivery that continues after the call that claimed it. */
   track: Track;
-  /** Names of the channels that may be routed now, see `routedChannels` in routed.ts. */
+  /** Names of the channels that may be routed now, see `routedChannels` in routed_channels.ts. */
   routed(): Promise<readonly string[]>;
   world(): Promise<DeliveryDeps>;
-  /** Checks a service's replies to a contact; those that cannot be sent are left out and reported by it. */
+  /** Checks a service's replies to a contact; leaves out and reports those that cannot be sent. */
   checkReplies(
     replies: readonly Record<string, unknown>[],
     to: { channel: string; identities: Record<string, string> },
     deliveryId: string,
   ): { replies: Reply[]; leftOut: LeftOut[] };
-  /** Told why a service's replies are not used, all of them. */
+  /** Called if none of a service's replies is used, with the reason. */
   onIgnored(why: string, deliveryId: string): void;
-  /** Told of each answer whose replies were not used, or not all: why, in a word. */
+  /** Called for each response with unused replies, with a one-word reason. */
   onLostReplies?(destination: string, why: string): void;
-  /** Told of each settled group. */
+  /** Called after each group is settled. */
   onSettled(outcomes: { outcome: string; destination: string; latency_ms: number }[], replies: number): void;
-  /** Told, at the first attempt, how long ago the message was received, in milliseconds by two clocks. */
+  /**
+   * Called at the first attempt, with the milliseconds since the message was received, measured by two
+   * clocks.
+   */
   onCalled?(waitedMs: number): void;
-  /** Told how each attempt went for the person whose message it was. */
+  /** Called after each attempt with the outcome for the author of the message. */
   onOutcome?(
     contactId: string,
     outcome: { failed: boolean; latencyMs: number },
     channel: string,
   ): void;
-  /** Told that deliveries can begin again, or still. */
+  /** Called when deliveries can start again, or still can. */
   onRoom?(): void;
   onError(message: string, error: unknown): void;
   now(): Date;
   random(): number;
-  /** Once aborted nothing is claimed any more, and what was claimed and not begun is put back. */
+  /** Once aborted, nothing more is claimed, and claimed deliveries that have not started are put back. */
   ending?: AbortSignal;
 }
 
-/** Makes a {@linkcode Forwarder}. */
+/** Creates a {@linkcode Forwarder}. */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
   const busy = new Map<string, number>();
   let underWay = 0;
-  /** Places that are held for calls under way. */
+  /** Number of places reserved for running calls. */
   let held = 0;
   let expiredAt = -Infinity;
-  /** Whether a round found all places held: nobody else would begin it again. */
+  /** Whether a round found all places reserved: nobody else would start it again. */
   let turnedAway = false;
 
   const settle = groupCommit<Settlement & { destination: string; destination_id: string }, Round | void>({
@@ -164,7 +182,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   });
 
   const free = () => CONCURRENCY - underWay - held;
-  /** What a claim for what waits may hold: the other half is for what is decided meanwhile. */
+  /** Most places that a claim of waiting deliveries may reserve: the other half is for new decisions. */
   const half = () => Math.ceil(free() / 2);
 
   function isTimeForExpired(): boolean {
@@ -175,8 +193,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   /**
-   * @param most Places to hold at most.
-   * @param freed Those under way whose places will be free when the call has ended.
+   * @param most Most places to reserve.
+   * @param freed Running deliveries whose places will be free after the call.
    */
   async function hold(
     most: number,

@@ -1,11 +1,11 @@
 /**
- * The door of a channel: takes its webhooks. Verifies, takes apart, stores, answers. It decides nothing about routes; a
- * new message waits to be routed.
+ * The intake of a channel's webhooks: verifies, parses, stores, answers. It makes no routing decisions; a new
+ * message waits to be routed.
  *
  * Gates, in this order: kill switch, signature, size, shape. Every refusal has its own code and counter.
  *
- * Hot path: 10,000 webhooks a second on less than a core. So a POST parses no URL, runs no schema, looks no channel up,
- * and makes no promise but those of reading the body and of the commit.
+ * Hot path: 10,000 webhooks a second on less than a core. So a POST parses no URL, runs no schema, looks up
+ * no channel, and creates no promises except for reading the body and for the commit.
  *
  * @module
  */
@@ -15,22 +15,24 @@ import { Problem } from "../http/problem.ts";
 import type { Context, Handler } from "../serve/serve.ts";
 import type { Ingest } from "./ingest.ts";
 
-/** What the door needs. */
+/** Dependencies of the intake. */
 export interface InboundDeps {
-  /** Whether the operator has switched a feature off. Providers keep what is answered 503. */
+  /** Whether the operator has switched a feature off. Providers resend webhooks that were answered 503. */
   killed(feature: string): boolean;
   ingest: Ingest;
-  /** Routes what waits to be routed. Called for each webhook with a new message, so calls at the same time share a promise. */
+  /**
+   * Routes waiting messages. Called for each webhook with a new message, so concurrent calls share a promise.
+   */
   drain(): Promise<unknown>;
-  /** Lets work go on after the answer. */
+  /** Lets work continue after the response. */
   waitUntil(work: Promise<unknown>): void;
 }
 
-/** The handlers of POST (a webhook) and, where the provider has a handshake, of GET. */
+/** The handlers of POST (a webhook) and, if the provider has a handshake, of GET. */
 export function inbound(channel: Channel, deps: InboundDeps): { GET?: Handler; POST: Handler } {
   const { flags, limits } = channel;
   let routing: Promise<unknown> | undefined;
-  /** One promise for all webhooks of a busy time: one for each would pile up until the work rests. */
+  /** One promise for all webhooks of a busy period: separate ones would accumulate until the work is done. */
   function route(): void {
     const now = deps.drain();
     if (now !== routing) deps.waitUntil(routing = now);
@@ -47,8 +49,8 @@ export function inbound(channel: Channel, deps: InboundDeps): { GET?: Handler; P
   }
 
   /**
-   * Failure policy: nothing is acknowledged that is not committed. Whatever goes wrong is answered with an
-   * error, and the provider, which keeps a webhook for a while, sends it again.
+   * Failure policy: only committed webhooks are acknowledged. Any failure is answered with an error, and the
+   * provider, which keeps a webhook for a while, sends it again.
    */
   async function intake(request: Request, context: Context): Promise<Response> {
     if (deps.killed(flags.intake)) throw new Problem("disabled_by_environment");
@@ -69,12 +71,15 @@ export function inbound(channel: Channel, deps: InboundDeps): { GET?: Handler; P
   return channel.handshake === undefined ? { POST: intake } : { GET: handshake, POST: intake };
 }
 
-/** Messages alone: nothing follows from the others. Providers send none, a proxy before us may. */
+/**
+ * Stores the trace with messages only, because nothing is sent for other updates. Providers send no trace; a
+ * proxy in front of us may.
+ */
 function keepTrace(updates: InboundUpdate[], traceparent: string): void {
   for (const update of updates) if (update.kind === "message") update.traceparent = traceparent;
 }
 
-/** Whether a message is new. */
+/** Whether there is a new message. */
 function isRoutable(updates: InboundUpdate[], outcomes: string): boolean {
   for (let i = 0; i < updates.length; i++) {
     if (updates[i].kind === "message" && outcomes[i] === "s") return true;

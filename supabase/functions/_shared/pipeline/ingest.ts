@@ -1,5 +1,5 @@
 /**
- * The way of a webhook's updates into the database: in groups, each webhook answered for itself.
+ * Writes the updates of webhooks to the database, in groups. Each webhook gets its own result.
  *
  * @module
  */
@@ -9,53 +9,63 @@ import { measure } from "../db/measurements.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import type { Channel, InboundUpdate, SenderAccount } from "../channels/channel.ts";
 
-/** What one webhook told. */
+/** The content of one webhook. */
 export interface Delivery {
   readonly updates: InboundUpdate[];
-  /** Accounts of senders that it told. */
+  /** Accounts of senders that it mentions. */
   readonly accounts?: readonly SenderAccount[];
-  /** Size of the body that they came in. */
+  /** Size of its body. */
   readonly bytes: number;
 }
 
 /**
- * Stores the updates of one webhook and resolves after the commit, with one character an update in their
- * order: `s` stored, `d` duplicate.
+ * Stores the updates of one webhook and resolves after the commit, with one character per update, in order:
+ * `s` stored, `d` duplicate.
  *
- * Rejects with `Problem` `database_unavailable` or `overloaded`, or with what the database refused them for.
- * Nothing is stored then; a webhook is stored whole or not at all.
+ * Rejects with `Problem` `database_unavailable` or `overloaded`, or with the database's refusal. In that case
+ * nothing is stored: a webhook is stored as a whole or not at all.
  */
 export type Ingest = (delivery: Delivery) => Promise<string>;
 
 /** Limits of a group and of the queue; the defaults suit a worker with 256 MB. */
 export interface IngestOptions {
-  /** Updates of a group; a webhook that holds more goes alone. @default {512} */
+  /** Most updates in a group; a larger webhook is stored alone. @default {512} */
   maxUpdates?: number;
-  /** Bytes of bodies in a group. @default {4 MiB} */
+  /** Most bytes of bodies in a group. @default {4 MiB} */
   maxBytes?: number;
-  /** Webhooks that wait; further ones are answered 503, and the provider sends them again. @default {5000} */
+  /** Most waiting webhooks; others are answered 503, and the provider sends them again. @default {5000} */
   maxQueued?: number;
-  /** Bytes of bodies that wait. @default {48 MiB} */
+  /** Most bytes of waiting bodies. @default {48 MiB} */
   maxQueuedBytes?: number;
-  /** Groups under way at once. @default {2} */
+  /** Groups in flight at once. @default {2} */
   inFlight?: number;
-  /** Told how many of which field were stored or seen before. @default {this process's counters} */
+  /**
+   * Called with how many updates of which field were stored or seen before. @default {this process's
+   * counters}
+   */
   count?: Counters["count"];
-  /** Told that messages of ours may go that waited for a status. Statuses are many, and few of them let one go. */
+  /**
+   * Called when messages that waited for a status may be sent. Statuses are many, and few of them release
+   * one.
+   */
   freed?(): void;
-  /** Told channel and code of each message of ours that failed, as a status says. @default {this process's measurements} */
+  /**
+   * Called with channel and code of each sent message that failed, according to a status. @default {this
+   * process's measurements}
+   */
   failed?(label: string): void;
 }
 
 /**
- * Measured with 64 connections on two cores: while the database works on one group, this isolate makes the next. Alone,
- * a group leaves one of the two idle; two small ones cost the database more than they gain.
+ * Measured with 64 connections on two cores: while the database processes one group, this isolate prepares
+ * the next. A single group in flight leaves one of them idle; two small ones cost the database more than they
+ * gain.
  */
 const WORTH_BESIDE = 24;
 
 const NONE: readonly SenderAccount[] = [];
 
-/** An {@linkcode Ingest} for the webhooks of a channel, that calls `ingest_updates` through `rpc`. */
+/** Creates an {@linkcode Ingest} for a channel's webhooks, which calls `ingest_updates` through `rpc`. */
 export function createIngest(
   rpc: Rpc,
   { fields }: Pick<Channel, "fields">,
@@ -74,10 +84,13 @@ export function createIngest(
   // One measure for both limits: an update weighs at least its share of a full group.
   const weight = Math.ceil(maxBytes / maxUpdates);
 
-  /** What the database was told, by channel and sender: once an isolate, for it hardly ever changes. */
+  /** Accounts already stored, by channel and sender: once per isolate, because they hardly ever change. */
   const told = new Map<string, string>();
 
-  /** Failure policy: open. What is not told now is told with the next webhook; nothing waits for it. */
+  /**
+   * Failure policy: open. An account that is not stored now is stored with the next webhook; nothing waits
+   * for it.
+   */
   async function tell(deliveries: readonly Delivery[]): Promise<void> {
     const unknown = new Map<string, SenderAccount>();
     for (const { accounts } of deliveries) {
@@ -128,8 +141,8 @@ export function createIngest(
 }
 
 /**
- * Counts a group under `webhook_results` by field and result. Here and not in SQL, which has enough to do; and by runs
- * of equal ones, for nearly all groups are one.
+ * Counts a group under `webhook_results` by field and result. Done here because SQL has enough work, and by
+ * runs of equal values, because nearly all groups are one run.
  */
 function tally(
   updates: readonly InboundUpdate[],

@@ -1,6 +1,6 @@
 /**
- * The door to a channel: takes messages that services send. A message is checked, queued and acknowledged; it goes out
- * from the queue, at the pace that the provider allows.
+ * The sending endpoint of a channel: takes messages from services. A message is checked, queued and
+ * acknowledged, and sent from the queue at the pace that the provider allows.
  *
  * @module
  */
@@ -14,37 +14,38 @@ import { type Call, createRouter, type Route } from "../http/routes.ts";
 import type { Context, Handler } from "../serve/serve.ts";
 import type { Channel, SendRequest } from "../channels/channel.ts";
 
-/** What `enqueue_outbound` takes for one message. */
+/** One message, as `enqueue_outbound` takes it. */
 export interface Item extends Omit<SendRequest, "echo"> {
-  /** The channel that it goes through. */
+  /** The channel that it is sent through. */
   channel: string;
   /** W3C trace context of the request. */
   traceparent?: string;
   limit: { key: string; per_second: number; burst: number };
 }
 
-/** What the handler needs. */
+/** Dependencies of the handler. */
 export interface OutboundDeps {
   killed(feature: string): boolean;
   requireSecretKey(headers: Headers): ApiKey;
-  /** How fast one key may ask. */
+  /** Rate limit of one key. */
   limit(): Promise<Limit>;
-  /** Queues a message; answered after the commit. */
+  /** Queues a message; resolves after the commit. */
   enqueue(item: Item): Promise<Queued>;
-  /** Makes the queue move. */
+  /** Starts processing the queue. */
   send(): Promise<void>;
   waitUntil(work: Promise<unknown>): void;
 }
 
-/** The one address of a function that sends. */
+/** The routes of a sending function. */
 export const ROUTES = [
   { method: "POST", path: "/", auth: "secret", handler: "send" },
 ] as const satisfies readonly Route[];
 
 /**
- * The function `fn` that sends through a channel. `POST` with a secret key: a message in the channel's shape, with whom it
- * goes to (WhatsApp: `to` or `recipient`, `type` and the type's object), optionally `from` (the sender's id),
- * `idempotency_key` and `fallback` (for when the window is closed). Answers 202 `{"id","status"}` after the commit.
+ * The handler of the function `fn` that sends through a channel. `POST` with a secret key: a message in the
+ * channel's shape, with its recipient (WhatsApp: `to` or `recipient`, `type` and the type's object),
+ * optionally `from` (the sender's id), `idempotency_key` and `fallback` (for when the window is closed).
+ * Answers 202 `{"id","status"}` after the commit.
  *
  * Refusals: invalid_request with the list of `issues`; rate_limited; window_closed; opted_out; feature_off;
  * from_required; unknown_number; unknown_message; idempotency_conflict.

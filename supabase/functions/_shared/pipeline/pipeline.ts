@@ -1,5 +1,5 @@
 /**
- * The pipeline: decide, forward, send, each a loop that wakes the next.
+ * The pipeline: decide, forward, send. Each is a loop that wakes the next one.
  *
  * @module
  */
@@ -10,12 +10,15 @@ import { createPump, type Pump } from "./pump.ts";
 import { createSender, type SenderDeps } from "./send.ts";
 
 /**
- * How long an isolate stays up for something that is soon due. The clock looks every 3 seconds, and what is due
- * later than that is its business.
+ * How long an isolate stays up for work that is due soon. The clock calls every 3 seconds and handles
+ * whatever is due later.
  */
 const LINGER_MS = 10_000;
 
-/** What {@linkcode createPipeline} needs: what its three steps need, and someone to count and to tell. */
+/**
+ * Dependencies of {@linkcode createPipeline}: those of its three steps, and callbacks for counting and
+ * logging.
+ */
 export interface PipelineDeps
   extends
     Omit<DeciderDeps, "onDecided" | "places">,
@@ -25,22 +28,23 @@ export interface PipelineDeps
   measure(name: string, label: string, ms: number): void;
   onError(message: string, error: unknown): void;
   /**
-   * Once aborted nothing is claimed any more, what was claimed and not begun is put back, and what is under way is settled.
+   * Once aborted, nothing more is claimed, claimed work that has not started is put back, and running work is
+   * settled.
    * @default that of this isolate
    */
   ending?: AbortSignal;
 }
 
 /**
- * The pipeline of one isolate. Each call wakes what it names and gives a promise that resolves when all that can be done
- * now is done; callers at the same time share it, so that thousands of webhooks a second cost one.
+ * The pipeline of one isolate. Each method wakes a step and returns a promise that resolves when everything
+ * that can be done now is done; concurrent callers share it, so that thousands of webhooks a second cost one.
  */
 export interface Pipeline {
-  /** New messages wait. */
+  /** Wakes the decider: new messages wait. */
   decide(): Promise<void>;
-  /** Outbound messages wait. */
+  /** Wakes the sender: outbound messages wait. */
   send(): Promise<void>;
-  /** Anything may wait, as far as the caller knows: the clock's call. */
+  /** Wakes all steps; the clock's call. */
   drain(): Promise<void>;
 }
 
@@ -64,7 +68,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       },
     }),
   });
-  /** Whether the decider waits for places to deliver at. */
+  /** Whether the decider waits for delivery places. */
   let starved = false;
   const forward = createForwarder({
     ...deps,

@@ -1,25 +1,25 @@
 /**
- * A loop that works while there is work: poked when something may wait, one round at a time, idle otherwise.
+ * A loop that runs while there is work: woken when something may wait, one round at a time, otherwise idle.
  *
  * @module
  */
 
-/** What a round found. */
+/** Result of a round. */
 export interface Round {
-  /** Whether the next round may find more at once. */
+  /** Whether another round may find more immediately. */
   more: boolean;
-  /** Milliseconds until something that was found is due; absent when nothing is. */
+  /** Milliseconds until the next known work is due; absent if there is none. */
   nextDueMs?: number;
 }
 
-/** Wait before what is due, but could not be claimed, is asked for again: another isolate may hold it. */
+/** Wait before asking again for due work that could not be claimed, because another isolate may hold it. */
 const HELD_ELSEWHERE_MS = 200;
 
 /**
- * The outcome of a claim: when the next one makes sense.
+ * When the next claim makes sense.
  *
- * What was due and was not claimed waits for a place of ours (the end of tracked work is the sign) or is in the hands
- * of another isolate (asked for again a little later).
+ * Due work that was not claimed either waits for one of our places (a tracked delivery will end) or is held
+ * by another isolate (ask again a little later).
  */
 export function roundOf(nextDueMs: number | null, underWay: boolean): Round {
   if (nextDueMs === null || (nextDueMs <= 0 && underWay)) return { more: false };
@@ -27,42 +27,44 @@ export function roundOf(nextDueMs: number | null, underWay: boolean): Round {
 }
 
 /**
- * Takes work that goes on after a round. Where it ends with a {@linkcode Round}, because it has claimed what came next
- * itself, that says when another one makes sense; any other end starts one.
+ * Takes work that continues after a round. If it resolves to a {@linkcode Round}, because it has claimed the
+ * next work itself, that decides when the next round starts; otherwise one starts when the work ends.
  */
 export type Track = (work: Promise<Round | void>) => void;
 
 /** Options of {@linkcode createPump}. */
 export interface PumpOptions {
-  /** Claims and starts work; resolves when the next round may begin. Work that goes on after that is handed to `track`. */
+  /**
+   * Claims and starts work; resolves when the next round may begin. Work that continues is passed to `track`.
+   */
   round(track: Track): Promise<Round>;
-  /** Longest wait for something that is not yet due, in milliseconds; what is due later is left to the clock. */
+  /** Longest wait for work that is not yet due, in milliseconds; later work is left to the clock. */
   lingerMs: number;
-  /** Once aborted no round begins any more; tracked work goes on to its end. */
+  /** Once aborted, no round starts; tracked work continues to its end. */
   ending?: AbortSignal;
-  /** Told of a round that failed. The loop stops then: the next poke, or the clock, starts it again. */
+  /** Called after a round fails. The loop stops then: the next poke, or the clock, starts it again. */
   onError(error: unknown): void;
 }
 
 /** A loop of rounds. */
 export interface Pump {
-  /** Something may wait. Cheap: during a round it only makes that round be followed by another. */
+  /** Wakes the loop. Cheap: during a round it only requests another one. */
   poke(): void;
-  /** Work of this pump that somebody else has claimed for it. */
+  /** Tracks work that another component claimed for this pump. */
   track: Track;
-  /** Whether a round runs, tracked work goes on or something is waited for. */
+  /** Whether a round runs, tracked work continues or the pump waits for due work. */
   busy(): boolean;
-  /** Resolves when the pump is not busy any more. */
+  /** Resolves when the pump is no longer busy. */
   idle(): Promise<void>;
 }
 
-/** Makes a {@linkcode Pump}. */
+/** Creates a {@linkcode Pump}. */
 export function createPump({ round, lingerMs, ending, onError }: PumpOptions): Pump {
   let running = false;
   let again = false;
   let tracked = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** When the timer fires, by the clock that does not jump. */
+  /** When the timer fires, by a monotonic clock. */
   let firesAt = 0;
   let waiting: (() => void)[] = [];
 
@@ -113,7 +115,7 @@ export function createPump({ round, lingerMs, ending, onError }: PumpOptions): P
     settle();
   }
 
-  /** Starts a round when something is due, unless that is soon enough by an earlier timer. */
+  /** Schedules a round for when something is due, unless an earlier timer covers it. */
   function wait(ms: number | undefined): void {
     if (ms === undefined || ms > lingerMs || ending?.aborted) return;
     const at = performance.now() + Math.max(ms, 1);

@@ -1,16 +1,16 @@
 /**
- * Writing down what has happened outside, though the database is away for a moment.
+ * Recording outcomes while the database is briefly unavailable.
  *
  * @module
  */
 import { Problem } from "../http/problem.ts";
 
-/** Waits between two tries double from the first to the longest of these, in milliseconds. */
+/** The wait between two attempts doubles from the first to the longest of these, in milliseconds. */
 const WAIT_MS = { first: 100, longest: 2000 };
 
-/** Where the time comes from; tests give their own. */
+/** Source of time; tests provide their own. */
 export interface Time {
-  /** Milliseconds of a clock that does not jump. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
   wait(ms: number): Promise<void>;
 }
@@ -21,14 +21,14 @@ const REAL: Time = {
 };
 
 /**
- * Calls until it goes well. A message that has left the house cannot be called back: if its outcome is not written down
- * before the lease ends, it goes out again.
+ * Repeats a call until it succeeds. A sent message cannot be recalled: if its outcome is not recorded before
+ * the lease expires, it is sent again.
  *
- * Failure policy: an outage (`database_unavailable`, `overloaded`) is waited out for `forMs` at most; any other error
- * ends it at once, for the call would fail again. A call that did succeed and whose answer was lost is fenced off
- * by its lease when it is repeated.
+ * Failure policy: retries during an outage (`database_unavailable`, `overloaded`) for at most `forMs`; any
+ * other error is thrown at once, because the call would fail again. If a call succeeded but its answer was
+ * lost, the lease makes the repetition harmless.
  *
- * @throws What the last call threw.
+ * @throws The error of the last call.
  */
 export async function retrySettlement<T>(
   call: () => Promise<T>,

@@ -1,18 +1,18 @@
 /**
- * Which channels are routed, that is, decided about and forwarded: each stands under a flag of its own.
+ * Which channels are routed, that is, decided about and forwarded. Each has its own flag.
  *
  * @module
  */
 import { type Flag, onForAnybody } from "../flags/evaluate.ts";
 
-/** The flag that deciding and forwarding of a channel stand under. */
+/** The flag of deciding and forwarding for a channel. */
 export function routerFlag(channel: string): string {
   return channel === "whatsapp" ? "wa_router.enabled" : `${channel}_router.enabled`;
 }
 
 /**
- * Those of the channels that may be routed now: no kill switch is set, and the flag is on for anybody at all.
- * @param flags Asked for only where no kill switch has decided already.
+ * The channels that may be routed now: no kill switch is set, and the flag is on for anybody at all.
+ * @param flags Called only if no kill switch has decided already.
  */
 export async function routedChannels(
   channels: readonly string[],

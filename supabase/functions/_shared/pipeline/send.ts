@@ -1,5 +1,6 @@
 /**
- * The outbound queue: what the database lets go now, within the pace of pair and number, goes to the provider.
+ * The outbound queue: sends the messages that the database releases now, within the pace of pair and number,
+ * to the provider.
  *
  * @module
  */
@@ -10,55 +11,58 @@ import { groupCommit } from "../db/group_commit.ts";
 import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
 
-/** Messages under way at once in one isolate that has one channel. */
+/** Most concurrent messages of an isolate with one channel. */
 const PLACES = 32;
-/** With several: one of them takes half at most, so that it has what it would have alone, and the others find some. */
+/**
+ * The limit with several channels. One channel takes at most half, so that it has as many as alone and the
+ * others find some.
+ */
 const SHARED_PLACES = 2 * PLACES;
-/** Longer than the provider is waited for (15 s). */
+/** Longer than the time limit of the provider's response (15 s). */
 const LEASE_SECONDS = 60;
-/** How long a settlement is tried when the database is away: within the lease. */
+/** How long a settlement is retried while the database is unavailable: within the lease. */
 const SETTLE_MS = 35_000;
 
-/** What became of it, as `settle_outbound` takes it. */
+/** Result of sending, as `settle_outbound` takes it. */
 export type SendOutcome =
   | {
     outcome: "sent";
     provider_id: string | null;
-    /** How the provider knows the person. */
+    /** The provider's ids of the person. */
     identities?: readonly { readonly kind: string; readonly value?: string }[];
   }
   | {
     outcome: "retry";
     error: unknown;
     retry_after_ms: number;
-    /** Why it is no attempt of the message's; back: the provider was not called. */
+    /** Why it does not count as an attempt; back: the provider was not called. */
     put_off?: "throttle" | "held" | "back";
-    /** Whom that is about. */
+    /** What the delay applies to. */
     scope?: FailureScope;
   }
   | { outcome: "failed"; error: unknown };
 
-/** What {@linkcode createSender} needs. */
+/** Dependencies of {@linkcode createSender}. */
 export interface SenderDeps {
   rpc: Rpc;
-  /** Names of the channels that may send now: switched on, and with their credentials. */
+  /** Names of the channels that may send now: switched on, and with credentials. */
   channels(): Promise<readonly string[]>;
   /** Sends one message; never throws. */
   send(message: ClaimedMessage): Promise<SendOutcome>;
   onSettled(outcomes: SendOutcome[]): void;
   onError(message: string, error: unknown): void;
-  /** Once aborted nothing is claimed any more, and what was claimed and not begun is put back. */
+  /** Once aborted, nothing more is claimed, and claimed messages that have not been sent are put back. */
   ending?: AbortSignal;
 }
 
-/** The outcome of a message that was claimed and that the provider was not called with. */
+/** The outcome of a claimed message for which the provider was not called. */
 export function putBack(retry_after_ms = 0): SendOutcome {
   return { outcome: "retry", put_off: "back", error: null, retry_after_ms };
 }
 
-/** A round that claims what may go now and sends it. */
+/** A round that claims sendable messages and sends them. */
 export function createSender(deps: SenderDeps): (track: Track) => Promise<Round> {
-  /** Under way, by channel. */
+  /** Number of messages in flight, by channel. */
   const busy = new Map<string, number>();
   let underWay = 0;
 

@@ -1,8 +1,8 @@
 /**
- * What every function is wrapped in: request id, context, error answers, refusal counters.
+ * The wrapper of every function: request id, context, error responses, refusal counters.
  *
- * Hot: this runs for every webhook, so what a request may not need (a logger, the trace) is made when
- * it is first asked for.
+ * Hot: this runs for every webhook, so anything that a request may not need (a logger, the trace) is created
+ * on first use.
  *
  * @module
  */
@@ -20,15 +20,21 @@ import { readTraceparent } from "../http/traceparent.ts";
 export interface Context {
   /** Name of the function, such as "wa-webhook". */
   readonly fn: string;
-  /** Caller's `x-request-id` when it is a sane one, else a new uuid. Stands in the answer and each log line. */
+  /**
+   * The caller's `x-request-id` if it is well-formed, else a new uuid. It is in the response and in each log
+   * line.
+   */
   readonly requestId: string;
-  /** W3C `traceparent` of the caller, to be kept and handed on; undefined when absent or malformed. Read when asked for. */
+  /**
+   * The caller's W3C `traceparent`, to be stored and passed on; undefined if absent or malformed. Parsed on
+   * first use.
+   */
   readonly traceparent: string | undefined;
-  /** Logger whose lines carry function, request id and trace. */
+  /** Logger that adds function, request id and trace. */
   readonly log: Logger;
   /**
-   * The request id for a handler that puts it on its answer itself, as `x-request-id`: `serve` then does not. Setting a
-   * header afterwards costs half of what a small answer costs.
+   * Returns the request id for a handler that sets `x-request-id` on its response itself; `serve` then does
+   * not. Setting a header later takes half as long as a small response.
    */
   takeId(): string;
 }
@@ -41,27 +47,35 @@ export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPT
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
-  /** The handlers see to `schema_too_new` themselves: they answer it for other origins, or with more. @default {false} */
+  /**
+   * Whether the handlers answer `schema_too_new` themselves, because of other origins or to include more.
+   * @default {false}
+   */
   judgesSchema?: boolean;
 }
 
-/** The shape the platform serves: `export default serve(…)`. */
+/** What the platform serves: `export default serve(…)`. */
 export interface Served {
-  /** Answers at once where the handler does: a promise costs more than a small answer. Never throws, never rejects. */
+  /**
+   * Answers synchronously if the handler does: a promise costs more than a small response. Never throws,
+   * never rejects.
+   */
   fetch(request: Request): Response | Promise<Response>;
 }
 
 /**
- * Wraps one handler, or one a method, into what the platform serves.
+ * Wraps one handler, or one per method, for the platform.
  *
- * - A Host header that names no host is refused (400): no address is read with it.
- * - A thrown `Problem` becomes its answer; anything else becomes `internal_error`, its stack in the log.
+ * - A Host header that is not a valid host is refused (400) before any address is parsed.
+ * - A thrown `Problem` becomes its response; anything else becomes `internal_error`, with its stack in the
+ *   log.
  * - Each refusal is counted under `<function>_refused` and the problem's code.
- * - Each answer is measured under `request`, by function and status, from the call to the answer's headers. The status of
- *   what a kill switch refuses is `disabled` there: it is what the operator wants, and must raise no alarm of failures.
- * - With handlers by method, others get 405 and `Allow`; HEAD is answered by GET without its body.
- * - While the database refuses code as old as this: 503 `schema_too_new`. Meta keeps its webhooks meanwhile.
- * - A request with the header of {@linkcode state} is answered with that, for secret keys only.
+ * - Each response is measured under `request`, by function and status, from the call to the response's
+ *   headers. Refusals by a kill switch have the status `disabled` there: the operator wants them, and they
+ *   must not raise a failure alarm.
+ * - With handlers by method, others get 405 and `Allow`; GET answers HEAD without its body.
+ * - While the database refuses this code as too old: 503 `schema_too_new`. Meta resends its webhooks.
+ * - A request with the header of {@linkcode state} gets that state, with secret keys only.
  *
  * @example
  * ```ts
@@ -95,7 +109,7 @@ export function serve(
     }
   }
 
-  /** Names of the series, made once: this runs for every request. */
+  /** Names of the series, cached: this runs for every request. */
   const labels: string[] = [];
   const disabled = `${fn} disabled`;
 
@@ -119,7 +133,7 @@ export function serve(
   return { fetch };
 }
 
-/** Puts the request id on an answer; one whose headers cannot be changed (from `fetch`) is copied. */
+/** Sets the request id on a response; a response with immutable headers (from `fetch`) is copied. */
 function stamped(response: Response, context: RequestContext): Response {
   if (context.idTaken) return response;
   try {
@@ -132,7 +146,7 @@ function stamped(response: Response, context: RequestContext): Response {
   }
 }
 
-/** Failures of ours are logged with their cause; refusals of callers are counted only, for they can be many. */
+/** Logs our failures with their cause. Callers' refusals are only counted, because there can be many. */
 function report(problem: Problem, context: Context): void {
   if (problem.code === "internal_error") {
     context.log.error("the handler failed", { error: problem.cause });
@@ -156,7 +170,7 @@ class RequestContext implements Context {
   readonly #headers: Headers;
   #requestId: string | undefined;
   #log: Logger | undefined;
-  /** Whether the handler has put the id on the answer itself. */
+  /** Whether the handler has set the id on the response itself. */
   idTaken = false;
 
   constructor(fn: string, headers: Headers) {

@@ -1,7 +1,7 @@
 /**
- * What a running function says of itself: which version it is, which kill switches it sees, which revision of the
- * configuration and which state of a flag it goes by. Asked by `gatelink rollback`, which has to know that a change has
- * reached every function, and not just the database.
+ * The state of a running function: its version, the kill switches that it sees, the revision of its
+ * configuration, and the state of a flag. `gatelink rollback` asks for it to verify that a change has reached
+ * every function, and not only the database.
  *
  * @module
  */
@@ -13,13 +13,17 @@ import { onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { requireKey } from "../gates/keys.ts";
 import { log } from "../log/log.ts";
 
-/** A request with this header, of any method and path, is answered with the function's state. Its value is a flag's key. */
+/**
+ * A request with this header, of any method and path, is answered with the function's state. Its value is a
+ * flag's key.
+ */
 export const STATE_HEADER = "x-gatelink-state";
 
 /**
- * Answers for a function.
+ * Returns the state of a function.
  *
- * Failure policy: closed for callers without a secret key; open where the database is away, since that is when it is asked.
+ * Failure policy: closed for callers without a secret key; open while the database is unavailable, because
+ * the state is needed exactly then.
  * @throws {Problem} `unauthorized`, `forbidden`, `config_invalid`
  */
 export async function state(
