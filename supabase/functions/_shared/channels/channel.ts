@@ -23,72 +23,72 @@
 export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
 
 /**
- * One thing that happened, as far as the pipeline looks into it. A channel's own update has further members, which the
- * SQL function `ingest_updates` takes as they are.
+ * One event, as far as the pipeline examines it. A channel's own update has more members, which the SQL
+ * function `ingest_updates` takes unchanged.
  */
 export interface InboundUpdate {
   /**
-   * The same for each repetition of an update and for nothing else: the database stores it once. At most 512 characters.
-   * Made of the provider's ids where it gives some, else of the content.
+   * The same for each repetition of an update and unique otherwise: the database stores it once. At most 512
+   * characters. Built from the provider's ids if there are any, else from the content.
    */
   readonly key: string;
   /** The channel's name. */
   readonly channel: string;
-  /** Who brought it; with `key`, what makes it the same as an earlier one. */
+  /** Who delivered it. Together with `key`, it identifies a repetition. */
   readonly provider: string;
-  /** The sender of ours that it came to: the id of a number, a mailbox, a bot. */
+  /** Our sender that received it: the id of a number, a mailbox, a bot. */
   readonly sender_id?: string;
-  /** The provider's id of the message that it is or is about. */
+  /** The provider's id of the message that the update contains or concerns. */
   readonly provider_id?: string;
-  /** The person, by each name that the provider gives; `previous` is one that `value` replaces. */
+  /** The person, by each id that the provider gives; `value` replaces `previous`. */
   readonly identities?: readonly {
     readonly kind: string;
     readonly value?: string;
     readonly previous?: string;
   }[];
-  /** What the provider calls this kind of update. */
+  /** The provider's name for this kind of update. */
   readonly field: string;
   readonly kind: UpdateKind;
-  /** Of a status that says that a message of ours failed: the provider's code. A label of counters. */
+  /** For a status that reports a failed message: the provider's code. Used as a label of counters. */
   readonly failure?: string;
   /** W3C trace context of the request that brought a message; set by the pipeline. */
   traceparent?: string;
-  /** What the provider sent for this update, as Postgres can hold it. */
+  /** The provider's data for this update, in a form that Postgres can hold. */
   readonly raw?: unknown;
 }
 
-/** Which of the provider's accounts a sender belongs to: templates are the account's. */
+/** The provider's account that a sender belongs to. Templates belong to accounts. */
 export interface SenderAccount {
   readonly channel: string;
   readonly provider: string;
   readonly id: string;
-  /** As people see it. */
+  /** In readable form. */
   readonly address?: string;
   readonly account: string;
 }
 
-/** A body, taken apart. */
+/** A parsed body. */
 export interface Parsed {
-  /** At least one, in the order in which they stand in the body. */
+  /** At least one, in the order of the body. */
   readonly updates: InboundUpdate[];
-  /** Accounts of senders that it tells. */
+  /** Accounts of senders that the body mentions. */
   readonly accounts?: readonly SenderAccount[];
   /**
-   * Why the body could not be read, where it could not: it is stored for inspection, as the one update there is, and
-   * answered `invalid_json`, so that the provider sends it again.
+   * Why the body could not be read, if so. It is then stored for inspection, as the only update, and answered
+   * `invalid_json`, so that the provider sends it again.
    */
   readonly unreadable?: unknown;
 }
 
-/** What is wrong, and where: `interactive.action.buttons.0.reply.title`. */
+/** A fault and its place, such as `interactive.action.buttons.0.reply.title`. */
 export interface Issue {
-  /** Names of members and places in lists, joined by dots; "" for the whole. */
+  /** Member names and list indexes, joined by dots; "" for the whole value. */
   readonly path: string;
-  /** For the one who sent it, without the value. */
+  /** Text for the caller, without the value. */
   readonly message: string;
 }
 
-/** A checked value, or what is wrong with it. */
+/** A checked value, or its faults. */
 export type Checked<T> = { readonly ok: true; readonly value: T } | {
   readonly ok: false;
   readonly issues: readonly Issue[];
@@ -99,92 +99,97 @@ export type Outbound = Record<string, unknown>;
 
 /** A checked request to send, as the SQL function `enqueue_outbound` takes it. */
 export interface SendRequest {
-  /** Whom to send to, in the provider's form; absent where the message itself says so, or the ids are looked up. */
+  /** The recipient in the provider's form; absent if the message contains it, or the ids are looked up. */
   readonly to?: string;
   /**
-   * The person, by each id that the request gives; the first says who it is. Of kind `contact` it is our own id. Absent
-   * where the message itself says so.
+   * The person, by each id in the request; the first one decides. Kind `contact` is our own id. Absent if the
+   * message contains the recipient.
    */
   readonly identities?: readonly { readonly kind: string; readonly value: string }[];
-  /** Who sends: the id of a number, a mailbox, a bot. */
+  /** The sender: the id of a number, a mailbox, a bot. */
   readonly number_id?: string;
   readonly message: Outbound;
-  /** Its words, for people who read the conversation. */
+  /** Its text, for people who read the conversation. */
   readonly text?: string;
   readonly idempotency_key?: string;
-  /** What may go in its place where the window is closed. */
+  /** Message to send instead if the window is closed. */
   readonly fallback?: Outbound;
-  /** Members of the caller's own, given back with the answer. */
+  /** The caller's own members, returned in the response. */
   readonly echo?: Readonly<Record<string, string>>;
 }
 
 /** One message to send now. */
 export interface Outgoing {
-  /** Our id of it; a provider that can give it back in its statuses is told it. */
+  /** Our id of the message; passed to providers that can return it in their statuses. */
   readonly id: string;
-  /** Who sends: the id of a number, a mailbox, a bot. */
+  /** The sender: the id of a number, a mailbox, a bot. */
   readonly senderId: string;
-  /** The person, in the provider's form. */
+  /** The recipient in the provider's form. */
   readonly to: string;
-  /** As {@linkcode Channel.check} gave it. */
+  /** From {@linkcode Channel.check}. */
   readonly message: Outbound;
-  /** W3C trace context, for whoever stands between the provider and us. */
+  /** W3C trace context, for a proxy between the provider and us. */
   readonly traceparent?: string;
 }
 
-/** What sending needs of the world. */
+/** Dependencies of sending. */
 export interface SendDeps {
   fetch(url: string, init: RequestInit): Promise<Response>;
 }
 
 /**
- * - `throttle`: the message is fine, the pace is not. Nothing else of its `scope` should go meanwhile.
- * - `held`: the message is fine, the account is not (its token, its payment, a restriction). Nothing else of its `scope`
- *   can go until somebody has repaired that.
- * - `retry`: the provider's trouble, or an unknown outcome. The same request may succeed later.
+ * - `throttle`: the pace is the problem, not the message. Send nothing else of its `scope` meanwhile.
+ * - `held`: the account is the problem (its token, its payment, a restriction). Nothing else of its `scope`
+ *   can be sent until somebody has repaired it.
+ * - `retry`: the provider's problem, or an unknown outcome. The same request may succeed later.
  * - `final`: the same request will fail again.
  *
- * The first two are no fault of the message and use up none of its attempts.
+ * The first two are not caused by the message and do not count as attempts.
  */
 export type FailureKind = "throttle" | "held" | "retry" | "final";
 
-/** Whom it is about: the sender (a number, a mailbox, a bot), or the sender with this one person. */
+/** What a failure applies to: the sender (a number, a mailbox, a bot), or the sender with this one person. */
 export type FailureScope = "number" | "pair";
 
-/** Why a message was not sent. Holds no token and no personal data of ours, so it may be stored and logged. */
+/**
+ * Why a message was not sent. Contains no token and no personal data of ours, so it may be stored and logged.
+ */
 export interface SendFailure {
   readonly ok: false;
   readonly kind: FailureKind;
   /**
-   * The provider's error code. `timeout` and `network` where no answer came, `unreadable` where it was none of the
-   * provider's, `not_ready` where credentials are missing. A label of counters, so one of few.
+   * The provider's error code; `timeout` or `network` without a response, `unreadable` for a response that is
+   * not the provider's, `not_ready` for missing credentials. A label of counters, so there are few values.
    */
   readonly code: number | string;
-  /** HTTP status; absent where no answer came. */
+  /** HTTP status; absent without a response. */
   readonly status?: number;
-  /** The provider's words, or ours, cut. */
+  /** The message of the provider, or ours, truncated. */
   readonly message: string;
-  /** The provider's explanation of this very case, cut. */
+  /** The provider's explanation of this particular case, truncated. */
   readonly details?: string;
-  /** Milliseconds that the answer asked to wait. */
+  /** Milliseconds that the response asked to wait. */
   readonly retryAfterMs?: number;
   /** For `throttle` and `held`. */
   readonly scope?: FailureScope;
 }
 
-/** The provider took the message. */
+/** The provider accepted the message. */
 export interface SendSuccess {
   readonly ok: true;
-  /** Its id of the message, absent where it gives none. */
+  /** The provider's id of the message, if it returns one. */
   readonly providerId?: string;
-  /** What it says of the person who gets it: each id is that person's from now on, whatever was written to. */
+  /**
+   * The recipient's ids in the response. Each of them belongs to that person from now on, whichever address
+   * was used.
+   */
   readonly identities?: readonly { readonly kind: string; readonly value?: string }[];
 }
 
-/** What became of one attempt to send. */
+/** The result of one attempt to send. */
 export type Sent = SendSuccess | SendFailure;
 
-/** What the provider answered about templates. */
+/** The provider's response about templates. */
 export type Templates = { readonly ok: true; readonly templates: readonly Template[] } | SendFailure;
 
 /** A template in one of its languages, as the provider knows it. */
@@ -199,104 +204,112 @@ export type NextAttempt =
   | { readonly outcome: "retry"; readonly afterMs: number }
   | { readonly outcome: "failed"; readonly why: "final" | "attempts_exhausted" };
 
-/** A credential that is missing or malformed. Holds no value, so it may be shown. */
+/** A missing or malformed credential. Contains no value, so it may be shown. */
 export interface Missing {
   /** Name of the environment variable. */
   readonly variable: string;
-  /** What is wrong with it, such as "it is not set". */
+  /** What is wrong, such as "it is not set". */
   readonly fault: string;
 }
 
 /**
  * What ends an opt-out:
  *
- * - `until_resumed`: it is about templates of marketing, and the person ends it at the provider or by a word.
- * - `until_start`: nothing at all goes until the person sends the provider's word for it.
- * - `suppression`: the address stands on a list that the team keeps.
- * - `none`: the person can only block the sender, which the provider tells at the next attempt.
+ * - `until_resumed`: it covers marketing templates, and the person ends it at the provider or with a keyword.
+ * - `until_start`: nothing is sent until the person sends the provider's keyword for it.
+ * - `suppression`: the address is on a list that the team maintains.
+ * - `none`: the person can only block the sender, which the provider reports at the next attempt.
  */
 export type OptOut = "until_resumed" | "until_start" | "suppression" | "none";
 
 /**
- * The channel's rules about when what may go, as it tells them: `private.channel_policy` rules, which the database
- * enforces where it queues and claims, and the contract's test fails where the two differ.
+ * The channel's rules about when messages may be sent. The database enforces `private.channel_policy` when it
+ * queues and claims; the contract test fails if the two differ.
  */
 export interface ChannelPolicy {
-  /** How long after the person's last message anything may be sent, in milliseconds; null where that does not matter. */
+  /**
+   * How long after the person's last message anything may be sent, in milliseconds; null if there is no such
+   * window.
+   */
   readonly windowMs: number | null;
   readonly optOut: OptOut;
-  /** What a new sender starts with; its row says what it has. */
+  /** Defaults of a new sender; its row contains the current values. */
   readonly pace: {
-    /** Messages a second of one sender. */
+    /** Messages per second of one sender. */
     readonly perSecond: number;
-    /** Seconds between two messages to the same person that the provider sustains; 0 where it has no such limit. */
+    /** Seconds between two messages to the same person that the provider sustains; 0 for no such limit. */
     readonly pairSeconds: number;
   };
 }
 
-/** What a channel can be switched off by. */
+/** The switches of a channel. */
 export interface ChannelFlags {
-  /** Taking what comes: the feature of a kill switch, and of no flag, for none may lose a message. */
+  /**
+   * Feature name of the intake's kill switch. The intake has no flag, because a flag must not lose messages.
+   */
   readonly intake: string;
-  /** Sending: a flag, with its kill switch. */
+  /** Flag of sending, which also has a kill switch. */
   readonly send: string;
 }
 
-/** A way to reach people. See the module for who asks what. */
+/** A way to reach people. The module's table says which step calls what. */
 export interface Channel {
-  /** As rows carry it: `whatsapp`. Lower-case letters, digits, underscore. */
+  /** As in database rows: `whatsapp`. Lower-case letters, digits, underscore. */
   readonly name: string;
-  /** What calls to the provider are measured as. */
+  /** Name under which calls to the provider are measured. */
   readonly provider: string;
   readonly flags: ChannelFlags;
   readonly policy: ChannelPolicy;
-  /** Each `field` of updates that the provider documents: labels of counters. Any other counts as `other`. */
+  /**
+   * Each `field` of updates that the provider documents, as labels of counters. Any other counts as `other`.
+   */
   readonly fields: ReadonlySet<string>;
-  /** The largest bodies taken, in bytes: of a webhook, and of a request to send. */
+  /** Largest accepted bodies in bytes: of a webhook, and of a request to send. */
   readonly limits: { readonly webhookBytes: number; readonly requestBytes: number };
 
   /**
    * Whether messages can be sent: true, or what is missing.
    *
-   * Failure policy: a channel that is not ready, or throws, keeps its own messages waiting, and no other's.
+   * Failure policy: a channel that is not ready, or throws, delays only its own messages.
    */
   ready(): true | readonly Missing[];
 
-  /** Whether the request claims to be signed; asked before its body is read. */
+  /** Whether the request claims to be signed; called before its body is read. */
   isSigned(request: Request): boolean;
 
   /**
-   * Whether the provider sent this. Over the raw bytes: parsing and serialising again changes them. Its time does not
-   * depend on what was wrong. Synchronous, for it is on the hot path; node:crypto has every algorithm needed.
+   * Whether the provider sent this request. Uses the raw bytes, because parsing and serialising changes them.
+   * The time taken does not depend on what was wrong. Synchronous, because it is on the hot path; node:crypto
+   * has every algorithm needed.
    *
-   * Failure policy: closed. Whatever cannot be told apart is false.
-   * @throws {Problem} `config_invalid` while the secret is missing: the provider shall send it again.
+   * Failure policy: closed. Anything undecidable is false.
+   * @throws {Problem} `config_invalid` while the secret is missing, so that the provider sends it again.
    */
   verify(request: Request, bytes: Uint8Array): boolean;
 
   /**
-   * What to answer to a provider that sets its webhook up by a GET; undefined where the query is no handshake, or not
-   * with us. Absent where the provider has none.
+   * The response to a provider that sets up its webhook with a GET; undefined if the query is not a
+   * handshake, or not for us. Absent if the provider has none.
    *
    * Failure policy: closed.
    * @throws {Problem} `config_invalid` while the secret is missing.
    */
   handshake?(query: URLSearchParams): string | undefined;
 
-  /** Takes a body apart. Never throws and loses nothing: what is not understood is an update of kind `other`. */
+  /** Parses a body. Never throws and loses nothing: unknown content becomes an update of kind `other`. */
   parse(bytes: Uint8Array): Parsed;
 
-  /** Checks a message that a service wants sent. Never throws; each issue names its place. */
+  /** Checks a message that a service wants to send. Never throws; each issue names its place. */
   check(message: unknown): Checked<Outbound>;
 
-  /** Checks a whole request to send: message, recipient, sender, fallback. Never throws. */
+  /** Checks a complete request to send: message, recipient, sender, fallback. Never throws. */
   checkRequest(body: unknown): Checked<SendRequest>;
 
-  /** The words of a checked message, for people who read the conversation; undefined when it has none. */
+  /** The text of a checked message, for people who read the conversation; undefined if it has none. */
   wordsOf(message: Outbound): string | undefined;
 
   /**
-   * Where a person can be written to; undefined where nowhere.
+   * The address for messages to a person; undefined if there is none.
    *
    * @param identities Of the person, by kind.
    */
@@ -305,24 +318,24 @@ export interface Channel {
   /**
    * Sends one message. Never throws.
    *
-   * Failure policy: without an answer the outcome is unknown, and the failure is a `retry` (a channel whose provider
-   * must not be asked twice says otherwise in its own words). What is not known is judged by its HTTP status.
+   * Failure policy: without a response the outcome is unknown, and the failure is a `retry` (a channel whose
+   * provider must not be called twice documents otherwise). Unknown errors are judged by their HTTP status.
    */
   send(outgoing: Outgoing, world: SendDeps): Promise<Sent>;
 
   /**
-   * Asks the provider what the templates of a name are: an opt-out is about those of marketing alone. Never throws. Absent
-   * where the channel has none.
+   * Asks the provider for the templates of a name, because an opt-out may cover only marketing ones. Never
+   * throws. Absent if the channel has no templates.
    *
-   * Failure policy: whoever is not answered sends later. Where the provider will not say, none are known, and what the
-   * sender of the message states counts.
+   * Failure policy: without a response, the message is sent later. If the provider refuses to say, no
+   * template is known, and the statement of the message's sender counts.
    */
   templates?(asked: { account: string; name: string }, world: SendDeps): Promise<Templates>;
   /**
    * When a message is sent again. Pure.
    *
-   * @param attempt Attempts made, from 1; of a `throttle` or `held`, which are counted apart and never the last, how often
-   *   it was put off.
+   * @param attempt Attempts made, from 1. For a `throttle` or `held`, which are counted separately and never
+   *   end the message: the number of delays.
    * @param random In [0, 1). @default {Math.random()}
    */
   nextAttempt(

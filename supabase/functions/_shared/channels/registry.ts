@@ -9,17 +9,17 @@ import type { Channel } from "./channel.ts";
 export interface Registry {
   readonly all: readonly Channel[];
   /**
-   * The channel of that name.
+   * Returns the channel of that name.
    *
-   * @throws {TypeError} where there is none. Claims name the channels that they are for: nothing of another gets here.
+   * @throws {TypeError} if there is none. Claims name their channels, so messages of others never get here.
    */
   get(name: string): Channel;
 }
 
 /**
- * A registry of these channels.
+ * Creates a registry.
  *
- * @throws {TypeError} when two have the same name.
+ * @throws {TypeError} if two channels have the same name.
  */
 export function createRegistry(all: readonly Channel[]): Registry {
   const byName = new Map(all.map((channel) => [channel.name, channel]));

@@ -1,5 +1,5 @@
 /**
- * Statuspage, with everything real.
+ * Statuspage with its real dependencies.
  *
  * @module
  */

@@ -1,8 +1,9 @@
 /**
- * Brings public updates of incidents to Statuspage (https://developer.statuspage.io), where the environment names a page.
+ * Posts public updates of incidents to Statuspage (https://developer.statuspage.io), if the environment names
+ * a page.
  *
- * Failure policy: an update that cannot be posted is tried again by the schedule of notifications, then dead; the later
- * ones of its incident wait for it and come after it. Our own status page never waits for it.
+ * Failure policy: an update that cannot be posted is retried with the schedule of notifications, then dead;
+ * later updates of its incident wait for it. Our own status page never waits for it.
  *
  * @module
  */
@@ -11,16 +12,16 @@ import { publicText } from "../contract/incidents.ts";
 import type { Rpc } from "../db/client.ts";
 import { next } from "../delivery/retry.ts";
 
-/** A page of Statuspage, and the key that may write it. */
+/** A page of Statuspage, and a key that may write to it. */
 export interface StatusPage {
   pageId: string;
   apiKey: string;
 }
 
-/** What {@linkcode createStatusPoster} needs. */
+/** Dependencies of {@linkcode createStatusPoster}. */
 export interface StatusPosterDeps {
   rpc: Rpc;
-  /** The page; undefined where none is configured: nothing is posted then. */
+  /** The page; undefined if none is configured, in which case nothing is posted. */
   page(): StatusPage | undefined;
   fetch(url: string, init: RequestInit): Promise<Response>;
   random(): number;
@@ -30,7 +31,7 @@ export interface StatusPosterDeps {
 
 const API = "https://api.statuspage.io/v1/pages";
 const ROUND = 10;
-/** Longer than both requests of an attempt may take. */
+/** Longer than both requests of an attempt can take. */
 const LEASE_SECONDS = 60;
 const TIMEOUT_MS = 10_000;
 const IMPACT: Record<string, string> = { P0: "critical", P1: "major", P2: "minor" };
@@ -42,7 +43,10 @@ class Refused extends Error {
   }
 }
 
-/** A function that posts what is due now and says how many posts that were. Calls at the same time share one run. */
+/**
+ * Returns a function that posts what is due now and returns the number of posts. Concurrent calls share one
+ * run.
+ */
 export function createStatusPoster(deps: StatusPosterDeps): () => Promise<number> {
   let running: Promise<number> | undefined;
 
@@ -106,7 +110,7 @@ export function createStatusPoster(deps: StatusPosterDeps): () => Promise<number
     return id;
   }
 
-  /** An incident whose creation succeeded though its answer was lost: it must not stand there twice. */
+  /** Finds an incident that was created although the response was lost, so that it is not created twice. */
   async function find(page: StatusPage, incidentId: string): Promise<string | undefined> {
     const found = await ask(page, "GET", "/incidents?limit=100");
     if (!Array.isArray(found)) throw new Refused(undefined, undefined, "answer_unreadable");

@@ -13,19 +13,19 @@ import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
 import { checkRequest } from "./outbound/request.ts";
 
-/** Meta sends at most 3 MB; the margin is for what a proxy may add. */
+/** Meta sends at most 3 MB; the margin is for additions by a proxy. */
 const WEBHOOK_BYTES = 3.5 * 1024 * 1024;
 
-/** Graph bodies are small; the largest interactive list stays far below. */
+/** Graph bodies are small; the largest interactive list is far below this. */
 const REQUEST_BYTES = 256 * 1024;
 
-/** Where the secrets come from. Functions, for they may change while a worker lives. */
+/** Sources of the secrets: functions, because secrets may change while a worker lives. */
 export interface WhatsAppOptions {
   /** The app secrets that are valid now. */
   appSecrets(): readonly string[];
   /** The token of Meta's handshake. */
   verifyToken(): string;
-  /** Where to send, and with what. */
+  /** URL and token of the account. */
   account(): Pick<GraphAccount, "graphUrl" | "token">;
   ready: Channel["ready"];
 }
@@ -45,7 +45,7 @@ const environment: WhatsAppOptions = {
   },
 };
 
-/** WhatsApp with secrets of its own; the functions share {@linkcode whatsapp}. */
+/** Creates WhatsApp with the given secrets; the functions share {@linkcode whatsapp}. */
 export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): Channel {
   const { appSecrets, verifyToken, account, ready } = { ...environment, ...options };
   function notReady(): SendFailure | undefined {

@@ -1,11 +1,13 @@
 /**
- * Who an update is about: phone number, business-scoped user id (BSUID), its parent, username, name.
+ * The person that an update is about: phone number, business-scoped user id (BSUID), its parent, username,
+ * name.
  *
  * Source: Meta, "Business-scoped user IDs" and "System messages webhook reference", and its changelog of
  * 2026-08-11 (developers.facebook.com/documentation/business-messaging/whatsapp/): phone numbers may be
  * missing, a BSUID looks like `US.13491208655302741918`, and a change of number or BSUID arrives as a
- * `system` message. Numbers are kept as Meta gives them, less the plus that stands before some: the spellings of
- * Argentine, Brazilian and Mexican mobiles differ from what people dial, and the database knows them for one.
+ * `system` message. Numbers are stored as Meta sends them, without a leading plus: the spellings of
+ * Argentine, Brazilian and Mexican mobiles differ from what people dial, and the database treats them as
+ * equal.
  *
  * @module
  */
@@ -20,21 +22,24 @@ export interface Person {
   name?: string;
 }
 
-/** What a change of identity adds: the ids above are the new ones, these are what they replace. */
+/** The ids before a change of identity, which the ids above replace. */
 export interface PreviousIds {
   prev_phone?: string;
   prev_bsuid?: string;
 }
 
-/** An id of a person as the core takes it from every channel; `value` or `previous` may be absent, never both. */
+/**
+ * A person's id in the form that the core takes from every channel; `value` or `previous` may be absent, but
+ * not both.
+ */
 export interface Identity {
   kind: "phone" | "bsuid" | "parent_bsuid" | "username" | "group";
   value?: string;
-  /** The id that this one replaces, where the update tells of the change. */
+  /** The id that this one replaces, if the update reports a change. */
   previous?: string;
 }
 
-/** The ids as a list, always in the same order; absent where there is none. */
+/** The ids as a list, always in the same order; absent if there are none. */
 export function identitiesOf(ids: Person & PreviousIds): Identity[] | undefined {
   const { phone, bsuid, parent_bsuid, username, prev_phone, prev_bsuid } = ids;
   const list: Identity[] = [];
@@ -49,24 +54,21 @@ export function identitiesOf(ids: Person & PreviousIds): Identity[] | undefined 
   return list.length === 0 ? undefined : list;
 }
 
-/**
- * The `contacts` list of a webhook value, which describes the people that the value's items name by
- * number or BSUID.
- */
+/** The `contacts` list of a webhook value. It describes the people that the items name by number or BSUID. */
 export class Contacts {
   readonly #all: readonly unknown[];
   readonly #taken = new Set<unknown>();
   #index: Map<string, JsonObject> | undefined;
 
-  /** @param contacts The value's `contacts` member, whatever it is. */
+  /** @param contacts The value's `contacts` member, of any type. */
   constructor(contacts: unknown) {
     this.#all = list(contacts) ?? [];
   }
 
   /**
-   * Completes the ids that an item itself gives with its entry in the list. An item without any id is
-   * about the only person listed, if there is one. An entry that contradicts the item (another number or
-   * another BSUID) is somebody else's.
+   * Completes an item's own ids with its entry in the list. An item without any id belongs to the only person
+   * listed, if there is exactly one. An entry that contradicts the item (another number or another BSUID)
+   * belongs to somebody else.
    */
   complete(ids: Person): Person {
     const entry = this.#find(ids);
@@ -82,7 +84,7 @@ export class Contacts {
     };
   }
 
-  /** The entries that no item took up, or that say more than a {@linkcode Person} can hold. */
+  /** The entries that no item used, or that contain more than a {@linkcode Person}. */
   get left(): unknown[] {
     return this.#all.filter((entry) => !this.#taken.has(entry));
   }
@@ -99,7 +101,7 @@ export class Contacts {
   }
 }
 
-/** A person as a `contacts` list describes them: that of a webhook's value, or of an answer of the Graph API. */
+/** A person from a `contacts` list, of a webhook value or a response of the Graph API. */
 export function personOf(entry: JsonObject): Person {
   const profile = object(entry.profile);
   return {
@@ -120,8 +122,8 @@ export function isBsuid(value: string): boolean {
 }
 
 /**
- * A phone number without the plus that Meta writes before some, and what it then puts between the digits; undefined for
- * a BSUID, which may stand in its place.
+ * A phone number without the plus and the separators that Meta writes in some; undefined for a BSUID, which
+ * may be in its place.
  */
 function phoneOf(value: unknown): string | undefined {
   const given = id(value);
@@ -129,19 +131,19 @@ function phoneOf(value: unknown): string | undefined {
   return given === undefined || isBsuid(given) ? undefined : given;
 }
 
-/** The BSUID in the place of a phone number; undefined where there is none. */
+/** A BSUID in the place of a phone number; undefined if there is none. */
 function bsuidIn(value: unknown): string | undefined {
   const given = id(value);
   return given === undefined || !isBsuid(given) ? undefined : given;
 }
 
-/** The group that a message was written in, or that an echo or a status is about; undefined for one person's chat. */
+/** The group of a message, echo or status; undefined for a chat with one person. */
 export function groupOf(item: JsonObject): string | undefined {
   return id(item.group_id) ??
     (item.recipient_type === "group" ? id(item.to) ?? id(item.recipient_id) : undefined);
 }
 
-/** The sender that a message names; one who hides the number may share it in the message, when asked to. */
+/** The sender of a message. A person who hides the number may share it in the message, on request. */
 export function senderIds(message: JsonObject): Person {
   return {
     phone: phoneOf(message.from) ?? sharedPhone(message),
@@ -150,7 +152,7 @@ export function senderIds(message: JsonObject): Person {
   };
 }
 
-/** The customer that an echo (a message sent by the business elsewhere) went to. */
+/** The customer who received an echo (a message that the business sent elsewhere). */
 export function receiverIds(echo: JsonObject): Person {
   return {
     phone: phoneOf(echo.to),
@@ -159,7 +161,7 @@ export function receiverIds(echo: JsonObject): Person {
   };
 }
 
-/** The customer that a status is about: in a group the participant, since `recipient_id` is the group. */
+/** The customer that a status is about: in a group the participant, because `recipient_id` is the group. */
 export function recipientIds(status: JsonObject): Person {
   const phone = phoneOf(status.recipient_participant_id) ??
     (status.recipient_type === "group" ? undefined : phoneOf(status.recipient_id));
@@ -175,9 +177,9 @@ export function recipientIds(status: JsonObject): Person {
 }
 
 /**
- * The change that a `system` message reports, or undefined when it reports none.
+ * The change that a `system` message reports; undefined if it reports none.
  *
- * Its `from` is the number before the change. Until August 2026 a changed BSUID was told in words only
+ * Its `from` is the number before the change. Until August 2026 a changed BSUID was reported only in the text
  * ("… changed from OLD to NEW"), since then in `previous_user_id`.
  */
 export function systemChange(message: JsonObject): Person & PreviousIds | undefined {
@@ -220,7 +222,7 @@ function bsuidBefore(body: string | undefined, bsuid: string | undefined): strin
   return match?.[2] === bsuid ? match[1] : undefined;
 }
 
-/** The number in the card that a person gives when asked for it; any other card may be somebody else's. */
+/** The number in the card that a person sends on request; any other card may be somebody else's. */
 function sharedPhone(message: JsonObject): string | undefined {
   if (message.type !== "contacts") return undefined;
   const card = object(list(message.contacts)?.[0]);

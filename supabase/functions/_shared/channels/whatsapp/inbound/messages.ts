@@ -1,9 +1,9 @@
 /**
- * What a message says, whatever its type: for routing, and to show it.
+ * The content of a message of any type, for routing and display.
  *
  * Source: Meta, "messages webhook reference" and its page for each type
- * (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages).
- * Unknown types give an empty content, never an error.
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages). Unknown
+ * types have empty content and cause no error.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { id, isObject, type JsonObject, object, text } from "../../../json/json.
 
 /** The content of a message, apart from who sent it. */
 export interface Content {
-  /** Text that a person wrote or chose: body, caption, title of the button or row, reaction emoji. */
+  /** Text that the person wrote or chose: body, caption, title of the button or row, reaction emoji. */
   body?: string;
   /** Id of the chosen button or list row, payload of the quick reply, answer to a permission request. */
   choice?: string;
@@ -43,11 +43,11 @@ export function contentOf(message: JsonObject): Content {
   };
 }
 
-/** What is said, in the member of the message that is named like its type. */
+/** Reads the member of a message that is named like its type. */
 type Reader = (part: JsonObject) => Pick<Content, "body" | "choice">;
 
 const NOTHING: Reader = () => ({});
-/** Of an image, a video, a document, and of media yet to come. */
+/** For images, videos, documents, and future media types. */
 const CAPTION: Reader = (part) => ({ body: text(part.caption) });
 
 const READERS: Readonly<Record<InboundType, Reader>> = {
@@ -78,7 +78,7 @@ function wordsOf(type: string, part: JsonObject): Pick<Content, "body" | "choice
   return (Object.hasOwn(READERS, type) ? READERS[type as InboundType] : CAPTION)(part);
 }
 
-/** The message as it reads now. */
+/** The current text of an edited message. */
 function edited(part: JsonObject): Pick<Content, "body" | "choice"> {
   const message = object(part.message);
   const type = text(message?.type);

@@ -1,11 +1,11 @@
 /**
- * Is this request from Meta? The signature of a webhook, and the handshake that sets one up.
+ * Whether a request is from Meta: the signature of a webhook, and the handshake that sets one up.
  *
  * Source: Meta, "Create a webhook endpoint" and "Webhooks: getting started"
  * (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint): the
  * header `X-Hub-Signature-256` is `sha256=` and the hex HMAC-SHA-256 of the payload, keyed with the app
  * secret. Meta signs the bytes that it sends (non-ASCII characters escaped as lower-case `\uXXXX`), so the
- * raw bytes must be checked: parsing and serialising again changes them.
+ * raw bytes must be checked: parsing and serialising changes them.
  *
  * @module
  */
@@ -46,8 +46,8 @@ export function sign(bytes: Uint8Array, secret: string): string {
 }
 
 /**
- * Answers Meta's handshake: the challenge to echo, or undefined when this is no handshake or its token is
- * not ours. It carries no signature.
+ * Answers Meta's handshake: returns the challenge to echo, or undefined if this is not a handshake or its
+ * token is wrong. A handshake has no signature.
  *
  * Failure policy: fail closed; an empty `verifyToken` matches nothing.
  *

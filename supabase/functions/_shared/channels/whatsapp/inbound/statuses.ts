@@ -1,5 +1,5 @@
 /**
- * What became of a message of ours: the `statuses` list.
+ * The `statuses` list: what happened to messages that we sent.
  *
  * Source: Meta, "Status messages webhook reference"
  * (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status).
@@ -9,8 +9,8 @@
 import { id, type JsonObject, object, text } from "../../../json/json.ts";
 
 /**
- * How far each status is along. They arrive in any order, and a message's status never goes back. One that was delivered
- * after all has not failed.
+ * Order of the statuses. They arrive in any order, and a message's status never goes back. A message that was
+ * delivered after all has not failed.
  */
 export const STATUS_RANK: Readonly<Record<string, number>> = {
   sent: 1,
@@ -24,7 +24,7 @@ export const STATUS_RANK: Readonly<Record<string, number>> = {
 /** The fields of a status. */
 export interface StatusFields {
   status?: string;
-  /** Rank by {@linkcode STATUS_RANK}; absent for a status that is not known. */
+  /** Rank in {@linkcode STATUS_RANK}; absent for an unknown status. */
   rank?: number;
   pricing?: JsonObject;
   /** `biz_opaque_callback_data` of the send request. */

@@ -1,5 +1,5 @@
 /**
- * The one shape in which everything that Meta tells goes on, and how each kind of item becomes it.
+ * The common shape of everything that Meta sends, and the conversion of each kind of item.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import {
 import { type Content, contentOf } from "./messages.ts";
 import { type StatusFields, statusOf } from "./statuses.ts";
 
-/** The channel of these updates, and who brings them: Meta itself. */
+/** The channel of these updates, and who delivers them: Meta itself. */
 const SOURCE = { channel: "whatsapp", provider: "whatsapp" } as const;
 
 const NOBODY = new Contacts(undefined);
@@ -30,83 +30,83 @@ const NOBODY = new Contacts(undefined);
 export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
 
 /**
- * One update, flat, as the SQL function `ingest_updates` takes it. Members that do not apply are absent
- * (or undefined, which JSON leaves out).
+ * One update, flat, as the SQL function `ingest_updates` takes it. Members that do not apply are absent (or
+ * undefined, which JSON leaves out).
  *
- * `identities` and `name` are the customer's: the sender of a message, the receiver of an echo or of what a
- * status is about; after a change of identity the new ones, each with what it replaces. Of a group it is the group,
- * without a name: the conversation is that of all who are in it.
+ * `identities` and `name` describe the customer: the sender of a message, the receiver of an echo or of the
+ * message that a status is about; after a change of identity the new ids, each with the one it replaces. In a
+ * group they describe the group, without a name: its members share one conversation.
  */
 export interface Update extends Content, StatusFields {
   /**
-   * The same for each repetition of an update and for nothing else:
-   * `m:<sender_id>:<provider_id>:<type>` for a message or echo,
-   * `s:<sender_id>:<provider_id>:<status>:<timestamp>[:<participant>]` for a status,
-   * `x:<sha256>` of the entry's id, the field and the item for all else, and where an id is missing.
+   * The same for each repetition of an update and unique otherwise:
+   * - `m:<sender_id>:<provider_id>:<type>` for a message or echo,
+   * - `s:<sender_id>:<provider_id>:<status>:<timestamp>[:<participant>]` for a status,
+   * - `x:<sha256>` of the entry's id, the field and the item for everything else, and if an id is missing.
    */
   key: string;
   channel: "whatsapp";
-  /** With `key`, what makes an update the same as an earlier one. */
+  /** Together with `key`, it identifies a repetition. */
   provider: "whatsapp";
-  /** Meta's name of the webhook field; `unknown` where the body has no such shape. */
+  /** Meta's name of the webhook field; `unknown` if the body does not have that shape. */
   field: string;
   kind: UpdateKind;
   /** The business number: Meta's `phone_number_id`. */
   sender_id?: string;
   /** The business number as people dial it. */
   sender_display?: string;
-  /** Meta's time, ISO 8601; absent when missing or absurd. */
+  /** Meta's time, ISO 8601; absent if missing or absurd. */
   at?: string;
   identities?: Identity[];
   /** The customer's profile name. */
   name?: string;
-  /** The message's id (`wamid…`); for a status that of the message it is about. */
+  /** The message's id (`wamid…`); for a status the id of its message. */
   provider_id?: string;
   /** The message's type. */
   type?: string;
-  /** The person wants no more marketing messages, or wants them again. */
+  /** The person refuses marketing messages, or wants them again. */
   opt?: "out" | "in";
-  /** What a template is, where the update tells it. */
+  /** The category of a template, if the update reports it. */
   template?: TemplateWord;
-  /** Of a failed status: the code of its first error. */
+  /** For a failed status: the code of its first error. */
   failure?: string;
-  /** Meta's `errors` list, where there is one. */
+  /** Meta's `errors` list, if there is one. */
   error?: unknown[];
-  /** W3C trace context of the request that brought a message, where it had one. */
+  /** W3C trace context of the request that brought a message, if there was one. */
   traceparent?: string;
   /** Meta's own object for this update: the message, the status, or the whole `change.value`. */
   raw: unknown;
 }
 
-/** That a template, by name and language or else by id, is of a category. */
+/** The category of a template, given by name and language or else by id. */
 export interface TemplateWord {
   /** Meta's WABA id. */
   account: string;
   id?: string;
   name?: string;
   language?: string;
-  /** As Meta writes it: `MARKETING`. */
+  /** In Meta's spelling: `MARKETING`. */
   category: string;
 }
 
-/** The field of what has no webhook shape. */
+/** The field of a body without a webhook shape. */
 export const UNKNOWN_FIELD = "unknown";
 
-/** What the items of a list are. */
+/** The kind of a list's items. */
 export type ItemKind = UpdateKind | "preference" | "call";
 
-/** Where an item stands. */
+/** The place of an item. */
 export interface Place {
   entryId: string;
   field: string;
   numberId?: string;
   numberDisplay?: string;
   contacts: Contacts;
-  /** Whether the body holds something that Postgres would refuse. */
+  /** Whether the body contains something that Postgres would refuse. */
   dirty: boolean;
 }
 
-/** The update for one item of a list. */
+/** Converts one item of a list to an update. */
 export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update {
   if (!isObject(item)) return other(place, item);
   const raw = clean(item, place) as JsonObject;
@@ -141,7 +141,7 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
   }
 }
 
-/** WhatsApp's own words, such as of a new number: nobody's message. */
+/** WhatsApp's own notices, such as of a new number; they are not a person's message. */
 function systemUpdate(raw: JsonObject, place: Place): Update {
   const change = systemChange(raw);
   // Where nothing changed, what stands beside it is kept beside it: no row of a message would.
@@ -198,15 +198,15 @@ function statusUpdate(raw: JsonObject, place: Place): Update {
   };
 }
 
-/** Code of a status' first error; `unknown` where there is none. */
+/** Code of a status's first error; `unknown` if there is none. */
 function codeOf(raw: JsonObject): string {
   const code = id(object(list(raw.errors)?.[0])?.code);
   return code !== undefined && /^\d{1,6}$/.test(code) ? code : "unknown";
 }
 
 /**
- * An update that is kept without being understood. `at` is its time in Meta's form: that of its entry where
- * it has none of its own, so that two equal changes at different times are two updates.
+ * An update that is stored without being understood. `at` is its time in Meta's form: without its own, the
+ * time of its entry, so that two equal changes at different times are two updates.
  */
 export function other(place: Place, item: unknown, at?: unknown): Update {
   const raw = clean(item, place);
@@ -222,7 +222,9 @@ export function other(place: Place, item: unknown, at?: unknown): Update {
   };
 }
 
-/** Whom it is about: in a group the group; who of it wrote or read stays beside it. */
+/**
+ * Completes whom the update is about: in a group the group; the member who wrote or read is stored beside it.
+ */
 function completed(
   ids: Person & PreviousIds,
   place: Place,
@@ -234,7 +236,7 @@ function completed(
   return { identities: identitiesOf({ ...whole, prev_phone, prev_bsuid }), name: whole.name };
 }
 
-/** What a `user_preferences` item says about marketing messages. */
+/** The marketing preference in a `user_preferences` item. */
 function optOf(item: JsonObject): Update["opt"] {
   if (item.category !== undefined && item.category !== "marketing_messages") return undefined;
   if (item.value === "stop") return "out";
@@ -242,8 +244,8 @@ function optOf(item: JsonObject): Update["opt"] {
 }
 
 /**
- * What a change says about the category of a template, whatever its field: Meta tells it with the status, with a change
- * of the category itself, and in more places each year. A change that is only announced (`correct_category`) is none.
+ * The category of a template in a change, whatever its field: Meta sends it with the status, with a change of
+ * the category itself, and in more places each year. An announced change (`correct_category`) does not count.
  */
 export function templateOf(value: unknown, place: Place): TemplateWord | undefined {
   if (!isObject(value)) return undefined;
@@ -256,7 +258,7 @@ export function templateOf(value: unknown, place: Place): TemplateWord | undefin
   return { account: place.entryId, id: templateId, name, language, category };
 }
 
-/** A key of ids where all of them are there (and fit an index entry), else of the content. */
+/** A key built from ids if all of them are present (and fit an index entry), else from the content. */
 function keyOf(prefix: string, parts: (string | undefined)[], raw: unknown, place: Place): string {
   if (parts.includes(undefined)) return hashKey(raw, place);
   const key = `${prefix}:${parts.join(":")}`;
@@ -268,7 +270,7 @@ function hashKey(raw: unknown, place: Place, at?: unknown): string {
   return `x:${createHash("sha256").update(source).digest("hex")}`;
 }
 
-/** What is kept of `item`: itself, or what Postgres can hold of it. */
+/** The stored form of `item`: unchanged, or what Postgres can hold of it. */
 export function clean(item: unknown, place: Place): unknown {
   return place.dirty ? toStorable(item) : item;
 }

@@ -37,10 +37,10 @@ export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./updat
 
 const OBJECT = "whatsapp_business_account";
 
-/** Updates of one body that are taken apart; Meta sends up to 1,000. */
+/** Most updates of one body that are parsed; Meta sends up to 1,000. */
 export const MAX_UPDATES = 5000;
 
-/** The fields that Meta documents, and ours for what has none. */
+/** The fields that Meta documents, and our own for bodies without one. */
 export const FIELDS: ReadonlySet<string> = new Set([
   ...[
     "account_alerts",
@@ -64,7 +64,10 @@ export const FIELDS: ReadonlySet<string> = new Set([
   ],
 ]);
 
-/** The number in what the button "Test" of Meta's dashboard sends: nobody's, so its sample is kept and no more. */
+/**
+ * The number used by the "Test" button of Meta's dashboard. It belongs to nobody, so the sample is only
+ * stored.
+ */
 const SAMPLE_NUMBER = "123456123";
 
 /** The lists of updates that each field may hold. */
@@ -77,7 +80,7 @@ const LISTS: Readonly<Record<string, Readonly<Record<string, ItemKind>>>> = {
   smb_app_state_sync: { state_sync: "other" },
 };
 
-/** For a change that does not name its field. */
+/** For a change without a field name. */
 const ANY_LIST: Readonly<Record<string, ItemKind>> = {
   ...LISTS.messages,
   ...LISTS.smb_message_echoes,
@@ -106,7 +109,7 @@ export function parse(body: unknown): Update[] {
   return updates;
 }
 
-/** The accounts of business numbers, as a body tells them: an entry is of one account. */
+/** The accounts of business numbers in a body: an entry belongs to one account. */
 export function accountsOf(body: unknown): SenderAccount[] {
   const accounts: SenderAccount[] = [];
   for (const entry of isObject(body) ? list(body.entry) ?? [] : []) {
@@ -212,7 +215,7 @@ function parseLists(
   keepRest(updates, from, "value", rest, place);
 }
 
-/** Takes the items of a list one by one, and what would be too many as one update. */
+/** Processes the items of a list one by one, and those above the limit as one update. */
 function each(
   items: readonly unknown[],
   updates: Update[],
@@ -228,7 +231,7 @@ function each(
   }
 }
 
-/** The members of `source` that are not among `known`, if any holds something. */
+/** The members of `source` that are not among `known`, if any has content. */
 function restOf(source: JsonObject, known: ReadonlySet<string>): JsonObject | undefined {
   let rest: JsonObject | undefined;
   for (const key in source) {
@@ -262,7 +265,7 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || Array.isArray(value) && value.length === 0;
 }
 
-/** Keeps what stands beside the updates made since `from`: with the only one, or as one of its own. */
+/** Stores leftovers beside the updates made since `from`: with the only one, or as an update of their own. */
 function keepRest(
   updates: Update[],
   from: number,

@@ -1,5 +1,5 @@
 /**
- * What a failed send means: wait and go on, wait for a repair, try again, or give up.
+ * The meaning of a failed send: wait and continue, wait for a repair, retry, or give up.
  *
  * Source: Meta, "Error codes" and "Throughput"
  * (developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes): Meta asks to
@@ -22,7 +22,7 @@ const THROTTLED: ReadonlyMap<number, FailureScope> = new Map([
   [131056, "pair"], // number and person
 ]);
 
-/** Faults of the account, which no message can help. */
+/** Errors of the account, which affect every message. */
 const HELD: ReadonlyMap<number, FailureScope> = new Map([
   [0, "number"], // the app user cannot be authenticated: the token has expired or was taken back
   [3, "number"], // the app lacks a capability
@@ -49,21 +49,21 @@ const RETRIED: ReadonlySet<number> = new Set([
   133004, // server temporarily unavailable
 ]);
 
-/** What Meta's error body says, as far as it decides. */
+/** The parts of Meta's error body that affect the decision. */
 export interface GraphError {
   readonly code: number;
-  /** Graph's own word that the error will pass. */
+  /** Graph's statement that the error is temporary. */
   readonly isTransient?: boolean;
 }
 
 /**
- * Classifies an answer that is no success.
+ * Classifies an unsuccessful response.
  *
- * Failure policy: what is not known is judged by its HTTP status, and 4xx is final: a request that Meta
- * refuses for a reason we do not know would be refused again and would hold up its conversation.
+ * Failure policy: unknown errors are judged by their HTTP status, and 4xx is final: a request that Meta
+ * refuses for an unknown reason would be refused again and would hold up its conversation.
  *
- * @param error Meta's error; undefined when the body held none.
- * @param status HTTP status of the answer.
+ * @param error Meta's error; undefined if the body contained none.
+ * @param status HTTP status of the response.
  */
 export function classify(
   error: GraphError | undefined,
@@ -82,13 +82,16 @@ export function classify(
   return { kind: status >= 500 || status === 408 || status < 400 ? "retry" : "final" };
 }
 
-/** How long a number is held before one message tries whether it was repaired; the database asks less often each time. */
+/**
+ * How long a number is held before one message tests whether it was repaired; the database tests less often
+ * each time.
+ */
 const HELD_MS = 5000;
-/** Of a country's people each chat tries for itself. */
+/** For errors about a country's people, each chat is tested separately. */
 const PAIR_HELD_MS = 60_000;
 const LONGEST_HELD_MS = 60 * 60 * 1000;
 
-/** Attempts at one message, over about half an hour. */
+/** Most attempts for one message, over about half an hour. */
 export const MAX_SEND_ATTEMPTS = 8;
 
 const BASE_MS = 1000;
@@ -96,16 +99,16 @@ const FACTOR = 4;
 const LONGEST_MS = 15 * 60 * 1000;
 const JITTER = 0.2;
 
-/** The longest wait that an answer can ask for, in milliseconds. */
+/** The longest wait that a response can ask for, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 60 * 60 * 1000;
 
 /**
  * When a message is sent again: after 1 s, 4 s, 16 s, … (at most 15 min), each +-20 %, and never before the
- * answer's Retry-After allows.
+ * response's Retry-After allows.
  *
- * What is no fault of the message's (`throttle`, `held`) never ends it.
+ * A failure that the message did not cause (`throttle`, `held`) never ends it.
  *
- * @param attempt Attempts made, from 1; of what is no fault of the message's how often it was put off.
+ * @param attempt Attempts made, from 1; for a failure that the message did not cause, the number of delays.
  * @param random In [0, 1); injected so that the policy is pure.
  */
 export function nextSendAttempt(

@@ -14,24 +14,24 @@ import { identitiesOf, isBsuid, personOf } from "../inbound/identities.ts";
 import type { OutboundMessage } from "./outbound.ts";
 import { isNumber } from "./recipients.ts";
 
-/** Whom to send as, and where. */
+/** The account to send as, and its URL. */
 export interface GraphAccount {
   /** Base URL with version, such as `https://graph.facebook.com/v26.0`. */
   readonly graphUrl: string;
   readonly token: string;
   readonly phoneNumberId: string;
-  /** Longest wait for the answer. @default {15_000} */
+  /** Longest wait for the response. @default {15_000} */
   readonly timeoutMs?: number;
 }
 
 /** One message to send. */
 export interface OutboundRequest {
-  /** Our id of it: comes back in every status as `biz_opaque_callback_data`. */
+  /** Our id of the message: returned in every status as `biz_opaque_callback_data`. */
   readonly id: string;
-  /** Phone number or BSUID of the person, or a group's id. */
+  /** Phone number or BSUID of the person, or id of a group. */
   readonly to: string;
   readonly message: OutboundMessage;
-  /** W3C trace context, for whoever stands between Meta and us. */
+  /** W3C trace context, for a proxy between Meta and us. */
   readonly traceparent?: string;
 }
 
@@ -40,10 +40,10 @@ const MAX_WORDS = 500;
 /**
  * Sends a message. Never throws.
  *
- * Failure policy: without an answer the outcome is unknown, and the failure is a `retry`: Meta may have
- * taken the message, and a repetition may reach the person twice. A status that comes meanwhile tells by
- * its callback data that it went, and the queue then drops the repetition. A success whose body cannot be
- * read is a success: repeating it would be certain to reach the person twice.
+ * Failure policy: without a response the outcome is unknown, and the failure is a `retry`: Meta may have
+ * accepted the message, and a repetition may reach the person twice. If a status arrives meanwhile, its
+ * callback data shows that the message was sent, and the queue drops the repetition. A success whose body
+ * cannot be read is a success: repeating it would certainly reach the person twice.
  */
 export async function send(
   fetch: (url: string, init: RequestInit) => Promise<Response>,
@@ -77,7 +77,7 @@ export async function send(
   return refusal(response, object(body?.error), token);
 }
 
-/** The body that Meta takes: our message with its envelope and recipient. */
+/** The body for Meta: our message with its envelope and recipient. */
 export function graphBody({ id, to, message }: OutboundRequest): JsonObject {
   if (message.type === "read") {
     const { type: _, ...receipt } = message;
@@ -94,12 +94,12 @@ export function graphBody({ id, to, message }: OutboundRequest): JsonObject {
   };
 }
 
-/** Only people have ids of a known form. */
+/** Whether the id is a group's: only people's ids have a known form. */
 function isGroup(to: string): boolean {
   return !isBsuid(to) && !isNumber(to);
 }
 
-/** Whom the answer says that a message goes to; undefined where it says nothing that could be kept. */
+/** The recipient according to the response; undefined if it contains nothing that can be stored. */
 function recipientOf(contacts: unknown) {
   const [person] = list(contacts) ?? [];
   if (!isObject(person) || !isStorable(person)) return undefined;
@@ -108,13 +108,14 @@ function recipientOf(contacts: unknown) {
 }
 
 /**
- * Asks for the templates of a name, in all languages: `GET /{waba-id}/message_templates`. Never throws.
+ * Gets the templates of a name, in all languages: `GET /{waba-id}/message_templates`. Never throws.
  *
- * Source: Meta, "Template Management API" (developers.facebook.com/documentation/business-messaging/whatsapp/reference/
- * whatsapp-business-account/template-api).
+ * Source: Meta, "Template Management API"
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/reference/whatsapp-business-account/template-api).
  *
- * Failure policy: without an answer, and while the token is refused, nothing would be sent either: a failure. A token that
- * may not read templates, or a Meta that does not answer such questions, knows none.
+ * Failure policy: without a response, or while the token is refused, the result is a failure: nothing could
+ * be sent either. If the token may not read templates, or Meta does not answer such queries, no templates are
+ * known.
  */
 export async function askTemplates(
   fetch: (url: string, init: RequestInit) => Promise<Response>,
@@ -145,7 +146,7 @@ export async function askTemplates(
     : { ok: true, templates: [] };
 }
 
-/** The token itself is refused, and not what it asks for. */
+/** The token itself is refused, not the request. */
 const UNAUTHENTICATED: ReadonlySet<number | string> = new Set([0, 190]);
 
 function templateOf(item: JsonObject | undefined, name: string): Template[] {
@@ -181,7 +182,7 @@ function refusal(response: Response, error: JsonObject | undefined, token: strin
   };
 }
 
-/** The answer's JSON object, of at most 64 KB; undefined when it is none or breaks off. */
+/** The response's JSON object, of at most 64 KB; undefined if it is not one or is incomplete. */
 async function answerOf(response: Response): Promise<JsonObject | undefined> {
   try {
     const { bytes } = await readAnswer(response.body);

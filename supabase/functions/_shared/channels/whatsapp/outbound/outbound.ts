@@ -1,11 +1,11 @@
 /**
- * Messages to send, Graph-shaped, checked before they are queued: a shape that Meta would refuse is told to
- * the caller at once, with the place.
+ * Messages to send, Graph-shaped, checked before they are queued: a caller immediately gets an error, with
+ * its place, for a shape that Meta would refuse.
  *
  * Source of shapes and limits: Meta, "Messages API" and the page of each type
- * (developers.facebook.com/documentation/business-messaging/whatsapp/messages/…, read in 2026). Where Meta
- * documents no limit there is none here, and members that we do not know go to Meta as they are: Meta adds
- * some each month. Lengths count characters, not UTF-16 units.
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/messages/…, read in 2026). If Meta
+ * documents no limit there is none here, and unknown members are passed to Meta unchanged: Meta adds some
+ * each month. Lengths count characters, not UTF-16 units.
  *
  * @module
  */
@@ -54,7 +54,7 @@ const contact = z.looseObject({
   birthday: z.string().regex(/^\d{4}-\d{2}-\d{2}$/, "must be YYYY-MM-DD").optional(),
 });
 
-/** Meta refuses others with 132018 or 100, once they are sent. */
+/** Meta refuses others with 132018 or 100 when they are sent. */
 const parameterText = z.string().min(1, "must not be empty")
   .regex(/^[^\n\r\t]*$/, "must have no line break or tab")
   .refine((value) => !value.includes("     "), "must have no more than four spaces in a row");
@@ -172,10 +172,10 @@ const ENVELOPE = [
   "fallback",
 ];
 
-/** Members of it are a service's own: a null in it may mean something. */
+/** Its members belong to the service: a null in it may have a meaning. */
 const OPAQUE = "flow_action_payload";
 
-/** A value without the members that are null, as clients send what is not set. */
+/** A value without its null members, which clients send for unset values. */
 export function withoutNulls(value: unknown, depth = 0): unknown {
   if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return value;
   if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
@@ -186,8 +186,8 @@ export function withoutNulls(value: unknown, depth = 0): unknown {
 }
 
 /**
- * Checks a Graph-shaped message. The envelope may be there and is left out; what is null is as if it were absent. A read receipt may come as
- * Meta writes it (`{"status":"read","message_id":…,"typing_indicator":{"type":"text"}}`) or as
+ * Checks a Graph-shaped message. An envelope is accepted and removed; null counts as absent. A read receipt
+ * may have Meta's form (`{"status":"read","message_id":…,"typing_indicator":{"type":"text"}}`) or be
  * `{"type":"read","message_id":…}`.
  */
 export function checkMessage(input: unknown): Checked<OutboundMessage> {
@@ -208,7 +208,7 @@ export function checkMessage(input: unknown): Checked<OutboundMessage> {
   return checked;
 }
 
-/** Checks any value by a schema, with issues as callers are told them. */
+/** Checks any value with a schema; the issues are worded for callers. */
 export function check<T>(schema: z.ZodType<T>, value: unknown): Checked<T> {
   const result = schema.safeParse(value);
   if (result.success) return { ok: true, value: result.data };
@@ -219,7 +219,7 @@ export function check<T>(schema: z.ZodType<T>, value: unknown): Checked<T> {
   return { ok: false, issues };
 }
 
-/** The words of a message, for people who read the conversation; undefined when it has none. */
+/** The text of a message, for people who read the conversation; undefined if it has none. */
 export function wordsOf(message: OutboundMessage): string | undefined {
   switch (message.type) {
     case "text":

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 
-/** Text of 1 to `most` characters (code points, so that an emoji is not two). */
+/** Text of 1 to `most` characters (code points, so that an emoji counts once). */
 export function words(most: number) {
   return z.string().min(1, "must not be empty").refine(
     (value) => value.length <= most || [...value].length <= most,
@@ -18,7 +18,7 @@ const link = z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).me
 /** In JSON Schema: exactly one of two members is there. */
 const eitherOf = (...names: [string, string]) => ({ oneOf: names.map((name) => ({ required: [name] })) });
 
-/** Media given by an uploaded file's `id` or by a `link` that Meta fetches; by one of them, not both. */
+/** Media, given either by an uploaded file's `id` or by a `link` that Meta fetches, not both. */
 export function mediaOf<Shape extends z.ZodRawShape>(more: Shape) {
   return z.looseObject({ id: words(512).optional(), link: link.optional(), ...more }).superRefine(
     (media, context) => {
@@ -43,7 +43,7 @@ const header = z.discriminatedUnion("type", [
 const body = (most: number) => z.looseObject({ text: words(most) });
 const footer = z.looseObject({ text: words(60) });
 
-/** Adds an issue for each value of `values` that stood before. */
+/** Adds an issue for each repeated value of `values`. */
 function refuseRepeated(
   values: (string | undefined)[],
   pathOf: (index: number) => PropertyKey[],

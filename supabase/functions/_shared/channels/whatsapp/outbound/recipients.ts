@@ -1,10 +1,10 @@
 /**
- * Whom a message goes to.
+ * The recipient of a message.
  *
  * Source: Meta, "Business-scoped user IDs" and "Phone numbers"
- * (developers.facebook.com/documentation/business-messaging/whatsapp/): a phone number goes under `to`, a
- * BSUID under `recipient`, and `to` wins where both are given. A BSUID under `to` is answered with 200 and
- * reaches nobody (chatwoot/chatwoot#15150), so it is moved.
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/): a phone number is sent as `to`, a
+ * BSUID as `recipient`, and `to` wins if both are given. Meta answers a BSUID in `to` with 200 but delivers
+ * to nobody (chatwoot/chatwoot#15150), so it is moved.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import { text } from "../../../json/json.ts";
 import { isBsuid } from "../inbound/identities.ts";
 
 /**
- * Whom to send to: `to` is the phone number where there is one, else the BSUID, or the group; absent where it is known to
- * us alone, who is meant by a contact's id or a user name.
+ * A recipient: `to` is the phone number if there is one, else the BSUID, or the group. It is absent for a
+ * contact's id or a user name, which only Gatelink can look up.
  */
 export interface Recipient {
   readonly to?: string;
-  /** The phone number, as digits with country code, before the BSUID. */
+  /** The phone number, as digits with country code, then the BSUID. */
   readonly identities: readonly {
     readonly kind: "phone" | "bsuid" | "parent_bsuid" | "group" | "contact" | "username";
     readonly value: string;
@@ -30,27 +30,30 @@ export function isNumber(value: string): boolean {
   return /^\d+$/.test(value);
 }
 
-/** An id of ours. */
+/** A Gatelink id. */
 const CONTACT = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Meta's rule for user names: 3 to 35 letters, digits, dots and underscores, a letter among them. */
 const USERNAME = /^@?(?=.*[a-z])[a-z0-9._]{3,35}$/i;
 
-/** Groups have ids of Meta's making, of which it documents no form. */
+/** Meta assigns the ids of groups and documents no form. */
 const GROUP = /^[\x21-\x7e]{1,200}$/;
 
 function kindOf(bsuid: string): "bsuid" | "parent_bsuid" {
   return bsuid.startsWith("ENT.", 3) ? "parent_bsuid" : "bsuid";
 }
 
-/** What stands between digits, as people type and programs paste: any dash, dots, brackets, marks that nobody sees. */
+/**
+ * Separators that people type and programs paste between digits: any dash, dots, brackets, invisible
+ * characters.
+ */
 const BETWEEN = /[\s().\u2212\p{Pd}\p{Cf}]/gu;
 
 /**
- * The digits of a phone number as people write it: `+1 (202) 555-0123` -> `12025550123`, also with full-width digits
- * (Unicode NFKC) and with a zero in brackets after the country code, which is dialled within the country only. Undefined
- * when it is none, also when it begins with an area code in brackets: without its country code it would be another
- * country's. Nothing else is added or fixed up.
+ * The digits of a phone number as people write it: `+1 (202) 555-0123` -> `12025550123`, also with full-width
+ * digits (Unicode NFKC) and with a zero in brackets after the country code, which is dialled within the
+ * country only. Undefined if it is not a phone number, and if it begins with an area code in brackets:
+ * without its country code it would be another country's. Nothing else is added or corrected.
  */
 export function phoneDigits(value: string): string | undefined {
   if (value.length > 64) return undefined;

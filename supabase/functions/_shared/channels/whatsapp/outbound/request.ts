@@ -1,5 +1,5 @@
 /**
- * What a request to send holds besides the message: whom, from where, once only, and what else if it may not go.
+ * The members of a send request besides the message: recipient, sender, idempotency key, fallback.
  *
  * @module
  */
@@ -8,7 +8,10 @@ import type { Checked, SendRequest } from "../../channel.ts";
 import { check, checkMessage, withoutNulls, wordsOf } from "./outbound.ts";
 import { type Recipient, recipientSchema } from "./recipients.ts";
 
-/** What stands around the message. A read receipt has no recipient: the message that was read says whom. */
+/**
+ * The members around the message. A read receipt has no recipient, because the message that was read
+ * determines it.
+ */
 interface Envelope {
   recipient?: Recipient;
   from?: string;
@@ -24,7 +27,7 @@ export const envelopeSchema = z.object({
   fallback: z.unknown().optional(),
 });
 
-/** Checks a request: the message and all that stands around it, so that a caller is told everything at once. */
+/** Checks a request: the message and everything around it, so that a caller gets all issues at once. */
 export function checkRequest(given: unknown): Checked<SendRequest> {
   const body = withoutNulls(given);
   const message = checkMessage(body);
