@@ -1,6 +1,6 @@
 /**
- * `GET /functions/v1/diagnostics`: what is going on, for whoever looks into a fault. For secret keys; people of the team
- * ask the SQL function `diagnostics`.
+ * `GET /functions/v1/diagnostics`: recent activity, for the investigation of a fault. For secret keys; team
+ * members call the SQL function `diagnostics`.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import { waitingInWords } from "../_shared/contract/words/waiting.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import type { Route } from "../_shared/http/routes.ts";
 
-/** Each address and method, with who may call it. */
+/** Each address and method, and who may call it. */
 export const ROUTES = [
   { method: "GET", path: "/", auth: "secret", handler: "diagnostics" },
 ] as const satisfies readonly Route[];
 
 /**
- * The handler: what `diagnostics` gives, in words where it gives codes, with what only a process knows (version, environment, kill switches). Holds no
- * personal data: contacts are their last four digits.
+ * The handler: the result of `diagnostics`, with texts for codes and with what only a process knows (version,
+ * environment, kill switches). Contains no personal data: contacts are their last four digits.
  */
 export function diagnostics(call: Rpc = rpc): () => Promise<Response> {
   return async () => {

@@ -1,21 +1,22 @@
 /**
- * What people were told of flags by this process: an outcome counts for what the person had, and the flag may have moved on.
+ * Flag values that this process returned recently: an outcome counts for the value that the person had,
+ * because the flag may have changed since.
  *
- * Failure policy: open. What is not remembered, the flag as it is now says, or the report itself.
+ * Failure policy: open. If a value is not remembered, the current flag counts, or the value in the report.
  *
  * @module
  */
 import type { RemoteAnswer } from "../_shared/flags/ofrep.ts";
 
-/** Answers in memory; see {@linkcode createAnswers}. */
+/** Remembered values; see {@linkcode createAnswers}. */
 export interface Answers {
-  /** Remembers what somebody was told, where it is not the same for everybody. */
+  /** Remembers a returned value, if it is not the same for everybody. */
   told(targetingKey: string, answer: RemoteAnswer): void;
-  /** Whether somebody was told that a flag is on; undefined where that is not remembered. */
+  /** Whether a flag was returned as on; undefined if that is not remembered. */
   had(flag: string, targetingKey: string): boolean | undefined;
 }
 
-/** Remembers the last answers. @param most So many; the oldest go first. @default {50_000} */
+/** Remembers the last values. @param most Most values; the oldest are dropped first. @default {50_000} */
 export function createAnswers(
   { now = Date.now, keepMs = 600_000, most = 50_000 }: { now?(): number; keepMs?: number; most?: number } =
     {},

@@ -1,9 +1,9 @@
 /**
- * Flags for everybody else: OpenFeature's Remote Evaluation Protocol (OFREP 0.3) for apps and services, outcomes from
- * services, and the clock's door to notifications.
+ * Flags for other systems: OpenFeature's Remote Evaluation Protocol (OFREP 0.3) for apps and services,
+ * outcomes from services, and the clock's endpoint for notifications.
  *
- * Hot: thousands of evaluations a second pass through here. What is the same for all of a configuration is worked out
- * once, the body is the only thing awaited, and nothing asks the database.
+ * Hot: thousands of evaluations a second. Everything that depends only on the configuration is computed once,
+ * only the body is awaited, and the database is never called.
  *
  * @module
  */
@@ -36,25 +36,25 @@ import { recordReports } from "./reports.ts";
 /** A context is a handful of attributes. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
-/** What the handler needs. */
+/** Dependencies of the handler. */
 export interface FlagsDeps {
-  /** Throws while the database refuses code as old as this. @default {never} */
+  /** Throws while the database refuses this code as too old. @default {never} */
   requireSchema?(): void;
   killed(feature: string): boolean;
   requireKey(headers: Headers, options: KeyOptions): ApiKey;
   loadConfig(): Promise<Config>;
-  /** Secrets of whom the team lets sign ids. */
+  /** Secrets of the services that may sign ids. */
   audienceSecrets(): readonly string[];
   pace: Pace;
   outcomes: Pick<Outcomes, "outcome" | "evaluated">;
   /** Delivers the notifications that are due. */
   notify(): Promise<unknown>;
   waitUntil(work: Promise<unknown>): void;
-  /** Told what each flag that was asked said: its reason, or why there is no answer. */
+  /** Called for each evaluated flag with its reason, or with the error code. */
   onFlag(key: string, reason: string): void;
 }
 
-/** Browsers ask from other origins; a publishable key is no secret, and nothing here goes by cookies. */
+/** Browsers call from other origins. A publishable key is not a secret, and nothing here uses cookies. */
 const CORS = {
   "access-control-allow-origin": "*",
   "access-control-expose-headers": "ETag, Retry-After, X-Request-Id",
@@ -68,11 +68,11 @@ const PREFLIGHT = {
 };
 const JSON_HEADERS = { ...CORS, "content-type": "application/json", "cache-control": "no-store" };
 
-/** What a configuration means here, worked out once for each revision. */
+/** The parts of a configuration used here, computed once per revision. */
 interface CompiledConfig {
   flags: ReadonlyMap<string, Flag>;
   remote: ReadonlyMap<string, RemoteFlag>;
-  /** For publishable keys: the flags that they may read, and these for an id on no list. */
+  /** For publishable keys: the flags that they may read, and their values for an id on no list. */
   forApps: ReadonlyMap<string, RemoteFlag>;
   unlisted: ReadonlyMap<string, Flag>;
   perSecond: number;
@@ -81,7 +81,7 @@ interface CompiledConfig {
 const OWN = ownPaths("flags");
 const EVALUATE = "/ofrep/v1/evaluate/flags";
 
-/** Each address and method, with who may call it. */
+/** Each address and method, and who may call it. */
 export const ROUTES = [
   {
     method: "POST",
@@ -104,14 +104,16 @@ export const ROUTES = [
 ] as const satisfies readonly Route[];
 
 /**
- * - `POST …/ofrep/v1/evaluate/flags/{key}` and `POST …/ofrep/v1/evaluate/flags`, with any key of the project (`apikey`,
- *   `X-API-Key` or `Authorization: Bearer`): OFREP. Secret keys get metadata too. A publishable key, which anybody can
- *   have, reads the flags that are marked for apps (`client: true`) and no others, and tells of no e-mail address or phone number whether it is on a list:
- *   such an id is on none unless the context carries the `sig` of one of the team's services.
- * - `POST …/outcomes` with a secret key: how it went for people, from services.
- * - `POST` on the function itself with a secret key: notifications that are due are delivered, 202.
+ * - `POST …/ofrep/v1/evaluate/flags/{key}` and `POST …/ofrep/v1/evaluate/flags`, with any key of the project
+ *   (`apikey`, `X-API-Key` or `Authorization: Bearer`): OFREP. Secret keys also get metadata. A publishable
+ *   key, which anybody can have, reads only the flags that are marked for apps (`client: true`), and cannot
+ *   find out whether an e-mail address or phone number is on a list: such an id counts as on none unless the
+ *   context contains a `sig` by one of the team's services.
+ * - `POST …/outcomes` with a secret key: people's outcomes, from services.
+ * - `POST` on the function itself with a secret key: delivers due notifications, 202.
  *
- * Failure policy: closed, like all flags; with the database away the last known configuration answers.
+ * Failure policy: closed, like all flags; while the database is unavailable the last known configuration is
+ * used.
  */
 export function createHandler(deps: FlagsDeps): Handler {
   const compiledConfigs = new WeakMap<Config, CompiledConfig>();
@@ -136,7 +138,7 @@ export function createHandler(deps: FlagsDeps): Handler {
 
   const answers = createAnswers();
 
-  /** Of one flag, by its key as it stands in the address, or of all. */
+  /** Evaluates one flag, by its key as in the address, or all. */
   async function evaluateFlags(request: Request, encoded?: string): Promise<Response> {
     const key = deps.requireKey(request.headers, { kind: "any", bearer: true });
     const config = await deps.loadConfig();
@@ -248,7 +250,7 @@ function failure(key: string | undefined, errorCode: FlagErrorCode, errorDetails
   });
 }
 
-/** Refusals too have to be readable from another origin; OFREP's clients look for `errorDetails`. */
+/** Refusals must be readable from another origin too; OFREP's clients read `errorDetails`. */
 function forBrowsers(error: unknown): Problem {
   const { code, detail, headers, extensions, message, cause } = error instanceof Problem
     ? error
@@ -264,8 +266,8 @@ function forBrowsers(error: unknown): Problem {
 const utf8 = new TextEncoder();
 
 /**
- * Covers all that an answer depends on: the configuration, the whole context (a client keeps its ETag when only the
- * context changes), the kill switches, and whether metadata is shown.
+ * The ETag of everything that a response depends on: the configuration, the whole context (a client keeps its
+ * ETag when only the context changes), the kill switches, and whether metadata is shown.
  */
 function etagOf(config: Config, body: unknown, killed: boolean[], metadata: boolean): string {
   const bytes = utf8.encode(JSON.stringify([body ?? {}, killed]));
@@ -273,7 +275,7 @@ function etagOf(config: Config, body: unknown, killed: boolean[], metadata: bool
   return `"${config.revision.toString(36)}.${hash}${metadata ? ".m" : ""}"`;
 }
 
-/** Whether an `If-None-Match` names this tag; weak or not makes no difference to it (RFC 9110, 13.1.2). */
+/** Whether an `If-None-Match` contains this tag; weak and strong tags match (RFC 9110, 13.1.2). */
 function matches(header: string | null, etag: string): boolean {
   if (header === null) return false;
   return header.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);

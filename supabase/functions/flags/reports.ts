@@ -1,5 +1,5 @@
 /**
- * Outcomes that services report: of what they do under a flag that they read through OpenFeature.
+ * Outcomes that services report for flags that they read through OpenFeature.
  *
  * @module
  */
@@ -12,11 +12,12 @@ import type { Answers } from "./answers.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
 
 /**
- * Counts `{"outcomes": [{"flag", "targetingKey", "failed", "latency_ms"?, "value"?}]}`. In which arm somebody is,
- * `value` says, what the flag answered when the service asked; where it is left out, what this process answered in the last
- * ten minutes, else the flag as it is now.
+ * Counts `{"outcomes": [{"flag", "targetingKey", "failed", "latency_ms"?, "value"?}]}`. The person's arm is
+ * `value`, the flag's value when the service evaluated it; without it, the value that this process returned
+ * in the last ten minutes, else the flag's current value.
  *
- * @returns How many reports were of flags that exist; whether each counts (one a person and minute does) is not told.
+ * @returns How many reports were of existing flags; whether each counts (one per person and minute does) is
+ *   not reported.
  * @throws {Problem} `invalid_request` naming the first report that cannot be read; then none is counted.
  */
 export function recordReports(

@@ -1,5 +1,5 @@
 /**
- * How each part does, and what follows from it. Pure.
+ * The status of each part, and what follows from it. Pure.
  *
  * @module
  */
@@ -21,12 +21,12 @@ export interface Component {
   readonly [figure: string]: unknown;
 }
 
-/** What the SQL function `health` gives, with its components in words. */
+/** The result of the SQL function `health`, with texts for its components. */
 export type Found = Omit<Result<"health">, "components"> & { components: Component[] };
 
 /**
- * What keeps code that needs these migrations from running on this schema. Versions are of one length, so they compare as
- * text.
+ * Why code that needs these migrations cannot run on this schema. Versions have the same length, so they
+ * compare as text.
  *
  * @param needs Oldest first.
  */
@@ -39,7 +39,7 @@ export function misfit(
   return missing(schema, needs).length > 0 ? "schema_outdated" : undefined;
 }
 
-/** Those of the migrations needed that are not on record; none where nobody keeps one. */
+/** The needed migrations that are not recorded; none if there is no record. */
 export function missing(
   { applied }: Pick<Result<"schema_state">, "applied">,
   needs: readonly string[],
@@ -49,34 +49,37 @@ export function missing(
   return needs.filter((version) => !known.has(version));
 }
 
-/** What was seen from here. */
+/** Observations of this process. */
 export interface Seen {
-  /** What the database said; undefined while it does not answer. */
+  /** The database's response; undefined while it does not answer. */
   found?: Found;
-  /** Whether it has refused a write: it is full, or read-only. */
+  /** Whether it refused a write, because it is full or read-only. */
   readOnly?: boolean;
-  /** How long it took to say so, in milliseconds. */
+  /** How long the response took, in milliseconds. */
   latencyMs: number;
   /** The migrations that this version needs, oldest first. */
   needs: readonly string[];
-  /** Age of this process's copy of the configuration, in milliseconds; undefined while there is none. */
+  /** Age of this process's copy of the configuration, in milliseconds; undefined if there is none. */
   cacheMs: number | undefined;
   faults: readonly ConfigFault[];
   /** Active routes that cannot be used, and why. */
   unusable?: readonly { name: string; why: string }[];
   /** Settings whose value is not used, and why. */
   misread?: readonly { key: string; why: string }[];
-  /** What of the configuration cannot be read and is left out. */
+  /** Parts of the configuration that cannot be read and are left out. */
   unreadable?: readonly Unreadable[];
-  /** Why no configuration could be read the last time; undefined where one was. */
+  /** Why the last attempt to read the configuration failed; undefined if it succeeded. */
   configError?: string;
   /** Every kill switch that is set: true lets its feature run. */
   switches: Readonly<Record<string, boolean>>;
 }
 
-/** A call of this many milliseconds is slow: the manual wants answers within 500 at the 95th percentile. */
+/**
+ * A call is slow from this many milliseconds: the manual requires responses within 500 at the 95th
+ * percentile.
+ */
 const SLOW_MS = 500;
-/** A configuration is used for 5 s at most while the database answers. */
+/** A configuration is used for at most 5 s while the database answers. */
 const STALE_MS = 5000;
 
 /** The worst of some states. */
@@ -154,7 +157,7 @@ function config(
   };
 }
 
-/** What to do about an item that cannot be read. */
+/** How to repair an item that cannot be read. */
 const MEND: Readonly<Record<Unreadable["kind"], string>> = {
   setting: "write it anew with set_setting, or delete its row of settings",
   segment: "take its members out and add them anew",

@@ -1,8 +1,8 @@
 /**
- * Can this installation serve, and what is it? For deployment checks, load balancers and people.
+ * Health of this installation, for deployment checks, load balancers and people.
  *
- * `/health` answers without a key: it names versions, switches and variables, never a value of one. `/health/detailed`
- * says how each part does, for secret keys.
+ * `/health` answers without a key: it names versions, switches and variables, never a variable's value.
+ * `/health/detailed` shows the status of each part, for secret keys.
  *
  * @module
  */
@@ -29,14 +29,14 @@ import type {
 import { compileRoutes } from "../_shared/routing/routes.ts";
 import { judge, misfit, missing, worst } from "./components.ts";
 
-/** Each address and method, with who may call it. */
+/** Each address and method, and who may call it. */
 export const ROUTES = [
   { method: "GET", path: "/", auth: "none", handler: "health" },
   { method: "GET", path: "/detailed", auth: "secret", handler: "detailed" },
   { method: "GET", path: "/status", auth: "none", handler: "status" },
 ] as const satisfies readonly Route[];
 
-/** The variables without which nothing works. The others are needed by one function each. */
+/** The variables that everything needs. Each of the others is needed by one function. */
 const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
 
 /**
@@ -101,14 +101,14 @@ export function health(
   return () => anyOrigin(answer);
 }
 
-/** Where {@linkcode health} learns whether the configuration can be read. */
+/** Tells {@linkcode health} whether the configuration can be read. */
 export interface ConfigSource {
   loadConfig(): Promise<Pick<Config, "unreadable">>;
-  /** Why it could not be read the last time; undefined where it could. */
+  /** Why the last attempt failed; undefined if it succeeded. */
   configError(): string | undefined;
 }
 
-/** Whether the configuration can be read, for everybody: of an item that cannot, health/detailed tells the name. */
+/** Whether the configuration can be read, for everybody; health/detailed names the items that cannot. */
 async function readable(
   { loadConfig, configError }: ConfigSource,
 ): Promise<ConfigurationRead> {
@@ -141,15 +141,15 @@ function briefly(parts: (HealthPart | undefined)[]): Partial<Record<"clock" | "s
   );
 }
 
-/** What {@linkcode detailed} asks. */
+/** Dependencies of {@linkcode detailed}. */
 export interface DetailedDeps {
   call: Rpc;
-  /** Brings this process's copy of the configuration up to date, as any request would. */
+  /** Updates this process's copy of the configuration, as any request would. */
   loadConfig(): Promise<Pick<Config, "routes" | "settings" | "unreadable">>;
   configAgeMs(): number | undefined;
-  /** Why the configuration could not be read the last time; undefined where it could. */
+  /** Why the last attempt to read the configuration failed; undefined if it succeeded. */
   configError(): string | undefined;
-  /** Milliseconds of a clock that does not jump. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
 }
 
@@ -158,11 +158,12 @@ const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, configError, no
 /**
  * Handler of `GET /functions/v1/health/detailed`, for secret keys.
  *
- * - 200 `{"status","at","version","environment","kill_switches","components":[{component,status,why,…}]}`: each part is
- *   healthy, degraded or down; `status` is the worst of them. A part that is down is no reason to send traffic elsewhere
- *   where the rest goes on: what was taken waits in the database.
- * - 503 where traffic should go elsewhere: `database_unavailable`, `database_read_only`, `schema_outdated` when migrations are missing,
- *   `schema_too_new` when one of them breaks this code. The problem has the same members but `status` and `at`.
+ * - 200 `{"status","at","version","environment","kill_switches","components":[{component,status,why,…}]}`:
+ *   each part is healthy, degraded or down; `status` is the worst of them. A part that is down is no reason
+ *   to redirect traffic while the rest works: accepted messages wait in the database.
+ * - 503 if traffic should be redirected: `database_unavailable`, `database_read_only`, `schema_outdated` if
+ *   migrations are missing, `schema_too_new` if one of them breaks this code. The problem has the same
+ *   members except `status` and `at`.
  */
 export function detailed(
   { call, loadConfig, configAgeMs, configError, now }: DetailedDeps = REAL,
@@ -210,7 +211,7 @@ export function detailed(
   };
 }
 
-/** What of the configuration does not count, and why. */
+/** The parts of the configuration that are not used, and why. */
 async function unused({ routes, settings, unreadable }: Pick<Config, "routes" | "settings" | "unreadable">) {
   return {
     unusable: await unusableRoutes(routes),
@@ -227,21 +228,23 @@ function misreadApps(settings: Config["settings"]): { key: string; why: string }
   });
 }
 
-/** What no door of the database can tell: whether an expression is RE2's, and what was written by hand. */
+/** Checks what the database cannot: whether an expression is valid RE2, and conditions written by hand. */
 async function unusableRoutes(routes: Config["routes"]): Promise<{ name: string; why: string }[]> {
   return (await compileRoutes(routes))
     .filter(({ active, test }) => active && test === undefined)
     .map(({ name, description }) => ({ name, why: description }));
 }
 
-/** read_only_sql_transaction, and disk_full: what Supabase makes of a database without room, and what comes before. */
+/**
+ * read_only_sql_transaction, and disk_full: Supabase makes a full database read-only; disk_full comes first.
+ */
 const READ_ONLY = /^(25006|53100)$/;
 
 function isReadOnly(problem: unknown): boolean {
   return problem instanceof Problem && problem.cause instanceof DbError && READ_ONLY.test(problem.cause.code);
 }
 
-/** Why the database gave no answer, told apart as far as an operator can do something about it. */
+/** Why the database did not answer, as far as an operator can act on the difference. */
 function unavailable(cause: unknown, about: Record<string, unknown>): Problem {
   if (cause instanceof Problem && cause.code === "schema_outdated") {
     const database = { needs: SCHEMA_VERSION, has: null, breaks: null, missing: MIGRATIONS };

@@ -6,7 +6,7 @@ import { serve } from "../_shared/serve/serve.ts";
 import { detailed, health, ROUTES } from "./handler.ts";
 import { statusPage } from "./status_page.ts";
 
-/** Who asks may be the only one who still does. */
+/** Also runs the watch: this caller may be the only one left that triggers it. */
 function watched(answer: () => Promise<Response>): () => Promise<Response> {
   return () => {
     waitUntil(watch());

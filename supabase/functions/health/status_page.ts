@@ -1,5 +1,5 @@
 /**
- * What everybody may read of how things are: parts without their insides, public incidents with their public updates.
+ * The public status: parts without internals, and public incidents with their public updates.
  *
  * @module
  */
@@ -12,20 +12,20 @@ import type { PublicStatus } from "../_shared/contract/http/incidents.ts";
 import type { HealthState } from "../_shared/contract/states.ts";
 import { worst } from "./components.ts";
 
-/** Seconds for which a browser or a shared cache may keep the answer. */
+/** Seconds for which a browser or a shared cache may keep the response. */
 const MAX_AGE = 10;
 
 /**
  * Handler of `GET /functions/v1/health/status`, for everybody: 200
  * `{"status":"healthy"|"degraded"|"down","at","components":[{component,status}],"incidents":[{number,title,severity,status,opened_at,resolved_at,updates:[{at,status,text}]}]}`,
- * incidents that are open or were resolved within 14 days, the latest first. Status is the worst of the parts and of what
- * the open incidents say: P0 is down, others are degraded.
+ * with incidents that are open or were resolved within 14 days, latest first. `status` is the worst of the
+ * parts and the open incidents: P0 is down, others are degraded.
  *
- * Failure policy: open. With the database away it is `down`, `at` is null where nothing was ever read, and what was
- * read last is shown: people look at this page when things are not well. The database is asked once in five seconds a
- * process, however many ask.
+ * Failure policy: open. While the database is unavailable, `status` is `down` and the last data is shown,
+ * with `at` null if there is none: people look at this page when something is wrong. Each process asks the
+ * database at most once in five seconds, however many requests there are.
  *
- * @param now Milliseconds of a clock that does not jump.
+ * @param now Milliseconds of a monotonic clock.
  */
 export function statusPage(
   call: Rpc = rpc,

@@ -1,7 +1,7 @@
 /**
- * The Prometheus text format, version 0.0.4: the one that every Prometheus reads.
+ * The Prometheus text format, version 0.0.4, which every Prometheus reads.
  *
- * Written here rather than by a library: those that are kept (prom-client) bring a registry in the process, and ours is
+ * Not from a library: the maintained ones (prom-client) include an in-process registry, and our registry is
  * the database. Rules: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
  *
  * @module
@@ -13,7 +13,9 @@ export const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** Label names and values; an empty object for a series without labels. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** A histogram's state: how many fell into each bucket (not added up; one bucket more is for the rest), and their sum. */
+/**
+ * A histogram's state: the count of each bucket (not cumulative; one more bucket for the rest), and the sum.
+ */
 export interface Buckets {
   readonly bounds: readonly number[];
   readonly counts: readonly number[];
@@ -23,16 +25,16 @@ export interface Buckets {
 /** One series of a metric. */
 export type Sample = readonly [Labels, number | Buckets];
 
-/** A metric as it is printed. */
+/** A metric for printing. */
 export interface Metric {
-  /** `[a-z][a-z0-9_]*`; a counter ends in `_total`, a time in `_seconds`. */
+  /** `[a-z][a-z0-9_]*`; a counter ends in `_total`, a duration in `_seconds`. */
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
   readonly samples: readonly Sample[];
 }
 
-/** Prints metrics. A metric without samples is named all the same, so that what reads it knows that it is there. */
+/** Prints metrics. A metric without samples is still declared, so that readers know that it exists. */
 export function render(metrics: readonly Metric[]): string {
   return metrics.map(({ name, type, help, samples }) =>
     `# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n# TYPE ${name} ${type}\n` +

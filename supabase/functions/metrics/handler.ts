@@ -1,8 +1,8 @@
 /**
- * `GET /functions/v1/metrics`: what happened and how things stand, in Prometheus' text format. For secret keys.
+ * `GET /functions/v1/metrics`: counters and current state in Prometheus' text format. For secret keys.
  *
- * Failure policy: 503 while the database is away. A scrape that fails is what `up` tells; invented zeros would look like
- * counters that began anew.
+ * Failure policy: 503 while the database is unavailable. Prometheus reports a failed scrape as `up`; invented
+ * zeros would look like counters that were reset.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Route } from "../_shared/http/routes.ts";
 import { CONTENT_TYPE, render } from "./exposition.ts";
 import { metricsOf } from "./metrics.ts";
 
-/** Prometheus sends the key as a bearer token (`authorization`), or in `apikey` where it is told to. */
+/** Prometheus sends the key as a bearer token (`authorization`), or in `apikey` if configured so. */
 export const ROUTES = [
   { method: "GET", path: "/", auth: "secret bearer", handler: "metrics" },
 ] as const satisfies readonly Route[];

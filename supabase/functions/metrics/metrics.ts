@@ -1,8 +1,8 @@
 /**
- * Which metrics there are, and where each comes from. Pure. Names are stable: what reads them breaks when one changes.
+ * The metrics and the source of each. Pure. Names are stable, because dashboards and alerts depend on them.
  *
- * Units are Prometheus' base units: seconds, never milliseconds. A counter counts since the database was made, so it
- * goes on where an isolate ends.
+ * Units are Prometheus' base units: seconds, never milliseconds. A counter counts since the database was
+ * created, so the end of an isolate does not reset it.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { refusingFunction } from "../_shared/db/counters.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
 import type { Buckets, Labels, Metric, Sample } from "./exposition.ts";
 
-/** What this process knows by itself. */
+/** Facts that only this process knows. */
 export interface About {
   version: string;
   environment: string;
@@ -26,7 +26,7 @@ const SECONDS = BUCKETS_MS.map((ms) => ms / 1000);
 export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
   const { queue, destinations, flags, rollouts } = snapshot;
 
-  /** The counters of a name, each label taken apart at its spaces into these. */
+  /** The counters of a name; each label is split at its spaces into these. */
   const counted = (name: string, ...labels: string[]): Sample[] =>
     snapshot.counters.filter((counter) => counter.name === name)
       .map(({ label, value }) => [labelled(label, labels), value]);
@@ -329,7 +329,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
   }
 }
 
-/** Measurements with a metric of their own. Every other one is of the calls of a channel's provider, under its name. */
+/** Measurements with a metric of their own. All others are calls of a channel's provider, under its name. */
 const OTHERS = new Set([
   "request",
   "routed",
@@ -354,12 +354,12 @@ function histogram(name: string, help: string, samples: readonly Sample[]): Metr
   return { name: `gatelink_${name}`, type: "histogram", help, samples };
 }
 
-/** One series a state, so that a query can name the one it asks for. */
+/** One series per state, so that a query can name the state it needs. */
 function states(labels: Labels, known: readonly string[], state: string): Sample[] {
   return known.map((each) => [{ ...labels, state: each }, each === state ? 1 : 0]);
 }
 
-/** A label of several words by the names of its parts; the first takes what is too much. */
+/** Names the parts of a label of several words; the first part takes the excess. */
 function labelled(label: string, names: readonly string[]): Labels {
   const words = label.split(" ");
   const surplus = Math.max(0, words.length - names.length);

@@ -1,7 +1,7 @@
 /**
- * A test of a destination by a person: one signed event, sent as messages are, by the same code under the same rules. It is
- * about no message, so it stands under no flag and moves neither queue nor circuit: a service is tested before anything
- * goes to it, and while it is paused.
+ * A person's test of a destination: one signed event, sent with the same code and rules as messages. It
+ * concerns no message, so it has no flag and affects neither queue nor circuit: a service can be tested
+ * before it receives messages, and while it is paused.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
 import { repliesInWords } from "../_shared/contract/words/replies.ts";
 
-/** What the test needs. */
+/** Dependencies of the test. */
 export interface TestDeps {
   rpc: Rpc;
-  /** Takes one test of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
+  /** Takes one test from the limit of a key or person and returns the rate headers; throws `rate_limited`. */
   limit(actor: string): Promise<Record<string, string>>;
-  /** The world by the configuration of this moment: what a person has just allowed counts. */
+  /** The dependencies with the current configuration, so that a host that was just allowed works. */
   world(): Promise<DeliveryDeps>;
   count: Counters["count"];
 }
@@ -30,8 +30,8 @@ export interface TestDeps {
 export type TestDestination = (name: string, actor: string, log: Logger) => Promise<Response>;
 
 /**
- * Makes a {@linkcode TestDestination}. It answers 200 with {@linkcode Tested} whatever the service did, for the test was
- * made; the person and the outcome go to the log.
+ * Creates a {@linkcode TestDestination}. It answers 200 with {@linkcode Tested} whatever the service did,
+ * because the test itself succeeded; the person and the outcome are logged.
  *
  * Refusals: `destination_not_found`, `rate_limited`, `database_unavailable`.
  */

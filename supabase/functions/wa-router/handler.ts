@@ -1,5 +1,5 @@
 /**
- * The doors to routing.
+ * The HTTP endpoints of routing.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { DestinationHeaders } from "./headers.ts";
 import type { TestDestination } from "./destination_test_event.ts";
 
-/** Each address and method, with who may call it and pages of which origins may read what it answers. */
+/** Each address and method, who may call it, and pages of which origins may read the response. */
 export const ROUTES = [
   { method: "POST", path: "/", auth: "secret", checksItself: true, handler: "drain" },
   {
@@ -32,7 +32,7 @@ export const ROUTES = [
 
 type Deps = RouteDeps<typeof ROUTES[number]["handler"], Context>;
 
-/** What the handler needs. */
+/** Dependencies of the handler. */
 export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
   killed(feature: string): boolean;
   /** Throws a Problem unless the request carries a secret key. */
@@ -44,11 +44,13 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
 }
 
 /**
- * - `POST /`: starts routing and sending what waits and answers 202 at once; the work goes on after the answer, for as long
- *   as there is some. Calling it while it runs, or in two isolates, does no harm: each claims what nobody else has. With
- *   WhatsApp's kill switch set it answers 503, and what is not switched off goes on all the same.
+ * - `POST /`: starts routing and sending of waiting messages and answers 202 at once; the work continues
+ *   after the response until there is none. Calling it while it runs, or in two isolates, is harmless: each
+ *   claims only what nobody else has. If WhatsApp's kill switch is set it answers 503, and the other channels
+ *   continue all the same.
  * - `PATCH /destinations/{name}/headers` and `POST /destinations/reseal`: see `headers.ts`.
- * - `POST /destinations/{name}/test`: sends a signed test event and answers how that went; see `destination_test_event.ts`.
+ * - `POST /destinations/{name}/test`: sends a signed test event and returns the result; see
+ *   `destination_test_event.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
   const { killed, requireSecretKey, pipeline, waitUntil, test, headers } = deps;

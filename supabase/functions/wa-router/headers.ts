@@ -1,5 +1,6 @@
 /**
- * Headers of a destination's own, such as `Authorization`: sealed here, so that the database keeps what it cannot read.
+ * A destination's own headers, such as `Authorization`: sealed here, so that the database cannot read what it
+ * stores.
  *
  * @module
  */
@@ -12,13 +13,15 @@ import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
 
-/** What this needs. */
+/** Dependencies of the headers. */
 export interface HeadersDeps {
   rpc: Rpc;
   keys(): SealingKeys;
 }
 
-/** Sets headers of one destination, `name` as it stands in the address; or seals all of them anew. `actor` is who asks. */
+/**
+ * Sets headers of one destination, `name` as in the address, or reseals all of them. `actor` is the caller.
+ */
 export interface DestinationHeaders {
   set(name: string, actor: string, request: Request, log: Logger): Promise<Response>;
   reseal(actor: string, log: Logger): Promise<Response>;
@@ -30,13 +33,13 @@ const OURS =
   /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|user-agent|accept-encoding|traceparent|tracestate|webhook-.*)$/;
 
 /**
- * Makes {@linkcode DestinationHeaders}.
+ * Creates {@linkcode DestinationHeaders}.
  *
- * - `set` takes `{"headers": {name: value, or null to take it away}}` and answers which there are, never a value.
- *   Refusals: `destination_not_found`, `invalid_json`, `invalid_request`,
- *   `payload_too_large`, `config_invalid` without a key in `SEALING_KEYS`, `database_unavailable`.
- * - `reseal` seals each value under the first key, so that the others can go, and answers `{resealed, left}`; what is left
- *   was sealed with a key that is not there any more, and has to be set again.
+ * - `set` takes `{"headers": {name: value, or null to remove it}}` and returns the names, never a value.
+ *   Refusals: `destination_not_found`, `invalid_json`, `invalid_request`, `payload_too_large`,
+ *   `config_invalid` without a key in `SEALING_KEYS`, `database_unavailable`.
+ * - `reseal` seals each value with the first key, so that the others can be removed, and answers `{resealed,
+ *   left}`; values counted in `left` were sealed with a key that no longer exists, and must be set again.
  */
 export function createHeaders({ rpc, keys }: HeadersDeps): DestinationHeaders {
   function keysToSeal(): SealingKeys {

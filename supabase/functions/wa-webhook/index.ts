@@ -12,7 +12,7 @@ const ingest = createIngest(rpc, whatsapp, { freed: () => waitUntil(pipeline.sen
 
 let deciding: Promise<unknown> | undefined, watched: Promise<unknown>;
 
-/** One promise for all webhooks of a busy time, as `decide` gives one. */
+/** One promise for all webhooks of a busy period, like `decide`. */
 function drain(): Promise<unknown> {
   const now = pipeline.decide();
   if (now !== deciding) {
