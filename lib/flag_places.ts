@@ -1,4 +1,4 @@
-/** Where code reads which flag: what the report of stale flags and docs/flags.md name. */
+/** Where the code reads each flag; used by the report of stale flags and docs/flags.md. */
 import { join, ROOT } from "./paths.ts";
 
 /** A place in the code. */
@@ -12,8 +12,8 @@ export interface Place {
 const FOLDERS = [join("supabase", "functions"), join("supabase", "migrations")];
 
 /**
- * How code names a flag: in TypeScript any text of that form but a kill switch's, in SQL what is evaluated or answered as
- * the flag to evaluate.
+ * How code names a flag: in TypeScript any string of that form that is not a kill switch, in SQL the flag
+ * that is evaluated, or returned for evaluation.
  */
 const NAMED = {
   ts: /(?<!\bkilled\()["'`]([a-z][a-z0-9._-]*\.enabled)["'`]/g,
@@ -21,7 +21,8 @@ const NAMED = {
 };
 
 /**
- * The places of each flag that functions and migrations name, by the flag's key. Tests and reverses are left out.
+ * The places of each flag that functions and migrations name, by the flag's key. Tests and reverses are left
+ * out.
  * @param root The checkout.
  */
 export async function flagPlaces(root: string = ROOT): Promise<Map<string, Place[]>> {

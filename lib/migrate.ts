@@ -12,7 +12,7 @@ export interface Migration {
   path: string;
 }
 
-/** The files of a folder that count as migrations, oldest first. Folders and other names are skipped. */
+/** The migration files of a folder, oldest first. Folders and other names are skipped. */
 export function listMigrations(folder: string = MIGRATIONS): Migration[] {
   return [...Deno.readDirSync(folder)]
     .filter((entry) => entry.isFile)
@@ -23,7 +23,7 @@ export function listMigrations(folder: string = MIGRATIONS): Migration[] {
     .sort((a, b) => a.version < b.version ? -1 : 1);
 }
 
-/** The CLI's own table, so that `supabase db push` and `migration list` go on from here. */
+/** The Supabase CLI's own table, so that `supabase db push` and `migration list` continue from it. */
 const HISTORY = `
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
@@ -31,26 +31,29 @@ alter table supabase_migrations.schema_migrations add column if not exists state
 alter table supabase_migrations.schema_migrations add column if not exists name text;
 `;
 
-/** Any number: two starts on one database take turns. */
+/** An arbitrary number: two starts on one database take turns. */
 const LOCK = 7_205_759_403;
 
-/** A migration as a database has it on record. The CLI's older versions wrote no name. */
+/** A migration as recorded in a database. Older versions of the CLI recorded no name. */
 export interface Recorded {
   version: string;
   name: string | null;
 }
 
-/** How a database stands to the files of a checkout. */
+/** A database compared with the files of a checkout. */
 export interface Standing {
-  /** Files that were not applied yet, oldest first. */
+  /** Files that have not been applied, oldest first. */
   pending: Migration[];
-  /** What was applied and is in no file, oldest first. */
+  /** Applied migrations without a file, oldest first. */
   unknown: Recorded[];
-  /** Whether all that is unknown came after our newest, on top of all of ours: the database of a newer checkout. */
+  /**
+   * Whether all unknown migrations came after our newest, and all of ours are applied: the database of a
+   * newer checkout.
+   */
   newer: boolean;
 }
 
-/** Compares what a database has on record with the files of a checkout. */
+/** Compares the migrations recorded in a database with the files of a checkout. */
 export function standing(files: readonly Migration[], recorded: readonly Recorded[]): Standing {
   const [ours, theirs] = [files, recorded].map((list) => new Set(list.map(({ version }) => version)));
   const pending = files.filter(({ version }) => !theirs.has(version));
@@ -62,7 +65,7 @@ export function standing(files: readonly Migration[], recorded: readonly Recorde
   return { pending, unknown, newer };
 }
 
-/** The database was made by files that this checkout does not have. Nothing was changed in it. */
+/** The database was created by files that this checkout does not have. Nothing was changed in it. */
 export class ForeignDatabase extends UserError {
   override name = "ForeignDatabase";
 
@@ -80,7 +83,7 @@ function named(recorded: readonly Recorded[]): string {
   return recorded.length > 2 ? `${names.join(", ")} and ${recorded.length - 2} more` : names.join(" and ");
 }
 
-/** What a database has on record; nothing where nobody keeps one. Changes nothing. */
+/** The recorded migrations of a database; empty if there is no record. Changes nothing. */
 async function recordOf(sql: Sql): Promise<Recorded[]> {
   const [{ kept }] =
     await sql`select to_regclass('supabase_migrations.schema_migrations') is not null as kept`;
@@ -89,7 +92,7 @@ async function recordOf(sql: Sql): Promise<Recorded[]> {
     select version, to_jsonb(m) ->> 'name' as name from supabase_migrations.schema_migrations m`;
 }
 
-/** Which of what is on record says of itself that it is ours; undefined where nothing says so. */
+/** The recorded migrations that the database marks as ours; undefined if it has no such list. */
 async function ownOf(sql: Sql): Promise<Set<string> | undefined> {
   const [{ kept }] = await sql`select to_regclass('private.own_migrations') is not null as kept`;
   if (!kept) return undefined;
@@ -98,9 +101,10 @@ async function ownOf(sql: Sql): Promise<Set<string> | undefined> {
 }
 
 /**
- * What of a record is ours: the files of a checkout, and what the database says is. Others of the same project (a table of
- * its own, made in the dashboard or by another repository) are left out. Where the database does not say, or says of a
- * file that it was applied and the record does not, nothing can be told apart, and all of it counts.
+ * The part of a record that is ours: the files of a checkout, and what the database lists as ours. Other
+ * migrations of the same project (a table of its own, made in the dashboard or by another repository) are
+ * left out. If the database has no list, or its list contains a migration that the record does not, nothing
+ * can be told apart, and everything counts.
  */
 async function oursOf(
   sql: Sql,
@@ -124,18 +128,18 @@ async function breakingOf(sql: Sql): Promise<{ version: string; why: string } | 
 }
 
 export interface MigrateOptions {
-  /** What the database is called before its user. @default "This database" */
+  /** Name of the database in messages to its user. @default "This database" */
   place?: string;
-  /** What that user can do where the database was made by other files. @default to take an empty one */
+  /** What that user can do if other files created the database. @default to take an empty one */
   remedy?: string;
-  /** Called where the database is ahead of the files, with its newest migration. Nothing is applied then. */
+  /** Called if the database is ahead of the files, with its newest migration. Nothing is applied then. */
   onNewer?: (newest: Recorded) => void;
 }
 
 /**
- * What is to be applied to a database. Changes nothing.
- * @throws UserError when it is newer, and breaks this version.
- * @throws ForeignDatabase when it has migrations that the folder does not, and is not merely newer.
+ * The migrations to apply to a database. Changes nothing.
+ * @throws UserError if the database is newer and breaks this version.
+ * @throws ForeignDatabase if it has migrations that the folder does not, and is not merely newer.
  */
 export async function pendingMigrations(
   sql: Sql,
@@ -159,9 +163,9 @@ export async function pendingMigrations(
 }
 
 /**
- * Applies what is not applied yet, each file in one transaction with its record, and returns those applied now.
- * @throws ForeignDatabase as pendingMigrations(), before anything is changed.
- * @throws UserError that names the file and the line when one fails; those before it stay applied.
+ * Applies the pending migrations, each file in one transaction with its record, and returns them.
+ * @throws ForeignDatabase like pendingMigrations(), before anything is changed.
+ * @throws UserError that names the file and the line if one fails; those before it stay applied.
  */
 export async function migrate(
   sql: Sql,
@@ -195,7 +199,7 @@ async function apply(sql: Sql, { version, name, path }: Migration): Promise<void
   }
 }
 
-/** " at line 12: message", with Postgres's hint and context when it gives them. */
+/** " at line 12: message", with Postgres's hint and context if there are any. */
 function place(text: string, error: unknown): string {
   if (!(error instanceof Error)) return `: ${error}`;
   const { position, hint, detail, where } = error as Error & Record<string, string | undefined>;

@@ -1,4 +1,4 @@
-/** Paths, from the one module that both Deno and Node know; and where things of this repository are. */
+/** Path functions, from the one module that Deno and Node share, and the folders of this repository. */
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
 

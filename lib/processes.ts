@@ -1,7 +1,7 @@
-/** Looking at other processes. */
+/** Inspection of other processes. */
 import process from "node:process";
 
-/** Parent and command line of a process; undefined when there is none of that number, or none that can be looked at. */
+/** Parent and command line of a process; undefined if there is no such process, or it cannot be inspected. */
 export function describeProcess(pid: number): { ppid: number; args: string } | undefined {
   if (Deno.build.os === "linux") {
     // Small images have no ps.
@@ -19,7 +19,7 @@ export function describeProcess(pid: number): { ppid: number; args: string } | u
   return match ? { ppid: Number(match[1]), args: match[2] } : undefined;
 }
 
-/** Whether a process of that number runs. One that has ended and that nobody asked about yet does not. */
+/** Whether a process with this id runs. A process that has ended but was not yet reaped does not count. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,7 +1,8 @@
 /**
- * The programs of others that the checks run, at exact versions, and how they are run.
+ * The external programs that the checks run, at exact versions, and how they are run.
  *
- * They come from npm through `npx`, which picks the package made for this machine and keeps it in npm's cache.
+ * They are npm packages, run through `npx`, which picks the package for this machine and keeps it in npm's
+ * cache.
  */
 
 /** The CLI that deploys: `functions deploy`, `db push`, `db advisors`. */
@@ -13,7 +14,7 @@ export const TYPESCRIPT = "typescript@7.0.2";
 /** The Deno of Supabase's hosted Edge Functions (edge-runtime, "Deno 2.1 compatible", TypeScript 5.6). */
 export const DENO_HOSTED = "2.1.4";
 
-/** What a program that ended left behind. */
+/** Result of a program that ended. */
 export interface Ended {
   /** Exit code; 128 + n after signal n. */
   code: number;
@@ -26,11 +27,11 @@ export interface RunOptions {
   /** Added to (or, with `clearEnv`, in place of) the environment of this process. */
   env?: Record<string, string>;
   clearEnv?: boolean;
-  /** Print what it says while it runs, besides collecting it. @default false */
+  /** Also print the output while it runs. @default false */
   echo?: boolean;
 }
 
-/** Runs a program to its end. A program that is not there throws; one that fails does not. */
+/** Runs a program to its end. Throws if the program does not exist, but not if it fails. */
 export async function run(program: string, args: string[], options: RunOptions = {}): Promise<Ended> {
   const { echo = false, ...rest } = options;
   const child = new Deno.Command(program, { args, ...rest, stdin: "null", stdout: "piped", stderr: "piped" })
@@ -49,7 +50,9 @@ export function npx(spec: string, args: string[], options: RunOptions = {}): Pro
   return run("npx", ["--yes", "--loglevel=error", spec, ...args], options);
 }
 
-/** Version and path of the Deno of hosted functions. It is asked for its path, so that a start is that of Deno alone. */
+/**
+ * Version and path of the Deno of hosted functions. Returns its path, so that starting it measures only Deno.
+ */
 export async function hostedDeno(): Promise<{ version: string; path: string }> {
   const spec = `deno@${DENO_HOSTED}`;
   const { code, stdout, stderr } = await npx(spec, [
@@ -62,7 +65,7 @@ export async function hostedDeno(): Promise<{ version: string; path: string }> {
   return { version: DENO_HOSTED, path: stdout.trim() };
 }
 
-/** For every Deno that a check starts. */
+/** Environment of every Deno that a check starts. */
 export const DENO_ENV: Record<string, string> = {
   // 2.1.4 does not look at the system's certificates by itself, which machines behind a proxy need.
   DENO_TLS_CA_STORE: "system,mozilla",

@@ -1,8 +1,8 @@
-/** Splitting SQL text into statements, as the supabase CLI records them. */
+/** Splits SQL text into statements, as the Supabase CLI records them. */
 
 /**
- * What must not be looked into for a semicolon: comments (blocks nest, see below), quoted text and names, dollar
- * quotes. Then words, so that `begin atomic … end` and the `case … end` within can be told.
+ * Tokens in which a semicolon does not count: comments (blocks nest, see below), quoted text and names,
+ * dollar quotes. Then words, to recognise `begin atomic … end` and the `case … end` within.
  */
 const TOKEN =
   /--[^\n]*|\/\*|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![\w$])\$([\p{L}_][\p{L}\p{N}_]*)?\$|[\p{L}_][\p{L}\p{N}_$]*|[;()]/gu;
@@ -58,7 +58,7 @@ export function sqlStatements(text: string): string[] {
   return statements;
 }
 
-/** Index behind the block comment that opens at `at`; blocks nest in Postgres. */
+/** Index after the block comment that opens at `at`; blocks nest in Postgres. */
 function blockEnd(text: string, at: number): number {
   const edge = /\/\*|\*\//g;
   edge.lastIndex = at;

@@ -2,9 +2,9 @@
 import { Command } from "commander";
 
 /**
- * The arguments of `deno task NAME`: `--help` prints how it is used and ends with exit code 0, arguments that make no sense
- * end with 2. Options and arguments are added by the task, which then parses `Deno.args`.
- * @param description What it does, in a sentence.
+ * The command of `deno task NAME`: `--help` prints its usage and exits with 0, invalid arguments exit with 2.
+ * The task adds options and arguments, then parses `Deno.args`.
+ * @param description What it does, in one sentence.
  */
 export function task(name: string, description: string): Command {
   return new Command(`deno task ${name}`)

@@ -1,9 +1,9 @@
-/** What is wrong with the machine or with the user's input, in a sentence for that user: printed without a stack. */
+/** A problem with the machine or the user's input, in a sentence for the user: printed without a stack. */
 export class UserError extends Error {
   override name = "UserError";
 }
 
-/** Somebody else has the port. */
+/** Another process uses the port. */
 export class PortInUse extends UserError {
   override name = "PortInUse";
 

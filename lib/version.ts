@@ -1,8 +1,8 @@
-/** Which Gatelink this is. */
+/** The version of this Gatelink. */
 import { readFileSync } from "node:fs";
 import { join, ROOT } from "./paths.ts";
 
-/** What the file VERSION says, of the checkout or of the package: `0.1.0`. */
+/** The content of the file VERSION, of the checkout or of the package: `0.1.0`. */
 export function version(): string {
   return readFileSync(join(ROOT, "VERSION"), "utf8").trim();
 }

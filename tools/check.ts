@@ -1,17 +1,17 @@
-/** `deno task check`: what can be said about the repository without running it. */
+/** `deno task check`: checks the repository without running it. */
 import { join } from "node:path";
 import { ROOT } from "../lib/paths.ts";
 import { leaks } from "./leaks.ts";
 import { DENO_ENV, hostedDeno, run, TYPESCRIPT } from "../lib/programs.ts";
 import { type Finding, main } from "./report.ts";
 
-/** Runs Deno; what it says becomes the detail of a failure. */
+/** Runs Deno; its output becomes the detail of a failure. */
 async function deno(path: string, what: string, args: string[], cwd: string = ROOT): Promise<Finding> {
   const { code, stdout, stderr } = await run(path, args, { cwd, env: DENO_ENV });
   return { ok: code === 0, what, detail: code === 0 ? "" : stdout + stderr };
 }
 
-/** Files that git has or would take, relative to the root. */
+/** Files that git tracks or would add, relative to the root. */
 async function files(...patterns: string[]): Promise<string[]> {
   const args = [
     "ls-files",
@@ -33,12 +33,12 @@ async function files(...patterns: string[]): Promise<string[]> {
   return names.filter((_, index) => here[index]);
 }
 
-/** Modules that are deployed: also those that no function reaches yet, but no tests. */
+/** Deployed modules, including those that no function reaches yet, without tests. */
 async function deployed(): Promise<string[]> {
   return (await files("supabase/functions")).filter((path) => /\.ts$/.test(path) && !/_test\.ts$/.test(path));
 }
 
-/** Folders whose modules Deno runs. The panel's run in browsers, and know a document and no Deno. */
+/** Folders with modules for Deno. The panel's modules run in browsers, with a document and without Deno. */
 async function folders(): Promise<string[]> {
   const names = (await files("*.ts")).filter((path) => !path.startsWith("admin/")).map((path) =>
     path.split("/")[0]
@@ -46,7 +46,7 @@ async function folders(): Promise<string[]> {
   return [...new Set(names)];
 }
 
-/** Types of modules that are deployed, under the Deno that they are deployed to. */
+/** Checks the types of deployed modules with the Deno that they are deployed to. */
 export async function hostedTypes(root: string, modules: readonly string[]): Promise<Finding> {
   const { version, path } = await hostedDeno();
   return await deno(path, `types under deno ${version}: ${modules.length} modules of supabase/functions`, [
@@ -56,7 +56,7 @@ export async function hostedTypes(root: string, modules: readonly string[]): Pro
   ], root);
 }
 
-/** Types of the admin panel. */
+/** Checks the types of the admin panel. */
 async function panelTypes(): Promise<Finding> {
   const { code, stdout, stderr } = await run("npx", [
     ...["--yes", "--loglevel=error", "--package", TYPESCRIPT],

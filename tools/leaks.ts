@@ -1,8 +1,10 @@
-/** Finds what must not be committed: keys and tokens of the services that Gatelink deals with, and work left over. */
+/**
+ * Finds what must not be committed: keys and tokens of the services that Gatelink uses, and unfinished work.
+ */
 
 /** One place in a file. */
 export interface Leak {
-  /** Counted from 1. */
+  /** From 1. */
   line: number;
   what: string;
 }
@@ -20,13 +22,13 @@ const SECRETS: [what: string, shape: RegExp][] = [
   ["a key of Google", /\bAIza[0-9A-Za-z_-]{35}\b/],
 ];
 
-/** Work left over; only in what runs. Written apart, so that this file does not find itself. */
+/** Marks of unfinished work, in code only. Concatenated, so that this file does not match. */
 const LEFT_OVER = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "XX" + "X"].join("|")})\\b`);
 const RUNS = /\.(?:ts|tsx|js|mjs|sql|sh)$|^\.ci\/run$/;
 
 /**
- * Looks through one file.
- * @param path Decides whether work left over counts: only in code.
+ * Searches one file.
+ * @param path Decides whether marks of unfinished work count: only in code.
  */
 export function leaks(path: string, text: string): Leak[] {
   const found: Leak[] = [];

@@ -1,6 +1,6 @@
 /**
- * `deno task lint:sql`: the migrations as squawk sees them (locks, time limits, types), and the database that they
- * make as Supabase's advisors see it (RLS, search paths, indexes), on a fresh Postgres.
+ * `deno task lint:sql`: checks the migrations with squawk (locks, time limits, types), and the resulting
+ * database with Supabase's advisors (RLS, search paths, indexes), on a fresh Postgres.
  */
 import { join, relative } from "node:path";
 import { listMigrations } from "../lib/migrate.ts";
@@ -9,9 +9,7 @@ import { startTestCluster } from "../tests/support/cluster.ts";
 import { npx, SQUAWK, SUPABASE } from "../lib/programs.ts";
 import { type Finding, main } from "./report.ts";
 
-/**
- * Every exception, and why. Rules: https://squawkhq.com/docs/rules. The advisors need none.
- */
+/** Every exception, with its reason. Rules: https://squawkhq.com/docs/rules. The advisors need none. */
 export const EXCEPTIONS: { rule: string; where: "forward" | "reverse"; why: string }[] = [
   {
     rule: "prefer-bigint-over-int",
@@ -33,7 +31,7 @@ export const EXCEPTIONS: { rule: string; where: "forward" | "reverse"; why: stri
   { rule: "ban-drop-column", where: "reverse", why: "As for tables." },
 ];
 
-/** What squawk finds in the forward or the reverse migrations. */
+/** squawk's findings in the forward or the reverse migrations. */
 export async function squawk(
   where: "forward" | "reverse",
   folder: string = join(MIGRATIONS, where === "reverse" ? "reverse" : "."),
@@ -58,7 +56,7 @@ export async function squawk(
   };
 }
 
-/** What `supabase db advisors` finds at warning or above in the migrated database. */
+/** The findings of `supabase db advisors` at warning level or above in the migrated database. */
 export async function advisors(url: string): Promise<Finding> {
   const { code, stdout, stderr } = await npx(
     SUPABASE,

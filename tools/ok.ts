@@ -1,4 +1,4 @@
-/** `deno task ok`: everything that has to pass before a change is merged, one after the other, to the first that fails. */
+/** `deno task ok`: every check that must pass before a merge, in sequence; stops at the first failure. */
 import { ROOT } from "../lib/paths.ts";
 import { task } from "../lib/task.ts";
 

@@ -1,15 +1,15 @@
 /**
- * How each check of this repository reports: one line a finding, details of what failed, a closing line
- * `N passed, N failed`, exit code 1 when anything failed. With `--json` one JSON document on stdout instead.
+ * The report format of this repository's checks: one line per finding, details of failures, a closing line `N
+ * passed, N failed`, exit code 1 if anything failed. With `--json` one JSON document on stdout instead.
  */
 import { task } from "../lib/task.ts";
 
-/** One thing that was checked. */
+/** The result of one check. */
 export interface Finding {
   ok: boolean;
-  /** What was checked, with the figures that matter, in one line. */
+  /** What was checked, with the relevant figures, in one line. */
   what: string;
-  /** Why it failed, any number of lines. @default nothing */
+  /** Why it failed; may have several lines. @default nothing */
   detail?: string;
 }
 
@@ -18,11 +18,11 @@ export interface Check {
   name: string;
   /** One sentence for `--help`. */
   description: string;
-  /** Does the work, telling each finding as soon as it is known. An exception counts as one that failed. */
+  /** Runs the check and reports each finding at once. An exception counts as a failed finding. */
   run(say: (finding: Finding) => void): Promise<void>;
 }
 
-/** Runs a check as a program of its own and ends the process. */
+/** Runs a check as its own program and ends the process. */
 export async function main(check: Check): Promise<never> {
   const { json } = task(check.name, check.description)
     .option("--json", "print one JSON document: {passed, failed, findings: [{ok, what, detail?}]}")
@@ -47,7 +47,7 @@ export async function main(check: Check): Promise<never> {
   Deno.exit(failed === 0 ? 0 : 1);
 }
 
-/** A finding for people: `ok` or `FAILED`, then what, then the indented detail. */
+/** A finding as text: `ok` or `FAILED`, then what, then the indented detail. */
 export function line({ ok, what, detail }: Finding): string {
   const text = detail?.trim();
   return `${ok ? "ok    " : "FAILED"} ${what}` + (text ? `\n${text.replaceAll(/^/gm, "       ")}` : "");

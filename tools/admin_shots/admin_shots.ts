@@ -1,6 +1,6 @@
 /**
- * `deno task admin:shots [folder]`: takes a picture of each page of the admin panel, on a desktop and a phone, dark and
- * light, on a stack of its own that is filled as one in use is. To be looked at; docs/images has two of them.
+ * `deno task admin:shots [folder]`: takes a screenshot of each page of the admin panel, on a desktop and a
+ * phone, dark and light, on its own stack with realistic data. For review; docs/images has two of them.
  */
 import postgres, { type Sql } from "postgres";
 import { type Browser, chromium } from "playwright-core";
@@ -16,7 +16,7 @@ const SIZES = {
   phone: { width: 390, height: 844 },
 };
 
-/** Addresses and names of the pages; a rollout's is known once there is one. */
+/** Paths and names of the pages; a rollout's path exists only after it was created. */
 async function pages(sql: Sql): Promise<[path: string, name: string][]> {
   const [rollout] = await sql`select id from public.rollouts where state = 'running' limit 1`;
   const [draft] = await sql`select id from public.rollouts where state = 'draft' limit 1`;

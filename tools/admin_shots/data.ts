@@ -1,4 +1,6 @@
-/** What the pictures of the admin panel show: conversations, a rollout under way, one planned, one taken back. */
+/**
+ * Data for the panel's screenshots: conversations, and rollouts that are running, planned and rolled back.
+ */
 import type { Sql } from "postgres";
 import type { RunningStack } from "../../tests/support/stack.ts";
 import { until } from "../../tests/support/until.ts";
@@ -12,7 +14,7 @@ const SAID = [
   "The blue one, please",
 ];
 
-/** Fills a stack. Everything that people and services would do goes the way that it goes in life. */
+/** Fills a stack. Everything that people and services would do uses the real interfaces. */
 export async function fillPanel(stack: RunningStack, sql: Sql): Promise<void> {
   // As the operator would, so that the histories have a name.
   await sql`select set_config('request.jwt.claims',
@@ -30,7 +32,7 @@ const VISITORS = [
   "WhatsApp/2.24.20.89 A",
 ];
 
-/** Links as a shop has them, of which one was put up today. */
+/** A shop's links, one of which was created today. */
 async function links(stack: RunningStack, sql: Sql): Promise<void> {
   const home = `${stack.url}/simulator/`;
   const chat = (text: string) => ({ phone_number_id: stack.stack.whatsapp.phoneNumberId, text });
@@ -191,7 +193,7 @@ async function messages(stack: RunningStack, sql: Sql): Promise<void> {
     on conflict (name, label, minute) do update set n = excluded.n`;
 }
 
-/** Ids of the simulator's people: its stream of events begins with how it stands. */
+/** Ids of the simulator's people, from the first event of its stream, which contains the state. */
 async function firstState(url: string): Promise<string[]> {
   const response = await fetch(url);
   let text = "";

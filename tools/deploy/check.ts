@@ -1,8 +1,8 @@
 /**
- * `deno task deploy:check`: deploys every function with the real Supabase CLI to a stand-in for the Management API,
- * and proves that what was uploaded, and nothing else of this repository, works on the hosted runtime's Deno:
- * it is small and whole, starts, and answers on a real database. Its types are those of the repository, which
- * `deno task check` looks at under the same Deno.
+ * `deno task deploy:check`: deploys every function with the real Supabase CLI to a stand-in for the
+ * Management API, and proves that the uploaded files alone work on the hosted runtime's Deno: the upload is
+ * small and complete, starts, and answers on a real database. `deno task check` checks the types, with the
+ * same Deno.
  */
 import { hostedDeno } from "../../lib/programs.ts";
 import { type Finding, main } from "../report.ts";
@@ -13,13 +13,13 @@ import { start } from "./process.ts";
 import { bundleBytes, fetchImports, MAX_BUNDLE_BYTES, unpack, type Unpacked } from "./unpacked.ts";
 import { MAX_UPLOAD_BYTES, size, upload } from "./upload.ts";
 
-/** A first answer that takes longer hangs. How long one takes is what `deno task bench deploy` measures. */
+/** A slower first response counts as hanging. `deno task bench deploy` measures the actual time. */
 const MAX_FIRST_ANSWER_MS = 10_000;
 
 type Say = (finding: Finding) => void;
 type DenoAt = { version: string; path: string };
 
-/** Everything that needs no running project: upload, sizes, whether it is whole. Returns what can be started. */
+/** Everything that needs no running project: upload, sizes, completeness. Returns what can be started. */
 export async function checkUploads(workdir: string, into: string, { version, path }: DenoAt, say: Say) {
   const { uploads, problems } = await upload(workdir);
   for (const problem of problems) say({ ok: false, what: problem });
@@ -48,7 +48,7 @@ export async function checkUploads(workdir: string, into: string, { version, pat
   return startable;
 }
 
-/** Starts one function and puts all of its probes to it. */
+/** Starts one function and runs all of its probes. */
 export async function checkAnswers(
   unpacked: Unpacked,
   deno: DenoAt,

@@ -1,22 +1,23 @@
 /**
- * A stand-in for the part of Supabase's Management API that `supabase functions deploy --use-api`, `functions list` and
- * `secrets set | unset | list` talk to. It takes what the CLI uploads and keeps it, so that the check looks at the very
- * bytes that Supabase would bundle; and it can hand on what was changed, to a project that runs elsewhere.
+ * A stand-in for the part of Supabase's Management API that `supabase functions deploy --use-api`, `functions
+ * list` and `secrets set | unset | list` use. It stores the CLI's uploads, so that the check examines the
+ * exact bytes that Supabase would bundle; and it can forward changes to a project that runs elsewhere.
  *
- * Shapes: https://supabase.com/docs/reference/api (deploy a function, bulk update functions, secrets), CLI 3.1.0.
+ * Shapes: https://supabase.com/docs/reference/api (deploy a function, bulk update functions, secrets), CLI
+ * 3.1.0.
  */
 import { createHash } from "node:crypto";
 
 /** Path inside the project, as the CLI names it -> content. */
 export type Files = Map<string, Uint8Array>;
 
-/** One function as it was uploaded. */
+/** One uploaded function. */
 export interface Upload {
   slug: string;
   metadata: {
     /** Path of index.ts among `files`. */
     entrypoint_path: string;
-    /** Path of the import map among `files`; absent when the function has none. */
+    /** Path of the import map among `files`; absent if the function has none. */
     import_map_path?: string;
     verify_jwt?: boolean;
     static_patterns?: string[];
@@ -25,32 +26,32 @@ export interface Upload {
   files: Files;
 }
 
-/** What happens to the project behind the stand-in. The CLI is answered when it has happened. */
+/** Effects on the project behind the stand-in. The CLI gets its response after they are complete. */
 export interface Effects {
-  /** Functions go live: of each the newest upload. */
+  /** Functions go live: the newest upload of each. */
   deployed?(functions: Upload[]): Promise<void>;
   /** Secrets are set, or unset (null). */
   secrets?(changes: Record<string, string | null>): Promise<void>;
-  /** What the project says of its backups. @default none are made */
+  /** The project's backups. @default none are made */
   backups?(): {
     pitr_enabled?: boolean;
     backups?: { id: number; is_physical_backup: boolean; status: string; inserted_at: string }[];
   };
 }
 
-/** A stand-in that runs; `close` ends it. */
+/** A running stand-in; `close` ends it. */
 export interface ManagementApi {
   /** `http://127.0.0.1:<port>` */
   url: string;
-  /** What has been uploaded so far, by slug; a second upload of a slug replaces the first. */
+  /** Uploads so far, by slug; a second upload of a slug replaces the first. */
   uploads: Map<string, Upload>;
   close(): Promise<void>;
 }
 
-/** Everything that a stand-in knows of its project. */
+/** The state of a stand-in's project. */
 interface Project {
   uploads: Map<string, Upload>;
-  /** Of each function that is live. */
+  /** The live functions. */
   live: Map<string, { version: number; updatedAt: number }>;
   secrets: Map<string, { value: string; updatedAt: Date }>;
   effects: Effects;
@@ -58,8 +59,8 @@ interface Project {
 
 /**
  * Starts the stand-in on a free port of the loopback interface.
- * @param token The access token that callers have to bring; others get a 401, as at Supabase.
- * @param effects What follows from a change. @default nothing
+ * @param token The access token that callers must send; others get a 401, as at Supabase.
+ * @param effects What a change causes. @default nothing
  * @param secrets Set from the beginning. @default none
  * @param secretsAt When those were set. @default now
  */

@@ -1,12 +1,12 @@
 /**
- * What each function is asked once it runs, and the answer that shows that it works. `deno task bench
- * deploy` takes the time of the first probe of a function.
+ * The requests to each running function, and the responses that show that it works. `deno task bench deploy`
+ * measures the first probe of a function.
  *
- * Requests have the path that the hosted runtime hands over: `/wa-webhook`, without `/functions/v1`.
+ * Requests have the path that the hosted runtime passes on: `/wa-webhook`, without `/functions/v1`.
  */
 import { createHmac } from "node:crypto";
 
-/** The project that functions are started in; what the local stack writes into stack.json. */
+/** The project that functions run in; the local stack writes it to stack.json. */
 export interface Project {
   /** Data API and Auth, as SUPABASE_URL. */
   url: string;
@@ -24,7 +24,7 @@ export interface Probe {
   status: number;
   /** Expected beginning of `content-type`. */
   type: string;
-  /** Expected body, exactly (text), or as fields that the JSON answer must have. @default any */
+  /** Expected body, exactly (text), or as members that the JSON response must have. @default any */
   body?: string | Record<string, unknown>;
 }
 
@@ -46,7 +46,7 @@ const NEEDS_KEY: Probe = {
   body: { code: "unauthorized" },
 };
 
-/** By function. A function without probes fails the check. */
+/** Probes by function. A function without probes fails the check. */
 export const PROBES: Record<string, Probe[]> = {
   "deeplinks": [NEEDS_KEY],
   "diagnostics": [{
@@ -115,7 +115,7 @@ export const PROBES: Record<string, Probe[]> = {
   }],
 };
 
-/** Puts one probe to a function at `origin` and returns what is wrong with the answer, nothing when all is well. */
+/** Sends one probe to a function at `origin` and returns what is wrong with the response, if anything. */
 export async function ask(
   probe: Probe,
   slug: string,
@@ -139,7 +139,7 @@ export async function ask(
   }
 }
 
-/** A text message as Meta sends it, with an id that no earlier run has used. */
+/** A text message in Meta's format, with a new id. */
 function message(phoneNumberId: string): string {
   return JSON.stringify({
     object: "whatsapp_business_account",

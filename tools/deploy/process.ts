@@ -1,21 +1,27 @@
-/** Starts one uploaded function in a fresh process of the hosted Deno, with the hosted environment and rights. */
+/**
+ * Starts one uploaded function in a fresh process of the hosted Deno, with the hosted environment and
+ * permissions.
+ */
 import { fileURLToPath } from "node:url";
 import { DENO_ENV } from "../../lib/programs.ts";
 import type { Project } from "./probe.ts";
 import type { Unpacked } from "./unpacked.ts";
 
-/** A function that runs. */
+/** A running function. */
 export interface Running {
   /** `http://127.0.0.1:<port>` */
   origin: string;
-  /** Milliseconds (performance.now) at which the process was asked for, and at which it took requests. */
+  /** Milliseconds (performance.now) at which the process was started, and at which it accepted requests. */
   spawnedAt: number;
   readyAt: number;
-  /** Ends it and returns everything that it printed. */
+  /** Ends it and returns its complete output. */
   stop(): Promise<string>;
 }
 
-/** What Supabase allows a hosted worker (edge-runtime, permissions of a user worker): no programs, no FFI. */
+/**
+ * The permissions of a hosted worker at Supabase (edge-runtime, permissions of a user worker): no programs,
+ * no FFI.
+ */
 const RIGHTS = [
   "--allow-net",
   "--allow-env",
@@ -28,7 +34,7 @@ const RIGHTS = [
 
 const READY_TIMEOUT_MS = 20_000;
 
-/** Starts it. Rejects with what it printed when it ends or stays silent instead of listening. */
+/** Starts it. Rejects with its output if it ends, or does not listen in time. */
 export async function start(unpacked: Unpacked, deno: string, project: Project): Promise<Running> {
   const spawnedAt = performance.now();
   const child = new Deno.Command(deno, {
@@ -83,7 +89,7 @@ export async function start(unpacked: Unpacked, deno: string, project: Project):
   return { origin: `http://127.0.0.1:${port}`, spawnedAt, readyAt, stop };
 }
 
-/** The environment of a hosted function: what Supabase injects, and the secrets that docs/deploy.md sets. */
+/** The environment of a hosted function: Supabase's variables, and the secrets from docs/deploy.md. */
 export function environment(project: Project): Record<string, string> {
   return {
     SUPABASE_URL: project.url,
@@ -102,7 +108,7 @@ export function environment(project: Project): Record<string, string> {
   };
 }
 
-/** Where Deno keeps the packages that were fetched. */
+/** Where Deno caches packages. */
 function denoHome(): Record<string, string> {
   const names = [
     "HOME",

@@ -1,10 +1,10 @@
 /**
- * Serves one function the way Supabase's runtime does: imports its index.ts, takes `export default { fetch }`,
- * hands it nothing but the request. Runs under the hosted Deno, in a process of its own:
+ * Serves one function as Supabase's runtime does: imports its index.ts, takes `export default { fetch }`, and
+ * passes only the request. Runs under the hosted Deno, in its own process:
  *
  *     deno run <permissions> serve.ts <path of index.ts>
  *
- * Prints `ready <port>` once it listens; that is after the import, as a hosted worker takes no request before.
+ * Prints `ready <port>` once it listens, which is after the import: a hosted worker accepts no request before.
  */
 
 // Work after the answer goes on here as long as the process lives.

@@ -1,9 +1,11 @@
-/** The real Supabase CLI, pointed at a stand-in for the Management API instead of at Supabase. */
+/** Runs the real Supabase CLI with a stand-in for Supabase's Management API. */
 import { join } from "node:path";
 import { type Ended, npx, SUPABASE } from "../../lib/programs.ts";
 import { type Effects, type ManagementApi, startManagementApi } from "./management_api.ts";
 
-/** The CLI asks for an access token and a project of these shapes; the stand-in knows no others. */
+/**
+ * The CLI requires an access token and a project reference of these forms; the stand-in accepts only these.
+ */
 const TOKEN = `sbp_${"0".repeat(40)}`;
 const PROJECT = "gatelinkdeploycheckx";
 
@@ -12,14 +14,14 @@ export interface StandIn {
   api: ManagementApi;
   /** Reference of its project. */
   ref: string;
-  /** Environment with which the CLI talks to it, and leaves nothing behind. */
+  /** Environment that points the CLI to the stand-in and leaves nothing behind. */
   env: Record<string, string>;
-  /** Runs `supabase <args>` on the stand-in's project; it is asked nothing. */
+  /** Runs `supabase <args>` on the stand-in's project, without prompts. */
   supabase(args: string[]): Promise<Ended>;
   close(): Promise<void>;
 }
 
-/** Starts a stand-in; parameters as of {@linkcode startManagementApi}. */
+/** Starts a stand-in; parameters as for {@linkcode startManagementApi}. */
 export async function startStandIn(
   effects?: Effects,
   secrets?: Record<string, string>,

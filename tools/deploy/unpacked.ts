@@ -1,27 +1,29 @@
 /**
- * An upload laid out on disk as Supabase's bundler sees it: the uploaded files and nothing else of the repository.
- * Its imports are resolved there, and its bundle estimated.
+ * An upload unpacked to disk as Supabase's bundler sees it: only the uploaded files. Its imports are resolved
+ * there, and its bundle size is estimated.
  */
 import { dirname, join, normalize } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
 import { DENO_ENV, type Ended, run } from "../../lib/programs.ts";
 import type { Upload } from "./management_api.ts";
 
-/** Most bytes of a bundle that Supabase makes itself (https://supabase.com/docs/guides/functions/limits). */
+/**
+ * Largest bundle that Supabase builds itself, in bytes (https://supabase.com/docs/guides/functions/limits).
+ */
 export const MAX_BUNDLE_BYTES = 5_000_000;
 
-/** Where an upload lies on disk. */
+/** An unpacked upload. */
 export interface Unpacked {
   slug: string;
-  /** Folder that holds the uploaded files. */
+  /** Folder of the uploaded files. */
   dir: string;
   /** index.ts */
   entry: string;
-  /** Flags for Deno with which it sees what the hosted runtime sees. */
+  /** Flags with which Deno sees the same as the hosted runtime. */
   flags: string[];
 }
 
-/** Writes the files of an upload into a new folder under `parent`. */
+/** Unpacks an upload into a new folder under `parent`. */
 export async function unpack(upload: Upload, parent: string): Promise<Unpacked> {
   const { slug, metadata, files } = upload;
   const dir = join(parent, slug);
@@ -45,7 +47,7 @@ export async function unpack(upload: Upload, parent: string): Promise<Unpacked> 
   };
 }
 
-/** Resolves all that it imports and fetches its packages. Returns what is not to be had, nothing when all is well. */
+/** Resolves all imports and fetches the packages. Returns what is missing, if anything. */
 export async function fetchImports(unpacked: Unpacked, deno: string): Promise<string | undefined> {
   const { code, stdout, stderr } = await inside(unpacked, deno, [
     "cache",
@@ -57,8 +59,9 @@ export async function fetchImports(unpacked: Unpacked, deno: string): Promise<st
 }
 
 /**
- * Estimates the bundle that Supabase makes: the modules, and every file of each npm package that they reach,
- * compressed with brotli, as edge-runtime does. Right within some per cent; far from the limit that is enough.
+ * Estimates the bundle that Supabase builds: the modules, and every file of each npm package that they reach,
+ * compressed with brotli, as edge-runtime does. Accurate to a few per cent, which is enough far from the
+ * limit.
  */
 export async function bundleBytes(unpacked: Unpacked, deno: string): Promise<number> {
   const graph = JSON.parse(
@@ -78,7 +81,7 @@ export async function bundleBytes(unpacked: Unpacked, deno: string): Promise<num
   return brotliCompressSync(all, { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } }).byteLength;
 }
 
-/** Where each Deno keeps packages. */
+/** The package cache of each Deno. */
 const npmCaches: Record<string, Promise<string>> = {};
 
 async function npmCacheOf(deno: string): Promise<string> {

@@ -1,18 +1,18 @@
 /**
- * Runs the real `supabase functions deploy --use-api` against the stand-in, and judges what was uploaded and what
- * the CLI said.
+ * Runs the real `supabase functions deploy --use-api` against the stand-in, and checks the upload and the
+ * CLI's output.
  */
 import { join } from "node:path";
 import type { Upload } from "./management_api.ts";
 import { startStandIn } from "./stand_in.ts";
 
-/** Most bytes that one function may upload: its own modules and the import map. */
+/** Largest upload of one function in bytes: its own modules and the import map. */
 export const MAX_UPLOAD_BYTES = 1_000_000;
 
 export interface DeployResult {
   /** By slug, in alphabetical order. */
   uploads: Upload[];
-  /** What is wrong, in sentences; empty when all is well. */
+  /** The problems, as sentences; empty if there are none. */
   problems: string[];
 }
 
@@ -42,20 +42,20 @@ export async function upload(workdir: string): Promise<DeployResult> {
   }
 }
 
-/** Bytes of all files of one upload. */
+/** Total size of the files of one upload, in bytes. */
 export function size(upload: Upload): number {
   return [...upload.files.values()].reduce((sum, file) => sum + file.byteLength, 0);
 }
 
 /**
- * The CLI's warnings. It exits with 0 after a warning, though a file that it could not read is then missing from
- * the upload and the deployed function does not start.
+ * The CLI's warnings. It exits with 0 after a warning, even if a file that it could not read is missing from
+ * the upload and the deployed function cannot start.
  */
 export function complaints(output: string): string[] {
   return output.split("\n").filter((line) => /^\s*(warn|error)/i.test(line)).map((line) => line.trim());
 }
 
-/** Folders of functions, entries in config.toml and uploads have to be the same set. */
+/** Checks that the function folders, the entries in config.toml and the uploads are the same set. */
 async function unequal(workdir: string, uploads: Upload[]): Promise<string[]> {
   const config = await Deno.readTextFile(join(workdir, "supabase", "config.toml"));
   const entries = new Set([...config.matchAll(/^\[functions\.([\w-]+)\]/gm)].map((match) => match[1]));

@@ -1,13 +1,13 @@
 /**
- * `deno task contract` writes supabase/functions/_shared/contract/database.ts: the types of what the Data API serves, read
- * from the catalog of a database that the migrations made. With `--check` it changes nothing, and its exit code is 1 when
- * the file is not current.
+ * `deno task contract` writes supabase/functions/_shared/contract/database.ts: the types of the Data API,
+ * read from the catalog of a migrated database. With `--check` it changes nothing and exits with 1 if the
+ * file is outdated.
  */
 import type { Sql } from "postgres";
 import { FUNCTIONS, join, ROOT } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
 
-/** Where the types are. */
+/** Path of the types. */
 export const TYPES_FILE: string = join(FUNCTIONS, "_shared", "contract", "database.ts");
 
 const HEAD = `/**
@@ -47,7 +47,7 @@ interface Routine {
   name: string;
   args: { name: string; type: string; optional: boolean; nullable: boolean }[];
   set: boolean;
-  /** Type of the result, or what of `Database` has its row, or the columns of RETURNS TABLE. */
+  /** Type of the result: a type, a row type of `Database`, or the columns of RETURNS TABLE. */
   type: string;
   relation: string | null;
   columns: { name: string; type: string }[] | null;
@@ -109,7 +109,7 @@ const ROUTINES = `
     and exists (select from ${CALLERS} where has_function_privilege(role.name, p.oid, 'execute'))
   order by p.proname`;
 
-/** How the Data API writes a type of Postgres in JSON. */
+/** The JSON form of each Postgres type in the Data API. */
 const TYPES: Record<string, string> = {
   text: "string",
   uuid: "string",
@@ -144,7 +144,7 @@ function columnType(table: string, { name, type, values }: Column): string {
   return type === "jsonb" ? `JsonOf<"${table}.${name}">` : typeOf(type);
 }
 
-/** Lists are read alone. */
+/** Argument types are readonly for lists. */
 function argumentType(type: string): string {
   return type.endsWith("[]") ? `readonly ${typeOf(type)}` : typeOf(type);
 }
@@ -178,7 +178,7 @@ function routineText({ name, args, set, type, relation, columns }: Routine): str
   return `${name}: { Args: ${block(given)}; Returns: ${set ? `${one}[]` : one} };`;
 }
 
-/** The text of the file, for the catalog of this database. @throws Error for a type that it does not know. */
+/** The content of the file for this database's catalog. @throws Error for an unknown type. */
 export async function typesText(sql: Sql): Promise<string> {
   const [relations, routines] = await Promise.all([
     sql.unsafe<Relation[]>(RELATIONS),

@@ -1,6 +1,6 @@
 /**
- * `deno run -A tools/docs/errors.ts` writes docs/errors.md from the registry of error codes; with `--check` it changes
- * nothing, and its exit code is 1 when the page is not current.
+ * `deno run -A tools/docs/errors.ts` writes docs/errors.md from the registry of error codes; with `--check`
+ * it changes nothing and exits with 1 if the page is outdated.
  */
 import { join, ROOT } from "../../lib/paths.ts";
 import {
@@ -9,7 +9,7 @@ import {
   PROBLEMS,
 } from "../../supabase/functions/_shared/http/problem.ts";
 
-/** Where the page is. */
+/** Path of the page. */
 export const ERRORS_PAGE: string = join(ROOT, "docs", "errors.md");
 
 const STATUS_NAMES: Readonly<Record<number, string>> = {
@@ -110,7 +110,7 @@ SQL functions called through the Data API (\`/rest/v1/rpc/…\`) answer errors i
 | \`GL422\` | An argument is missing or invalid; the message says which. |
 | \`GL503\` | The caller's schema version (\`x-gatelink-schema\`) is too old for the database. |`;
 
-/** The text of docs/errors.md. */
+/** The content of docs/errors.md. */
 export function errorsPage(): string {
   const entries = Object.entries(PROBLEMS) as [ProblemCode, ProblemKind][];
   const statuses = [...new Set(entries.map(([, { status }]) => status))].sort((a, b) => a - b);

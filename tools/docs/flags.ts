@@ -1,6 +1,7 @@
 /**
- * `deno run -A tools/docs/flags.ts` writes the table of flags in docs/flags.md from the code, which names the flags and the
- * places that read them, and the database, which describes them. tests/contracts/flags_doc_test.ts holds the two together.
+ * `deno run -A tools/docs/flags.ts` writes the table of flags in docs/flags.md from the code, which names the
+ * flags and the places that read them, and the database, which describes them.
+ * tests/contracts/flags_doc_test.ts compares them.
  */
 import type { Sql } from "postgres";
 import { flagPlaces, type Place } from "../../lib/flag_places.ts";
@@ -8,13 +9,13 @@ import { join, ROOT } from "../../lib/paths.ts";
 import { seedFlags } from "../../local/seed/seed.ts";
 import { switchName } from "../../supabase/functions/_shared/config/kill_switch.ts";
 
-/** Where the table is. */
+/** Path of the document. */
 export const FLAGS_DOC: string = join(ROOT, "docs", "flags.md");
 
 const BEGIN = "<!-- Made by deno run -A tools/docs/flags.ts from here -->";
 const END = "<!-- to here -->";
 
-/** The table, from a database that the seed has been in. @throws Error for a flag that code reads and nobody describes */
+/** The table, from a seeded database. @throws Error for a flag in the code without a description */
 export async function flagTable(sql: Sql): Promise<string> {
   const rows = await sql<{ key: string; description: string | null }[]>`
     select key, metadata ->> 'description' as description from public.settings where key like '%.enabled'`;
@@ -32,7 +33,7 @@ export async function flagTable(sql: Sql): Promise<string> {
   ].join("\n");
 }
 
-/** Files, each once: line numbers change with every commit. */
+/** Files without line numbers, which change with every commit; each once. */
 function read(places: Place[]): string {
   const files = [...new Set(places.map(({ path }) => path))];
   return files.length === 0
@@ -40,7 +41,7 @@ function read(places: Place[]): string {
     : files.map((path) => `[${path.split("/").slice(-2).join("/")}](../${path})`).join(", ");
 }
 
-/** The document with the table in its place. @throws Error when it has no place for it */
+/** The document with the new table. @throws Error if it has no place for it */
 export function withTable(document: string, table: string): string {
   const begin = document.indexOf(BEGIN), end = document.indexOf(END);
   if (begin === -1 || end < begin) throw new Error(`docs/flags.md has no part between ${BEGIN} and ${END}`);

@@ -1,12 +1,12 @@
 /**
- * `deno task schema` writes supabase/schema.sql: what the migrations come to, read from the catalog of a database that
- * they made. With `--check` it changes nothing, and its exit code is 1 when the file is not current.
+ * `deno task schema` writes supabase/schema.sql: the result of all migrations, read from the catalog of a
+ * migrated database. With `--check` it changes nothing and exits with 1 if the file is outdated.
  */
 import type { Sql } from "postgres";
 import { join, ROOT } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
 
-/** Where the text is. */
+/** Path of the text. */
 export const SCHEMA_FILE: string = join(ROOT, "supabase", "schema.sql");
 
 const INTRODUCTION =
@@ -14,10 +14,13 @@ const INTRODUCTION =
 -- To be read, in the order of names, and not to be run: what makes a database is supabase/migrations.`;
 
 const OURS = "n.nspname in ('public', 'private')";
-/** public first, as callers meet it. */
+/** public first, because callers use it. */
 const BY_SCHEMA = "n.nspname desc";
 
-/** What others than the owner may do, as [{privileges, roles}], equal ones together; \`public\` stands for everybody. */
+/**
+ * Privileges of roles other than the owner, as [{privileges, roles}], grouped; \`public\` stands for
+ * everybody.
+ */
 const grants = (acl: string, kind: string, owner: string) =>
   `(
   select coalesce(json_agg(json_build_object('privileges', g.privileges, 'roles', g.roles) order by g.roles), '[]') from (
@@ -41,7 +44,7 @@ interface Commented {
 
 interface Table {
   name: string;
-  /** Behind the closing bracket: storage parameters. */
+  /** After the closing bracket: storage parameters. */
   options: string | null;
   unlogged: boolean;
   secured: boolean;
@@ -142,7 +145,7 @@ const SCHEMAS = `
     ${grants("n.nspacl", "n", "n.nspowner")} as grants
   from pg_namespace n where n.nspname = 'private'`;
 
-/** What the migrations made in this database, as text. */
+/** The migrated schema of this database, as text. */
 export async function schemaText(sql: Sql): Promise<string> {
   const [schemas, types, tables, functions] = await Promise.all([
     sql.unsafe<{ name: string; comment: string | null; grants: Grant[] }[]>(SCHEMAS),
@@ -197,7 +200,9 @@ const lines = (...parts: (string | undefined)[]) => parts.filter((part) => part 
 
 const indent = (text: string) => text.split("\n").map((line) => `  ${line}`).join("\n");
 
-/** A comment of the catalog in front of what it is about, in lines of at most 118 characters where its words allow. */
+/**
+ * A comment from the catalog, placed before its object, in lines of at most 118 characters where possible.
+ */
 function remark(comment: string | null, margin = ""): string | undefined {
   if (comment === null) return undefined;
   const found: string[] = [];

@@ -1,6 +1,6 @@
-/** The changelog at a release: what was unreleased becomes a version's. Pure. */
+/** The changelog at a release: the unreleased section becomes a version's. Pure. */
 
-/** Why a release cannot be made, in a sentence for whoever makes it. */
+/** Why a release cannot be made, in a sentence for the person who makes it. */
 export class ReleaseError extends Error {
   override readonly name = "ReleaseError";
 }
@@ -8,9 +8,9 @@ export class ReleaseError extends Error {
 const UNRELEASED = "## [Unreleased]";
 
 /**
- * Gives the changelog in which what is under Unreleased is a version's, below a new Unreleased.
+ * Returns the changelog with the unreleased section renamed to a version, below a new Unreleased.
  * @param day The day of the release, `2026-11-29`.
- * @throws {ReleaseError} for a version that is none or was released, and where nothing is unreleased
+ * @throws {ReleaseError} for an invalid or already released version, and if nothing is unreleased
  */
 export function cut(changelog: string, version: string, day: string): string {
   if (!/^\d+\.\d+\.\d+$/.test(version)) throw new ReleaseError(`${version} is not a version like 0.1.0.`);
@@ -24,8 +24,8 @@ export function cut(changelog: string, version: string, day: string): string {
 }
 
 /**
- * Gives what the changelog says of a version, without its heading.
- * @throws {ReleaseError} when it says nothing
+ * Returns the changelog's text about a version, without its heading.
+ * @throws {ReleaseError} if there is none
  */
 export function notes(changelog: string, version: string): string {
   const section = sectionOf(changelog, version);
@@ -33,7 +33,7 @@ export function notes(changelog: string, version: string): string {
   return section;
 }
 
-/** Undefined where there is no such section, empty where nothing is in it. */
+/** Undefined if there is no such section; empty if it is empty. */
 function sectionOf(changelog: string, name: string): string | undefined {
   const sections = changelog.split(/^## /m).slice(1);
   const section = sections.find((one) => one.startsWith(`[${name}]`));

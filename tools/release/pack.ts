@@ -1,9 +1,12 @@
-/** Packs the command line as one package of npm, for machines without a checkout. */
+/** Packs the command line as one npm package, for machines without a checkout. */
 import { join, ROOT } from "../../lib/paths.ts";
 import { run } from "../../lib/programs.ts";
 import { ReleaseError } from "./changelog.ts";
 
-/** What its program is. Under Node not ended at once: what was printed may be on its way into a pipe. */
+/**
+ * The package's program. It does not call exit under Node, because output may still be on its way into a
+ * pipe.
+ */
 const PROGRAM = `#!/usr/bin/env node
 import process from "node:process";
 import { main } from "../dist/main.js";
@@ -12,10 +15,10 @@ process.exitCode = await main(process.argv.slice(2));
 `;
 
 /**
- * Bundles the command line with its packages and packs it.
- * @param to Folder that the tarball goes to; it is made where it is not there.
+ * Bundles the command line with its packages, and packs it.
+ * @param to Folder for the tarball; created if it does not exist.
  * @returns Path of the tarball, `gatelink-<version>.tgz`. The same files give the same bytes.
- * @throws {ReleaseError} with what the bundler or npm said
+ * @throws {ReleaseError} with the output of the bundler or npm
  */
 export async function pack(version: string, to: string): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "gatelink-package-" });
@@ -48,7 +51,9 @@ function manifest(version: string): Record<string, unknown> {
   };
 }
 
-/** Vite bundles it, which builds the admin panel already: a bundler more would be a dependency more. */
+/**
+ * Vite bundles it, because it builds the admin panel already: another bundler would be another dependency.
+ */
 async function bundle(to: string): Promise<void> {
   const { imports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const config = join("tools", "release", "vite.config.ts");

@@ -9,7 +9,7 @@ import { pack } from "./pack.ts";
 const FOLDER = join(ROOT, "release");
 const CHANGELOG = join(ROOT, "CHANGELOG.md");
 
-/** @throws {ReleaseError} when files have changed: what is packed has to be what is tagged */
+/** @throws {ReleaseError} if files have changed: the packed files must be the tagged ones */
 async function requireClean(): Promise<void> {
   const { code, stdout, stderr } = await run("git", ["status", "--porcelain"], { cwd: ROOT });
   if (code !== 0) throw new ReleaseError(`git status failed: ${stderr.trim()}`);

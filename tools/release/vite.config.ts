@@ -1,9 +1,9 @@
 /**
- * How the command line is bundled: for Node 20 and Deno, with its packages, without what needs the checkout. Run by
- * pack.ts. Without the types of Vite: they bring those of Node along, which are not Deno's.
+ * How the command line is bundled: for Node 20 and Deno, with its packages, without what needs the checkout.
+ * Used by pack.ts. Without Vite's types, because they include Node's, which differ from Deno's.
  */
 
-/** Modules that `fromCheckout` loads. They stay names in the bundle, which are never loaded there. */
+/** Modules that `fromCheckout` loads. They stay names in the bundle, which never loads them. */
 const OF_CHECKOUT =
   /\/(lib\/flag_places|commands\/(drill\/run|gates\/run|rollback\/(flag|environment|code|database)))\.ts$/;
 
