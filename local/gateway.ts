@@ -1,16 +1,16 @@
-/** The supervisor's own server, on an internal port: everything of the stack that is not a function. */
+/** The supervisor's own server, on an internal port: all parts of the stack that are not functions. */
 import { Problem, problemResponse } from "../supabase/functions/_shared/http/problem.ts";
 import { log } from "../supabase/functions/_shared/log/log.ts";
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 
 export interface Gateway {
-  /** Its address, without a slash at the end. */
+  /** Its URL, without a trailing slash. */
   url: string;
   stop(): Promise<void>;
 }
 
-/** Serves by the beginning of the path: `{"/rest/v1": …}`. What is under no path goes to /simulator/ or is 404. */
+/** Serves by path prefix: `{"/rest/v1": …}`. `/` redirects to /simulator/; other paths are 404. */
 export function startGateway(paths: Record<string, Fetch>): Gateway {
   const routes = Object.entries(paths);
   const onError = (error: unknown) => {

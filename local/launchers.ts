@@ -1,14 +1,14 @@
 /**
- * `npx deno task start` is four processes: npx, a shell, `deno task`, the stack. A signal that is sent to npx alone
- * ends npx and the shell and never arrives further down, so the stack looks after those above it.
+ * `npx deno task start` consists of four processes: npx, a shell, `deno task`, the stack. A signal to npx
+ * alone ends npx and the shell but never reaches the stack, so the stack watches its ancestors.
  */
 import { describeProcess, isRunning } from "../lib/processes.ts";
 
-/** Programs that do nothing but wait for the stack: when one is gone, somebody ended it. */
+/** Programs that only wait for the stack: if one has ended, somebody stopped it. */
 const LAUNCHER = /(^|[/\\\s])(npm exec|npx(-cli\.js)?|deno(\.exe)? task)\s/;
 const POLL_MS = 300;
 
-/** Resolves when one of the programs that launched this process has ended; never where none did. */
+/** Resolves when one of the programs that launched this process has ended; never if there are none. */
 export async function launcherGone(): Promise<void> {
   const watched = launchers();
   if (watched.length === 0) return new Promise(() => {});
@@ -17,7 +17,7 @@ export async function launcherGone(): Promise<void> {
   }
 }
 
-/** Process ids of the launchers above this process, nearest first. A shell between two of them is passed over. */
+/** Process ids of the launchers above this process, nearest first. Skips a shell between two of them. */
 function launchers(): number[] {
   const found: number[] = [];
   for (let pid = Deno.ppid; pid > 1;) {

@@ -4,18 +4,18 @@ import { FUNCTIONS, resolve } from "../lib/paths.ts";
 import { UserError } from "../lib/user_error.ts";
 
 export interface StartOptions {
-  /** Public port on 127.0.0.1; 0 for any that is free. */
+  /** Public port on 127.0.0.1; 0 for any free one. */
   port: number;
   /** Data folder. */
   data: string;
-  /** Begin with empty data. */
+  /** Start with empty data. */
   fresh: boolean;
-  /** Put demo content in. */
+  /** Add demo content. */
   seed: boolean;
   /** Folder with a folder per function. */
   functions: string;
   help: boolean;
-  /** The user's own Postgres; undefined for the embedded one. */
+  /** URL of the user's own Postgres; undefined for the embedded one. */
   databaseUrl: string | undefined;
 }
 
@@ -35,7 +35,7 @@ Environment:
   supabase/functions/.env contains secrets for the functions, as on Supabase's own local stack
 `;
 
-/** @throws UserError for an argument that makes no sense. */
+/** @throws UserError for an invalid argument. */
 export function parseOptions(args: string[], env: { get(name: string): string | undefined }): StartOptions {
   let values;
   try {

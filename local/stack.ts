@@ -1,4 +1,4 @@
-/** One local stack: all of its parts, started in order, watched, stopped in order. */
+/** One local stack: all of its parts, started in order, supervised, stopped in order. */
 import type { Sql } from "postgres";
 import { startClock } from "./database/clock.ts";
 import { createDataApi } from "./data_api/data_api.ts";
@@ -20,27 +20,27 @@ import { createSimulator } from "./simulator/mod.ts";
 import { PortInUse, UserError } from "../lib/user_error.ts";
 
 export interface Stack {
-  /** What stack.json holds. */
+  /** The content of stack.json. */
   file: StackFile;
-  /** Stops everything, work in hand first. */
+  /** Stops everything; current work finishes first. */
   stop(): Promise<void>;
-  /** Rejects when a part can't be kept running; never resolves. */
+  /** Rejects if a part cannot be kept running; never resolves. */
   failed: Promise<never>;
 }
 
-/** How long the functions may take until health answers 200, in milliseconds. */
+/** Longest time until health answers 200, in milliseconds. */
 const HEALTHY_WITHIN_MS = 60_000;
-/** How long the functions host of a killed run may take to notice, in milliseconds. */
+/** Longest time for the functions host of a killed run to end, in milliseconds. */
 const LEFTOVER_MS = 5_000;
 
-/** How many free ports are tried where any will do: another program may take one before it is listened on. */
+/** Number of free ports to try if any port will do: another program may take one first. */
 const PORTS = 5;
 
 /**
  * Starts a stack and resolves when it serves.
- * @param say Told of each step, for the user.
- * @param choosePort Gives a free port for a start where any will do.
- * @throws UserError when it can't; what was started is stopped.
+ * @param say Called for each step, with a line for the user.
+ * @param choosePort Returns a free port if any port will do.
+ * @throws UserError if it cannot start; parts that were started are stopped.
  */
 export async function startStack(
   options: StartOptions,
@@ -191,7 +191,7 @@ async function start(
   return { file: file(), failed: Promise.race([host.failed, database.failed]) };
 }
 
-/** The host of a killed run ends by itself; one that hangs in a function does not, and is ended. */
+/** Waits for the functions host of a killed run, which ends by itself; ends it if it hangs in a function. */
 async function requireFreePort(port: number, leftover: number | undefined): Promise<void> {
   const deadline = Date.now() + (leftover === undefined ? 0 : LEFTOVER_MS);
   let killed = false;
@@ -217,7 +217,7 @@ async function requireFreePort(port: number, leftover: number | undefined): Prom
   }
 }
 
-/** Resolves when an address answers well. */
+/** Resolves when a URL answers successfully. */
 async function answers(url: string): Promise<void> {
   const deadline = Date.now() + HEALTHY_WITHIN_MS;
   let last = "nothing";
@@ -234,7 +234,7 @@ async function answers(url: string): Promise<void> {
   throw new UserError(`${url} did not answer 200. Its last answer: ${last}`);
 }
 
-/** The demo service, with the secrets of its destination as they are in the database now. */
+/** The demo service, with the current secrets of its destination from the database. */
 function demo(sql: Sql): (request: Request) => Promise<Response> {
   let secrets: string[] = [];
   // Deliveries that come side by side wait for the one reading.

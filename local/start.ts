@@ -67,7 +67,10 @@ async function main(): Promise<number> {
   }
 }
 
-/** The database driver throws in timers when a connection breaks at the wrong moment; the stack lives on. */
+/**
+ * The database driver throws in timers if a connection breaks at the wrong moment; the stack must survive
+ * that.
+ */
 function survive(): void {
   addEventListener("error", (event) => {
     event.preventDefault();

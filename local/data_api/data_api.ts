@@ -1,6 +1,6 @@
 /**
- * The Data API (`/rest/v1`) and Auth (`/auth/v1`) of the local stack: @supabase/lite on Postgres, brought as close to
- * a hosted project as it goes. For development and tests only.
+ * The Data API (`/rest/v1`) and Auth (`/auth/v1`) of the local stack: @supabase/lite on Postgres, made as
+ * similar to a hosted project as possible. For development and tests only.
  */
 import { App, type EmailDriver, InMemoryEmailDriver, InMemoryLruCacheDriver } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
@@ -8,7 +8,10 @@ import { DatabaseFault, isOutage, noticed, OUTAGE_ANSWER, OUTAGE_HEADER } from "
 import { createRpcPath } from "./rpc.ts";
 
 export interface DataApiOptions {
-  /** Database with roles and schema auth (local/database/bootstrap.ts), as a user that may become the three roles. */
+  /**
+   * Database with roles and schema auth (local/database/bootstrap.ts); its user must be able to become the
+   * three roles.
+   */
   dbUrl: string;
   /** Signs the tokens of signed-in users. */
   jwtSecret: string;
@@ -16,33 +19,37 @@ export interface DataApiOptions {
   publishableKey: string;
   /** Key of servers: role service_role. */
   secretKey: string;
-  /** Public address, which links in mails lead to. @default http://localhost:3000 */
+  /** Public URL that links in mails lead to. @default http://localhost:3000 */
   siteUrl?: string;
-  /** Takes the mails of Auth. @default one that keeps them in memory; none are printed, for they sign people in */
+  /**
+   * Receives the mails of Auth. @default keeps them in memory; none are printed, because they sign people in
+   */
   email?: EmailDriver;
   /** Connections to the database. @default 20 */
   connections?: number;
 }
 
 export interface DataApi {
-  /** Answers requests under /rest/v1 and /auth/v1; while the database is away 503, at once. */
+  /**
+   * Answers requests under /rest/v1 and /auth/v1; with 503, immediately, while the database is unavailable.
+   */
   fetch(request: Request): Promise<Response>;
   /**
-   * Tells that the database is gone: what is under way is answered 503. It is noticed without being told too, except
-   * for a query in the middle of a transaction, which the driver would never answer.
+   * Reports that the database is gone: current requests are answered 503. This is also detected
+   * automatically, except for a query in the middle of a transaction, which the driver would never answer.
    */
   lost(): void;
-  /** Ends the connections to the database. */
+  /** Closes the connections to the database. */
   close(): Promise<void>;
 }
 
-/** Called with each answer, a copy of it, before it goes out; tests hold them to the contract. */
+/** Called with a copy of each response before it is sent; tests check them against the contract. */
 export const onAnswer: Set<(request: Request, response: Response) => Promise<void>> = new Set();
 
-/** So long after an outage was noticed nobody tries again, in milliseconds. */
+/** Time after an outage is noticed in which no connection is tried, in milliseconds. */
 const PAUSE_MS = 100;
 
-/** Starts serving. Connects at the first request, and again by itself whenever the database was away. */
+/** Starts serving. Connects at the first request, and reconnects automatically after an outage. */
 export function createDataApi(options: DataApiOptions): DataApi {
   // Its telemetry asks this variable.
   Deno.env.set("DO_NOT_TRACK", "1");
@@ -134,7 +141,7 @@ function open(options: DataApiOptions, cache: InMemoryLruCacheDriver) {
   };
 }
 
-/** Keeps values that are JSON text already as they are. Without it rpc() would encode its parameters twice. */
+/** Leaves values that are already JSON text unchanged. Without it rpc() would encode its parameters twice. */
 const json = (oid: number) => ({
   to: oid,
   from: [oid],

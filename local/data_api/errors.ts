@@ -1,18 +1,18 @@
-/** Errors of Postgres as PostgREST answers them, where @supabase/lite answers 500 "SUP". */
+/** Errors of Postgres in PostgREST's form, where @supabase/lite answers 500 "SUP". */
 
-/** What postgres.js and Postgres say of an error. */
+/** An error as postgres.js and Postgres describe it. */
 interface DbError {
   code?: string;
   message?: string;
   detail?: string | null;
   hint?: string | null;
-  /** ERROR ends a statement, FATAL the connection or the attempt to get one. */
+  /** ERROR ends a statement; FATAL ends the connection or the attempt to connect. */
   severity?: string;
 }
 
 /**
- * SQLSTATE classes and their HTTP status, as PostgREST has them
- * (https://docs.postgrest.org/en/v13/references/errors.html); everything else is 400.
+ * SQLSTATE classes and their HTTP status, as in PostgREST
+ * (https://docs.postgrest.org/en/v13/references/errors.html); all others are 400.
  */
 const STATUS: Record<string, number> = {
   "08": 503,
@@ -48,24 +48,24 @@ const STATUS_OF: Record<string, number> = {
   "P0001": 400,
 };
 
-/** An error of Postgres as PostgREST answers it. */
+/** Converts an error of Postgres to PostgREST's response. */
 export function errorAnswer(error: unknown): Response {
   const { code = "", message, detail = null, hint = null } = error as DbError;
   return Response.json({ code, message, details: detail, hint }, { status: statusOf(code) });
 }
 
-/** `PT` and three digits is how SQL asks for a status. */
+/** SQL requests a status with `PT` and three digits. */
 function statusOf(code: string): number {
   const asked = /^PT([2-5]\d\d)$/.exec(code)?.[1];
   return asked ? Number(asked) : STATUS_OF[code] ?? STATUS[code.slice(0, 2)] ?? 400;
 }
 
-/** Those that lite answers as PostgREST does. */
+/** Codes that lite answers like PostgREST. */
 const KNOWN_TO_LITE = /^(PGRST|PT|42|22|21|23502$|23503$|23505$|25006$)/;
 
 /**
- * Whether the database was away: no connection, or none given (every FATAL error ends one), or it is starting or stopping.
- * Repeating it later may help.
+ * Whether the database was unavailable: no connection could be made, the connection ended (every FATAL error
+ * ends one), or the server is starting or stopping. A later attempt may succeed.
  */
 export function isOutage(error: unknown): boolean {
   const { code, severity } = (error ?? {}) as Partial<DbError>;
@@ -74,16 +74,16 @@ export function isOutage(error: unknown): boolean {
         .test(code);
 }
 
-/** Marks an answer for local/data_api/data_api.ts: the database was not to be reached. */
+/** Marks a response for local/data_api/data_api.ts: the database could not be reached. */
 export const OUTAGE_HEADER = "x-database-outage";
 
-/** The answer with that mark. */
+/** Adds that mark to a response. */
 export function noticed(answer: Response): Response {
   answer.headers.set(OUTAGE_HEADER, "1");
   return answer;
 }
 
-/** PostgREST's answer when it has no connection. */
+/** PostgREST's response without a database connection. */
 export function OUTAGE_ANSWER(): Response {
   return Response.json(OUTAGE, { status: 503 });
 }
@@ -95,8 +95,8 @@ const OUTAGE = {
 };
 
 /**
- * An error in the form of PostgREST's `raise sqlstate 'PGRST'`, by which SQL may decide the whole answer and which
- * lite knows; errors that lite answers right by itself stay as they are.
+ * An error in the form of PostgREST's `raise sqlstate 'PGRST'`, with which SQL can determine the whole
+ * response and which lite supports; errors that lite answers correctly stay unchanged.
  */
 export class DatabaseFault extends Error {
   code?: string;
@@ -104,7 +104,10 @@ export class DatabaseFault extends Error {
   hint?: string | null;
   #original: DbError;
 
-  /** An error of the database in that form; one of lite's own, such as for a table that is not there, as it is. */
+  /**
+   * Converts an error of the database to that form; lite's own errors, such as for a missing table, stay
+   * unchanged.
+   */
   static of(error: unknown, headers: Record<string, string>): unknown {
     const code = (error as DbError)?.code ?? "";
     return isOutage(error) || /^[0-9A-Z]{5}$/.test(code)
@@ -129,7 +132,7 @@ export class DatabaseFault extends Error {
     this.detail = JSON.stringify({ status, headers });
   }
 
-  /** lite prints every error. Its text may hold values of a row, so the log gets the code alone. */
+  /** lite prints every error. Its text may contain values of a row, so only the code is logged. */
   [Symbol.for("Deno.customInspect")](): string {
     return `Data API: the database answered ${this.#original.code}`;
   }

@@ -1,10 +1,10 @@
 /**
- * Calls of functions with the secret key, straight to Postgres: the path that every function at the edge takes, for
- * each webhook and each delivery. @supabase/lite would parse the body, print it again and send five statements where
- * one does. It is done as PostgREST does it: the body goes to Postgres as it came, and Postgres takes it apart.
+ * Calls of SQL functions with the secret key, directly on Postgres: every Edge Function uses them, for each
+ * webhook and each delivery. @supabase/lite would parse the body, serialise it again and send five statements
+ * instead of one. As in PostgREST, the body is passed to Postgres unchanged, and Postgres parses it.
  *
- * Whatever is not plainly such a call (another key, headers that change the answer, a function or an argument that is
- * not known) is left to lite.
+ * Everything else (another key, headers that change the response, an unknown function or argument) is left to
+ * lite.
  */
 import postgres from "postgres";
 import { SCHEMA_HEADER } from "../../supabase/functions/_shared/db/schema.ts";
@@ -18,10 +18,12 @@ export interface RpcOptions {
 }
 
 export interface RpcPath {
-  /** The answer; or, where this is not its business, the request to hand on: the one given may have been read. */
+  /**
+   * Returns the response, or a request for lite to handle: the body of the original one may have been read.
+   */
   fetch(request: Request): Promise<Response | Request>;
   close(): Promise<void>;
-  /** Drops the connections: the database is gone. */
+  /** Drops the connections, because the database is gone. */
   cut(): void;
 }
 
@@ -30,16 +32,16 @@ interface Statement {
   returnsVoid: boolean;
 }
 
-/** A function whose only argument is JSON: its statement is known without a look into the body. */
+/** A function whose only argument is JSON: its statement is known without parsing the body. */
 interface Plain extends Statement {
-  /** How a body with a list in this argument begins. */
+  /** The beginning of a body with a list in this argument. */
   begins: string;
 }
 
 /**
- * Calls that go down one connection, one behind the other. Side by side, groups of webhooks wait for each other's rows
- * (the same people, the same counters) and then end at the same moment, when the database has nothing to do while
- * the functions make the next ones: on two cores that takes a fifth of the webhooks a second.
+ * Calls that share one connection and run one after the other. In parallel, groups of webhooks would wait for
+ * each other's rows (the same people, the same counters) and end at the same moment, leaving the database
+ * idle while the functions prepare the next ones: on two cores that costs a fifth of the webhooks per second.
  */
 const IN_LINE: ReadonlySet<string> = new Set(["ingest_updates"]);
 
@@ -47,12 +49,13 @@ const PREFIX = "/rest/v1/rpc/";
 const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
 
 /**
- * What a caller says of its version. PostgREST sets all headers for each call (request.headers); here the one that
- * functions in SQL look at belongs to the connection, and callers of another version get connections of their own.
+ * The header with a caller's version. PostgREST sets all headers for each call (request.headers); here the
+ * one that SQL functions read belongs to the connection, and callers of another version get their own
+ * connections.
  */
 const VERSION = { header: SCHEMA_HEADER, form: /^[0-9]{14}$/ } as const;
 
-/** Serves calls with the secret key on connections that are service_role throughout. */
+/** Serves calls with the secret key on connections that always have the role service_role. */
 export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions): RpcPath {
   const connect = (max: number, version: string) =>
     postgres(dbUrl, {
@@ -68,11 +71,11 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
       types: { json: text(114), jsonb: text(3802) },
     });
   const open = (version: string) => ({ sql: connect(connections, version), line: connect(1, version) });
-  /** For what has to be known of the functions themselves. */
+  /** For queries about the functions themselves. */
   const sql = connect(2, "");
   const pools = new Map<string, ReturnType<typeof open>>();
 
-  /** The connections of callers of this version. */
+  /** The connections for callers of this version. */
   function poolOf(version: string): ReturnType<typeof open> {
     let pool = pools.get(version);
     if (pool === undefined) pools.set(version, pool = open(version));
@@ -83,7 +86,7 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
   const statements = new Map<string, Statement>();
   const plain = new Map<string, Plain>();
 
-  /** The statement that calls a function with these arguments; undefined when there is none that takes them. */
+  /** The statement that calls a function with these arguments; undefined if no function takes them. */
   async function statementOf(name: string, given: string[]): Promise<Statement | undefined> {
     const signature = [name, ...given].join(" ");
     const known = statements.get(signature);
@@ -128,7 +131,7 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
     return statement;
   }
 
-  /** The statement for a body, and what it takes; undefined when it is none of ours. */
+  /** The statement for a body, and its parameters; undefined if lite must handle it. */
   async function statementFor(name: string, body: string): Promise<[Statement, string[]] | undefined> {
     const known = plain.get(name);
     if (known !== undefined && body.startsWith(known.begins)) return [known, [body]];

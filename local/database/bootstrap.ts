@@ -1,6 +1,6 @@
 /**
- * What a Supabase project has before the first migration, made on a bare Postgres: the three roles, the schema
- * auth with its tables and functions. Every statement leaves alone what exists already.
+ * Creates on a bare Postgres what a Supabase project has before the first migration: the three roles, the
+ * schema auth with its tables and functions. Every statement leaves existing objects unchanged.
  */
 import { getAuthSchemaSql } from "@supabase/lite";
 import type { Sql } from "postgres";
@@ -9,7 +9,10 @@ import { UserError } from "../../lib/user_error.ts";
 /** Oldest major version of Postgres that the migrations run on. */
 export const OLDEST_POSTGRES = 15;
 
-/** Policies read these settings; the Data API sets them for each request, tests by hand. As Supabase defines them. */
+/**
+ * Policies read these settings; the Data API sets them for each request, tests set them directly. As Supabase
+ * defines them.
+ */
 const AUTH_FUNCTIONS = `
 create or replace function auth.uid() returns uuid language sql stable as $$
   select coalesce(
@@ -39,7 +42,7 @@ grant usage on schema auth to anon, authenticated, service_role;
 grant execute on function auth.uid(), auth.role(), auth.email(), auth.jwt() to anon, authenticated, service_role;
 `;
 
-/** Roles belong to the whole server, so another database may be making them at this moment. */
+/** Roles belong to the whole server, so a start on another database may be creating them at the same time. */
 const ROLES = `
 do $$ begin create role anon nologin noinherit; exception when duplicate_object or unique_violation then null; end $$;
 do $$ begin create role authenticated nologin noinherit; exception when duplicate_object or unique_violation then null; end $$;
@@ -50,7 +53,7 @@ grant usage on schema public to anon, authenticated, service_role;
 
 /**
  * Prepares the database that `sql` is connected to.
- * @throws UserError when its version is too old or the user may not create roles.
+ * @throws UserError if its version is too old or the user may not create roles.
  */
 export async function bootstrap(sql: Sql): Promise<void> {
   const [{ version }] = await sql`select current_setting('server_version_num')::int as version`;

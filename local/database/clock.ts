@@ -1,39 +1,45 @@
-/** What pg_cron does on a hosted project: runs the jobs of `private.clock_jobs()`, the one list for both. */
+/**
+ * Replaces pg_cron, which a hosted project has: runs the jobs of `private.clock_jobs()`, the one list for
+ * both.
+ */
 import type { Sql } from "postgres";
 import { log } from "../../supabase/functions/_shared/log/log.ts";
 
 /** A row of private.clock_jobs(). */
 export interface Job {
   name: string;
-  /** From the end of one run to the begin of the next, in seconds. */
+  /** Time from the end of one run to the start of the next, in seconds. */
   every_seconds: number;
   /** sql: `target` is a statement. http: `target` names a function that is sent a POST with a secret key. */
   kind: "sql" | "http";
   target: string;
-  /** An expression of SQL: whether there is something to call for. null: always. */
+  /** SQL expression that tells whether there is work; null: always. */
   due: string | null;
 }
 
 export interface ClockOptions {
   sql: Sql;
-  /** Address of the stack, without a slash at the end. */
+  /** URL of the stack, without a trailing slash. */
   url: string;
   secretKey: string;
-  /** Waits, at most until the signal is aborted. @default {sleep} */
+  /** Waits, or returns early if the signal is aborted. @default {sleep} */
   sleep?(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 export interface Clock {
-  /** Starts no further job. Resolves when those under way are done. */
+  /** Starts no further job. Resolves when the running ones have ended. */
   stop(): Promise<void>;
 }
 
-/** A job of every hour runs soon after the start too: few stacks live for an hour. */
+/** Hourly jobs also run soon after the start, because few stacks live for an hour. */
 const FIRST_RUN_AFTER_MS = 10_000;
-/** As pg_net waits. */
+/** The time-out of pg_net. */
 const TIMEOUT_MS = 30_000;
 
-/** Runs each job at its interval, never two runs of one job at once. A run that fails is logged and its turn over. */
+/**
+ * Runs each job at its interval, never two runs of one job at once. A failed run is logged and not repeated
+ * before the next interval.
+ */
 export async function startClock(options: ClockOptions): Promise<Clock> {
   const { sql, sleep: wait = sleep } = options;
   const jobs = await sql<Job[]>`select * from private.clock_jobs()`;
@@ -55,7 +61,9 @@ export async function startClock(options: ClockOptions): Promise<Clock> {
   };
 }
 
-/** Runs a job once, or sees that it is not due. @throws when the statement fails or the function does not answer 2xx. */
+/**
+ * Runs a job once, unless it is not due. @throws if the statement fails or the function does not answer 2xx.
+ */
 export async function runJob(job: Job, { sql, url, secretKey }: ClockOptions): Promise<void> {
   if (job.kind === "sql") {
     await sql.unsafe(job.target);
@@ -75,7 +83,7 @@ export async function runJob(job: Job, { sql, url, secretKey }: ClockOptions): P
   if (!response.ok) throw new Error(`the function ${job.target} answered ${response.status}`);
 }
 
-/** Waits so long, or until the signal is aborted. */
+/** Waits `ms` milliseconds, or until the signal is aborted. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

@@ -1,4 +1,6 @@
-/** The database of a stack: an embedded Postgres in its data folder, or one of the user's own by DATABASE_URL. */
+/**
+ * The database of a stack: an embedded Postgres in its data folder, or the user's own, named by DATABASE_URL.
+ */
 import postgres, { type Sql } from "postgres";
 import { bootstrap } from "./bootstrap.ts";
 import type { DataFolder } from "../project/data_folder.ts";
@@ -11,25 +13,25 @@ export interface Database {
   url: string;
   /** Connections of the supervisor itself, for migrations, seed and clock. */
   sql: Sql;
-  /** Process id of the embedded server; undefined for the user's own. */
+  /** Process id of the embedded server; undefined for the user's own database. */
   pid(): number | undefined;
   /**
-   * Applies what is missing, and returns it.
-   * @param say Told when the database is ahead of this version.
-   * @throws UserError with what to do, when it was made by migrations that are not here.
+   * Applies the pending migrations and returns them.
+   * @param say Called if the database is ahead of this version.
+   * @throws UserError with advice, if other migrations created the database.
    */
   migrate(say: (line: string) => void): Promise<Migration[]>;
-  /** Closes the connections, and stops the embedded server. */
+  /** Closes the connections and stops the embedded server. */
   stop(): Promise<void>;
-  /** Rejects when the embedded server can't be kept running; never resolves. */
+  /** Rejects if the embedded server cannot be kept running; never resolves. */
   failed: Promise<never>;
 }
 
 export interface DatabaseOptions {
   folder: DataFolder;
-  /** TCP port wanted for the embedded server; a free one is taken where that is in use. */
+  /** Preferred TCP port of the embedded server; if it is in use, a free one is taken. */
   port: number;
-  /** Told when the embedded server died and when it is back. */
+  /** Called when the embedded server died and when it is back. */
   onRestart: (event: "died" | "back") => void;
 }
 
@@ -56,7 +58,7 @@ export async function embeddedDatabase({ folder, port, onRestart }: DatabaseOpti
   };
 }
 
-/** Connects to the user's own. @throws UserError that says what is wrong with DATABASE_URL. */
+/** Connects to the user's own database. @throws UserError that says what is wrong with DATABASE_URL. */
 export async function ownDatabase(url: string): Promise<Database> {
   const wrong = (what: string) => new UserError(`DATABASE_URL can't be used: ${what}`);
   const host = URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol) && new URL(url).hostname;
@@ -83,7 +85,7 @@ export async function ownDatabase(url: string): Promise<Database> {
   }
 }
 
-/** @param foreign How it is called, and what helps, when others made it. */
+/** @param foreign Its name in messages, and advice, if others created it. */
 function connect(url: string, foreign: { place: string; remedy: string }): Database {
   const sql = postgres(url, { max: 4, connect_timeout: 10, onnotice: () => {} });
   return {

@@ -1,39 +1,39 @@
 /**
- * Edge Functions served in this process, as the hosted platform serves them: what is in supabase/config.toml, each
- * from its `index.ts` by `export default { fetch }`, with the request as it arrives there.
+ * Serves Edge Functions in this process like the hosted platform: those in supabase/config.toml, each from
+ * its `index.ts` with `export default { fetch }`, with the request in its hosted form.
  */
 import { Problem, problemResponse } from "../../supabase/functions/_shared/http/problem.ts";
 import { log } from "../../supabase/functions/_shared/log/log.ts";
 import { dirname, join } from "../../lib/paths.ts";
 
-/** What a function's module exports by default. */
+/** The default export of a function's module. */
 interface Served {
   fetch(request: Request): Response | Promise<Response>;
 }
 
 export interface Functions {
   /**
-   * The answer to a request for a function; undefined for any other. Never rejects: what a function throws is logged,
-   * and answered 500 as problem+json.
+   * The response to a request for a function; undefined for any other request. Never rejects: an exception is
+   * logged and answered 500 as problem+json.
    * @param peer Address of the caller.
    */
   fetch(request: Request, peer: string): Response | Promise<Response> | undefined;
-  /** Loads all of them now, so that the first request need not wait; one that fails is logged. */
+  /** Loads all functions now, so that the first request need not wait; a failure is logged. */
   preload(): Promise<void>;
 }
 
-/** Path that functions live under. */
+/** Path prefix of functions. */
 const PREFIX = "/functions/v1/";
 
 /**
- * What a domain for links sends to the function deeplinks (docs/deploy.md), here on the stack's own host. The function
- * sees the address as it is, and its pages stay pages, since that is a custom domain.
+ * Paths that a link domain passes to the function deeplinks (docs/deploy.md), here on the stack's own host.
+ * The function sees the original address, and its pages stay pages, as on a custom domain.
  */
 const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 
 /**
- * Names of the functions in a folder, and where they begin: what config.toml beside the folder names, else each folder
- * with an index.ts.
+ * Names of the functions in a folder, and their entry points: those in config.toml beside the folder, else
+ * each folder with an index.ts.
  */
 export function listFunctions(folder: string): Map<string, string> {
   let names: string[];
@@ -56,7 +56,9 @@ export function serveFunctions(folder: string): Functions {
     [...listFunctions(folder)].map(([name, path]) => [name, new LoadedOnce(name, path)]),
   );
 
-  /** At once where the function does: small answers are many, and a promise costs as much as one. */
+  /**
+   * Answers synchronously if the function does: small responses are many, and a promise costs as much as one.
+   */
   function answer(name: string, request: Request): Response | Promise<Response> {
     const found = functions.get(name);
     try {
@@ -70,7 +72,7 @@ export function serveFunctions(folder: string): Functions {
     }
   }
 
-  /** Without a custom domain the platform serves no web pages: they become plain text. */
+  /** Without a custom domain the platform serves no web pages: HTML becomes plain text. */
   function answerWithoutPages(name: string, request: Request): Response | Promise<Response> {
     const response = answer(name, request);
     if (request.method !== "GET") return response;
@@ -130,7 +132,7 @@ class LoadedOnce {
   }
 }
 
-/** Marks a failure that is in the log already. */
+/** Marks a failure that is already logged. */
 const LOGGED = Symbol("logged");
 
 function refusal(name: string, request: Request, error: unknown): Response {
@@ -158,8 +160,8 @@ function withoutPages(response: Response): Response {
 }
 
 /**
- * A request's headers with the caller's address at the end of `x-forwarded-for`, as a proxy in front adds it. A view
- * rather than a copy, which would take a third of the time of a small request.
+ * A request's headers with the caller's address appended to `x-forwarded-for`, as a proxy would. A view
+ * instead of a copy, which would take a third of the time of a small request.
  */
 export class ForwardedHeaders extends Headers {
   #original: Headers;

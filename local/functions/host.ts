@@ -1,10 +1,10 @@
 /**
- * The process that owns the public port: serves the functions itself, and the paths of a link domain with them, and
- * hands everything else to the supervisor (local/start.ts), which starts this process, watches it, and starts it again
- * when it dies.
+ * The process with the public port: serves the functions and the paths of a link domain, and passes
+ * everything else to the supervisor (local/start.ts), which starts this process, supervises it, and restarts
+ * it if it dies.
  *
- * Argument: {@link HostOptions} as JSON. Environment: what the functions see. Standard input: "stop", or SIGTERM, ends
- * it when its work is done; the end of the input (the supervisor is gone) ends it at once.
+ * Argument: {@link HostOptions} as JSON. Environment: that of the functions. "stop" on standard input, or
+ * SIGTERM, ends it after its current work; the end of the input (the supervisor is gone) ends it at once.
  */
 import process from "node:process";
 import { requireHost } from "../../supabase/functions/_shared/http/host.ts";
@@ -12,19 +12,19 @@ import { Problem, problemResponse } from "../../supabase/functions/_shared/http/
 import { log } from "../../supabase/functions/_shared/log/log.ts";
 import { serveFunctions } from "./functions.ts";
 
-/** What the supervisor tells it. */
+/** Options from the supervisor. */
 export interface HostOptions {
   port: number;
   /** Folder with a folder per function. */
   functions: string;
-  /** Address of the supervisor's own server. */
+  /** URL of the supervisor's own server. */
   upstream: string;
 }
 
-/** Exit code for: somebody else listens on the port. */
+/** Exit code if another process listens on the port. */
 export const PORT_IN_USE = 98;
 
-/** How long requests and work after the answer may take at a stop, in milliseconds. */
+/** Time limit of requests and background work at a stop, in milliseconds. */
 const DRAIN_MS = 5_000;
 
 function main(options: HostOptions): void {
@@ -84,7 +84,9 @@ function main(options: HostOptions): void {
   })();
 }
 
-/** A function may fail in a timer, reject behind its answer, or try to exit: the process lives on. */
+/**
+ * A function may throw in a timer, reject after its response, or try to exit: the process must survive that.
+ */
 function survive(): void {
   addEventListener("error", (event) => {
     event.preventDefault();
@@ -101,7 +103,7 @@ function survive(): void {
   process.exit = exit;
 }
 
-/** Gives functions `EdgeRuntime.waitUntil`, and tells what is under way. */
+/** Provides `EdgeRuntime.waitUntil` to functions, and returns the running work. */
 function waitUntil(): Set<Promise<unknown>> {
   const pending = new Set<Promise<unknown>>();
   Object.assign(globalThis, {

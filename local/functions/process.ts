@@ -1,39 +1,39 @@
-/** Running the functions host: spawned, ready, started again when it dies, stopped in order. */
+/** Runs the functions host: starts it, restarts it if it dies, stops it in order. */
 import { join, ROOT } from "../../lib/paths.ts";
 import { type HostOptions, PORT_IN_USE } from "./host.ts";
 import { PortInUse } from "../../lib/user_error.ts";
 
 export interface ChildOptions {
   host: HostOptions;
-  /** What the functions see, over this process's own environment. */
+  /** Environment of the functions, added to this process's own. */
   env: Record<string, string>;
-  /** The deno.json that names what the functions import. @default that of the checkout */
+  /** The deno.json with the functions' imports. @default that of the checkout */
   config?: string;
-  /** Told when it died and was started again, and when another took its place. @default nobody */
+  /** Called after it died and was restarted, and after it was replaced. @default none */
   onRestart?: (why: "died" | "renewed") => void;
 }
 
 export interface Child {
   pid(): number;
   /**
-   * Starts another with these options in its place, which it leaves when it takes no more requests; it finishes what is
-   * under way meanwhile. For the time of a start connections are refused. One at a time.
+   * Replaces it with one that has these options. The old one finishes its current requests; connections are
+   * refused until the new one has started. One call at a time.
    */
   renew(change: Partial<Pick<ChildOptions, "host" | "env" | "config">>): Promise<void>;
-  /** Lets it finish what is under way, and ends it. */
+  /** Lets it finish its current work, and ends it. */
   stop(): Promise<void>;
-  /** Rejects when it can't be started (again); never resolves. */
+  /** Rejects if it cannot be started (again); never resolves. */
   failed: Promise<never>;
 }
 
-/** The wait before it is started again doubles up to the last of these, in milliseconds. */
+/** The wait before a restart doubles up to the last of these, in milliseconds. */
 const BACKOFF_MS = { first: 50, last: 5_000 };
-/** One that lived so long begins with the first wait again. */
+/** After this lifetime the wait starts at the first value again, in milliseconds. */
 const STABLE_MS = 10_000;
-/** After its own time for draining. */
+/** Longer than its own time limit for draining. */
 const KILL_AFTER_MS = 8_000;
 
-/** Starts the host. It may not listen yet when this returns. */
+/** Starts the host, which may not listen yet when this returns. */
 export function startFunctionsHost(options: ChildOptions): Child {
   const { port } = options.host;
   let current = options;
@@ -83,7 +83,7 @@ export function startFunctionsHost(options: ChildOptions): Child {
   };
 }
 
-/** Tells it to finish what is under way and end; resolves when it is gone. It may be gone already. */
+/** Tells it to finish its current work and end; resolves when it has ended. It may have ended already. */
 async function end(child: Deno.ChildProcess): Promise<void> {
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode("stop\n")).catch(() => {});
@@ -93,7 +93,7 @@ async function end(child: Deno.ChildProcess): Promise<void> {
   await writer.close().catch(() => {});
 }
 
-/** Resolves when nobody listens on a port. */
+/** Resolves when a port is free. */
 async function free(port: number): Promise<void> {
   for (;;) {
     try {
@@ -105,7 +105,7 @@ async function free(port: number): Promise<void> {
   }
 }
 
-/** Detached: Ctrl-C reaches the supervisor alone, which stops this one when its work is done. */
+/** Detached: Ctrl-C reaches only the supervisor, which stops this process after its work. */
 function spawn({ host, env, config }: ChildOptions): Deno.ChildProcess {
   // What was deployed has its packages from Deno's cache, as hosted from the bundle, and none beside it.
   const names = config === undefined

@@ -1,13 +1,13 @@
 /**
- * `deno task admin:build`: builds the admin panel into admin/dist, for any static host. Does nothing when what is there
- * was built from the same sources.
+ * `deno task admin:build`: builds the admin panel into admin/dist, for any static host. Does nothing if the
+ * sources have not changed.
  */
 import { createHash } from "node:crypto";
 import { join, ROOT } from "../../lib/paths.ts";
 
-/** What it is built into. */
+/** Folder of the result. */
 export const PANEL: string = join(ROOT, "admin", "dist");
-/** What it is built from. deno.json names the packages. */
+/** Sources of the build. deno.json names the packages. */
 const SOURCES = [
   "admin/index.html",
   "admin/vite.config.ts",
@@ -16,11 +16,11 @@ const SOURCES = [
   "supabase/functions/_shared",
   "deno.json",
 ];
-/** Holds the hash of the sources that admin/dist was built from. */
+/** File with the hash of the sources of admin/dist. */
 const MARK = join(PANEL, "sources.txt");
-/** Folder of what is being built. */
+/** Folder of a build in progress. */
 const DRAFTS = join(ROOT, "admin", "dist.new");
-/** Held while building: several stacks may start on one checkout. */
+/** Held during a build: several stacks may start on one checkout. */
 const LOCK = join(ROOT, "admin", ".building");
 
 /** SHA-256 over the names and contents of the sources. */
@@ -38,13 +38,13 @@ export async function sourcesHash(): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Whether admin/dist is built from the sources as they are. */
+/** Whether admin/dist was built from the current sources. */
 export async function panelIsBuilt(): Promise<boolean> {
   const built = await Deno.readTextFile(MARK).catch(() => "");
   return built === await sourcesHash();
 }
 
-/** Builds it, unless it is built. @throws {Error} with what the bundler says */
+/** Builds the panel, unless it is up to date. @throws {Error} with the bundler's output */
 export async function buildPanel(): Promise<void> {
   using lock = await Deno.open(LOCK, { create: true, write: true });
   await lock.lock(true);

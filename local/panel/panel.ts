@@ -1,10 +1,10 @@
-/** The admin panel on the local stack: `/admin/`, built in the background when its sources changed. */
+/** The admin panel on the local stack: `/admin/`, built in the background if its sources changed. */
 import { log } from "../../supabase/functions/_shared/log/log.ts";
 import { join } from "../../lib/paths.ts";
 import { buildPanel, PANEL, panelIsBuilt } from "./build.ts";
 
 export interface PanelOptions {
-  /** Public address of the stack, without a slash at the end. */
+  /** Public URL of the stack, without a trailing slash. */
   url: string;
   publishableKey: string;
 }
@@ -18,7 +18,10 @@ const TYPES: Record<string, string> = {
   woff2: "font/woff2",
 };
 
-/** What each answer brings: the panel acts in its user's name, and a page around it could guide the user's clicks. */
+/**
+ * Headers of each response against framing: the panel acts in its user's name, and an enclosing page could
+ * misdirect clicks.
+ */
 const ALONE = {
   "x-content-type-options": "nosniff",
   "content-security-policy": "frame-ancestors 'none'",
@@ -26,8 +29,8 @@ const ALONE = {
 };
 
 /**
- * Serves the panel, and begins to build it where that is needed.
- * Failure policy: a panel that can't be built says so on its page; the rest of the stack goes on.
+ * Serves the panel and starts a build if needed. Failure policy: if the panel cannot be built, its page says
+ * so; the rest of the stack continues.
  */
 export function createPanel(
   { url, publishableKey }: PanelOptions,

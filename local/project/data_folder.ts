@@ -1,15 +1,16 @@
 /**
- * The folder that holds everything of one local stack: the Postgres cluster, the keys, what the simulator remembers.
+ * The folder with all data of one local stack: the Postgres cluster, the keys, the simulator's conversations.
  *
- * `keys.json` marks a folder as ours. `stack.json` is there while a stack runs on it (or was killed). `lock` is locked
- * by the one process that may use it; the lock ends with that process, however that ends.
+ * `keys.json` marks a folder as ours. `stack.json` exists while a stack runs on it (or after it was killed).
+ * `lock` is locked by the one process that may use the folder; the lock ends with that process, however that
+ * ends.
  */
 import { generateApiKey } from "@supabase/lite";
 import { statfsSync } from "node:fs";
 import { join, resolve } from "../../lib/paths.ts";
 import { UserError } from "../../lib/user_error.ts";
 
-/** What is made once, at random, and kept. */
+/** Values generated once, at random, and stored. */
 export interface Keys {
   publishableKey: string;
   secretKey: string;
@@ -23,14 +24,14 @@ export interface Keys {
     accessToken: string;
     /** Meta's id of the business number. */
     phoneNumberId: string;
-    /** The number itself, digits only; one that is never given to anybody. */
+    /** The number itself, digits only; a number that is never assigned. */
     displayNumber: string;
   };
 }
 
-/** What others read from `stack.json` to find a running stack. */
+/** The content of `stack.json`, with which others find a running stack. */
 export interface StackFile {
-  /** Of the public port, without a slash at the end. */
+  /** Public URL, without a trailing slash. */
   url: string;
   dbUrl: string;
   publishableKey: string;
@@ -39,31 +40,31 @@ export interface StackFile {
   whatsapp: { appSecret: string; verifyToken: string; phoneNumberId: string };
   /** Folder of the functions; its `.env` holds the secrets of this stack. */
   functions: string;
-  /** postgres is absent where the stack runs on a database of the user's own. */
+  /** `postgres` is absent if the stack uses the user's own database. */
   pids: { supervisor: number; functions: number; postgres?: number };
 }
 
 export interface DataFolder {
   path: string;
   keys: Keys;
-  /** What an earlier run left in stack.json, if it was killed. */
+  /** The stack.json of an earlier run, if it was killed. */
   left: StackFile | undefined;
-  /** Writes stack.json, for its owner's eyes only. */
+  /** Writes stack.json, readable only by its owner. */
   announce(stack: StackFile): void;
-  /** Removes stack.json and lets others use the folder. */
+  /** Removes stack.json and releases the folder. */
   release(): void;
 }
 
-/** What a stack makes in its folder; `keys.json` alone could be of any project. */
+/** Names of a stack's files in its folder; `keys.json` alone could belong to any project. */
 const OURS = /^(postgres|keys|stack|simulator|deployed|mails|lock)(\.|$)/;
 
-/** So much is needed for a new cluster and its first write-ahead log, and so much to go on with one, in bytes. */
+/** Free space needed for a new cluster with its first write-ahead log, and to continue with one, in bytes. */
 const ROOM = { new: 400e6, more: 100e6 };
 
 /**
- * Makes or opens the folder and locks it.
- * @param options.fresh Removes what is in it first, if it is one of ours.
- * @throws UserError when it can't be used: somebody else's, in use, broken, not writable, no room.
+ * Creates or opens the folder and locks it.
+ * @param options.fresh First removes the content, if the folder is ours.
+ * @throws UserError if it cannot be used: somebody else's, in use, broken, not writable, no space.
  */
 export async function openDataFolder(dir: string, options: { fresh?: boolean } = {}): Promise<DataFolder> {
   const path = resolve(dir);
@@ -161,7 +162,7 @@ async function makeKeys(path: string): Promise<Keys> {
   return keys;
 }
 
-/** So many random bytes in hex. */
+/** Random bytes in hex. */
 function random(bytes: number): string {
   return Array.from(
     crypto.getRandomValues(new Uint8Array(bytes)),
@@ -169,7 +170,7 @@ function random(bytes: number): string {
   ).join("");
 }
 
-/** All or nothing, readable by the owner alone. */
+/** Writes a file atomically, readable only by its owner. */
 function write(path: string, value: unknown): void {
   const draft = `${path}.new`;
   Deno.writeTextFileSync(draft, JSON.stringify(value, null, 2) + "\n", { mode: 0o600 });

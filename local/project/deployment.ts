@@ -1,35 +1,35 @@
 /**
- * What the functions of a running local stack are deployed with, and how that changes while it runs, as a project's does
- * on the platform: secrets in `.env` in the folder of the functions (an editor may change it too), and functions that
- * somebody deployed, under `deployed/` in the data folder. The next start serves the checkout again.
+ * The deployed state of a running local stack's functions, and its changes, as in a project on the platform:
+ * secrets in `.env` in the folder of the functions (which an editor may change too), and deployed functions,
+ * under `deployed/` in the data folder. The next start serves the checkout again.
  */
 import { parseEnv } from "node:util";
 import { userSecrets } from "./environment.ts";
 import { dirname, join } from "../../lib/paths.ts";
 
-/** Where functions are served from. */
+/** The source of the served functions. */
 export interface Source {
   /** Folder with a folder per function. */
   functions: string;
-  /** The deno.json that names their imports; undefined for that of the checkout. */
+  /** The deno.json with their imports; undefined for that of the checkout. */
   config?: string;
-  /** GATELINK_VERSION of what was deployed; it goes when that is no longer served. */
+  /** GATELINK_VERSION of the deployed functions; removed when they are no longer served. */
   version?: string;
 }
 
-/** What the functions host is started with, besides what never changes. */
+/** The variable part of the functions host's start options. */
 export interface Deployment {
   source: Source;
   secrets: Record<string, string>;
 }
 
-/** How often it is looked for a change, in milliseconds. */
+/** Interval of the search for changes, in milliseconds. */
 const LOOK_EVERY_MS = 250;
 
 const pointer = (data: string) => join(data, "deployed.json");
 
 /**
- * Sets and (with null) unsets secrets in `.env`, all or nothing. What else the file holds stays as it is.
+ * Sets and (with null) unsets secrets in `.env`, atomically. The rest of the file is unchanged.
  * @param functions Folder of the functions.
  */
 export async function changeSecrets(
@@ -54,7 +54,7 @@ export async function changeSecrets(
   await Deno.rename(draft, path);
 }
 
-/** A value as `.env` files take it: bare where nothing in it could mean more than itself. */
+/** A value in the syntax of `.env` files: unquoted if it contains no special characters. */
 function quoted(name: string, value: string): string {
   if (/^[\w.,:/@+=-]*$/.test(value)) return value;
   const written = ["'", '"', "`"].filter((mark) => !value.includes(mark))
@@ -84,8 +84,8 @@ export async function deployFunctions(data: string, files: ReadonlyMap<string, U
 }
 
 /**
- * Secrets of a running stack, as {@linkcode changeSecrets}. The version of functions that were deployed is kept with
- * them: the checkout, which the next start serves, is of another.
+ * Secrets of a running stack, like {@linkcode changeSecrets}. The version of deployed functions is stored
+ * with them, because the checkout, which the next start serves, has another one.
  */
 export async function changeDeployedSecrets(
   { data, functions }: { data: string; functions: string },
@@ -108,7 +108,7 @@ async function point(data: string, source: Source): Promise<void> {
   await Deno.rename(draft, pointer(data));
 }
 
-/** Forgets what was deployed to an earlier run. */
+/** Removes what was deployed to an earlier run. */
 export async function forgetDeployed(data: string): Promise<void> {
   for (const path of [pointer(data), join(data, "deployed")]) {
     await Deno.remove(path, { recursive: true }).catch((error) => {
@@ -118,10 +118,10 @@ export async function forgetDeployed(data: string): Promise<void> {
 }
 
 /**
- * Tells of each change until it is stopped.
- * @param own What is served when nothing was deployed; its folder holds `.env` in any case.
- * @param changed Gets what is to be served from now on.
- * @param refused Gets what is wrong with secrets that can't be used; the ones before stay.
+ * Reports each change until it is stopped.
+ * @param own Served if nothing is deployed; its folder contains `.env` in any case.
+ * @param changed Called with what must be served from now on.
+ * @param refused Called with the fault in unusable secrets; the previous ones stay.
  */
 export function watchDeployment(
   { data, own }: { data: string; own: Source },

@@ -1,14 +1,17 @@
-/** The mails of Auth. The local stack sends none: they lie in mails.txt in its data folder, for its owner's eyes alone. */
+/**
+ * The mails of Auth. The local stack sends none; it writes them to mails.txt in its data folder, readable
+ * only by its owner.
+ */
 import type { EmailDriver, EmailMessage } from "@supabase/lite";
 
 export interface MailboxOptions {
-  /** File that each mail is added to. It holds links that sign people in. */
+  /** File that each mail is appended to. It contains links that sign people in. */
   path: string;
-  /** Where links in mails lead in the end: the admin panel. */
+  /** Final target of links in mails: the admin panel. */
   page: string;
 }
 
-/** What Auth hands its mails to. */
+/** Creates the email driver of Auth. */
 export function createMailbox({ path, page }: MailboxOptions): EmailDriver {
   return {
     async send({ to, subject, text, html }: EmailMessage): Promise<void> {

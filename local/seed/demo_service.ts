@@ -1,14 +1,15 @@
 /**
- * A service that Gatelink delivers messages to, as an example to copy. It does what each such service should:
- * check the signature over the raw body, act once however often a delivery comes, and answer with what to send back.
+ * A service that receives messages from Gatelink, as an example to copy. It does what each such service
+ * should: check the signature over the raw body, act once however often a delivery arrives, and return the
+ * replies.
  *
  * The local stack serves it at `/demo/service` and has a destination, `echo`, that leads there.
  */
 import { Webhook } from "standardwebhooks";
 
-/** What Gatelink delivers, as far as this service reads it. */
+/** A delivery from Gatelink, with the members that this service reads. */
 interface Delivery {
-  /** `message.received`, or another that this service does not know and answers with nothing. */
+  /** `message.received`, or a type that this service does not know and answers with nothing. */
   type: string;
   /** ISO time. */
   timestamp: string;
@@ -76,7 +77,7 @@ function isSignedBy(secret: string, body: string, headers: Headers): boolean {
   }
 }
 
-/** What to say. A service of yours looks things up here. */
+/** Chooses the replies. Your service looks things up here. */
 function answer({ message, contact }: Delivery["data"]): Reply[] {
   const said = message.text?.trim() ?? "";
   if (message.choice) return [text(`You chose: ${said}`)];

@@ -1,11 +1,11 @@
-/** What a new local stack begins with, so that a first message goes somewhere: see {@link STEPS}. */
+/** The initial content of a new local stack, so that a first message has a destination: see {@link STEPS}. */
 import type { Sql, TransactionSql } from "postgres";
 import type { Keys } from "../project/data_folder.ts";
 
 export interface SeedOptions {
   sql: Sql;
   keys: Keys;
-  /** Address of the stack, without a slash at the end. */
+  /** URL of the stack, without a trailing slash. */
   url: string;
   /** Auth and Data API; see local/data_api/data_api.ts. */
   api: { fetch(request: Request): Promise<Response> };
@@ -16,17 +16,17 @@ export const DEMO = { name: "echo", path: "/demo/service" };
 
 /** Code of the demo link: it opens a chat with the stack's own number. */
 export const DEMO_LINK = "demo";
-/** Where it leads while chats are off. */
+/** Where the link leads while chats are off. */
 const DEMO_PAGE = "/simulator/";
 
-/** The features' flags, and what each turns on; docs/flags.md has it from here. */
+/** The features' flags, and what each turns on; docs/flags.md uses these texts. */
 const FLAGS = {
   "wa_router.enabled": "Messages are routed to services. Off: they are stored and wait, in order.",
   "wa_send.enabled": "Messages and replies are sent. Off: new ones are refused, queued ones wait.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 
-/** Makes these flags (all of them by default), on for everybody, where they are not there yet. */
+/** Creates these flags (all by default), on for everybody, if they do not exist. */
 export async function seedFlags(
   sql: TransactionSql,
   keys: (keyof typeof FLAGS)[] = Object.keys(FLAGS) as (keyof typeof FLAGS)[],
@@ -40,9 +40,7 @@ export async function seedFlags(
   }
 }
 
-/**
- * Each is done once in the life of a database, so what somebody removes or turns off later stays so.
- */
+/** Each step runs once per database, so content that somebody later removes or turns off stays so. */
 const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promise<unknown>> = {
   flags: (sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]),
   loopback: async (sql) => {
@@ -77,10 +75,13 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   },
 };
 
-/** The setting that holds the names of the steps that were done. */
+/** The setting with the names of the completed steps. */
 const DONE = "local.seeded";
 
-/** Seeds what was not seeded yet, sees that its people can sign in, and that the demo destination leads here. */
+/**
+ * Runs the steps that have not run yet, and makes sure that its people can sign in and that the demo
+ * destination leads here.
+ */
 export async function seed(options: SeedOptions): Promise<void> {
   const { sql, url } = options;
   await sql.begin(async (sql) => {
@@ -109,7 +110,8 @@ export async function seed(options: SeedOptions): Promise<void> {
 }
 
 /**
- * The people of the local stack, besides the admin: what each role sees can be tried out. All have the admin's password.
+ * The people of the local stack, besides the admin, for trying out what each role sees. All have the admin's
+ * password.
  */
 export const PEOPLE = [
   { email: "operator@example.com", role: "operator", approvals: ["engineering", "product"] },

@@ -1,4 +1,4 @@
-/** Things that wait for their time; equal times keep the order in which they came. */
+/** Items that wait for their time; items with equal times keep their order. */
 export class DueList<T> {
   #waiting: { due: number; item: T }[] = [];
 
@@ -6,7 +6,7 @@ export class DueList<T> {
     return this.#waiting.length;
   }
 
-  /** When the next thing is due, in milliseconds; undefined when nothing waits. */
+  /** When the next item is due, in milliseconds; undefined if nothing waits. */
   get nextDue(): number | undefined {
     return this.#waiting[0]?.due;
   }
@@ -26,7 +26,7 @@ export class DueList<T> {
     this.#waiting = [];
   }
 
-  /** Takes what is due at `now` from the front for as long as `fits` agrees. */
+  /** Removes items that are due at `now` from the front while `fits` returns true. */
   take(now: number, fits: (item: T, taken: number) => boolean): T[] {
     let count = 0;
     while (

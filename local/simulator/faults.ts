@@ -1,26 +1,26 @@
-/** The Graph API's errors: the shape of their answers, and those that can be asked for. */
+/** The Graph API's errors: the shape of their responses, and those that can be requested. */
 import type { Json } from "./model.ts";
 
-/** An error as the Graph API knows it. Source: Meta's error code reference for the Cloud API. */
+/** An error of the Graph API. Source: Meta's error code reference for the Cloud API. */
 export interface GraphError {
   /** HTTP status of the answer. */
   status: number;
   code: number;
   title: string;
   details?: string;
-  /** Whether Meta says that it will pass. */
+  /** Whether Meta says that the error is temporary. */
   transient?: boolean;
-  /** Seconds, as Retry-After. */
+  /** Value of Retry-After, in seconds. */
   retryAfter?: number;
 }
 
-/** What a send can be made to do instead of succeeding. */
+/** A fault that replaces the success of a send. */
 export interface Fault {
-  /** For people: what happens. */
+  /** What happens, for people. */
   label: string;
   /**
    * `answer`: the call is answered with the error. `status`: the call succeeds and a `failed` status follows.
-   * `silence`: no answer comes. `lost`: no answer comes although the message was taken.
+   * `silence`: there is no answer. `lost`: there is no answer although the message was accepted.
    */
   how: "answer" | "status" | "silence" | "lost";
   error?: GraphError;
@@ -60,7 +60,7 @@ const UNDELIVERABLE: GraphError = {
   details: "Message Undeliverable.",
 };
 
-/** What can be asked for by name, in the order in which the page offers it. */
+/** The faults by name, in the order in which the page offers them. */
 export const FAULTS: Readonly<Record<string, Fault>> = {
   "131056": { label: "131056: too many messages to this person", how: "answer", error: PAIR_LIMIT },
   "130429": { label: "130429: too many messages from this number", how: "answer", error: RATE_LIMIT },

@@ -1,11 +1,11 @@
-/** The Graph API as far as a business that sends messages needs it, with its limits and its errors. */
+/** The part of the Graph API that a business needs to send messages, with its limits and errors. */
 import { errorResponse, FAULTS, type GraphError, PAIR_LIMIT, RATE_LIMIT, WINDOW_CLOSED } from "./faults.ts";
 import type { CallView, Clock, Contact, Json, Settings } from "./model.ts";
 import { faultOf } from "./outgoing.ts";
 import { Pace } from "./pace.ts";
 import type { Random } from "./random.ts";
 
-/** A file that a message can point to by its id. */
+/** A file that a message can refer to by its id. */
 export interface MediaFile {
   bytes: Uint8Array<ArrayBuffer>;
   mimeType: string;
@@ -20,35 +20,38 @@ export interface GraphOptions {
   phoneNumberId: string;
   clock: Clock;
   random: Random;
-  /** Read at each call. `faultNext` is counted down. */
+  /** Read at each call. `faultNext` is decremented. */
   settings: Settings;
   media: ReadonlyMap<string, MediaFile>;
-  /** Where a media id's bytes are. */
+  /** URL of a media id's bytes. */
   mediaUrl(id: string): string;
-  /** Whom `to` or `recipient` means, or why nobody. */
+  /** The contact that `to` or `recipient` names, or the reason why there is none. */
   recipient(body: Json): Contact | string;
   /** When this contact last wrote, in milliseconds; undefined for never. */
   lastWrote(contact: Contact): number | undefined;
-  /** Takes a message and returns its wamid, or undefined when the queue is full. `failure` makes it fail later. */
+  /**
+   * Accepts a message and returns its wamid, or undefined if the queue is full. `failure` makes it fail
+   * later.
+   */
   accept(contact: Contact, body: Json, failure?: GraphError): string | undefined;
-  /** Marks a user's message as read. False when there is none of this id. */
+  /** Marks a user's message as read. False if there is no such message. */
   markRead(messageId: string, typing: boolean): boolean;
   onCall(call: CallView): void;
 }
 
 const WINDOW_MS = 24 * 3_600_000;
-/** A call that is not to be answered is held this long, longer than any client should wait. */
+/** A call without an answer is held this long, longer than any client should wait. */
 const SILENCE_MS = 60_000;
 
-/** The languages that a template of the simulator has. */
+/** The languages of the simulator's templates. */
 const TEMPLATE_LANGUAGES = ["de", "en", "en_GB", "en_US", "es", "es_MX", "fr", "it", "nl", "pt_BR"];
 
-/** What a call comes to: a JSON answer, an error, or no answer. */
+/** Result of a call: a JSON response, an error, or no response. */
 type Outcome = Json | GraphError | "silence";
 
 /**
- * Templates that the simulator knows, by a word of their names. Of others it says, as Meta of one that was never made, that
- * there are none; it sends them all the same.
+ * Templates of the simulator, by a word in their names. For other names it says that there are none, as Meta
+ * does for a template that was never created; it sends them all the same.
  */
 const TEMPLATES: readonly { category: string; words: readonly string[] }[] = [
   {
@@ -79,7 +82,7 @@ const TEMPLATES: readonly { category: string; words: readonly string[] }[] = [
   },
 ];
 
-/** Category of a template, by the first of {@link TEMPLATES} that a word of its name is in. */
+/** Category of a template: the first of {@link TEMPLATES} with a word of its name. */
 function categoryOf(name: string): string | undefined {
   const words = name.toLowerCase().split("_");
   return TEMPLATES.find((each) => each.words.some((word) => words.includes(word)))?.category;
@@ -125,7 +128,7 @@ export class GraphApi {
     return answer;
   }
 
-  /** Lets go of the calls that are not answered. */
+  /** Ends the calls that are held without an answer. */
   stop(): void {
     for (const release of this.#silent) release();
   }
@@ -228,7 +231,7 @@ export class GraphApi {
     return random.chance(settings.faultRate) ? fault : undefined;
   }
 
-  /** Waits longer than any caller should, or until the end of the simulator. */
+  /** Waits longer than any caller should, or until the simulator ends. */
   async #silence(): Promise<void> {
     const { clock } = this.#options;
     await new Promise<void>((done) => {

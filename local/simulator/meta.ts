@@ -1,7 +1,7 @@
 /**
- * A stand-in for Meta on one machine: people write, the business's webhook hears of it, the business answers through
- * the Graph API, and statuses follow. Nothing here knows Gatelink: it is the other side, as far as can be known from
- * Meta's documentation.
+ * A stand-in for Meta on one machine: people write, the business's webhook receives it, the business answers
+ * through the Graph API, and statuses follow. Nothing here depends on Gatelink: it is the other side, as far
+ * as Meta documents it.
  */
 import { type GraphError } from "./faults.ts";
 import { GraphApi, type MediaFile } from "./graph.ts";
@@ -27,7 +27,7 @@ import { parseSettings } from "./settings.ts";
 import * as shapes from "./shapes.ts";
 import { Store } from "./store.ts";
 
-/** How to make a {@link MetaSimulator}. */
+/** Options of a {@link MetaSimulator}. */
 export interface MetaOptions {
   webhookUrl: string;
   appSecret: string;
@@ -38,16 +38,16 @@ export interface MetaOptions {
   displayNumber: string;
   /** @default "100000000000001" */
   wabaId?: string;
-  /** Where conversations are kept between runs (JSONL). @default none */
+  /** File that stores conversations between runs (JSONL). @default none */
   dataFile?: string;
-  /** What goes wrong from the start. @default CALM */
+  /** What fails from the start. @default CALM */
   settings?: Partial<Settings>;
   retry?: Partial<RetrySchedule>;
-  /** What media ids stand for. @default none */
+  /** The files of media ids. @default none */
   media?: ReadonlyMap<string, MediaFile>;
-  /** Where media is served: `{mediaBase}/{id}`. @default /simulator/media at the webhook's origin */
+  /** URL prefix of media: `{mediaBase}/{id}`. @default /simulator/media at the webhook's origin */
   mediaBase?: string;
-  /** Makes a run repeatable. @default a different one each time */
+  /** Makes a run reproducible. @default a different one each time */
   seed?: number;
   /** @default systemClock */
   clock?: Clock;
@@ -59,10 +59,10 @@ const RETRY: RetrySchedule = { firstMs: 200, maxMs: 5_000, forMs: 3_600_000, tim
 const TYPING_MS = 25_000;
 const KEEP_VIEWS = 200;
 
-/** Meta, its network and the phones of the people on it. */
+/** Meta, its network and the phones of its users. */
 export class MetaSimulator {
   readonly settings: Settings;
-  /** Newest last, bounded: what the page shows. */
+  /** Newest last, bounded; shown on the page. */
   readonly posts: PostView[] = [];
   readonly calls: CallView[] = [];
   #options: MetaOptions;
@@ -73,7 +73,7 @@ export class MetaSimulator {
   #sender: WebhookSender;
   #graph: GraphApi;
   #listeners = new Set<(event: SimulatorEvent) => void>();
-  /** Messages whose `read` is on its way already. */
+  /** Messages for which a `read` is already scheduled. */
   #reading = new Set<string>();
   #made = 0;
 
@@ -131,12 +131,12 @@ export class MetaSimulator {
     return this.#sender.acknowledged;
   }
 
-  /** How many updates wait for their 200, copies included. */
+  /** Number of updates that wait for their 200, including copies. */
   get pending(): number {
     return this.#sender.pending;
   }
 
-  /** What Meta received from the business, newest last: each message once, and the read receipts. */
+  /** Meta's received data from the business, newest last: each message once, and the read receipts. */
   get outbox() {
     const contacts = this.#store.contacts;
     const messages = this.messages.filter(({ from }) => from === "business").map((sent) => ({
@@ -150,19 +150,19 @@ export class MetaSimulator {
     return { messages, receipts: this.#store.receipts };
   }
 
-  /** Resolves once every update was answered with 200; rejects when one was given up. */
+  /** Resolves once every update has been answered with 200; rejects if one was given up. */
   settled(): Promise<void> {
     return this.#sender.settled();
   }
 
-  /** Tries at once what waits for a retry. */
+  /** Immediately retries waiting updates. */
   retryNow(): void {
     this.#sender.hurry();
   }
 
   /**
-   * Begins anew: nobody is known, nothing was said and nothing goes wrong but by `options.settings`. Resolves when the
-   * business has answered what is in flight to it; what waits is dropped. Who listens goes on listening.
+   * Resets the simulator: no contacts, no messages, and only the faults of `options.settings`. Resolves when
+   * the business has answered what is in flight to it; waiting updates are dropped. Listeners stay.
    */
   async reset(): Promise<void> {
     await this.#sender.clear();
@@ -178,22 +178,22 @@ export class MetaSimulator {
     return this.#graph.handle(request);
   }
 
-  /** Changes some settings; a RangeError says which value cannot be. */
+  /** Changes some settings; a RangeError names an invalid value. */
   configure(change: Partial<Settings>): Settings {
     Object.assign(this.settings, parseSettings({ ...this.settings, ...change }));
     this.#emit({ type: "settings", settings: this.settings });
     return this.settings;
   }
 
-  /** Calls `listener` at each event until the function that is returned is called. */
+  /** Calls `listener` for each event until the returned function is called. */
   listen(listener: (event: SimulatorEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /**
-   * A new person. Without a phone number, or with a username, a business-scoped user id is made unless one is given.
-   * A RangeError says what is wrong or taken.
+   * Adds a person. Without a phone number, or with a username, a business-scoped user id is generated unless
+   * one is given. A RangeError names what is invalid or in use.
    */
   addContact(input: ContactInput): Contact {
     const contact = this.#people.add(input);
@@ -202,9 +202,9 @@ export class MetaSimulator {
   }
 
   /**
-   * Changes a person. A new name or username is seen with the next message, as at Meta; a new phone number also
-   * makes a new user id; a new number or user id is told to the business by a `system` message, a new user id by a
-   * `user_id_update` besides.
+   * Changes a person. As at Meta, a new name or username is visible with the next message, and a new phone
+   * number also creates a new user id; a `system` message reports a new number or user id to the business,
+   * and a `user_id_update` also reports a new user id.
    */
   changeContact(id: string, change: Partial<ContactInput>): Contact {
     const before = this.#people.get(id);
@@ -228,7 +228,7 @@ export class MetaSimulator {
 
   /**
    * A person sends a message; returns its wamid. A string is short for a text. Media that names one of
-   * `options.media` by `id` is completed with type, hash and address. A RangeError says what is wrong.
+   * `options.media` by `id` is completed with type, hash and URL. A RangeError says what is wrong.
    */
   userSends(contact: Contact | string, message: UserMessage | string): string {
     const sender = this.#people.get(typeof contact === "string" ? contact : contact.id);
@@ -249,7 +249,7 @@ export class MetaSimulator {
     return wamid;
   }
 
-  /** The person looks at the chat: what the business wrote is read, and the business is told. */
+  /** The person opens the chat: the business's messages become read, and the business is notified. */
   userReads(contact: Contact | string): void {
     const { id } = this.#people.get(typeof contact === "string" ? contact : contact.id);
     for (const sent of this.messages) {
@@ -259,7 +259,7 @@ export class MetaSimulator {
     }
   }
 
-  /** Asks the webhook for the handshake that Meta's console asks for. Never rejects. */
+  /** Sends the webhook the handshake of Meta's console. Never rejects. */
   async handshake(): Promise<{ ok: boolean; status: number | null; detail: string }> {
     const challenge = this.#random.string(10, "0123456789");
     const url = new URL(this.#options.webhookUrl);
@@ -276,7 +276,10 @@ export class MetaSimulator {
     }
   }
 
-  /** Ends all timers and calls. What the business has not acknowledged is kept in the data file for the next run. */
+  /**
+   * Stops all timers and calls. Updates that the business has not acknowledged stay in the data file for the
+   * next run.
+   */
   stop(): void {
     this.#sender.stop();
     this.#graph.stop();
@@ -306,14 +309,14 @@ export class MetaSimulator {
     return { [message.type]: { ...native, mime_type, sha256, url: this.#mediaUrl(String(native.id)) } };
   }
 
-  /** Keeps what a user said and tells the business. */
+  /** Stores a user's message and sends it to the business. */
   #said(contact: Contact, wamid: string, item: Json, person: Json | undefined): void {
     const at = this.#clock.now();
     this.#keep({ wamid, contact: contact.id, from: "user", at, message: item, progress: "sent" });
     this.#enqueue({ field: "messages", list: "messages", item, person, contact: contact.id, wamid });
   }
 
-  /** A number that is not known yet gets a phone: Meta, too, takes messages to any number. */
+  /** An unknown number gets a phone: Meta, too, accepts messages to any number. */
   #recipient({ to, recipient }: Json): Contact | string {
     const known = this.#people.find(to, recipient);
     if (known) return known;
@@ -378,7 +381,7 @@ export class MetaSimulator {
     return true;
   }
 
-  /** A status is on its way, so it is true. */
+  /** A status takes effect when it is first sent. */
   #begun({ wamid, status }: Update): void {
     if (!status) return;
     this.#progress(wamid!, status);

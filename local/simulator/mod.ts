@@ -29,15 +29,15 @@ import { scan } from "./scan.ts";
 export interface Simulator {
   /** Answers everything under `/simulator`; 404 for other paths. */
   fetch(request: Request): Promise<Response>;
-  /** Meta itself, for tests and the seed. */
+  /** The simulated Meta, for tests and the seed. */
   meta: MetaSimulator;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
 
-/** What a simulator is made with. */
+/** Options of a simulator. */
 export interface SimulatorOptions extends MetaOptions {
-  /** Codes of the newest links, for people to choose from. @default none */
+  /** Codes of the newest links, to choose from. @default none */
   links?(): Promise<string[]>;
 }
 
@@ -48,7 +48,10 @@ const TYPES: Record<string, string> = {
   js: "text/javascript; charset=utf-8",
   svg: "image/svg+xml",
 };
-/** Whom a newcomer finds: a phone number, a username besides, and a username alone. Numbers are set aside for fiction. */
+/**
+ * The initial contacts: with a phone number, with a username as well, and with only a username. The numbers
+ * are reserved for fiction.
+ */
 const PEOPLE: ContactInput[] = [
   { name: "Amina Diallo", phone: "447700900123" },
   { name: "Daniel Costa", phone: "12025550143", username: "danielcosta" },
@@ -59,12 +62,15 @@ const MAX_BODY = 1_000_000;
 const MAX_STREAMS = 32;
 const HEARTBEAT_MS = 15_000;
 
-/** Starts a simulator. It sends nothing before somebody writes, save what an earlier run left unacknowledged. */
+/**
+ * Starts a simulator. It sends nothing until somebody writes, except updates that an earlier run left
+ * unacknowledged.
+ */
 export function createSimulator(options: SimulatorOptions): Simulator {
   const media = loadSamples();
   const meta = new MetaSimulator({ media, ...options });
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
-  /** The open pages: how each ends, and what tells it how everything stands. */
+  /** The open pages: a function that closes each, and one that sends it the current state. */
   const streams = new Map<() => void, () => void>();
   const newcomers = () => PEOPLE.forEach((person) => meta.addContact(person));
   if (meta.contacts.length === 0) newcomers();
@@ -178,9 +184,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 }
 
 /**
- * Whether a request was made on this machine and not by a foreign page in its browser (a cross-site request, or DNS
- * rebinding, which shows in the host). Fails closed. A foreign page cannot send JSON without asking first, and it is
- * never told yes; see {@link readJson}.
+ * Whether a request was made on this machine and not by a foreign page in its browser (a cross-site request,
+ * or DNS rebinding, which shows in the host). Fails closed. A foreign page cannot send JSON without a
+ * preflight, which is never allowed; see {@link readJson}.
  */
 function isLocal(request: Request): boolean {
   const local = (url: string) => /^(127\.0\.0\.1|localhost|\[::1\])$/.test(new URL(url).hostname);
@@ -208,7 +214,7 @@ async function readJson(request: Request): Promise<Json> {
   return body as Json;
 }
 
-/** A part of the page, read each time so that a change shows on reload. */
+/** A file of the page, read each time so that changes show on reload. */
 async function page(name: string): Promise<Response> {
   const bytes = await Deno.readFile(new URL(name, FOLDER));
   return new Response(bytes, {

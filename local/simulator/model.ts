@@ -1,10 +1,10 @@
-/** The words the simulator speaks: who writes, what was said, what is sent as a webhook, what can go wrong. */
+/** The simulator's data model: people, messages, webhooks, and faults. */
 
-/** A JSON object as it came or as it goes. */
+/** A JSON object, unchanged. */
 export type Json = Record<string, unknown>;
 
 /**
- * Where time comes from. Tests pass one they advance by hand; everything else uses {@link systemClock}.
+ * The source of time. Tests pass one that they advance manually; everything else uses {@link systemClock}.
  * Milliseconds throughout, since the epoch for `now`.
  */
 export interface Clock {
@@ -42,7 +42,7 @@ export interface Contact {
  */
 export type UserMessage = Json & { type: string; context?: { id?: string } };
 
-/** How far a message came: `sent` reached Meta, `delivered` and `read` reached the other side. */
+/** The progress of a message: `sent` reached Meta, `delivered` and `read` reached the recipient. */
 export type Progress = "sent" | "delivered" | "read" | "failed";
 
 /** One message of a conversation, whoever wrote it. */
@@ -53,7 +53,7 @@ export interface ChatMessage {
   from: "user" | "business";
   /** Milliseconds since the epoch. */
   at: number;
-  /** From a user: the webhook's message object. From the business: the body of its call, as it came. */
+  /** From a user: the webhook's message object. From the business: the body of its call, unchanged. */
   message: Json;
   progress: Progress;
   /** Why it failed. */
@@ -68,14 +68,14 @@ export interface Receipt {
   time: string;
 }
 
-/** One thing Meta has to tell the business: an element of `value[list]` in a webhook of `field`. */
+/** One event for the business: an element of `value[list]` in a webhook of `field`. */
 export interface Update {
-  /** Counts up from 1 for the life of the simulator's data. */
+  /** Counts from 1 over the life of the simulator's data. */
   n: number;
   field: string;
   list: "messages" | "statuses" | "user_id_update";
   item: Json;
-  /** The entry of `value.contacts` that goes with it. */
+  /** The entry of `value.contacts` that belongs to it. */
   person?: Json;
   /** {@link Contact.id} */
   contact: string;
@@ -84,33 +84,36 @@ export interface Update {
   status?: Progress;
 }
 
-/** What may be made worse than it is, and how much. Every rate is a share from 0 to 1. */
+/** The possible faults and their amounts. Every rate is a share from 0 to 1. */
 export interface Settings {
-  /** Most updates in one POST, 1 to 1,000. From 2 on, updates gather for up to 250 ms. */
+  /** Most updates in one POST, 1 to 1,000. From 2 on, updates are collected for up to 250 ms. */
   batch: number;
   /** Share of updates that are sent a second time. */
   duplicateRate: number;
-  /** Share of updates that are held back up to a second, so that later ones overtake them. */
+  /** Share of updates that are delayed by up to a second, so that later ones overtake them. */
   shuffleRate: number;
   /** Each update waits a random time up to this many milliseconds. */
   delayMs: number;
-  /** POSTs in flight at once, 1 to 64. */
+  /** Concurrent POSTs, 1 to 64. */
   concurrency: number;
-  /** Between a send and `sent`, between `sent` and `delivered`, and between `delivered` and `read`. */
+  /** Delay between a send and `sent`, between `sent` and `delivered`, and between `delivered` and `read`. */
   statusDelayMs: number;
-  /** Whether a business message is read as soon as it is delivered. Otherwise it is read when its chat is opened. */
+  /** Whether a business message is read as soon as it is delivered. Otherwise opening its chat reads it. */
   autoRead: boolean;
-  /** Whether Meta's limits hold: 80 messages/s a number, one per 6 s a pair after a burst, the 24-hour window. */
+  /**
+   * Whether Meta's limits apply: 80 messages/s per number, one per 6 s per pair after a burst, the 24-hour
+   * window.
+   */
   enforceLimits: boolean;
-  /** What goes wrong with sends, a key of FAULTS (faults.ts), or null. */
+  /** The fault of sends, a key of FAULTS (faults.ts), or null. */
   fault: string | null;
-  /** How many of the next sends go wrong. */
+  /** Number of next sends that fail. */
   faultNext: number;
-  /** Which share of the sends after those goes wrong. */
+  /** Share of the later sends that fail. */
   faultRate: number;
 }
 
-/** A well-behaved Meta. */
+/** No faults. */
 export const CALM: Readonly<Settings> = Object.freeze({
   batch: 1,
   duplicateRate: 0,
@@ -125,7 +128,7 @@ export const CALM: Readonly<Settings> = Object.freeze({
   faultRate: 0,
 });
 
-/** One try to hand a POST to the business. `status` is null when no answer came. */
+/** One attempt to deliver a POST to the business. `status` is null without a response. */
 export interface Attempt {
   at: number;
   ms: number;
@@ -138,14 +141,14 @@ export interface PostView {
   id: number;
   at: number;
   updates: number;
-  /** In a few words: "text from Amina", "2 messages, 1 status". */
+  /** A short description: "text from Amina", "2 messages, 1 status". */
   summary: string;
-  /** Tries so far. */
+  /** Attempts so far. */
   tries: number;
-  /** The newest tries, oldest first. */
+  /** The newest attempts, oldest first. */
   attempts: Attempt[];
   state: "waiting" | "acknowledged" | "given up";
-  /** The body, cut at 16,000 characters. */
+  /** The body, truncated to 16,000 characters. */
   body: string;
 }
 
@@ -158,7 +161,7 @@ export interface CallView {
   detail?: string;
 }
 
-/** What the simulator tells those who listen. */
+/** The events for listeners. */
 export type SimulatorEvent =
   | { type: "contact"; contact: Contact }
   | { type: "message"; message: ChatMessage }

@@ -1,6 +1,6 @@
 /**
- * What the Graph API accepts on `POST /{phone_number_id}/messages`, as a judge of its own: of the code that
- * sends it shares the names of the types alone. Limits are Meta's. Source: Cloud API reference, "Messages".
+ * Checks what the Graph API accepts on `POST /{phone_number_id}/messages`, independently: it shares only the
+ * type names with the code that sends. Limits are Meta's. Source: Cloud API reference, "Messages".
  */
 import { z } from "zod";
 import type { OutboundType } from "../../supabase/functions/_shared/contract/messages.ts";
@@ -74,7 +74,7 @@ const KINDS = {
   interactive,
 } satisfies Record<Exclude<OutboundType, "read">, z.ZodType>;
 
-/** Null for a message that Meta would take, else why it would not. */
+/** Null for a message that Meta would accept, else the reason for its refusal. */
 export function faultOf(message: Json): string | null {
   if (message.messaging_product !== "whatsapp") return "messaging_product must be whatsapp";
   const type = message.type ?? "text";

@@ -1,4 +1,4 @@
-/** A bound on how often, by the generic cell rate algorithm: `burst` at once, then one each `everyMs`. */
+/** A rate limit by the generic cell rate algorithm: a burst of `burst`, then one each `everyMs`. */
 export class Pace {
   #everyMs: number;
   #burst: number;
@@ -9,7 +9,7 @@ export class Pace {
     this.#burst = burst;
   }
 
-  /** Whether one more may go now for this key; if so it is counted. `now` in milliseconds. */
+  /** Whether one more is allowed now for this key; if so, counts it. `now` in milliseconds. */
   allows(key: string, now: number): boolean {
     const from = Math.max(this.#full.get(key) ?? 0, now);
     if (from - now > this.#everyMs * (this.#burst - 1)) return false;

@@ -1,10 +1,10 @@
-/** The people on the simulated network and how a business may address them. */
+/** The people on the simulated network, and how a business can address them. */
 import { z } from "zod";
 import type { Contact } from "./model.ts";
 import type { Random } from "./random.ts";
 import { KEEP, type Store } from "./store.ts";
 
-/** What is given about a person. */
+/** Data of a new or changed person. */
 export type ContactInput = Partial<Omit<Contact, "id">> & { name: string };
 
 const INPUT = z.strictObject({
@@ -16,7 +16,7 @@ const INPUT = z.strictObject({
   username: z.string().trim().max(35).transform((name) => name.replace(/^@/, "")).optional(),
 });
 
-/** Adds, changes and finds contacts. A RangeError says what is wrong with one, or taken. */
+/** Adds, changes and finds contacts. A RangeError names what is invalid or in use. */
 export class People {
   #store: Store;
   #random: Random;
@@ -36,13 +36,16 @@ export class People {
     return contact;
   }
 
-  /** Without a phone number, or with a username, a business-scoped user id is made unless one is given. */
+  /**
+   * Adds a person. Without a phone number, or with a username, a business-scoped user id is generated unless
+   * one is given.
+   */
   add(input: ContactInput): Contact {
     if (this.#store.contacts.size >= KEEP.contacts) throw new RangeError(`at most ${KEEP.contacts} contacts`);
     return this.#put({ ...input, id: this.#random.string(8, "0123456789abcdefghjkmnpqrstvwxyz") });
   }
 
-  /** A person with a user id gets a new one with a new phone number, as at Meta. */
+  /** Changes a person. With a new phone number, a person with a user id gets a new one, as at Meta. */
   change(id: string, change: Partial<ContactInput>): Contact {
     const before = this.get(id);
     const moved = before.phone && change.phone && digits(change.phone) !== before.phone;
@@ -50,7 +53,7 @@ export class People {
     return this.#put({ ...before, ...change, bsuid, id });
   }
 
-  /** Whom `to` (a phone number) or else `recipient` (a user id) of a Graph API call means. */
+  /** The contact that `to` (a phone number) or else `recipient` (a user id) of a Graph API call names. */
   find(to: unknown, recipient: unknown): Contact | undefined {
     const [key, value] = to === undefined ? ["bsuid" as const, recipient] : ["phone" as const, phoneOf(to)];
     if (value === undefined) return undefined;
@@ -90,8 +93,8 @@ export class People {
 }
 
 /**
- * A number as people dial it: Meta shows mobiles of Brazil without the ninth digit, those of Mexico with a 1 and of
- * Argentina with a 9 after the country code, and finds them in either spelling.
+ * A number as people dial it: Meta shows mobiles of Brazil without the ninth digit, of Mexico with a 1 and of
+ * Argentina with a 9 after the country code, and accepts both spellings.
  */
 function dialled(phone: string): string {
   return phone.replace(/^(55[1-9]\d)([6-9]\d{7})$/, "$19$2").replace(/^521(\d{10})$/, "52$1")
@@ -103,7 +106,7 @@ function digits(phone: string): string {
   return phone.replace(/\D/g, "");
 }
 
-/** The digits of what is meant as a phone number, however it is written; undefined when it is none. */
+/** The digits of a phone number in any spelling; undefined if it is not one. */
 export function phoneOf(written: unknown): string | undefined {
   const text = String(written);
   return /^\+?[\d\s().-]+$/.test(text) && isPhone(digits(text)) ? digits(text) : undefined;

@@ -1,4 +1,4 @@
-/** Chance that can be repeated: the same seed gives the same run. Not for secrets. */
+/** Reproducible randomness: the same seed gives the same run. Not for secrets. */
 export class Random {
   #state: number;
 

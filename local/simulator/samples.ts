@@ -1,4 +1,4 @@
-/** The files that the page can send: small ones of our own. */
+/** Small sample files that the page can send. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { MediaFile } from "./graph.ts";

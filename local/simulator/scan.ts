@@ -1,19 +1,20 @@
 /**
- * A phone that opens a link, as after scanning its QR code: visits it, and does what a phone does with where it leads.
+ * A phone that opens a link, for example after scanning its QR code: it visits the link and acts on the
+ * result.
  */
 
 import { LINK_CODE } from "../../supabase/functions/_shared/contract/names.ts";
 
-/** What came of it. */
+/** The result. */
 export type Scanned =
-  /** WhatsApp opens the chat with the business, and has written this for the person to send. */
+  /** WhatsApp opens the chat with the business, with this text ready to send. */
   | { opens: "chat"; text: string }
-  /** Something else opens: a page, an app, a store, the chat of somebody else. */
+  /** Something else opens: a page, an app, a store, a chat with somebody else. */
   | { opens: "elsewhere"; location: string }
-  /** The link answers with a page of its own, such as the question for a password. */
+  /** The link answers with its own page, such as a password form. */
   | { opens: "page"; location: string };
 
-/** Where links are below an origin: as a link domain has them, and as the function is called. */
+/** Where links are below an origin: on a link domain, and at the function. */
 const PLACES = ["/l/", "/functions/v1/deeplinks/"];
 const PHONE =
   "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36";
@@ -21,10 +22,10 @@ const PHONE =
 /**
  * Opens a link of this stack.
  *
- * @param link A code, or the address of a link; its query is kept. Nothing else is visited, whoever asks.
+ * @param link A code, or the URL of a link; its query is kept. No other URL is ever visited.
  * @param origin The stack's own, where its links are.
- * @param business Digits of the number whose chat is here.
- * @throws RangeError with a sentence for the person, when it is no link or cannot be used.
+ * @param business Digits of the number whose chat is simulated.
+ * @throws RangeError with a sentence for the person, if it is not a link or cannot be used.
  */
 export async function scan(
   link: string,
@@ -62,7 +63,7 @@ function addressOf(link: string, origin: string): string {
   throw new RangeError(`This is not a link of this stack. Enter a code, or an address like ${origin}/l/demo`);
 }
 
-/** People type codes in any case. */
+/** Codes may be typed in any case. */
 const isCode = (text: string) => LINK_CODE.test(text.toLowerCase());
 
 /** The title of a problem. */

@@ -1,56 +1,59 @@
 /**
- * Hands updates to the business's webhook the way Meta does: signed, aggregated, sometimes twice, in no order that
- * one could rely on, and again and again until the answer is 200.
+ * Delivers updates to the business's webhook as Meta does: signed, aggregated, sometimes twice, in no
+ * reliable order, and repeatedly until the response is 200.
  */
 import { DueList } from "./due_list.ts";
 import type { Attempt, Clock, PostView, Settings, Update } from "./model.ts";
 import type { Random } from "./random.ts";
 import { type Business, encode, signature, summarise, webhookBody } from "./shapes.ts";
 
-/** When to try again. Meta goes on for days; here days are minutes. */
+/** When to retry. Meta retries for days; here days are minutes. */
 export interface RetrySchedule {
-  /** Wait before the second try; doubles from there, ±20 %. @default 200 */
+  /** Wait before the second attempt; doubles from there, ±20 %. @default 200 */
   firstMs: number;
-  /** Longest wait between two tries. @default 5_000 */
+  /** Longest wait between two attempts. @default 5_000 */
   maxMs: number;
-  /** How long a POST is tried at all. @default 3_600_000 */
+  /** Time after which a POST is given up. @default 3_600_000 */
   forMs: number;
-  /** How long an answer may take. @default 15_000 */
+  /** Time limit of a response. @default 15_000 */
   timeoutMs: number;
 }
 
-/** An update that the business answered 200 for. The numbers come from one counter that every event moves on. */
+/**
+ * An update that the business answered with 200. The numbers come from one counter, which every event
+ * increments.
+ */
 export interface Acknowledged {
   list: Update["list"];
   /** The simulator's id of the contact. */
   contact: string;
   wamid?: string;
-  /** When the first POST that carried it was begun. */
+  /** When the first POST with it started. */
   begun: number;
-  /** When the first 200 for it came. */
+  /** When its first 200 arrived. */
   acknowledged: number;
-  /** The POST that was answered, and the update's place in it. */
+  /** The POST that was answered, and the update's index in it. */
   post: number;
   position: number;
-  /** Whether no other POST carried it until then. */
+  /** Whether no other POST contained it until then. */
   alone: boolean;
 }
 
 /**
- * Whether a receiver that stores before it answers, and in the order of the body, has certainly stored `a` before
- * `b`. False also means "cannot be known": two POSTs that overlap are stored in either order.
+ * Whether a receiver that stores before it answers, in the order of the body, has certainly stored `a` before
+ * `b`. False can also mean "unknown": overlapping POSTs may be stored in either order.
  */
 export function storedBefore(a: Acknowledged, b: Acknowledged): boolean {
   return a.acknowledged < b.begun ||
     (a.alone && b.alone && a.post === b.post && a.position < b.position);
 }
 
-/** Most updates that wait; more are refused so that a receiver that stays away cannot fill the memory. */
+/** Most waiting updates; others are refused so that an unreachable receiver cannot fill the memory. */
 export const QUEUE_LIMIT = 100_000;
-/** Meta's own bounds for one POST. */
+/** Meta's own limits for one POST. */
 const MAX_UPDATES = 1_000;
 const MAX_BYTES = 3_000_000;
-/** How long an update gathers others, and how long one that is shuffled or duplicated may be held back. */
+/** How long an update waits for others, and how long a shuffled or duplicated one may be delayed. */
 const GATHER_MS = 250;
 const HOLD_MS = 1_000;
 const KEEP_ATTEMPTS = 20;
@@ -62,7 +65,7 @@ interface Copy {
   bytes: number;
 }
 
-/** What is known of an update until it is acknowledged and its copies are gone. */
+/** State of an update until it is acknowledged and its copies are gone. */
 interface Fate {
   copies: number;
   begun?: number;
@@ -76,7 +79,7 @@ interface Post {
   copies: Copy[];
 }
 
-/** What {@link WebhookSender} needs, and whom it tells. */
+/** Options and callbacks of {@link WebhookSender}. */
 export interface SenderOptions {
   webhookUrl: string;
   appSecret: string;
@@ -85,15 +88,15 @@ export interface SenderOptions {
   random: Random;
   fetch: typeof fetch;
   retry: RetrySchedule;
-  /** Read at each use, so that a change works at once. */
+  /** Read at each use, so that changes take effect immediately. */
   settings: Readonly<Settings>;
-  /** The update is on its way for the first time. */
+  /** Called when the update is first sent. */
   onBegun(update: Update): void;
-  /** The first 200 for the update has come. */
+  /** Called at the update's first 200. */
   onAcknowledged(update: Update): void;
-  /** The last try for the update has failed. */
+  /** Called when the update's last attempt has failed. */
   onLost(update: Update): void;
-  /** A POST was begun or answered. */
+  /** Called when a POST starts or is answered. */
   onPost(post: PostView): void;
 }
 
@@ -118,7 +121,7 @@ export class WebhookSender {
     this.#options = options;
   }
 
-  /** How many updates wait or are on their way, copies included. */
+  /** Number of updates that wait or are in flight, including copies. */
   get pending(): number {
     let copies = 0;
     for (const fate of this.#fates.values()) copies += fate.copies;
@@ -130,7 +133,7 @@ export class WebhookSender {
     return this.#fates.size + count <= QUEUE_LIMIT;
   }
 
-  /** Queues an update to go `afterMs` from now or later, as the settings and chance have it. */
+  /** Queues an update to be sent in `afterMs` or later, depending on the settings and chance. */
   add(update: Update, afterMs = 0): void {
     const { settings, random } = this.#options;
     const copy = { update, bytes: encode(update.item).length + encode(update.person ?? {}).length + 400 };
@@ -142,7 +145,10 @@ export class WebhookSender {
     this.#pump();
   }
 
-  /** Resolves once every update was answered with 200; rejects when one was given up or the sender was stopped. */
+  /**
+   * Resolves once every update has been answered with 200; rejects if one was given up or the sender was
+   * stopped.
+   */
   async settled(): Promise<void> {
     while (this.#fates.size > 0 && !this.#stopped) await new Promise<void>((done) => this.#idle.push(done));
     if (this.#stopped && this.#fates.size > 0) {
@@ -151,13 +157,13 @@ export class WebhookSender {
     if (this.lost.length > 0) throw new Error(`${this.lost.length} updates were given up`);
   }
 
-  /** Tries everything that waits for a retry now. */
+  /** Retries all waiting updates now. */
   hurry(): void {
     for (const post of this.#retrying.take(Infinity, () => true)) this.#retrying.add(0, post);
     this.#pump();
   }
 
-  /** Drops what waits, and resolves once what is in flight was answered: nothing is under way any more then. */
+  /** Drops waiting updates, and resolves once what is in flight has been answered. */
   async clear(): Promise<void> {
     for (;;) {
       // Of what is in flight something may come back to be tried again.
@@ -171,7 +177,7 @@ export class WebhookSender {
     this.#wake();
   }
 
-  /** Ends the timer and cuts what is in flight. What was not acknowledged stays so. */
+  /** Stops the timer and aborts what is in flight. Unacknowledged updates stay so. */
   stop(): void {
     this.#stopped = true;
     this.#options.clock.clearTimeout(this.#timer);
@@ -259,7 +265,7 @@ export class WebhookSender {
     this.#pump();
   }
 
-  /** One POST. Only its status matters; an answer that is late or no answer at all is a failure like any other. */
+  /** Sends one POST. Only its status matters; a late response or none is an ordinary failure. */
   async #deliver(post: Post, cut: AbortController): Promise<Pick<Attempt, "status" | "error">> {
     const { clock, retry, webhookUrl, appSecret } = this.#options;
     const timeout = clock.setTimeout(() => cut.abort(), retry.timeoutMs);

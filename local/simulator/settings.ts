@@ -1,4 +1,4 @@
-/** The bounds of the settings. */
+/** The limits of the settings. */
 import { z } from "zod";
 import { FAULTS } from "./faults.ts";
 import type { Settings } from "./model.ts";
@@ -19,7 +19,7 @@ const SETTINGS = z.strictObject({
   faultRate: share,
 });
 
-/** Complete settings within their bounds; a RangeError names the first that is not. */
+/** Validates complete settings; a RangeError names the first one outside its limits. */
 export function parseSettings(settings: unknown): Settings {
   const result = SETTINGS.safeParse(settings);
   if (result.success) return result.data;

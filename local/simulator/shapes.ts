@@ -17,8 +17,8 @@ export interface Business {
 }
 
 /**
- * A message id as Meta writes them: base64 of a small record with the phone number and a hexadecimal id, here made
- * of time, count and chance so that a restart never makes one twice.
+ * A message id in Meta's format: base64 of a small record with the phone number and a hexadecimal id, here
+ * made of time, count and chance so that a restart never repeats one.
  */
 export function makeWamid(
   parts: { phone: string; incoming: boolean; now: number; count: number; random: Random },
@@ -33,7 +33,7 @@ export function makeWamid(
   return `wamid.${Buffer.from(bytes).toString("base64")}`;
 }
 
-/** The entry of `value.contacts` for a person: what they let a business see, and no more. */
+/** A person's entry in `value.contacts`, with only what a business may see. */
 export function personOf(contact: Contact): Json {
   return {
     profile: { name: contact.name, ...(contact.username && { username: contact.username }) },
@@ -54,7 +54,7 @@ export function envelopeOf(contact: Contact, wamid: string, at: number): Json {
   };
 }
 
-/** `value.statuses[]` for a message of the business; `biz_opaque_callback_data` comes back as it was given. */
+/** `value.statuses[]` for a message of the business; returns its `biz_opaque_callback_data` unchanged. */
 export function statusOf(sent: ChatMessage, contact: Contact, status: Progress, at: number): Json {
   const callback = sent.message.biz_opaque_callback_data;
   const template = sent.message.type === "template";
@@ -84,7 +84,7 @@ function failure(sent: ChatMessage): Json {
   };
 }
 
-/** The `system` message that says a person has a new phone number, and with it a new user id. */
+/** The `system` message about a person's new phone number, and the new user id that comes with it. */
 export function numberChanged(before: Contact, after: Contact, wamid: string, at: number): Json {
   return {
     ...(before.phone && { from: before.phone }),
@@ -100,7 +100,7 @@ export function numberChanged(before: Contact, after: Contact, wamid: string, at
   };
 }
 
-/** The `system` message that says a person has a new user id. It names the old one only in its text. */
+/** The `system` message about a person's new user id. It names the old one only in its text. */
 export function userIdChanged(before: Contact, after: Contact, wamid: string, at: number): Json {
   return {
     ...(after.phone && { from: after.phone }),
@@ -115,7 +115,7 @@ export function userIdChanged(before: Contact, after: Contact, wamid: string, at
   };
 }
 
-/** `value.user_id_update[]`, the second webhook that a new user id causes; this one names both. */
+/** `value.user_id_update[]`, the second webhook about a new user id; this one names both. */
 export function userIdUpdate(before: Contact, after: Contact, at: number): Json {
   return {
     ...(after.phone && { wa_id: after.phone }),
@@ -126,8 +126,9 @@ export function userIdUpdate(before: Contact, after: Contact, at: number): Json 
 }
 
 /**
- * One webhook body out of updates, in their order. Meta spreads what it aggregates over entries and changes as it
- * likes, so chance decides whether an update joins the change before it, starts a change, or starts an entry.
+ * Combines updates into one webhook body, in their order. Meta distributes aggregated updates over entries
+ * and changes arbitrarily, so chance decides whether an update joins the previous change, starts a change, or
+ * starts an entry.
  */
 export function webhookBody(updates: readonly Update[], business: Business, random: Random): Json {
   const entries: { id: string; changes: Json[] }[] = [];
@@ -156,8 +157,8 @@ function addPerson(value: Json, person: Json): void {
 }
 
 /**
- * JSON as Meta writes it: `/` as `\/` and everything outside ASCII as `\uXXXX`. A receiver that checks the signature
- * over parsed and re-written JSON fails on this, as it does in production.
+ * JSON as Meta writes it: `/` as `\/` and everything outside ASCII as `\uXXXX`. A receiver that checks the
+ * signature over re-serialised JSON fails on this, as it does in production.
  */
 export function encode(body: Json): string {
   return JSON.stringify(body).replaceAll("/", "\\/").replace(
@@ -172,7 +173,7 @@ export function signature(bytes: string | Uint8Array, appSecret: string): string
   return `sha256=${createHmac("sha256", appSecret).update(bytes).digest("hex")}`;
 }
 
-/** In a few words: "text from Amina", "read by Amina", or "2 messages, 1 status". */
+/** A short description: "text from Amina", "read by Amina", or "2 messages, 1 status". */
 export function summarise(updates: readonly Update[]): string {
   if (updates.length === 1) {
     const [{ list, item, person, status }] = updates;

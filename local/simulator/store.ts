@@ -1,8 +1,8 @@
-/** The simulator's memory: bounded, and written to a JSONL file so that conversations survive a restart. */
+/** The simulator's storage: bounded, and written to a JSONL file so that conversations survive a restart. */
 import { dirname } from "node:path";
 import type { ChatMessage, Contact, Progress, Receipt, Update } from "./model.ts";
 
-/** Most that is kept of each; the oldest message or receipt makes room for the newest. */
+/** Most items of each kind; the oldest message or receipt is dropped for the newest. */
 export const KEEP = Object.freeze({ contacts: 1_000, messages: 10_000, receipts: 1_000 });
 
 const RANK: Record<Progress, number> = { sent: 1, delivered: 2, read: 3, failed: 4 };
@@ -15,21 +15,25 @@ type Line =
   | { is: "acknowledged"; n: number };
 
 /**
- * Contacts, messages, receipts, and the updates that the business has not acknowledged. Each change is one line,
- * appended before the method returns; a line says how a thing is now, so the last one about it counts.
+ * Contacts, messages, receipts, and the updates that the business has not acknowledged. Each change is one
+ * line, appended before the method returns; a line contains the new state, so the last line about an item
+ * counts.
  */
 export class Store {
   readonly contacts = new Map<string, Contact>();
   /** By wamid, oldest first. */
   readonly messages = new Map<string, ChatMessage>();
   readonly receipts: Receipt[] = [];
-  /** What is still to be acknowledged, by its number. */
+  /** Unacknowledged updates, by number. */
   readonly open = new Map<number, Update>();
   #file: string | undefined;
   #lines = 0;
   #lastN = 0;
 
-  /** @param file Where to keep it all; without, it is forgotten at the end. A line that was cut off is skipped. */
+  /**
+   * @param file Where to store everything; without it, everything is lost at the end. A truncated line is
+   *   skipped.
+   */
   constructor(file?: string) {
     this.#file = file;
     if (!file) return;
@@ -63,7 +67,7 @@ export class Store {
     this.#put({ is: "acknowledged", n });
   }
 
-  /** Moves a message on, never back. Returns it if it moved. */
+  /** Advances a message's progress, never back. Returns the message if it changed. */
   progress(wamid: string, progress: Progress): ChatMessage | undefined {
     const before = this.messages.get(wamid);
     if (!before || RANK[progress] <= RANK[before.progress]) return undefined;
@@ -72,7 +76,7 @@ export class Store {
     return message;
   }
 
-  /** Forgets all of it, the file too. Numbers of updates are not given again. */
+  /** Deletes everything, including the file. Numbers of updates are not reused. */
   clear(): void {
     for (const kept of [this.contacts, this.messages, this.open]) kept.clear();
     this.receipts.length = 0;
@@ -104,7 +108,7 @@ export class Store {
     }
   }
 
-  /** Writes the file anew with what still counts, beside the old one and then in its place. */
+  /** Rewrites the file with the current state, atomically. */
   #compact(): void {
     const lines: Line[] = [
       // First, so that it hands on the counter and closes nothing that follows.

@@ -1,9 +1,9 @@
-/** What the simulator's tests share: time that they move, and a receiver of webhooks. */
+/** Shared by the simulator's tests: a controllable clock, and a receiver of webhooks. */
 import { setImmediate } from "node:timers";
 import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { Clock, Json } from "./model.ts";
 
-/** What the tests' simulators are made with. */
+/** Options of the tests' simulators. */
 export const OPTIONS: MetaOptions = {
   webhookUrl: "http://127.0.0.1:9/hook",
   appSecret: "an app secret",
@@ -13,7 +13,7 @@ export const OPTIONS: MetaOptions = {
   displayNumber: "15550783881",
 };
 
-/** Time that stands still but for {@link FakeClock.until}. */
+/** Time that advances only in {@link FakeClock.until}. */
 export class FakeClock implements Clock {
   #now = Date.UTC(2026, 10, 21, 12);
   #timers = new Map<number, { due: number; run: () => void }>();
@@ -36,7 +36,7 @@ export class FakeClock implements Clock {
     return new Promise((done) => this.setTimeout(done, ms));
   }
 
-  /** Moves on from timer to timer until the promise is settled, and returns what it resolves with. */
+  /** Advances from timer to timer until the promise is settled, and returns its result. */
   async until<T>(promise: Promise<T>): Promise<T> {
     let over = false;
     const end = () => over = true;
@@ -63,7 +63,7 @@ export interface Arrived {
   body: Json;
 }
 
-/** One update out of a webhook body, with the change it came in. */
+/** One update of a webhook body, with its change. */
 export interface Item {
   field: string;
   list: string;
@@ -84,8 +84,8 @@ export function itemsOf(body: Json): Item[] {
 }
 
 /**
- * A simulator on a clock of its own whose webhook is a function: it sees each POST and answers with a status, or with
- * null for no answer at all.
+ * A simulator with its own clock, whose webhook is a function: it receives each POST and returns a status, or
+ * null for no response.
  */
 export function simulate(
   answer: (post: Arrived, n: number) => number | null | Promise<number | null> = () => 200,

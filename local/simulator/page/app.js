@@ -1,4 +1,4 @@
-/** The page: keeps the state that the simulator tells, and turns what is clicked into what people do. */
+/** The page: keeps the state from the simulator, and turns clicks into people's actions. */
 import { Conversation } from "./bubbles.js";
 import { ICONS, snippetOf } from "./content.js";
 import { askChoice, askLink, askPerson } from "./dialogs.js";
@@ -113,7 +113,7 @@ function stopTyping(contact) {
   if (contact === current) conversation.typing(false);
 }
 
-/** The chat is in view: what the business wrote counts as read, unless the page is in the background. */
+/** The chat is visible: the business's messages count as read, unless the page is in the background. */
 function look() {
   if (current && document.visibilityState === "visible") api("read", { contact: current }).catch(complain);
 }
@@ -207,7 +207,7 @@ async function editPerson(contact) {
 
 // ---- what people do ----
 
-/** Opens a link as the phone would: the chat comes up with the words, and the person sends them or not. */
+/** Opens a link as a phone would: the chat appears with the text, ready to send. */
 async function scanLink() {
   const text = await askLink();
   if (text === undefined) return;
@@ -293,7 +293,7 @@ function openBubbleMenu(message, button) {
   openBeside(menu, button);
 }
 
-/** As many lines as there are, up to five. */
+/** Grows with its lines, up to five. */
 function grow() {
   $("text").style.height = "auto";
   $("text").style.height = `${Math.min($("text").scrollHeight, 120)}px`;

@@ -25,7 +25,7 @@ export class Conversation {
     this.#act = act;
   }
 
-  /** Shows these messages, oldest first, in place of what was there. */
+  /** Replaces the shown messages with these, oldest first. */
   show(messages) {
     this.#list.replaceChildren();
     this.#bubbles.clear();
@@ -35,7 +35,7 @@ export class Conversation {
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  /** Adds a message, or brings its ticks up to date. */
+  /** Adds a message, or updates its ticks. */
   put(message) {
     const known = this.#bubbles.get(message.wamid);
     if (known) return setTicks(known.ticks, message);
@@ -101,7 +101,7 @@ export class Conversation {
     this.#append(item);
   }
 
-  /** A reaction is shown on the bubble it is for; each side has at most one. */
+  /** Shows a reaction on its message's bubble; each side has at most one. */
   #react(message) {
     const { message_id, emoji } = message.message.reaction;
     const target = this.#bubbles.get(message_id);
@@ -136,7 +136,10 @@ export class Conversation {
   }
 }
 
-/** One grey: sent. Two grey: delivered. Two blue: read. The label is an attribute, so a change is not read aloud. */
+/**
+ * One grey: sent. Two grey: delivered. Two blue: read. The label is an attribute, so screen readers do not
+ * announce a change.
+ */
 function setTicks(element, { progress, error, from }) {
   const whose = from === "user" ? "webhook" : "phone";
   const labels = {

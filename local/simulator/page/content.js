@@ -1,7 +1,9 @@
-/** What a message says, as nodes: one function a type, for what people send and for what the business sends. */
+/**
+ * The content of a message as nodes: one function per type, for messages from people and from the business.
+ */
 import { h, icon } from "./dom.js";
 
-/** Drawings by what they stand for. */
+/** Icons by meaning. */
 export const ICONS = {
   document: "M6 2h9l5 5v15H6V2Zm9 0v5h5M9 13h8M9 17h8",
   audio: "M12 3a3 3 0 0 1 3 3v6a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3ZM5 11a7 7 0 0 0 14 0M12 18v4",
@@ -19,7 +21,7 @@ export const ICONS = {
 };
 
 /**
- * Text with WhatsApp's marks (*bold*, _italic_, ~struck~, `code`, ```code```) and its addresses as links.
+ * Text with WhatsApp's formatting (*bold*, _italic_, ~struck~, `code`, ```code```), and its URLs as links.
  */
 export function formatted(text) {
   const pattern =
@@ -52,7 +54,7 @@ export function contentOf(native, context) {
     : [h("p", { class: "quiet" }, `(${native.type})`)];
 }
 
-/** The message in a few words, for lists and quotes. */
+/** A short form of the message, for lists and quotes. */
 export function snippetOf(native) {
   const type = native.type ?? "text";
   const part = native[type] ?? {};
@@ -71,7 +73,7 @@ export function snippetOf(native) {
   return words[type]?.() ?? part.caption ?? label;
 }
 
-/** By type; one that is not here is shown by its name. */
+/** By type; an unknown type is shown by its name. */
 export const TYPES = {
   text: ({ body }) => [h("p", {}, formatted(body))],
   image: (part, context) => media("image", part, context),
@@ -220,7 +222,7 @@ function tapButton(title, act, context, path = ICONS.reply) {
   );
 }
 
-/** A link to somewhere else, in a tab of its own; text where it is none of the web. */
+/** A link that opens in a new tab; plain text if it is not a web URL. */
 export function outside(url, ...children) {
   const safe = /^https?:\/\//.test(url);
   return safe

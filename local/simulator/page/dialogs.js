@@ -1,8 +1,8 @@
-/** The questions the page asks: who a person is, which link to open, which row of a list it shall be. */
+/** The page's dialogs: a person, a link to open, a row of a list. */
 import { outside } from "./content.js";
 import { $, api, h } from "./dom.js";
 
-/** Asks for a new person, or for a change of one. Resolves with the contact, or undefined when cancelled. */
+/** Asks for a new or changed person. Resolves with the contact, or undefined if cancelled. */
 export function askPerson(contact) {
   const dialog = $("person");
   const form = $("person-form");
@@ -38,7 +38,10 @@ export function askPerson(contact) {
   });
 }
 
-/** Asks for a link and opens it. Resolves with the words that a chat opens with, or undefined when none does. */
+/**
+ * Asks for a link and opens it. Resolves with the text of the chat that it opens, or undefined if it opens
+ * none.
+ */
 export async function askLink() {
   const dialog = $("scan");
   const form = $("scan-form");
@@ -75,7 +78,9 @@ export async function askLink() {
   });
 }
 
-/** Asks for a row of an interactive list. Resolves with the `list_reply` message, or undefined when cancelled. */
+/**
+ * Asks for a row of an interactive list. Resolves with the `list_reply` message, or undefined if cancelled.
+ */
 export function askChoice({ action, header }) {
   const dialog = $("choices");
   const form = $("choices-form");

@@ -1,10 +1,10 @@
-/** Small helpers that the modules of the page share. */
+/** Helpers shared by the page's modules. */
 
-/** The element of this id. */
+/** The element with this id. */
 export const $ = (id) => document.getElementById(id);
 
 /**
- * Makes an element. Properties beginning with "on" are listeners, those that are null or false are left out, all
+ * Creates an element. Properties beginning with "on" are listeners, null or false ones are left out, all
  * others are attributes. Children are nodes or text, never markup.
  */
 export function h(tag, properties = {}, ...children) {
@@ -21,7 +21,7 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-/** An icon: the path of a 24 by 24 drawing in strokes. */
+/** An icon from the stroke path of a 24 by 24 drawing. */
 export function icon(path, size = 18) {
   const ns = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(ns, "svg");
@@ -36,7 +36,7 @@ export function icon(path, size = 18) {
   return svg;
 }
 
-/** Calls the simulator. Rejects with the sentence it answers when it refuses. */
+/** Calls the simulator. Rejects with the message of its refusal. */
 export async function api(path, body = {}) {
   const response = await fetch(`api/${path}`, {
     method: "POST",
@@ -50,7 +50,7 @@ export async function api(path, body = {}) {
 
 let toastTimer;
 
-/** Says what went wrong, for a while. */
+/** Shows an error for a while. */
 export function complain(error) {
   const toast = $("toast");
   toast.textContent = error instanceof TypeError
@@ -61,12 +61,12 @@ export function complain(error) {
   toastTimer = setTimeout(() => toast.hidden = true, 6000);
 }
 
-/** 14:05, or 14:05:09, as people write it where the browser is. */
+/** 14:05, or 14:05:09, in the browser's locale. */
 export function clock(at, seconds = false) {
   return new Date(at).toLocaleTimeString([], { timeStyle: seconds ? "medium" : "short" });
 }
 
-/** Opens a popover beside an element, inside the window. */
+/** Opens a popover beside an element, within the window. */
 export function openBeside(menu, element) {
   menu.showPopover();
   const anchor = element.getBoundingClientRect();

@@ -1,11 +1,11 @@
-/** The side that Meta sees: webhooks with their answers, calls of the Graph API, and what is made to go wrong. */
+/** Meta's view: webhooks with their responses, calls of the Graph API, and the configured faults. */
 import { $, api, clock, complain, h } from "./dom.js";
 
 const SHOW = 100;
 const STORM = { batch: 50, duplicateRate: 0.3, shuffleRate: 0.5, delayMs: 500 };
 let calm = {};
 
-/** Fills the panel from the state that the simulator tells first. */
+/** Fills the panel from the simulator's initial state. */
 export function showMeta(state) {
   calm = state.calm;
   const select = $("trouble").elements.fault;
@@ -20,7 +20,7 @@ export function showMeta(state) {
   showSettings(state.settings);
 }
 
-/** Adds a webhook POST, or brings it up to date; open details stay open. */
+/** Adds or updates a webhook POST; open details stay open. */
 export function showPost(post) {
   $("no-posts").hidden = true;
   const id = `post-${post.id}`;
@@ -79,7 +79,7 @@ export function showCall(call) {
   place($("calls"), `call-${call.id}`, row);
 }
 
-/** Puts the settings into the form. */
+/** Fills the form with the settings. */
 export function showSettings(settings) {
   const form = $("trouble");
   for (const [name, value] of Object.entries(settings)) {
@@ -97,7 +97,7 @@ export function showSettings(settings) {
   $("trouble-on").hidden = !on;
 }
 
-/** Makes the panel's controls work. */
+/** Connects the panel's controls. */
 export function startMeta() {
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const select = (tab) => {
@@ -163,7 +163,7 @@ async function configure(change, said) {
   }
 }
 
-/** Newest first; the place and the open state of one that is known are kept. */
+/** Inserts newest first; a known item keeps its place and open state. */
 function place(list, id, element) {
   const known = $(id);
   if (known) {
