@@ -1,4 +1,4 @@
-/** `gatelink contact`: what there is of a person, given out or erased. */
+/** `gatelink contact`: export or erase a person's data. */
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import type { Erased } from "../../supabase/functions/_shared/contract/answers/people.ts";

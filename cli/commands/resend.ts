@@ -1,4 +1,4 @@
-/** `gatelink resend`: messages of ours that failed, once more. */
+/** `gatelink resend`: resends failed messages. */
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { CliError } from "../core/errors.ts";

@@ -1,4 +1,7 @@
-/** `gatelink status` and `gatelink reconcile`: what waits and why, and the proof that nothing was lost. */
+/**
+ * `gatelink status` and `gatelink reconcile`: the queues and their causes, and the proof that nothing was
+ * lost.
+ */
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { age, type Cell, destinationState, paint, table, verdict } from "../core/output.ts";

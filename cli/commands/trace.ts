@@ -1,4 +1,4 @@
-/** `gatelink trace` and `gatelink diagnose`: one message's story, and what is going on. */
+/** `gatelink trace` and `gatelink diagnose`: the history of one message, and recent activity. */
 import { storyInWords } from "../../supabase/functions/_shared/contract/words/story.ts";
 import { waitingInWords } from "../../supabase/functions/_shared/contract/words/waiting.ts";
 import type { Command } from "commander";
@@ -6,7 +6,7 @@ import { CliError } from "../core/errors.ts";
 import { age, type Cell, facts, table, time } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
 
-/** Decisions that are shown to a person; --json has all 50. */
+/** Most decisions shown as text; --json has all 50. */
 const DECISIONS = 10;
 
 /** Defines `trace`. */

@@ -1,6 +1,6 @@
 /**
- * The stack's Data API, with the secret key: the only place of the command line that knows postgrest-js, which is the part of
- * supabase-js that it needs.
+ * The stack's Data API, with the secret key: the only module of the command line that uses postgrest-js, the
+ * part of supabase-js that it needs.
  */
 import { sentence } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import { PostgrestClient } from "@supabase/postgrest-js";
@@ -11,22 +11,25 @@ import type { Stack } from "./stack.ts";
 
 const TIMEOUT_MS = 30_000;
 
-/** Where somebody waits for a way back: long enough for a busy database, short enough to take another way. */
+/**
+ * Time limit of a rollback's database calls in milliseconds: long enough for a busy database, short enough to
+ * try another way.
+ */
 export const HURRIED_MS = 2000;
 
-/** Rows asked for at once; also the most that a Supabase project answers by default. */
+/** Rows per request; also the default maximum of a Supabase project. */
 export const PAGE = 1000;
 
-/** The tables of a stack, read, and its functions in SQL, called. */
+/** Reads the tables of a stack, and calls its SQL functions. */
 export interface Api {
   readonly stack: Stack;
-  /** Calls a function in SQL. */
+  /** Calls an SQL function. */
   rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Promise<Result<Name>>;
-  /** Runs a query and gives its rows. */
+  /** Runs a query and returns its rows. */
   rows<T>(query: (client: Client) => PromiseLike<Answer<T[]>>): Promise<T[]>;
 }
 
-/** Knows the tables and their columns. */
+/** A client typed with the tables and their columns. */
 export type Client = PostgrestClient<Database>;
 
 interface Answer<T = unknown> {
@@ -36,8 +39,8 @@ interface Answer<T = unknown> {
 }
 
 /**
- * The API of a stack. Nothing is asked yet.
- * @param timeoutMs Longest wait for an answer, in milliseconds.
+ * The API of a stack. Sends no request yet.
+ * @param timeoutMs Longest wait for a response, in milliseconds.
  */
 export function connect(stack: Stack, timeoutMs: number = TIMEOUT_MS): Api {
   const client: Client = new PostgrestClient<Database>(`${stack.url}/rest/v1`, {
@@ -64,12 +67,12 @@ export function connect(stack: Stack, timeoutMs: number = TIMEOUT_MS): Api {
   };
 }
 
-/** `sb_` keys travel in `apikey` only; a legacy key is a JWT and is wanted as a bearer token too. */
+/** `sb_` keys go in `apikey` only; a legacy key is a JWT and must also be sent as a bearer token. */
 function headersOf(key: string): Record<string, string> {
   return key.startsWith("sb_") ? { apikey: key } : { apikey: key, authorization: `Bearer ${key}` };
 }
 
-/** Our own SQLSTATEs (GL…, by HTTP status), and those of Postgres that a person's input can cause. */
+/** Our own SQLSTATEs (GL…, by HTTP status), and those of Postgres that a user's input can cause. */
 const CODES: Record<string, ErrorCode> = {
   GL300: "conflict",
   GL403: "forbidden",
@@ -80,7 +83,7 @@ const CODES: Record<string, ErrorCode> = {
   "23505": "conflict",
 };
 
-/** The error that an answer of the Data API stands for. */
+/** Converts an error of the Data API. */
 export function failure(stack: Stack, error: NonNullable<Answer["error"]>, status: number): CliError {
   const code = error.code ?? "";
   if (status === 401) {

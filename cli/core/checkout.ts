@@ -1,14 +1,14 @@
-/** What can be done from a checkout only. */
+/** Commands that need a checkout. */
 import { existsSync } from "node:fs";
 import { join, ROOT } from "../../lib/paths.ts";
 import { CliError } from "./errors.ts";
 
 /**
- * Loads a module that reads, runs or deploys what is in the checkout. The installed package has no such module: it is
- * the command line without the code that it deploys.
- * @param command What needs it, as somebody types it.
- * @param instead What helps without a checkout. @default nothing
- * @throws {CliError} usage, where this is not a checkout
+ * Loads a module that reads, runs or deploys the checkout. The installed package does not include such
+ * modules: it is the command line without the code that it deploys.
+ * @param command The command that needs it, as typed.
+ * @param instead Advice for users without a checkout. @default nothing
+ * @throws {CliError} usage, if this is not a checkout
  */
 export async function fromCheckout<Module>(
   command: string,

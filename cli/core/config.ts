@@ -1,4 +1,4 @@
-/** The configuration of a stack: as its functions read it, and the destinations with all that people set. */
+/** The configuration of a stack: as its functions read it, and the destinations with their settings. */
 import {
   type CompiledRoute,
   compileRoutes,
@@ -19,7 +19,7 @@ export async function loadConfig(api: Api): Promise<Config> {
   return config;
 }
 
-/** The routes as the router asks them: in its order, stopped destinations passed over. */
+/** The routes in the router's order, compiled with the stopped destinations. */
 export function routesOf(config: Config): Promise<CompiledRoute[]> {
   return compileRoutes(config.routes, ...stoppedOf(config.destinations));
 }
@@ -33,10 +33,10 @@ export function namesOf(config: Config): (id: string) => string {
 const COLUMNS =
   "id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,failure_policy,circuit_open_until,version";
 
-/** What people set of a destination, and how it stands. */
+/** A destination's settings and state. */
 export type Destination = Awaited<ReturnType<typeof listDestinations>>[number];
 
-/** All destinations, by name. */
+/** All destinations, sorted by name. */
 export function listDestinations(api: Api) {
   return api.rows((client) =>
     client.from("destinations")
@@ -46,7 +46,7 @@ export function listDestinations(api: Api) {
   );
 }
 
-/** The destination of a name. @throws {CliError} not_found */
+/** The destination with this name. @throws {CliError} not_found */
 export async function destinationNamed(api: Api, name: string): Promise<Destination> {
   const found = (await listDestinations(api)).find((destination) => destination.name === name);
   if (found) return found;

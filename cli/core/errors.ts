@@ -1,9 +1,9 @@
-/** What can go wrong in the command line, as codes for programs, sentences for people, and exit codes for shells. */
+/** Errors of the command line: codes for programs, sentences for people, exit codes for shells. */
 
 /** Exit codes of `gatelink`. Documented in the help and in docs/cli.md. */
 export const EXIT = {
   ok: 0,
-  /** The command did its work, and what it checked is not well. */
+  /** The command ran, and a check failed. */
   failed: 1,
   usage: 2,
   stack: 3,
@@ -11,7 +11,7 @@ export const EXIT = {
   unexpected: 5,
 } as const;
 
-/** Each error code, with the exit code that it ends in. */
+/** Each error code with its exit code. */
 export const ERRORS = {
   usage: EXIT.usage,
   stack_not_found: EXIT.stack,
@@ -27,7 +27,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** An error that is told to the user: what is wrong, and what to do next. */
+/** An error for the user: what is wrong, and what to do next. */
 export class CliError extends Error {
   override readonly name = "CliError";
   readonly code: ErrorCode;
@@ -45,7 +45,7 @@ export class CliError extends Error {
   }
 }
 
-/** Any error as one that can be told. What nobody foresaw keeps its stack in the hint, for a report. */
+/** Converts any error for the user. An unexpected one keeps its stack in the hint, for a bug report. */
 export function told(error: unknown): CliError {
   if (error instanceof CliError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -53,7 +53,10 @@ export function told(error: unknown): CliError {
   return new CliError("unexpected", message, hint, { cause: error });
 }
 
-/** Why a fetch failed, in the words of the system: Deno keeps them in the cause, behind the address, Node in its code. */
+/**
+ * Why a fetch failed, in the system's words: Deno puts them in the cause, after the address, Node in its
+ * code.
+ */
 export function fetchReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;

@@ -1,25 +1,26 @@
-/** The functions of a stack, called with the secret key: the only place of the command line that calls them. */
+/** Calls the functions of a stack with the secret key: the only module of the command line that does. */
 import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
 
 const TIMEOUT_MS = 60_000;
-/** Waits before a call is made again, in milliseconds, where the answer names none. */
+/** Waits before retries in milliseconds, if the response names none. */
 const WAITS_MS = [500, 1000, 2000, 4000];
-/** A wait that the stack asks for is cut to this, in milliseconds. */
+/** Longest wait that a response can ask for, in milliseconds. */
 const MAX_WAIT_MS = 60_000;
 
 /** Options of {@linkcode callFunction}. */
 export interface CallOptions {
   body?: unknown;
-  /** Whether it may be made again after a failure that passes. @default {false} */
+  /** Whether to retry after a temporary failure. @default {false} */
   again?: boolean;
-  /** What to do about a refusal of this code, where something can be said. */
+  /** Advice for a refusal with this code, if there is any. */
   hintOf?(code: string): string | undefined;
 }
 
 /**
- * Calls `/functions/v1/<path>`, where the path begins with the function's name, and gives the answer's JSON.
- * @throws {CliError} what the function refused for, or stack_unreachable
+ * Calls `/functions/v1/<path>`, where the path begins with the function's name, and returns the response's
+ * JSON.
+ * @throws {CliError} the function's refusal, or stack_unreachable
  */
 export async function callFunction<T>(
   stack: Stack,
@@ -73,7 +74,7 @@ interface ProblemBody {
   detail?: string;
 }
 
-/** The error that an answer of the function stands for. */
+/** Converts an error response of the function. */
 function refusal(
   stack: Stack,
   path: string,

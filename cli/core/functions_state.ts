@@ -1,4 +1,4 @@
-/** Asks the running functions themselves what they go by; see supabase/functions/_shared/serve/state.ts. */
+/** Asks the running functions for their state; see supabase/functions/_shared/serve/state.ts. */
 import { listFunctions } from "../../local/functions/functions.ts";
 import { FUNCTIONS } from "../../lib/paths.ts";
 import type { FunctionState } from "../../supabase/functions/_shared/contract/http/operation.ts";
@@ -7,8 +7,8 @@ import { CliError, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
 
 /**
- * What a function answered: its state; `mute` for one that runs but was deployed before functions could say; `absent`
- * for one that is not deployed; else why there was no answer to go by.
+ * A function's answer: its state; `mute` for one that was deployed before functions could report it; `absent`
+ * for one that is not deployed; else why there was no usable answer.
  */
 export type Reported =
   & { name: string }
@@ -19,7 +19,7 @@ const ASK_EVERY_MS = 250;
 /** Several instances of a function may run; each request reaches one of them. */
 const REQUESTS_EACH = 3;
 
-/** Names of the functions of this checkout, which are those that the stack should serve. */
+/** Names of this checkout's functions, which the stack should serve. */
 export function functionNames(stack: Stack): string[] {
   return [...listFunctions(stack.functions ?? FUNCTIONS).keys()];
 }
@@ -49,18 +49,18 @@ export async function ask(stack: Stack, name: string, flag: string): Promise<Rep
 }
 
 export interface Awaited {
-  /** Functions that say that it holds. */
+  /** Functions that confirmed it. */
   confirmed: string[];
-  /** Functions that run but cannot say. */
+  /** Functions that run but cannot report their state. */
   mute: string[];
   absent: string[];
 }
 
 /**
- * Asks all functions until each that is deployed says what is waited for, in each of several requests.
+ * Asks all functions until each deployed one confirms the expected state, in each of several requests.
  *
- * @param flag Key of the flag to ask for, or anything where none is meant.
- * @throws {CliError} refused, naming those that do not, when the time is over
+ * @param flag Key of the flag to ask for; any text if no flag matters.
+ * @throws {CliError} refused, naming the functions that do not confirm it in time
  */
 export async function untilAll(
   stack: Stack,
@@ -98,7 +98,7 @@ export async function untilAll(
   }
 }
 
-/** What {@linkcode untilAll} found, as a sentence's end. */
+/** The result of {@linkcode untilAll}, as the end of a sentence. */
 export function awaited({ confirmed, mute, absent }: Awaited): string {
   return [
     confirmed.join(", "),

@@ -1,8 +1,8 @@
-/** What the command line asks git. */
+/** Git commands of the command line. */
 import { run } from "../../lib/programs.ts";
 import { CliError } from "./errors.ts";
 
-/** Runs git in a repository and gives what it printed. @throws {CliError} refused, with what it said */
+/** Runs git in a repository and returns its output. @throws {CliError} refused, with git's message */
 export async function git(repository: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run("git", ["-C", repository, ...args]).catch((error) => {
     if (error instanceof Deno.errors.NotFound) throw new CliError("refused", "git is not installed.");
@@ -12,7 +12,7 @@ export async function git(repository: string, ...args: string[]): Promise<string
   throw new CliError("refused", `git ${args[0]}: ${stderr.trim().split("\n").at(-1)}`);
 }
 
-/** A commit by any name that git knows it by. @throws {CliError} not_found */
+/** The commit with any name that git accepts. @throws {CliError} not_found */
 export async function commitNamed(repository: string, name: string): Promise<string> {
   try {
     return await git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", `${name}^{commit}`);
@@ -26,7 +26,7 @@ export async function commitNamed(repository: string, name: string): Promise<str
   }
 }
 
-/** A clean worktree of a commit in a new folder, until `remove`. */
+/** A clean worktree of a commit in a new folder, which `remove` deletes. */
 export async function worktree(
   repository: string,
   commit: string,

@@ -1,18 +1,19 @@
 /**
- * What surrounds a run of the command line: given to it, so that several runs in one process do not mix. Taken from what
- * Node has too, as all of the command line but what needs the checkout: the package runs on either.
+ * The environment of a run of the command line: passed to it, so that several runs in one process do not mix.
+ * Uses only what Node has too, like the whole command line except what needs the checkout: the package runs
+ * on both.
  */
 import process from "node:process";
 
-/** All that a run takes from where it was started, and all that it gives back but its exit code. */
+/** All inputs of a run from where it was started, and all outputs except its exit code. */
 export interface Io {
-  /** Variables of the environment; programs that are started get them too. */
+  /** Environment variables, also for programs that the run starts. */
   env: Readonly<Record<string, string | undefined>>;
-  /** Working folder, a whole path. Paths that people type begin elsewhere: see `fromHere`. */
+  /** Working folder, an absolute path. Paths that people type may start elsewhere: see `fromHere`. */
   cwd: string;
-  /** Whether styles are shown in what `out` and `err` get. */
+  /** Whether `out` and `err` show styles. */
   colours: boolean;
-  /** Characters in a line: those of the terminal, 80 where there is none. */
+  /** Line width in characters: the terminal's, or 80 without one. */
   readonly columns: number;
   /** All of standard input, as text in UTF-8. */
   stdin(): Promise<string>;
@@ -22,11 +23,11 @@ export interface Io {
   out(line: string): void;
   /** Prints a line on standard error. */
   err(line: string): void;
-  /** Shows how far long work is, in place of what was shown before, to a person who waits; in a log it would be noise. */
+  /** Shows the progress of long work on a terminal, replacing the previous line; not in logs. */
   progress(line: string): void;
 }
 
-/** That of this process. */
+/** The environment of this process. */
 export function processIo(): Io {
   const { env, stdout, stderr } = process;
   let shown = "";

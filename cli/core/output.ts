@@ -1,10 +1,10 @@
-/** How results look: tables and colours for people. */
+/** Formats results: tables and colours for people. */
 import { DESTINATION_STATE_WORDS } from "../../supabase/functions/_shared/contract/words/destinations.ts";
 import type { ShownDestinationState } from "../../supabase/functions/_shared/contract/states.ts";
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 
-/** Text in a style; `plain` takes it out again where styles are not shown. */
+/** Styles a text; `plain` removes the styles where they are not shown. */
 export function paint(style: keyof typeof STYLES, text: string): string {
   return `\x1b[${STYLES[style]}m${text}\x1b[0m`;
 }
@@ -25,7 +25,7 @@ export function verdict(ok: boolean, good = "ok", bad = "FAILED"): Cell {
 }
 
 /**
- * Rows under a heading, in columns, numbers to the right; for no rows the sentence `empty`.
+ * Rows under a heading, in columns, numbers right-aligned; the sentence `empty` if there are no rows.
  *
  * @example
  * ```ts
@@ -47,7 +47,7 @@ export function table(heading: string[], rows: Cell[][], empty = ""): string {
   return [line(heading.map((title) => ["bold", title])), ...rows.map(line)].join("\n");
 }
 
-/** Names and values, one a line. */
+/** Names and values, one per line. */
 export function facts(values: Record<string, Cell>): string {
   const width = Math.max(...Object.keys(values).map((name) => name.length));
   return Object.entries(values).map(([name, value]) => `${name.padEnd(width)}  ${textOf(value)}`).join("\n");
@@ -61,7 +61,7 @@ export function destinationState(state: ShownDestinationState): Cell {
   return [TONES[tone], words];
 }
 
-/** Seconds as people say them: 45 s, 12 min, 3 h, 2 d. */
+/** A duration in a short form: 45 s, 12 min, 3 h, 2 d. */
 export function age(seconds: number | null): string {
   if (seconds === null) return "-";
   if (seconds < 120) return `${Math.round(seconds)} s`;
@@ -75,7 +75,7 @@ export function time(iso: string | null): string {
   return iso === null ? "-" : new Date(iso).toISOString().replace("T", " ").replace(/\.\d+/, "");
 }
 
-/** Text on one line and without control characters: what comes from outside must not steer the terminal. */
+/** Text on one line without control characters, because external text must not control the terminal. */
 export function clean(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
 }

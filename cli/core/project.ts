@@ -1,6 +1,6 @@
 /**
- * The real Supabase CLI on the project that a stack is: on a hosted one as it is installed and logged in, on the local
- * stack through a stand-in for Supabase's Management API that hands on what it is told to the stack.
+ * Runs the real Supabase CLI on a stack's project: on a hosted one as installed and logged in, on the local
+ * stack through a stand-in for Supabase's Management API that forwards changes to the stack.
  */
 import { changeDeployedSecrets, deployFunctions } from "../../local/project/deployment.ts";
 import { userSecrets } from "../../local/project/environment.ts";
@@ -16,16 +16,16 @@ export interface Project {
   /** `project abcdefghijklmnopqrst`, or `the local stack`. */
   name: string;
   local: boolean;
-  /** Runs `supabase <args>` on it and gives what it printed on stdout. @throws {CliError} refused, with what it said */
+  /** Runs `supabase <args>` on it and returns stdout. @throws {CliError} refused, with its message */
   supabase(args: string[]): Promise<string>;
-  /** As above, and parses it. */
+  /** Like `supabase`, and parses the output as JSON. */
   json<T>(args: string[]): Promise<T>;
   close(): Promise<void>;
 }
 
 /**
  * Opens the project of a stack.
- * @param ref Reference of a hosted project; needed where its address does not tell (a custom domain).
+ * @param ref Reference of a hosted project; needed if its URL does not contain it (a custom domain).
  */
 export async function openProject({ env }: Io, stack: Stack, ref?: string): Promise<Project> {
   if (stack.functions !== undefined && ref === undefined && stack.folder !== undefined) {
@@ -46,7 +46,7 @@ export async function openProject({ env }: Io, stack: Stack, ref?: string): Prom
   return project(`project ${found}`, false, run, () => Promise.resolve());
 }
 
-/** The variables that have a value: whoever is logged in by one of them is so in the CLI too. */
+/** The variables that have a value: a login through one of them applies to the CLI too. */
 function set(env: Io["env"]): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter((one): one is [string, string] => one[1] !== undefined),

@@ -1,26 +1,26 @@
-/** What a command gets to work with, and what it gives back. */
+/** A command's input and output. */
 import type { Api } from "./api.ts";
 import type { Io } from "./io.ts";
 
-/** What a command found: one JSON document for programs, one text for people. */
+/** The result of a command: one JSON document for programs, one text for people. */
 export interface Result {
   document: unknown;
   text: string;
-  /** True ends the command with exit code 1: it ran, and what it checked is not well. @default {false} */
+  /** True ends the command with exit code 1: it ran, and a check failed. @default {false} */
   failed?: boolean;
 }
 
-/** Hands a command its surroundings. */
+/** The environment of a command. */
 export interface Session {
-  /** Where it runs. */
+  /** Input and output of the run. */
   io: Io;
   /** The stack's Data API. @throws {CliError} stack_not_found */
   api(): Promise<Api>;
-  /** Says how far long work is, on stderr. */
+  /** Shows the progress of long work, on stderr. */
   progress(line: string): void;
-  /** Prints a line for people before the result: what is about to be done. Nothing with --json. */
+  /** Prints a line for people before the result, about the work to come. Nothing with --json. */
   say(line: string): void;
 }
 
-/** Runs the work of a command and prints its result: what each action of a command calls. */
+/** Runs the work of a command and prints its result; each command's action calls it. */
 export type Run = (work: (session: Session) => Promise<Result>) => Promise<void>;

@@ -1,27 +1,29 @@
-/** Which Gatelink the command line talks to. */
+/** Finds the Gatelink that the command line uses. */
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
-/** What is known of a stack. The local stack writes it to stack.json; of a hosted project the first two are set. */
+/**
+ * A stack. The local stack writes all fields to stack.json; for a hosted project only the first two are set.
+ */
 export interface Stack {
-  /** Of the project, without a slash at its end. */
+  /** URL of the project, without a trailing slash. */
   url: string;
   secretKey: string;
-  /** Of the local stack: its database. */
+  /** URL of the local stack's database. */
   dbUrl?: string;
   publishableKey?: string;
-  /** Of the local stack: the folder of the functions that it serves. */
+  /** Folder of the functions that the local stack serves. */
   functions?: string;
   whatsapp?: { appSecret?: string; phoneNumberId?: string };
-  /** Where it was found: a path, or the names of variables. */
+  /** Where it was found: a path, or names of variables. */
   from: string;
-  /** Folder of the file that it was found in, a whole path; undefined where that was no file. */
+  /** Folder of that file, an absolute path; undefined if it was not a file. */
   folder: string | undefined;
 }
 
-/** File of the local stack, when it was started with its default folder. */
+/** File of a local stack with the default folder. */
 export const DEFAULT_FILE = ".gatelink/stack.json";
 
 const HOW = `Start the local stack (deno task start), name its file in GATELINK_STACK, ` +
@@ -65,7 +67,10 @@ async function readStack(cwd: string, path: string): Promise<Stack | undefined> 
   return parse(json, path, dirname(file));
 }
 
-/** The fields that are known of what was found. (By hand: a schema's library takes longer to load than the stack to answer.) */
+/**
+ * The known fields of what was found. (By hand: a schema library takes longer to load than the stack to
+ * answer.)
+ */
 function parse(json: unknown, from: string, folder?: string): Stack {
   const found = fieldsOf(json);
   const wrong = (name: string, wanted: string) =>

@@ -1,9 +1,9 @@
-/** What somebody may have meant who misspelt a name. */
+/** Suggestions for misspelt names. */
 
-/** At most so many letters may be wrong, missing, too many or swapped: a third of the name, and two at least. */
+/** Most letters that may be wrong, missing, added or swapped: a third of the name, at least two. */
 const allowed = (name: string) => Math.max(2, Math.floor(name.length / 3));
 
-/** Those of the names that are spelt much like this one, the most alike first; three at most. */
+/** The names with the most similar spelling, best first; at most three. */
 export function suggest(name: string, names: Iterable<string>): string[] {
   return [...new Set(names)]
     .map((other) => ({ other, distance: distance(name, other) }))
@@ -13,7 +13,7 @@ export function suggest(name: string, names: Iterable<string>): string[] {
     .map(({ other }) => other);
 }
 
-/** Edits between two texts, neighbours swapped being one (optimal string alignment). */
+/** Number of edits between two texts; swapping two neighbours counts as one (optimal string alignment). */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

@@ -1,4 +1,4 @@
-/** Values that people type, checked: each function gives the value or says what would be one. */
+/** Parsers of typed values: each returns the value, or says what a valid one looks like. */
 import { DESTINATION_NAME, LINK_CODE } from "../../supabase/functions/_shared/contract/names.ts";
 import { InvalidArgumentError } from "commander";
 import type { FailurePolicy, OnFailure } from "../../supabase/functions/_shared/delivery/retry.ts";
@@ -12,7 +12,7 @@ export function duration(text: string): number {
   return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
 }
 
-/** A {@linkcode duration} within bounds, in milliseconds; `said` names them. */
+/** A {@linkcode duration} within bounds, in milliseconds; `said` describes them. */
 export function durationWithin(least: number, most: number, said: string): (text: string) => number {
   return (text) => {
     const value = duration(text);
@@ -26,7 +26,7 @@ export function durations(text: string): number[] {
   return text.split(",").map(duration);
 }
 
-/** Why something is done, without the blanks around it. */
+/** A reason, trimmed. */
 export function reason(text: string): string {
   if (text.trim() !== "") return text.trim();
   throw new InvalidArgumentError("It must not be empty.");
@@ -61,12 +61,12 @@ export function json(text: string): unknown {
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Whether a text is one of our ids. */
+/** Whether a text is a Gatelink id. */
 export function isId(text: string): boolean {
   return ID.test(text);
 }
 
-/** One of our ids. */
+/** A Gatelink id. */
 export function id(text: string): string {
   if (!isId(text)) throw new InvalidArgumentError("Use an id like 01968f00-0000-7000-8000-000000000001.");
   return text.toLowerCase();
@@ -77,12 +77,12 @@ export function several<T>(one: (text: string) => T): (text: string, before: T[]
   return (text, before) => [...(before ?? []), one(text)];
 }
 
-/** What `one` takes, or `none`. (Commander makes an empty text of a parsed null.) */
+/** A value for `one`, or `none`. (Commander turns a parsed null into an empty text.) */
 export function orNone<T>(one: (text: string) => T): (text: string) => T | "none" {
   return (text) => text === "none" ? "none" : one(text);
 }
 
-/** `404=aside,else=hold` as a policy for failures. */
+/** Parses `404=aside,else=hold` as a failure policy. */
 export function failurePolicy(text: string): FailurePolicy {
   const pairs = text.split(",").map((one) => /^([345]\d\d|else)=(hold|aside|pause)$/.exec(one.trim()));
   if (pairs.some((one) => one === null)) {
@@ -93,7 +93,7 @@ export function failurePolicy(text: string): FailurePolicy {
   return Object.fromEntries(pairs.map((one) => [one![1], one![2] as OnFailure]));
 }
 
-/** A moment: ISO 8601 (`2026-11-21`, `2026-11-21T14:00:00Z`) or how long ago (`2h`). */
+/** A time: ISO 8601 (`2026-11-21`, `2026-11-21T14:00:00Z`) or how long ago (`2h`). */
 export function moment(text: string): Date {
   if (/^[\d.]+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() - duration(text));
   const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(NaN);
@@ -121,7 +121,7 @@ export function secret(text: string): string {
   throw new InvalidArgumentError("Use whsec_ and 24 to 64 bytes in base64.");
 }
 
-/** A moment to come: ISO 8601, or how long from now (`30d`). As ISO 8601 in UTC. */
+/** A future time: ISO 8601, or how long from now (`30d`). Returns ISO 8601 in UTC. */
 export function later(text: string): string {
   if (/^[\d.]+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() + duration(text)).toISOString();
   const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(NaN);
@@ -141,7 +141,7 @@ export function day(text: string): string {
   throw new InvalidArgumentError("Use a day like 2026-11-21.");
 }
 
-/** `name=value` as a pair; the names are given. */
+/** Parses `name=value`, where the name is one of `names`. */
 export function pair(names: readonly string[]): (text: string) => [name: string, value: string] {
   return (text) => {
     const at = text.indexOf("="), name = text.slice(0, at), value = text.slice(at + 1).trim();
@@ -150,7 +150,7 @@ export function pair(names: readonly string[]): (text: string) => [name: string,
   };
 }
 
-/** A link's code, also out of its address. */
+/** A link's code, also from its URL. */
 export function linkCode(text: string): string {
   const path = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text).pathname : text;
   const code = path.replace(/\/+$/, "").split("/").at(-1)!.toLowerCase();

@@ -9,13 +9,13 @@ import { table, time } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { id, several, whole } from "../../core/values.ts";
 
-/** Ids in one call. */
+/** Ids per call. */
 const CHUNK = 100;
 
-/** Which deliveries an act is about. */
+/** The kind of deliveries to change. */
 export type Kind = "dead" | "waiting";
 
-/** How the deliveries are named. */
+/** The selection of deliveries. */
 export interface Which {
   all?: boolean;
   destination?: string;
@@ -91,7 +91,7 @@ Example:
     );
 }
 
-/** Deliveries that wait, or dead ones that nobody dropped, latest first; of one destination or of all. */
+/** Waiting deliveries, or dead ones that were not dropped, latest first; of one destination or of all. */
 function rowsOf(
   api: Api,
   kind: Kind,
@@ -135,7 +135,7 @@ async function list(api: Api, options: { destination?: string; limit: number }):
   };
 }
 
-/** Does something to the deliveries named, or to all, or to those of a destination. */
+/** Changes the named deliveries, all, or those of a destination. */
 export async function change(
   session: Session,
   kind: Kind,
@@ -172,7 +172,7 @@ export async function change(
   };
 }
 
-/** Those of these ids that are of this kind: the database moves what waits and what is dead alike. */
+/** The given ids of this kind: the database changes waiting and dead deliveries alike. */
 async function ofKind(api: Api, kind: Kind, ids: string[]): Promise<string[]> {
   const rows = await api.rows((client) =>
     client.from("deliveries").select("id").eq("state", stateOf(kind)).in("id", ids)
@@ -182,7 +182,7 @@ async function ofKind(api: Api, kind: Kind, ids: string[]): Promise<string[]> {
 
 const stateOf = (kind: Kind) => kind === "dead" ? "dead" : "pending";
 
-/** Ids of all of them, read before anything is changed. */
+/** Ids of all of them, read before any change. */
 async function every(api: Api, kind: Kind, destination: string | undefined): Promise<string[]> {
   const chosen = destination === undefined ? undefined : await destinationNamed(api, destination);
   const all: string[] = [];

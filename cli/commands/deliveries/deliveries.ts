@@ -1,4 +1,4 @@
-/** `gatelink deliveries`: what waits for a service, and what it had already. */
+/** `gatelink deliveries`: waiting deliveries of a service, and resending. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import type { Result } from "../../../supabase/functions/_shared/contract/sql.ts";

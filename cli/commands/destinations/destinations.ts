@@ -39,7 +39,7 @@ interface SetOptions extends Pick<AddOptions, "timeout" | "burst"> {
   onFailure?: FailurePolicy | "none";
 }
 
-/** What to do about what the function refuses a header for. */
+/** Advice for the function's refusals of a header. */
 const HEADER_HINTS: Record<string, string | undefined> = {
   destination_not_found: "gatelink destinations list shows them.",
   invalid_request: "gatelink destinations set-header --help",

@@ -4,7 +4,7 @@ import { callFunction } from "../../core/functions_api.ts";
 import { clean, facts, verdict } from "../../core/output.ts";
 import type { Result, Session } from "../../core/session.ts";
 
-/** Has the event sent; failed when the answer was not 2xx. */
+/** Sends the event; failed if the response was not 2xx. */
 export async function testDestination(session: Session, name: string): Promise<Result> {
   const { stack } = await session.api();
   const { body } = await callFunction<Tested>(stack, "POST", `wa-router/destinations/${name}/test`, {

@@ -1,4 +1,4 @@
-/** `gatelink drill`: all four ways back, taken and timed on a stack of its own, so that they work on the day. */
+/** `gatelink drill`: runs and times all four rollbacks on a separate stack, so that they work when needed. */
 import type { Command } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
 import { table, verdict } from "../../core/output.ts";

@@ -1,17 +1,17 @@
-/** A project of its own for a drill: what is deployed of this checkout, in a folder with a history of its own. */
+/** A drill's own project: the deployed part of this checkout, in a folder with its own git history. */
 import { dirname, join, ROOT } from "../../../lib/paths.ts";
 import { git } from "../../core/git.ts";
 
 export interface DrillProject {
   folder: string;
-  /** Folder of its functions; `.env` in it is nobody else's. */
+  /** Folder of its functions, with its own `.env`. */
   functions: string;
-  /** Writes a file and commits it; gives the commit. */
+  /** Writes a file and commits it; returns the commit. */
   commit(path: string, text: string, message: string): Promise<string>;
   remove(): Promise<void>;
 }
 
-/** Makes it, with one commit. */
+/** Creates the project, with one commit. */
 export async function makeProject(): Promise<DrillProject> {
   const folder = await Deno.makeTempDir({ prefix: "gatelink-drill-" });
   await copy(join(ROOT, "supabase"), join(folder, "supabase"));
@@ -45,7 +45,7 @@ export async function makeProject(): Promise<DrillProject> {
   };
 }
 
-/** All of a folder but secrets, tests and what the Supabase CLI keeps there. */
+/** Copies a folder without secrets, tests and the Supabase CLI's files. */
 async function copy(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const { name, isDirectory } of Deno.readDir(from)) {

@@ -1,4 +1,4 @@
-/** Takes all four ways back, on a project and a stack of its own. */
+/** Runs all four rollbacks, on a separate project and stack. */
 import { migrate } from "../../../lib/migrate.ts";
 import { join } from "../../../lib/paths.ts";
 import postgres from "postgres";
@@ -14,25 +14,25 @@ import type { Session } from "../../core/session.ts";
 import { findStack } from "../../core/stack.ts";
 import { LEVELS, take, type WayBack } from "../rollback/steps.ts";
 
-/** What came of one level. */
+/** The result of one level. */
 export interface Drilled {
   level: 1 | 2 | 3 | 4;
   name: string;
   ok: boolean;
   took_ms: number;
-  /** What the mission allows. */
+  /** The time limit of the mission. */
   within_ms: number;
-  /** What was seen that shows that it worked, or what went wrong. */
+  /** The evidence that it worked, or what went wrong. */
   seen: string;
 }
 
 const FLAG = "wa_send.enabled";
 const WHY = "drill";
 const DRILL_VERSION = "29990101000000";
-/** What a release team is allowed, of LEVELS, in milliseconds. */
+/** The time limits of a release team for LEVELS, in milliseconds. */
 const WITHIN_MS = { 1: 60_000, 2: 300_000, 3: 900_000, 4: 1_800_000 } as const;
 
-/** Runs the drill. @throws {CliError} when its stack does not start */
+/** Runs the drill. @throws {CliError} if its stack does not start */
 export async function drillAll({ io, progress }: Pick<Session, "io" | "progress">): Promise<Drilled[]> {
   progress("creating a project");
   const project = await makeProject();
@@ -69,7 +69,7 @@ interface DrillContext {
   dbUrl: string;
 }
 
-/** Takes a way back, then asks for what shows from outside that it worked. */
+/** Runs a rollback, then verifies its effect from outside. */
 async function level(
   session: Session,
   number: 1 | 2 | 3 | 4,
@@ -105,7 +105,7 @@ function lastDetail(document: unknown): string {
   return `${last.what}: ${last.detail ?? "failed"}`;
 }
 
-/** Code of the answer to a message for a number that nobody has, or its status where it has none. */
+/** Code of the response to a message for an unused number, or its status if it has no code. */
 async function send({ url, secretKey }: DrillContext): Promise<string> {
   const response = await fetch(`${url}/functions/v1/wa-send`, {
     method: "POST",
@@ -115,7 +115,7 @@ async function send({ url, secretKey }: DrillContext): Promise<string> {
   return (await response.json()).code ?? String(response.status);
 }
 
-/** @throws {CliError} when it is not as it should be */
+/** @throws {CliError} if the observation is not the expected one */
 function expect(seen: string, wanted: (seen: string) => boolean, what: string): string {
   if (wanted(seen)) return `${what}: ${seen}`;
   throw new CliError("refused", `${what}: ${seen}`);
@@ -240,7 +240,7 @@ async function database(world: DrillContext): Promise<Drilled> {
   }
 }
 
-/** Undefined for the refusal that is wanted; else what went wrong. */
+/** Undefined for the expected refusal; else what went wrong. */
 function refusalOf(error: unknown): string | undefined {
   if (
     error instanceof CliError && error.code === "refused" && /2 rows of public\.drill/.test(error.message)

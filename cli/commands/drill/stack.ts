@@ -1,4 +1,4 @@
-/** The stack of a drill: this checkout's local stack as a process of its own, on ports and data that are nobody else's. */
+/** The stack of a drill: this checkout's local stack as a separate process, with its own ports and data. */
 import { join, ROOT } from "../../../lib/paths.ts";
 import { CliError } from "../../core/errors.ts";
 
@@ -10,7 +10,7 @@ export interface DrillStack {
 
 const START_TIMEOUT_MS = 120_000;
 
-/** Starts it, serving these functions. @throws {CliError} stack_unreachable, with what it said */
+/** Starts it with these functions. @throws {CliError} stack_unreachable, with its output */
 export async function startDrillStack(functions: string): Promise<DrillStack> {
   const parent = await Deno.makeTempDir({ prefix: "gatelink-drill-data-" });
   // Postgres may run as another user, who has to pass through.

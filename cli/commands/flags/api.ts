@@ -1,4 +1,4 @@
-/** Flags as the command line reads and writes them. */
+/** Reads and writes flags for the command line. */
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { InvalidArgumentError } from "commander";
 import type { Api } from "../../core/api.ts";
@@ -17,7 +17,7 @@ export function listFlags(api: Api): Promise<FlagRow[]> {
   return api.rows((client) => client.from("settings").select(COLUMNS).like("key", "%.enabled").order("key"));
 }
 
-/** The flag of a key. @throws {CliError} not_found */
+/** The flag with this key. @throws {CliError} not_found */
 export async function flagNamed(api: Api, key: string): Promise<FlagRow> {
   const [flag] = await api.rows((client) => client.from("settings").select(COLUMNS).eq("key", key));
   if (flag) return flag;
@@ -28,13 +28,13 @@ export async function flagNamed(api: Api, key: string): Promise<FlagRow> {
   );
 }
 
-/** A flag that another one needs, and that keeps it from everybody. */
+/** A prerequisite that keeps a flag off for everybody. */
 export interface Unmet {
   key: string;
   why: "missing" | "off";
 }
 
-/** What of the flags that a flag needs, and that those need, is off for everybody or not there. */
+/** The direct and indirect prerequisites of a flag that are off for everybody or missing. */
 export function unmet({ key, metadata }: Pick<FlagRow, "key" | "metadata">, rows: FlagRow[]): Unmet[] {
   const flags = new Map(rows.map((row) => [row.key, row]));
   const seen = new Set([key]), found: Unmet[] = [];
@@ -73,15 +73,15 @@ export function percentage(text: string): number {
   throw new InvalidArgumentError("Use a percentage from 0 to 100 in steps of 0.01.");
 }
 
-/** The version to write at: the one that was given, else the one that is. */
+/** The version to write: the given one, else the current one. */
 export function versionOf(flag: { version: number }, given: number | undefined): number {
   return given ?? flag.version;
 }
 
 /**
  * Commands that turn a flag on again.
- * @param was The version in which it was on. A rollout that ends leaves the percentage at 0, so that `flags set FLAG on`
- * would turn it on for nobody. Undefined where that is not known.
+ * @param was The version in which it was on; undefined if unknown. A rollout that ends leaves the percentage
+ *   at 0, so `flags set FLAG on` would turn it on for nobody.
  */
 export function again(flag: string, was: number | undefined): string {
   return `gatelink flags ${

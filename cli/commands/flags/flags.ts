@@ -58,7 +58,7 @@ Example:
     );
 }
 
-/** For whom it is on; nobody, and why, while a flag that it needs is off. */
+/** Whom it is on for; nobody, with the reason, while a prerequisite is off. */
 function onFor(flag: FlagRow, rows: FlagRow[]): Cell {
   const needs = flag.value === "true" ? unmet(flag, rows) : [];
   return needs.length === 0 ? audience(flag) : ["yellow", `nobody: ${describeUnmet(needs)}`];
@@ -116,7 +116,7 @@ Example:
     );
 }
 
-/** How many ids are shown to people; --json has all of them. */
+/** Number of ids shown as text; --json has all of them. */
 const SHOWN = 20;
 
 /** `a, b and 19,998 more (--json has them)`. */

@@ -1,4 +1,7 @@
-/** `gatelink flags schedule | history | restore`: what will change, what did, and back to what was. */
+/**
+ * `gatelink flags schedule | history | restore`: future changes, past changes, and restoring an earlier
+ * state.
+ */
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import type { Command } from "commander";
 import { withoutPast } from "../../../supabase/functions/_shared/flags/schedule.ts";

@@ -1,4 +1,4 @@
-/** `gatelink flags targets | segments`: for whom a flag is on whatever its percentage. */
+/** `gatelink flags targets | segments`: people that a flag is on for, whatever its percentage. */
 import { SEGMENT_KEY } from "../../../supabase/functions/_shared/contract/names.ts";
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
@@ -33,7 +33,7 @@ function subject(text: string): string {
   throw new InvalidArgumentError("Use an id of 1 to 200 characters.");
 }
 
-/** A phone number; what is stored is the contact's id. */
+/** A phone number; the contact's id is stored instead. */
 function phone(text: string): string {
   if (/^\+?[\d\s().-]{5,25}$/.test(text)) return text;
   throw new InvalidArgumentError("Use a phone number with its country code, like +16505551234.");
@@ -55,7 +55,7 @@ function people(command: Command): Command {
     .option("--version <n>", "only if it is still at this version", whole(0, 1e15));
 }
 
-/** Refuses a change that names nobody. */
+/** Refuses a change without any ids. */
 function requireSome(...lists: (string[] | undefined)[]): void {
   if (lists.some((list) => list !== undefined)) return;
   throw new CliError("usage", "No person is given.", "Give --user, --phone or, for a flag, --segment.");
@@ -250,7 +250,7 @@ async function segmentNamed(api: Api, key: string): Promise<Segment> {
   throw new CliError("not_found", `There is no segment ${key}.`, `gatelink flags segments make ${key}`);
 }
 
-/** The ids in a segment, from the configuration, which has them whole: at most 10,000. */
+/** The ids in a segment, from the configuration, which has all of them: at most 10,000. */
 async function members(api: Api, key: string): Promise<string[]> {
   const { segments } = await loadConfig(api);
   return segments[key] ?? [];

@@ -1,4 +1,4 @@
-/** `gatelink flags stale`: flags that look done with, and where the code still reads them. */
+/** `gatelink flags stale`: flags that seem finished, and where the code still reads them. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import type { Result } from "../../../supabase/functions/_shared/contract/sql.ts";

@@ -4,27 +4,27 @@ import { fetchReason } from "../../core/errors.ts";
 import { git } from "../../core/git.ts";
 import type { Io } from "../../core/io.ts";
 
-/** What `.ci/run` leaves in `.ci/last.json`. */
+/** The content of `.ci/last.json`, which `.ci/run` writes. */
 interface LastRun {
   commit: string;
-  /** False when files had changed since that commit. */
+  /** False if files had changed since that commit. */
   clean: boolean;
   passed: number;
   failed: number;
   at: string;
 }
 
-/** What is known, and in words. */
+/** The state, and a text about it. */
 export interface CiState {
   ok: boolean;
   said: string;
 }
 
 /**
- * Asks the last `.ci/run` of this checkout, and where that was another commit, GitHub: GITHUB_API_URL and GITHUB_TOKEN as
- * in GitHub's own workflows.
+ * Reads the last `.ci/run` of this checkout; if that was another commit, asks GitHub, with GITHUB_API_URL and
+ * GITHUB_TOKEN as in GitHub's own workflows.
  *
- * Failure policy: closed. What cannot be told is not ok.
+ * Failure policy: closed. An unknown state is not ok.
  */
 export async function ciState(root: string, env: Io["env"]): Promise<CiState> {
   const commit = await git(root, "rev-parse", "HEAD");
@@ -59,7 +59,7 @@ async function lastRun(root: string): Promise<LastRun | undefined> {
   }
 }
 
-/** `owner/name` of the repository's remote origin, where that is GitHub. */
+/** `owner/name` of the remote origin, if it is on GitHub. */
 async function gitHub(root: string): Promise<string | undefined> {
   const url = await git(root, "remote", "get-url", "origin").catch(() => "");
   return /^(?:https:\/\/github\.com\/|git@github\.com:|ssh:\/\/git@github\.com\/)([^/]+\/[^/]+?)(?:\.git)?\/?$/

@@ -1,4 +1,4 @@
-/** Gates that look at the checkout. */
+/** Gates that examine the checkout. */
 import { join } from "../../../lib/paths.ts";
 import { leaks } from "../../../tools/leaks.ts";
 import { ciState } from "./ci_state.ts";
@@ -8,7 +8,7 @@ import { git } from "../../core/git.ts";
 
 const read = (root: string, path: string) => Deno.readTextFile(join(root, path)).catch(() => undefined);
 
-/** One page a level, and one for an incident. */
+/** One page per level, and one for an incident. */
 export const RUNBOOKS = [
   "docs/runbooks/1-flag.md",
   "docs/runbooks/2-environment.md",

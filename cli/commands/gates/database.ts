@@ -1,4 +1,4 @@
-/** Gates that look at the database. */
+/** Gates that examine the database. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { listMigrations } from "../../../lib/migrate.ts";
 import { join } from "../../../lib/paths.ts";
@@ -8,7 +8,7 @@ import { age } from "../../core/output.ts";
 import { openProject } from "../../core/project.ts";
 import { reversePath } from "../rollback/reverse.ts";
 
-/** Older than this, what came since would be lost with it. */
+/** Largest age of a backup, because later data would be lost. */
 const BACKUP_WITHIN_S = 24 * 3600;
 
 export const DATABASE_GATES: Gate[] = [
@@ -55,7 +55,7 @@ export const DATABASE_GATES: Gate[] = [
   },
 ];
 
-/** By the catalog, and by trying with the publishable key, which anybody has. */
+/** Checks the catalog, and tries access with the publishable key, which anybody has. */
 async function rowLevelSecurity(world: GateContext) {
   const { api, facts } = world;
   const found = await factGate("rls").check(world);
@@ -86,7 +86,7 @@ interface Backups {
   backups?: { status: string; inserted_at: string }[];
 }
 
-/** What Supabase says of a hosted project; what the server says of its archive elsewhere. */
+/** Checks Supabase's backups of a hosted project; elsewhere the server's archive. */
 async function backup({ session, api, facts, local, projectRef, now }: GateContext) {
   if (local) return notApplicable("a stack on this machine");
   const how =

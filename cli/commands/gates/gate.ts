@@ -28,18 +28,18 @@ export type Role = ApproverRole;
 
 /** One gate of the checklist. */
 export interface Gate extends Entry {
-  /** Looks. What it throws leaves the gate open. */
+  /** Runs the check. An exception leaves the gate open. */
   check(world: GateContext): Promise<Finding> | Finding;
 }
 
-/** A gate and what it found. */
+/** A gate and its result. */
 export interface GateResult extends Finding {
   id: string;
   section: Section;
   title: string;
 }
 
-/** The gates that hold a launch up. */
+/** The gates that block a launch. */
 export function openGates(results: readonly GateResult[]): GateResult[] {
   return results.filter(({ status }) => status === "open");
 }
@@ -47,24 +47,24 @@ export function openGates(results: readonly GateResult[]): GateResult[] {
 /** What `GET health` answers, as far as it matters; a problem where it refuses. */
 export type Health = Partial<Pick<HealthAnswer, "config"> & { status: string; code: string }>;
 
-/** All that gates look at; what costs something is asked for once. */
+/** The inputs of gates; expensive ones are requested once. */
 export interface GateContext {
   session: Session;
   api: Api;
   /** Root of the checkout. */
   root: string;
-  /** Reference of a hosted project; undefined where its address tells. */
+  /** Reference of a hosted project; undefined if its URL contains it. */
   projectRef: string | undefined;
-  /** The flag; undefined where the gates are looked at without one. */
+  /** The flag; undefined if the gates are checked without one. */
   flag: string | undefined;
   facts: LaunchFacts;
   health: Health;
-  /** A stack on this machine, whose secrets are its own. */
+  /** Whether this is a stack on this machine, with its own secrets. */
   local: boolean;
   now: Date;
 }
 
-/** The gate of this name that needs the database alone. @throws {Error} when there is none */
+/** The gate with this id that needs only the database. @throws {Error} if there is none */
 export function factGate(id: string): FactGate {
   const found = FACT_GATES.find((one) => one.id === id);
   if (found === undefined) throw new Error(`no gate ${id} needs only the database`);

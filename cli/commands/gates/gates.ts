@@ -110,7 +110,7 @@ interface SignOptions {
   as?: string;
 }
 
-/** Gates that can be signed, by the name that is stored. */
+/** Gates that can be signed, by their stored name. */
 const SIGNABLE = ["approval", ...CHECKLIST.map(({ id }) => id).filter((id) => !id.startsWith("approval_"))];
 
 function signing(group: Command, run: Run): void {

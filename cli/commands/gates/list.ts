@@ -1,4 +1,4 @@
-/** What the launch gates are called, in the order of the checklist. What each looks at is in run.ts. */
+/** The names of the launch gates, in the order of the checklist. run.ts has their checks. */
 import { CLI_ENTRIES, type Entry, SECTIONS } from "../../../supabase/functions/_shared/rollouts/checklist.ts";
 import { FACT_GATES } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
 import { SIGNED_GATES } from "./people.ts";

@@ -1,4 +1,4 @@
-/** Gates of the flag itself, and those that only people can close. */
+/** Gates of the flag itself, and those that people sign. */
 import type { Approval } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { readFile } from "node:fs/promises";
 import { APPROVERS, approversOf, SIGN_OFFS } from "../../../supabase/functions/_shared/rollouts/sign_offs.ts";
@@ -39,7 +39,10 @@ export const FLAG_GATES: Gate[] = [
   },
 ];
 
-/** Who has to approve the launch of the flag: what it says, else everybody; the engineering lead in any case. */
+/**
+ * Who must approve the launch of the flag: the list in its metadata, else everybody; always the engineering
+ * lead.
+ */
 export function requiredRoles({ facts }: GateContext): readonly Role[] {
   return approversOf(facts.flag?.metadata.approvers);
 }

@@ -17,16 +17,18 @@ import { FACT_GATES } from "../../../supabase/functions/_shared/rollouts/fact_ga
 import { told } from "../../core/errors.ts";
 import type { Session } from "../../core/session.ts";
 
-/** The checklist with what each gate looks at. One that looks at more than the database stands before its namesake. */
+/**
+ * The checklist with the check of each gate. A check that examines more than the database takes precedence.
+ */
 export const GATES: readonly Gate[] = CHECKLIST.map(({ id }) =>
   [...CODE_GATES, ...DATABASE_GATES, ...SECURITY_GATES, ...FLAG_GATES, ...SIGNED_GATES, ...FACT_GATES]
     .find((gate) => gate.id === id)!
 );
 
 /**
- * Runs all gates, or those that are about no flag.
- * @param root The checkout that is looked at. @default the one that this runs from
- * @param projectRef Reference of a hosted project, where its address does not tell.
+ * Runs all gates, or those that concern no flag.
+ * @param root The checkout to examine. @default the one that this runs from
+ * @param projectRef Reference of a hosted project, if its URL does not contain it.
  * @param only Ids of the gates to run. @default all
  */
 export async function runGates(
@@ -61,7 +63,7 @@ export async function runGates(
   return results;
 }
 
-/** A gate that fails to look stays open; one that people declared not applicable is closed. */
+/** A failed check leaves the gate open; a gate that people declared not applicable is closed. */
 async function look(gate: Gate, world: GateContext): Promise<Finding> {
   const waived = signaturesOf(world.facts, gate.id, gate.roles).find(({ applies }) => !applies);
   if (waived) return { status: "not_applicable", detail: describeSignature(waived) };

@@ -1,11 +1,11 @@
-/** Gates that ask the running functions and the project's secrets. */
+/** Gates that check the running functions and the project's secrets. */
 import { sign } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { misreadLimits, SETTABLE_LIMITS } from "../../../supabase/functions/_shared/contract/limits.ts";
 import { entry, type Gate, type GateContext, none, notApplicable, open } from "./gate.ts";
 import { age } from "../../core/output.ts";
 import { openProject } from "../../core/project.ts";
 
-/** Secrets older than this are to be changed. */
+/** Secrets older than this should be changed. */
 const SECRET_AGE_S = 180 * 86_400;
 
 export const SECURITY_GATES: Gate[] = [
@@ -33,7 +33,10 @@ export const SECURITY_GATES: Gate[] = [
   },
 ];
 
-/** Puts webhooks to the running function: unsigned, signed with another secret, and, where the secret is known, properly. */
+/**
+ * Sends webhooks to the running function: unsigned, signed with another secret, and, if the secret is known,
+ * correctly signed.
+ */
 async function signatures({ api }: GateContext) {
   const url = `${api.stack.url}/functions/v1/wa-webhook`;
   const body = new TextEncoder().encode(`{"object":"whatsapp_business_account","entry":[]}`);
@@ -69,7 +72,7 @@ async function signatures({ api }: GateContext) {
   );
 }
 
-/** Takes from a limit of its own until it refuses; and looks at what was set. */
+/** Uses up a limit of its own until it refuses, and checks the configured limits. */
 async function rateLimits({ api }: GateContext) {
   const key = `gates:${crypto.randomUUID()}`;
   const take = () =>

@@ -1,4 +1,4 @@
-/** Incidents as the database gives them, and how they look. */
+/** Reads and formats incidents. */
 import { recommended } from "../../../supabase/functions/_shared/contract/incidents.ts";
 import type {
   Incident as ListedIncident,
@@ -11,17 +11,17 @@ import { type Cell, clean, facts, time } from "../../core/output.ts";
 
 type Incident = Result<"open_incident"> | ListedIncident;
 
-/** Reads one. @throws {CliError} not_found */
+/** Reads one incident. @throws {CliError} not_found */
 export function readIncident(api: Api, number: number): Promise<IncidentStory> {
   return api.rpc("read_incident", { p_number: number });
 }
 
-/** A severity, as bad as it is. */
+/** A severity, coloured by how serious it is. */
 export function severityCell(severity: string): Cell {
   return [severity === "P0" ? "red" : severity === "P1" ? "yellow" : "dim", severity];
 }
 
-/** What an incident is and what is to be done now, for whoever has just been woken. */
+/** What an incident is and what to do now, for somebody who was just called. */
 export function inWords(incident: Incident): string {
   const open = incident.status !== "resolved";
   return facts({
@@ -44,7 +44,7 @@ export function inWords(incident: Incident): string {
   });
 }
 
-/** What an update says, in a line. */
+/** An update in one line. */
 export function updateInWords(
   { kind, text, changes }: Pick<IncidentUpdate, "kind" | "text" | "changes">,
 ): string {

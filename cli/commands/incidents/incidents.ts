@@ -1,4 +1,4 @@
-/** `gatelink incident`: what went wrong, who has it in hand, what the public reads. */
+/** `gatelink incident`: incidents, who handles them, and their public updates. */
 import { type Command, Option } from "commander";
 import {
   KINDS,

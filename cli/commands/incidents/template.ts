@@ -1,4 +1,4 @@
-/** `gatelink incident template`: texts of incidents, filled in, or changed. */
+/** `gatelink incident template`: shows texts of incidents filled in, or changes them. */
 import type { Command } from "commander";
 import {
   fillTemplate,

@@ -1,10 +1,11 @@
 /**
- * Webhook bodies made again from what a stack has stored: the same updates, one entry each, up to {@linkcode BATCH} a
- * body. Sent to a Gatelink that has them they are duplicates, sent to another one they are stored as they were here.
+ * Recreates webhook bodies from a stack's stored updates: the same updates, one entry each, up to {@linkcode
+ * BATCH} per body. A Gatelink that has them treats them as duplicates; another one stores them as this one
+ * did.
  *
- * What Meta gives an id (messages, echoes, statuses) has the same dedupe key again. The rest was told apart by its
- * whole surroundings, of which the WhatsApp account and the time of sending are not kept: it is stored under a new
- * key, the same at each replay.
+ * Updates with an id from Meta (messages, echoes, statuses) get the same dedupe key again. All others were
+ * identified by their whole context, of which the WhatsApp account and the time of sending are not stored:
+ * they get a new key, the same at each replay.
  */
 import { systemChange } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/identities.ts";
 import type { Api } from "../../core/api.ts";
@@ -18,18 +19,18 @@ export interface StoredEvent {
   field: string;
   kind: "message" | "echo" | "status" | "identity" | "other";
   number_id: string | null;
-  /** Null where the message's row keeps it. */
+  /** Null if the message's row contains it. */
   raw: unknown;
   received_at: string;
 }
 
-/** The row of messages that keeps an update, with who it is about. */
+/** The row of messages that contains an update, and the person. */
 export interface StoredMessage {
   provider_id: string;
   seq: number;
   direction: "in" | "out";
   type: string;
-  /** Null once the person took the message back. */
+  /** Null once the person has deleted the message. */
   native: Record<string, unknown> | null;
   number_id: string;
   name: string | null;
@@ -43,20 +44,23 @@ export interface Recording {
   body: unknown;
 }
 
-/** Events that are not sent, by why. */
+/** Number of events that are not sent, by reason. */
 export interface LeftOut {
-  /** What came was no JSON, and only its beginning is kept. */
+  /** The body was not JSON, and only its beginning is stored. */
   not_json: number;
-  /** Its message is gone, was taken back, or has no id of Meta's to find it by; or it is the echo of one of ours. */
+  /**
+   * Its message is missing, was deleted, or has no id from Meta to find it by; or it is the echo of a message
+   * of ours.
+   */
   no_message: number;
-  /** Has no id of Meta's, so the stack that it came from would take it for new. */
+  /** It has no id from Meta, so the stack that it came from would treat it as new. */
   no_id: number;
 }
 
 type Json = Record<string, unknown>;
 
 /**
- * Reads what the stack has stored since a time, oldest first, and makes bodies of it.
+ * Reads what the stack has stored since a time, oldest first, and builds bodies from it.
  * @param toItself whether they are sent to the stack that they come from
  * @param left counts what is left out
  */
@@ -93,7 +97,7 @@ export async function* recordedSince(
 
 const PERSON = "number_id,contact:contacts(name,ids:contact_identities(id,kind,value,dialled,valid_to))";
 
-/** The rows of messages that keep these events' updates, by key. */
+/** The rows of messages that contain these events' updates, by key. */
 async function messagesOf(api: Api, events: StoredEvent[]): Promise<Map<string, StoredMessage>> {
   const ids = events.filter(isInMessage).flatMap((event) => wamidOf(event) ?? []);
   if (ids.length === 0) return new Map();
@@ -114,12 +118,12 @@ async function messagesOf(api: Api, events: StoredEvent[]): Promise<Map<string, 
   }));
 }
 
-/** Whether the raw form is kept in the row of a message (see ingest_updates). */
+/** Whether the raw form is stored in the row of a message (see ingest_updates). */
 function isInMessage({ kind, number_id }: StoredEvent): boolean {
   return (kind === "message" || kind === "echo") && number_id !== null;
 }
 
-/** A message as Meta gave it, and not as we gave it to Meta: that has no id. */
+/** A message in the form in which Meta sent it, not the form in which we sent it to Meta, which has no id. */
 function nativeOf(message: StoredMessage | undefined): Json | undefined {
   return message?.native?.id === undefined ? undefined : message.native;
 }
@@ -128,7 +132,7 @@ function keyOf(message: { provider_id: string; type: string }, numberId: string)
   return `m:${numberId}:${message.provider_id}:${message.type}`;
 }
 
-/** The message id in `m:<number>:<wamid>:<type>`; undefined where the key is of another kind. */
+/** The message id in `m:<number>:<wamid>:<type>`; undefined for other keys. */
 function wamidOf({ dedupe_key, number_id }: StoredEvent): string | undefined {
   const prefix = `m:${number_id}:`;
   return dedupe_key.startsWith(prefix)
@@ -136,7 +140,7 @@ function wamidOf({ dedupe_key, number_id }: StoredEvent): string | undefined {
     : undefined;
 }
 
-/** Bodies of these events, in order; most fit into one. Pure, but for counting what is left out. */
+/** Bodies of these events, in order; most fit into one. Pure, except for counting what is left out. */
 export function bodiesOf(
   events: readonly StoredEvent[],
   messages: ReadonlyMap<string, StoredMessage>,
@@ -177,7 +181,7 @@ function bodyOf(entry: unknown[]): Json {
   return { object: "whatsapp_business_account", entry };
 }
 
-/** The lists in which Meta sends these kinds. */
+/** The list names that Meta uses for these kinds. */
 const LISTS = {
   message: "messages",
   echo: "message_echoes",
@@ -190,7 +194,7 @@ function listOf(kind: keyof typeof LISTS, field: string): string {
   return kind === "identity" && field === "messages" ? "messages" : LISTS[kind];
 }
 
-/** The entry of one update, and what stood beside the entries of its body. */
+/** The entry of one update, and the members beside the entries of its body. */
 function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | undefined, display?: string) {
   // `_rest` is ours: what stood beside the update, by level (see _shared/channels/whatsapp/inbound/updates.ts).
   const { _rest, ...item } = isObject(raw) ? raw : { _rest: undefined };
@@ -221,7 +225,7 @@ function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | unde
   return { entry, bodyRest: rest.body };
 }
 
-/** The entry that tells a message's person: under the ids that the message itself gives, then the present ones. */
+/** The entry about a message's person: with the ids in the message first, then the current ones. */
 function contactOf(item: Json, message: StoredMessage | undefined): Json | undefined {
   // A change of identity says all in the message; another word on the person would contradict it.
   if (!message || systemChange(item)) return undefined;

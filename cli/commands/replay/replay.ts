@@ -1,4 +1,4 @@
-/** `gatelink replay`: recorded webhook bodies, signed as Meta signs, posted to a Gatelink. */
+/** `gatelink replay`: signs recorded webhook bodies as Meta does and posts them to a Gatelink. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { readdirSync, statSync } from "node:fs";
@@ -21,10 +21,10 @@ interface Options {
   secret?: string;
 }
 
-/** What became of one body. */
+/** The result of one body. */
 interface Sent {
   file: string;
-  /** HTTP status; null when there was no answer. */
+  /** HTTP status; null without a response. */
   status: number | null;
   received: number;
   stored: number;
@@ -33,7 +33,7 @@ interface Sent {
   error?: string;
 }
 
-/** A body to post, as bytes: they are what is signed. */
+/** A body to post, as bytes, because bytes are signed. */
 interface Body {
   file: string;
   bytes: () => Promise<Uint8Array<ArrayBuffer>>;
@@ -99,7 +99,7 @@ async function replayed(session: Session, paths: string[], options: Options): Pr
   return report(url, sent, left);
 }
 
-/** Where to post and with which secret. */
+/** The URL to post to, and the secret. */
 async function target(session: Session, { to, secret: given, since }: Options) {
   const stack = to === undefined || since !== undefined ? (await session.api()).stack : undefined;
   const base = to ?? stack!.url;

@@ -1,13 +1,13 @@
-/** Who keeps a way back from the database, and which other way works. */
+/** Reports what blocks a rollback in the database, and which rollback works instead. */
 import { lockHolderInWords } from "../../../supabase/functions/_shared/contract/words/health.ts";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 
 /**
- * The error of a way back that did not come through, with the command that needs no database. A database that gives no
- * answer in time is asked who holds a lock: that takes none itself.
+ * The error of a rollback that could not complete, with the command that needs no database. If the database
+ * does not answer in time, it is asked who holds a lock, which needs no lock itself.
  *
- * @param instead The command that takes the flag back without the database.
+ * @param instead The command that rolls the flag back without the database.
  */
 export async function refuseBlocked(
   api: Api,
@@ -36,7 +36,7 @@ export async function refuseBlocked(
   );
 }
 
-/** A hint of the database or of the API, with the whole command in the place of its pattern. */
+/** A hint of the database or the API, with the complete command in place of its pattern. */
 function named(hint: string, flag: string, instead: string): string {
   return hint.replace(`gatelink rollback 2 ${flag} --why "…"`, instead).replace(
     "gatelink rollback 2 --help",

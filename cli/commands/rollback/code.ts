@@ -1,4 +1,4 @@
-/** Way back 3: the functions of an earlier commit, deployed from a clean worktree with the real CLI. */
+/** Rollback 3: deploys the functions of an earlier commit from a clean worktree with the real CLI. */
 import { listFunctions } from "../../../local/functions/functions.ts";
 import { listMigrations } from "../../../lib/migrate.ts";
 import { join, ROOT } from "../../../lib/paths.ts";
@@ -11,20 +11,20 @@ import { openProject, type Project } from "../../core/project.ts";
 import type { Session } from "../../core/session.ts";
 import type { WayBack } from "./steps.ts";
 
-/** Supabase bundles a function in seconds; instances of the version before may work on for up to 400 s. */
+/** Supabase bundles a function in seconds; instances of the previous version may run for up to 400 s. */
 const SEEN_WITHIN_MS = 420_000;
 
 export interface CodeOptions {
   why: string;
   projectRef?: string;
   anyway?: boolean;
-  /** How long the functions may take to go by it, in milliseconds. @default {7 min} */
+  /** Longest time until the functions use it, in milliseconds. @default {7 min} */
   timeout?: number;
-  /** The checkout whose commits are meant. @default the one that this runs from */
+  /** The checkout with the commits. @default the one that this runs from */
   repository?: string;
 }
 
-/** Plans it: makes the worktree, looks at what is in it, deploys nothing. */
+/** Plans it: creates the worktree and examines it; deploys nothing. */
 export async function codeWayBack(session: Session, to: string, options: CodeOptions): Promise<WayBack> {
   const api = await session.api();
   const repository = options.repository ?? ROOT;
@@ -67,7 +67,7 @@ interface Parts {
   subject: string;
   folder: string;
   functions: string[];
-  /** Deployed, perhaps, but not of this commit. */
+  /** Deployed functions, if any, that are not in this commit. */
   staying: string[];
   forward: string;
   reason: string;
@@ -136,7 +136,7 @@ function plan(api: Api, project: Project, parts: Parts): WayBack {
   };
 }
 
-/** The functions that are live, with the number of their deployment. */
+/** The live functions, with the number of their deployment. */
 async function listed(project: Project): Promise<Map<string, number>> {
   const { functions } = await project.json<
     { functions: { slug: string; version: number; status: string }[] }
@@ -149,7 +149,7 @@ async function listed(project: Project): Promise<Map<string, number>> {
   );
 }
 
-/** Refuses code that the database is too old for, and code that a migration has cut off. */
+/** Refuses code that is too old for the database, and code that a migration no longer allows. */
 async function requireSchema(api: Api, folder: string, anyway: boolean): Promise<void> {
   const has = await api.rpc("schema_version", {}).catch((error) => {
     if (error instanceof CliError && error.code === "stack_unreachable") return null;
@@ -177,7 +177,7 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
   refuseInVain(cut, 3, anyway);
 }
 
-/** Asks health, and gives what it says of the schema. @throws {CliError} refused */
+/** Asks health, and returns what it says about the schema. @throws {CliError} refused */
 export async function healthy({ stack }: Api): Promise<string> {
   const response = await fetch(`${stack.url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
   const said = await response.json() as {

@@ -1,4 +1,4 @@
-/** Way back 4: migrations taken back by their reverse files, newest first, each in one transaction. */
+/** Rollback 4: reverts migrations with their reverse files, newest first, each in one transaction. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import postgres, { type JSONValue, type Sql } from "postgres";
 import { listMigrations, type Migration } from "../../../lib/migrate.ts";
@@ -12,21 +12,24 @@ import type { Event, Step, WayBack } from "./steps.ts";
 
 export interface DatabaseOptions {
   why: string;
-  /** Version that stays the newest; `0` for none at all. Either this or `steps`. */
+  /** Version that remains the newest; `0` for none. Either this or `steps`. */
   to?: string;
-  /** How many migrations to take back. */
+  /** Number of migrations to revert. */
   steps?: number;
   /** @default the stack's */
   dbUrl?: string;
   acceptLoss?: boolean;
-  /** Folder that what is lost is saved into first. @default it is not saved */
+  /** Folder to save lost rows to first. @default not saved */
   save?: string;
   anyway?: boolean;
   /** @default those of this checkout */
   migrations?: string;
 }
 
-/** Plans it: looks at what has been applied, tries the reverses and undoes that, and changes nothing. */
+/**
+ * Plans it: reads the applied migrations, rehearses the reverses in a transaction that is rolled back, and
+ * changes nothing.
+ */
 export async function databaseWayBack(session: Session, options: DatabaseOptions): Promise<WayBack> {
   const api = options.dbUrl === undefined ? await session.api() : undefined;
   const url = options.dbUrl ?? api?.stack.dbUrl;
@@ -124,10 +127,10 @@ function step(sql: Sql, migration: Migration, { acceptLoss = false, save }: Data
 }
 
 /**
- * Versions on record, newest first: ours, which are those that the database says are and the files of the checkout, and
- * those of somebody else in the same project, which nobody here takes back.
+ * Recorded versions, newest first: ours, which are those that the database lists and the files of the
+ * checkout, and those of others in the same project, which are never reverted here.
  *
- * @throws {CliError} stack_unreachable, or invalid where nobody kept a record
+ * @throws {CliError} stack_unreachable, or invalid if there is no record
  */
 async function applied(sql: Sql, files: ReadonlySet<string>): Promise<{ ours: string[]; others: string[] }> {
   try {
@@ -159,7 +162,7 @@ async function applied(sql: Sql, files: ReadonlySet<string>): Promise<{ ours: st
   }
 }
 
-/** The migrations to take back, newest first, and the version that is left. @throws {CliError} */
+/** The migrations to revert, newest first, and the version that remains. @throws {CliError} */
 async function chosen(
   sql: Sql,
   folder: string,
@@ -208,7 +211,7 @@ async function checkHistory(sql: Sql, folder: string, to: string): Promise<strin
   return counted(left.length, "migration");
 }
 
-/** What does not hold in the data: references that were never checked, and what `reconcile` finds. */
+/** Faults in the data: unvalidated references, and what `reconcile` finds. */
 async function unsound(sql: Sql): Promise<string[]> {
   const references = await sql<{ name: string }[]>`
     select format('%s of %s', k.conname, k.conrelid::regclass) as name
@@ -221,7 +224,7 @@ async function unsound(sql: Sql): Promise<string[]> {
   return [...references, ...checks.filter(({ ok }) => !ok)].map(({ name }) => name);
 }
 
-/** The migration that the deployed functions cannot do without; undefined where that cannot be told. */
+/** The migration that the deployed functions require; undefined if unknown. */
 async function neededSchema(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
@@ -232,7 +235,7 @@ async function neededSchema(url: string): Promise<string | undefined> {
   }
 }
 
-/** Where the table of events has not been taken back itself. */
+/** Records the event, unless the events table was reverted itself. */
 async function record(sql: Sql, event: Event): Promise<string> {
   const [{ exists }] =
     await sql`select to_regprocedure('public.record_rollback(jsonb)') is not null as exists`;

@@ -1,4 +1,4 @@
-/** Way back 2: a kill switch in the environment, which needs no database. */
+/** Rollback 2: a kill switch in the environment, which needs no database. */
 import { switchName } from "../../../supabase/functions/_shared/config/kill_switch.ts";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
@@ -12,7 +12,7 @@ import { appliedIrreversible } from "./flag.ts";
 import type { Session } from "../../core/session.ts";
 import type { WayBack } from "./steps.ts";
 
-/** Supabase starts functions anew with changed secrets; one that works on lives for up to 400 s. */
+/** Supabase restarts functions with changed secrets; an old one may run for up to 400 s. */
 const SEEN_WITHIN_MS = 420_000;
 
 export interface EnvironmentOptions {
@@ -21,19 +21,20 @@ export interface EnvironmentOptions {
   undo?: boolean;
   projectRef?: string;
   anyway?: boolean;
-  /** How long the functions may take to go by it, in milliseconds. @default {7 min} */
+  /** Longest time until the functions use it, in milliseconds. @default {7 min} */
   timeout?: number;
   /** Folder of the migrations. @default those of this checkout */
   migrations?: string;
 }
 
-/** What is taken in is decided by no flag: it has this switch alone. */
+/** The intake has no flag; it has only this switch. */
 const SWITCH_ALONE = "wa_webhook.enabled";
 
 /**
- * Plans it; without a feature for every one of them.
+ * Plans it; without a feature for all of them.
  * @param feature Its flag's key, with or without `.enabled`, or `wa-webhook`.
- * @throws {CliError} not_found for a name that stops nothing; refused when the switch takes nothing back any more
+ * @throws {CliError} not_found for a name that stops nothing; refused if the switch no longer reverts
+ *   anything
  */
 export async function environmentWayBack(
   session: Session,
@@ -85,10 +86,11 @@ export async function environmentWayBack(
 }
 
 /**
- * The flag whose switch a name is. The database is asked only for one that this code does not read: this way back is for
- * when it is away.
+ * The flag whose switch a name means. The database is asked only for a flag that this code does not read,
+ * because this rollback must work without it.
  *
- * Failure policy: closed. A switch that nothing reads would be set, reported by every function, and stop nothing.
+ * Failure policy: closed. A switch that nothing reads would be set, reported by every function, and stop
+ * nothing.
  * @throws {CliError} not_found
  */
 async function stoppable(api: Api, feature: string): Promise<string> {
@@ -111,7 +113,7 @@ async function stoppable(api: Api, feature: string): Promise<string> {
   );
 }
 
-/** A list that the database gives, empty while it is away: then this way is the only one anyway. */
+/** A list from the database; empty while it is unavailable, when this rollback is the only one anyway. */
 async function whileAway<T>(ask: () => Promise<T[]>): Promise<T[]> {
   try {
     return await ask();

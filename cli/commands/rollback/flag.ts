@@ -1,4 +1,4 @@
-/** Way back 1: a flag off, in the database, seen by every function. */
+/** Rollback 1: turns a flag off in the database, for every function. */
 import { type Api, connect, HURRIED_MS } from "../../core/api.ts";
 import { loadConfig } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
@@ -11,9 +11,9 @@ import { currentRollout } from "../rollout/api.ts";
 import type { Session } from "../../core/session.ts";
 import type { WayBack } from "./steps.ts";
 
-/** Warm functions read the configuration again after at most 5 s; the rest is for a busy machine. */
+/** Warm functions reload the configuration after at most 5 s; the rest is a margin for a busy machine. */
 const SEEN_WITHIN_MS = 15_000;
-/** A rollout that is under way may move meanwhile. */
+/** Most attempts, because a current rollout may change meanwhile. */
 const ATTEMPTS = 10;
 
 export interface FlagOptions {
@@ -23,7 +23,7 @@ export interface FlagOptions {
   migrations?: string;
 }
 
-/** What of {@linkcode irreversible} is about a flag and has been applied. */
+/** The applied migrations in {@linkcode irreversible} that concern a flag. */
 export async function appliedIrreversible(api: Api, flag: string, migrations?: string) {
   const steps = (await irreversible(migrations)).filter((step) => step.flag === flag || step.flag === "all");
   if (steps.length === 0) return [];
@@ -31,7 +31,10 @@ export async function appliedIrreversible(api: Api, flag: string, migrations?: s
   return steps.filter(({ version }) => newest === null || version <= newest);
 }
 
-/** Plans it. @throws {CliError} not_found, or refused when the flag takes nothing back any more, or somebody holds a lock */
+/**
+ * Plans it. @throws {CliError} not_found, or refused if the flag no longer reverts anything, or somebody
+ * holds a lock
+ */
 export async function flagWayBack(session: Session, flag: string, options: FlagOptions): Promise<WayBack> {
   const api = await session.api();
   const hurried = connect(api.stack, HURRIED_MS);
@@ -95,11 +98,14 @@ async function requireFlag(api: Api, flag: string): Promise<void> {
 
 interface Off {
   said: string;
-  /** The version in which it was on; undefined where it was already off. */
+  /** The version in which it was on; undefined if it was already off. */
   was?: number;
 }
 
-/** Off, and with it the rollout that is under way: else the guard would find the flag changed by hand. */
+/**
+ * Turns the flag off together with its current rollout, because otherwise the guard would find the flag
+ * changed by hand.
+ */
 async function turnOff(hurried: Api, api: Api, flag: string, why: string): Promise<Off> {
   for (let attempt = 1;; attempt++) {
     const rollout = await currentRollout(hurried, flag);

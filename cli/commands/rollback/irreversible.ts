@@ -10,20 +10,23 @@ import { listMigrations, type Migration } from "../../../lib/migrate.ts";
 import { MIGRATIONS } from "../../../lib/paths.ts";
 import { CliError } from "../../core/errors.ts";
 
-/** What a migration's head says. */
+/** The statement in a migration's head. */
 export interface Irreversible {
   version: string;
   name: string;
   /** A flag's key, or `all`. */
   flag: string;
-  /** The lowest level that takes it back; 5 where only a backup does. */
+  /** The lowest level that reverts it; 5 if only a backup does. */
   level: 3 | 4 | 5;
   why: string;
 }
 
 const HEAD = /^-- irreversible: (\S+): (3|4|none): (.+)$/;
 
-/** What the head of a migration says; several where it is about several flags. @throws {CliError} for one misspelt */
+/**
+ * The statements in the head of a migration; several if it concerns several flags. @throws {CliError} for a
+ * misspelt one
+ */
 export function readHead({ version, name }: Migration, text: string): Irreversible[] {
   const head = text.split("\n").filter((line) => line.trim() !== "");
   const end = head.findIndex((line) => !line.startsWith("--"));
@@ -44,7 +47,7 @@ export function readHead({ version, name }: Migration, text: string): Irreversib
   );
 }
 
-/** What the migrations of a folder say, oldest first. */
+/** The statements of a folder's migrations, oldest first. */
 export async function irreversible(folder: string = MIGRATIONS): Promise<Irreversible[]> {
   const found = listMigrations(folder).map(async (migration) =>
     readHead(migration, await Deno.readTextFile(migration.path))
@@ -52,7 +55,9 @@ export async function irreversible(folder: string = MIGRATIONS): Promise<Irrever
   return (await Promise.all(found)).flat();
 }
 
-/** Refuses a way back that does not take back what has been done; `anyway` lets it through, for it may still help. */
+/**
+ * Refuses a rollback that does not revert what has been done; `anyway` allows it, because it may still help.
+ */
 export function refuseInVain(steps: Irreversible[], level: number, anyway: boolean): void {
   const [worst] = steps.filter((step) => step.level > level).sort((a, b) => b.level - a.level);
   if (worst === undefined || anyway) return;

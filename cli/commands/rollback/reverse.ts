@@ -1,6 +1,6 @@
 /**
- * One migration taken back by its reverse, in one transaction with its entry in the history: tried first behind a
- * savepoint to see what it would destroy, then done.
+ * Reverts one migration with its reverse file, in one transaction with its entry in the history: first
+ * rehearsed behind a savepoint to see what it would destroy, then done.
  */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Sql, TransactionSql } from "postgres";
@@ -8,10 +8,10 @@ import { basename, dirname, join } from "node:path";
 import type { Migration } from "../../../lib/migrate.ts";
 import { CliError } from "../../core/errors.ts";
 
-/** What a reverse destroys of a table. */
+/** What a reverse destroys in a table. */
 export interface Loss {
   table: string;
-  /** A column of it; undefined where rows go. */
+  /** A column of it; undefined if rows are deleted. */
   column?: string;
   rows: number;
 }
@@ -24,9 +24,9 @@ export function describeLoss({ table, column, rows }: Loss): string {
 }
 
 export interface ReverseOptions {
-  /** Goes on where rows that came after the migration are destroyed. */
+  /** Continue even if rows that were added after the migration are destroyed. */
   acceptLoss: boolean;
-  /** Folder that these rows are saved into first, a JSON document a line. @default they are not */
+  /** Folder to save these rows to first, one JSON document per line. @default not saved */
   save?: string;
 }
 
@@ -36,10 +36,10 @@ export function reversePath({ path }: Migration): string {
 }
 
 /**
- * Takes migrations back in a transaction that is undone, to see what that would destroy.
+ * Rehearses reverses in a transaction that is rolled back, to see what they would destroy.
  *
  * @param back newest first
- * @returns what each would destroy, those that destroy nothing left out
+ * @returns what each would destroy, without those that destroy nothing
  */
 export async function rehearseAll(sql: Sql, back: Migration[]): Promise<Map<Migration, Loss[]>> {
   const losses = new Map<Migration, Loss[]>();
@@ -60,10 +60,10 @@ export async function rehearseAll(sql: Sql, back: Migration[]): Promise<Map<Migr
 }
 
 /**
- * Takes a migration back.
+ * Reverts a migration.
  *
  * @throws {CliError} refused, with what would be lost, unless that is accepted; then nothing has changed
- * @returns what was lost, and the files that it was saved in
+ * @returns what was lost, and the files that contain it
  */
 export async function reverse(
   sql: Sql,
@@ -85,7 +85,7 @@ export async function reverse(
   }) as { loss: Loss[]; saved: string[] };
 }
 
-/** Tells which migration's reverse it is that fails. */
+/** Names the migration whose reverse fails. */
 function failing({ version, name }: Migration): (error: Error & { code?: string }) => never {
   return (error) => {
     throw new CliError(
@@ -111,7 +111,7 @@ export function lossy(losses: Map<Migration, Loss[]>): CliError {
   );
 }
 
-/** What there is: tables with the file that holds their rows, and columns with what they hold when nobody writes them. */
+/** The inventory: tables with the file of their rows, and columns with their defaults. */
 interface Inventory {
   files: Map<string, string>;
   columns: Map<string, { table: string; column: string; fallback: string }>;
@@ -134,8 +134,8 @@ async function inventory(sql: TransactionSql): Promise<Inventory> {
 }
 
 /**
- * Runs the reverse behind a savepoint, and counts what it destroys. The tables that it is about stay locked, so what is
- * counted is what will go.
+ * Runs the reverse behind a savepoint, and counts what it destroys. The affected tables stay locked, so the
+ * count is exact.
  */
 async function rehearse(sql: TransactionSql, text: string): Promise<Loss[]> {
   const before = await inventory(sql);
@@ -172,7 +172,7 @@ async function rehearse(sql: TransactionSql, text: string): Promise<Loss[]> {
   );
 }
 
-/** What says which migrations are applied, and counts changes: a reverse writes it, and loses nothing by that. */
+/** Tables that record applied migrations and count changes: a reverse writes to them without losing data. */
 const BOOKKEEPING = new Set(["private.own_migrations", "private.config_changes", "private.config_revision"]);
 
 /** Rows that this transaction has deleted so far, by table. */
@@ -188,7 +188,7 @@ async function rows(sql: TransactionSql, from: string): Promise<number> {
   return n;
 }
 
-/** Whole rows of each table that loses something, a JSON document a line, for their owner's eyes only. */
+/** Saves the rows of each table that loses data, one JSON document per line, readable only by their owner. */
 async function saveRows(sql: TransactionSql, loss: Loss[], folder: string): Promise<string[]> {
   const tables = [...new Set(loss.map(({ table }) => table))];
   if (tables.length > 0) await Deno.mkdir(folder, { recursive: true, mode: 0o700 });

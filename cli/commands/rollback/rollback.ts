@@ -1,4 +1,4 @@
-/** `gatelink rollback`: the four ways back, from the fastest to the last. */
+/** `gatelink rollback`: the four rollbacks, from the fastest to the last resort. */
 import type { Command } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
 import { CliError } from "../../core/errors.ts";

@@ -1,37 +1,37 @@
 /**
- * A way back, taken: says what it will do, does it step by step, each verified and timed, stops at the first step that
- * fails, and writes it all down.
+ * Runs a rollback: announces its steps, runs them one by one, verifies and times each, stops at the first
+ * failure, and records the result.
  */
 import type { Api } from "../../core/api.ts";
 import { told } from "../../core/errors.ts";
 import { clean, paint } from "../../core/output.ts";
 import type { Result, Session } from "../../core/session.ts";
 
-/** One thing that is done or verified. */
+/** One action or verification. */
 export interface Step {
   /** What it does, as an instruction: "set deeplinks.enabled to off". */
   what: string;
-  /** Does it. Gives what was seen; throws when it did not go well, which ends the way. */
+  /** Runs it. Returns what was observed; an exception ends the rollback. */
   run(): Promise<string | void>;
 }
 
-/** A way back. */
+/** A rollback. */
 export interface WayBack {
   level: 1 | 2 | 3 | 4;
-  /** What is taken back: a flag, a variable, the commit or the migration gone back to. */
+  /** What is reverted: a flag, a variable, or the commit or migration to return to. */
   target: string;
-  /** Why, in the words of whoever does it. */
+  /** The reason given by the person who runs it. */
   reason: string;
-  /** What else is worth knowing before. */
+  /** Other facts to know in advance. */
   notes?: string[];
   steps: Step[];
   /** How to undo it, a sentence or a command. */
   forward: string;
-  /** The command that is left when this does not work. @default the next level's help */
+  /** The next command to try if this one does not work. @default the next level's help */
   instead?: string;
-  /** Done at the end, however it ends. */
+  /** Runs at the end in any case. */
   cleanUp?(): Promise<void>;
-  /** Writes the event, answering its id. @default {through the Data API} */
+  /** Records the event and returns its id. @default {through the Data API} */
   record?(event: Event): Promise<string>;
 }
 
@@ -46,7 +46,7 @@ export interface Event {
   began_at: string;
 }
 
-/** A step that was taken. */
+/** A step that was run. */
 export interface Taken {
   what: string;
   ok: boolean;
@@ -54,7 +54,7 @@ export interface Taken {
   detail?: string;
 }
 
-/** The name of each level, and what the mission of a release team allows it to take. */
+/** The name of each level, and its time limit in the mission of a release team. */
 export const LEVELS = {
   1: { name: "feature flag", within: "1 min" },
   2: { name: "environment", within: "5 min" },
@@ -63,10 +63,10 @@ export const LEVELS = {
 } as const;
 
 /**
- * Takes it, or with `dryRun` only says what it would do.
+ * Runs it; with `dryRun` only says what it would do.
  *
- * Failure policy: the event is the last step and its failure is told, but does not make a way back fail that worked: the
- * database may be what is broken.
+ * Failure policy: recording the event is the last step. Its failure is reported, but does not fail a rollback
+ * that worked: the database may be what is broken.
  */
 export async function take(session: Session, way: WayBack, dryRun = false): Promise<Result> {
   try {
@@ -153,7 +153,7 @@ function recordBy(api: Api, event: Event): Promise<string> {
   return api.rpc("record_rollback", { p_event: event });
 }
 
-/** Milliseconds as people read them. */
+/** Milliseconds in readable form. */
 export function seconds(ms: number): string {
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

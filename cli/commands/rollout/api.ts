@@ -1,11 +1,11 @@
-/** Rollouts as the command line reads them. */
+/** Reads rollouts for the command line. */
 import { eventInWords } from "../../../supabase/functions/_shared/contract/words/rollouts.ts";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 import { isId } from "../../core/values.ts";
 
-/** A row of `rollouts`, as far as it is shown. */
+/** A row of `rollouts`, with the columns that are shown. */
 export type Rollout = Pick<
   Row<"rollouts">,
   | "id"
@@ -26,7 +26,7 @@ export type Rollout = Pick<
 /** A row of `rollout_stages`, without its rollout. */
 export type Stage = Omit<Row<"rollout_stages">, "rollout_id" | "overdue_minutes">;
 
-/** A row of `rollout_events`, without its evidence, and in words in the place of its figures. */
+/** A row of `rollout_events`, without its evidence, and with a text instead of its figures. */
 export type RolloutEvent =
   & Pick<
     Row<"rollout_events">,
@@ -44,7 +44,7 @@ export function listRollouts(api: Api, limit: number): Promise<Rollout[]> {
   );
 }
 
-/** The rollout of a flag that is under way; undefined when there is none. */
+/** The current rollout of a flag; undefined if there is none. */
 export async function currentRollout(api: Api, flag: string): Promise<Rollout | undefined> {
   const [rollout] = await api.rows((client) =>
     client.from("rollouts").select(COLUMNS).eq("flag_key", flag).in("state", ["running", "paused"])
@@ -53,7 +53,7 @@ export async function currentRollout(api: Api, flag: string): Promise<Rollout | 
 }
 
 /**
- * The rollout of an id, or of a flag: the one under way, else the newest.
+ * The rollout with an id, or of a flag: the current one, else the newest.
  * @throws {CliError} not_found
  */
 export async function rolloutNamed(api: Api, name: string): Promise<Rollout> {
@@ -83,7 +83,7 @@ export function stagesOf(api: Api, id: string): Promise<Stage[]> {
   );
 }
 
-/** What happened to a rollout, oldest first. */
+/** The events of a rollout, oldest first. */
 export async function eventsOf(api: Api, id: string): Promise<RolloutEvent[]> {
   const rows = await api.rows((client) =>
     client.from("rollout_events").select("id,at,kind,stage,verdict,rule,figures,actor,reason").eq(

@@ -1,4 +1,7 @@
-/** `gatelink rollout forecast`: how long a plan takes with the traffic there is, and how soon a fault would be caught. */
+/**
+ * `gatelink rollout forecast`: how long a plan takes with the current traffic, and how soon a fault would be
+ * detected.
+ */
 import type { Command } from "commander";
 import type { Forecast } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { flagKey, percentage } from "../flags/api.ts";

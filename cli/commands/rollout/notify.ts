@@ -1,4 +1,7 @@
-/** `gatelink rollout notify`: who is told when a rollout starts, goes on, waits, pages or is taken back, and of what fails. */
+/**
+ * `gatelink rollout notify`: who is notified when a rollout starts, advances, waits, pages or is rolled back,
+ * and of failing parts.
+ */
 import { type Command, Option } from "commander";
 import { CliError } from "../../core/errors.ts";
 import { type Cell, facts, table, time } from "../../core/output.ts";

@@ -1,4 +1,4 @@
-/** Plans of rollouts, as the command line takes them. */
+/** Rollout plans in the command line. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { checkPlan } from "../../../supabase/functions/_shared/rollouts/plan.ts";
@@ -7,7 +7,7 @@ import type { Io } from "../../core/io.ts";
 import { fromHere } from "../../core/paths.ts";
 import { several } from "../../core/values.ts";
 
-/** Which plan is meant. */
+/** The choice of a plan. */
 export interface PlanOptions {
   template?: "standard" | "canary";
   plan?: string;
@@ -15,7 +15,7 @@ export interface PlanOptions {
   segment?: string[];
 }
 
-/** Options that say which plan is meant. */
+/** Adds the options that choose a plan. */
 export function planned(command: Command): Command {
   return command
     .addOption(
@@ -34,7 +34,7 @@ export function planned(command: Command): Command {
     .option("--segment <key>", "a segment that has it in that stage", several((key) => key));
 }
 
-/** The plan that the options name, checked. @throws {CliError} usage, invalid */
+/** The plan that the options name, validated. @throws {CliError} usage, invalid */
 export async function planOf(
   io: Io,
   { template, plan, user, segment }: PlanOptions,
@@ -69,7 +69,7 @@ export async function planOf(
   );
 }
 
-/** The same options, as one types them. */
+/** The same options, as typed. */
 export function planWords({ template, plan }: PlanOptions): string {
   return template === undefined ? `--plan ${plan}` : `--template ${template}`;
 }

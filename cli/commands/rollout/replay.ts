@@ -1,4 +1,4 @@
-/** `gatelink rollout replay`: the guard's verdicts, computed again from the evidence that was kept with them. */
+/** `gatelink rollout replay`: recomputes the guard's verdicts from their stored evidence. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { replay } from "../../../supabase/functions/_shared/rollouts/replay.ts";

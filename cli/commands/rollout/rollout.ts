@@ -148,7 +148,7 @@ async function shown(api: Api, name: string): Promise<Result> {
   };
 }
 
-/** The stages, with the one that it is in marked. */
+/** The stages, with the current one marked. */
 function stageTable(rollout: Rollout, stages: Stage[]): string {
   return table(
     ["", "stage", "on for", "lasts", "samples", "advances when", "rolls back when", "began"],

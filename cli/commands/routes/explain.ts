@@ -22,7 +22,7 @@ type Conversation = Pick<
 
 const CONVERSATION = "channel,contact_id,sticky_route_id,sticky_until";
 
-/** Why a message of this stack went where it went, by what the router wrote down then. */
+/** Why a stored message went to its route, from the router's record. */
 export async function explainMessage(api: Api, message: string): Promise<Result> {
   const found = await findMessage(api, message);
   const [[decision], [conversation], deliveries, config] = await Promise.all([
@@ -95,7 +95,7 @@ function waiting(message: Message, { channel, contact_id }: Conversation, config
     : `it waits: ${flag} is off for this contact`;
 }
 
-/** A contact as it may be shown: the last four digits of the phone, or characters of another id. */
+/** A contact in displayable form: the last four digits of the phone, or characters of another id. */
 async function redactedContact(api: Api, contactId: string): Promise<string | null> {
   const ids = await api.rows((client) =>
     client.from("contact_identities").select("kind,value").eq("contact_id", contactId).is("valid_to", null)
@@ -119,7 +119,7 @@ const TRY = z.strictObject({
   at: z.iso.datetime({ offset: true }).optional(),
 });
 
-/** What routing would know of a link. @throws {CliError} not_found */
+/** The facts about a link for routing. @throws {CliError} not_found */
 async function linkFacts(api: Api, code: string): Promise<LinkFacts> {
   const [found] = await api.rows((client) =>
     client.from("links").select("code,tags,campaign").eq("code", code)
@@ -132,7 +132,7 @@ async function linkFacts(api: Api, code: string): Promise<LinkFacts> {
   };
 }
 
-/** Which route would take a message now, by the configuration as it is. Nothing is stored. */
+/** Which route would take a message now, with the current configuration. Nothing is stored. */
 export async function explainTry(api: Api, input: unknown): Promise<Result> {
   const parsed = TRY.safeParse(input);
   if (!parsed.success) {

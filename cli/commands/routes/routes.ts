@@ -1,4 +1,4 @@
-/** `gatelink routes`: which messages go where. */
+/** `gatelink routes`: rules that assign messages to services. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { compile } from "../../../supabase/functions/_shared/routing/compile.ts";
 import {
@@ -28,7 +28,7 @@ interface AddOptions {
   channels?: string[];
 }
 
-/** An example of each type, and what its line adds. */
+/** An example of each type, and an explanation for its line. */
 const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
   any: [{}, 'every message; with "of":[…], one of these conditions must match'],
   all: [{ of: [{ type: "link_token", present: true }, { type: "choice", ids: ["buy"] }] }],
@@ -55,7 +55,7 @@ const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
   ],
 };
 
-/** As the help has them. */
+/** The lines for the help. */
 const conditionLines = Object.entries(CONDITIONS).map(([type, [members, about]]) =>
   `  ${[JSON.stringify({ type, ...members }), ...(about === undefined ? [] : [about])].join("  ")}`
 );
