@@ -1,4 +1,7 @@
-/** Imported by what makes a Data API in the test's own process: fails the test that gets an answer which does not fit. */
+/**
+ * Imported by modules that create a Data API in the test's own process: fails the test that gets a response
+ * which does not fit the contract.
+ */
 import { watchAnswers } from "./answers.ts";
 
 const misfits = new Set<string>();

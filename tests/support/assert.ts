@@ -1,6 +1,6 @@
 /**
- * Assertions under the names that Deno's users know from `@std/assert`, which npm does not have, over `node:assert`. Without
- * a name in deno.json: the Supabase CLI uploads what is mapped there to a file with each function.
+ * Assertions with the names of `@std/assert`, which npm does not have, based on `node:assert`. Not mapped in
+ * deno.json, because the Supabase CLI uploads mapped files with each function.
  */
 import { AssertionError, deepStrictEqual, notDeepStrictEqual } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
@@ -19,21 +19,21 @@ export function fail(message: string): never {
 }
 
 /**
- * Asserts that two values are the same or have the same content, of the same classes, to the bottom; -0 is not 0. A record
- * without a prototype, such as the groups of a regular expression, equals one with the same content.
- * @throws {AssertionError} with the message, and what differs
+ * Asserts that two values are the same or have the same content and classes, recursively; -0 is not 0. A
+ * record without a prototype, such as the groups of a regular expression, equals one with the same content.
+ * @throws {AssertionError} with the message, and the difference
  */
 export function assertEquals(actual: unknown, expected: unknown, message?: string): void {
   if (isDeepStrictEqual(actual, expected)) return;
   said(message, () => deepStrictEqual(ordinary(actual), ordinary(expected)));
 }
 
-/** Asserts that two values are not what {@linkcode assertEquals} takes for equal. @throws {AssertionError} */
+/** Asserts that two values are not equal for {@linkcode assertEquals}. @throws {AssertionError} */
 export function assertNotEquals(actual: unknown, expected: unknown, message?: string): void {
   said(message, () => notDeepStrictEqual(ordinary(actual), ordinary(expected)));
 }
 
-/** Asserts that two values are the very same. @throws {AssertionError} */
+/** Asserts that two values are identical. @throws {AssertionError} */
 export function assertStrictEquals<T>(actual: unknown, expected: T, message = ""): asserts actual is T {
   if (!Object.is(actual, expected)) fail(`${message}\nIt is not the very same value.`);
 }
@@ -45,7 +45,7 @@ export function assertAlmostEquals(actual: number, expected: number, tolerance =
   }
 }
 
-/** Asserts that a text holds another. @throws {AssertionError} with both */
+/** Asserts that a text contains another. @throws {AssertionError} with both */
 export function assertStringIncludes(actual: string, expected: string, message = ""): void {
   if (!actual.includes(expected)) fail(`${message}\n${quoted(actual)}\ndoes not include ${quoted(expected)}`);
 }
@@ -60,7 +60,7 @@ export function assertNotMatch(actual: string, expected: RegExp, message = ""): 
   if (expected.test(actual)) fail(`${message}\n${quoted(actual)}\nmatches ${expected}`);
 }
 
-/** Asserts that a value is of a class. @throws {AssertionError} */
+/** Asserts that a value is an instance of a class. @throws {AssertionError} */
 export function assertInstanceOf<T>(
   actual: unknown,
   expected: Class<T>,
@@ -128,7 +128,7 @@ export async function assertRejects(
   fail(`${message}\nIt does not reject.`);
 }
 
-/** The error, when it is the one that is wanted. */
+/** The error, if it is the expected one. */
 function judged(
   error: unknown,
   expected: Class<Error> | undefined,
@@ -142,7 +142,7 @@ function judged(
   return error;
 }
 
-/** The value, its records and lists copied with the prototype that literals have. */
+/** The value, with its records and lists copied to the prototypes of literals. */
 function ordinary(value: unknown): unknown {
   if (Array.isArray(value) && Object.getPrototypeOf(value) === Array.prototype) return value.map(ordinary);
   if (typeof value !== "object" || value === null) return value;
@@ -151,7 +151,7 @@ function ordinary(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, ordinary(inner)]));
 }
 
-/** Puts a message before what `node:assert` says, which leaves its own words out where it is given one. */
+/** Prepends a message to that of `node:assert`, which omits its own if it is given one. */
 function said(message: string | undefined, check: () => void): void {
   try {
     check();

@@ -1,7 +1,7 @@
-/** The people and keys that reach the database, as the Data API presents them. */
+/** The people and keys that call the database, as the Data API presents them. */
 import type { Sql, TransactionSql } from "postgres";
 
-/** Who asks: a database role, and the user id of the token when somebody is signed in. */
+/** A caller: a database role, and the user id of the token if somebody is signed in. */
 export interface Caller {
   role: "anon" | "authenticated" | "service_role";
   sub?: string;
@@ -10,7 +10,10 @@ export interface Caller {
 export const ANON: Caller = { role: "anon" };
 export const SERVICE: Caller = { role: "service_role" };
 
-/** A new user of Supabase Auth, who has confirmed the address; in the team when a team role is given, else a stranger. */
+/**
+ * A new user of Supabase Auth with a confirmed address; a team member if a team role is given, else a
+ * stranger.
+ */
 export async function signedIn(sql: Sql, teamRole?: "viewer" | "operator" | "admin"): Promise<Caller> {
   const sub = crypto.randomUUID();
   await sql`
@@ -28,7 +31,7 @@ export function as<T>(sql: Sql, caller: Caller, run: (sql: TransactionSql) => Pr
   }) as Promise<T>;
 }
 
-/** The SQLSTATE with which something is refused; undefined when it went through. */
+/** The SQLSTATE of a refusal; undefined if it was allowed. */
 export async function refusal(run: Promise<unknown>): Promise<string | undefined> {
   try {
     await run;

@@ -1,4 +1,4 @@
-/** What a database is made of, as text, so that two states of it can be compared. */
+/** The catalog of a database as text, so that two states of it can be compared. */
 import type { Sql } from "postgres";
 
 /** From the name of an object, kind first, to everything that defines it. */
@@ -6,7 +6,9 @@ export type Catalog = ReadonlyMap<string, string>;
 
 const SCHEMAS = "n.nspname in ('public', 'private')";
 
-/** Rights as sorted lines of grantee, right and grant option; those that a null stands for included. */
+/**
+ * Privileges as sorted lines of grantee, privilege and grant option, including those that null stands for.
+ */
 const rights = (acl: string, kind: string, owner: string) =>
   `(select string_agg(format('%s may %s%s', case when a.grantee = 0 then 'public' else a.grantee::regrole::text end,
       a.privilege_type, case when a.is_grantable then ' and grant it' end), ', ' order by a.grantee::regrole::text, a.privilege_type)
@@ -123,7 +125,7 @@ export async function readCatalog(sql: Sql): Promise<Catalog> {
   return new Map(kinds.flat());
 }
 
-/** What has to be said of `actual` to someone who expects `expected`: one line an object, nothing when they are the same. */
+/** The differences of `actual` from `expected`: one line per object, empty if there are none. */
 export function catalogDifferences(expected: Catalog, actual: Catalog): string[] {
   return [...new Set([...expected.keys(), ...actual.keys()])].flatMap((name) => {
     const [before, now] = [expected.get(name), actual.get(name)];

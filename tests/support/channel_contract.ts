@@ -1,4 +1,4 @@
-/** What each channel has to keep of `_shared/channels/channel.ts`, whatever its provider is. */
+/** The tests of the contract in `_shared/channels/channel.ts`, for every channel and provider. */
 import { assert, assertEquals } from "./assert.ts";
 import fc from "fast-check";
 import type { Channel, Outgoing, Parsed } from "../../supabase/functions/_shared/channels/channel.ts";
@@ -6,24 +6,24 @@ import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { isStorable } from "../../supabase/functions/_shared/json/json.ts";
 import { holds } from "./property.ts";
 
-/** What a provider does, as far as the contract needs it. */
+/** A provider's behaviour, as far as the contract needs it. */
 export interface ChannelSamples {
   channel: Channel;
-  /** What it must not give away, and what it is signed with. */
+  /** Secrets, which must not leak; requests are signed with them. */
   secrets: readonly string[];
-  /** Variables without which nothing can be sent. */
+  /** Variables that sending needs. */
   credentials: readonly string[];
   /** The provider's request with this body. */
   signed(bytes: Uint8Array): Request;
-  /** Requests with this body that claim to be the provider's and are not, by what is wrong with them. */
+  /** Requests with this body that falsely claim to be the provider's, by fault. */
   forged(bytes: Uint8Array): Record<string, Request>;
-  /** A webhook with a message for each text, each with an id of its own. */
+  /** A webhook with one message per text, each with its own id. */
   body(texts: readonly string[]): unknown;
-  /** A message that can be sent, and some that cannot with the place that is wrong. */
+  /** A message that can be sent, and some that cannot, with the place of the fault. */
   message: Record<string, unknown>;
   refusedMessages: readonly [message: unknown, path: string][];
   outgoing: Outgoing;
-  /** The provider's answers: it takes a message; it refuses one for good, in these words. */
+  /** The provider's responses: it accepts a message; it refuses one permanently, with this text. */
   taken(): Response;
   refusal(words: string): Response;
 }

@@ -1,4 +1,4 @@
-/** Chromium for the browser tests, where there is one. */
+/** Chromium for the browser tests, if there is one. */
 import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
 
@@ -12,10 +12,10 @@ const PLACES = [
   "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
 ];
 
-/** Where Chromium is, or undefined; then it has been said that browser tests are not run, and how to have them run. */
+/** Path of Chromium, or undefined; then it is printed that browser tests are skipped, and how to run them. */
 export const CHROMIUM: string | undefined = PLACES.find((place) => place !== "" && existsSync(place));
 
-/** How long a test waits for something on a page, in milliseconds: the machine may be busy with many tests. */
+/** Longest wait for something on a page, in milliseconds: the machine may be busy with many tests. */
 export const PATIENCE_MS = 90_000;
 
 if (!CHROMIUM) {
@@ -25,7 +25,7 @@ if (!CHROMIUM) {
   );
 }
 
-/** The file's one, from its first test on. */
+/** The browser of the file, from its first test on. */
 let launched: Promise<Browser> | undefined;
 let isClosedAfterwards = false;
 
@@ -52,8 +52,8 @@ async function launch(): Promise<Browser> {
 }
 
 /**
- * Runs a test in the browser of its file, where nothing is open yet; what it opens is closed after it. Not run where
- * there is no Chromium.
+ * Runs a test in the browser of its file, where nothing is open yet; everything that it opens is closed
+ * afterwards. Skipped without Chromium.
  */
 export function browserTest(name: string, test: (browser: Browser) => Promise<void>): void {
   if (!isClosedAfterwards) {

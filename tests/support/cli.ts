@@ -1,8 +1,8 @@
 /**
- * For tests of the command line: a whole local stack for each file, on a database of its own; a service that it may
+ * For tests of the command line: a whole local stack per file, on its own database; a service that it may
  * deliver to; and `gatelink` on it.
  *
- * The router's flag is off, so that nothing happens to a message but what a test does.
+ * The router's flag is off, so that only the test changes a message.
  */
 import { assert, assertEquals, assertMatch } from "./assert.ts";
 import { dirname, join } from "node:path";
@@ -33,8 +33,8 @@ export const received: { path: string; body: string; headers: Headers }[] = [];
 export let service = "";
 
 /**
- * An address where nobody listens, and nobody comes to listen meanwhile: the system gives no port below 1024 to whoever
- * asks for any. Not one of those that fetch() blocks.
+ * An address without a listener, now and later: the system never assigns a port below 1024 on its own. Not
+ * one of those that fetch() blocks.
  */
 export const NOBODY = "http://127.0.0.1:2";
 
@@ -75,7 +75,7 @@ export function gatelink(line: string, options: RunOptions = {}): Promise<Ran> {
   return runGatelink(words(line), { ...options, env: { GATELINK_STACK: file, ...options.env } });
 }
 
-/** Runs a command that must go well, with --json, and gives its document. */
+/** Runs a command that must succeed, with --json, and returns its document. */
 // deno-lint-ignore no-explicit-any
 export async function document<T = any>(line: string): Promise<T> {
   const ran = await gatelink(`${line} --json`);
@@ -83,7 +83,9 @@ export async function document<T = any>(line: string): Promise<T> {
   return ran.json();
 }
 
-/** Runs a command that must fail: as text on stderr, and with --json as a document, which says what to do next. */
+/**
+ * Runs a command that must fail, as text on stderr and with --json as a document; both say what to do next.
+ */
 export async function fails(
   line: string,
   exit: number,
@@ -131,7 +133,9 @@ export function body(wamid: string, text: string, phone = PHONE): string {
   });
 }
 
-/** Stores a text message as the webhook does, but wakes no router: what becomes of it is the test's. */
+/**
+ * Stores a text message as the webhook does, without waking the router: the test decides what happens to it.
+ */
 export async function stored(wamid: string, text: string): Promise<{ id: string; conversation: string }> {
   const updates = JSON.parse(JSON.stringify(parse(JSON.parse(body(wamid, text)))));
   await sql`select public.ingest_updates(${sql.json(updates)})`;
@@ -140,7 +144,7 @@ export async function stored(wamid: string, text: string): Promise<{ id: string;
   return message;
 }
 
-/** Writes down a decision about a message, as the router does. */
+/** Records a decision about a message, as the router does. */
 export async function decided(
   message: { id: string; conversation: string },
   decision: {

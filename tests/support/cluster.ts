@@ -1,9 +1,9 @@
 /**
- * The Postgres that tests run on: embedded, with a migrated database to copy from, and nothing safe on disk.
+ * The Postgres of the tests: embedded, with a migrated database to copy from, and without durability.
  *
- * What takes long is kept (tests/support/kept_cluster.ts). A run works on a copy, so that runs beside each other share
- * nothing and a killed one breaks nothing. The copy is in memory where the system has room for it: there a database is
- * made in 20 ms, on a disk in 300.
+ * Expensive results are cached (tests/support/kept_cluster.ts). A run works on a copy, so that concurrent
+ * runs share nothing and a killed one breaks nothing. The copy is in memory if the system has room for it:
+ * creating a database takes 20 ms there, and 300 on a disk.
  */
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,10 @@ import { UserError } from "../../lib/user_error.ts";
 import { connect, onDatabase } from "./connect.ts";
 import { fillTemplate, startOnCopy, TEMPLATE } from "./kept_cluster.ts";
 
-/** Variable that tells a test process where the run's template is: the cluster's address, with the template's name. */
+/**
+ * Variable that tells a test process the location of the run's template: the cluster's address, with the
+ * template's name.
+ */
 export const CLUSTER_VARIABLE = "TEST_POSTGRES_URL";
 
 export interface TestCluster {
@@ -21,10 +24,13 @@ export interface TestCluster {
   template: string;
   /** Address of the database `postgres`, password included. */
   url: string;
-  /** A folder for what tests write, where the cluster is, that goes with it; none where no program may be run from it. */
+  /**
+   * A folder for files of tests, beside the cluster and removed with it; undefined if no program may be run
+   * from it.
+   */
   temporary: string | undefined;
   stop(): Promise<void>;
-  /** Stops it at once, for whoever can wait for nothing any more. */
+  /** Stops it immediately, for callers that cannot wait. */
   abandon(): void;
 }
 
@@ -32,19 +38,19 @@ const TEMPORARY = "gatelink-test-cluster-";
 /** Where Linux has a file system in memory. What a whole run writes has to fit, and the tests beside it. */
 const MEMORY = "/dev/shm", ROOM = 2 * 2 ** 30;
 
-/** Variable with the address of a server that the tests run on instead, as superuser; for other versions of Postgres. */
+/** Variable with the address of a server to use instead, as superuser; for other versions of Postgres. */
 export const SERVER_VARIABLE = "TEST_SERVER_URL";
 
 /**
- * Starts a cluster of this run's own, or makes a template on the server that the environment names.
- * @throws {UserError} when it does not start; it leaves nothing behind then
+ * Starts a cluster for this run, or creates a template on the server that the environment names.
+ * @throws {UserError} if it does not start; then it leaves nothing behind
  */
 export async function startTestCluster(): Promise<TestCluster> {
   const given = Deno.env.get(SERVER_VARIABLE);
   return given ? await templateOn(given) : await startOwnCluster();
 }
 
-/** A template on somebody's server, of this run's own, which goes with it. The roles that it needs stay there. */
+/** A template on an existing server, removed at the end of the run. The roles that it needs remain. */
 async function templateOn(server: string): Promise<TestCluster> {
   const name = `${TEMPLATE}_${crypto.randomUUID().replaceAll("-", "")}`;
   const administer = async (statement: string) => {
@@ -105,7 +111,7 @@ async function startOwnCluster(): Promise<TestCluster> {
   }
 }
 
-/** Whether programs may be run from a place; Docker forbids it in memory. */
+/** Whether programs may be run from a folder; Docker forbids it in memory. */
 function runsPrograms(place: string): boolean {
   const mount = readText("/proc/self/mounts")?.split("\n").find((line) => line.split(" ")[1] === place);
   return !mount?.split(" ")[3].split(",").includes("noexec");
@@ -122,7 +128,7 @@ function temporaryParent(): string {
   return tmpdir();
 }
 
-/** What may still be used, in bytes: of the machine, and of the container where there is one. */
+/** Available memory in bytes: of the machine, and of the container if there is one. */
 function freeMemory(): number {
   const group = (name: string) => Number(readText(`/sys/fs/cgroup/memory.${name}`) ?? NaN);
   const left = group("max") - group("current");
@@ -130,14 +136,17 @@ function freeMemory(): number {
   return Number.isNaN(left) ? available : Math.min(left, available);
 }
 
-/** The lock of a folder, or undefined while somebody else has it. @throws when it is not there and shall not be made */
+/**
+ * The lock of a folder; undefined while another process holds it. @throws if it does not exist and must not
+ * be created
+ */
 async function tryLock(folder: string, { create = true } = {}): Promise<Deno.FsFile | undefined> {
   const lock = await Deno.open(join(folder, "lock"), { create, write: true });
   if (await lock.tryLock(true)) return lock;
   lock.close();
 }
 
-/** Ends and removes the temporary clusters of runs that were killed: those whose lock nobody holds any more. */
+/** Stops and removes the temporary clusters of killed runs, whose lock is free. */
 async function sweep(parent: string): Promise<void> {
   let names: string[] = [];
   try {

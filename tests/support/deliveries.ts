@@ -1,7 +1,7 @@
-/** Deliveries in SQL: decided, claimed and settled at times of the test. */
+/** Deliveries in SQL: decided, claimed and settled at times that the test chooses. */
 import type { Sql } from "postgres";
 
-/** A delivery that is under way. */
+/** A claimed delivery. */
 export interface Claimed {
   delivery_id: string;
   lease: string;
@@ -18,9 +18,9 @@ export interface Claim {
   next_due_ms: number | null;
 }
 
-/** When each test begins. */
+/** Start time of each test. */
 export const T0 = Date.UTC(2026, 10, 21, 12);
-/** The time so many seconds later. */
+/** The time `seconds` later. */
 export const at = (seconds: number) => new Date(T0 + seconds * 1000).toISOString();
 
 /** Adds a destination on an allowed host, and gives its id. */
@@ -38,7 +38,7 @@ export async function destination(
   return id;
 }
 
-/** Decides that all that waits goes to these destinations. */
+/** Decides that everything waiting goes to these destinations. */
 export async function route(sql: Sql, ...destinations: string[]): Promise<void> {
   const [{ waiting }] = await sql`select public.claim_unrouted(1, 1000, 1000) as waiting`;
   const decided = waiting.map((c: { id: string; messages: { id: string; seq: number }[] }) => ({
@@ -60,14 +60,14 @@ export async function route(sql: Sql, ...destinations: string[]): Promise<void> 
   await sql`update public.deliveries set next_attempt_at = ${at(0)} where attempt = 0`;
 }
 
-/** Leases what is due at that second. */
+/** Claims what is due at that second. */
 export async function claim(sql: Sql, seconds: number, limit = 100, lease = 60): Promise<Claim> {
   const [row] = await sql<{ claim: Claim }[]>`
     select private.claim_deliveries(${limit}, ${lease}, '{}', '{whatsapp}', ${at(seconds)}) as claim`;
   return row.claim;
 }
 
-/** What the service made of a delivery. */
+/** The result of a delivery. */
 export type Outcome = "delivered" | "retry" | "dead";
 
 /** Gives all these the same result. */

@@ -1,6 +1,6 @@
 /**
- * The functions as they are deployed, each by its `index.ts`, in this process: on a real database through the real
- * Data API, with the simulator for Meta. Each test gets a database and a Meta of its own.
+ * The deployed functions, each from its `index.ts`, in this process: on a real database through the real Data
+ * API, with the simulator as Meta. Each test gets its own database and its own Meta.
  */
 import { fail } from "./assert.ts";
 import type { JSONValue, Sql } from "postgres";
@@ -19,7 +19,7 @@ import { advance } from "./monotonic_clock.ts";
 import { testDatabase } from "./postgres.ts";
 import { until } from "./until.ts";
 
-/** What the functions know each other, Meta and their callers by. */
+/** The secrets and keys of the functions, Meta and the callers. */
 export const KEYS = {
   appSecret: "app-secret-of-the-test",
   verifyToken: "verify-token-of-the-test",
@@ -53,7 +53,7 @@ const NAMES: readonly Function[] = [
   "diagnostics",
 ];
 
-/** An answer, read. */
+/** A response with its body read. */
 export interface Answer {
   status: number;
   headers: Headers;
@@ -61,10 +61,10 @@ export interface Answer {
   body: any;
 }
 
-/** What a test gets. */
+/** The environment of a test. */
 export interface Edge {
   sql: Sql;
-  /** Where the functions, the Data API and Meta are served. */
+  /** URL of the functions, the Data API and Meta. */
   url: string;
   meta: MetaSimulator;
   /** Calls a function. A body that is no string is sent as JSON. */
@@ -72,25 +72,25 @@ export interface Edge {
     name: Function | `${Function}/${string}`,
     init?: { method?: string; headers?: HeadersInit; body?: unknown },
   ): Promise<Answer>;
-  /** Hands a request to its function as it is; undefined where there is none. */
+  /** Passes a request to its function unchanged; undefined if there is no such function. */
   fetch(request: Request): Promise<Response> | undefined;
   /** `POST wa-send` with a secret key. */
   send(message: unknown, headers?: HeadersInit): Promise<Answer>;
   /** `POST wa-webhook` with a body, signed by Meta's secret. */
   hook(body: unknown): Promise<Answer>;
-  /** A person writes, and Meta's webhook has been answered when this resolves. */
+  /** A person writes; resolves after Meta's webhook has been answered. */
   says(person: Contact, message: Parameters<MetaSimulator["userSends"]>[1]): Promise<string>;
-  /** Writes settings, and lets the functions see them. */
+  /** Writes settings, and makes the functions read them. */
   set(settings: Record<string, string | { value: string; metadata: JSONValue }>): Promise<void>;
-  /** Lets the time pass that the functions may use what they remember of the configuration. */
+  /** Advances the clock until the functions must read the configuration again. */
   reread(): Promise<void>;
-  /** Makes due now what waits for its time: retries, paces, circuits, accounts that are held. */
+  /** Makes everything due that waits for its time: retries, paces, circuits, held accounts. */
   hurry(): Promise<void>;
-  /** Runs `use` while something in front of the database answers that it is away. */
+  /** Runs `use` while a proxy in front of the database reports it as unavailable. */
   away(use: () => Promise<void>): Promise<void>;
   /**
-   * Runs `use` while the answers of a function of the database are lost on their way: what it did stays done, and whoever
-   * asked knows nothing of it, as one that has died.
+   * Runs `use` while the responses of an SQL function are lost: its work is committed, but the caller does
+   * not know, as if it had died.
    */
   unheard(name: string, use: () => Promise<void>): Promise<void>;
   /** Resolves when everything that can be routed and sent now is. */
@@ -98,7 +98,7 @@ export interface Edge {
 }
 
 let serving: { api: DataApi; meta: MetaSimulator } | undefined;
-/** Requests that are being answered. */
+/** Number of requests that are being answered. */
 let underWay = 0;
 
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
@@ -151,7 +151,7 @@ export function edgeTest(name: string, test: (edge: Edge) => Promise<void>): voi
   Deno.test(name, () => withEdge(test));
 }
 
-/** Runs `use` on the functions with routing and sending on and destinations on this machine allowed. */
+/** Runs `use` with routing and sending on, and with destinations on this machine allowed. */
 export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void> {
   const database = await testDatabase();
   const api = createDataApi({ dbUrl: database.url, jwtSecret: "jwt-secret-of-the-test", ...KEYS });

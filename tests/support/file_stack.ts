@@ -1,6 +1,6 @@
 /**
- * One stack for all tests of a file, on a copy of the migrated template: started for the first of them, stopped after
- * the last. Each test finds it as it was seeded, whichever ran before: no state outlives a test.
+ * One stack for all tests of a file, on a copy of the migrated template: started for the first test, stopped
+ * after the last. Each test finds the seeded state, whatever ran before: no state outlives a test.
  */
 import type { Sql } from "postgres";
 import type { Browser } from "playwright-core";
@@ -11,24 +11,24 @@ import { type Restore, snapshot } from "./snapshot.ts";
 import { type RunningStack, startStack } from "./stack.ts";
 import { until } from "./until.ts";
 
-/** What a test on the stack of its file works with. */
+/** The environment of a test on the stack of its file. */
 export interface RouteDeps<Prepared = void> {
   browser: Browser;
   stack: RunningStack;
   /** The database, as superuser. */
   sql: Sql;
-  /** What {@linkcode FileStackOptions.prepare} gave. */
+  /** The result of {@linkcode FileStackOptions.prepare}. */
   prepared: Prepared;
 }
 
 export interface FileStackOptions<Prepared = void> {
-  /** Put over the environment that the stack is started in. */
+  /** Added to the environment that the stack starts in. */
   env?: Record<string, string>;
-  /** Done once, when the stack is up. What it leaves in the database is there for every test. */
+  /** Runs once, when the stack is up. Every test finds what it leaves in the database. */
   prepare?(stack: RunningStack, sql: Sql): Promise<Prepared>;
 }
 
-/** Declares a test on the stack; its name and what it does. */
+/** Declares a test on the stack; takes a name and the test. */
 export type StackTest<Prepared = void> = (
   name: string,
   test: (ground: RouteDeps<Prepared>) => Promise<void>,
@@ -39,12 +39,12 @@ interface Running<Prepared> extends Omit<RouteDeps<Prepared>, "browser"> {
   stop(): Promise<void>;
 }
 
-/** A stack of the file that calls this, not started yet; gives what declares tests on it. */
+/** The stack of the calling file, not started yet; returns what declares tests on it. */
 export function fileStack<Prepared = void>(
   options: FileStackOptions<Prepared> = {},
 ): StackTest<Prepared> {
   let running: Promise<Running<Prepared>> | undefined;
-  /** Whether a test was on it that may have changed something. */
+  /** Whether a test that may have changed something has run on it. */
   let used = false;
   let isStoppedAfterwards = false;
 
@@ -91,7 +91,7 @@ async function start<Prepared>(
   }
 }
 
-/** The stack as it was when it was prepared, once nothing is under way on it any more. */
+/** Restores the prepared state, once nothing is in flight. */
 async function reset(
   { stack, sql, restore }: Pick<Running<unknown>, "stack" | "sql" | "restore">,
 ): Promise<void> {
@@ -111,7 +111,7 @@ async function reset(
   await linksKnown(stack);
 }
 
-/** Resolves when the functions go by the configuration that the database holds: they keep one for a second. */
+/** Resolves when the functions use the configuration in the database: they cache one for a second. */
 export async function configKnown({ url, stack }: RunningStack, sql: Sql): Promise<void> {
   const [{ revision }] = await sql`select revision::float8 from private.config_revision`;
   await until(`revision ${revision} of the configuration`, async () => {
@@ -122,7 +122,7 @@ export async function configKnown({ url, stack }: RunningStack, sql: Sql): Promi
   });
 }
 
-/** Resolves when they go by the links that it holds. */
+/** Resolves when the functions use the links in the database. */
 async function linksKnown({ url, stack }: RunningStack): Promise<void> {
   // A link that may not lead where it would is refused by the rules of this moment, which are read with the links.
   const refused = await fetch(`${url}/functions/v1/deeplinks`, {

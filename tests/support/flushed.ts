@@ -1,6 +1,6 @@
 /**
- * For its effect: after each test what the code under test counted is sent nowhere, so that the timer which would send it
- * later does not outlive the test.
+ * For its side effect: after each test, the counts of the code under test are discarded, so that no timer
+ * that would send them outlives the test.
  */
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
@@ -9,7 +9,7 @@ import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcome
 
 Deno.test.afterEach(forgetCounted);
 
-/** Forgets what was counted in this process. A process that knows no database has nobody to tell. */
+/** Discards the counts of this process. A process without a database sends nothing. */
 export async function forgetCounted(): Promise<void> {
   const url = Deno.env.get("SUPABASE_URL");
   Deno.env.delete("SUPABASE_URL");

@@ -1,6 +1,6 @@
 /**
- * `gatelink` as tests run it: in this process, with surroundings that are the run's alone; and as a process of its own,
- * where that is the point.
+ * Runs `gatelink` in tests: in this process, with an isolated environment; or as a separate process, if that
+ * is what is tested.
  */
 import { connect } from "../../cli/core/api.ts";
 // Loaded by the command that needs it, it would leave a listener behind in the test that is the first to use that.
@@ -21,15 +21,15 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  /** Put over this process's environment. */
+  /** Added to this process's environment. */
   env?: Record<string, string>;
   /** @default the root of the repository */
   cwd?: string;
-  /** What standard input holds. @default {""} */
+  /** Content of standard input. @default {""} */
   stdin?: string;
 }
 
-/** Surroundings without a terminal, that keep what is printed. */
+/** Input and output without a terminal, which records what is printed. */
 export function testIo(options: RunOptions = {}): { io: Io; printed: { out: string; err: string } } {
   const printed = { out: "", err: "" };
   const io: Io = {
@@ -74,7 +74,7 @@ function ran(code: number, out: string, err: string): Ran {
   return { code, out, err, json: () => JSON.parse(out) };
 }
 
-/** What the parts of the command line get, for tests that call them. Collects what is said. */
+/** A session for tests of the command line's parts. Records what is printed. */
 export function testSession(options: RunOptions = {}): Session & { said: string[] } {
   const { io } = testIo(options);
   const said: string[] = [];

@@ -1,25 +1,30 @@
-/** Says how the time of something grows or compares, and nothing of how fast the machine is that it runs on. */
+/** Checks how run times grow or compare, independent of the machine's speed. */
 import process from "node:process";
 import { assert } from "./assert.ts";
 
 const TIMES = 8;
-/** So much more than eight times as long is still linear: caches, collections of garbage, other programs. */
+/**
+ * Up to this many times eight times as long still counts as linear, because of caches, garbage collection and
+ * other programs.
+ */
 const SLACK = 3;
-/** A busy machine disturbs a try, and not all of them. */
+/** A busy machine disturbs single attempts, but not all of them. */
 const TRIES = 20;
-/** Before that the measure may be of code that has not been compiled, or of other programs: all would pass by it. */
+/**
+ * Fewest attempts: earlier ones may measure uncompiled code or other programs, and would let everything pass.
+ */
 const FEWEST = 5;
 
 /**
- * Asserts that eight times as much takes about eight times as long, in the best of several tries; what grows with the
- * square takes 64 times as long.
- * @param size What the smaller run is of. A run has to take some tenths of a millisecond.
+ * Asserts that eight times as much takes about eight times as long, in the best of several attempts;
+ * quadratic growth takes 64 times as long.
+ * @param size Size of the smaller run. A run must take some tenths of a millisecond.
  */
 export async function assertLinear(size: number, work: (size: number) => unknown): Promise<void> {
   await assertTimes(TIMES * SLACK, () => work(size * TIMES), () => work(size));
 }
 
-/** Asserts that `work` takes at most so many times as long as `measure`, in the best of several tries. */
+/** Asserts that `work` takes at most `most` times as long as `measure`, in the best of several attempts. */
 export async function assertTimes(most: number, work: () => unknown, measure: () => unknown): Promise<void> {
   let [took, unit] = [Infinity, Infinity];
   for (let tries = 0; tries < TRIES; tries++) {
@@ -33,7 +38,7 @@ export async function assertTimes(most: number, work: () => unknown, measure: ()
   );
 }
 
-/** Milliseconds on a processor: what runs beside it takes turns with the longer of the two, and hardly with the shorter. */
+/** CPU time in milliseconds: concurrent programs disturb the longer run more than the shorter one. */
 async function timed(work: () => unknown): Promise<number> {
   const began = performance.now(), used = process.cpuUsage();
   await work();

@@ -28,7 +28,7 @@ const INHERITED: Readonly<Record<string, readonly string[]>> = {
   crypto: ["randomUUID", "getRandomValues"],
 };
 
-/** All members that are there now; one that is made by a getter is told by the getter. */
+/** All members that exist now; a member with a getter is represented by the getter. */
 function members(): Map<string, Member> {
   const found = new Map<string, Member>();
   for (const [owner, name] of OWNERS) {
@@ -45,20 +45,20 @@ function members(): Map<string, Member> {
 interface Member {
   owner: object;
   key: string;
-  /** Undefined where it is inherited. */
+  /** Undefined if it is inherited. */
   own: PropertyDescriptor | undefined;
   value: unknown;
 }
 
 type Values = Record<string, unknown>;
 
-/** State of the code under test that a test has to leave as it found it. */
+/** State of the code under test that a test must leave unchanged. */
 const watched = new Map<string, () => unknown>();
 
 /**
- * Has the guard compare `read()` before and after each test of this file.
- * @param name What it is, for the failure.
- * @param read Its state as a value that `===` compares.
+ * Makes the guard compare `read()` before and after each test of this file.
+ * @param name Its name in the failure.
+ * @param read Returns its state as a value that `===` compares.
  */
 export function watch(name: string, read: () => unknown): void {
   watched.set(name, read);
@@ -168,7 +168,9 @@ function* globals({ members: were }: Before): Iterable<string> {
   }
 }
 
-/** Whether nobody replaced it. Most globals are getters until they are written, also with what they gave. */
+/**
+ * Whether it was not replaced. Most globals are getters until they are written, even with their own value.
+ */
 function isSame(was: Member | undefined, is: Member | undefined): boolean {
   if (was === undefined || is === undefined) return was === is;
   if (Object.is(was.value, is.value)) return true;

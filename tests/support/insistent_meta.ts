@@ -1,4 +1,7 @@
-/** Webhooks as Meta posts them, for load: over many connections, each again, byte for byte, until it is answered 200. */
+/**
+ * Webhooks for load tests, posted as Meta does: over many connections, each repeated, byte for byte, until it
+ * is answered 200.
+ */
 import { answer, post } from "../../bench/load.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { bytesOf } from "./webhook.ts";
@@ -12,19 +15,19 @@ export interface InsistentMetaOptions {
   connections?: number;
 }
 
-/** A Meta that gives up nothing; `await using` ends it. */
+/** A Meta that never gives up; `await using` ends it. */
 export interface InsistentMeta extends AsyncDisposable {
-  /** Posts a body of JSON. Resolves when it was answered 200; never rejects, however long that takes. */
+  /** Posts a JSON body. Resolves when it was answered 200; never rejects, however long that takes. */
   post(body: unknown): Promise<void>;
-  /** How many were not answered 200 yet. */
+  /** Number of webhooks not yet answered with 200. */
   waiting(): number;
-  /** How often something else came than 200: the status, or `none` where the connection ended or nothing came. */
+  /** Counts of responses other than 200: by status, or `none` if the connection ended or there was no response. */
   others: Record<string, number>;
 }
 
-/** Meta's own waits are seconds to hours; those of a test are as short as the others bear. */
+/** Meta's own waits are seconds to hours; these are as short as the receivers can bear. */
 const WAIT_MS = { first: 20, longest: 320 };
-/** After so long without an answer the connection is given up, in milliseconds. */
+/** Time without a response after which the connection is closed, in milliseconds. */
 const PATIENCE_MS = 15_000;
 
 /** Starts one. */

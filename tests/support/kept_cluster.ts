@@ -1,6 +1,6 @@
 /**
- * What takes long about the Postgres of the tests, kept in `.gatelink-test/`: a stopped cluster with a migrated database,
- * named by a hash of what it is made from.
+ * The cached, expensive part of the tests' Postgres, in `.gatelink-test/`: a stopped cluster with a migrated
+ * database, named by a hash of its sources.
  */
 import { createHash } from "node:crypto";
 import { cp } from "node:fs/promises";
@@ -18,7 +18,10 @@ export const KEPT: string = join(ROOT, ".gatelink-test");
 /** The migrated database in it. */
 export const TEMPLATE = "gatelink_template";
 
-/** What the template is made from, beside the migrations. deno.json has the versions of Postgres and of what makes auth. */
+/**
+ * Sources of the template besides the migrations. deno.json has the versions of Postgres and of the package
+ * that creates auth.
+ */
 const SOURCES = [
   "deno.json",
   "local/database/bootstrap.ts",
@@ -33,8 +36,8 @@ const SOURCES = [
 const OPTIONS = { password: "password of the tests", durable: false };
 
 /**
- * Starts a server on a copy of the kept cluster. One that was damaged is made anew, once.
- * @throws {UserError} when it does not start
+ * Starts a server on a copy of the cached cluster. A damaged cluster is recreated, once.
+ * @throws {UserError} if it does not start
  */
 export async function startOnCopy(dataDir: string, folder: string = KEPT): Promise<Postgres> {
   const attempt = async (again: boolean) => {
@@ -68,8 +71,8 @@ export async function startOnCopy(dataDir: string, folder: string = KEPT): Promi
 }
 
 /**
- * Puts a copy of the kept cluster there, which is made if it is not there or if what it is made from has changed.
- * @param anew Makes it in any case.
+ * Copies the cached cluster, which is created first if it does not exist or its sources have changed.
+ * @param anew Recreates it in any case.
  */
 async function copyOfKept(dataDir: string, folder: string, anew: boolean): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
@@ -104,7 +107,7 @@ async function makeTemplate(dataDir: string): Promise<void> {
   }
 }
 
-/** Puts what a Supabase project has, and all migrations, into an empty database. */
+/** Fills an empty database with what a Supabase project has, and all migrations. */
 export async function fillTemplate(database: string): Promise<void> {
   const sql = connect(database);
   try {
@@ -115,7 +118,7 @@ export async function fillTemplate(database: string): Promise<void> {
   }
 }
 
-/** Postgres insists that its files belong to the user that it runs as, and to nobody else. */
+/** Postgres requires that its files belong only to the user that it runs as. */
 async function giveTo(path: string, user: { uid: number; gid: number } | undefined): Promise<void> {
   await Deno.chmod(path, 0o700);
   if (!user) return;
@@ -127,7 +130,7 @@ async function giveTo(path: string, user: { uid: number; gid: number } | undefin
   give(path);
 }
 
-/** Of everything that the template is made from. */
+/** Hash of all sources of the template. */
 async function templateHash(): Promise<string> {
   const hash = createHash("sha256");
   for (

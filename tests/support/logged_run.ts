@@ -1,6 +1,6 @@
 /**
- * A run in which everything happens that writes a log line, for tests/functions/leaks_test.ts, which reads what it printed.
- * Argument: the file that it leaves, a JSON list of what must not have been printed.
+ * A run that triggers every log line, for tests/functions/leaks_test.ts, which reads its output. Argument:
+ * the file to write, a JSON list of texts that must not be printed.
  */
 import { assert, assertEquals } from "./assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";

@@ -1,10 +1,10 @@
-/** The clock that does not jump, made to: tests of what is remembered for seconds need not wait for them. */
+/** Controls the monotonic clock, so that tests of cached values need not wait for seconds. */
 
 let ahead = 0;
 const real = performance.now.bind(performance);
 performance.now = () => real() + ahead;
 
-/** Lets `ms` milliseconds pass at once for whoever measures by `performance.now`. */
+/** Advances `performance.now` by `ms` milliseconds. */
 export function advance(ms: number): void {
   ahead += ms;
 }

@@ -1,4 +1,4 @@
-/** docs/openapi.yaml as a judge of what the functions answer. */
+/** Checks the functions' responses against docs/openapi.yaml. */
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { assert, assertEquals, fail } from "./assert.ts";
 import { Ajv2020, type ValidateFunction } from "ajv/2020";
@@ -24,7 +24,7 @@ export interface Operation {
     content: Record<string, { schema: unknown; examples?: Record<string, { value: unknown }> }>;
   };
 }
-/** The document, as far as the tests look into it. */
+/** The document, with the members that the tests use. */
 export interface Document {
   servers: { url: string }[];
   paths: Record<string, Record<string, Operation>>;
@@ -48,7 +48,7 @@ export const operations: { path: string; method: string; operation: Operation }[
   METHODS.filter((method) => method in item).map((method) => ({ path, method, operation: item[method] }))
 );
 
-/** What the document gives as examples of bodies. */
+/** The document's examples of bodies. */
 export const samples: unknown[] = operations.flatMap(({ path, method, operation: { requestBody } }) => {
   if (requestBody === undefined) return [];
   const [{ content }] = resolve(requestBody, ["paths", path, method, "requestBody"]);
@@ -84,7 +84,7 @@ export function assertFits(value: unknown, ...keys: string[]): void {
   assert(validate(value), `${keys.join(" ")}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(value)}`);
 }
 
-/** What an object or a reference to it stands for, and where it is. */
+/** The target of an object or a reference, and its place. */
 export function resolve<T extends Reference>(found: T, keys: string[]): [T, string[]] {
   if (found.$ref === undefined) return [found, keys];
   const path = found.$ref.replace(/^#\//, "").split("/");
@@ -123,7 +123,10 @@ export function assertDescribed(path: string, method: string, answer: Answer): v
   }
 }
 
-/** Fails unless what somebody was told is as the document describes this webhook: its headers, and its body. */
+/**
+ * Fails unless a request that somebody received matches the document's description of this webhook: headers
+ * and body.
+ */
 export function assertTold(webhook: string, body: unknown, headers: Headers): void {
   const at = ["webhooks", webhook, "post"];
   assertFits(body, ...at, "requestBody", "content", "application/json", "schema");
@@ -161,15 +164,15 @@ function codesAt(status: number, keys: string[]): ProblemCode[] {
   );
 }
 
-/** A caller who goes away, a full queue, a fault of ours: other tests meet these. */
+/** A caller who disconnects, a full queue, an internal error: other tests cover these. */
 const HARD_TO_MEET = /^(body_incomplete|overloaded|internal_error)$/;
 
-/** Looks at answers, and knows in the end which of those that are described did not come. */
+/** Checks responses, and in the end knows which of the described ones did not occur. */
 export function witness() {
   const met = new Set<string>();
   const nameOf = ({ path, method, status, what }: Described) => `${method} ${path} ${status} ${what}`;
   return {
-    /** Fails unless the answer has this status and is as the document describes it. */
+    /** Fails unless the response has this status and matches the document. */
     see(path: string, method: string, status: number, given: Answer): void {
       // Whatever a function gives along with HEAD, HTTP leaves it out.
       const answer = method === "head" ? { ...given, body: "" } : given;
@@ -179,7 +182,7 @@ export function witness() {
       const what = type === PROBLEM ? answer.body.code : type;
       met.add(nameOf({ path, method, status: String(status), what }));
     },
-    /** Fails unless all that the document describes for these paths was seen, and nothing else. */
+    /** Fails unless everything that the document describes for these paths occurred, and nothing else. */
     assertAllMet(isOurs: (path: string) => boolean): void {
       const ours = DESCRIBED.filter(({ path }) => isOurs(path));
       const described = new Set(ours.map(nameOf));

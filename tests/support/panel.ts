@@ -13,7 +13,7 @@ export type Who = "admin" | "operator" | "viewer";
 
 /** How a page is opened. */
 export interface OpenOptions extends BrowserContextOptions {
-  /** Whether the test moves the page's clock on, by {@linkcode inTime}. It goes by itself too. */
+  /** Whether the test advances the page's clock with {@linkcode inTime}. It also runs by itself. */
   clock?: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface Panel {
   signIn(who: Who, options?: OpenOptions): Promise<Page>;
 }
 
-/** Faults of the pages that a test opened, which it must not have: exceptions, and requests to anywhere else. */
+/** Faults on a test's pages, which must not occur: exceptions, and requests to other origins. */
 interface Watched {
   errors: string[];
   foreign: string[];
@@ -53,8 +53,8 @@ const panelStack = (env?: Record<string, string>): StackTest<Sessions> =>
 const onPlainStack = panelStack();
 
 /**
- * Runs a test on a running panel. Fails when a page threw, or asked anybody but the stack.
- * @param env Put over the environment that the stack is started in; the test has one of its own then.
+ * Runs a test on a running panel. Fails if a page threw, or called another origin than the stack.
+ * @param env Added to the environment of the stack, which is then the test's own.
  */
 export function panelTest(
   name: string,
@@ -101,12 +101,12 @@ async function sessionOf({ url, stack }: RunningStack, who: Who): Promise<string
   return JSON.stringify({ expires_at, ...session });
 }
 
-/** Waits for what is seen first by whoever is in the team. */
+/** Waits for the first view of a team member. */
 export async function seesOverview(page: Page): Promise<void> {
   await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
 }
 
-/** Answers that refuse are for the panel to tell; the browser writes them to the console besides. */
+/** The panel reports refusals itself; the browser also writes them to the console. */
 function watchPanel(page: Page, origin: string): Watched {
   const { errors, foreign } = watch(page, origin);
   return {
@@ -139,12 +139,12 @@ export async function answer(page: Page, action: string, reason?: string): Promi
   await dialog.waitFor({ state: "hidden" });
 }
 
-/** The longest that the panel waits of itself: until it reads a list again, until it takes away what it told. */
+/** The longest internal delay of the panel: until it reloads a list, or hides a message. */
 const TURN_MS = 10_000;
 
 /**
- * Waits for what a page, which was opened with `clock`, shows or hides by the clock, such as what others changed: time
- * passes on it at once.
+ * Waits for a change that depends on the clock of a page opened with `clock`, such as a change by others:
+ * advances its clock at once.
  */
 export async function inTime(locator: Locator, state: "visible" | "hidden" = "visible"): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
@@ -160,8 +160,8 @@ export async function inTime(locator: Locator, state: "visible" | "hidden" = "vi
 }
 
 /**
- * Serious faults of a page, and words wider than the window: a page scrolls down, never sideways. Told are those that
- * are still there when what moves on it should long have come to rest.
+ * Serious faults of a page, and texts wider than the window: a page scrolls down, never sideways. Only faults
+ * that remain after all animations should have ended.
  */
 export async function faultsOf(page: Page): Promise<string[]> {
   let faults: string[] = [];

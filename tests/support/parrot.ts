@@ -1,4 +1,4 @@
-/** A channel that is thrown away: what a provider called Parrot would need. Here to show how little that is. */
+/** A throw-away channel for a provider called Parrot. It shows how little a channel needs. */
 import type { Channel, Checked, Outbound } from "../../supabase/functions/_shared/channels/channel.ts";
 import { hmacSha256 } from "../../supabase/functions/_shared/crypto/hmac.ts";
 import { timingSafeEqual } from "../../supabase/functions/_shared/crypto/timing_safe_equal.ts";

@@ -14,17 +14,17 @@ async function post<T>({ url }: RunningStack, path: string, body: unknown): Prom
   return answer;
 }
 
-/** Makes somebody with a phone number (digits), and gives the id. */
+/** Creates a person with a phone number (digits), and returns the id. */
 export async function somebody(stack: RunningStack, name: string, phone: string): Promise<string> {
   return (await post<{ id: string }>(stack, "contacts", { name, phone })).id;
 }
 
-/** Has a person write to the business, and gives WhatsApp's id of the message. */
+/** Makes a person write to the business, and returns WhatsApp's id of the message. */
 export async function says(stack: RunningStack, contact: string, message: string): Promise<string> {
   return (await post<{ wamid: string }>(stack, "send", { contact, message })).wamid;
 }
 
-/** Has what is due done now, as the stack's clock does every few seconds. */
+/** Processes what is due now, as the stack's clock does every few seconds. */
 export async function route({ url, stack }: RunningStack): Promise<void> {
   const response = await fetch(`${url}/functions/v1/wa-router`, {
     method: "POST",
@@ -35,7 +35,9 @@ export async function route({ url, stack }: RunningStack): Promise<void> {
   if (!response.ok) throw new Error(`the router answered ${response.status}`);
 }
 
-/** Fails with the serious faults of a page, once what moves on it has come to rest. `where` is told with them. */
+/**
+ * Fails with the serious faults of a page, once its animations have ended. `where` is part of the message.
+ */
 export async function isWell(page: Page, where = page.url()): Promise<void> {
   const faults = await faultsOf(page);
   if (faults.length > 0) throw new Error([where, ...faults].join("\n"));

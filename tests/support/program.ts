@@ -1,8 +1,8 @@
 /** Programs that tests use where the machine has them. */
 
 /**
- * Whether a program is there. Where not, it is said that what needs it is NOT run, which the run shows: the tests of it
- * are to be ignored.
+ * Whether a program is installed. If not, prints that the tests which need it are NOT run; they must be
+ * ignored.
  * @param needing What needs it, such as "the Python sample of docs/routing.md".
  * @param versionOption What makes it tell its version.
  */

@@ -1,11 +1,11 @@
-/** Prometheus' own judge. Debian has it in the package `prometheus`. */
+/** Prometheus's own checker. Debian has it in the package `prometheus`. */
 import { assert } from "./assert.ts";
 import { hasProgram } from "./program.ts";
 
-/** Whether promtool is there; tests of it are ignored where not. */
+/** Whether promtool is installed; its tests are ignored otherwise. */
 export const PROMTOOL: boolean = await hasProgram("promtool", "what it judges (Debian: prometheus)");
 
-/** Runs promtool. Fails with what it says unless it is content. */
+/** Runs promtool. Fails with its output unless it succeeds. */
 export async function promtool(args: string[], input = ""): Promise<void> {
   const child = new Deno.Command("promtool", { args, stdin: "piped", stdout: "piped", stderr: "piped" })
     .spawn();

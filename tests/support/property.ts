@@ -1,18 +1,19 @@
-/** Properties (fast-check) with as many cases as there is time for, from the seed of the run. */
+/** Properties (fast-check), with as many cases as the run allows, from the run's seed. */
 import fc from "fast-check";
 
 /** Variable with the seed of the run, a whole number; tests/run.ts sets it. */
 export const SEED_VARIABLE = "TEST_SEED";
-/** Variable that asks for every case of every property when it is `all`; tests/run.ts sets it. */
+/** Variable that requests every case of every property if it is `all`; tests/run.ts sets it. */
 export const CASES_VARIABLE = "TEST_CASES";
 
-/** So many cases a property has at least. */
+/** Fewest cases of a property. */
 const FEWEST = 20;
 
 /**
- * Holds a property to random cases. A failure prints the case, the seed and the path to it.
- * @param options.cases How many in a run of everything or of `test:slow`; a quick run takes a tenth, at least 20.
- *   @default {100}
+ * Checks a property with random cases. A failure prints the case, the seed and the path to it.
+ * @param options.cases Number in a run of everything or of `test:slow`; a quick run takes a tenth, at least
+ *   20.
+ * @default {100}
  */
 export function holds<Ts>(
   property: fc.IAsyncPropertyWithHooks<Ts> | fc.IAsyncProperty<Ts>,
@@ -35,14 +36,14 @@ export function holds<Ts>(
 }
 
 /**
- * How many cases this run has time for.
- * @param cases How many in a run of everything or of `test:slow`; a quick run takes a tenth.
- * @param fewest How many at least, however little time there is.
+ * Number of cases in this run.
+ * @param cases Number in a run of everything or of `test:slow`; a quick run takes a tenth.
+ * @param fewest Minimum in a quick run.
  */
 export function casesOf(cases: number, fewest: number = FEWEST): number {
   if (Deno.env.get(CASES_VARIABLE) === "all") return cases;
   return Math.min(cases, Math.max(fewest, Math.ceil(cases / 10)));
 }
 
-/** As fast-check's, but for those that are decided here. */
+/** fast-check's parameters, except those that are decided here. */
 type Options<Ts> = Omit<fc.Parameters<Ts>, "numRuns" | "seed"> & { cases?: number };

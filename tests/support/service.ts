@@ -22,7 +22,7 @@ export interface Service extends AsyncDisposable {
   received: Delivered[];
   /** Texts in the order of arrival. */
   texts(): string[];
-  /** Says how the following deliveries are answered. @default 200 and nothing else */
+  /** Sets the responses to the following deliveries. @default 200 and nothing else */
   answers(answer: (delivered: Delivered) => Response | Promise<Response>): void;
 }
 
@@ -53,7 +53,7 @@ export function startService(): Service {
   };
 }
 
-/** A service that does what Gatelink asks of services: checks the signature, and answers with replies. */
+/** A service that returns these replies. */
 export function withReplies(...replies: Record<string, unknown>[]): () => Response {
   return () => Response.json({ replies });
 }

@@ -1,11 +1,14 @@
-/** A database as it is now, and the way back there: what a test wrote is gone, however it wrote it. */
+/**
+ * Saves the state of a database and restores it: everything that a test wrote is undone, however it was
+ * written.
+ */
 import type { Sql } from "postgres";
 import { until } from "./until.ts";
 
-/** What puts it back. Resolves when it is as it was. */
+/** Restores the saved state; resolves when that is done. */
 export type Restore = () => Promise<void>;
 
-/** Rows of these are no state of a test: functions at the edge tell by them what is new, so they only ever grow. */
+/** Tables that are not restored: the functions detect changes by them, so they only ever grow. */
 const KEPT = ["private.config_revision"];
 /** deadlock_detected: somebody wrote to the tables in another order, and was faster. */
 const DEADLOCK = "40P01";
@@ -13,13 +16,12 @@ const DEADLOCK = "40P01";
 interface Table {
   /** Quoted, with its schema. */
   name: string;
-  /** Columns that are written, quoted, in a list. */
+  /** Columns that are written, as a quoted list. */
   columns: string;
 }
 
 /**
- * Remembers every row of the product and of Auth. Meant for a stack that was seeded and nothing else: all of it is held
- * in memory.
+ * Saves every row of the product and of Auth, in memory. Intended for a stack with only its seed.
  * @param sql As superuser.
  */
 export async function snapshot(sql: Sql): Promise<Restore> {
@@ -47,7 +49,10 @@ export async function snapshot(sql: Sql): Promise<Restore> {
     update private.config_revision set revision = revision + 1;
     update public.links set changed_in = pg_current_xact_id()`;
 
-  /** Whether it was done; not while somebody works at a delivery or a send, whose result would come in afterwards. */
+  /**
+   * Whether it was restored; not while a delivery or a send is in flight, whose result would arrive
+   * afterwards.
+   */
   const restored = () =>
     sql.begin(async (sql) => {
       await sql`lock table private.delivery_lanes, private.outbound_lanes in access exclusive mode`;

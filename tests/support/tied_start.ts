@@ -1,6 +1,6 @@
 /**
- * local/start.ts for a test: ends, as by SIGTERM, when its standard input ends. Then whoever started it is gone, in whatever
- * way, and nobody else will end it.
+ * local/start.ts for a test: ends, as by SIGTERM, when its standard input ends, because then the parent
+ * process is gone and nobody else would end it.
  */
 import { MISFIT, watchAnswers } from "./answers.ts";
 

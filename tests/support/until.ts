@@ -1,16 +1,16 @@
-/** The one way in which tests wait for what others do in their own time. */
+/** The only way in which tests wait for asynchronous work of others. */
 
 const FIRST_MS = 5, LONGEST_MS = 100;
-/** A machine that stood still has not looked: time alone makes no failure. */
+/** Fewest attempts: a stalled machine may not have tried, so time alone must not cause a failure. */
 const LOOKS = 100;
 
-/** An answer: what is nothing, false, 0 or empty is none yet. */
+/** A result; undefined, null, false, 0 or an empty text counts as none yet. */
 type Answer<T> = Exclude<T, undefined | null | false | 0 | "">;
 
 /**
- * Asks again until there is an answer, and gives it. A question that throws has none yet.
- * @param options.withinMs How long it may take, at least. @default 60 000
- * @throws {Error} with `what`, and with what the question threw last
+ * Repeats a query until it has a result, and returns that. A query that throws has no result yet.
+ * @param options.withinMs Time limit, at least. @default 60 000
+ * @throws {Error} with `what`, and with the query's last exception
  */
 export async function until<T>(
   what: string,

@@ -1,10 +1,10 @@
 /**
- * Migrations after which a lower way back does not help any more. Such a migration says so in its head:
+ * Migrations after which a lower rollback level no longer helps. Such a migration says so in its head:
  *
  *     -- irreversible: deeplinks.enabled: 4: codes are stored in a form that the code before it cannot read
  *
- * the flag that it is about (or `all`), the lowest level that still takes it back (3, 4, or `none` where only a backup
- * does), and why.
+ * This is the flag concerned (or `all`), the lowest level that still reverts it (3, 4, or `none` if only a backup
+ * does), and the reason.
  */
 import { listMigrations, type Migration } from "../../../lib/migrate.ts";
 import { MIGRATIONS } from "../../../lib/paths.ts";
