@@ -67,7 +67,7 @@ export interface Edge {
   /** URL of the functions, the Data API and Meta. */
   url: string;
   meta: MetaSimulator;
-  /** Calls a function. A body that is no string is sent as JSON. */
+  /** Calls a function. A body that is not a string is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
     init?: { method?: string; headers?: HeadersInit; body?: unknown },

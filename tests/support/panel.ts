@@ -37,7 +37,7 @@ interface Watched {
   foreign: string[];
 }
 
-/** What the panel keeps of whoever is signed in. */
+/** The stored sessions of the panel, by person. */
 type Sessions = Record<Who, string>;
 
 const panelStack = (env?: Record<string, string>): StackTest<Sessions> =>

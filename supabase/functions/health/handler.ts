@@ -42,19 +42,20 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
 /**
  * Handler of `GET /functions/v1/health`.
  *
- * - 200 `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],
- *   "database":{"needs","has","breaks","missing"},"configuration":{"status","code"?,"why"},"clock":{"status","why"},"senders":{"status","why"}}`;
- *   degraded when a variable of some function is missing, a kill switch stops something, the configuration or an item of
- *   it cannot be read, the clock does not run or its calls do not arrive, or a fault of the account (a token that is
- *   revoked) holds senders. Of Gatelink's own migrations `needs` is the newest that this code was written for, `has` the
- *   newest in the database, null where nobody keeps a record, `missing` those that are not on record, and `breaks` the
- *   newest that code for an earlier one must not run on, null where there is none.
- * - 503 `database_unavailable`, `database_read_only` when it takes no writes, for it is full or read-only,
- *   `schema_outdated` when migrations are missing, or `schema_too_new` when one of them breaks
- *   this code; 500 `config_invalid` when the database's address or key is missing or refused. The problem carries the same members but `status`.
+ * - 200
+ *   `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],"database":{"needs","has","breaks","missing"},"configuration":{"status","code"?,"why"},"clock":{"status","why"},"senders":{"status","why"}}`.
+ *   It is degraded if a variable of some function is missing, a kill switch stops something, the
+ *   configuration or a part of it cannot be read, the clock does not run or its calls do not arrive, or an
+ *   account fault (a revoked token) holds senders. Of Gatelink's own migrations, `needs` is the newest that
+ *   this code was written for, `has` the newest in the database (null if there is no record), `missing` those
+ *   that are not recorded, and `breaks` the newest that older code must not run on (null if there is none).
+ * - 503 `database_unavailable`; `database_read_only` if it accepts no writes, because it is full or
+ *   read-only; `schema_outdated` if migrations are missing; `schema_too_new` if one of them breaks this code.
+ *   500 `config_invalid` if the database's URL or key is missing or refused. The problem has the same members
+ *   except `status`.
  *
- * Any page may read it, for it is public: the admin panel does from wherever it is served. The database is asked at most
- * once a second a process, and written to at most once in ten, however many ask.
+ * Any page may read it, because it is public: the admin panel does, from any origin. Each process asks the
+ * database at most once a second, and writes to it at most once in ten, however many requests there are.
  */
 export function health(
   call: Rpc = rpc,

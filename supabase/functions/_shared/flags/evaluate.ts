@@ -123,7 +123,7 @@ function strings(value: unknown): string[] {
 }
 
 /**
- * A flag that is "true" and has no other rule is on for everybody, as intended by whoever typed it. With
+ * A flag that is "true" and has no other rule is on for everybody, as its author meant. With
  * targets, even an empty list, and no percentage it is on only for them: removing the last tester from the
  * list must not open the feature to everybody.
  */

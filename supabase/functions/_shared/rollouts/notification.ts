@@ -34,7 +34,7 @@ export interface IncidentNotification {
   /** ISO time. */
   at: string;
   incident: IncidentFacts & Pick<IncidentEvent["data"], "severity" | "status">;
-  /** Words of whoever did it. */
+  /** Text by the person who acted. */
   text: string | null;
   /** Who is called; null except for an escalation. */
   role: string | null;
