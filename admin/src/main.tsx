@@ -23,10 +23,10 @@ const queries = new QueryClient({
   defaultOptions: {
     mutations: { networkMode: "always" },
     queries: {
-      // Without a network reading fails, and the page says so, rather than waiting in silence.
+      // Without a network a read fails and the page says so, instead of waiting silently.
       networkMode: "always",
       staleTime: 2_000,
-      // What the database refuses once it refuses again; a network that is away may come back.
+      // The database would refuse the same request again, but a lost network may return.
       retry: (count, error) => (error as Refusal).code === "network" && count < 2,
     },
   },
@@ -34,7 +34,8 @@ const queries = new QueryClient({
 
 const root = createRoot(document.getElementById("root")!);
 try {
-  // A policy in the page cannot say so, and not each host sends headers: within another page there is no panel.
+  // A meta element cannot set frame-ancestors, and not every host sends headers, so the panel does not run in
+  // a frame.
   if (self !== top) {
     throw new Error(
       "The panel cannot be used inside another page, which could redirect your clicks. Open it in its own tab.",

@@ -1,14 +1,14 @@
-/** Colours and type of the panel. */
+/** Colours and typography of the panel. */
 import { createTheme, Notification } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "teal",
-  // Dark enough for white words on it, on either ground.
+  // Dark enough for white text, in dark and light mode.
   primaryShade: 9,
   autoContrast: true,
   defaultRadius: "md",
   cursorType: "pointer",
-  // Sections and lists that move are in the way of whoever asked for stillness, and of whoever clicks quickly.
+  // Animated sections and lists disturb people who asked for reduced motion, and people who click quickly.
   respectReducedMotion: true,
   fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
   fontFamilyMonospace: "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace",

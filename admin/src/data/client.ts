@@ -1,14 +1,16 @@
-/** The one connection to the project: supabase-js with the publishable key. What it may do, the database decides. */
+/**
+ * The connection to the project: supabase-js with the publishable key. The database decides what it may do.
+ */
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import type { Database } from "../../../supabase/functions/_shared/contract/database.ts";
 import type { Config } from "./config.ts";
 
-/** Knows the tables and their columns. */
+/** A client typed with the tables and their columns. */
 export type Client = SupabaseClient<Database>;
 
 let connected: { client: Client; config: Config } | undefined;
 
-/** Connects, once, before anything is shown. */
+/** Creates the client. Called once, before anything is shown. */
 export function connect(config: Config): Client {
   const client = createClient<Database>(config.url, config.publishableKey, {
     auth: { flowType: "implicit", storageKey: `gatelink-${new URL(config.url).host}` },

@@ -1,15 +1,15 @@
-/** Which project the panel works on: `config.json` beside index.html. */
+/** The Supabase project of the panel, read from `config.json` beside index.html. */
 
-/** What `config.json` holds. Both are public. */
+/** Contents of `config.json`. Both are public. */
 export interface Config {
-  /** Address of the Supabase project, without a slash at the end. */
+  /** URL of the Supabase project, without a trailing slash. */
   url: string;
   publishableKey: string;
 }
 
 /**
  * Reads `config.json`.
- * @throws {Error} for people: what is wrong with it, and what to do.
+ * @throws {Error} with a message for people: what is wrong with the file, and what to do.
  */
 export async function readConfig(): Promise<Config> {
   const address = new URL("config.json", document.baseURI);

@@ -1,17 +1,17 @@
-/** Flags: what a row says, and the changes that several pages make. */
+/** Flags: their rows, and the changes that several pages make. */
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { LIVE_MS, rpc, useChange, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
-/** A flag's row in `settings`; its value is `true` or `false`. */
+/** A flag's row in `settings`. Its value is `true` or `false`. */
 export type Flag = Pick<
   Row<"settings">,
   "key" | "value" | "metadata" | "version" | "updated_at" | "updated_by"
 >;
 
-/** All flags by key, kept fresh. */
+/** All flags by key, polled. */
 export function useFlags(): UseQueryResult<Flag[], Refusal> {
   return useRows(
     ["settings", "flags"],
@@ -24,13 +24,13 @@ export function useFlags(): UseQueryResult<Flag[], Refusal> {
   );
 }
 
-/** Whether it is on for anybody at all. */
+/** Whether the flag is on for anybody. */
 export const isOn = (flag: Pick<Flag, "value">): boolean => flag.value === "true";
 
-/** What a change of a flag makes stale. */
+/** Keys that a change of a flag invalidates. */
 export const TOUCHED = ["settings", "settings_history", "overview", "rollouts"];
 
-/** A list of flags in which one is as `change` says: for what is shown before the answer. */
+/** Returns the flags with one of them changed, for optimistic updates. */
 export function foreseen(key: string, change: Partial<Flag>) {
   return {
     key: ["settings", "flags"],
@@ -39,7 +39,7 @@ export function foreseen(key: string, change: Partial<Flag>) {
   };
 }
 
-/** Off, whatever version it is at: whoever pulls the brake wins. */
+/** Turns a flag off, whatever its version: switching off always wins over concurrent changes. */
 export function useSwitchOff() {
   return useChange<{ flag: Flag; reason: string | null }, number | null>({
     act: ({ flag: { key }, reason }) =>
@@ -53,7 +53,7 @@ export function useSwitchOff() {
   });
 }
 
-/** What `set_flag` takes; null takes one away. */
+/** Arguments of `set_flag`; null removes a member. */
 export interface Changes {
   on?: boolean;
   percentage?: number | null;
@@ -67,14 +67,14 @@ export interface Changes {
 export interface SetFlag {
   key: string;
   changes: Changes;
-  /** The version that was shown; 0 makes a new flag. */
+  /** The version that was shown; 0 creates a flag. */
   version: number;
   reason: string | null;
-  /** How the row will look. */
+  /** The row as it will be after the change. */
   foresee?: Partial<Flag>;
 }
 
-/** A versioned change. A conflict is given to `onConflict`, where there is one, instead of a notification. */
+/** A versioned change. `onConflict`, if given, is called for a conflict instead of showing a notification. */
 export function useSetFlag(onConflict?: (refusal: Refusal, args: SetFlag) => void) {
   return useChange<SetFlag, Flag>({
     act: ({ key, changes, version, reason }) =>
@@ -90,5 +90,5 @@ export function useSetFlag(onConflict?: (refusal: Refusal, args: SetFlag) => voi
   });
 }
 
-/** Called when somebody else was faster: what was wanted, and on which version. */
+/** Called when another change came first, with the wanted change and the version it was based on. */
 export type OnConflict = (refusal: unknown, args: SetFlag) => void;

@@ -1,13 +1,13 @@
-/** Calls of the functions at the edge, in the name of who is signed in. */
+/** Calls edge functions as the signed-in person. */
 import { client, project } from "./client.ts";
 import { type Fault, Refusal } from "./refusal.ts";
 
-/** How a function tells of an error (RFC 9457). */
+/** A function's error (RFC 9457). */
 interface Problem {
   code?: string;
   title?: string;
   detail?: string;
-  /** What is wrong field by field, in some. */
+  /** The faults of each field, in some problems. */
   fields?: Fault[];
 }
 
@@ -19,8 +19,9 @@ const HINTS: Record<string, string> = {
 };
 
 /**
- * Calls `/functions/v1/<path>` with the person's token and gives the answer's JSON; null where there is none.
- * @throws {Refusal} with the problem's code; `network` when nothing answered
+ * Calls `/functions/v1/<path>` with the person's token and returns the JSON of the answer; null if it has
+ * none.
+ * @throws {Refusal} with the problem's code; `network` if there was no answer
  */
 export async function callFunction<T>(
   path: string,
@@ -48,7 +49,7 @@ export async function callFunction<T>(
   try {
     problem = JSON.parse(text);
   } catch {
-    // A proxy's page: the status has to do.
+    // The page of a proxy: only the status is known.
   }
   const { code = `http_${response.status}`, title, detail, fields } = problem;
   throw new Refusal(

@@ -7,7 +7,7 @@ import type {
 import { LIVE_MS, useRpc } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
-/** Open ones first, the most severe on top; then the latest. */
+/** Open incidents first, the most severe on top; then the others, newest first. */
 export function useIncidents(): UseQueryResult<Incident[], Refusal> {
   return useRpc("list_incidents", { p_limit: 200 }, { every: LIVE_MS / 2 });
 }
@@ -17,5 +17,5 @@ export function useIncident(number: number): UseQueryResult<IncidentStory, Refus
   return useRpc("read_incident", { p_number: number }, { every: LIVE_MS / 2 });
 }
 
-/** What a change of an incident makes stale. */
+/** Keys that a change of an incident invalidates. */
 export const INCIDENT_CHANGED = ["list_incidents", "read_incident", "overview", "rollouts", "settings"];

@@ -1,33 +1,33 @@
-/** Long lists: read page by page as far as somebody looks, kept fresh at the top. */
+/** Long lists: more pages load on demand, and the first one is polled. */
 import { type InfiniteData, type QueryKey, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
 import { LIVE_MS } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
 export interface PagesOptions<T> {
-  /** Begins with the name by which changes are announced, as in `useRows`. */
+  /** Begins with the name that changes invalidate, as in `useRows`. */
   key: QueryKey;
-  /** The page after an item; the first page without. */
+  /** Reads the page after an item; without one, the first page. */
   read: (after: T | undefined) => Promise<T[]>;
-  /** Items of a full page: a shorter one is the last. */
+  /** Items of a full page. A shorter page is the last. */
   size: number;
   idOf: (item: T) => string;
 }
 
 export interface Pages<T> {
-  /** undefined: not known yet. */
+  /** undefined while loading. */
   items: T[] | undefined;
   error: Refusal | null;
   retry: () => void;
-  /** Whether there is more to read. */
+  /** Whether there are more pages. */
   hasMore: boolean;
   reading: boolean;
   more: () => void;
 }
 
 /**
- * Pages stay as they were read; the first one is read again every ten seconds, and what is new in it, or newer than
- * what was there, stands before the rest.
+ * Loaded pages stay as they are. The first page is read again every ten seconds: its new and updated items
+ * come before the rest.
  */
 export function usePages<T>({ key, read, size, idOf }: PagesOptions<T>): Pages<T> {
   const pages = useInfiniteQuery<T[], Refusal, InfiniteData<T[]>, QueryKey, T | undefined>({
@@ -48,7 +48,7 @@ export function usePages<T>({ key, read, size, idOf }: PagesOptions<T>): Pages<T
     if (older === undefined) return { items: undefined, apart: false };
     const known = new Set(older.map(idOf));
     const first = newest.data ?? [];
-    // More came at once than a page holds: what lies between was never read.
+    // More than a whole page is new, so the items between it and the loaded ones were never read.
     const apart = first.length === size && !first.some((item) => known.has(idOf(item)));
     const fresh = new Set(first.map(idOf));
     return { items: apart ? first : [...first, ...older.filter((item) => !fresh.has(idOf(item)))], apart };

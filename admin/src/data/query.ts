@@ -1,4 +1,6 @@
-/** Reading and changing: every page uses these, so that errors, polling and rolling back are the same everywhere. */
+/**
+ * Reads and changes. Every page uses these, so that errors, polling and rollbacks behave the same everywhere.
+ */
 import { notifications } from "@mantine/notifications";
 import {
   keepPreviousData,
@@ -15,16 +17,16 @@ import type { Args, FunctionName, Result } from "../../../supabase/functions/_sh
 import { type Client, client } from "./client.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 
-/** How often lists are read again, in milliseconds. Only while the page is looked at. */
+/** Default polling interval of lists, in milliseconds. Polling pauses while the page is hidden. */
 export const LIVE_MS = 10_000;
 
-/** What supabase-js answers. */
+/** A response of supabase-js. */
 interface Answer<T> {
   data: T | null;
   error: PostgrestError | null;
 }
 
-/** Takes the data out of an answer. @throws {Refusal} */
+/** Returns the data of a response. @throws {Refusal} */
 export async function unwrap<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
   let settled: Answer<T>;
   try {
@@ -36,7 +38,7 @@ export async function unwrap<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
   return settled.data as T;
 }
 
-/** Calls a function of the database. @throws {Refusal} */
+/** Calls a database function. @throws {Refusal} */
 export function rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Promise<Result<Name>> {
   return unwrap<unknown>(
     client().rpc(name, args as Database["public"]["Functions"][Name]["Args"]),
@@ -44,13 +46,13 @@ export function rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Pr
 }
 
 export interface ReadOptions {
-  /** Read again so often, in milliseconds; false: never by itself. @default LIVE_MS */
+  /** Polling interval in milliseconds; false disables polling. @default LIVE_MS */
   every?: number | false;
   /** @default true */
   enabled?: boolean;
 }
 
-/** What a function of the database returns, kept fresh. The key is `[name, args]`. */
+/** The result of a database function, polled. The key is `[name, args]`. */
 export function useRpc<Name extends FunctionName>(
   name: Name,
   args: Args<Name>,
@@ -60,8 +62,9 @@ export function useRpc<Name extends FunctionName>(
 }
 
 /**
- * Rows, kept fresh.
- * @param key Begins with the table's name: `["settings", { like: "…" }]`. Changes are announced by that name.
+ * Rows, polled.
+ * @param key Begins with the table's name: `["settings", { like: "…" }]`. Changes invalidate queries by that
+ * name.
  */
 export function useRows<T>(
   key: QueryKey,
@@ -71,7 +74,7 @@ export function useRows<T>(
   return useRead(key, () => unwrap(query(client())), options);
 }
 
-/** Whatever `read` resolves with, kept fresh; what was there stays while the next is on its way. */
+/** What `read` resolves with, polled. The previous data stay until the next have loaded. */
 export function useRead<T>(
   key: QueryKey,
   read: () => Promise<T>,
@@ -87,33 +90,36 @@ export function useRead<T>(
 }
 
 export interface ChangeOptions<A, T> {
-  /** Does it. */
+  /** Makes the change. */
   act: (args: A) => Promise<T>;
-  /** First parts of the keys that it makes stale: `["settings", "settings_history"]`. */
+  /** First parts of the keys to invalidate afterwards: `["settings", "settings_history"]`. */
   touches: string[];
-  /** What is shown at once, and taken back when it is refused: for each key that begins so, the data as they will be. */
+  /**
+   * The optimistic update, undone if the change is refused: the expected data for each key with this prefix.
+   */
   foresee?: (args: A) => { key: QueryKey; data: (before: unknown) => unknown }[];
-  /** What to say when it is done; nothing is said without. */
+  /** Text of the success notification; without it there is none. */
   said?: (result: T, args: A) => string;
-  /** Called before the refusal is shown. True: the page shows it itself. */
+  /** Called before the refusal is shown. Return true if the page shows it itself. */
   onRefused?: (refusal: Refusal, args: A) => boolean;
 }
 
-/** A change on its way: what is to be done, by the page as it stood when a person asked for it. */
+/** A pending change: its arguments, and the options of the render in which a person asked for it. */
 interface Asked<A, T> {
   args: A;
   options: ChangeOptions<A, T>;
 }
 
-/** What was shown under each key before a change was foreseen. */
+/** The data under each key before an optimistic update. */
 type Before = [QueryKey, unknown][];
 
 /**
- * A change of state: optimistic where `foresee` is given, rolled back and told of when it is refused.
+ * A change of state. With `foresee` it is optimistic. If it is refused it is rolled back and the refusal is
+ * shown.
  *
- * `mutate` does what `act` says in the render that the handler belongs to. A page is read again while a question is
- * open; with the newest render's `act`, which useMutation would take, a confirmed answer would be sent with a version
- * that nobody was asked about, and would overwrite what it stands for.
+ * `mutate` calls the `act` of the render that the handler belongs to. A page is refetched while a
+ * confirmation dialog is open. With the newest render's `act`, which useMutation would use, a confirmed
+ * change would be sent with a version that the person never saw, and would overwrite it.
  */
 export function useChange<A, T>(options: ChangeOptions<A, T>) {
   const queries = useQueryClient();

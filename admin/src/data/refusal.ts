@@ -1,20 +1,20 @@
-/** What the database or a function says when it does not do what was asked. */
+/** Refusals: errors of the database and of the functions. */
 import { sentence } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 
-/** What is wrong with one field of what was sent. */
+/** What is wrong with one field of the request. */
 export interface Fault {
-  /** Where: `targets[0].url`; empty for the whole. */
+  /** Path of the field: `targets[0].url`; empty for the whole body. */
   path: string;
   message: string;
 }
 
-/** For people: what was refused and what to do. */
+/** Message for people: what was refused and what to do. */
 export class Refusal extends Error {
-  /** SQLSTATE (`GL409` somebody was faster, `42501` not allowed …), a problem's code, or `network`. */
+  /** SQLSTATE (`GL409` version conflict, `42501` not allowed …), a problem's code, or `network`. */
   readonly code: string;
-  /** What to do about it, where the database says. */
+  /** How to fix it, if the database says so. */
   readonly hint: string | undefined;
-  /** What is wrong field by field, where that is told. */
+  /** The faults of each field, if the answer names them. */
   readonly fields: readonly Fault[];
 
   constructor(code: string, message: string, hint?: string, fields: readonly Fault[] = []) {
@@ -25,13 +25,13 @@ export class Refusal extends Error {
     this.fields = fields;
   }
 
-  /** Somebody changed the same thing meanwhile. */
+  /** Whether somebody else changed the same thing in the meantime. */
   get conflict(): boolean {
     return this.code === "GL409" || this.code === "conflict";
   }
 }
 
-/** How PostgREST tells of an error. */
+/** An error of PostgREST. */
 interface Told {
   code?: string;
   message: string;
@@ -44,10 +44,10 @@ const WORDS: Record<string, [message: string, hint?: string]> = {
   "57014": ["The database took too long to respond.", "Try again in a moment."],
 };
 
-/** An error of PostgREST or of the network, for people. */
+/** Makes a refusal of an error of PostgREST or of the network. */
 export function refusalOf(error: Told): Refusal {
   const code = error.code || "network";
-  // The browser's own words for a failed fetch help nobody.
+  // The browser's own message for a failed fetch helps nobody.
   if (code === "network") {
     return new Refusal(
       code,

@@ -7,7 +7,7 @@ import type { Refusal } from "./refusal.ts";
 
 export type { RolloutState };
 
-/** A row of `rollouts`, as far as it is shown. */
+/** The columns of `rollouts` that are shown. */
 export type Rollout = Pick<
   Row<"rollouts">,
   | "id"
@@ -27,7 +27,7 @@ export type Rollout = Pick<
 /** A row of `rollout_stages`. */
 export type Stage = Row<"rollout_stages">;
 
-/** A row of `rollout_events`, as far as it is shown. */
+/** The columns of `rollout_events` that are shown. */
 export type RolloutEvent = Omit<
   Row<"rollout_events">,
   "rollout_id" | "rollout_version" | "setting_version"
@@ -36,7 +36,7 @@ export type RolloutEvent = Omit<
 const COLUMNS =
   "id,flag_key,plan,state,stage,stage_started_at,hold_reason,version,created_at,created_by,started_at,finished_at";
 
-/** The newest rollouts, of one flag where it is given. */
+/** The newest rollouts, optionally of one flag. */
 export function useRollouts(flag?: string): UseQueryResult<Rollout[], Refusal> {
   return useRows(["rollouts", { flag }], (client) => {
     const rows = client.from("rollouts").select(COLUMNS).order("created_at", { ascending: false }).limit(100);
@@ -44,7 +44,7 @@ export function useRollouts(flag?: string): UseQueryResult<Rollout[], Refusal> {
   }, { every: LIVE_MS / 2 });
 }
 
-/** One rollout, in a list of one or none. */
+/** One rollout, as a list of one item or none. */
 export function useRollout(id: string): UseQueryResult<Rollout[], Refusal> {
   return useRows(
     ["rollouts", { id }],
@@ -64,7 +64,7 @@ export function useStages(id: string): UseQueryResult<Stage[], Refusal> {
   );
 }
 
-/** What happened to a rollout, latest first, with the evidence. */
+/** The events of a rollout, newest first, with their evidence. */
 export function useRolloutEvents(id: string): UseQueryResult<RolloutEvent[], Refusal> {
   return useRows(
     ["rollout_events", { id }],
@@ -78,7 +78,7 @@ export function useRolloutEvents(id: string): UseQueryResult<RolloutEvent[], Ref
   );
 }
 
-/** What a move of a rollout makes stale. */
+/** Keys that a change of a rollout invalidates. */
 export const MOVED = [
   "rollouts",
   "rollout_stages",
@@ -89,6 +89,6 @@ export const MOVED = [
   "overview",
 ];
 
-/** Whether it is under way. */
+/** Whether the rollout is in progress. */
 export const underWay = ({ state }: Pick<Rollout, "state">): boolean =>
   state === "running" || state === "paused";

@@ -1,4 +1,4 @@
-/** What is shown to those who are not in: one card in the middle, with the mark of the house. */
+/** The frame for people without access: one card in the middle, with the logo. */
 import { Center, Group, Paper, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 

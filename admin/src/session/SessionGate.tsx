@@ -1,4 +1,4 @@
-/** Shows the panel to members of the team, the sign-in to everybody else. */
+/** Shows the panel to team members, and the sign-in to everybody else. */
 import { Button, Center, Group, Loader, Stack, Text, Title } from "@mantine/core";
 import type { Session } from "@supabase/supabase-js";
 import { useQueryClient } from "@tanstack/react-query";
@@ -10,7 +10,7 @@ import { MeProvider } from "./me.tsx";
 import { Card } from "./Card.tsx";
 import { SignIn } from "./SignIn.tsx";
 
-/** undefined: not known yet; null: nobody. */
+/** undefined while loading; null if nobody is signed in. */
 function useSession(): Session | null | undefined {
   const [session, setSession] = useState<Session | null>();
   useEffect(() => {
@@ -25,7 +25,7 @@ export function SessionGate({ children }: { children: ReactNode }) {
   const session = useSession();
   const queries = useQueryClient();
   const user = session?.user;
-  // What one person saw is not for the next one.
+  // The next person must not see the cached data of the previous one.
   useEffect(() => () => queries.clear(), [user?.id]);
   if (session === undefined) return <Waiting />;
   if (!user) return <SignIn />;
@@ -33,7 +33,8 @@ export function SessionGate({ children }: { children: ReactNode }) {
 }
 
 function Member({ id, email, children }: { id: string; email: string; children: ReactNode }) {
-  // A removal from the team, or a new role, is seen within a minute; the database knows at once.
+  // The panel notices a removal from the team or a new role within a minute; the database enforces it at
+  // once.
   const member = useRead(["me", id], async () => {
     const [row] = await unwrap(
       client().from("team_members").select("role,approvals").eq("user_id", id),

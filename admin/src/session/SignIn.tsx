@@ -1,10 +1,10 @@
-/** Sign-in by password, or by a link that Supabase Auth sends. */
+/** Sign-in by password, or by a link that Supabase Auth emails. */
 import { Alert, Anchor, Button, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { client, project } from "../data/client.ts";
 import { Card } from "./Card.tsx";
 
-/** Whether this is the local stack, which keeps the mails that it would send. */
+/** Whether this is the local stack, which stores emails instead of sending them. */
 const isLocal = () => /^http:\/\/(127\.0\.0\.1|localhost)(:|$)/.test(project().url);
 
 export function SignIn() {
@@ -12,7 +12,7 @@ export function SignIn() {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
-  // A link from a mail that is used up or too old leads here with its reason in the address.
+  // A used or expired link from an email redirects here with its error in the address.
   const [fault, setFault] = useState(() =>
     new URLSearchParams(location.hash.slice(1)).get("error_description") ?? undefined
   );
@@ -26,7 +26,7 @@ export function SignIn() {
       ? await client().auth.signInWithPassword({ email, password })
       : await client().auth.signInWithOtp({
         email,
-        // Nobody gets an account by asking for a link: accounts are made by an admin.
+        // Asking for a link creates no account: admins create accounts.
         options: { shouldCreateUser: false, emailRedirectTo: location.href.split("#")[0] },
       });
     setBusy(false);

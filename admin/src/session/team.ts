@@ -1,4 +1,4 @@
-/** Names for those who did something: histories hold a user's id, or the role of a key. */
+/** Names of actors: histories store a user's id, or the role of a key. */
 import { useMe } from "./me.tsx";
 import { useRpc } from "../data/query.ts";
 
@@ -7,7 +7,7 @@ const ROLES: Record<string, string> = {
   postgres: "the database",
 };
 
-/** Gives a function from what a history holds to a name. */
+/** Returns a function that maps an actor of a history to a name. */
 export function useNames(): (who: string) => string {
   const me = useMe();
   const team = useRpc("list_team", {}, { every: 60_000 });

@@ -1,10 +1,12 @@
-/** Keeps the navigation alive when a page breaks, or can't be loaded because a new version of the panel was put up. */
+/** Keeps the navigation working if a page throws, or cannot be loaded because a new version was deployed. */
 import { Button } from "@mantine/core";
 import { Component, type ReactNode } from "react";
 import { Empty } from "../ui/states.tsx";
 
 interface Props {
-  /** The address behind the path: what broke at one search may be well at another. A page that is well stays as it is. */
+  /**
+   * The search of the address. When it changes, a page that failed is tried again; a working page is kept.
+   */
   search: string;
   children: ReactNode;
 }

@@ -1,4 +1,6 @@
-/** The frame around every page: navigation at the side, at the bottom of a phone, and who is signed in. */
+/**
+ * The frame of every page: the navigation at the side, or at the bottom on phones, and the signed-in person.
+ */
 import {
   AppShell,
   Box,
@@ -28,7 +30,7 @@ import classes from "./Shell.module.css";
 const within = (path: string, page: string) =>
   page === "/" ? path === "/" : path === page || path.startsWith(`${page}/`);
 
-/** How many fit beside "More". */
+/** Number of pages in the bottom bar, beside "More". */
 const QUICK = 4;
 
 export function Shell() {

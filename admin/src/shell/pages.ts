@@ -1,13 +1,15 @@
-/** The pages, in the order of the navigation. A page is a folder of its own in admin/src/pages, loaded when it is opened. */
+/**
+ * The pages, in the order of the navigation. Each is a folder in admin/src/pages, loaded when it is opened.
+ */
 import { type ComponentType, lazy } from "react";
 import type { IconName } from "../ui/icons.tsx";
 
 export interface PageEntry {
-  /** Its address; what follows is the page's own business: `/flags/deeplinks.enabled` belongs to `/flags`. */
+  /** Its path. The page handles everything below it: `/flags/deeplinks.enabled` belongs to `/flags`. */
   path: string;
   title: string;
   icon: IconName;
-  /** Also in the bar at the bottom of a phone, which has room for four. */
+  /** Also shown in the bottom bar on phones, which has room for four. */
   quick?: boolean;
   Page: ComponentType;
 }

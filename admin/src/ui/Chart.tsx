@@ -1,4 +1,4 @@
-/** Lines over time, drawn by uPlot, with a table of the same for those who don't see them. */
+/** A line chart over time, drawn by uPlot, with a table of the same values for those who cannot see it. */
 import { Box, useComputedColorScheme, VisuallyHidden } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { useEffect, useRef } from "react";
@@ -8,15 +8,17 @@ import classes from "./Chart.module.css";
 
 export interface Series {
   label: string;
-  /** A value a point in time; null where there is none. */
+  /** One value for each point in time; null for none. */
   values: (number | null)[];
   colour: ChartColour;
-  /** Filled down to zero. */
+  /** Fills the area below the line. */
   area?: boolean;
   dashed?: boolean;
 }
 
-/** Readable on both grounds, and apart for those who see red and green alike. */
+/**
+ * Colours that are readable in dark and light mode, and distinct for people with red-green colour blindness.
+ */
 const COLOURS = {
   teal: { light: "#087f5b", dark: "#38d9a9" },
   orange: { light: "#d9480f", dark: "#ffa94d" },
@@ -28,16 +30,16 @@ export type ChartColour = keyof typeof COLOURS;
 
 export default function Chart(
   { label, times, series, format = String, height = 200, least = 0, legend = true }: {
-    /** What is shown, for screen readers. */
+    /** Description of the chart, for screen readers. */
     label: string;
-    /** Seconds since 1970. */
+    /** Unix times in seconds. */
     times: number[];
     series: Series[];
     format?: (value: number) => string;
     height?: number;
-    /** Whether the lines are named below, with their values under the pointer. */
+    /** Whether to show a legend below, with the values under the pointer. */
     legend?: boolean;
-    /** The vertical axis reaches at least so far. */
+    /** Least upper end of the vertical axis. */
     least?: number;
   },
 ) {
@@ -65,7 +67,7 @@ export default function Chart(
       {
         width: target.current.clientWidth,
         height,
-        // Half of a time at the right edge.
+        // Room for half of a time label at the right edge.
         padding: [10, 30, 0, 0],
         cursor: { points: { size: 7 }, drag: { x: false, y: false } },
         legend: { show: legend, live: true },
@@ -98,7 +100,7 @@ export default function Chart(
             dash: dashed ? [6, 4] : undefined,
             points: { show: times.length === 1 },
             spanGaps: true,
-            // Without a pointer on it, what is newest.
+            // Without a pointer on the chart, the newest value.
             value: (plot, value, index) => {
               const told = plot.cursor.idx == null
                 ? [...plot.data[index]].findLast((one) => one != null)

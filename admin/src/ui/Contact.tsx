@@ -1,7 +1,10 @@
-/** A person as everybody may see them: the name's first letter and the last four digits. */
+/** A contact, masked for everybody: the first letter of the name and the last four digits. */
 import { Text } from "@mantine/core";
 
-/** The last four digits of a phone number or id, the rest as dots: `···· 0142`; of a mail address the domain. */
+/**
+ * Masks all but the last four digits of a phone number or id: `···· 0142`; of an email address all but the
+ * domain.
+ */
 export function redacted(id: string): string {
   if (id.includes("@")) return `····${id.slice(id.lastIndexOf("@"))}`;
   const digits = id.replace(/\D/g, "");

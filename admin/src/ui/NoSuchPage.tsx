@@ -1,4 +1,4 @@
-/** What is shown at an address that no page has. */
+/** Shown for an unknown address. */
 import { Button } from "@mantine/core";
 import { Link } from "wouter";
 import { Page } from "./Page.tsx";

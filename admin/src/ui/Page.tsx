@@ -1,4 +1,4 @@
-/** The frame of a page: its one heading, what can be done on it, and its content. */
+/** The frame of a page: its heading, its actions, and its content. */
 import { Group, Stack, Text, Title } from "@mantine/core";
 import { type ReactNode, useEffect } from "react";
 
@@ -9,7 +9,7 @@ export function Page(
     about?: ReactNode;
     /** Buttons beside the heading. */
     actions?: ReactNode;
-    /** A link to the page above this one. */
+    /** A link to the parent page. */
     back?: ReactNode;
     children: ReactNode;
   },

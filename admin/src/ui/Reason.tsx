@@ -1,4 +1,4 @@
-/** Why something was done, as it was written down; a rollout that is named by its id leads there. */
+/** The recorded reason of a change. If it names a rollout by its id, it links to the rollout. */
 import { Anchor } from "@mantine/core";
 import { Link } from "wouter";
 

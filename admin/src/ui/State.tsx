@@ -1,10 +1,10 @@
-/** A state in a word, in a colour that is readable in dark and light. */
+/** A state as one word, in a colour that is readable in dark and light mode. */
 import { Badge, type BadgeProps } from "@mantine/core";
 import type { ReactNode } from "react";
 
 export type Tone = "good" | "warn" | "bad" | "info" | "plain";
 
-/** Yellow is readable only as a ground. */
+/** Yellow is readable only as a background. */
 const LOOKS: Record<Tone, Pick<BadgeProps, "variant" | "color">> = {
   good: { variant: "light", color: "teal" },
   warn: { variant: "filled", color: "yellow.4" },
@@ -16,9 +16,9 @@ const LOOKS: Record<Tone, Pick<BadgeProps, "variant" | "color">> = {
 interface Props {
   tone: Tone;
   size?: BadgeProps["size"];
-  /** Shown while it is pointed at. */
+  /** Tooltip. */
   title?: string;
-  /** Keeps small letters: for what has a name in it. */
+  /** Keeps the case of the text, for text that contains a name. */
   asWritten?: boolean;
   children: ReactNode;
 }

@@ -1,4 +1,4 @@
-/** Times in the reader's zone: how long ago, with the exact one on hover, on focus and for screen readers. */
+/** Times in the reader's zone: relative, with the exact time on hover, on focus and for screen readers. */
 import { Tooltip } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 
@@ -12,7 +12,7 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "sh
 const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const dated = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** How long ago, or in how long: "3 min. ago". Beyond four weeks the date. */
+/** A relative time: "3 min. ago". Beyond four weeks, the date. */
 export function ago(at: Date, now: number): string {
   const seconds = (at.getTime() - now) / 1000;
   if (Math.abs(seconds) < 5) return "now";
@@ -21,7 +21,7 @@ export function ago(at: Date, now: number): string {
   return relative.format(Math.trunc(seconds / size), unit);
 }
 
-/** A length of time: "2 d 3 h", "45 s". */
+/** A duration: "2 d 3 h", "45 s". */
 export function duration(seconds: number): string {
   const units: [number, string][] = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
   const first = units.findIndex(([size]) => seconds >= size);
@@ -36,10 +36,10 @@ export function duration(seconds: number): string {
   return parts.join(" ");
 }
 
-/** The exact time in the reader's zone, and its zone's name. */
+/** The exact time in the reader's zone, with the zone's name. */
 export const exact = (at: Date): string => exactly.format(at);
 
-// One clock for all times of a page.
+// One timer for all times of a page.
 let now = Date.now();
 const told = new Set<() => void>();
 let clock: ReturnType<typeof setInterval> | undefined;
@@ -62,7 +62,7 @@ export function useNow(): number {
   return useSyncExternalStore(listen, () => now);
 }
 
-/** A point in time. `exact`: shown as a date rather than as how long ago. */
+/** A point in time. With `exact` it shows the date instead of the relative time. */
 export function Time({ at, as = "ago" }: { at: string | number | Date; as?: "ago" | "date" }) {
   const moment = new Date(at);
   return (

@@ -1,4 +1,4 @@
-/** Hours of a week: days, from, to, and the zone whose clock counts. */
+/** Weekly hours: days, from, to, and the time zone. */
 import { MultiSelect, SimpleGrid, TextInput } from "@mantine/core";
 import { DAYS, type Window } from "../../../supabase/functions/_shared/contract/window.ts";
 
@@ -8,7 +8,7 @@ export function WindowFields(
   { value, onChange, label, error }: {
     value: Window;
     onChange: (value: Window) => void;
-    /** What it is part of, for screen readers. */
+    /** What the fields belong to, for screen readers. */
     label: string;
     error?: string;
   },

@@ -1,4 +1,4 @@
-/** Asks before something is done that others feel or that cannot be undone, and why it is done. */
+/** Asks for confirmation and a reason before an action that affects others or cannot be undone. */
 import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import {
   createContext,
@@ -12,25 +12,25 @@ import {
 
 export interface Question {
   title: string;
-  /** What will happen, and to whom. */
+  /** What will happen, and who is affected. */
   body?: ReactNode;
-  /** The button that does it: "Turn off", never "OK". */
+  /** Label of the confirming button: "Turn off", never "OK". */
   action: string;
-  /** Whether it hurts: the button is red. */
+  /** Makes the button red, for harmful actions. */
   danger?: boolean;
-  /** Whether a reason is asked for; it goes into the history. @default "optional" */
+  /** Whether to ask for a reason, which is recorded in the history. @default "optional" */
   reason?: "required" | "optional" | "none";
-  /** What has to be typed first, for what cannot be undone. */
+  /** Text to type first, for what cannot be undone. */
   type?: string;
 }
 
-/** The answer: the reason that was given; undefined when it was called off. */
+/** The reason given; undefined if the person cancelled. */
 export type Answer = { reason: string | null } | undefined;
 type Ask = (question: Question) => Promise<Answer>;
 
 const AskContext = createContext<Ask | undefined>(undefined);
 
-/** Gives `ask`: `const answer = await ask({ title: …, action: … }); if (!answer) return;` */
+/** Returns `ask`: `const answer = await ask({ title: …, action: … }); if (!answer) return;` */
 export function useAsk(): Ask {
   const ask = useContext(AskContext);
   if (!ask) throw new Error("useAsk() is for what is inside of AskProvider");

@@ -1,4 +1,7 @@
-/** Icons: strokes on a grid of 24, in the colour of the text. They say nothing to a screen reader; what they stand by does. */
+/**
+ * Icons: strokes on a 24 by 24 grid, in the colour of the text. Screen readers skip them and read the text
+ * beside them.
+ */
 const PATHS = {
   pulse: "M3 12h4l3 7 4-14 3 7h4",
   flag: "M5 21V4m0 1c4-3 9 3 14 0v9c-5 3-10-3-14 0",

@@ -1,6 +1,7 @@
 /**
- * Where the reader is: all after the `#`, so that any static host serves every page and an address can be shared.
- * `#/flags/deeplinks.enabled?tab=history` has the path `/flags/deeplinks.enabled` and the search `tab=history`.
+ * The reader's location: everything after the `#`, so that any static host can serve every page and addresses
+ * can be shared. `#/flags/deeplinks.enabled?tab=history` has the path `/flags/deeplinks.enabled` and the
+ * search `tab=history`.
  */
 import { useCallback, useSyncExternalStore } from "react";
 
@@ -13,7 +14,7 @@ function listen(told: () => void): () => void {
   return () => removeEventListener("hashchange", told);
 }
 
-/** Goes to a page of the panel: `/flags?q=router`. With `replace` the way back leads past the page that is left. */
+/** Opens a page of the panel: `/flags?q=router`. `replace` replaces the current history entry. */
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
   if (to === here()) return;
   const url = new URL(globalThis.location.href);
@@ -27,7 +28,7 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
 export function useHashPath(): [string, typeof navigate] {
   return [useSyncExternalStore(listen, pathHere), navigate];
 }
-/** What wouter's links have as their address. */
+/** The `href` of wouter's links. */
 useHashPath.hrefs = (href: string) => `#${href}`;
 
 /** The search, for wouter. */
@@ -36,8 +37,8 @@ export function useHashSearch(): string {
 }
 
 /**
- * One parameter of the address as state: filters and open tabs live there, so that an address shows what its sender saw.
- * The default is left out of the address.
+ * A search parameter as state. Filters and open tabs are kept in it, so that a shared address shows what its
+ * sender saw. The default value is left out of the address.
  */
 export function useParameter(name: string, otherwise = ""): [string, (value: string) => void] {
   const value = new URLSearchParams(useHashSearch()).get(name) ?? otherwise;

@@ -2,7 +2,7 @@ import { ROLLOUT_STATE_WORDS } from "../../../supabase/functions/_shared/contrac
 import type { RolloutState } from "../data/rollouts.ts";
 import type { Tone } from "./State.tsx";
 
-/** Words for a state, and whether it is good. */
+/** The label and the tone of each state. */
 export const STATES: Record<RolloutState, [words: string, tone: Tone]> = {
   draft: [ROLLOUT_STATE_WORDS.draft, "plain"],
   running: [ROLLOUT_STATE_WORDS.running, "good"],

@@ -1,11 +1,11 @@
-/** What stands where data should be, while there are none: each says what to do. */
+/** Placeholders for missing data. Each says what to do. */
 import { Alert, Button, Center, Skeleton, Stack, Text, ThemeIcon } from "@mantine/core";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import type { Refusal } from "../data/refusal.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
-/** Nothing there yet: why, and what makes something. */
+/** An empty list: why it is empty, and how to add something. */
 export function Empty(
   { icon, title, children, action }: {
     icon: IconName;
@@ -28,7 +28,7 @@ export function Empty(
   );
 }
 
-/** It could not be read: what was said, and a way to try again. */
+/** A failed read: the error, and a button to try again. */
 export function Failed({ error, retry }: { error: Refusal; retry?: () => void }) {
   return (
     <Alert color="red" role="alert" title={error.message} icon={<Icon name="warn" />}>
@@ -40,7 +40,7 @@ export function Failed({ error, retry }: { error: Refusal; retry?: () => void })
   );
 }
 
-/** The shape of what is to come. */
+/** A skeleton while data load. */
 export function Loading({ rows = 4, height = 44 }: { rows?: number; height?: number }) {
   return (
     <Stack gap="xs" role="status" aria-label="Loading">
@@ -50,7 +50,8 @@ export function Loading({ rows = 4, height = 44 }: { rows?: number; height?: num
 }
 
 /**
- * Data, or what stands in their place. Old data stay while the project is away, with a word that they are old.
+ * Shows data, or a placeholder. While the project cannot be reached, old data stay, with a note that they are
+ * old.
  * @param empty Shown for an empty list.
  */
 export function Loaded<T>(

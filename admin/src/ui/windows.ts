@@ -1,7 +1,7 @@
-/** Hours of a week, before anybody chose them. */
+/** The default weekly hours. */
 import { type Day, DAYS, type Window } from "../../../supabase/functions/_shared/contract/window.ts";
 
-/** Working hours, by the reader's clock. */
+/** Working hours in the reader's time zone. */
 export function freshWindow(): Window & { days: Day[] } {
   return {
     days: DAYS.slice(0, 5),
