@@ -1,4 +1,4 @@
-/** Connects a service: its name and address, and the secret that it checks signatures with. */
+/** Adds a destination: its name and URL, and the secret that it checks signatures with. */
 import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";

@@ -1,4 +1,4 @@
-/** An operator changes where a destination is, how long it may take and how much it gets, or removes it. */
+/** An operator changes a destination's URL, timeout and limits, or removes it. */
 import { Button, Group, Modal, NumberInput, Stack, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";

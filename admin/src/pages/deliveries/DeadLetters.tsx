@@ -1,4 +1,4 @@
-/** Deliveries that were given up: look, retry, drop with a reason; one or many. */
+/** Dead letters: inspect, retry, or drop with a reason; one or several. */
 import {
   Button,
   Checkbox,
@@ -165,7 +165,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
   );
 }
 
-/** A page, or the pages of a list, without some of their letters. */
+/** A page, or the pages of a list, without some of their dead letters. */
 function without(data: unknown, ids: ReadonlySet<string>): unknown {
   if (Array.isArray(data)) return data.filter(({ id }: DeadLetter) => !ids.has(id));
   const { pages, ...rest } = data as { pages: DeadLetter[][] };
@@ -174,7 +174,7 @@ function without(data: unknown, ids: ReadonlySet<string>): unknown {
 
 function Letter({ of, checked, choose, open }: {
   of: DeadLetter;
-  /** undefined: nothing may be chosen. */
+  /** undefined: nothing can be selected. */
   checked: boolean | undefined;
   choose: (id: string, on: boolean) => void;
   open: (message: string) => void;

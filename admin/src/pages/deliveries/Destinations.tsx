@@ -1,4 +1,4 @@
-/** Each destination with its state, queue, success and latency, and what an operator can do with it. */
+/** The destinations with their state, queue, success rate and latency, and an operator's actions. */
 import { Anchor, Button, Card, Group, Radio, SimpleGrid, Stack, Text } from "@mantine/core";
 import type { DestinationState } from "../../../../supabase/functions/_shared/contract/states.ts";
 import { SCHEDULE } from "../../../../supabase/functions/_shared/contract/retries.ts";
@@ -226,7 +226,7 @@ function Actions({ of }: { of: DestinationHealth }) {
 
 const OVERLAP_HOURS = 24;
 
-/** For how long the old secret signs as well: by default a day, after a leak not at all. */
+/** How long the old secret also signs: a day by default, not at all after a leak. */
 function Overlap({ choose }: { choose: (hours: number) => void }) {
   return (
     <Stack gap="sm">

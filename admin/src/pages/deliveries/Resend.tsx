@@ -1,4 +1,4 @@
-/** An operator has what a destination got in a stretch of time sent to it again. */
+/** An operator resends what a destination received in a period. */
 import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";

@@ -1,4 +1,4 @@
-/** A signing secret, shown once: the database does not give it away again. */
+/** Shows a signing secret once: the database never returns it again. */
 import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 

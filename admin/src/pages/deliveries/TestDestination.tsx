@@ -1,4 +1,4 @@
-/** An operator has a signed test event sent to a destination, and reads what came back. */
+/** An operator sends a signed test event to a destination, and reads the response. */
 import { Alert, Button, Code, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import type { Tested } from "../../../../supabase/functions/_shared/contract/http/destinations.ts";

@@ -1,4 +1,4 @@
-/** Deliveries that wait, the first of each conversation: try now, let step aside, drop with a reason; one or many. */
+/** Waiting deliveries, the first of each conversation: retry, skip, or drop with a reason; one or several. */
 import { Button, Checkbox, Group, Paper, Select, Stack, Text, UnstyledButton } from "@mantine/core";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
@@ -131,7 +131,7 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
 
 function Item({ of, checked, choose, open }: {
   of: WaitingDelivery;
-  /** undefined: nothing may be chosen. */
+  /** undefined: nothing can be selected. */
   checked: boolean | undefined;
   choose: (on: boolean) => void;
   open: (message: string) => void;

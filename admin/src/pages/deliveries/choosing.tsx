@@ -1,25 +1,25 @@
-/** Deliveries of a list that somebody chooses, to act on them together. */
+/** Selection of deliveries in a list, for actions on several at once. */
 import { Button, Checkbox } from "@mantine/core";
 import { useState } from "react";
 import { useAsk } from "../../ui/ask.tsx";
 
-/** What is chosen of these. */
+/** The selected ones of these items. */
 export function useChosen(items: readonly { id: string }[]) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   return {
-    /** Those that are shown still, in their order. */
+    /** The selected items that are still shown, in their order. */
     ids: items.map(({ id }) => id).filter((id) => chosen.has(id)),
     has: (id: string) => chosen.has(id),
     choose: (id: string, on: boolean) =>
       setChosen((chosen) => new Set(on ? [...chosen, id] : [...chosen].filter((other) => other !== id))),
     chooseAll: (on: boolean) => setChosen(new Set(on ? items.map(({ id }) => id) : [])),
-    /** After an act. Not all: what somebody chose while the answer was on its way stays chosen. */
+    /** Called after an action. Keeps what somebody selected while the request was pending. */
     forget: (done: readonly string[]) =>
       setChosen((chosen) => new Set([...chosen].filter((id) => !done.includes(id)))),
   };
 }
 
-/** Says how many are chosen of all that are shown, and chooses all or none. */
+/** Shows how many of the listed items are selected, and selects all or none. */
 export function ChooseAll({ chosen, shown, chooseAll }: {
   chosen: number;
   shown: number;
@@ -35,7 +35,7 @@ export function ChooseAll({ chosen, shown, chooseAll }: {
   );
 }
 
-/** Asks for a reason, and drops these with it. */
+/** Asks for a reason, and drops these deliveries. */
 export function DropButton({ ids, drop }: { ids: string[]; drop: (reason: string) => void }) {
   const ask = useAsk();
   return (

@@ -1,4 +1,4 @@
-/** What goes to the team's services: how each does, and what could not be delivered. */
+/** Deliveries to the team's services: the destinations, and what could not be delivered. */
 import { Tabs } from "@mantine/core";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";

@@ -1,4 +1,4 @@
-/** One incident: what to do now, its history, and the next update. */
+/** One incident: the next steps, its history, and the form for an update. */
 import { Alert, Anchor, Code, Group, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { kindFacts, wayBackCommands } from "../../../../supabase/functions/_shared/contract/incidents.ts";

@@ -1,4 +1,4 @@
-/** Opening an incident: a title, and what the decision matrix says of its kind. */
+/** Opens an incident: its title, and the decision matrix's advice for its kind. */
 import {
   Alert,
   Anchor,

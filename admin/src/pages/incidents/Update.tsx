@@ -1,4 +1,4 @@
-/** The next update of an incident: status, severity, a note, a text for the public; or its end. */
+/** Updates an incident (status, severity, a note, a public text) or resolves it. */
 import { Button, Checkbox, Group, NativeSelect, SimpleGrid, Stack, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { SEVERITIES, STATUSES } from "../../../../supabase/functions/_shared/contract/incidents.ts";

@@ -1,4 +1,4 @@
-/** Incidents: the list, a new one, and one of them. */
+/** Incidents: the list, the form for a new one, and the page of one. */
 import { Route, Switch } from "wouter";
 import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { IncidentPage } from "./IncidentPage.tsx";

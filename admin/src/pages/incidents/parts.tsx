@@ -1,4 +1,4 @@
-/** What the list, one incident and the overview show alike: its state, and the button that takes it over. */
+/** Parts shared by the list, an incident's page and the overview: the state, and the acknowledge button. */
 import { Button, Group } from "@mantine/core";
 import type { OpenIncident } from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
@@ -14,7 +14,7 @@ const STATUS_TONES: Record<string, Tone> = {
   resolved: "good",
 };
 
-/** Severity, status, and whether everybody can read it. */
+/** Severity, status, and whether the incident is public. */
 export function Badges({ incident }: { incident: OpenIncident }) {
   return (
     <Group gap={6} wrap="wrap">
@@ -25,7 +25,7 @@ export function Badges({ incident }: { incident: OpenIncident }) {
   );
 }
 
-/** One click, and nobody else is notified. */
+/** Acknowledges an incident with one click, which stops further notifications. */
 export function Acknowledge({ incident }: { incident: OpenIncident }) {
   const change = useChange<undefined, { number: number }>({
     act: () => rpc("acknowledge_incident", { p_number: incident.number }),

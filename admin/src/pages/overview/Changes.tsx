@@ -1,4 +1,4 @@
-/** What was changed lately, by whom and why: the first suspect. */
+/** Recent changes, by whom and why: the first place to look for a cause. */
 import { Group, Text } from "@mantine/core";
 import type { Change } from "../../../../supabase/functions/_shared/contract/answers/operations.ts";
 import { changeInWords } from "../../../../supabase/functions/_shared/contract/words/changes.ts";

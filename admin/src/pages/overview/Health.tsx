@@ -1,4 +1,4 @@
-/** Whether things are well: one verdict, and each part with why. */
+/** The overall health, and that of each part with its reason. */
 import { Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { Icon } from "../../ui/icons.tsx";
 import type { HealthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";

@@ -1,4 +1,4 @@
-/** Open incidents, on top of everything: whoever has just been woken acknowledges with one click. */
+/** Open incidents, at the top of the page. The person on call acknowledges one with one click. */
 import { Anchor, Group, Paper, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import type { OpenIncident } from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";

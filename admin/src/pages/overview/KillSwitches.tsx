@@ -1,4 +1,4 @@
-/** What the environment stops: no flag shows it, and none can undo it. */
+/** The kill switches in the environment. No flag shows or overrides them. */
 import { Group, Paper, Text } from "@mantine/core";
 import { Icon } from "../../ui/icons.tsx";
 

@@ -1,4 +1,4 @@
-/** What waits, what is lost if nobody looks, and how much fails. */
+/** Key figures: the queues, the dead letters, which are lost unless somebody acts, and the error rate. */
 import { Anchor, Paper, SimpleGrid, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link } from "wouter";

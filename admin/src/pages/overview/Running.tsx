@@ -1,4 +1,4 @@
-/** Rollouts that are under way. */
+/** Rollouts in progress. */
 import { Anchor, Group, Progress, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { Section } from "../../ui/Section.tsx";

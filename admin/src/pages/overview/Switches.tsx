@@ -1,4 +1,4 @@
-/** The brakes: every feature's flag, one click from off. */
+/** The flag of every feature, each one click from off. */
 import { Button, Group, Text, UnstyledButton } from "@mantine/core";
 import { Link } from "wouter";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";

@@ -1,4 +1,4 @@
-/** Messages per minute, in and out. */
+/** Inbound and outbound messages per minute. */
 import { Skeleton } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import { Section } from "../../ui/Section.tsx";
@@ -6,7 +6,7 @@ import type { Overview } from "../../../../supabase/functions/_shared/contract/a
 
 const Chart = lazy(() => import("../../ui/Chart.tsx"));
 
-/** Without the minutes that are not over: they would look like a fall. */
+/** Leaves out unfinished minutes, which would look like a drop. */
 function closed(perMinute: Overview["per_minute"], at: string): Overview["per_minute"] {
   const [first, second] = perMinute.map(({ minute }) => Date.parse(minute));
   const whole = perMinute.filter(({ minute }) => Date.parse(minute) + (second - first) <= Date.parse(at));

@@ -1,4 +1,4 @@
-/** What is waiting, and why: the longest first. */
+/** Waiting work and why it waits, the longest first. */
 import { Anchor, Group, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { waitingInWords } from "../../../../supabase/functions/_shared/contract/words/waiting.ts";

@@ -1,14 +1,14 @@
-/** What the functions tell of where they run, and what the environment stops there. */
+/** What the functions report about their environment, and the kill switches set there. */
 import { project } from "../../data/client.ts";
 import { useRead } from "../../data/query.ts";
 import { Refusal } from "../../data/refusal.ts";
 import type { Health } from "../../../../supabase/functions/_shared/contract/http/operation.ts";
 import type { HealthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 
-/** What `GET /functions/v1/health` answers, also where it refuses. */
+/** Answer of `GET /functions/v1/health`, including errors. */
 export type Environment = Pick<Health, "version" | "environment" | "kill_switches">;
 
-/** Where the functions run, kept fresh. No headers: so it costs one request, from another host too. */
+/** The functions' health, polled. Sends no headers, so that it costs one request even from another origin. */
 export const useEnvironment = () =>
   useRead<Environment>(["health"], async () => {
     const found = await fetch(`${project().url}/functions/v1/health`).then((answer) => answer.json())
@@ -17,11 +17,13 @@ export const useEnvironment = () =>
     return found;
   });
 
-/** Names of the switches that are off. */
+/** Names of the kill switches that are off. */
 export const switchedOff = (environment: Environment | undefined): string[] =>
   Object.entries(environment?.kill_switches ?? {}).filter(([, runs]) => !runs).map(([name]) => name);
 
-/** What the database says of each part, and the switches, of which it cannot know. */
+/**
+ * The health that the database reports for each part, and the kill switches, which the database cannot see.
+ */
 export function withSwitches(health: HealthInWords[], off: string[]): HealthInWords[] {
   if (off.length === 0) return health;
   return health.map((part) => {

@@ -1,4 +1,4 @@
-/** How things stand, in five seconds; and what can be stopped, in ten. */
+/** The overview: the state of the system in five seconds, and what to stop in ten. */
 import { Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
 import { healthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import { useRpc } from "../../data/query.ts";

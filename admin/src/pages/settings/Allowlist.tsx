@@ -1,4 +1,4 @@
-/** The hosts that messages may be forwarded to and links may lead to. Nothing goes anywhere else. */
+/** The allowed hosts of destinations and links. No message or visit goes to any other. */
 import {
   ActionIcon,
   Button,

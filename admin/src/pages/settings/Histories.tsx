@@ -1,4 +1,4 @@
-/** Who gave whom which role, and who allowed which host: the latest fifty of each, for admins. */
+/** For admins: changes of roles and of allowed hosts, the latest fifty of each. */
 import { Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import type { TeamStanding } from "../../../../supabase/functions/_shared/contract/columns.ts";

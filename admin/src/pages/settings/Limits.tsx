@@ -1,4 +1,4 @@
-/** Limits and terms that the running system reads from settings, within seconds of a change. */
+/** Limits and periods that the running system reads from the settings, within seconds of a change. */
 import { Button, Group, NumberInput, Stack, Table, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";

@@ -1,4 +1,4 @@
-/** Who is told of rollouts and of what fails. */
+/** Who is notified of rollouts and of failures. */
 import { EVENTS } from "../../../../supabase/functions/_shared/contract/words/notifications.ts";
 import {
   Button,

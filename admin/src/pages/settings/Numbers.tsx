@@ -1,4 +1,4 @@
-/** Business numbers, and how fast each sends. */
+/** Business numbers, and the sending rate of each. */
 import { Button, Group, Modal, NumberInput, Paper, Stack, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";

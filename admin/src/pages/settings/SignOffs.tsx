@@ -1,4 +1,4 @@
-/** Who has signed which launch, and taking that back. Signing itself is at the rollout that it is for. */
+/** Signatures of launches, which can be withdrawn here. Signing itself is on the rollout's page. */
 import { Button, Stack, Table, Text } from "@mantine/core";
 import type { Approval } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";

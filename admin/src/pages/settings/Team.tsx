@@ -1,4 +1,4 @@
-/** Who works with this project, and what each may do. */
+/** The team's members and their roles. */
 import {
   ActionIcon,
   Alert,
@@ -28,7 +28,7 @@ const ROLES: { value: Role; label: string }[] = [
   { value: "admin", label: "Admin: also manage team and allowlist" },
 ];
 const APPROVALS = ["engineering", "security", "product", "cto"];
-/** What a role may do that the one before it may not. */
+/** What each role may do beyond the one before it. */
 const MEANS: Partial<Record<Role, string>> = {
   operator:
     "They can read and answer messages, turn flags on and off, run rollouts, and change routes, links and limits.",
@@ -44,7 +44,7 @@ const OWN: Question = {
   reason: "none",
 };
 
-/** What is asked before somebody may do more. */
+/** The confirmation before somebody gets more permissions. */
 const grown = (email: string, role: Role): Question => ({
   title: `Make ${email} an ${role}?`,
   body: `${MEANS[role]} This takes effect immediately.`,
@@ -122,13 +122,13 @@ function Add() {
 }
 
 function Row({ of }: { of: Member }) {
-  // Who signs in by other means has no address.
+  // People who sign in by other means have no email address.
   const name = of.email ?? of.user_id;
   const me = useMe();
   const may = useMay("admin");
   const ask = useAsk();
   const change = useChange({
-    // What was not changed here stays as it is, whoever changed it meanwhile.
+    // What was not changed here stays as it is, even if somebody else changed it in the meantime.
     act: ({ role = of.role, approvals }: Partial<Member>) =>
       rpc("set_team_member", { p_user_id: of.user_id, p_role: role, p_approvals: approvals ?? null }),
     touches: TOUCHES,

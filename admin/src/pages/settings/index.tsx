@@ -1,4 +1,7 @@
-/** What the whole installation works by: allowed hosts, the team, numbers, limits, who is told, and launch gates. */
+/**
+ * Settings of the whole installation: allowed hosts, the team, numbers, limits, notifications, and launch
+ * gates.
+ */
 import { Tabs } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useParameter } from "../../ui/location.ts";

@@ -1,4 +1,4 @@
-/** The limits and terms that a person sets on this page. */
+/** The limits and retention periods that can be set on this page. */
 import { LIMITS, type SettableLimit } from "../../../../supabase/functions/_shared/contract/limits.ts";
 
 /** A setting that is a number. */
@@ -6,19 +6,22 @@ export interface Limit {
   key: string;
   title: string;
   about: string;
-  /** What holds without the setting; null for no limit. */
+  /** The value without the setting; null for no limit. */
   otherwise: number | null;
   least: number;
   most: number;
   unit: string;
 }
 
-/** A rate that callers are held to. */
+/** A rate limit of callers. */
 function rate({ setting: { key, most }, perSecond }: SettableLimit) {
   return { key, otherwise: perSecond, least: 1, most, unit: "per second" };
 }
 
-/** The settings of the page. Terms and room have their figures in the database, and a test holds these to them. */
+/**
+ * The settings of the page. The figures of periods and capacities are defined in the database, and a test
+ * compares them.
+ */
 export const SETTINGS: readonly Limit[] = [
   {
     ...rate(LIMITS.send),
