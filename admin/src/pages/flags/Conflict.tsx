@@ -1,4 +1,7 @@
-/** Somebody else was faster: what they did, what was wanted, and the choice. Nothing is overwritten by itself. */
+/**
+ * A conflict with another person's change: shows theirs and yours, and lets you choose. Nothing is
+ * overwritten without a choice.
+ */
 import { Alert, Button, Code, Group, Stack, Text } from "@mantine/core";
 import { type Flag, type SetFlag, useSetFlag } from "../../data/flags.ts";
 import { useRows } from "../../data/query.ts";

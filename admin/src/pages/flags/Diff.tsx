@@ -1,4 +1,4 @@
-/** Differences, one a line: the old one struck out, the new one beside it. */
+/** Differences, one per line: the old value struck out, the new one beside it. */
 import { Text } from "@mantine/core";
 import type { Difference } from "./diff.ts";
 import classes from "./flags.module.css";

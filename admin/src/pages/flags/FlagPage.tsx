@@ -1,4 +1,4 @@
-/** One flag: its state, whom it is on for, what it needs, when it changes by itself, and its history. */
+/** One flag: its state, targets, prerequisites, schedule and history. */
 import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { Link } from "wouter";

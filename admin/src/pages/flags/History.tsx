@@ -1,4 +1,4 @@
-/** Who changed the flag from what to what, when and why; and the way back to any of it. */
+/** The flag's history: who changed what, when and why, with a button to restore each version. */
 import { Button, Group, Stack, Text } from "@mantine/core";
 import { withoutPast } from "../../../../supabase/functions/_shared/flags/schedule.ts";
 import { type Flag, foreseen, TOUCHED } from "../../data/flags.ts";
@@ -27,7 +27,7 @@ export function History({ flag }: { flag: Flag }) {
         "key",
         flag.key,
       )
-        // Each step holds all targets twice, which may be 20,000.
+        // Each entry stores all targets, up to 20,000, twice.
         .order("version", { ascending: false }).limit(
           (flag.metadata.target_user_ids?.length ?? 0) > 1000 ? 5 : 50,
         ),

@@ -1,4 +1,4 @@
-/** All flags: for whom each is on, what moves it, who changed it last. */
+/** All flags: who has each on, what changes it automatically, and who changed it last. */
 import { Anchor, Button, Group, Paper, Progress, Stack, Text, TextInput } from "@mantine/core";
 import { Link } from "wouter";
 import {

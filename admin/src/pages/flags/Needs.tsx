@@ -1,4 +1,4 @@
-/** Flags that have to be on first. */
+/** The prerequisites of a flag. */
 import { Button, Group, MultiSelect, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.ts";
@@ -17,7 +17,7 @@ export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; 
   async function save() {
     if (!draft) return;
     const dropped = now.filter((key) => !draft.keys.includes(key));
-    // With less to have first, more people get a flag that is on.
+    // Without a prerequisite, a flag that is on reaches more people.
     const answer = isOn(flag) && dropped.length > 0
       ? await ask({
         title: `Remove ${dropped.join(", ")} as a prerequisite of ${flag.key}?`,

@@ -1,4 +1,4 @@
-/** Makes a flag, off. */
+/** Creates a flag, off. */
 import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
@@ -29,7 +29,7 @@ export function NewFlag() {
       close();
       navigate(`/flags/${key}`);
     } catch {
-      // What was refused has been said; the words stay for another try.
+      // The refusal has been shown. The input stays for another try.
     }
   }
 

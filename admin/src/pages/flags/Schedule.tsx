@@ -8,7 +8,7 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Time } from "../../ui/Time.tsx";
 
-/** An instant as a datetime-local input has it, in the reader's zone. */
+/** An instant as the value of a datetime-local input, in the reader's zone. */
 function local(at: string | undefined): string {
   if (!at) return "";
   const date = new Date(at);
@@ -28,7 +28,8 @@ export function Schedule({ flag, onConflict }: { flag: Flag; onConflict: OnConfl
   async function save(event: FormEvent) {
     event.preventDefault();
     if (!draft) return;
-    // On earlier than it would be, or for longer: more people get it, as by the switch. Less is one click.
+    // Turning on sooner or staying on longer reaches more people, so it is confirmed like the switch. The
+    // opposite takes one click.
     const sooner = draft.on !== "" && (before.on === "" || draft.on < before.on);
     const longer = before.off !== "" && (draft.off === "" || draft.off > before.off);
     const more = sooner || (longer && (isOn(flag) || draft.on !== ""));

@@ -1,4 +1,4 @@
-/** Named lists of people, for flags to target. */
+/** Segments: named lists of people for flags to target. */
 import { ActionIcon, Anchor, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
@@ -16,7 +16,10 @@ import { Empty, Loaded } from "../../ui/states.tsx";
 type Segment = Pick<Row<"segments">, "key" | "description" | "version">;
 
 const TOUCHES = ["segments", "segment_members"];
-/** A segment may have 10,000 members: more than a page can show, and than the Data API gives at once. */
+/**
+ * Number of members shown. A segment may have 10,000, more than a page can show and than the Data API returns
+ * at once.
+ */
 const SHOWN = 100;
 
 export function SegmentList() {
@@ -119,7 +122,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
   async function add(event: FormEvent) {
     event.preventDefault();
     if (text === "") return;
-    // Whoever comes into a segment gets what is on for it; unread flags may be.
+    // A new member gets every flag that is on for the segment. Flags that have not loaded may be among them.
     const answer = targeting?.length === 0 ? { reason: null } : await ask({
       title: `Add a person to ${segment.key}?`,
       body: `Within 5 seconds, they also get the flags that are on for ${segment.key}${

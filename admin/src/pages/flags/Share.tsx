@@ -1,4 +1,4 @@
-/** The percentage, as a slider, with how many people that is. */
+/** The percentage as a slider, with the number of people. */
 import { Button, Group, NumberInput, Slider, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { setShareOf } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
@@ -13,7 +13,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
   const ask = useAsk();
   const set = useSetFlag(onConflict);
   const people = useRpc("count_contacts", {}, { every: 60_000 });
-  // The version that was seen when the slider was first moved: a change by somebody else since then is a conflict.
+  // The version shown when the slider was first moved: a change by somebody else since then is a conflict.
   const [draft, setDraft] = useState<{ share: number; version: number }>();
   const now = setShareOf(flag.metadata);
   const share = draft?.share ?? now;
@@ -29,7 +29,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
         : "The flag is off. The percentage applies once it is on.",
       action: "Change",
       danger: share > now,
-      // More people of a flag that is on is turning it on for them.
+      // A higher percentage gives a flag that is on to more people, as turning it on does.
       reason: isOn(flag) && share > now ? "required" : "optional",
     });
     if (!answer) return;

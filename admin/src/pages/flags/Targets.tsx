@@ -1,4 +1,4 @@
-/** People and segments for whom the flag is on whatever its percentage. */
+/** People and segments that have the flag on, whatever its percentage. */
 import { ActionIcon, Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { type Flag, isOn, TOUCHED } from "../../data/flags.ts";
@@ -15,10 +15,10 @@ interface Whom {
   p_segments?: string[];
 }
 
-/** A flag may name 20,000 people: more than a page can show. */
+/** Number of people shown. A flag may target 20,000, more than a page can show. */
 const SHOWN = 100;
 
-/** A phone number as people write it; everything else is an id. */
+/** Matches a phone number as people write it. Anything else is an id. */
 const PHONE = /^\+?[\d\s()./-]{7,20}$/;
 
 export function Targets({ flag }: { flag: Flag }) {
@@ -43,7 +43,7 @@ export function Targets({ flag }: { flag: Flag }) {
   const ids = flag.metadata.target_user_ids ?? [];
   const targeted = flag.metadata.target_segments ?? [];
 
-  /** While the flag is off nobody gets it by this; the switch asks then. */
+  /** Asks first only if the flag is on. While it is off the change reaches nobody, and turning it on asks. */
   async function add(title: string, whom: Whom, then?: () => void) {
     const answer = isOn(flag)
       ? await ask({

@@ -1,4 +1,4 @@
-/** The switch of a flag: off at one click, on after a word. */
+/** The switch of a flag: off with one click, on after confirmation. */
 import { Switch } from "@mantine/core";
 import { setShareOf } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
 import { type Flag, isOn, type SetFlag, useSetFlag, useSwitchOff } from "../../data/flags.ts";

@@ -1,4 +1,4 @@
-/** Flags: the list, one flag, and the segments that flags target. */
+/** Flags: the list, the page of one flag, and segments. */
 import { Route, Switch } from "wouter";
 import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { FlagPage } from "./FlagPage.tsx";

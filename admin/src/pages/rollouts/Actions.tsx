@@ -1,4 +1,4 @@
-/** What can be done with a rollout in its state; each with the version that was shown. */
+/** The actions that a rollout's state allows, each sent with the version that was shown. */
 import { Button, Group } from "@mantine/core";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange } from "../../data/query.ts";

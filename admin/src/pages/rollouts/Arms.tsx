@@ -1,4 +1,4 @@
-/** Error rate and latency of both arms: with the flag on, and without it. */
+/** Error rate and latency of both arms: with the flag on and with it off. */
 import { Group, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import { useRows } from "../../data/query.ts";
@@ -9,7 +9,7 @@ import { type Figures, steps, sum } from "./arms.ts";
 import classes from "./rollouts.module.css";
 
 const Chart = lazy(() => import("../../ui/Chart.tsx"));
-/** As many rows as are read: both arms of eight hours. */
+/** Limit of rows: both arms of eight hours. */
 const ROWS = 960;
 
 const percent = (rate: number | null) => rate === null ? "–" : `${(100 * rate).toFixed(2)} %`;

@@ -1,4 +1,6 @@
-/** What happened, by whom and why; the guard's verdicts with their evidence, computed again in this browser. */
+/**
+ * The events: who did what and why; and the guard's verdicts with their evidence, recomputed in this browser.
+ */
 import { Button, Code, Collapse, Group, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import type { UseQueryResult } from "@tanstack/react-query";
@@ -27,7 +29,7 @@ export function Events({ of }: { of: UseQueryResult<RolloutEvent[], Refusal> }) 
     <Section title="Events" flush>
       <Loaded of={of}>
         {(events) => {
-          // Replayed in the order in which it happened, for each begins where the one before ended.
+          // Replayed in chronological order, because each event starts from the end of the one before.
           const replayed = new Map(replay([...events].reverse()).map((one) => [one.id, one]));
           return (
             <ol className={classes.list}>

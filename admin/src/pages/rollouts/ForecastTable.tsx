@@ -1,4 +1,4 @@
-/** How long each stage will take, and how soon a fault would be caught. */
+/** How long each stage will take, and how soon a fault would be detected. */
 import { Alert, Stack, Table, Text } from "@mantine/core";
 import { Icon } from "../../ui/icons.tsx";
 import { duration } from "../../ui/Time.tsx";

@@ -1,4 +1,7 @@
-/** The launch gates: what people sign, what the database reports, and what only the CLI can check. */
+/**
+ * The launch gates: those that people sign, those that the database checks, and those that only the CLI can
+ * check.
+ */
 import type { Approval } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { ActionIcon, Button, Code, CopyButton, Group, Text } from "@mantine/core";
 import { SECTIONS } from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
@@ -15,7 +18,7 @@ import classes from "./rollouts.module.css";
 
 const TOUCHES = ["gate_approvals", "launch_facts"];
 
-/** The command that runs all of them. */
+/** The command that checks all of them. */
 export const gatesCommand = (flag: string) => `gatelink gates ${flag.replace(/\.enabled$/, "")}`;
 
 export function Gates({ flag }: { flag: string }) {
@@ -126,7 +129,7 @@ function Why({ gate: { signed, finding, passed, people, roles, by } }: { gate: G
   );
 }
 
-/** Signs, or takes a signature back: for those who may. */
+/** Signs a gate or withdraws a signature, for people with the role. */
 function Buttons({ gate, flag }: { gate: GateState; flag: string }) {
   const me = useMe();
   const operator = useMay("operator");

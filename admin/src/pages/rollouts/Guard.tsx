@@ -1,4 +1,4 @@
-/** What the guard sees: S of each test, against the threshold at which it rolls back. */
+/** The guard's tests: S of each, and the threshold at which it rolls back. */
 import { Group, Progress, Skeleton, Stack, Text } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import { ALARM } from "../../../../supabase/functions/_shared/rollouts/series.ts";
@@ -10,7 +10,7 @@ import { Empty } from "../../ui/states.tsx";
 
 const Chart = lazy(() => import("../../ui/Chart.tsx"));
 
-/** The tests, by their place in a point of the path. */
+/** The tests, by their index in a point of the path. */
 const TESTS = [
   { at: 1, label: "more failures than allowed", colour: "orange" },
   { at: 2, label: "more failures than without the flag", colour: "red" },
@@ -24,7 +24,7 @@ const evidenceOf = (value: unknown) =>
 
 export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEvent[] }) {
   const live = useRpc("watch_rollout", { p_id: rollout.id }, { enabled: underWay(rollout) });
-  // All of this stage: what its events kept, and what came since.
+  // The whole stage: the points recorded with its events, and those since.
   const kept = events.map(({ evidence }) => evidenceOf(evidence)).filter((evidence) =>
     evidence?.stage === rollout.stage
   );

@@ -1,4 +1,4 @@
-/** Plans a rollout from a template, with a forecast beforehand. Nothing starts here. */
+/** Plans a rollout from a template, with a forecast. Creating it does not start it. */
 import {
   Anchor,
   Button,
@@ -80,7 +80,7 @@ function Form() {
     ...(ids.length > 0 && { user_ids: ids }),
     ...(segments.length > 0 && { segments }),
   };
-  // The people of the first stage stand beside a template, and in the first stage of a plan of one's own.
+  // The people of the first stage are sent beside a template, or within the first stage of a custom plan.
   const plan = stages === undefined ? { template, ...people } : {
     name: `${template}, changed`,
     stages: stages.map((stage, index) => index === 0 ? { ...stage, ...people } : stage),
@@ -104,7 +104,7 @@ function Form() {
     said: () => "Rollout created. It has not changed the flag yet.",
   });
   const chosen = flags.data?.find(({ key }) => key === flag);
-  // The first stage of the standard plan is for nobody else.
+  // The first stage of the standard plan reaches only these people.
   const first = stages ? stages[0].percentage === 0 : template === "standard";
   const nobody = first && ids.length + segments.length === 0;
 

@@ -1,4 +1,4 @@
-/** One rollout: where it stands, what the guard sees, what can be done, what happened. */
+/** One rollout: its stage, the guard, the actions, and the events. */
 import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { eventInWords } from "../../../../supabase/functions/_shared/contract/words/rollouts.ts";

@@ -1,4 +1,7 @@
-/** The stages of a plan, to be changed before the rollout is made. The plan is data: zod says here what is wrong with it, SQL there. */
+/**
+ * Edits the stages of a plan before its rollout is created. The plan is data: zod checks it here, SQL in the
+ * database.
+ */
 import {
   ActionIcon,
   Button,
@@ -16,7 +19,7 @@ import type { Stage } from "../../../../supabase/functions/_shared/rollouts/plan
 import { Icon } from "../../ui/icons.tsx";
 import { duration } from "../../ui/Time.tsx";
 
-/** One thing that is wrong with a plan: at `stages.0.percentage`, or below it. */
+/** One fault of a plan, at `stages.0.percentage` or below it. */
 export interface PlanFault {
   path: string;
   message: string;
@@ -188,7 +191,7 @@ function OneStage(
   );
 }
 
-/** 0.001 as 0.1, without what binary fractions add. */
+/** Converts 0.001 to 0.1, without binary rounding errors. */
 const percentOf = (rate: number | undefined) =>
   rate === undefined ? undefined : Number((rate * 100).toPrecision(10));
 const rateOf = (percent: number | undefined) =>

@@ -1,4 +1,4 @@
-/** The stages as a timeline: what is over, where it is, what each asks for. */
+/** The stages as a timeline: the finished ones, the current one, and the criteria of each. */
 import { Text } from "@mantine/core";
 import type { Rollout, Stage } from "../../data/rollouts.ts";
 import { Section } from "../../ui/Section.tsx";
@@ -7,7 +7,7 @@ import classes from "./rollouts.module.css";
 
 const percent = (rate: number) => `${+(rate * 100).toFixed(3)} %`;
 
-/** What has to hold to go on, and what ends it. */
+/** The criteria to advance, and those to roll back. */
 function criteria(
   { advance_when: go, roll_back_when: back, min_samples }: Stage,
 ): { on: string; back: string } {
@@ -31,7 +31,7 @@ function criteria(
   return { on: on.join(", "), back: ends.join(", ") };
 }
 
-/** Scrolls a timeline that is wider than the window to where the rollout is. */
+/** Scrolls a timeline that is wider than the window to the current stage. */
 function bringIntoView(current: HTMLLIElement | null): void {
   const line = current?.parentElement;
   if (line) line.scrollLeft = current.offsetLeft - line.offsetLeft - 24;

@@ -1,4 +1,4 @@
-/** Starts a draft rollout; past open gates only with a reason, which is kept. */
+/** Starts a draft rollout. With open gates a reason is required, and recorded. */
 import { Button, Code, List, Text } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
 import { MOVED, type Rollout } from "../../data/rollouts.ts";
@@ -19,7 +19,7 @@ export function Start({ rollout }: { rollout: Rollout }) {
         p_gates: {
           gates: gates!.map(({ id, passed, signed, finding }) => ({
             id,
-            // Only the command line could have looked, and whether it did is not known here.
+            // Only the CLI can check this gate, and the panel does not know whether it has.
             status: passed === undefined ? "not_checked" : passed ? "passed" : "open",
             detail: finding?.detail ?? signed.map(({ signed_as }) => signed_as).join(", "),
           })),

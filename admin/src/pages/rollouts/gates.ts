@@ -1,4 +1,4 @@
-/** Which gates a flag's launch has to pass, and how they stand. The list is the command line's, and so are the checks. */
+/** The gates of a flag's launch, and their state. The list and the checks are the same as the CLI's. */
 import type {
   Approval,
   LaunchFacts,
@@ -23,31 +23,31 @@ import {
 import { project } from "../../data/client.ts";
 import { rpc, useRead } from "../../data/query.ts";
 
-/** A gate as it stands. */
+/** A gate and its state. */
 export interface GateState {
   /** As in `gate_approvals.gate`. */
   gate: string;
-  /** Unlike `gate`, one of its kind: the approvals of the four roles are four gates. */
+  /** Unique, unlike `gate`: the approvals of the four roles are four gates. */
   id: string;
   section: Section;
   title: string;
-  /** Who signs it, or declares it not applicable. */
+  /** The roles that may sign it, or declare it not applicable. */
   roles: readonly ApproverRole[];
-  /** Who closes it: people who sign, the database, or the command line, which alone can look. */
+  /** Who closes it: people, by signing; the database; or the CLI, for what only the CLI can check. */
   by: "people" | "database" | "command";
-  /** How many have to sign; 0 where nobody has to. */
+  /** Number of signatures required; 0 for none. */
   people: number;
   signed: Approval[];
-  /** What the database said. */
+  /** The database's finding. */
   finding?: Finding;
-  /** undefined: only the command line can tell. */
+  /** undefined: only the CLI can check it. */
   passed: boolean | undefined;
 }
 
-/** How often the database is asked: it plans every hot query for it. */
+/** Polling interval. Each request makes the database plan every hot query. */
 const EVERY_MS = 30_000;
 
-/** All gates of a flag's launch, in the order of the checklist; undefined while they are on their way. */
+/** All gates of a flag's launch, in the order of the checklist; undefined while loading. */
 export function useGates(flag: string) {
   return useRead<GateState[]>(["launch_facts", flag], () => readGates(flag), { every: EVERY_MS });
 }
@@ -69,7 +69,7 @@ async function readGates(flag: string): Promise<GateState[]> {
   return all.sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));
 }
 
-/** A gate that nobody has to sign; whoever may can declare that it does not apply. */
+/** A gate that needs no signature. A person with the role can declare it not applicable. */
 function waivable(
   { id, section, title, roles }: Entry,
   facts: LaunchFacts,
@@ -96,7 +96,7 @@ function signedGates(facts: LaunchFacts): GateState[] {
   ];
   return all.map((gate) => {
     const signed = signaturesOf(facts, gate.gate, gate.roles);
-    // One who declares it not applicable closes it, as on the command line.
+    // One person who declares it not applicable closes it, as in the CLI.
     const waived = gate.gate !== "approval" && signed.some(({ applies }) => !applies);
     const passed = waived || new Set(signed.map(({ signed_by }) => signed_by)).size >= gate.people;
     return { ...gate, by: "people", signed, passed };

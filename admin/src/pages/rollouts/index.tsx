@@ -1,4 +1,4 @@
-/** Rollouts: the list, a new one, and one of them. */
+/** Rollouts: the list, the form for a new one, and the page of one. */
 import { Route, Switch } from "wouter";
 import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { RolloutList } from "./List.tsx";
