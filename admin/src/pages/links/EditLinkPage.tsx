@@ -1,4 +1,4 @@
-/** A link that is there, in the form that made it: what is not touched is kept, whoever wrote it. */
+/** Edits an existing link in the form that creates links. Untouched members keep their values. */
 import { Alert, Anchor, Button, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { Link as To } from "wouter";
@@ -19,7 +19,7 @@ export function EditLinkPage({ code }: { code: string }) {
   const ground = useRead(["link_ground"], readPreviewContext, { every: false });
   const link = useLink(code);
   const [round, setRound] = useState(0);
-  // What was seen of it a while ago is nothing to change: it would look as if somebody else had been faster.
+  // Waits for a fresh copy: saving a change of a cached one would look like a conflict with somebody else.
   const [fresh, setFresh] = useState(false);
   if (!fresh && !link.isFetching) setFresh(true);
   return (
@@ -64,7 +64,7 @@ interface Sent {
 }
 
 function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext; again: () => void }) {
-  // What was there when the form was opened: what is saved is a change of that, or a conflict.
+  // The link when the form was opened. A save sends the change from it, or is a conflict.
   const [link] = useState(now);
   const [before] = useState(() => bodyOf(link));
   const change = useChange({
@@ -75,7 +75,7 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
       }),
     touches: ["links"],
     said: () => "Saved. This takes effect within 5 seconds.",
-    // A conflict is told by the link itself, which is read again.
+    // A conflict is shown by the link itself, which is read again.
     onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
   });
   const save = ({ password, ...body }: Draft, onRefused: (refusal: Refusal) => void) => {

@@ -1,4 +1,7 @@
-/** What came of a link: clicks by day, platform, country and kind of visitor, and the conversations that it started. */
+/**
+ * Statistics of a link: clicks by day, platform, country and kind of visitor, and the conversations that it
+ * started.
+ */
 import {
   Group,
   Paper,
@@ -28,7 +31,7 @@ const VERDICTS = [["human", "People"], ["preview", "Previews"], ["bot", "Bots"],
 const SOURCE_NAMES = { qr: "QR code", link: "Link" };
 const RULE_NAMES = { default: "No rule", fallback: "Link not usable", preview: "Preview" };
 
-/** Each day from one to another. */
+/** Every day of a range. */
 function daysOf({ from, to }: LinkStats): string[] {
   const first = Date.parse(from), count = (Date.parse(to) - first) / 86_400_000 + 1;
   return Array.from(
@@ -109,7 +112,7 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
   );
 }
 
-/** Rules by number, counted from 1 as at the link. */
+/** Rules by number, counted from 1 as in the link. */
 function ruleNames(rules: Record<string, number>): Record<string, string> {
   return {
     ...Object.fromEntries(Object.keys(rules).map((rule) => [rule, `Rule ${Number(rule) + 1}`])),

@@ -1,13 +1,13 @@
-/** Tells the team that somebody guesses at passwords of links. */
+/** Warns the team that somebody is guessing link passwords. */
 import { Alert, Anchor, Text } from "@mantine/core";
 import { Link as To } from "wouter";
 import { useRpc } from "../../data/query.ts";
 import { Icon } from "../../ui/icons.tsx";
 
-/** Links that are named; more are counted. */
+/** Number of links that are listed; the others are only counted. */
 const MOST = 5;
 
-/** Nothing, as long as nobody guesses: at this link, or at any. */
+/** A warning about this link, or about any. Renders nothing while nobody is guessing. */
 export function GuessedLinks({ code }: { code?: string }) {
   const { data = [] } = useRpc("guessed_links", {});
   const guessed = data.filter((link) => code === undefined || link.code === code);

@@ -1,4 +1,4 @@
-/** Many links from a file, each row with its own result. */
+/** Imports links from a file, with a result for each row. */
 import {
   Alert,
   Anchor,
@@ -44,7 +44,7 @@ const COLUMNS = ["code", ...LINK_COLUMNS, "password"];
 
 const EXAMPLE = "default_url,code,tags\nhttps://www.example.com/spring,spring-24,poster;spring";
 
-/** What the text holds, read anew with each change of it. */
+/** The parsed text, parsed again after each change. */
 function useLinkFile(text: string, dates: DateOrder | undefined): LinkFile {
   const [file, setFile] = useState(NO_FILE);
   useEffect(() => {
@@ -191,7 +191,7 @@ function Form() {
   );
 }
 
-/** Where a row leads, as it says. */
+/** Where a row leads, as the file states it. */
 function placeOf(row: FileRow | undefined): string | undefined {
   const { default_url, whatsapp } = (row?.link ?? {}) as NewLink;
   return default_url ?? whatsapp?.text;

@@ -1,4 +1,4 @@
-/** One link: its address and QR code, where it leads, and what came of it. */
+/** One link: its URL and QR code, where it leads, and its statistics. */
 import {
   ActionIcon,
   Anchor,
@@ -32,7 +32,7 @@ import { GuessedLinks } from "./Guessed.tsx";
 import { QrCode, QrDownloads } from "./QrCode.tsx";
 import { placeWords, standing, targetWords, whenWords } from "./words.ts";
 
-/** A link, kept fresh, also a deleted one; null when there is none. */
+/** A link, polled, also a deleted one; null if it does not exist. */
 export function useLink(code: string) {
   return useRead(["links", "one", code], async () => {
     for (const state of ["", "&state=deleted"]) {

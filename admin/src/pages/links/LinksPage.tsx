@@ -1,4 +1,4 @@
-/** All links, newest first; by tag, campaign or state. */
+/** All links, newest first, filtered by tag, campaign or state. */
 import { Anchor, Badge, Button, Group, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
@@ -27,7 +27,7 @@ import classes from "./links.module.css";
 const SIZE = 50;
 
 const FILTERS = LINK_FILTERS.map(({ name, label }) => ({ value: name, label }));
-/** What is typed for a filter: all of a value, or a part of it. */
+/** Whether a filter matches the whole value, rather than a part of it. */
 const isWhole = (filter: string) => LINK_FILTERS.find(({ name }) => name === filter)?.matching !== "part";
 
 const STATES = ["all", ...LINK_STATES].map((value) => ({
@@ -35,7 +35,7 @@ const STATES = ["all", ...LINK_STATES].map((value) => ({
   label: value === "all" ? "All but deleted" : value[0].toUpperCase() + value.slice(1),
 }));
 
-/** Texts that a row shows below where the link leads; tags stand beside its code. */
+/** Texts that a row shows below the link's target. Tags are beside its code. */
 const LISTED = FIELDS.filter(({ listed, kind }) => listed && kind !== "tags");
 
 export function LinksPage() {

@@ -1,4 +1,4 @@
-/** A new link. */
+/** The form for a new link. */
 import { Anchor } from "@mantine/core";
 import { Link as To } from "wouter";
 import type { MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";

@@ -1,4 +1,4 @@
-/** Where each platform would go, while a link is being written, for a visitor who can be chosen. */
+/** Where each platform would go, previewed in the form for a chosen visitor. */
 import { Select, SimpleGrid, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
 import type { When } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { IN_APP_BROWSERS } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
@@ -51,7 +51,7 @@ function Place({ of: { share, location, otherwise, why } }: { of: PreviewPlace }
   );
 }
 
-/** An address of wa.me as people read it. */
+/** A wa.me URL in readable form. */
 function chatIn(location: string): string | undefined {
   const { host, pathname, searchParams } = URL.canParse(location) ? new URL(location) : { host: "" } as URL;
   if (host !== "wa.me") return undefined;
@@ -61,7 +61,7 @@ function chatIn(location: string): string | undefined {
 
 const IN_APPS = Object.entries(IN_APP_NAMES).map(([value, label]) => ({ value, label }));
 
-/** Only what the rules ask for can make a difference. */
+/** Fields for the properties that the rules use; no other makes a difference. */
 export function VisitorFields(
   { targets, value, onChange }: { targets: Target[]; value: Visitor; onChange: (value: Visitor) => void },
 ) {

@@ -1,12 +1,12 @@
-/** The QR code of a link: drawn here, by the code that draws it for everybody else. */
+/** The QR code of a link, drawn here by the same code as everywhere else. */
 import { Button, Image } from "@mantine/core";
 import { qrPng, qrSvg } from "../../../../supabase/functions/_shared/links/answer/qr.ts";
 import { Icon } from "../../ui/icons.tsx";
 
-/** Width of the PNG, for print. */
+/** Width of the PNG in pixels, for print. */
 const WIDE = 1024;
 
-/** What the code leads to: scans are counted apart from taps. */
+/** The URL in the code. Scans are counted apart from taps. */
 const scanned = (url: string) => `${url}?src=qr`;
 
 export function QrCode({ code, url }: { code: string; url: string }) {
@@ -26,7 +26,7 @@ export function QrDownloads({ code, url }: { code: string; url: string }) {
   const save = (name: string, content: BlobPart, type: string) => {
     const address = URL.createObjectURL(new Blob([content], { type }));
     Object.assign(document.createElement("a"), { href: address, download: name }).click();
-    // The browser has taken it by the next turn at the latest; it asks for no sign that it has.
+    // The browser reads the URL by the next task at the latest, but does not report when it has.
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
   };
   const icon = <Icon name="download" size={16} />;

@@ -1,4 +1,4 @@
-/** A file of links as what is sent to make them: read by the code that `gatelink links import` reads it with. */
+/** Reads a file of links into requests that create them, with the code of `gatelink links import`. */
 import { MAX_BULK } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
 import { textOf, UnknownCharset } from "../../../../supabase/functions/_shared/links/table/charset.ts";
 import { readTable } from "../../../../supabase/functions/_shared/links/table/read.ts";
@@ -12,31 +12,34 @@ import { UnreadableFile } from "../../../../supabase/functions/_shared/links/tab
 
 /** One link of a file. */
 export interface FileRow {
-  /** Its line in a spreadsheet, its place in a JSON list. */
+  /** Its line in a spreadsheet, or its position in a JSON list. */
   place: number;
-  /** Body of `POST deeplinks`; the function checks it. */
+  /** Body of `POST deeplinks`, which validates it. */
   link: Mapped["link"];
 }
 
-/** What a file holds. */
+/** Contents of a file. */
 export interface LinkFile {
   rows: FileRow[];
-  /** Rows that are not meant to be made, such as links that are disabled, and why. */
+  /** Rows that are skipped on purpose, such as disabled links, and why. */
   leftOut: { place: number; why: string }[];
-  /** Rows that cannot be read for certain, and why. */
+  /** Rows that cannot be read reliably, and why. */
   refused: { place: number; why: string }[];
-  /** Columns with values that no link can hold, and in how many rows. */
+  /** Columns with values that a link cannot store, and in how many rows. */
   lost: { column: string; rows: number }[];
-  /** Rows with a time that named no zone, and was taken for one of UTC. */
+  /** Number of rows with a time without a zone, which was read as UTC. */
   assumedUtc: number;
-  /** Why nothing of it can be made. */
+  /** Why the whole file cannot be imported. */
   fault?: string;
 }
 
-/** Nothing. */
+/** No links. */
 export const NO_FILE: LinkFile = { rows: [], leftOut: [], refused: [], lost: [], assumedUtc: 0 };
 
-/** The text of a file, or why there is none; `asksCharset` where only people can know what it is in. */
+/**
+ * The text of a file, or why it cannot be read. `asksCharset` is true if the person has to choose its
+ * encoding.
+ */
 export function textOfFile(
   bytes: Uint8Array,
   charset: string | undefined,
@@ -49,7 +52,7 @@ export function textOfFile(
   }
 }
 
-/** Reads a CSV, JSON or JSON lines: ours, or an export of another service. */
+/** Reads CSV, JSON or JSON lines: Gatelink's own, or an export of another service. */
 export async function readLinkFile(text: string, options: MapOptions = {}): Promise<LinkFile> {
   if (text.trim() === "") return NO_FILE;
   try {

@@ -1,4 +1,4 @@
-/** Links: the list, one with its figures, a new one, one that is changed, many from a file. */
+/** Links: the list, one with its statistics, the forms to create and edit one, and the import from a file. */
 import { lazy, Suspense } from "react";
 import { Route, Switch } from "wouter";
 import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
@@ -8,7 +8,7 @@ import { LinksPage } from "./LinksPage.tsx";
 import { LinkView } from "./LinkView.tsx";
 import { NewLinkPage } from "./NewLinkPage.tsx";
 
-/** With a parser of CSV, which the other pages do without. */
+/** Loaded on demand because of its CSV parser, which the other pages do not need. */
 const Import = lazy(() => import("./Import.tsx"));
 
 export default function Links() {

@@ -1,4 +1,4 @@
-/** Where a link would lead on each platform: by the very code that decides at each visit. */
+/** Where a link would lead on each platform, computed by the code that decides at each visit. */
 import type { InAppBrowser } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
 import type { NewLink, Target } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/model/link.ts";
@@ -11,13 +11,13 @@ import { client } from "../../data/client.ts";
 import { unwrap } from "../../data/query.ts";
 import { PLATFORM_NAMES, type WaNumber } from "./words.ts";
 
-/** What the installation allows links to do, and its numbers. */
+/** What the installation allows links to do, and its business numbers. */
 export interface PreviewContext {
   rules: Rules;
   numbers: WaNumber[];
 }
 
-/** Reads it. @throws {Refusal} */
+/** Reads the context. @throws {Refusal} */
 export async function readPreviewContext(): Promise<PreviewContext> {
   const [settings, allowlist, numbers] = await Promise.all([
     unwrap(client().from("settings").select("key,value,metadata,version")),
@@ -26,7 +26,8 @@ export async function readPreviewContext(): Promise<PreviewContext> {
     ),
     unwrap(client().from("wa_numbers").select("id,display_number").order("id")),
   ]);
-  // What the link says, for whoever has links: a rollout of the feature under way is not the link's doing.
+  // Previews the link for people who have the links feature: a rollout of it in progress is unrelated to the
+  // link.
   const on = { key: LINKS_FLAG, value: "true", metadata: {}, version: 1 };
   const read = [...settings.filter(({ key }) => key !== LINKS_FLAG), on];
   const config = { settings: read, allowlist };
@@ -34,7 +35,7 @@ export async function readPreviewContext(): Promise<PreviewContext> {
   return { rules: await readRules(config, Object.fromEntries(dialled)), numbers };
 }
 
-/** Who is imagined to visit, besides the platform. */
+/** An imagined visitor, apart from the platform. */
 export interface Visitor {
   country?: string;
   language?: string;
@@ -42,21 +43,21 @@ export interface Visitor {
   /** Without the question mark. */
   query?: string;
   returning?: boolean;
-  /** The app whose own browser it is. */
+  /** The app whose in-app browser is used. */
   inApp?: InAppBrowser;
-  /** ISO time; now without. */
+  /** ISO time; the current time without it. */
   at?: string;
 }
 
-/** Where some of the visitors go. */
+/** Where a share of the visitors goes. */
 export interface PreviewPlace {
   /** Percent of the visitors; 100 for all. */
   share: number;
-  /** Where they are sent; undefined when it is refused. */
+  /** The redirect's target; undefined if the visit is refused. */
   location: string | undefined;
-  /** Where those go who do not have the app that `location` opens. */
+  /** The target of visitors without the app that `location` opens. */
   otherwise?: string;
-  /** Why: "rule 2", "no rule applies", or what is wrong. */
+  /** The reason: "rule 2", "no rule applies", or what is wrong. */
   why: string;
 }
 
@@ -66,7 +67,7 @@ export interface PreviewRow {
   places: PreviewPlace[];
 }
 
-/** A visit of a human with this platform. */
+/** A visit by a human on this platform. */
 function visitOf(
   platform: string,
   { country, language, referrer, query = "", returning, inApp, at }: Visitor,
@@ -94,7 +95,7 @@ function visitOf(
 const leadsNowhere = ({ url, store, app, whatsapp }: Target) =>
   !whatsapp && [url, store, app?.url].every((address) => !address?.trim());
 
-/** What each platform would be sent to. Pure, but for the time where the visitor has none. */
+/** Where each platform would be sent. Pure, except for the current time if the visitor has none. */
 export function preview(body: NewLink, rules: Rules, visitor: Visitor = {}): PreviewRow[] {
   const { default_url, targets = [], whatsapp, utm, pass_query } = body;
   const row = { code: "preview", default_url: default_url || undefined, targets, whatsapp, utm, pass_query };
@@ -127,8 +128,8 @@ function placeFor(link: Link, targets: Target[], visit: Visit, rules: Rules): Om
 }
 
 /**
- * How the rules with a share divide the visitors: each part in percent, with a visitor who is in it. Visitors are tried
- * until one is, as their place is a hash.
+ * Divides the visitors by the rules with a share: each part in percent, with an example visitor in it. A
+ * visitor's place is a hash, so visitors are tried until one falls into the part.
  */
 function divide(rules: readonly Rule[], visit: Visit): { share: number; id: string }[] {
   const ends: number[] = [];
@@ -152,7 +153,7 @@ function divide(rules: readonly Rule[], visit: Visit): { share: number; id: stri
   return parts;
 }
 
-/** More than enough to meet each of the 10,000 places. */
+/** Most visitors tried: more than enough to meet each of the 10,000 places. */
 const MOST_TRIED = 200_000;
 const shares: number[] = [];
 const shareOfVisitor = (n: number) => shares[n] ??= shareOf("preview", `v${n}`);

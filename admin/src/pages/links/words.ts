@@ -3,13 +3,13 @@ import type { Chat, Link, Target, When } from "../../../../supabase/functions/_s
 import type { Tone } from "../../ui/State.tsx";
 import { exact } from "../../ui/Time.tsx";
 
-/** A business number, as a link can open a chat with it. */
+/** A business number for a link that opens a chat. */
 export interface WaNumber {
   id: string;
   display_number: string | null;
 }
 
-/** Names of platforms, in the order of documents. */
+/** Names of the platforms, in the order of the documentation. */
 export const PLATFORM_NAMES: Record<string, string> = {
   ios: "iPhone and iPad",
   android: "Android",
@@ -19,7 +19,7 @@ export const PLATFORM_NAMES: Record<string, string> = {
   other: "Other",
 };
 
-/** Names of the apps whose own browser is known. */
+/** Names of the apps with a known in-app browser. */
 export const IN_APP_NAMES: Record<string, string> = {
   facebook: "Facebook",
   messenger: "Messenger",
@@ -43,13 +43,13 @@ export const IN_APP_NAMES: Record<string, string> = {
   other: "another app",
 };
 
-/** Where a chat is opened. */
+/** Where a chat opens. */
 export function chatWords({ phone_number_id, text }: Chat, numbers: readonly WaNumber[] = []): string {
   const number = numbers.find(({ id }) => id === phone_number_id)?.display_number;
   return `Chat with ${number ? `+${number}` : phone_number_id}${text ? `: “${text}”` : ""}`;
 }
 
-/** Where a link leads when no rule takes the visit. */
+/** Where a link leads if no rule applies. */
 export function placeWords(
   { whatsapp, default_url }: Pick<Link, "whatsapp" | "default_url">,
   numbers?: WaNumber[],
@@ -91,7 +91,7 @@ const SAYS: { [Name in keyof When]-?: (value: NonNullable<When[Name]>) => string
   weight: (share) => `${share} % of visitors`,
 };
 
-/** When a rule takes a visit. */
+/** When a rule applies. */
 export function whenWords(when: When = {}): string {
   const parts = Object.entries(when).map(([name, value]) => {
     const say = SAYS[name as keyof When] as ((value: unknown) => string) | undefined;
@@ -100,7 +100,7 @@ export function whenWords(when: When = {}): string {
   return parts.length === 0 ? "always" : parts.join(", ");
 }
 
-/** What keeps a link from being used, or will: a word, and whether visitors are refused now. */
+/** Whether a link can be used, now or later: a word, and its tone. */
 export function standing(
   { state, starts_at, expires_at, max_uses, uses }: Pick<
     Link,

@@ -1,4 +1,4 @@
-/** One message: its words, and how it went. */
+/** One message: its text and its status. */
 import { Text, UnstyledButton } from "@mantine/core";
 import { useMay } from "../../session/me.tsx";
 import { State } from "../../ui/State.tsx";

@@ -1,4 +1,4 @@
-/** All conversations, or those that a search finds. */
+/** All conversations, or the results of a search. */
 import { ActionIcon, Group, Loader, Text, TextInput, UnstyledButton } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useVirtualizer } from "@tanstack/react-virtual";
@@ -23,11 +23,11 @@ interface Props {
   query: string;
   onQuery: (query: string) => void;
   selected: string;
-  /** With the message that a search found. */
+  /** `message` is the one that a search found. */
   open: (id: string, message?: string) => void;
 }
 
-/** A whole phone number is looked for by its last four digits, and does not get into the address. */
+/** A whole phone number is searched by its last four digits, so that it never gets into the address. */
 export function searchFor(typed: string): string {
   const digits = typed.replace(/[\s()+.-]/g, "");
   return /^\d{5,15}$/.test(digits) ? digits.slice(-4) : typed.trim();

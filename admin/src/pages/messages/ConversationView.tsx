@@ -1,4 +1,4 @@
-/** One conversation: who, until when one may write, its messages, and a reply. */
+/** One conversation: the contact, until when replies are allowed, the messages, and a reply. */
 import { Group, Text } from "@mantine/core";
 import { useRpc } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";

@@ -1,4 +1,7 @@
-/** How one delivery of a message went, and what an operator can do with it while it waits or once it was given up. */
+/**
+ * The history of one delivery of a message, and an operator's actions while it waits or once it is a dead
+ * letter.
+ */
 import { Button, Code, Group, Text, Timeline } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";

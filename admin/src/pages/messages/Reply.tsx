@@ -1,4 +1,4 @@
-/** A reply to a person, for as long as WhatsApp lets the business write freely. */
+/** A reply to a person, while WhatsApp allows the business to write freely. */
 import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
@@ -9,7 +9,7 @@ import type {
 } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { sendRefusal } from "./words.ts";
 
-/** Longest text that WhatsApp takes. */
+/** Longest text that WhatsApp accepts. */
 const MAX = 4096;
 
 async function send(args: { conversation: string; text: string; key: string }): Promise<string> {
@@ -23,7 +23,7 @@ async function send(args: { conversation: string; text: string; key: string }): 
   throw sendRefusal(answer.error);
 }
 
-/** The message as it will stand there, until the database shows the real one. */
+/** The message as it will appear, until the database returns the real one. */
 const foreseen = (text: string, key: string): Message => ({
   id: key,
   seq: Number.MAX_SAFE_INTEGER,
@@ -46,7 +46,8 @@ const UNSUPPORTED = sendRefusal("channel_unsupported");
 export function Reply({ conversation }: { conversation: Conversation }) {
   const { id, channel, window_closes_at, opted_out_at } = conversation;
   const [text, setText] = useState("");
-  // The same key for the same words: a second press, or a try again after an answer that got lost, sends nothing twice.
+  // The key is the same for the same text, so that a second click, or a retry after a lost answer, sends
+  // nothing twice.
   const [key, setKey] = useState(() => crypto.randomUUID());
   const now = useNow();
   const left = window_closes_at === null ? 0 : (Date.parse(window_closes_at) - now) / 1000;

@@ -1,4 +1,4 @@
-/** A message that failed, once more: an operator's act that is recorded. */
+/** Resends a failed message. An operator's action, and recorded. */
 import { Button } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
 import { Icon } from "../../ui/icons.tsx";

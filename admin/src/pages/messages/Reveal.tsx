@@ -1,4 +1,7 @@
-/** A contact whole: an operator's act that is recorded, with its reason. What was revealed is not kept. */
+/**
+ * Reveals a contact. An operator's action, recorded with its reason. The panel does not store what it
+ * revealed.
+ */
 import { ActionIcon, Button, CopyButton, Group, Modal, Stack, Table, Text } from "@mantine/core";
 import { useState } from "react";
 import type { RevealedContact } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";

@@ -1,4 +1,6 @@
-/** How the provider names a message: an operator's act that is recorded, for the person's number may stand in it. */
+/**
+ * Shows the provider's message id, which may contain the person's number. An operator's action, and recorded.
+ */
 import { Button, Code, Stack } from "@mantine/core";
 import { useState } from "react";
 import type { RevealedMessage } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";

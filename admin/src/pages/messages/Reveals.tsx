@@ -1,4 +1,4 @@
-/** Who of the team saw this contact whole, when and why: the latest three. */
+/** Which team members revealed this contact, when and why: the latest three. */
 import { Text } from "@mantine/core";
 import { useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";

@@ -1,4 +1,7 @@
-/** The story of one message: where it came from, which route took it and why, how each delivery went. */
+/**
+ * The story of one message: where it came from, which route matched and why, and what happened to each
+ * delivery.
+ */
 import { Code, Drawer, Stack, Table, Text, Timeline, VisuallyHidden } from "@mantine/core";
 import type { ReactNode } from "react";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";

@@ -1,4 +1,4 @@
-/** A part of a message's story, under a heading of its own. */
+/** A part of a message's story, with its own heading. */
 import { Group, Title } from "@mantine/core";
 import type { ReactNode } from "react";
 

@@ -1,4 +1,4 @@
-/** The messages of a conversation as a chat shows them: the newest at the bottom, older ones read as somebody looks upward. */
+/** A conversation as a chat: the newest message at the bottom, older ones loaded while scrolling up. */
 import { Button, Loader, Text } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
@@ -11,9 +11,9 @@ import type { Message } from "../../../../supabase/functions/_shared/contract/an
 import classes from "./messages.module.css";
 
 const SIZE = 100;
-/** Rows from the top at which older ones are read. */
+/** Distance from the top, in rows, at which older messages are loaded. */
 const AHEAD = 40;
-/** Pixels from the bottom within which somebody reads what is newest. */
+/** Distance from the bottom, in pixels, within which the list follows new messages. */
 const NEAR = 80;
 
 export function Thread({ id, open }: { id: string; open: (message: string) => void }) {
@@ -48,7 +48,7 @@ function Rows({ newestFirst, pages, open }: {
     estimateSize: () => 76,
     overscan: 12,
     getItemKey: (index) => items[index].id,
-    // What is looked at stays where it is while older ones come above it; what is new is followed from the bottom.
+    // Keeps the scroll position when older messages are added above, and follows new ones at the bottom.
     anchorTo: "end",
     followOnAppend: true,
     scrollEndThreshold: NEAR,
@@ -100,7 +100,7 @@ function Rows({ newestFirst, pages, open }: {
 
 const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 
-/** The day, where another one begins. */
+/** The day, shown where a new one begins. */
 function Day({ of, after, begins }: { of: Message; after: Message | undefined; begins: boolean }) {
   if (after === undefined && !begins) return null;
   const day = dayOf.format(new Date(of.created_at));

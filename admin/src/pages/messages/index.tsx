@@ -1,4 +1,4 @@
-/** Conversations, message by message. */
+/** Conversations and their messages. */
 import { Anchor, Box, Text } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { navigate, useParameter } from "../../ui/location.ts";

@@ -1,4 +1,4 @@
-/** Words for states, the same wherever a message is shown. */
+/** Labels of states, the same wherever a message is shown. */
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { Refusal } from "../../data/refusal.ts";
 import type { Tone } from "../../ui/State.tsx";
@@ -8,7 +8,7 @@ import type {
   ProviderError,
 } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 
-/** Tone and word of a delivery's state. */
+/** Tone and label of each delivery state. */
 export function stateOf(
   delivery: Pick<MessageDelivery, "state" | "attempt" | "dropped_reason">,
 ): [tone: Tone, word: string] {
@@ -25,16 +25,16 @@ export function stateOf(
   }
 }
 
-/** What stands for a message in a line: its words, else what it is. */
+/** A message in one line: its text, or else its type. */
 export const lineOf = ({ text, type }: Pick<Message, "text" | "type">): string => text || typeInWords(type);
 
-/** An error as the provider or we tell it, as one sentence. */
+/** A provider's error, or one of Gatelink's, as one sentence. */
 export function errorWords(error: ProviderError | null | undefined): string | undefined {
   if (!error) return undefined;
   return [error.message, error.code === null ? undefined : `(${error.code})`].filter(Boolean).join(" ");
 }
 
-/** Why a delivery was dropped, `reason (author)`, taken apart. */
+/** Why a delivery was dropped: `reason (author)`, with the author's name. */
 export function droppedWords(reason: string, nameOf: (who: string) => string): string {
   const [, why, who] = /^(.*) \(([^()]*)\)$/s.exec(reason) ?? [];
   return why === undefined ? reason : `${why} (${nameOf(who)})`;
@@ -55,7 +55,7 @@ const REFUSALS: Record<string, [message: string, hint: string]> = {
   idempotency_conflict: ["This message was already sent with a different text.", "Reload the page."],
 };
 
-/** Why the database queues no message. */
+/** The refusal for the code with which the database declines to queue a message. */
 export function sendRefusal(code = "unknown"): Refusal {
   const [message, hint] = REFUSALS[code] ?? [`Sending was refused: ${code}.`, ""];
   return new Refusal(code, message, hint);

@@ -1,4 +1,4 @@
-/** A condition, part by part: what may be written is what the router takes. */
+/** Edits a condition part by part. It offers exactly what the router accepts. */
 import { ActionIcon, Button, Checkbox, Group, Select, Stack, TagsInput, TextInput } from "@mantine/core";
 import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
@@ -25,7 +25,7 @@ const PRESENCES: { value: Presence; label: string }[] = [
 interface Props {
   value: Condition;
   onChange: (value: Condition) => void;
-  /** What this part is, for screen readers: "Condition", "Part 2". */
+  /** Name of this part for screen readers: "Condition", "Part 2". */
   label: string;
   nested?: boolean;
 }
@@ -72,7 +72,7 @@ function Fields(
         <Parts
           of={value.of ?? []}
           label={label}
-          // "any" without parts is every message; "all" needs one.
+          // "any" without parts matches every message; "all" needs at least one.
           least={value.type === "all" ? 1 : 0}
           onChange={(of) => onChange(of.length === 0 ? { type: "any" } : { ...value, of })}
         />

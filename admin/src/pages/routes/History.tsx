@@ -1,4 +1,4 @@
-/** What a route was at each of its versions, and the way back to one. */
+/** The versions of a route, each with a button to restore it. */
 import { Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
@@ -68,7 +68,7 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                           restore({
                             name,
                             condition,
-                            // It was checked when it was the route\'s.
+                            // The mode was checked when the route had it.
                             mode: mode as Route["mode"],
                             destinations,
                             flag_key,

@@ -1,4 +1,4 @@
-/** One route: its condition and destinations, and what it was before. */
+/** One route: its condition, its destinations and its history. */
 import {
   Alert,
   Button,
@@ -32,7 +32,9 @@ import type { Changes, WholeRoute } from "./types.ts";
 
 const TOUCHES = ["routes", "route_destinations", "route_history", "destination_health"];
 
-/** Writes a route, or makes one. The condition is looked at as the router will. @throws {ConditionError} {Refusal} */
+/**
+ * Saves a route, or creates one. Checks the condition as the router will. @throws {ConditionError} {Refusal}
+ */
 async function save(
   { route, changes }: { route: WholeRoute | undefined; changes: Changes },
 ): Promise<unknown> {
@@ -48,20 +50,20 @@ async function save(
 }
 
 interface Props {
-  /** As it is now; undefined for a new one. */
+  /** The current route; undefined for a new one. */
   route: WholeRoute | undefined;
   destinations: string[];
   close: () => void;
 }
 
-/** The form begins anew when somebody wants to see what another one wrote meanwhile, and not before. */
+/** The form is reset only when the person asks to see another person's change. */
 export function RouteEditor(props: Props) {
   const [round, setRound] = useState(0);
   return <Form key={round} {...props} again={() => setRound(round + 1)} />;
 }
 
 function Form({ route: now, destinations, close, again }: Props & { again: () => void }) {
-  // What was there when the form was opened: what is saved is a change of that, or a conflict.
+  // The route when the form was opened. A save sends the change from it, or is a conflict.
   const [route] = useState(now);
   const may = useMay("operator");
   const ask = useAsk();
@@ -79,7 +81,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
     touches: TOUCHES,
     said: () => "Saved. It takes effect within 5 seconds.",
     onRefused: (refusal: Refusal | ConditionError) => {
-      // Told by the route itself, which has been read again.
+      // A conflict is shown by the route itself, which has been read again.
       if ("conflict" in refusal && refusal.conflict) return true;
       setFault(
         refusal instanceof ConditionError

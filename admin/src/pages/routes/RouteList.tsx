@@ -1,4 +1,4 @@
-/** The routes in their order, which is changed by dragging or, by keyboard and on a phone, by buttons. */
+/** The routes in order. Drag to reorder, or use buttons with a keyboard or on a phone. */
 import { ActionIcon, Group, Paper, Stack, Text, UnstyledButton } from "@mantine/core";
 import { type DragEvent, useState } from "react";
 import { describe } from "../../../../supabase/functions/_shared/routing/describe.ts";
@@ -12,11 +12,11 @@ import { State } from "../../ui/State.tsx";
 
 interface Move {
   route: WholeRoute;
-  /** null: to the end. */
+  /** null moves it to the end. */
   before: WholeRoute | null;
 }
 
-/** The order as it will be, by priorities that only this page sees. */
+/** The new order, with priorities that only this page sees. */
 function moved(rows: Route[], { route, before }: Move): Route[] {
   const others = inOrder(rows).filter(({ id }) => id !== route.id);
   const same = others.filter((one) => isFallback(one) === isFallback(route));
@@ -41,7 +41,7 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
     setOver(undefined);
     setDragged(undefined);
     if (!dragged || dragged.id === target.id || isFallback(dragged) !== isFallback(target)) return;
-    // Onto a route further down: after it, as the eye expects.
+    // Dropped on a route further down, it goes after that one, as expected visually.
     const down = routes.indexOf(dragged) < routes.indexOf(target);
     const group = routes.filter((route) => isFallback(route) === isFallback(dragged));
     move.mutate({ route: dragged, before: down ? group[group.indexOf(target) + 1] ?? null : target });
@@ -147,7 +147,7 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
   );
 }
 
-/** What it takes; a condition that cannot be used is shown as it is stored. */
+/** The condition in words; an unusable one is shown as stored. */
 export function inWords({ condition, fault }: Pick<WholeRoute, "condition" | "fault">): string {
   return fault === undefined ? describe(condition) : JSON.stringify(condition);
 }

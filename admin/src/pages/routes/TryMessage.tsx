@@ -1,4 +1,7 @@
-/** Which route would take a message, and why not the others: by the router's own code. Nothing is stored. */
+/**
+ * Tries a message: which route would match, and why not the others, by the router's own code. Nothing is
+ * stored.
+ */
 import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
@@ -52,7 +55,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   if (routes.length === 0) return null;
   // Asked for only where a route is for another one.
   const channels = [...new Set(["whatsapp", channel, ...routes.flatMap(({ channels }) => channels)])];
-  // Another one may stand in the address.
+  // The address may contain another type.
   const types = [...new Set<string>([...INBOUND_TYPES, type])];
   const nameOf = new Map(destinations.map(({ id, name }) => [id, name]));
   return (

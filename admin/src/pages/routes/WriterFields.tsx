@@ -1,29 +1,29 @@
-/** Who writes a message that is tried, and how it came: as much of it as the routes ask for. */
+/** The sender and origin of a message to try, limited to what the routes ask for. */
 import { Checkbox, Select, SimpleGrid, TextInput } from "@mantine/core";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import type { MessageFacts } from "../../../../supabase/functions/_shared/routing/facts.ts";
 import { useRows } from "../../data/query.ts";
 import type { WholeRoute } from "./types.ts";
 
-/** What is imagined; nothing of it gets into the address, as it may be somebody's number. */
+/** The imagined sender. None of it gets into the address, because it may include a phone number. */
 export interface Writer {
   /** A phone number, or the id of a contact. */
   who?: string;
-  /** phone_number_id of ours. */
+  /** phone_number_id of the business number. */
   number?: string;
   choice?: string;
-  /** Kind of the ad or post that it came from; `none` without. */
+  /** Kind of the ad or post that the message came from; `none` for none. */
   referral?: string;
   source?: string;
-  /** Whether the ad's click id came along. */
+  /** Whether the message has the ad's click id. */
   clicked?: boolean;
-  /** Local time of the reader; now without. */
+  /** The reader's local time; the current time without it. */
   at?: string;
-  /** The route that the conversation stays with. */
+  /** The sticky route of the conversation. */
   sticky?: string;
 }
 
-/** What the router would know of the message. */
+/** The facts that the router would have about the message. */
 export function factsOf(writer: Writer): Pick<MessageFacts, "number_id" | "choice" | "referral" | "contact"> {
   const { who = "", number = "", choice, referral, source, clicked } = writer;
   const phone = who.replace(/[\s()+.-]/g, "");
@@ -43,7 +43,7 @@ export function factsOf(writer: Writer): Pick<MessageFacts, "number_id" | "choic
   };
 }
 
-/** Names of all conditions in one, at any depth. */
+/** Types of all conditions within one, at any depth. */
 function typesOf(condition: Condition): string[] {
   const { of } = condition as { of?: Condition | Condition[] };
   return [condition.type, ...[of ?? []].flat().flatMap(typesOf)];

@@ -1,4 +1,4 @@
-/** A condition as the editor has it, with a value for each field, and back. */
+/** Converts a condition to the editor's draft, which has a value for each field, and back. */
 import {
   type Condition,
   CONDITION_TYPES,
@@ -6,7 +6,7 @@ import {
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { freshWindow } from "../../ui/windows.ts";
 
-/** What each type is called, in the order in which they are offered. */
+/** Labels of the types, in the order of the menu. */
 const LABELS: Record<ConditionType, string> = {
   any: "Any message, or any of these",
   all: "All of these",
@@ -25,8 +25,8 @@ const LABELS: Record<ConditionType, string> = {
 };
 
 /**
- * The types that can be chosen. Only a whole route can be the fallback, yet one that is nested already is shown as what
- * it is.
+ * The types that can be chosen. Only a whole route can be the fallback, but a fallback that is already nested
+ * is still shown as one.
  */
 export function choicesOf({ type, nested }: { type: ConditionType; nested: boolean }) {
   const offered = Object.keys(LABELS) as ConditionType[];
@@ -36,22 +36,24 @@ export function choicesOf({ type, nested }: { type: ConditionType; nested: boole
 
 type Of<Type extends ConditionType> = Extract<Condition, { type: Type }>;
 
-/** Of the types whose members may be missing, each member as its field has it: a new member has to be given one. */
+/**
+ * The types with optional members, each member with the value of its field. A new member must be added here.
+ */
 type Filled = {
   referral: { [Name in keyof Omit<Of<"referral">, "ctwa">]-?: string } & { ctwa: Presence };
   link: { [Name in keyof Omit<Of<"link">, "type">]-?: string[] };
   contacts: { [Name in keyof Omit<Of<"contacts">, "type">]-?: string[] };
 };
 
-/** Whether something has to be there. */
+/** Whether something has to be present. */
 export type Presence = "with" | "without" | "either";
 
-/** A condition as the editor's fields have it. */
+/** A condition in the editor. */
 export type Draft =
   | Exclude<Condition, { type: keyof Filled }>
   | { [Type in keyof Filled]: { type: Type } & Omit<Filled[Type], "type"> }[keyof Filled];
 
-/** The fields' values. */
+/** The draft of a condition. */
 export function draftOf(condition: Condition): Draft {
   switch (condition.type) {
     case "referral": {
@@ -76,7 +78,7 @@ export function draftOf(condition: Condition): Draft {
   }
 }
 
-/** What the router is given: fields that are empty ask for nothing. */
+/** The condition of a draft. Empty fields are left out, so that they match everything. */
 export function conditionOf(draft: Draft): Condition {
   switch (draft.type) {
     case "referral": {
@@ -91,13 +93,13 @@ export function conditionOf(draft: Draft): Condition {
   }
 }
 
-/** Without what is empty. */
+/** Leaves out empty members. */
 function filled<Type extends string>(draft: { type: Type; [name: string]: string | string[] }) {
   const { type, ...members } = draft;
   return { type, ...Object.fromEntries(Object.entries(members).filter(([, { length }]) => length > 0)) };
 }
 
-/** A text condition without words yet. */
+/** A text condition without words. */
 export const freshText = (): Condition => ({
   type: "text",
   match: "keywords",
@@ -122,7 +124,7 @@ const FRESH: { [Type in ConditionType]: () => Of<Type> } = {
   time: () => ({ type: "time", ...freshWindow() }),
 };
 
-/** What a condition of a type begins with. */
+/** The initial condition of a type. */
 export function fresh(type: string): Condition {
   return FRESH[CONDITION_TYPES.find((known) => known === type) ?? "any"]();
 }

@@ -1,4 +1,4 @@
-/** Routes as the database has them, put together with their destinations, in the order in which they are asked. */
+/** Routes with their destinations, in the order in which the router tries them. */
 import { useMemo } from "react";
 import {
   type Condition,
@@ -9,10 +9,13 @@ import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts
 import { useRows } from "../../data/query.ts";
 import type { Read, WholeRoute } from "./types.ts";
 
-/** Those that a form offers; a channel of another name can be typed. */
+/** Channels that the form suggests. Any other name can be typed. */
 export const CHANNELS = ["whatsapp", "sms", "email", "telegram"];
 
-/** A row with its condition as the router reads it: stored may be a short form, or one of another version. */
+/**
+ * Normalizes a row's condition as the router reads it: the stored one may be a short form, or from another
+ * version.
+ */
 export function read<T extends { condition: unknown }>(
   row: T,
 ): Omit<T, "condition"> & Read & { condition: Condition } {
@@ -24,7 +27,7 @@ export function read<T extends { condition: unknown }>(
   }
 }
 
-/** A fallback is asked after all others, whatever its priority. */
+/** A fallback is tried after all other routes, whatever its priority. */
 export const isFallback = ({ condition }: { condition: unknown }): boolean =>
   (condition as { type?: unknown } | null)?.type === "default";
 
@@ -37,7 +40,7 @@ export function inOrder<T extends Pick<Row<"routes">, "id" | "priority" | "condi
   );
 }
 
-/** The routes, kept fresh, and the destinations that they may lead to. */
+/** The routes, polled, and the destinations that they may have. */
 export function useRoutes() {
   const routes = useRows(["routes"], (db) => db.from("routes").select("*"));
   const links = useRows(

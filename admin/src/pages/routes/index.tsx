@@ -1,4 +1,4 @@
-/** Which messages go to which service. */
+/** Routes: which messages go to which service. */
 import { Button, Drawer, Stack } from "@mantine/core";
 import { For, useMay } from "../../session/me.tsx";
 import { useParameter } from "../../ui/location.ts";

@@ -1,4 +1,4 @@
-/** What the router would decide for a message that is tried, by its own code. */
+/** What the router would decide for a message, computed by its own code. */
 import {
   evaluate,
   prepareFlags,
@@ -10,31 +10,34 @@ import { type Decision, match } from "../../../../supabase/functions/_shared/rou
 import { compileRoutes, stoppedOf } from "../../../../supabase/functions/_shared/routing/routes.ts";
 import type { Destination, WholeRoute } from "./types.ts";
 
-/** A message as it is imagined, and the configuration that it meets. */
+/** A message to try, and the configuration to try it with. */
 export interface Tried {
   routes: readonly WholeRoute[];
   destinations: readonly Destination[];
   /** The flags' settings. */
   settings: readonly Setting[];
-  /** The segments of the person who writes; see {@link segmentsOf}. */
+  /** The segments of the sender; see {@link segmentsOf}. */
   segments: Segments;
   message: Pick<MessageFacts, "channel" | "type" | "number_id" | "choice" | "referral" | "contact"> & {
-    /** Empty for a message without words. */
+    /** Empty for a message without text. */
     text: string;
     /** The link that it came from. */
     link?: { code: string; tags: string[]; campaign: string | null };
   };
   now: Date;
-  /** Id of the route that the conversation stays with. */
+  /** Id of the sticky route of the conversation. */
   sticky?: string;
 }
 
-/** The segments that somebody is in, as flags are evaluated with them: nobody else is asked for, so nobody else is there. */
+/**
+ * The segments of one person, as flag evaluation takes them. Nobody else is evaluated, so they contain nobody
+ * else.
+ */
 export function segmentsOf(id: string, memberships: readonly { segment_key: string }[]): Segments {
   return Object.fromEntries(memberships.map(({ segment_key }) => [segment_key, [id]]));
 }
 
-/** Which route would take the message, why, and why not the others. Nothing is stored. */
+/** Which route would match the message and why, and why the others would not. Nothing is stored. */
 export async function decisionOf(
   { routes, destinations, settings, segments, message, now, sticky }: Tried,
 ): Promise<Decision> {

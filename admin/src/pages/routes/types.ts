@@ -1,16 +1,18 @@
-/** Routes and destinations, as the pages of routes have them. */
+/** Routes and destinations, as the routes pages use them. */
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 
-/** A row of `routes`, with every default of its condition written out once it went through `read`. */
+/** A row of `routes`. After `read`, every default of its condition is written out. */
 export type Route = Omit<Row<"routes">, "condition" | "created_at"> & { condition: Condition };
 
-/** A destination that routes may lead to; `circuit_trips` says how often in a row its circuit opened, 0 where it is closed. */
+/**
+ * A destination for routes; `circuit_trips` is how many times in a row its circuit opened, 0 if it is closed.
+ */
 export type Destination = Pick<Row<"destinations">, "id" | "name" | "state" | "circuit_trips">;
 
-/** A condition as it was read. */
+/** The result of reading a condition. */
 export interface Read {
-  /** What is wrong with it, when it cannot be used: then `condition` is what is stored, and the route takes nothing. */
+  /** Why the condition cannot be used. `condition` is then the stored one, and the route matches nothing. */
   fault?: string;
 }
 

@@ -1,4 +1,4 @@
-/** A chat: with which of our numbers, and what the visitor is to send. */
+/** A chat: the business number, and the text that the visitor sends. */
 import { Select } from "@mantine/core";
 import type { WaNumber } from "../words.ts";
 import { valueAt } from "./body.ts";
@@ -14,7 +14,7 @@ export function ChatFields(
     value: id,
     label: display_number ? `+${display_number}` : id,
   }));
-  // One that is gone stays what the link says until somebody chooses another.
+  // A number that no longer exists stays selected until somebody chooses another.
   if (number && !numbers.some(({ id }) => id === number)) data.push({ value: number, label: number });
   return (
     <>

@@ -1,4 +1,7 @@
-/** The form of a link, new or changed: what most need at the top, the rest in sections, and where it will lead beside it. */
+/**
+ * The form of a new or existing link: common fields at the top, the rest in sections, and a preview beside
+ * it.
+ */
 import { Alert, Button, Group, Input, SegmentedControl, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { type FormEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { Fault, Refusal } from "../../../data/refusal.ts";
@@ -11,7 +14,7 @@ import { FormProvider, type FormState, TextField } from "./fields.tsx";
 import { More } from "./More.tsx";
 import { PlainFields } from "./PlainFields.tsx";
 
-/** Refusals that are about one field without saying so. */
+/** The field of each refusal that is about one field but does not name it. */
 const FIELD_OF: Record<string, string> = {
   code_taken: "code",
   code_reserved: "code",
@@ -20,15 +23,15 @@ const FIELD_OF: Record<string, string> = {
 
 interface Props {
   ground: PreviewContext;
-  /** What it begins with. */
+  /** Initial values. */
   start: Draft;
-  /** Whether it is a link that is there already, and whether it has a password. */
+  /** Given for an existing link: whether it has a password. */
   link?: { password: boolean };
-  /** Sends it. */
+  /** Submits the body. */
   save: (body: Draft, onRefused: (refusal: Refusal) => void) => void;
   saving: boolean;
   action: string;
-  /** What stands above the button. */
+  /** Content above the button. */
   notice?: ReactNode;
   blocked?: boolean;
 }
@@ -42,7 +45,7 @@ export function LinkForm(
   const [refusal, setRefusal] = useState<Refusal>();
   const [refused, setRefused] = useState<FormState["refused"]>();
   const form = useRef<HTMLFormElement>(null);
-  // A chat that was written stays in the form while a page is chosen.
+  // The chat's fields keep their values while a page is selected.
   const body = useMemo(() => opens === "page" ? { ...draft, whatsapp: undefined } : draft, [draft, opens]);
   const rows = useMemo(() => preview(body, rules, visitor), [body, rules, visitor]);
   const leads = Boolean(body.default_url?.trim() || body.whatsapp);

@@ -1,4 +1,4 @@
-/** What only some links need, section by section; a closed one says what it holds. */
+/** Less common fields, section by section. A closed section shows a summary of its values. */
 import { Accordion, Group, PasswordInput, SegmentedControl, Stack, Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import type { Section } from "../../../../../supabase/functions/_shared/contract/link_fields.ts";
@@ -11,11 +11,11 @@ import { RulesEditor } from "./RulesEditor.tsx";
 interface Part {
   id: string;
   title: string;
-  /** Above its fields. */
+  /** Description above the fields. */
   about?: string;
-  /** Paths of what stands in it. */
+  /** Paths of its fields. */
   paths: string[];
-  /** What it holds, in words; empty for nothing. */
+  /** Summary of its values; empty for none. */
   said: (body: Draft) => string;
 }
 
@@ -58,14 +58,14 @@ const PARTS: Part[] = [
 
 interface Props {
   numbers: WaNumber[];
-  /** Whether the link that is changed has a password. */
+  /** Whether the edited link has a password. */
   locked: boolean;
 }
 
 export function More({ numbers, locked }: Props) {
   const { body, refused } = useForm();
   const [opened, setOpened] = useState<string[]>(() => (body.targets?.length ?? 0) > 0 ? ["rules"] : []);
-  // Nobody looks for a fault in what is closed.
+  // Opens the sections with faults, which nobody would look for in a closed one.
   const [told, setTold] = useState(refused);
   if (refused !== told) {
     setTold(refused);
@@ -85,7 +85,7 @@ export function More({ numbers, locked }: Props) {
       value={opened}
       onChange={setOpened}
       chevronPosition="left"
-      // What is closed is not there: neither for a screen reader nor for the browser's own search.
+      // Closed sections are not rendered, so that neither screen readers nor the browser's search find them.
       keepMounted={false}
     >
       {PARTS.map(({ id, title, about, said }) => {

@@ -26,7 +26,7 @@ export function PlaceEditor({ path, rule, numbers }: Props) {
   const { body, set } = useForm();
   const { url, store, app, whatsapp, ...rest } = valueAt(body, path) as Target;
   const kind: Kind = app ? "app" : whatsapp ? "whatsapp" : store !== undefined ? "store" : "url";
-  // The rule's own fault, such as that it leads nowhere.
+  // Faults of the rule itself, such as a missing target.
   const error = useFault(path, true);
   const change = (to: Kind) => {
     const address = url ?? store ?? app?.url ?? "";

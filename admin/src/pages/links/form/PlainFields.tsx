@@ -1,4 +1,7 @@
-/** Fields of a link that need no editor of their own: those of a section, each by its kind, as `LINK_FIELDS` lists them. */
+/**
+ * Fields of a link without an editor of their own: those of a section, each by its kind, as listed in
+ * `LINK_FIELDS`.
+ */
 import { SimpleGrid, Stack } from "@mantine/core";
 import {
   FIELDS,
@@ -23,9 +26,9 @@ import {
 interface Plain {
   readonly path: string;
   readonly of: LinkField | LinkPart;
-  /** Name of the part, where it is one. */
+  /** Name of the part, if it is one. */
   readonly part?: string;
-  /** Of the field: how a closed section tells it, see `LinkField`. */
+  /** How a closed section summarizes the field; see `LinkField`. */
   readonly brief: string | undefined;
 }
 
@@ -40,13 +43,13 @@ export function plainOf(section: Section): Plain[] {
   });
 }
 
-/** What the inputs of a section hold, in words; empty for nothing. */
+/** Summary of a section's inputs; empty for none. */
 export function saidOf(section: Section, body: Draft): string {
   return plainOf(section).flatMap(({ path, of, part, brief }) => {
     const value = valueAt(body, path);
     if (brief === undefined || !value || (typeof value === "string" && value.trim() === "")) return [];
     const words = [brief, part].filter(Boolean).join(" ");
-    // Of what is long only that it is there.
+    // Of a long value, shows only that it is set.
     if (of.kind === "switch" || of.kind === "url" || of.tall) return [words];
     return [`${words} ${wordsOf(of.kind, value)}`];
   }).join(", ");
@@ -57,7 +60,7 @@ function wordsOf(kind: Plain["of"]["kind"], value: unknown): string {
   return typeof value === "number" ? value.toLocaleString() : String(value);
 }
 
-/** Two beside each other where there is room for short ones. */
+/** Two inputs side by side, if there is room for short ones. */
 export function PlainFields({ section }: { section: Section }) {
   const plain = plainOf(section);
   const pairs = section === "top"
@@ -76,7 +79,7 @@ export function PlainFields({ section }: { section: Section }) {
   );
 }
 
-/** Whether a part fits into half of the width: a word. */
+/** Whether a part fits into half of the width: a single word. */
 const isShort = ({ kind, tall, help }: LinkField | LinkPart, part: string | undefined) =>
   part !== undefined && kind === "text" && !tall && help === undefined;
 
@@ -99,7 +102,7 @@ function PlainField({ path, of }: Plain) {
       return <TagsField {...props} />;
     case "flag":
       return <FlagField {...props} />;
-    // A group is shown part by part; these two have editors of their own.
+    // A group is shown part by part; the chat and the rules have their own editors.
     case "group":
     case "chat":
     case "rules":

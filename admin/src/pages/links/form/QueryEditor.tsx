@@ -1,4 +1,4 @@
-/** Parameters that a visit has to have: each with some values, or with any. */
+/** Query parameters that a visit must have, each with certain values or with any. */
 import { ActionIcon, Button, Group, Stack, TagsInput, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { Icon } from "../../../ui/icons.tsx";
@@ -13,7 +13,7 @@ export function QueryEditor({ path, rule }: { path: string; rule: number }) {
   const error = useFault(path);
   const [name, setName] = useState("");
   const ready = name.trim() !== "" && !(name.trim() in query);
-  // A name may hold dots, which a path cannot.
+  // A name may contain dots, which a path cannot.
   const write = (name: string, values: string[] | true | undefined) => {
     const { [name]: _, ...others } = query;
     set(path, values === undefined ? others : { ...query, [name]: values });

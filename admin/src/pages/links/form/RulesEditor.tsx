@@ -1,4 +1,4 @@
-/** Other places for some visitors: rules in their order, of which the first one that holds decides. */
+/** Other targets for some visitors: rules in order, of which the first that applies decides. */
 import { ActionIcon, Button, Group, Paper, Stack, Text } from "@mantine/core";
 import { Icon } from "../../../ui/icons.tsx";
 import type { Target } from "../../../../../supabase/functions/_shared/contract/links.ts";

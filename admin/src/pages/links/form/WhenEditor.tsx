@@ -1,4 +1,4 @@
-/** When a rule takes a visit: any of the conditions that links know, each once; all have to hold. */
+/** When a rule applies: any conditions that links support, each at most once. All of them have to hold. */
 import {
   ActionIcon,
   Code,
@@ -24,7 +24,7 @@ import { valueAt } from "./body.ts";
 
 type Name = keyof When;
 
-/** Conditions in the order in which they are offered, and what each begins with. */
+/** Conditions in the order of the menu, each with its initial value. */
 const CONDITIONS: Record<Name, { label: string; fresh: () => unknown; hint?: string }> = {
   platform: { label: "Platform", fresh: () => [] },
   country: {
@@ -246,7 +246,7 @@ function Condition({ name, path, rule }: Props) {
   }
 }
 
-/** What a newer version wrote. It is kept as it is. */
+/** A condition written by a newer version, kept unchanged. */
 function Unknown({ name, value }: { name: string; value: unknown }) {
   return (
     <Titled title={name} hint="This panel does not support this condition. It is kept unchanged.">
@@ -267,7 +267,7 @@ function Titled({ title, hint, children }: { title: string; hint?: string; child
   );
 }
 
-/** A whole address is taken for its host. */
+/** Reduces a whole URL to its host. */
 function hostOf(text: string): string {
   const address = text.trim().toLowerCase();
   return URL.canParse(address) ? new URL(address).hostname || address : address.replace(/\/.*$/, "");

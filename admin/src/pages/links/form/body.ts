@@ -1,20 +1,20 @@
-/** A link's body while it is being written: values by path, what is sent of it, and the change that makes one of another. Pure. */
+/** A link's body in the form: values by path, the body to send, and the patch between two bodies. Pure. */
 import type { Link, NewLink } from "../../../../../supabase/functions/_shared/contract/links.ts";
 
-/** A body as the form holds it. What the form does not know stays in it. */
+/** A body in the form. Members that the form does not know are kept. */
 export type Draft = NewLink & Record<string, unknown>;
 
-/** `targets[0].when.country` as its keys. */
+/** Splits `targets[0].when.country` into its keys. */
 function keysOf(path: string): string[] {
   return path.split(/[.[\]]+/).filter((key) => key !== "");
 }
 
-/** The value at a path; undefined where there is none. */
+/** The value at a path; undefined if there is none. */
 export function valueAt(body: unknown, path: string): unknown {
   return keysOf(path).reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], body);
 }
 
-/** The body with another value at a path; undefined takes it away. Nothing else is touched. */
+/** Returns the body with another value at a path; undefined removes it. Everything else is unchanged. */
 export function withValue<T>(body: T, path: string, value: unknown): T {
   return put(body, keysOf(path), value) as T;
 }
@@ -24,18 +24,21 @@ function put(into: unknown, [key, ...rest]: string[], value: unknown): unknown {
   if (Array.isArray(into)) return into.map((one, at) => String(at) === key ? put(one, rest, value) : one);
   const { [key]: before, ...others } = (into ?? {}) as Record<string, unknown>;
   const after = put(before, rest, value);
-  // In its place: the order of rules and conditions is seen.
+  // Replaced in its place, because the order of rules and conditions is visible.
   return after === undefined ? others : { ...into as object, [key]: after };
 }
 
-/** What can be written of a link that is there. */
+/** The writable members of an existing link. */
 export function bodyOf(link: Link): Draft {
   const { code: _, url: _u, qr_url: _q, uses: _s, state: _t, password: _p, version: _v, ...rest } = link;
   const { created_at: _c, created_by: _b, updated_at: _d, updated_by: _e, ...body } = rest;
   return body;
 }
 
-/** What is sent: members that were left empty are left out, but for conditions: an empty one must not make a rule wider. */
+/**
+ * The body to send. Empty members are left out, except conditions: an empty one must not make a rule match
+ * more.
+ */
 export function cleaned<T>(value: T): T {
   if (Array.isArray(value)) {
     return value.map((one) => isObject(one) ? cleaned(one) : one) as T;
@@ -44,7 +47,7 @@ export function cleaned<T>(value: T): T {
   const kept = Object.entries(value).map(([name, one]) =>
     [name, name === "when" ? one : cleaned(one)] as const
   )
-    // An empty password is for the function to refuse: it is not the one from before.
+    // An empty password is sent, for the function to refuse: leaving it out would keep the old one.
     .filter(([name, one]) => name === "password" ? one !== undefined : !isEmpty(one));
   return Object.fromEntries(kept) as T;
 }
@@ -58,7 +61,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The change (RFC 7396) that makes `after` of `before`; empty when nothing differs. */
+/** The merge patch (RFC 7396) from `before` to `after`; empty if they are equal. */
 export function patchOf(before: NewLink, after: NewLink): Record<string, unknown> {
   return difference(cleaned({ ...before }), cleaned({ ...after }));
 }
@@ -76,7 +79,7 @@ function difference(before: Record<string, unknown>, after: Record<string, unkno
   return patch;
 }
 
-/** An ISO time as a field of the reader's zone shows it; empty where there is none. */
+/** An ISO time as the value of a field in the reader's zone; empty for none. */
 export function localOf(iso: string | undefined): string {
   const at = new Date(iso ?? NaN);
   if (Number.isNaN(at.getTime())) return "";
@@ -88,7 +91,7 @@ export function localOf(iso: string | undefined): string {
   return `${day}T${two(at.getHours())}:${two(at.getMinutes())}${seconds}`;
 }
 
-/** What such a field says as an ISO time; undefined where it says none. */
+/** The ISO time of such a field's value; undefined for none. */
 export function isoOf(local: string): string | undefined {
   const at = new Date(local);
   return local === "" || Number.isNaN(at.getTime()) ? undefined : at.toISOString();

@@ -1,15 +1,18 @@
-/** Fields of a link's form, each by the path of what it writes: there its value is read and written, and its fault is shown. */
+/**
+ * Fields of a link's form. Each has the path of the value that it reads and writes, and shows the fault at
+ * that path.
+ */
 import { sentence } from "../../../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { Autocomplete, NumberInput, Switch, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { createContext, type ReactNode, useContext } from "react";
 import type { Fault } from "../../../data/refusal.ts";
 import { type Draft, isoOf, localOf, valueAt } from "./body.ts";
 
-/** The form that the fields belong to. */
+/** The form of the fields. */
 export interface FormState {
   body: Draft;
   set(path: string, value: unknown): void;
-  /** What was refused, with the body that was. */
+  /** The faults of the last refusal, with the refused body. */
   refused: { body: Draft; faults: readonly Fault[] } | undefined;
 }
 
@@ -26,14 +29,14 @@ export function useForm(): FormState {
 export const isBelow = (path: string, fault: Fault): boolean =>
   fault.path === path || fault.path.startsWith(`${path}.`) || fault.path.startsWith(`${path}[`);
 
-/** What is wrong at a path, until something else is written there. `alone`: not what is wrong below it. */
+/** The fault at a path, until its value changes. With `alone`, faults below the path do not count. */
 export function useFault(path: string, alone = false): string | undefined {
   const { body, refused } = useForm();
   const fault = refused?.faults.find((one) => alone ? one.path === path : isBelow(path, one));
   return fault && valueAt(body, path) === valueAt(refused!.body, path) ? sentence(fault.message) : undefined;
 }
 
-/** The value at a path, a way to write it, and its fault. */
+/** The value at a path, a function to write it, and its fault. */
 function useField<T>(path: string) {
   const { body, set } = useForm();
   const error = useFault(path);
@@ -50,9 +53,9 @@ interface Props {
   description?: ReactNode;
   placeholder?: string;
   required?: boolean;
-  /** The label is for screen readers alone. */
+  /** Hides the label, except from screen readers. */
   unseen?: boolean;
-  /** What screen readers say instead of the label. */
+  /** Text for screen readers instead of the label. */
   spoken?: string;
 }
 
@@ -96,7 +99,7 @@ export function AreaField({ path, ...props }: Props) {
 export function TagsField(
   { path, data, shape = (text) => text, ...props }: Props & {
     data?: string[];
-    /** How what was typed is kept: in lower case. */
+    /** Normalizes what was typed, such as to lower case. */
     shape?: (text: string) => string;
   },
 ) {
@@ -117,7 +120,7 @@ export function TagsField(
 
 export function NumberField(
   { path, min, max, step, suffix, empty, ...props }: Props & {
-    /** What stands there while nothing is typed; without it the member is taken away. */
+    /** The value of an empty field; without it an empty field removes the member. */
     empty?: "";
     min?: number;
     max?: number;
@@ -153,7 +156,7 @@ export function MomentField({ path, ...props }: Props) {
       {...labelled({ path, ...props })}
       description={props.description ?? `Time in ${HERE}`}
       type="datetime-local"
-      // A time with seconds is one of another program's: it is kept as it is.
+      // A time with seconds was written by another program and is kept as it is.
       step={shown.length > 16 ? 1 : undefined}
       error={error}
       value={shown}
@@ -174,7 +177,7 @@ export function SwitchField({ path, label, description }: Props) {
   );
 }
 
-/** A text with suggestions. */
+/** A text field with suggestions. */
 export function SuggestField({ path, data, ...props }: Props & { data: string[] }) {
   const { value, write, error } = useField<string>(path);
   return (
