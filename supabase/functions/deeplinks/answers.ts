@@ -1,9 +1,9 @@
 /**
  * The answers to visits.
  *
- * None may be kept: the next visit may be decided otherwise. A redirect leaves it to the page with the link what the page
- * after it learns of that: a policy of its own would take the place of a stricter one
- * (https://fetch.spec.whatwg.org/#http-redirect-fetch). What is shown here tells of the link no more than its origin.
+ * No answer may be cached, since the next visit may be decided differently. A redirect sets no referrer policy: the
+ * page with the link decides what the next page learns, and a policy set here would replace a stricter one
+ * (https://fetch.spec.whatwg.org/#http-redirect-fetch). Pages shown here reveal only the link's origin.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const NO_STORE: [string, string] = ["cache-control", "no-store"];
 const REFERRER: [string, string] = ["referrer-policy", "strict-origin-when-cross-origin"];
 const ROBOTS: [string, string] = ["x-robots-tag", "noindex"];
 
-/** Sends the browser on. Takes the request id for the answer: this is what nearly all visits get. */
+/** Redirects the browser. Takes the request id for the answer, since nearly all visits are answered this way. */
 export function redirect(status: 302 | 303, location: string, context: Context, cookie?: string): Response {
   const headers: Record<string, string> = {
     location,
@@ -44,7 +44,7 @@ export function jsonAnswer(value: unknown, cookie?: string): Response {
   return new Response(JSON.stringify(value), { headers });
 }
 
-/** A page. */
+/** Answers with a page. */
 export function page(status: number, make: (nonce: string) => Page, cookie?: string): Response {
   const { html, policy } = make(randomToken());
   const headers: [string, string][] = [
@@ -60,7 +60,7 @@ export function page(status: number, make: (nonce: string) => Page, cookie?: str
   return new Response(html, { status, headers });
 }
 
-/** Asks for the password. */
+/** Answers with the form that asks for the password. */
 export function passwordForm(wrong: boolean, { headers }: Request): Response {
   return page(
     wrong ? 403 : 401,
@@ -68,7 +68,7 @@ export function passwordForm(wrong: boolean, { headers }: Request): Response {
   );
 }
 
-/** Codes whose page says only that we cannot answer just now. Other codes than these and `Refused` are no visitor's. */
+/** Codes whose page says only that the service is unavailable. Visitors see only these codes and those of `Refused`. */
 const UNAVAILABLE: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   "database_unavailable",
   "database_read_only",
@@ -79,13 +79,14 @@ const UNAVAILABLE: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   "schema_too_new",
 ]);
 
-/** Refusals of now, after which the same address may work. */
+/** Temporary refusals, after which the same address may work. */
 const WORKS_LATER: ReadonlySet<ProblemCode> = new Set<ProblemCode>(["link_disabled", "link_not_started"]);
 
 /**
- * Why an address leads nowhere, as a page with the problem's status and headers; undefined where there is none for it.
+ * A page that says why an address leads nowhere, with the problem's status and headers; undefined if there is no page
+ * for it.
  *
- * @param home The team's page, where people can go on.
+ * @param home The team's page, where people can continue.
  */
 export function refusalAnswer(
   { code, status, headers }: Problem,
@@ -106,13 +107,13 @@ export function refusalAnswer(
   return answer;
 }
 
-/** What the root of the links says. */
+/** The page at the root of the links. */
 export function rootPage({ headers }: Request): Response {
   const { lang, refused } = wordsFor(headers.get("accept-language"));
   return page(200, (nonce) => refusalPage(refused.root, undefined, lang, nonce));
 }
 
-/** What a link is about, for those whom it is only shown to. */
+/** Shows what a link is about, to visitors that are not redirected. */
 export function shown(link: Link, json: boolean, html: boolean, make: (nonce: string) => Page): Response {
   const { title = "Link", description } = link.preview ?? {};
   if (json) return jsonAnswer({ code: link.code, kind: "preview", title, description } satisfies LinkShown);

@@ -1,5 +1,5 @@
 /**
- * Bodies of links as callers send them: merged, read, checked, and told what is wrong.
+ * Merges, parses and checks the bodies of links that callers send, and describes their faults.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import { READ_ONLY_MEMBERS } from "../_shared/contract/link_fields.ts";
 import { pathOf } from "../_shared/contract/routing/condition.ts";
 
 /**
- * One thing that is wrong: where (`targets[0].when.country[1]`, empty for the body as a whole) and what, to be read after
- * the path: "is not a country …".
+ * One fault: its path (`targets[0].when.country[1]`, empty for the body as a whole) and a message to be read after the
+ * path: "is not a country …".
  */
 export type Fault = LinkFaults[number];
 
-/** A link that was refused before it got to the database. */
+/** A link that was refused before it reached the database. */
 export interface Refused {
   status: number;
   error: ProblemCode;
@@ -28,7 +28,8 @@ export interface Refused {
 
 /**
  * Checks bodies and each address in them.
- * @param given Members whose addresses are looked at, all without it: what a link had before was looked at then.
+ * @param given Members whose addresses are checked; all if omitted. The link's other addresses were checked when they
+ * were written.
  */
 export function readBodies<Body extends LinkBody | ChangedLink>(
   schema: z.ZodType<Body>,
@@ -48,7 +49,7 @@ export function readBodies<Body extends LinkBody | ChangedLink>(
   });
 }
 
-/** What is said of a body with faults. */
+/** The refusal of a body with faults. */
 export function refused(error: "invalid_request" | "url_not_allowed", fields: readonly Fault[]): Refused {
   const detail = fields.map(({ path, message }) => `${path === "" ? "The body" : path} ${message}`).join(
     "; ",
@@ -56,14 +57,15 @@ export function refused(error: "invalid_request" | "url_not_allowed", fields: re
   return { status: 422, error, detail: `${detail}.`, fields };
 }
 
-/** The same as an answer. */
+/** A refusal as an answer. */
 export function refusalOf({ error, detail, fields }: Refused): Problem {
   return new Problem(error, { detail, extensions: { fields } });
 }
 
 /**
- * A body for a new link without what only a link that was read has, so that a copy of one can be made. What would be lost
- * stays, for the schema to refuse: whether there is a password, and a state that is not that of a new link.
+ * Removes from a body for a new link the fields that only a stored link has, so that a link can be copied. Fields whose
+ * loss would change the copy stay, and the schema refuses them: whether there is a password, and a state that a new
+ * link does not have.
  */
 export function withoutReadOnly(body: unknown): unknown {
   if (!isObject(body)) return body;
@@ -78,8 +80,9 @@ export function withoutReadOnly(body: unknown): unknown {
 }
 
 /**
- * What a patch changes of a link: what was read is no change. With a `version` all that is read-only is left out, since
- * the patch is what was read; without, only what is as it stands, and the schema refuses the rest by name.
+ * The members of a link that a patch changes. With a `version`, all read-only members are dropped, since the patch was
+ * built from what was read. Without one, only read-only members with their current value are dropped; the schema
+ * refuses the others by name.
  */
 export function changesOf(
   patch: Readonly<Record<string, unknown>>,
@@ -111,7 +114,7 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** SHA-256 of a value, whatever the order of its members. */
+/** SHA-256 of a value, independent of the order of its members. */
 export async function hashOf(value: unknown): Promise<string> {
   const text = JSON.stringify(
     value,
@@ -126,10 +129,12 @@ export async function hashOf(value: unknown): Promise<string> {
 
 type Issue = z.core.$ZodIssue;
 
-/** Most faults that one answer names. */
+/** Maximum number of faults in one answer. */
 const MOST = 10;
 
-/** The faults of a body, as a schema found them. Of "one, or a list of them" the form that was meant is spoken of. */
+/**
+ * The faults that a schema found in a body. For "one value or a list", the faults of the intended form are reported.
+ */
 function faultsOf(issues: readonly Issue[]): Fault[] {
   return issues.slice(0, MOST).map((issue) => {
     const { path, message } = meant(issue);
@@ -139,7 +144,7 @@ function faultsOf(issues: readonly Issue[]): Fault[] {
 
 function meant(issue: Issue): Pick<Issue, "path" | "message"> {
   if (issue.code !== "invalid_union") return issue;
-  // A form of another type was not meant.
+  // A form that fails because of its type was not the intended one.
   const form = issue.errors.find(([first]) =>
     first !== undefined && !(first.path.length === 0 && /^invalid_(type|value)$/.test(first.code))
   );

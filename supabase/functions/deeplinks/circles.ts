@@ -1,7 +1,7 @@
 /**
- * Links that lead to links of the same installation: none may lead to itself, in a circle, or through many others.
+ * Links that lead to links of the same installation: none may lead to itself, in a circle, or through too many others.
  *
- * Two calls at the same moment can still close a circle together: visits count the links that they go through.
+ * Two simultaneous calls can still create a circle together, so visits count the links that they pass through.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import type { Fault } from "./bodies.ts";
 
 /** A link that is about to be written. */
 export interface Writing {
-  /** Undefined for one that is given a new code, to which nothing leads yet. */
+  /** Undefined for a link that gets a new code, to which no link can lead yet. */
   readonly code: string | undefined;
   readonly link: Parameters<typeof ownAddresses>[0];
 }
 
 /**
- * What is wrong with each of these links, in order. Reads other links only for those that lead to any: at most
- * `MAX_HOPS` calls for all.
+ * Finds the faults of each of these links, in order. Reads other links only for links that lead to any: at most
+ * `MAX_HOPS` calls in total.
  */
 export async function findCircles(
   writings: readonly Writing[],
@@ -50,7 +50,7 @@ export async function findCircles(
   );
 }
 
-/** What is wrong with a way from a link to another one. */
+/** The fault in a path from one link to another. */
 function faultOf(
   from: string | undefined,
   to: string,

@@ -1,5 +1,5 @@
 /**
- * An app's first open: which click led to it, and where that click was going.
+ * An app's first open: finds the click that led to it, and where that click was going.
  *
  * @module
  */
@@ -16,36 +16,36 @@ import { isToken } from "../_shared/links/visitor/tokens.ts";
 import { checkApp, checkWeb } from "../_shared/links/model/urls.ts";
 import type { VisitCall } from "./routes.ts";
 
-/** What claims need. */
+/** Dependencies of {@linkcode createClaim}. */
 export interface ClaimDeps {
   rpc: Rpc;
-  /** Rules and keys of now. */
+  /** The current rules and keys. */
   ready(): Promise<{ rules: Rules; keys: VisitorKeys }>;
-  /** Address of the caller, where it can be trusted. */
+  /** The caller's address, if it can be trusted. */
   addressOf(request: Request): string | undefined;
-  /** Takes from the limit of claims of a client; throws `rate_limited`. */
+  /** Takes one claim from a client's limit; throws `rate_limited`. */
   limitClaims(client: string): Promise<void>;
-  /** Resolves once the clicks that this isolate has taken are written. */
+  /** Resolves once the clicks recorded by this isolate are written. */
   clicksWritten(): Promise<void>;
   now(): number;
 }
 
 const MAX_CLAIM_BYTES = 8192;
-/** Another isolate writes a click a tenth of a second later at most, and the call takes its time. */
+/** Another isolate writes a click within a tenth of a second, plus the duration of the call. */
 const FLUSH_MS = 150;
 /**
- * What else a device's browser may have said that it runs on, where nothing better is found: an iPad asks as a Mac unless
- * told otherwise, and so does an Android browser as Linux that was asked for the page of a computer.
+ * Other platforms that a device's browser may have reported, used if nothing better is found: an iPad identifies itself
+ * as a Mac by default, and an Android browser that requests desktop sites as Linux.
  */
 const SEEN_AS: Partial<Record<Platform, Platform[]>> = { ios: ["macos"], android: ["linux"] };
 
-/** Longest wait for this one, which may be sending a group again and again. */
+/** Longest wait for this isolate's own clicks, since it may be retrying a group. */
 const WRITTEN_MS = 5000;
 
 /**
- * Makes the answer to `POST /claim` with one of `token`, `install_referrer` (Play's, whole), `clipboard` (what the page put
- * there), or `fingerprint: {"platform"}`. Needs no key: a token is one, and a fingerprint counts from the network of the
- * click only.
+ * Creates the handler of `POST /claim`. The body has one of `token`, `install_referrer` (Play's, whole), `clipboard`
+ * (the text that the page put there), or `fingerprint: {"platform"}`. No key is required: a token serves as one, and a
+ * fingerprint only matches from the network of the click.
  */
 export function createClaim(deps: ClaimDeps) {
   return async ({ request }: VisitCall): Promise<Response> => {
@@ -69,7 +69,7 @@ export function createClaim(deps: ClaimDeps) {
         detail: `\`fingerprint.platform\` must be one of ${PLATFORMS.join(", ")}.`,
       });
     }
-    // Behind a shared address the click could be anybody's.
+    // Behind a shared address, the click could be anybody's.
     if (network === undefined || !isOwnAddress(address!)) throw new Problem("claim_unknown");
     const hashes = (...parts: string[]) =>
       [now, now - 86_400_000].map((time) => hashOf(keys, time, ...parts)).filter((hash) =>
@@ -86,7 +86,7 @@ export function createClaim(deps: ClaimDeps) {
     );
   };
 
-  /** The first of these that finds a click. */
+  /** The result of the first query that finds a click. */
   async function first(ways: readonly Args<"claim_click">[]): Promise<ClaimedClick> {
     let answer: ClaimedClick = { error: "unknown" };
     for (const way of ways) {
@@ -96,7 +96,9 @@ export function createClaim(deps: ClaimDeps) {
     return answer;
   }
 
-  /** An app can be faster than the group in which its click is written: what is unknown is looked for once more. */
+  /**
+   * An app can be faster than the write of the group with its click, so an unknown click is looked up a second time.
+   */
   async function claimed(ways: readonly Args<"claim_click">[]): Promise<Response> {
     let answer = await first(ways);
     if (answer.error === "unknown") {
@@ -105,7 +107,7 @@ export function createClaim(deps: ClaimDeps) {
     }
     if (answer.error === "claimed") throw new Problem("claim_used");
     if (answer.error === "unknown") throw new Problem("claim_unknown");
-    // Where links may lead is asked about again, as at each visit.
+    // The target is checked against the rules again, as at each visit.
     const { rules } = await deps.ready();
     if (answer.url !== undefined && !checkWeb(answer.url, rules).ok) delete answer.url;
     if (answer.app_url !== undefined && !checkApp(answer.app_url, rules).ok) delete answer.app_url;
@@ -113,7 +115,7 @@ export function createClaim(deps: ClaimDeps) {
   }
 }
 
-/** Waits for work, so long at most. */
+/** Waits for work, for at most `ms` milliseconds. */
 async function atMost(work: Promise<void>, ms: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
@@ -124,12 +126,12 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** The token of a claim; undefined when it is none by token. @throws {Problem} for a text without one. */
+/** The token of a claim; undefined if the claim is not by token. @throws {Problem} if the text contains no token */
 function tokenOf({ token, install_referrer, clipboard }: Record<string, unknown>): string | undefined {
   const given = token ?? install_referrer ?? clipboard;
   if (given === undefined) return undefined;
   const text = typeof given === "string" ? given.slice(0, 4000).trim().toLowerCase() : "";
-  // A clipboard may hold anything, a referrer has parameters of others in it.
+  // A clipboard may hold any text, and a referrer contains other parameters.
   const found = isToken(text) ? text : /gl_token(?:=|%3d)([a-z2-7]{16})(?![a-z2-7])/.exec(text)?.[1];
   if (found === undefined) throw new Problem("claim_unknown");
   return found;

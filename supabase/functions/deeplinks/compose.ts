@@ -1,5 +1,5 @@
 /**
- * The parts of this function put together, on the real database.
+ * The function with its real dependencies.
  *
  * @module
  */
@@ -37,12 +37,12 @@ import { createUnlock } from "./unlock.ts";
 import { createVisits } from "./visits.ts";
 import { createWellKnown } from "./well_known.ts";
 
-/** What the function stands on. */
+/** Dependencies of {@linkcode createDeeplinks}. */
 export interface DeeplinksDeps {
   rpc: Rpc;
   loadConfig(): Promise<Config>;
   authorise: Authorise;
-  /** Milliseconds of a clock that does not jump. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
   /** Unix milliseconds. */
   date(): number;
@@ -51,12 +51,12 @@ export interface DeeplinksDeps {
 /** The function. */
 export interface Deeplinks {
   handler: Handler;
-  /** Resolves when all clicks and outcomes taken so far are written. */
+  /** Resolves once all clicks and outcomes recorded so far are written. */
   flush(): Promise<void>;
   store: LinkStore;
 }
 
-/** Puts the function together, on the real database unless `deps` says otherwise. */
+/** Assembles the function with its real dependencies, except those that `deps` replaces. */
 export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
   const { rpc = sharedRpc, authorise = createAuthorise(), date = Date.now } = deps;
   const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER, SUPABASE_URL } = env(
@@ -95,7 +95,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     waitUntil,
     onError: (error) => log.warn("a visit of an unknown code was not counted", { error }),
   });
-  // Concurrent visits of limited links take their uses in one call, in the order in which they came.
+  // Concurrent visits of limited links take their uses in one call, in order of arrival.
   const takeUse = groupCommit<string, boolean>({
     maxItems: 1000,
     maxQueued: 10_000,
@@ -134,12 +134,15 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     LINK_HTML === undefined
       ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
       : LINK_HTML === "true";
-  /** Whether the links that a request makes can be shown as pages: the domain that they are printed with serves them. */
+  /**
+   * Whether pages can be served for the links that a request creates: whether the domain in their addresses serves
+   * HTML.
+   */
   const printsPages = (request: Request) =>
     LINK_HTML === undefined
       ? LINK_DOMAIN !== undefined && new URL(request.url).host === LINK_DOMAIN.replace(/\/.*/, "")
       : LINK_HTML === "true";
-  // As what is thrown is counted.
+  // Counted in the same way as thrown refusals.
   const refused = (code: ProblemCode) => count(refusalCounter("deeplinks"), code);
   const visits = createVisits({
     store,
@@ -172,10 +175,10 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     servesHtml,
   });
 
-  /** A link's address: on the link domain, else where the caller found us. */
+  /** A link's address: on the link domain if there is one, else on the host of the request. */
   function urlOf(request: Request, code: string): { url: string; qr_url: string } {
     const { host } = new URL(request.url);
-    // What stands in front of the function speaks http with it; what is not this machine speaks https with the world.
+    // A proxy in front of the function uses http to reach it; every host except this machine is public and uses https.
     const own = (host: string) => `${/^(localhost|127\.|\[::1\])/.test(host) ? "http" : "https"}://${host}`;
     const functions = `${own(host)}/functions/v1/deeplinks/${code}`;
     return {
@@ -228,7 +231,9 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
   return { handler, flush, store };
 }
 
-/** Asks once a second, by the time that it is given: reading the environment costs as much as a tenth of a visit. */
+/**
+ * Evaluates a check once a second, by the time passed in: reading the environment costs as much as a tenth of a visit.
+ */
 function everySecond(ask: () => boolean): (now: number) => boolean {
   let answer = false, asked = 0;
   return (now) => {

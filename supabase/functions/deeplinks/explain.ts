@@ -1,5 +1,5 @@
 /**
- * Why a visit would go where it would go, for people who made the link.
+ * Explains where a visit would go and why, for the people who made the link.
  *
  * @module
  */
@@ -12,19 +12,22 @@ import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
 import { jsonAnswer } from "./answers.ts";
 import type { VisitCall } from "./routes.ts";
 
-/** What explaining needs. */
+/** Dependencies of {@linkcode createExplain}. */
 export interface ExplainDeps {
   store: LinkStore;
   /** Throws a Problem unless the request carries a secret key. */
   requireSecretKey(headers: Headers): void;
-  /** Whether the kill switch is on, at this time in Unix milliseconds. */
+  /** Whether the kill switch is on at this time, in Unix milliseconds. */
   killed(now: number): boolean;
 }
 
 /** Answers `GET /{code}?explain=1`. */
 export type Explain = (call: VisitCall, link: Link, visit: RequestVisit) => Response;
 
-/** Makes what says why a visit like this one would go where it would go. Counts nothing, takes nothing, tells no token. */
+/**
+ * Creates the handler that explains where a visit like this one would go. It counts nothing, takes no use and reveals
+ * no token.
+ */
 export function createExplain({ store, requireSecretKey, killed }: ExplainDeps): Explain {
   return ({ request }, link, visit) => {
     requireSecretKey(request.headers);

@@ -1,5 +1,5 @@
 /**
- * Looking at links, for secret keys and the team: lists and figures.
+ * Read access to links for secret keys and the team: lists and figures.
  *
  * @module
  */
@@ -10,25 +10,31 @@ import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
 import { cursorOf, dayParam, intParam, knownParams, singleParams, wordParam } from "./params.ts";
 
-/** What looking needs. */
+/** Dependencies of {@linkcode createLists}. */
 export interface ListDeps {
   rpc: Rpc;
-  /** The time zone whose days figures follow. */
+  /** The time zone that defines the days of figures. */
   zone(): Promise<string>;
-  /** The address of a link, without a slash at the end. */
+  /** The address of a link, without a trailing slash. */
   urlOf(request: Request, code: string): { url: string; qr_url: string };
-  /** Takes one request of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
+  /**
+   * Takes one request from the limit of a key or person; throws `rate_limited`. Returns the headers that state what is
+   * left.
+   */
   limit(actor: string): Promise<Record<string, string>>;
 }
 
 const FILTERS = ["state", ...LINK_FILTERS.map(({ name }) => name)];
-/** Filters that may be repeated: a link has to have all that are given. */
+/** Filters that may be repeated: a link must match every value. */
 const LISTS = ["tag"];
 const DAY_MS = 86_400_000;
 
-/** Makes the answers to those who look. */
+/** Creates the handlers of lists and figures. */
 export function createLists(deps: ListDeps) {
-  /** `GET /`: newest first; filtered by state and `LINK_FILTERS`, all that are given at once; `cursor` of the answer before. */
+  /**
+   * `GET /`: newest first; filtered by state and `LINK_FILTERS`, all of which must match; `cursor` is that of the
+   * previous answer.
+   */
   async function list(call: Call): Promise<Response> {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
@@ -55,7 +61,10 @@ export function createLists(deps: ListDeps) {
     }, { headers });
   }
 
-  /** `GET /{code}/stats`: from `from` to `to` (days of the team's zone); without, the `last` (30) up to `to`, and today. */
+  /**
+   * `GET /{code}/stats`: the days from `from` to `to` in the team's zone; without `from`, the `last` (30) days up to
+   * `to`, by default today.
+   */
   async function stats(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
@@ -78,7 +87,7 @@ export function createLists(deps: ListDeps) {
   return { list, stats };
 }
 
-/** A value that the database cannot read (class 22: a day that no calendar has, a NUL) came from the caller. */
+/** A value that the database cannot parse (class 22: a nonexistent day, a NUL) came from the caller. */
 function refuseValue(cause: unknown): never {
   if (!(cause instanceof DbError) || !cause.code.startsWith("22")) throw cause;
   throw new Problem("invalid_request", { detail: "A parameter has an invalid value.", cause });

@@ -1,5 +1,5 @@
 /**
- * Making and changing links, for secret keys and the team.
+ * Creating and changing links, for secret keys and the team.
  *
  * @module
  */
@@ -26,34 +26,37 @@ import {
   withoutReadOnly,
 } from "./bodies.ts";
 
-/** What management needs. */
+/** Dependencies of {@linkcode createManage}. */
 export interface ManageDeps {
   rpc: Rpc;
-  /** The rules of the last seconds. */
+  /** The rules, at most a few seconds old. */
   rules(): Promise<Rules>;
-  /** The rules of this moment. */
+  /** The current rules, read now. */
   freshRules(): Promise<Rules>;
   /** Makes this isolate read these links again. */
   forget(codes: string[]): void;
   hashPassword(password: string): Promise<string>;
-  /** Whether visitors of the links that this request makes can be shown pages. */
+  /** Whether pages can be served to visitors of the links that this request creates. */
   printsPages(request: Request): boolean;
-  /** What knows our own links, by whatever address this request came. */
+  /** Recognises the installation's own links, for whichever address this request used. */
   ownCodeOf(request: Request): OwnCode;
-  /** The address of a link, without a slash at the end. */
+  /** The address of a link, without a trailing slash. */
   urlOf(request: Request, code: string): { url: string; qr_url: string };
-  /** Takes one request of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
+  /**
+   * Takes one request from the limit of a key or person; throws `rate_limited`. Returns the headers that state what is
+   * left.
+   */
   limit(actor: string): Promise<Record<string, string>>;
 }
 
-/** A link's body. */
+/** Maximum size of one link's body. */
 const MAX_BYTES = 64 * 1024;
-/** Turns of a change that others are faster than: in each at least one of them is done. */
+/** Maximum attempts of a change that loses to concurrent changes; in each round at least one change succeeds. */
 const MAX_TURNS = 100;
 
-/** Makes the answers to management. */
+/** Creates the handlers that create, change and delete links. */
 export function createManage(deps: ManageDeps) {
-  /** `POST /`: 201 with the link, or 200 with the one that was made before under the same external id. */
+  /** `POST /`: 201 with the link, or 200 with the link that already exists under the same external id. */
   async function create(call: Call): Promise<Response> {
     const body = await readJson(call.request, MAX_BYTES);
     const headers = await deps.limit(call.by);
@@ -64,7 +67,7 @@ export function createManage(deps: ManageDeps) {
     return Response.json({ code, ...deps.urlOf(call.request, code) }, { status, headers });
   }
 
-  /** `POST /bulk`: up to a thousand, each with its own result, in the order given. */
+  /** `POST /bulk`: up to a thousand links, each with its own result, in the given order. */
   async function createMany(call: Call): Promise<Response> {
     const body = await readJson(call.request, MAX_BULK_BYTES) as { links?: unknown } | null;
     const links = body?.links;
@@ -110,14 +113,14 @@ export function createManage(deps: ManageDeps) {
     return outcomes.map((outcome) => outcome ?? made[next++]);
   }
 
-  /** Under the same external id with another password it is another request. The hash stays here. */
+  /** The same external id with another password is a different request. The hash is not returned. */
   async function sameOnly({ password_hash: hash, ...outcome }: MadeLink, given?: string): Promise<MadeLink> {
     if (hash === undefined || given === undefined) return outcome;
     const isSame = hash !== null && await isPassword(given, hash);
     return isSame ? outcome : { status: 409, error: "external_id_taken" };
   }
 
-  /** Reads bodies; where one leads where it may not, by the rules of this moment before it is refused. */
+  /** Reads bodies. Before a body is refused for an address, it is checked again under the current rules. */
   async function readAll<Body extends LinkBody | ChangedLink>(
     schema: z.ZodType<Body>,
     bodies: unknown[],
@@ -128,7 +131,7 @@ export function createManage(deps: ManageDeps) {
     return isDoubtful ? readBodies(schema, bodies, await deps.freshRules(), given) : read;
   }
 
-  /** Refuses what the place and the other links do not allow: a button where no page is served, and circles. */
+  /** Refuses what the domain and the other links do not allow: a button where no page can be served, and circles. */
   async function refuseMore<Body extends LinkBody | ChangedLink>(
     reads: ({ link: Body } | Refused)[],
     codeOf: (link: Body) => string | undefined,
@@ -152,16 +155,16 @@ export function createManage(deps: ManageDeps) {
   async function rowOf({ password, ...link }: LinkBody): Promise<unknown> {
     return {
       ...link,
-      // The password is left out of it: a quick hash would give it away.
+      // The password is excluded: a fast hash would reveal it.
       request_hash: await hashOf({ ...link, password: password !== undefined }),
       ...(password === undefined ? {} : { password_hash: await deps.hashPassword(password) }),
     };
   }
 
   /**
-   * `PATCH /{code}`: what is given is changed, null takes it away (RFC 7396), and what was read and is given back stays.
-   * Changes of several callers at once are made one after the other; only with `version`, the one that the caller read,
-   * a change is refused when somebody changed the link since. A deleted link is restored by a state.
+   * `PATCH /{code}`: changes the given members, and removes those that are null (RFC 7396). Read-only members may be
+   * sent back unchanged. Concurrent changes are applied one after the other. With `version`, the one that the caller
+   * read, a change is refused if the link has changed since. Setting a state restores a deleted link.
    */
   async function change(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
@@ -183,7 +186,7 @@ export function createManage(deps: ManageDeps) {
         { ...now, ...deps.urlOf(call.request, code) },
       );
       const whole = merge(bodyOf(now), rest) as Record<string, unknown>;
-      // What it leads to already is asked about at each visit; it must not keep anybody from switching the link off.
+      // The link's existing targets are checked at each visit; they must not prevent anybody from disabling the link.
       const body = given == null ? whole : { ...whole, password: given };
       const changes = new Set(Object.keys(rest));
       const [read] = await refuseMore(
@@ -209,7 +212,7 @@ export function createManage(deps: ManageDeps) {
         deps.forget([code]);
         return Response.json({ ...changed, ...deps.urlOf(call.request, code) }, { headers });
       }
-      // Somebody was faster: the change is made again, on what the link is now.
+      // Another change was faster: apply this one again, to the link's new content.
     }
     throw changedMeanwhile();
   }

@@ -1,11 +1,15 @@
 /**
- * Parameters of the addresses that manage links.
+ * Query parameters of the addresses that manage links.
  *
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
 
-/** Refuses parameters that nothing is made of: a misspelt filter would answer everything. @throws {Problem} `invalid_request` */
+/**
+ * Refuses unknown parameters: with a misspelt filter, the answer would contain everything.
+ *
+ * @throws {Problem} `invalid_request`
+ */
 export function knownParams(query: URLSearchParams, known: readonly string[]): void {
   for (const name of query.keys()) {
     if (known.includes(name)) continue;
@@ -16,7 +20,7 @@ export function knownParams(query: URLSearchParams, known: readonly string[]): v
 }
 
 /**
- * Refuses a parameter that is given twice, of which one value would count for nothing.
+ * Refuses a parameter that is given twice, since one of its values would be ignored.
  *
  * @param lists Parameters that may be repeated.
  * @throws {Problem} `invalid_request`
@@ -28,7 +32,7 @@ export function singleParams(query: URLSearchParams, lists: readonly string[] = 
   }
 }
 
-/** One of some words, undefined without it. @throws {Problem} `invalid_request` */
+/** A parameter with one of the given values; undefined if absent. @throws {Problem} `invalid_request` */
 export function wordParam(
   query: URLSearchParams,
   name: string,
@@ -39,7 +43,7 @@ export function wordParam(
   throw new Problem("invalid_request", { detail: `\`${name}\` must be one of ${words.join(", ")}.` });
 }
 
-/** A whole number of a query. @throws {Problem} `invalid_request` */
+/** A parameter that is an integer. @throws {Problem} `invalid_request` */
 export function intParam(
   query: URLSearchParams,
   name: string,
@@ -55,7 +59,7 @@ export function intParam(
   });
 }
 
-/** A day of a query; without it the one given. @throws {Problem} `invalid_request` */
+/** A parameter that is a day; `otherwise` if absent. @throws {Problem} `invalid_request` */
 export function dayParam(query: URLSearchParams, name: string, otherwise: string): string {
   const text = query.get(name);
   if (text === null) return otherwise;
@@ -63,7 +67,7 @@ export function dayParam(query: URLSearchParams, name: string, otherwise: string
   throw new Problem("invalid_request", { detail: `\`${name}\` must be a day like 2026-11-21.` });
 }
 
-/** What a list is to go on after. @throws {Problem} `invalid_request` */
+/** The position after which a list continues. @throws {Problem} `invalid_request` */
 export function cursorOf(cursor: string): { after_at: string; after_code: string } {
   try {
     const [after_at, after_code] = atob(cursor).split(" ");

@@ -8,9 +8,9 @@ import { type QrOptions, qrPng, qrSvg } from "../_shared/links/answer/qr.ts";
 import { intParam } from "./params.ts";
 import type { VisitCall } from "./routes.ts";
 
-/** What QR codes need. */
+/** Dependencies of {@linkcode createQr}. */
 export interface QrDeps {
-  /** Hands on once the link is found; throws `link_not_found`. */
+  /** Calls back once the link is found; throws `link_not_found`. */
   withLink(
     call: VisitCall,
     code: string,
@@ -19,10 +19,13 @@ export interface QrDeps {
   urlOf(request: Request, code: string): { url: string };
 }
 
-/** QR codes are the same for ever, but for colours and a domain that moves. */
+/** QR codes never change, except for colours and a domain that moves. */
 const KEPT = { "cache-control": "public, max-age=86400" };
 
-/** Makes the answers to `GET /{code}/qr.svg` and `GET /{code}/qr.png`, with `?level=&dark=&light=&margin=&size=&src=`. */
+/**
+ * Creates the handlers of `GET /{code}/qr.svg` and `GET /{code}/qr.png`, with
+ * `?level=&dark=&light=&margin=&size=&src=`.
+ */
 export function createQr({ withLink, urlOf }: QrDeps) {
   return { qrSvg: answer("svg"), qrPng: answer("png") };
 
@@ -34,7 +37,7 @@ export function createQr({ withLink, urlOf }: QrDeps) {
       return withLink(call, code, async () => {
         const url = urlOf(call.request, code).url + sourceOf(query);
         if (form === "svg") {
-          // A picture, also where somebody opens it as a document.
+          // Keeps the image inert if somebody opens it as a document.
           const headers = {
             "content-type": "image/svg+xml",
             "content-security-policy": "default-src 'none'",
@@ -62,7 +65,7 @@ function qrOptions(query: URLSearchParams): QrOptions {
   };
 }
 
-/** What the code's address has behind the link's, so that scans can be told from taps. */
+/** The query appended to the link's address in the code, to distinguish scans from taps. */
 function sourceOf(query: URLSearchParams): string {
   const source = query.get("src");
   if (source === null) return "";
@@ -72,7 +75,7 @@ function sourceOf(query: URLSearchParams): string {
   });
 }
 
-/** Only hexadecimal: the colour goes into SVG as it is. */
+/** Hexadecimal only, since the colour is inserted into the SVG unescaped. */
 function colourParam(query: URLSearchParams, name: string, fallback: string): string {
   const text = (query.get(name) ?? fallback).replace(/^#/, "").toLowerCase();
   if (!/^[0-9a-f]{6}$/.test(text)) {

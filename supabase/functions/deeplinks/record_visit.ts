@@ -1,7 +1,7 @@
 /**
- * What is kept of a visit: its click, and for the guard of rollouts how it went.
+ * Records visits: the click, and the outcome for the guard of rollouts.
  *
- * Hot path: each visit comes by here once. A visitor stands for a hash, never for an address.
+ * Hot path: called once per visit. A visitor is represented by a hash, never by an address.
  *
  * @module
  */
@@ -23,33 +23,35 @@ import { armOf } from "../_shared/rollouts/observe.ts";
 import type { Outcome } from "../_shared/rollouts/outcomes.ts";
 import type { VisitCall } from "./routes.ts";
 
-/** What keeping needs. */
+/** Dependencies of {@linkcode createVisitRecorder}. */
 export interface VisitRecorderDeps {
   store: LinkStore;
   clicks: Clicks;
-  /** Counts for the guard of rollouts how it went for a visitor under the flags that had a say in it. */
+  /** Counts a visitor's outcome under the flags that were involved, for the guard of rollouts. */
   observe(flags: ReadonlyMap<string, Flag>, keys: string[], visitor: string, outcome: Outcome): void;
-  /** Header with the visitor's address that nobody can forge; undefined where there is none. */
+  /** Header with the visitor's address that cannot be forged; undefined if there is none. */
   clientIpHeader: string | undefined;
-  /** Secrets of whom the team lets sign audience ids. */
+  /** Secrets of the services that may sign audience ids for the team. */
   audienceSecrets: readonly string[];
-  /** Whether the kill switch is on, at this time in Unix milliseconds. */
+  /** Whether the kill switch is on at this time, in Unix milliseconds. */
   killed(now: number): boolean;
   now(): number;
 }
 
-/** Visits of one site whose outcomes count in a minute, unless the team signed who visits. */
+/** Maximum number of visits per site and minute whose outcomes count, unless the team signed the visitor's id. */
 const BELIEVED_PER_SITE = 20;
-/** Sites known in a minute; further ones are left out, so that what strangers send never fills all places. */
+/** Maximum number of sites per minute; further sites are ignored, so that strangers cannot fill the memory. */
 const MAX_SITES = 1000;
 
-/** Makes what writes down visits. */
+/** Creates the recorder of visits. */
 export function createVisitRecorder(deps: VisitRecorderDeps) {
   const { store, clicks } = deps;
   const pace = new Pace();
   const repeats = new Repeats();
 
-  /** Of a list (x-forwarded-for) the last: what the nearest proxy added, and not what a visitor made up. */
+  /**
+   * The last address of a list (x-forwarded-for): the one added by the nearest proxy, which a visitor cannot invent.
+   */
   function addressOf({ headers }: Request): string | undefined {
     const value = deps.clientIpHeader === undefined ? null : headers.get(deps.clientIpHeader);
     return value === null ? undefined : value.slice(value.lastIndexOf(",") + 1).trim();
@@ -61,18 +63,18 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     return call.address ?? undefined;
   }
 
-  /** Network of the visitor, where its address can be trusted. */
+  /** The visitor's network, if its address can be trusted. */
   function networkOfCall(call: VisitCall): string | undefined {
     return networkOf(addressOfCall(call) ?? "");
   }
 
-  /** Whom a guess of the visitor counts for, where its address can be trusted. */
+  /** The site that the visitor's password guesses are charged to, if its address can be trusted. */
   function siteOfCall(call: VisitCall): string | undefined {
     return siteOf(addressOfCall(call) ?? "");
   }
 
   /**
-   * Takes a visit of a link from its network's pace. Failure policy: open, without an address that can be trusted.
+   * Charges a visit of a link to the rate limit of its network. Failure policy: open if the address cannot be trusted.
    *
    * @throws {Problem} `rate_limited`
    */
@@ -85,12 +87,12 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     }
   }
 
-  /** What stands for a network in the database. */
+  /** The hash that represents a network in the database. */
   function clientOf(network: string | undefined): string | undefined {
     return network && hashOf(store.keys, deps.now(), "client", network);
   }
 
-  /** Takes the click of a visit that was sent on or shown the link. */
+  /** Records the click of a visit that was redirected or shown the link. */
   function record(
     call: VisitCall,
     link: Link,
@@ -114,7 +116,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
       click.r = visit.reason;
     } else {
       who = visitorOf(call, visit);
-      // Whoever asks for privacy is told apart in memory alone, to bound the rows.
+      // Visitors who ask for privacy are distinguished in memory only, to bound the rows.
       if (!visit.isPrivate) click.h = who;
       if (isOwn(call)) click.v = "own";
       const address = link.fingerprint && !visit.isPrivate ? addressOfCall(call) : undefined;
@@ -122,7 +124,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
         click.g = fingerprintOf(visit.now, address, visit.platform);
       }
     }
-    // Without an address people cannot be told apart.
+    // Without an address, people cannot be distinguished.
     if (who !== undefined) {
       const row = repeats.take(click, who, visit.reason ?? user);
       if (row !== undefined) return clicks.again(row);
@@ -130,7 +132,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     clicks.record(click);
   }
 
-  /** Whether a person is of the team. */
+  /** Whether a person belongs to the team. */
   function isOwn(call: VisitCall): boolean {
     const { ownNetworks } = store.rules;
     if (ownNetworks === "") return false;
@@ -139,8 +141,9 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   }
 
   /**
-   * The id of a visitor without a cookie: the same for all of a day's visits of one network and browser, for browsers
-   * within apps lose cookies, and another than stands at clicks. A random one without an address that can be trusted.
+   * The id of a visitor without a cookie. All visits of one network and browser on one day share it, since in-app
+   * browsers lose cookies; it differs from the hash stored with clicks. Random if there is no address that can be
+   * trusted.
    */
   function visitorIdFor(call: VisitCall, visit: RequestVisit): string {
     const network = clientAddress(call);
@@ -148,22 +151,22 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     return hash === undefined || hash === "" ? randomToken() : idOf(hash);
   }
 
-  /** What a person's visit hands on: the token of the row that it will count on, else a new one. */
+  /** The token that a person's visit passes on: that of the row that counts the visit, else a new one. */
   function tokenFor(call: VisitCall, link: Link, visit: RequestVisit): string {
     const who = visitorOf(call, visit);
     const row = who === undefined ? undefined : repeats.rowOf(visit.now, link.code, who, visit.user);
     return row?.o ?? randomToken();
   }
 
-  /** How many outcomes each site had in the minute `believedIn`. */
+  /** Number of outcomes of each site in the minute `believedIn`. */
   let believed = new Map<string, number>();
   let believedIn = 0;
 
   /**
-   * Whom the outcome of a visit counts for; undefined for whoever may be made up. An id in the address needs the
-   * signature of one of the team's services. A cookie is one of ours, and the day's hash stands for an address: either
-   * can be had in any number by whoever has one connection, so few of a site count in a minute. Where no address can be
-   * trusted all are one site.
+   * The visitor that a visit's outcome counts for; undefined if the visitor may be invented. An id in the address needs
+   * the signature of one of the team's services. A signed cookie or the day's hash of an address is also accepted, but
+   * anybody with one connection can obtain any number of them, so only a few per site count in a minute. If no address
+   * can be trusted, all visitors are one site.
    */
   function believedVisitor(call: VisitCall, visit: RequestVisit): string | undefined {
     const { user } = visit;
@@ -175,7 +178,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     return who !== undefined && isWithinShare(payingSite(call), visit.now) ? who : undefined;
   }
 
-  /** As one connection that somebody pays for; an IPv4 address is one, and is not taken apart for each visit. */
+  /** The site of a visit, as one paid connection. An IPv4 address is one site, and is not parsed for each visit. */
   function payingSite(call: VisitCall): string {
     const address = addressOfCall(call) ?? "";
     return address.includes(":") ? siteOf(address) ?? "" : address;
@@ -194,20 +197,20 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   }
 
   /**
-   * How a visit went. Only people count, and only failures of ours: a link that is blocked, has ended or is used up is
-   * no failure of the feature.
+   * Counts the outcome of a visit. Only people count, and only our own failures: a blocked, ended or used-up link is
+   * not a failure of the feature.
    */
   function went(call: VisitCall, link: Link, visit: RequestVisit, failed: boolean): void {
     if (visit.verdict !== "human" || deps.killed(visit.now)) return;
     const { rules: { flags } } = store;
     const who = believedVisitor(call, visit);
     if (who === undefined) return;
-    // Under its own flag a link goes for those whom links work for at all.
+    // The link's own flag only counts for visitors for whom links are enabled at all.
     const own = link.flagKey !== undefined && armOf(flags, LINKS_FLAG, who) === "on" ? [link.flagKey] : [];
     deps.observe(flags, [LINKS_FLAG, ...own], who, { failed, latencyMs: deps.now() - visit.now });
   }
 
-  /** What stands for the visitor on this day; undefined without an address that can be trusted. */
+  /** The hash that represents the visitor on this day; undefined without an address that can be trusted. */
   function visitorOf(call: VisitCall, visit: RequestVisit): string | undefined {
     if (visit.hash !== undefined) return visit.hash;
     const network = clientAddress(call);
@@ -215,13 +218,13 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     return visit.hash = hashOf(store.keys, visit.now, network, visit.agentDigest);
   }
 
-  /** The visitor's network; an IPv4 address is one, and to take it apart would cost more than all the rest. */
+  /** The visitor's network. An IPv4 address is one; parsing it would cost more than all the rest. */
   function clientAddress(call: VisitCall): string | undefined {
     const address = addressOfCall(call);
     return address?.includes(":") ? networkOf(address) ?? address : address;
   }
 
-  /** What an app's first open has in common with the click before it: network, platform, and the day. */
+  /** What an app's first open has in common with the click before it: network, platform and day. */
   function fingerprintOf(now: number, address: string, platform: string): string | undefined {
     return hashOf(store.keys, now, "fingerprint", networkOf(address) ?? "", platform);
   }
@@ -229,12 +232,12 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   return { addressOf, networkOfCall, siteOfCall, clientOf, keepPace, tokenFor, visitorIdFor, record, went };
 }
 
-/** Whether a QR code led here: our codes carry `?src=qr`. */
+/** Whether the visit came from a QR code: our codes carry `?src=qr`. */
 function isFromQr(query: string): boolean {
   return query.includes("src=qr") && /(?:^|&)src=qr(?:&|$)/.test(query);
 }
 
-/** A hash, 16 digits of hex, in the form of a random id. */
+/** A hash, 16 hex digits, in the form of a random id. */
 function idOf(hash: string): string {
   let id = "";
   for (const digit of hash) id += "abcdefghijklmnop"[parseInt(digit, 16)];

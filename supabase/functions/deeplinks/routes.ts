@@ -15,9 +15,9 @@ import {
 import { codeOf } from "../_shared/links/visitor/code.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 
-/** Each address and method, with who may call it and pages of which origins may read what it answers. */
+/** Each address and method, with who may call it and the origins whose pages may read the answer. */
 export const ROUTES = [
-  // Of visits only what is answered as JSON is for pages of other origins.
+  // Pages of other origins may only read visits that are answered as JSON.
   {
     method: "GET",
     path: "/{code}",
@@ -45,34 +45,34 @@ export const ROUTES = [
   { method: "DELETE", path: "/{code}", auth: "operator", origins: "panel", handler: "remove" },
 ] as const satisfies readonly Route[];
 
-/** A visit, or another request that needs to know where it comes from. */
+/** A visit, or another request whose network address is needed. */
 export interface VisitCall extends Pick<Call<Context>, "request" | "context" | "query"> {
-  /** The visitor's address once somebody has looked it up, null for none. */
+  /** The visitor's address once it was looked up; null if there is none. */
   address?: string | null;
 }
 
 type Name = typeof ROUTES[number]["handler"];
 type Answer = Response | Promise<Response>;
 
-/** What answers the addresses: those that name a link are given its code, as links have it. */
+/** The handlers of the addresses. Those that name a link receive its code in canonical form. */
 export interface LinkRoutes extends Omit<RouteDeps<Name, Context>, "handlers"> {
   readonly handlers:
     & Readonly<Record<Exclude<Name, "visit">, (call: Call<Context>, code: string) => Answer>>
     & {
       visit(call: VisitCall, code: string): Answer;
     };
-  /** The root of the links for people who come without a key; undefined where there is nothing for them. */
+  /** Answers the root of the links for people without a key; undefined if there is nothing to show. */
   root?(call: VisitCall): Promise<Response | undefined>;
-  /** What people see of an address that is none; undefined where there is nothing for them. */
+  /** What people see at an address that does not exist; undefined if there is nothing to show. */
   lost?(call: VisitCall, error: unknown): Response | undefined;
 }
 
-/** What may stand before a link's code; the local stack has it at `/l`. */
+/** Path prefixes of a link's code; the local stack uses `/l`. */
 const OWN = [...ownPaths("deeplinks"), "/l"];
-/** Addresses of one part that are no codes. */
+/** Addresses of one segment that are not codes. */
 const WORDS: readonly string[] = ROUTES.map(({ path }) => path).filter((path) => /^\/[^/{]+$/.test(path));
 
-/** Makes the handler of all addresses. */
+/** Creates the handler of all addresses. */
 export function createHandler({ handlers, root, lost, ...deps }: LinkRoutes): Handler {
   const ofCodes = Object.entries<LinkRoutes["handlers"][Name]>(handlers).map(([name, handler]) => [
     name,
@@ -87,7 +87,7 @@ export function createHandler({ handlers, root, lost, ...deps }: LinkRoutes): Ha
     const address = addressOf(request.url, OWN);
     const { path, query } = address;
     const { method } = request;
-    // The way of nearly all requests.
+    // The path of nearly all requests.
     if (
       (method === "GET" || method === "HEAD") && path.length > 1 && path.indexOf("/", 1) < 0 &&
       !WORDS.includes(path)

@@ -1,13 +1,15 @@
 /**
- * Links under a password: the one that is posted is checked, and guessing is slowed down.
+ * Links with a password: checks the posted password and limits guessing.
  *
- * A network that guessed wrong waits longer and longer before its next guess at this link is looked at; what others guess
- * costs it nothing (`take_password_attempt` in SQL has the figures). So whoever knows the password gets in from a network
- * that did not guess, however many do, and somebody with many networks gets a guess from each of them: the length of a
- * password is the protection there, and the team is told (`guessed_links`).
+ * After a wrong guess, a network must wait before its next guess at this link is checked, and the wait grows with each
+ * wrong guess. Guesses from other networks do not affect it (`take_password_attempt` in SQL has the figures). People
+ * who know the password therefore always get in from a network without wrong guesses, however many they are. An
+ * attacker with many networks gets one guess from each; there the length of the password is the protection, and the
+ * team is informed (`guessed_links`).
  *
- * Failure policy: closed. An attempt is taken before the hash is seen and given back when it was right. Hashing is bounded:
- * one attempt of a network and link at a time, four of all together, and beyond {@linkcode MAX_WAITING} 503 `overloaded`.
+ * Failure policy: closed. An attempt is taken before the hash is read, and given back if the password was right.
+ * Hashing is bounded: one attempt at a time per network and link, four in total, and beyond {@linkcode MAX_WAITING} 503
+ * `overloaded`.
  *
  * @module
  */
@@ -21,42 +23,45 @@ import { passwordForm } from "./answers.ts";
 import type { VisitCall } from "./routes.ts";
 import type { VisitRecorder } from "./record_visit.ts";
 
-/** What unlocking needs. */
+/** Dependencies of {@linkcode createUnlock}. */
 export interface UnlockDeps {
   kept: VisitRecorder;
-  /** Hands on once the link is found; throws `link_not_found`. */
+  /** Calls back once the link is found; throws `link_not_found`. */
   withLink(
     call: VisitCall,
     code: string,
     then: (link: Link) => Response | Promise<Response>,
   ): Response | Promise<Response>;
-  /** The answer to whoever gave the password. */
+  /** The answer to a visitor who gave the right password. */
   unlocked(call: VisitCall, link: Link): Response | Promise<Response>;
-  /** A refusal as a page; undefined where that is for nobody. */
+  /** A refusal as a page; undefined if this request gets no page. */
   refusalPage(call: VisitCall, error: unknown): Response | undefined;
-  /** Takes a guess at a link's password. */
+  /** Takes one guess at a link's password. */
   takePasswordAttempt(code: string, client: string | undefined): Promise<PasswordAttempt>;
-  /** Tells how it ended. Never rejects: what was taken stays taken then. */
+  /** Reports the result of a guess. Never rejects: on failure the guess remains taken. */
   settlePasswordAttempt(code: string, client: string | undefined, right: boolean): Promise<unknown>;
   /** Counts a refusal that is answered as a page. */
   refused(code: ProblemCode): void;
-  /** Whether HTML gets to the visitor as HTML. */
+  /** Whether HTML reaches the visitor as HTML. */
   servesHtml(request: Request): boolean;
 }
 
-/** A form with one password. */
+/** Maximum size of a form with one password. */
 const MAX_FORM_BYTES = 4096;
-/** Attempts that wait for their hash, which takes a tenth of a second. */
+/** Maximum number of attempts waiting for their hash, each of which takes a tenth of a second. */
 const MAX_WAITING = 200;
 
-/** Makes the answer to `POST /{code}` with a form or JSON `{"password"}`, or from the button of a link that asks first. */
+/**
+ * Creates the handler of `POST /{code}` with a form or JSON `{"password"}`, or from the button of a link that asks
+ * first.
+ */
 export function createUnlock(deps: UnlockDeps) {
   const isRight = groupCommit<{ password: string; hash: string }, boolean>({
     commit: (attempts) => Promise.all(attempts.map(({ password, hash }) => isPassword(password, hash))),
     maxItems: 4,
     maxQueued: MAX_WAITING,
   });
-  /** The last attempt of each link and network that is under way: the next one begins when it has ended. */
+  /** The last running attempt of each link and network: the next one starts when it has ended. */
   const lines = new Map<string, Promise<unknown>>();
   let waiting = 0;
 
@@ -72,14 +77,15 @@ export function createUnlock(deps: UnlockDeps) {
 
   async function unlock(call: VisitCall, link: Link): Promise<Response> {
     const { request } = call;
-    // A button has been pressed, which sends nothing that would have to be looked at.
+    // The button was pressed; it sends nothing to check.
     if (!link.password && link.confirm) return await deps.unlocked(call, link);
     const password = await passwordOf(request);
     if (!link.password) return await deps.unlocked(call, link);
     const client = deps.kept.clientOf(deps.kept.siteOfCall(call));
     const right = client === undefined
       ? await attempt(link.code, undefined, password)
-      // All who know the password may come from one network at once: each waits for the one before, none is refused for it.
+      // All people who know the password may share one network: each attempt waits for the one before, and none is
+      // refused because of it.
       : await inLine(`${link.code} ${client}`, () => attempt(link.code, client, password));
     if (right) return await deps.unlocked(call, link);
     if (isForm(request) && deps.servesHtml(request)) {
@@ -97,7 +103,7 @@ export function createUnlock(deps: UnlockDeps) {
       });
     }
     const right = await isRight({ password, hash }).catch(async (error) => {
-      // It was not looked at: nobody pays for that.
+      // The password was not checked, so the attempt is given back.
       await deps.settlePasswordAttempt(code, client, true);
       throw error;
     });

@@ -1,8 +1,8 @@
 /**
- * Visits of links: found, decided, answered.
+ * Visits of links: finds the link, decides, answers.
  *
- * Hot path: 30,000 visits a second on less than a core. A visit of a link that is in memory waits for nothing, parses
- * no URL and makes no promise; what a link does not ask for is not read.
+ * Hot path: 30,000 visits a second on less than one core. A visit of a link in memory waits for nothing, parses no URL
+ * and creates no promise; facts that the link does not need are not read.
  *
  * @module
  */
@@ -28,37 +28,37 @@ import type { Explain } from "./explain.ts";
 import type { VisitCall } from "./routes.ts";
 import type { VisitRecorder } from "./record_visit.ts";
 
-/** What visits need. */
+/** Dependencies of {@linkcode createVisits}. */
 export interface VisitDeps {
   store: LinkStore;
   orphans: Orphans;
   kept: VisitRecorder;
   explain: Explain;
-  /** Takes one use of a link with a limit; false when none is left. */
+  /** Takes one use of a link with a limit; false if none is left. */
   takeUse(code: string): Promise<boolean>;
-  /** Whether the kill switch is on, at this time in Unix milliseconds. */
+  /** Whether the kill switch is on at this time, in Unix milliseconds. */
   killed(now: number): boolean;
   countryHeader: string;
-  /** Whether HTML gets to the visitor as HTML. */
+  /** Whether HTML reaches the visitor as HTML. */
   servesHtml(request: Request): boolean;
   /** Counts a refusal that is answered as a page. */
   refused(code: ProblemCode): void;
-  /** The link's address as people know it: a proxy may stand in front of the one that was asked. */
+  /** The link's public address: a proxy may stand in front of the requested one. */
   urlOf(request: Request, code: string): { url: string };
   now(): number;
 }
 
-/** How a visit is to be answered. */
+/** How to answer a visit. */
 interface How {
   readonly unlocked: boolean;
-  /** 302; 303 after a POST, so that the browser goes on with GET. */
+  /** 302; 303 after a POST, so that the browser continues with GET. */
   readonly status: 302 | 303;
 }
 
 const PLAIN: How = { unlocked: false, status: 302 };
 const UNLOCKED: How = { unlocked: true, status: 303 };
 
-/** Makes the answers to visits. */
+/** Creates the handlers of visits. */
 export function createVisits(deps: VisitDeps) {
   const { store, orphans, kept, killed } = deps;
   const { record, went } = kept;
@@ -73,7 +73,7 @@ export function createVisits(deps: VisitDeps) {
     }
   }
 
-  /** An SDK on a page of another origin has to be able to read why not. */
+  /** A refusal. An SDK on a page of another origin must be able to read the reason. */
   function refusal(call: VisitCall, error: unknown): Response {
     if (wantsJson(call.request.headers)) throw forAnyOrigin(error);
     const answer = refusalPage(call, error);
@@ -81,7 +81,7 @@ export function createVisits(deps: VisitDeps) {
     return answer;
   }
 
-  /** People get a page where one can be served; undefined for all others. */
+  /** A refusal as a page, for people where one can be served; undefined otherwise. */
   function refusalPage({ request, context }: VisitCall, error: unknown): Response | undefined {
     if (!(error instanceof Problem) || !wantsHtml(request.headers)) return undefined;
     const home = homeOf(store.rules);
@@ -94,7 +94,7 @@ export function createVisits(deps: VisitDeps) {
     return answer;
   }
 
-  /** The root of the links for people; undefined where there is nothing for them. */
+  /** The root of the links for people; undefined if there is nothing to show. */
   async function root({ request, context }: VisitCall): Promise<Response | undefined> {
     if (!wantsHtml(request.headers)) return undefined;
     await store.ready();
@@ -103,7 +103,7 @@ export function createVisits(deps: VisitDeps) {
     return deps.servesHtml(request) ? rootPage(request) : undefined;
   }
 
-  /** Hands on the link as soon as it is there: at once when it is in memory. */
+  /** Calls back with the link once it is loaded: synchronously if it is in memory. */
   function withLink(
     call: VisitCall,
     code: string,
@@ -117,7 +117,7 @@ export function createVisits(deps: VisitDeps) {
       throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(refusedFor / 1000)) } });
     }
     const link = store.peek(code);
-    // Browsers and robots themselves ask for such things as /favicon.ico.
+    // Browsers and robots request paths such as /favicon.ico by themselves.
     if (link === undefined && !LINK_CODE.test(code)) throw unknown(code, undefined);
     if (link === undefined) return store.load(code).then((link) => found(call, code, link, then));
     return found(call, code, link, then);
@@ -133,11 +133,11 @@ export function createVisits(deps: VisitDeps) {
       kept.keepPace(call, link);
       return then(link);
     }
-    // A code that is known to be nobody's costs nothing more: a misprint has many visitors, and teaches nobody anything.
+    // A code known to be unused is not charged: a misprint has many visitors, and reveals nothing to them.
     throw unknown(code, link === null ? undefined : kept.networkOfCall(call));
   }
 
-  /** Counts a visit of a code that no link has. Only who tried what a link could have been called is charged for it. */
+  /** Counts a visit of a code that no link has. Only visitors who tried a possible code are charged. */
   function unknown(code: string, network: string | undefined): Problem {
     orphans.visited(code, network, kept.clientOf(network));
     return new Problem("link_not_found");
@@ -155,7 +155,7 @@ export function createVisits(deps: VisitDeps) {
     }
   }
 
-  /** @param platform Instead of what the browser says. */
+  /** @param platform Overrides the platform of the User-Agent. */
   function visitOf(
     { request: { method, headers }, query }: VisitCall,
     unlocked: boolean,
@@ -175,7 +175,7 @@ export function createVisits(deps: VisitDeps) {
     });
   }
 
-  /** Asks what it is that visits, where a Mac and an iPad go to different places; undefined where nobody has to know. */
+  /** Asks for the device if a Mac and an iPad go to different places; undefined if that does not matter. */
   function touchAnswer(call: VisitCall, link: Link, visit: RequestVisit): Response | undefined {
     const { request } = call;
     if (visit.verdict !== "human" || !visit.maybeIpad || !canAsk(request)) return undefined;
@@ -188,7 +188,7 @@ export function createVisits(deps: VisitDeps) {
     return page(200, (nonce) => touchPage(asIpad, asMac, wordsOf(request), nonce));
   }
 
-  /** Whether somebody can be asked with a page. */
+  /** Whether the visitor can be asked by a page. */
   function canAsk(request: Request): boolean {
     return !wantsJson(request.headers) && deps.servesHtml(request);
   }
@@ -203,11 +203,11 @@ export function createVisits(deps: VisitDeps) {
     if (decided.outcome === "ask" && canAsk(call.request)) {
       return page(200, (nonce) => confirmPage(link.preview ?? {}, wordsOf(call.request), nonce));
     }
-    // An app asks when its user has decided. Failure policy: open where pages can be served no more, since a link that
+    // An app asks after its user has decided. Failure policy: open if pages can no longer be served, since a link that
     // nobody can use is worse than one that a program uses up.
     const decision: Decision = decided.outcome === "ask" ? { ...decided, outcome: "go" } : decided;
     if (decision.outcome === "go" && link.limited) {
-      // Before the answer: of those who come at once no more may pass than there are uses left.
+      // Taken before the answer, so that no more concurrent visits pass than there are uses left.
       return deps.takeUse(link.code).then((granted) => {
         if (granted) return respond(call, link, visit, decision, how, isNew);
         link.usedUp = true;
@@ -293,7 +293,7 @@ export function createVisits(deps: VisitDeps) {
     return redirect(how.status, place.location, call.context, cookie);
   }
 
-  /** The answer to whoever gave the password of a link, or came by POST to one that has none. */
+  /** The answer to a visitor who gave the password of a link, or who sent a POST to a link without one. */
   function unlocked(call: VisitCall, link: Link): Response | Promise<Response> {
     return answer(call, link, UNLOCKED);
   }
@@ -301,7 +301,7 @@ export function createVisits(deps: VisitDeps) {
   return { visit, unlocked, withLink, refusalPage, root };
 }
 
-/** Refusals after which people are sent to the team's page where no page of ours can be served. */
+/** Refusals that redirect people to the team's page if no page can be served here. */
 const LEADS_HOME: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   "not_found",
   ...["link_not_found", "link_deleted", "link_disabled", "link_blocked"] as const,
@@ -310,7 +310,7 @@ const LEADS_HOME: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
 
 const wordsOf = ({ headers }: Request) => wordsFor(headers.get("accept-language"));
 
-/** A query with one parameter more. */
+/** A query with one more parameter. */
 function withParam(query: string, name: string, value: string): string {
   return `${query === "" ? "" : `${query}&`}${name}=${value}`;
 }
