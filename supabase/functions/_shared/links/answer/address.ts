@@ -1,5 +1,5 @@
 /**
- * The address of a place that was decided on.
+ * Computes the address for a target that was decided on.
  *
  * @module
  */
@@ -17,27 +17,27 @@ import {
 } from "../model/urls.ts";
 import type { Visit } from "../visitor/visit.ts";
 
-/** Where the browser is sent. */
+/** Where the browser is redirected. */
 export interface Place {
   readonly kind: Target["kind"];
   readonly location: string;
-  /** Where to go when the app that `location` opens is not there. */
+  /** The address to open if the app that `location` opens is not installed. */
   readonly otherwise?: string;
-  /** Ways for who is in an app's own browser, where `location` is what that can show. */
+  /** Options for a visitor in an in-app browser, where `location` is what that browser can show. */
   readonly ways?: Ways;
-  /** Whether only a tap opens the app: of a universal link, which in itself is a page, and never comes back. */
+  /** Whether only a tap opens the app: for a universal link, which is a page by itself and never returns here. */
   readonly byTap?: true;
 }
 
-/** Ways into an app from the browser of another one, each at a tap. */
+/** Ways from an in-app browser into another app, each by a tap. */
 export interface Ways {
-  /** Opens the app, where the browser lets it. */
+  /** Opens the app, if the browser allows it. */
   readonly app: string;
-  /** What opens in a real browser; undefined for the link itself. */
+  /** The page that opens in a real browser; undefined for the link itself. */
   readonly page: string | undefined;
 }
 
-/** Whether a visit of this place is given a token: to bring back, or to be found by an app's first open. */
+/** Whether a visit of this place gets a token, to bring back or for an app's first open to find. */
 export function wantsToken(target: Target, link: Link, visit: Visit): boolean {
   return (target.kind !== "web" || link.fingerprint) && visit.verdict === "human";
 }
@@ -45,8 +45,9 @@ export function wantsToken(target: Target, link: Link, visit: Visit): boolean {
 /**
  * The address of a target that the rules permit.
  *
- * @param token What the visitor brings back; undefined for none.
- * @param plain Whether the caller opens the address itself: an app's own, and none that only a browser understands.
+ * @param token The token that the visitor brings back; undefined for none.
+ * @param plain Whether the caller opens the address itself: then it is the app's own, never one that only a browser
+ * understands.
  */
 export function placeOf(
   target: Target,
@@ -68,7 +69,7 @@ export function placeOf(
   }
 }
 
-/** The address of a page or app with what the visit brings to it. */
+/** The address of a page or app, with the parameters that the visit adds. */
 function ofTarget(target: WebTarget | AppTarget, link: Link, visit: Visit): string {
   const pass = target.kind === "store" ? withStoreQuery : withQuery;
   const url = link.passQuery ? pass(target.url, visit.query) : target.url;
@@ -80,7 +81,7 @@ function chatUrl({ address }: ChatTarget, token: string | undefined): string {
   return token === undefined ? plain : head + token + tail;
 }
 
-/** Name under which an app finds the token: in its address, and in Play's install referrer. */
+/** Name of the parameter in which an app finds the token: in its address, and in Play's install referrer. */
 const TOKEN_PARAM = "gl_token";
 
 function appPlace(
@@ -92,27 +93,27 @@ function appPlace(
   plain: boolean,
 ): Place {
   const fallback = fallbackOf(target, link, rules, token);
-  // What is no human's browser opens no app.
+  // Only people's browsers open apps.
   if (visit.verdict !== "human" && fallback !== undefined && !target.universal) {
     return { kind: "app", location: fallback };
   }
   const whole = withToken(ofTarget(target, link, visit), token);
   const intent = !plain && visit.platform === "android" && target.packageName !== undefined && !visit.firefox;
   const opened = (url: string) => intent ? intentUrl(url, target.packageName!, fallback) : url;
-  // Too long for some server on the way: without what the visit brings it still leads where it should.
+  // Too long for some server on the way: without the visit's parameters it still reaches the right place.
   const url = opened(whole).length > MAX_LOCATION ? withToken(target.url, token) : whole;
   const app = opened(url).length > MAX_LOCATION
     ? intentUrl(url, target.packageName!, undefined)
     : opened(url);
   if (!plain && visit.inApp !== undefined && PHONES.has(visit.platform)) {
-    // The browser of another app opens no app by itself, and knows neither its scheme nor intent://.
+    // In-app browsers open no other app by themselves, and support neither its scheme nor intent://.
     const page = target.universal ? url : undefined;
     return { kind: "app", location: page ?? fallback ?? url, ways: { app, page } };
   }
   if (intent) return { kind: "app", location: app };
   if (fallback === undefined) return { kind: "app", location: url };
   if (!target.universal) return { kind: "app", location: url, otherwise: fallback };
-  // Elsewhere than on a phone the page is what the visitor wants.
+  // Except on phones, visitors want the page.
   return target.fallback !== undefined && PHONES.has(visit.platform)
     ? { kind: "app", location: url, otherwise: fallback, byTap: true }
     : { kind: "app", location: url };
@@ -124,7 +125,7 @@ function withToken(url: string, token: string | undefined): string {
   return token === undefined ? url : withAppParams(url, [[TOKEN_PARAM, token]]);
 }
 
-/** Where those go who do not have the app: its store or page, the link's page, or its chat. */
+/** Where visitors without the app go: its store or page, the link's page, or its chat. */
 function fallbackOf(
   target: AppTarget,
   link: Link,
@@ -136,7 +137,7 @@ function fallbackOf(
   return link.chat?.permitted(rules) ? chatUrl(link.chat, token) : undefined;
 }
 
-/** Google Play hands the parameter `referrer` to the app that is installed from there. */
+/** Google Play passes the parameter `referrer` to the app that is installed from there. */
 function storeUrl(url: string, token: string | undefined): string {
   return token !== undefined && isPlay(url) ? withReferrer(url, [[TOKEN_PARAM, token]]) : url;
 }

@@ -1,8 +1,8 @@
 /**
- * What every page of links has: its style, and what it may load.
+ * The frame of all pages of links: style and content security policy.
  *
- * Everything that is put in is escaped for where it stands. Each page names what it may load in its content security
- * policy: nothing but its own style and, where it has one, its own script.
+ * Every inserted value is escaped for its context. The content security policy of each page allows nothing but its own
+ * style and, if it has one, its own script.
  *
  * @module
  */
@@ -13,12 +13,12 @@ export interface Page {
   readonly policy: string;
 }
 
-/** Text within HTML, also within a quoted attribute. */
+/** Escapes text for HTML, including quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** A value within a script: valid JavaScript, and no way out of the element. */
+/** Serializes a value for a script: valid JavaScript that cannot end the element. */
 export function escapeScript(value: unknown): string {
   return JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,
@@ -32,19 +32,19 @@ const STYLE =
   `border:0;background:#0b5fff;color:#fff;text-decoration:none;cursor:pointer}input{font:inherit;padding:.6rem;width:100%;` +
   `box-sizing:border-box;margin:.5rem 0 1rem}p[role=alert]{color:#c00}p.plain a,p.plain button{background:none;color:inherit;text-decoration:underline}`;
 
-/** What a page is made of. */
+/** The parts of a page. */
 interface Parts {
-  /** Language of its words. */
+  /** Language of the page's text. */
   readonly lang: string;
   readonly title: string;
-  /** Added to its head. */
+  /** Extra markup for the head. */
   readonly head?: string;
   readonly body: string;
-  /** Whether it has a form. */
+  /** Whether the page contains a form. */
   readonly form?: boolean;
 }
 
-/** Puts a page together. */
+/** Assembles a page. */
 export function pageOf({ lang, title, head = "", body, form = false }: Parts, nonce: string): Page {
   return {
     html: `<!doctype html><html lang="${lang}"><head><meta charset="utf-8">` +

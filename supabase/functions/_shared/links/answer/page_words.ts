@@ -1,14 +1,14 @@
 /**
- * Words of the pages that visitors see, in the languages that most of them read.
+ * Texts of the pages that visitors see, in the languages that most visitors read.
  *
  * @module
  */
 import { preferredLanguage } from "../visitor/languages.ts";
 
-/** Title and advice of a page that says why an address leads nowhere. */
+/** Title and advice of a page that explains why an address leads nowhere. */
 export type RefusalWords = readonly [title: string, advice: string];
 
-/** What there is a page for: the root of the links, codes of problems, and that we cannot answer just now. */
+/** Everything that has a page: the root of the links, problem codes, and "temporarily unavailable". */
 export type Refused = typeof REFUSED[number];
 
 const REFUSED = [
@@ -25,9 +25,9 @@ const REFUSED = [
   "unavailable",
 ] as const;
 
-/** The words of one language. */
+/** The texts in one language. */
 export interface Words {
-  /** As HTML names it. */
+  /** Language tag for HTML. */
   readonly lang: string;
   readonly goOn: string;
   readonly openingApp: string;
@@ -294,7 +294,7 @@ const LANGUAGES: ReadonlyMap<string, Words> = new Map(
   [EN, DE, ES, FR, IT, PT].map((words) => [words.lang, words]),
 );
 
-/** The words for a visitor, by the header Accept-Language; English for whom there are none. */
+/** The texts for a visitor, by the header Accept-Language; English if no language matches. */
 export function wordsFor(acceptLanguage: string | null): Words {
   const [language] = preferredLanguage(acceptLanguage)?.split("-") ?? [];
   return LANGUAGES.get(language ?? "") ?? EN;

@@ -1,6 +1,6 @@
 /**
- * The few pages that links answer where HTML can be served: what messengers show, the ways into an app, the button, the
- * password, why a link cannot be used. None is a dead end: each has a way on, or says what to do.
+ * The pages that links answer where HTML can be served: what messengers show, the ways into an app, the button, the
+ * password, and why a link cannot be used. None is a dead end: each offers a way on or advice.
  *
  * @module
  */
@@ -16,9 +16,9 @@ const plainWay = (href: string, text: string) =>
   `<p class="plain"><a rel="nofollow" href="${escapeHtml(href)}">${escapeHtml(text)}</a></p>`;
 
 /**
- * What a messenger reads to show a link (ogp.me, Twitter cards). Who was taken for one goes on by a tap.
+ * What a messenger reads to show a link (ogp.me, Twitter cards). A person mistaken for a messenger continues by a tap.
  *
- * @param goOn Where to.
+ * @param goOn Address for continuing.
  */
 export function previewPage(preview: Preview, url: string, goOn: string, say: Words, nonce: string): Page {
   const { title = "Link", description, image } = preview;
@@ -31,17 +31,17 @@ export function previewPage(preview: Preview, url: string, goOn: string, say: Wo
   return pageOf({ lang: say.lang, title, head, body }, nonce);
 }
 
-/** Time that an app has to come up before its fallback is opened, in milliseconds. */
+/** Time that an app has to open before its fallback is opened, in milliseconds. */
 const APP_WAIT_MS = 1500;
-/** A timer that is this late was held up: by a question whether the app may open, or by the app. */
+/** A timer that fires this late was blocked: by a prompt whether the app may open, or by the app. */
 const HELD_UP_MS = 1000;
 
 /**
- * Opens an app and, when that does not come up, the fallback. The page is hidden when the app opens, and loses the focus
- * or stands still while the browser asks whether it may: then the fallback is not opened, and whoever comes back finds
- * both ways as buttons.
+ * Opens an app and, if it does not open, the fallback. The page is hidden when the app opens, and loses focus or is
+ * suspended while the browser prompts the user; then the fallback is not opened, and a user who returns finds both
+ * options as buttons.
  *
- * @param byTap Whether the buttons are all: a universal link that is opened by a script is a page like any other.
+ * @param byTap Whether to show only the buttons: a universal link that a script opens is an ordinary page.
  */
 export function appPage(app: string, fallback: string, say: Words, nonce: string, byTap = false): Page {
   const script = `var began=Date.now(),t=setTimeout(function(){` +
@@ -57,18 +57,18 @@ export function appPage(app: string, fallback: string, say: Words, nonce: string
   return pageOf({ lang: say.lang, title, body }, nonce);
 }
 
-/** Where the ways out of the browser of another app lead. */
+/** Addresses for leaving an in-app browser. */
 export interface WaysOut {
   readonly app: string;
-  /** Opens a real browser; undefined where nothing can. */
+  /** Opens a real browser; undefined if nothing can. */
   readonly browser: string | undefined;
-  /** What this browser shows itself; undefined where it can show nothing. */
+  /** What this browser can show itself; undefined for nothing. */
   readonly here: string | undefined;
 }
 
 /**
- * Ways into an app for who is in the browser of another one: that opens no app by itself, so nothing is tried without a
- * tap, which would end at an error.
+ * Offers ways into an app to visitors in an in-app browser. Such a browser opens no app by itself, so nothing is tried
+ * without a tap; it would end in an error.
  */
 export function inAppPage({ app, browser, here }: WaysOut, say: Words, nonce: string): Page {
   const body = heading(say.openApp) + paragraph(say.inAppAdvice) + way(app, say.openApp) +
@@ -78,9 +78,10 @@ export function inAppPage({ app, browser, here }: WaysOut, say: Words, nonce: st
 }
 
 /**
- * Tells an iPad from a Mac, which its User-Agent does not: a Mac has no touch screen. Without a script people choose.
+ * Distinguishes an iPad from a Mac, which the User-Agent does not: a Mac has no touch screen. Without scripts, people
+ * choose.
  *
- * @param ipad Where an iPad goes on.
+ * @param ipad Where an iPad continues.
  */
 export function touchPage(ipad: string, mac: string, say: Words, nonce: string): Page {
   const script = `location.replace(navigator.maxTouchPoints>1?${escapeScript(ipad)}:${escapeScript(mac)})`;
@@ -89,7 +90,9 @@ export function touchPage(ipad: string, mac: string, say: Words, nonce: string):
   return pageOf({ lang: say.lang, title: say.chooseDevice, body }, nonce);
 }
 
-/** Asks before a link is used: whoever only looks presses no button. It is posted to where the page is. */
+/**
+ * Asks before a link is used, so that a preview or scanner does not use it. The form posts to the page's own address.
+ */
 export function confirmPage({ title, description }: Preview, say: Words, nonce: string): Page {
   const named = title ?? say.confirm;
   const body = heading(named) + paragraph(description ?? say.confirmAdvice) +
@@ -98,7 +101,7 @@ export function confirmPage({ title, description }: Preview, say: Words, nonce: 
 }
 
 /**
- * Says why a link cannot be used, in words for the visitor.
+ * Explains to the visitor why a link cannot be used.
  *
  * @param goOn Where they can go instead.
  */
@@ -114,7 +117,7 @@ export function refusalPage(
   return pageOf({ lang, title, body }, nonce);
 }
 
-/** Asks for a link's password. It is posted, never put into an address. */
+/** Asks for a link's password. The password is posted, never put into an address. */
 export function passwordPage(wrong: boolean, say: Words, nonce: string): Page {
   const body = heading(say.password) + (wrong ? `<p role="alert">${escapeHtml(say.wrongPassword)}</p>` : "") +
     `<form method="post"><label>${

@@ -6,15 +6,15 @@
 import { encode } from "uqr";
 import type { Bytes } from "../../http/body.ts";
 
-/** How a code is drawn. */
+/** Options for drawing a code. */
 export interface QrOptions {
   /** Share of the code that may be damaged: L 7 %, M 15 %, Q 25 %, H 30 %. @default {"M"} */
   level?: "L" | "M" | "Q" | "H";
   /** Colour of the modules, "#rrggbb". @default {"#000000"} */
   dark?: string;
-  /** Colour of the ground. @default {"#ffffff"} */
+  /** Colour of the background. @default {"#ffffff"} */
   light?: string;
-  /** Free modules around it; the standard wants 4. @default {4} */
+  /** Width of the quiet zone in modules; the standard requires 4. @default {4} */
   margin?: number;
 }
 
@@ -22,7 +22,7 @@ export interface QrOptions {
 export function qrSvg(text: string, options: QrOptions = {}): string {
   const { rows, size } = matrix(text, options);
   const { dark = "#000000", light = "#ffffff" } = options;
-  // Runs of dark modules as one rectangle each: a fifth of the size of a square a module.
+  // Draws each run of dark modules as one rectangle: a fifth of the size of one square per module.
   const path = rows.flatMap((row, y) => runs(row).map(([x, length]) => `M${x} ${y}h${length}v1h-${length}z`))
     .join("");
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges">` +
@@ -30,9 +30,9 @@ export function qrSvg(text: string, options: QrOptions = {}): string {
 }
 
 /**
- * A QR code as PNG (RFC 2083): two colours, one bit a pixel.
+ * A QR code as PNG (RFC 2083): two colours, one bit per pixel.
  *
- * @param wide Its width in pixels at most, where that leaves a module one: each is a whole number of pixels wide.
+ * @param wide Maximum width in pixels, but at least one pixel per module: each module is a whole number of pixels wide.
  */
 export async function qrPng(text: string, wide: number, options: QrOptions = {}): Promise<Bytes> {
   const { rows, size } = matrix(text, options);
@@ -61,13 +61,13 @@ export async function qrPng(text: string, wide: number, options: QrOptions = {})
   ]);
 }
 
-/** Modules, true for dark, with the margin. */
+/** The modules, true for dark, including the margin. */
 function matrix(text: string, { level = "M", margin = 4 }: QrOptions): { rows: boolean[][]; size: number } {
   const { data, size } = encode(text, { ecc: level, border: margin });
   return { rows: data, size };
 }
 
-/** Beginnings and lengths of the runs of true. */
+/** Start and length of each run of true. */
 function runs(row: readonly boolean[]): [number, number][] {
   const found: [number, number][] = [];
   row.forEach((dark, x) => {
@@ -97,7 +97,7 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** CRC-32 as PNG wants it. A few kilobytes at most: bit by bit is fast enough. */
+/** CRC-32 as PNG requires it. For at most a few kilobytes, bit by bit is fast enough. */
 function crc32(bytes: Uint8Array): number {
   let crc = ~0;
   for (const byte of bytes) {

@@ -1,5 +1,5 @@
 /**
- * Where a visit of a link goes. Pure: the same link, visit and rules, the same decision.
+ * Decides where a visit of a link goes. Pure: the same link, visit and rules give the same decision.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Rules } from "../model/rules.ts";
 import type { Visit } from "../visitor/visit.ts";
 import { shareOf } from "../model/when.ts";
 
-/** The flag that links stand under. */
+/** The flag that controls all links. */
 export const LINKS_FLAG = "deeplinks.enabled";
 
 /** Why a link cannot be used. */
@@ -19,38 +19,38 @@ export type Refusal = Extract<ProblemCode, `link_${string}`>;
 
 /** The outcome for one visit. */
 export type Decision =
-  /** Goes to `target`. `because`: the rule that took it, or why another place did. */
+  /** Goes to `target`. `because`: the rule that matched, or why another place was chosen. */
   | { readonly outcome: "go"; readonly target: Target; readonly because: Because }
-  /** Goes to the link's own address for when it cannot be used, and `code` says why it cannot. */
+  /** Goes to the link's own address for visits that it cannot serve; `code` says why. */
   | { readonly outcome: "fallback"; readonly target: WebTarget; readonly code: Refusal }
   /** Goes to `target` once a button is pressed. */
   | { readonly outcome: "ask"; readonly target: Target; readonly because: Because }
-  /** Is shown what the link is about, and is sent nowhere: it must not use the link up. */
+  /** Shows what the link is about without redirecting, since this visitor must not use the link up. */
   | { readonly outcome: "show" }
   | { readonly outcome: "refuse"; readonly code: Refusal };
 
-/** What chose the place: a rule by its number, the default, or a flag that is off. */
+/** What chose the place: a rule's number, the default, or a flag that is off. */
 export type Because = number | "default" | "flag_off";
 
-/** What was found on the way, for people who ask why. */
+/** An intermediate result, for people who ask why. */
 export interface Finding {
   readonly what: string;
   readonly holds: boolean;
   readonly why?: string;
 }
 
-/** Told of each finding. */
+/** Called with each finding. */
 export type Trace = (finding: Finding) => void;
 
 /**
- * Decides.
+ * Decides where a visit goes.
  *
- * Order: the link's state and time, uses, password, flags, rules in their order, then whether the place is allowed
- * now. Of rules with a weight, those whose other conditions hold divide the visitors among them, in their order:
- * weights 50 and 30 take the first 50 and the next 30 of 100, and the rest goes on to what follows.
+ * Order: the link's state and time, uses, password, flags, rules in order, then whether the place is allowed now. Rules
+ * with a weight whose other conditions hold divide the visitors among them, in order: weights 50 and 30 take the first
+ * 50 and the next 30 of 100, and the rest continue with what follows.
  *
- * Failure policy: closed for where a visit goes (what is not allowed now is refused), open for flags: while one is
- * off, or cannot be decided, the visit goes to the link's default, so that a rollback breaks nobody.
+ * Failure policy: closed for the destination (what is not allowed now is refused), open for flags: if a flag is off or
+ * cannot be evaluated, the visit goes to the link's default, so that a rollback breaks nothing for visitors.
  */
 export function resolve(link: Link, visit: Visit, rules: Rules, killed: boolean, trace?: Trace): Decision {
   const closed = closedBy(link, visit);
@@ -72,7 +72,7 @@ export function resolve(link: Link, visit: Visit, rules: Rules, killed: boolean,
     trace?.({ what: "leads on", holds: false, why: "the links lead in a circle" });
     return refuse(link, visit, rules, "link_blocked");
   }
-  // A browser that fetches ahead would use the answer later, without the token of the tap.
+  // A browser that prefetches would use the answer later, without the token of the tap.
   if (visit.verdict === "prefetch" && chosen.target.kind !== "web") {
     return { outcome: "refuse", code: "link_not_prefetched" };
   }
@@ -87,7 +87,7 @@ function closedBy(link: Link, visit: Visit): Refusal | undefined {
   if (link.usedUp) return "link_used_up";
 }
 
-/** The link's own place for when it cannot be used, if it has one that is allowed; else the refusal. */
+/** The link's own place for visits that it cannot serve, if it has one that is allowed; else the refusal. */
 export function refuse(link: Link, visit: Visit, rules: Rules, code: Refusal): Decision {
   return link.expired !== undefined && code !== "link_deleted" && link.expired.permitted(rules) &&
       leadsOn(link.expired, link, visit)
@@ -132,7 +132,7 @@ function choose(
   return go(link.chat ?? link.web, "default");
 }
 
-/** A condition that throws is not met: one bad rule must not take the link down. */
+/** A condition that throws is not met, so that one bad rule cannot break the link. */
 function holds(test: { holds(visit: Visit): boolean }, visit: Visit): boolean {
   try {
     return test.holds(visit);
@@ -151,7 +151,7 @@ function flagsOn(link: Link, visit: Visit, rules: Rules, killed: boolean, trace:
 }
 
 function flagOn(key: string, visit: Visit, rules: Rules, killed: boolean, trace: Trace | undefined): boolean {
-  // Who visits is read where it matters only: most flags are on or off for everybody.
+  // The visitor is only read where needed: most flags are on or off for everybody.
   const id = isSameForAll(rules, key) ? "" : visit.user ?? visit.visitor;
   const { value, reason } = evaluate(rules.flags, key, id, killed);
   rules.onFlag?.(key, reason);
@@ -159,13 +159,13 @@ function flagOn(key: string, visit: Visit, rules: Rules, killed: boolean, trace:
   return value;
 }
 
-/** Whether deciding needs an id that stays with the visitor: shares, and flags that are on for a part. */
+/** Whether the decision needs a stable visitor id: for shares, and flags that are on for a part of the visitors. */
 export function needsVisitor(link: Link, rules: Rules): boolean {
   return link.asksForVisitor || isSplit(rules, LINKS_FLAG) ||
     (link.flagKey !== undefined && isSplit(rules, link.flagKey));
 }
 
-/** Whether a flag is the same whoever visits. */
+/** Whether a flag is the same for every visitor. */
 function isSameForAll({ flags }: Pick<Rules, "flags">, key: string): boolean {
   const flag = flags.get(key);
   return flag === undefined || !flag.on ||

@@ -1,5 +1,5 @@
 /**
- * Ways out of the browser of an app.
+ * Ways out of an in-app browser.
  *
  * @module
  */
@@ -9,8 +9,9 @@ import type { Place, Ways } from "./address.ts";
 import type { WaysOut } from "./pages.ts";
 
 /**
- * Where the ways out lead: into the app, into a real browser, and to what this browser shows itself. A real browser
- * visits the link again, which then opens the app; where that would take a second use, it opens the page at once.
+ * Addresses for leaving an in-app browser: into the app, into a real browser, and to what this browser can show itself.
+ * A real browser visits the link again, which then opens the app; if that would take a second use, it opens the page
+ * directly.
  *
  * @param url The link's own address.
  */

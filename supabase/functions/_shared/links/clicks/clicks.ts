@@ -1,10 +1,10 @@
 /**
- * Clicks on their way into the database: taken at once, written in groups after the answers.
+ * Buffers clicks for the database: recorded at once, written in groups after the answers.
  *
- * Failure policy: a visitor is never refused for the sake of a click. While the database is away clicks wait in
- * memory, are sent again until they are written, and are written once however often they are sent. When there is no
- * room left they are dropped and counted. A process that is killed takes with it what is on its way, which is about
- * what came during one call; one that is asked to stop finishes it (`settled`).
+ * Failure policy: a visitor is never refused because of a click. While the database is unavailable, clicks wait in
+ * memory and are retried until they are written; each is written once, however often it is sent. When the buffer is
+ * full, clicks are dropped and counted. A process that is killed loses its unwritten clicks, roughly those that arrived
+ * during one call; one that is asked to stop writes them first (`settled`).
  *
  * @module
  */
@@ -15,56 +15,58 @@ import { type Click, ClickLines } from "./lines.ts";
 /** Options of {@linkcode createClicks}. */
 export interface ClicksOptions {
   rpc: Rpc;
-  /** Lets work go on after the answer. */
+  /** Keeps work running after the answer. */
   waitUntil(work: Promise<unknown>): void;
-  /** Told how many clicks were lost, and why. */
+  /** Called with the number of clicks that were lost, and the reason. */
   onLost(clicks: number, error: unknown): void;
-  /** Told when a group could not be sent and will be sent again. */
+  /** Called when sending a group failed and will be retried. */
   onDelayed(error: unknown): void;
-  /** Most clicks of a group. @default {10_000} */
+  /** Maximum clicks per group. @default {10_000} */
   maxItems?: number;
-  /** Most clicks that wait. @default {200_000, 10 MB and with the longest users and referrers 100} */
+  /** Maximum clicks waiting. @default {200_000, 10 MB and with the longest users and referrers 100} */
   maxQueued?: number;
   /**
-   * From the start of one group to that of the next, at least, in milliseconds: nobody waits for a click, and a larger
-   * group costs less. Also how much a process that is killed loses at most. @default {100}
+   * Minimum time from the start of one group to that of the next, in milliseconds: nobody waits for a click, and larger
+   * groups cost less. Also the most that a killed process loses. @default {100}
    */
   everyMs?: number;
-  /** From the first failure of a group until it is given up. @default {10 minutes} */
+  /** Time from a group's first failure until it is dropped. @default {10 minutes} */
   giveUpMs?: number;
-  /** Wait before a group is sent for the nth time, in milliseconds. @default {doubling from 250 to 10,000} */
+  /** Wait before the nth attempt to send a group, in milliseconds. @default {doubling from 250 to 10,000} */
   backoffMs?(attempt: number): number;
 }
 
 /** See the module. */
 export interface Clicks {
-  /** Takes a click. Never fails, never waits. */
+  /** Records a click. Never fails, never waits. */
   record(click: Click): void;
-  /** Takes one more that counts on the row of a click that {@linkcode record} took. Never fails, never waits. */
+  /** Counts one more click on the row of a click passed to {@linkcode record}. Never fails, never waits. */
   again(row: Click): void;
-  /** Resolves when all that was taken is written or given up, and nothing comes any more. */
+  /** Resolves once all recorded clicks are written or dropped, and no more arrive. */
   settled(): Promise<void>;
-  /** Resolves when all that was taken until now is written or given up. */
+  /** Resolves once all clicks recorded so far are written or dropped. */
   written(): Promise<void>;
-  /** Clicks that are not written yet. */
+  /** Number of clicks not yet written. */
   waiting(): number;
 }
 
-/** Makes a {@linkcode Clicks}. */
+/** Creates a {@linkcode Clicks}. */
 export function createClicks(options: ClicksOptions): Clicks {
   const { rpc, waitUntil, onLost, onDelayed, maxItems = 10_000, maxQueued = 200_000, everyMs = 100 } =
     options;
   const { giveUpMs = 600_000, backoffMs = (attempt) => Math.min(10_000, 250 * 2 ** attempt) } = options;
-  /** Isolates count in slots of their own, so that they do not wait for each other's rows. */
+  /** Each isolate counts in its own slot, so that isolates do not wait for each other's rows. */
   const slot = crypto.getRandomValues(new Uint8Array(1))[0] & 15;
-  /** Groups that are full, and the one that is not. */
+  /** The full groups, and the one being filled. */
   const full: ClickLines[] = [];
   let open = new ClickLines();
   let sending: ClickLines | undefined;
   const waiters: { last: ClickLines; resolve(): void }[] = [];
-  /** Clicks that found no room since that was last told: told together, for there can be thousands a second. */
+  /**
+   * Clicks dropped for lack of room since the last report; reported together, since there can be thousands a second.
+   */
   let dropped = 0;
-  /** How many more count on a row since that was last sent. */
+  /** Additional clicks counted on each row since they were last sent. */
   let repeated = new Map<Click, number>();
   let running: Promise<void> | undefined;
 
@@ -104,7 +106,7 @@ export function createClicks(options: ClicksOptions): Clicks {
     onLost(n, new Problem("overloaded"));
   }
 
-  /** Sends group after group until nothing is left. */
+  /** Sends groups until none is left. */
   async function run(): Promise<void> {
     await undefined; // what else comes in this turn of the event loop belongs to the same group
     while (queued() > 0 || repeated.size > 0) {
@@ -112,7 +114,7 @@ export function createClicks(options: ClicksOptions): Clicks {
       let group = full.shift();
       let repeats: ReadonlyMap<Click, number> = NONE;
       if (group === undefined) {
-        // Their rows are in this group, if they are not written yet.
+        // The rows of these repeats are in this group, if they are not written yet.
         group = open;
         open = new ClickLines();
         repeats = repeated;
@@ -134,7 +136,7 @@ export function createClicks(options: ClicksOptions): Clicks {
     running = undefined;
   }
 
-  /** Writes a part whole, or in halves when the database refuses it for what is in it; never rejects. */
+  /** Writes a part whole, or in halves if the database refuses its content; never rejects. */
   async function send({ name, args, clicks, halves }: Part): Promise<void> {
     const batch = { p_batch: crypto.randomUUID(), p_slot: slot, ...args };
     const givenUpAt = performance.now() + giveUpMs;
@@ -149,7 +151,7 @@ export function createClicks(options: ClicksOptions): Clicks {
           return;
         }
         if (!(error instanceof Problem) || performance.now() > givenUpAt) return onLost(clicks, error);
-        // The same batch again: it is written once, also when only the answer was lost.
+        // Retries the same batch: it is written once, even if only the answer was lost.
         onDelayed(error);
         tellDropped();
         await pause(backoffMs(attempt));
@@ -157,7 +159,7 @@ export function createClicks(options: ClicksOptions): Clicks {
     }
   }
 
-  /** Groups are sent in their order: with the last of those there are, all are. */
+  /** Groups are sent in order, so once the last current group is sent, all are. */
   function written(): Promise<void> {
     const last = open.count > 0 ? open : full.at(-1) ?? sending;
     return last === undefined ? Promise.resolve() : new Promise((resolve) => waiters.push({ last, resolve }));
@@ -173,16 +175,16 @@ export function createClicks(options: ClicksOptions): Clicks {
 }
 
 const NONE: ReadonlyMap<Click, number> = new Map();
-/** Rows of one `record_repeats`. */
+/** Maximum rows of one `record_repeats` call. */
 const MAX_REPEATS = 1000;
 
-/** What is sent in one call. */
+/** The content of one call. */
 interface Part {
   readonly name: "record_clicks" | "record_repeats";
   readonly args: object;
-  /** How many clicks are in it. */
+  /** Number of clicks in it. */
   readonly clicks: number;
-  /** The same in two parts; undefined for a single row. */
+  /** The same content in two parts; undefined for a single row. */
   halves(): Part[] | undefined;
 }
 
@@ -202,7 +204,7 @@ function linesPart(lines: string, count: number): Part {
   };
 }
 
-/** `c`: how many count on the row. */
+/** `c`: the number of clicks counted on the row. */
 function repeatsPart(rows: (Click & { c: number })[]): Part {
   return {
     name: "record_repeats",

@@ -1,24 +1,24 @@
 /**
- * Clicks as lines of text, as `record_clicks` takes them: the fields of each with a space between two of them, in the
- * order code, t, p, h, v, k, r, y, f, g, o, u, n, q; empty where a click has none, and left out at the end.
+ * Clicks as lines of text, the input of `record_clicks`: the fields of each click separated by spaces, in the order
+ * code, t, p, h, v, k, r, y, f, g, o, u, n, q; missing fields are empty, and omitted at the end.
  *
- * Text, since it costs Postgres a third of what JSON does; written into bytes at once, since thousands of objects that
- * wait for their group would each be copied by the garbage collector.
+ * Text, because it costs Postgres a third of what JSON does; encoded into bytes immediately, because the garbage
+ * collector would copy each of thousands of waiting objects.
  *
  * @module
  */
 import type { Verdict } from "../visitor/agents.ts";
 
-/** A click; what stands at its default is left out. No field holds a space or anything outside of ASCII. */
+/** A click; fields with their default value are omitted. No field contains a space or a non-ASCII character. */
 export interface Click {
   code: string;
-  /** When, in Unix milliseconds. */
+  /** Time in Unix milliseconds. */
   t: number;
   /** Verdict. @default {"human"} */
   v?: Verdict | "own";
-  /** By what the verdict was reached. */
+  /** What the verdict is based on. */
   r?: string;
-  /** Where it went. @default {"web"} */
+  /** Kind of destination. @default {"web"} */
   k?: "web" | "app" | "store" | "whatsapp" | "fallback" | "preview";
   /** Platform. */
   p: string;
@@ -26,33 +26,33 @@ export interface Click {
   y?: string;
   /** Referring host. */
   f?: string;
-  /** Visitor's hash, 16 digits of hex. */
+  /** Visitor's hash, 16 hex digits. */
   h?: string;
   /** Audience user. */
   u?: string;
   /** Token. */
   o?: string;
-  /** Fingerprint, 16 digits of hex. */
+  /** Fingerprint, 16 hex digits. */
   g?: string;
-  /** Number of the rule that took the visit, from 0. */
+  /** Index of the rule that matched the visit, from 0. */
   n?: string;
-  /** "1" where the QR code was scanned. */
+  /** "1" if the QR code was scanned. */
   q?: string;
 }
 
-/** Longest line: each field at its longest is far below. A field that would not fit is cut. */
+/** Maximum line length, far above the sum of the longest fields. A field that would not fit is truncated. */
 const MAX_LINE = 2048;
 const SPACE = 32, LINE_FEED = 10, UNDERSCORE = 95;
 
 let lastTime = -1, lastTimeText = "";
 
-/** Lines that grow. */
+/** A growing buffer of lines. */
 export class ClickLines {
-  /** How many lines there are. */
+  /** Number of lines. */
   count = 0;
   #bytes = new Uint8Array(16 * 1024);
   #end = 0;
-  /** Separators that are due as soon as a field follows. */
+  /** Separators to write before the next field. */
   #due = 0;
 
   /** Adds a click. */
@@ -81,7 +81,7 @@ export class ClickLines {
     this.#field(click.q, begin);
   }
 
-  /** The lines, with a line feed between two of them. */
+  /** The lines, separated by line feeds. */
   text(): string {
     return ascii.decode(this.#bytes.subarray(0, this.#end));
   }
@@ -97,7 +97,7 @@ export class ClickLines {
     const length = Math.min(text.length, begin + MAX_LINE - 64 - end);
     for (let i = 0; i < length; i++) {
       const unit = text.charCodeAt(i);
-      // What checks have kept out already would end the field, or the line.
+      // Characters that earlier checks exclude, and that would end the field or the line.
       bytes[end++] = unit > SPACE && unit < 127 ? unit : UNDERSCORE;
     }
     this.#end = end;

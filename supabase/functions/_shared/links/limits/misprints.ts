@@ -1,28 +1,28 @@
 /**
- * What may be kept of a code that no link has. People put into an address what they should not: their own name, a
- * customer's number, the token of a mail. A code that could be a misprint of a link's goes on to `record_orphans`, which
- * keeps it if it is one; of everything else its kind is counted.
+ * Decides what may be stored of a code that no link has. People put private data into addresses: their name, a
+ * customer's number, the token of an e-mail. A code that could be a misprint of a link's code is passed to
+ * `record_orphans`, which stores it if it is one; everything else is only counted by kind.
  *
- * Failure policy: closed. What cannot be read, or is no code, is kept by no part.
+ * Failure policy: closed. Nothing is stored of text that cannot be decoded or is not a code.
  *
  * @module
  */
 
 import { LINK_CODE } from "../../contract/names.ts";
 
-/** Kinds of what is not kept. In brackets, which no code has. */
+/** Kinds of text that is not stored. In brackets, which no code contains. */
 export type Kind = "(e-mail address)" | "(number)" | "(secret)" | "(other)";
 
-/** Digits from which a code may be somebody's number or birthday. */
+/** Number of digits from which a code may be somebody's number or birthday. */
 const DIGITS = 6;
 const SECRET = /token|secret|passw|reset|session|api-?key|jwt|otp|bearer/;
-/** So many characters in a row are no word that somebody types. */
+/** A run of characters too long to be a typed word. */
 const TOKEN_LIKE = /[a-z0-9]{16}|[0-9a-f]{12}/;
 
-/** Digits in base64, in small letters: each four begin with one of three. */
+/** Digits in base64, in lower case: each group of four begins with one of three letters. */
 const ENCODED_DIGITS = /^(?:[mno][a-z0-9]{3}){2,}=*$/;
 
-/** The code where it could be a misprint, else what kind of thing it looks like. */
+/** The code if it could be a misprint, else its kind. */
 export function keptOf(code: string): string | Kind {
   const text = decoded(code);
   if (/@|[-_([.]at[-_)\].]/.test(text)) return "(e-mail address)";
@@ -33,7 +33,7 @@ export function keptOf(code: string): string | Kind {
   return LINK_CODE.test(code) ? code : "(other)";
 }
 
-/** As people meant it: percent signs undone, however often, and one spelling of what looks alike. */
+/** The code as intended: percent-encoding removed, however often it was applied, and look-alike characters unified. */
 function decoded(code: string): string {
   let text = code.slice(0, 1000);
   for (let turn = 0; turn < 4 && text.includes("%"); turn++) {
@@ -41,7 +41,7 @@ function decoded(code: string): string {
     try {
       text = decodeURIComponent(text);
     } catch {
-      // A part that is cut, or no Unicode: what can be read of it is enough.
+      // Truncated, or not Unicode: the readable part is enough.
       text = text.replace(/%40/g, "@").replace(/%25/g, "%");
     }
     if (text === before) break;

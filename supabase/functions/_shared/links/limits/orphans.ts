@@ -1,12 +1,12 @@
 /**
- * Visits of codes that no link has: counted, and limited for each client, so that codes cannot be walked through.
+ * Visits of codes that no link has: counted, and limited per client, so that codes cannot be enumerated.
  *
- * A client that has tried too many is refused for every code, known or not: an answer that differs would tell it what
- * it wants to know. Each isolate limits by itself, and learns from the database what the others have seen.
+ * A client over the limit is refused for every code, known or not: different answers would tell it which codes exist.
+ * Each isolate limits by itself, and learns from the database what the others have seen.
  *
- * Failure policy: without an address that can be trusted (`CLIENT_IP_HEADER`) nobody is limited, for one limit for
- * all would let anybody lock out everybody; 31^8 codes are then the protection. With the database away the isolate's
- * own limit holds.
+ * Failure policy: without a trusted address (`CLIENT_IP_HEADER`) nobody is limited, since with one limit for all,
+ * anybody could lock out everybody; 31^8 codes are then the protection. While the database is unavailable, the
+ * isolate's own limit applies.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { keptOf } from "./misprints.ts";
 
 /** A visit whose group is not written yet. */
 interface OrphanVisit {
-  /** As it was asked for: it goes no further. */
+  /** The code as requested; it is not passed on. */
   asked: string;
   /** Keyed hash of the client's network. */
   client?: string;
@@ -27,19 +27,19 @@ interface OrphanVisit {
 export interface OrphansOptions {
   rpc: Rpc;
   waitUntil(work: Promise<unknown>): void;
-  /** Told of a visit that could not be counted. */
+  /** Called when a visit could not be counted. */
   onError(error: unknown): void;
-  /** Milliseconds of a clock that does not jump. @default {performance.now} */
+  /** Milliseconds of a monotonic clock. @default {performance.now} */
   now?(): number;
 }
 
 /** See the module. */
 export interface Orphans {
-  /** Whether anybody is refused: only then need a visitor's network be known. */
+  /** Whether any client is refused: only then is a visitor's network needed. */
   limiting(): boolean;
-  /** Milliseconds for which this client is refused; 0 when it is not. */
+  /** Milliseconds for which this client is still refused; 0 if it is not. */
   refusedFor(network: string | undefined): number;
-  /** Notes a visit of an unknown code. `client` stands for the network in the database. */
+  /** Records a visit of an unknown code. `client` represents the network in the database. */
   visited(code: string, network: string | undefined, client: string | undefined): void;
 }
 
@@ -47,14 +47,14 @@ export interface Orphans {
 const { perSecond, burst: BURST } = limitOf(LIMITS.unknownCodes);
 const EACH_MS = 1000 / perSecond;
 const MAX_CLIENTS = 10_000;
-/** More than any link's code has, and enough to see what it is. */
+/** Longer than any link's code, and enough to recognise its kind. */
 const MAX_CODE = 256;
 
-/** Makes an {@linkcode Orphans}. */
+/** Creates an {@linkcode Orphans}. */
 export function createOrphans(
   { rpc, waitUntil, onError, now = () => performance.now() }: OrphansOptions,
 ): Orphans {
-  /** GCRA by network: the time at which everything taken so far would have come evenly. */
+  /** GCRA by network: the theoretical arrival time of each. */
   const tats = new Map<string, number>();
   const refused = new Map<string, number>();
   const networks = new Map<string, string>();
@@ -104,7 +104,7 @@ export function createOrphans(
   return { limiting: () => refused.size > 0, refusedFor, visited };
 }
 
-/** Makes room for one more: the oldest go. */
+/** Makes room for one more entry by removing the oldest. */
 function bounded<V>(map: Map<string, V>): Map<string, V> {
   if (map.size >= MAX_CLIENTS) map.delete(map.keys().next().value!);
   return map;

@@ -1,7 +1,7 @@
 /**
- * How often a thing came at most, in windows of time, for next to nothing: a number for each of 262,144 hashes, in 1 MiB
- * whatever comes. What shares a hash is counted together, so the answer may be too high, and never too low: who is above
- * a bound has to be counted by name from there on, and nearly nobody is.
+ * An upper bound for how often a key occurred, in windows of time, at almost no cost: one counter for each of 262,144
+ * hashes, in 1 MiB whatever the load. Keys with the same hash are counted together, so the result may be too high but
+ * never too low. Only the few keys above a bound have to be counted exactly from there on.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export class Sieve {
     this.#cells = new Uint32Array(cells);
   }
 
-  /** Begins a new window where it is time for one, and says whether it was. */
+  /** Starts a new window if it is time for one; returns whether it did. */
   turn(now: number): boolean {
     const window = Math.floor(now / this.#windowMs);
     if (window === this.#window) return false;
@@ -28,17 +28,17 @@ export class Sieve {
     return true;
   }
 
-  /** How often this came in the window, at most. */
+  /** Upper bound for the occurrences in this window. */
   count(first: string, second: string, third = ""): number {
     return this.#cells[this.#cell(first, second, third)];
   }
 
-  /** Counts it, and says how often it had come before, at most. */
+  /** Counts one occurrence; returns the upper bound before it. */
   add(first: string, second: string, third = ""): number {
     return this.#cells[this.#cell(first, second, third)]++;
   }
 
-  /** FNV-1a, folded. Whoever finds texts with the same hash gets them counted together. */
+  /** FNV-1a, folded. Texts with the same hash are counted together, also if somebody constructs them. */
   #cell(first: string, second: string, third: string): number {
     let hash = mix(0x811c9dc5, first);
     hash = mix(hash, second);

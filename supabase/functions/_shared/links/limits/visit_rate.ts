@@ -1,30 +1,30 @@
 /**
- * How often one network may visit one link: so often in a minute, by each isolate for itself. Generous, since behind one
- * address of a carrier there may be thousands of people with the same link; it ends what no number of people does.
+ * Limits the visits of one link by one network, per minute and isolate. The limit is generous, since thousands of
+ * people with the same link may share one carrier address; it stops rates that no number of people reaches.
  *
- * The memory is bounded. Where more than {@linkcode MAX} networks come that often it begins anew; one that shares a
- * number of the sieve with such a network has half as much.
+ * Memory is bounded. If more than {@linkcode MAX} networks reach that rate, the limiter starts over; a network that
+ * shares a counter of the sieve with such a network has half the limit.
  *
  * @module
  */
 import { Sieve } from "./sieve.ts";
 
 const MINUTE_MS = 60_000;
-/** Some 5 MB. */
+/** About 5 MB. */
 const MAX = 50_000;
 
 /** See the module. */
 export class Pace {
   readonly #max: number;
   readonly #sieve = new Sieve(MINUTE_MS);
-  /** Visits by name, beyond the half that the sieve lets pass. */
+  /** Exact counts of visits, beyond the half that the sieve passes. */
   readonly #visits = new Map<string, number>();
 
   constructor(max: number = MAX) {
     this.#max = max;
   }
 
-  /** Takes a visit. Milliseconds until there may be another, 0 when this one may be. */
+  /** Takes a visit. Milliseconds until the next one is allowed; 0 if this one is. */
   take(now: number, network: string, code: string, mostInMinute: number): number {
     if (this.#sieve.turn(now)) this.#visits.clear();
     const half = Math.floor(mostInMinute / 2);

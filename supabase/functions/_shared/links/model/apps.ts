@@ -5,22 +5,22 @@
  */
 import { PACKAGE } from "../../contract/link_limits.ts";
 
-/** The team's own apps, as their platforms ask who may open links of a domain. */
+/** The team's own apps, in the terms in which their platforms ask who may open links of a domain. */
 export interface Apps {
   /** `app_id`: team id and bundle id, "ABCDE12345.com.example.app". */
   readonly ios: readonly { readonly app_id: string; readonly paths?: readonly string[] }[];
-  /** `sha256`: fingerprints of the certificates that sign it. */
+  /** `sha256`: fingerprints of the app's signing certificates. */
   readonly android: readonly { readonly package: string; readonly sha256: readonly string[] }[];
 }
 
-/** Setting that lists them. */
+/** The setting that lists the apps. */
 export const APPS_SETTING = "deeplinks.apps";
 
 const APP_ID = /^[A-Z0-9]{10}(\.[A-Za-z0-9-]{1,100}){1,10}$/;
 const APP_PATH = /^!?[/*][!-~]*$/;
 const FINGERPRINT = /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/i;
 
-/** Reads the setting. Failure policy: closed. An app that is not described as it must be opens nothing. */
+/** Parses the setting. Failure policy: closed. An app with an invalid description opens nothing. */
 export function readApps(text = "{}"): Apps {
   const value = parsed(text);
   const { ios, android } = isObject(value) ? value : {};
@@ -44,8 +44,8 @@ export function readApps(text = "{}"): Apps {
 }
 
 /**
- * What is wrong with a value of the setting; undefined for nothing. The database
- * refuses the same values when they are written (`private.apps_fault`); this finds what was there before.
+ * The fault in a value of the setting; undefined if it is valid. The database refuses the same values on writing
+ * (`private.apps_fault`); this finds values stored before that check.
  */
 export function appsFault(text: string): string | undefined {
   const value = parsed(text);
@@ -104,7 +104,7 @@ function hasOnly(value: object, ...names: string[]): boolean {
   return Object.keys(value).every((name) => names.includes(name));
 }
 
-/** Whether this is a list, not empty, of texts of that form. */
+/** Whether a value is a non-empty list of texts that match a pattern. */
 function isListOf(value: unknown, form: RegExp): boolean {
   return Array.isArray(value) && value.length > 0 &&
     value.every((item) => typeof item === "string" && form.test(item));

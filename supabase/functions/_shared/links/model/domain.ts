@@ -1,7 +1,7 @@
 /**
- * What Apple and Google ask a link domain: which apps may open its links.
+ * The files that Apple and Google request from a link domain, which state which apps may open its links.
  *
- * Both files must be answered at the domain's root with JSON's content type and without a redirect.
+ * Both files must be served at the domain's root with JSON's content type and without a redirect.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The team's page, where people go on from an address that leads nowhere.
+ * The team's page, where people continue from an address that leads nowhere.
  *
  * @module
  */
@@ -7,8 +7,8 @@ import type { Rules } from "./rules.ts";
 import { checkWeb } from "./urls.ts";
 
 /**
- * The address of the setting `deeplinks.home_url`. Failure policy: closed. Undefined without one, where links may not lead
- * there, and where it is an address of ours again.
+ * The address of the setting `deeplinks.home_url`. Failure policy: closed. Undefined if the setting is absent, if links
+ * may not lead to the address, or if the address is a link of this installation.
  *
  * @param rules Undefined while none could be read.
  */

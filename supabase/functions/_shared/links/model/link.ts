@@ -1,5 +1,5 @@
 /**
- * A link as an isolate keeps it: small, since there are thousands, and ready to be resolved.
+ * A link in an isolate's memory: small, since there are thousands, and ready to be resolved.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import {
 } from "./urls.ts";
 import type { Rules } from "./rules.ts";
 
-/** A link as `get_links` gives it; what stands at its default is left out. */
+/** A link as `get_links` returns it; fields with their default value are omitted. */
 export interface LinkRow {
   readonly code: string;
   readonly default_url?: string;
@@ -51,7 +51,7 @@ export type Preview = NonNullable<LinkBody["preview"]>;
 /** A place that a link leads to. */
 export type Target = WebTarget | AppTarget | ChatTarget;
 
-/** Where the answer to "may a link lead there" is kept, for as long as the rules are the same. */
+/** Caches whether a link may lead to this place, for as long as the rules are the same. */
 abstract class Permitted {
   #rules: Rules | undefined;
   #ok = false;
@@ -70,9 +70,9 @@ abstract class Permitted {
 
 /** A page, or an app's page in a store. */
 export class WebTarget extends Permitted {
-  /** The address as it is stored; what the check makes of it once that has allowed it. */
+  /** The stored address; once the check has allowed it, the address that the check returned. */
   url: string;
-  /** Code of the link of ours that this leads to. */
+  /** Code of the link of this installation that this leads to. */
   own: string | undefined;
   readonly #stored: string;
 
@@ -94,7 +94,7 @@ export class AppTarget extends Permitted {
   readonly kind = "app";
   readonly fallback: WebTarget | undefined;
   url: string;
-  /** Code of the link of ours that this leads to. */
+  /** Code of the link of this installation that this leads to. */
   own: string | undefined;
   readonly #stored: string;
 
@@ -104,7 +104,7 @@ export class AppTarget extends Permitted {
     this.fallback = fallback === undefined ? undefined : new WebTarget("store", fallback);
   }
 
-  /** Whether browsers open it like any page: a universal link. */
+  /** Whether browsers open the address like any page: a universal link. */
   get universal(): boolean {
     return this.url.startsWith("https:");
   }
@@ -135,24 +135,24 @@ export class ChatTarget extends Permitted {
   }
 }
 
-/** One rule, ready. */
+/** One rule, compiled. */
 export interface Rule {
   readonly tests: readonly Test[];
-  /** Percent of the visitors; undefined for all. */
+  /** Percentage of the visitors; undefined for all. */
   readonly weight: number | undefined;
   readonly target: Target;
 }
 
-/** A link, ready. */
+/** A link, ready to be resolved. */
 export class Link {
   readonly code: string;
   readonly state: LinkState;
   readonly startsAt: number;
   readonly expiresAt: number;
   readonly limited: boolean;
-  /** Whether people press a button before they go on, so that nothing else does. */
+  /** Whether people must press a button before they continue, so that only people use the link. */
   readonly confirm: boolean;
-  /** Set, too, when the database grants no further use. */
+  /** Also set when the database grants no further use. */
   usedUp: boolean;
   readonly password: boolean;
   readonly flagKey: string | undefined;
@@ -161,15 +161,17 @@ export class Link {
   readonly web: WebTarget | undefined;
   readonly expired: WebTarget | undefined;
   readonly passQuery: boolean;
-  /** Whether a visitor has to be known again: shares, or new against returning. */
+  /** Whether a visitor must be recognised: for shares, or to distinguish new from returning. */
   readonly asksForVisitor: boolean;
-  /** Whether a rule takes iPhones and iPads, or Macs, and not both: then it matters what an iPad says that it is. */
+  /**
+   * Whether a rule matches iPhones and iPads, or Macs, but not both: then the link must know whether a Mac is an iPad.
+   */
   readonly partsApple: boolean;
   readonly preview: Preview | undefined;
   readonly fingerprint: boolean;
 
   constructor(row: LinkRow) {
-    // A store is one wherever its address stands.
+    // A store is recognised by its address.
     const web = (kind: "web" | "store", url: string) =>
       new WebTarget(kind === "store" || isStore(url) ? "store" : "web", url, row.utm);
     this.code = row.code;

@@ -1,5 +1,5 @@
 /**
- * Addresses of this installation's own links: a link must not lead to itself, nor in a circle.
+ * Recognises the addresses of this installation's own links: a link must not lead to itself, nor in a circle.
  *
  * @module
  */
@@ -9,20 +9,20 @@ import type { Visit } from "../visitor/visit.ts";
 /** The code of the link that an address leads to: empty for the root of the links, undefined for other addresses. */
 export type OwnCode = (url: string) => string | undefined;
 
-/** Links that a visit may go through before it gets somewhere else. */
+/** Maximum number of links that a visit may pass through. */
 export const MAX_HOPS = 5;
 
-/** Parameter that counts the links that a visit went through. */
+/** Parameter that counts the links that a visit has passed through. */
 export const HOPS = "gl_hop";
 
-/** What stands before a code on a host that answers for the function. */
+/** Path prefixes of a code on a host that serves the function. */
 const OWN_PATHS = ["/functions/v1/deeplinks", "/deeplinks", "/l"];
 
 /**
- * Makes what knows the installation's own addresses.
+ * Creates the function that recognises the installation's own addresses.
  *
  * @param domain The link domain, with its path if it has one.
- * @param hosts Other hosts (with their port) that answer for the function.
+ * @param hosts Other hosts (with their port) that serve the function.
  */
 export function createOwnCode(domain: string | undefined, hosts: readonly string[]): OwnCode {
   const slash = domain?.indexOf("/") ?? -1;
@@ -42,7 +42,7 @@ export function createOwnCode(domain: string | undefined, hosts: readonly string
   };
 }
 
-/** Addresses of a link as it is written or stored. */
+/** Addresses of a link as written or stored. */
 interface Written {
   readonly default_url?: string | undefined;
   readonly expired_url?: string | undefined;
@@ -55,7 +55,7 @@ interface Written {
     | undefined;
 }
 
-/** An address of a link that leads to another link, or to itself. */
+/** An address in a link that leads to another link, or to itself. */
 export interface OwnAddress {
   /** Such as `targets[0].url`. */
   readonly path: string;
@@ -80,8 +80,9 @@ export function ownAddresses(
 }
 
 /**
- * Whether a visit may go on to a place: not where it came from, and not through ever more links. A circle is refused when
- * it is written; this is for those that came about otherwise, such as by a link domain that changed.
+ * Whether a visit may continue to a place: not back to this same link, and not through more than `MAX_HOPS` links.
+ * Circles are refused when they are written; this stops those that arose otherwise, such as by a change of the link
+ * domain.
  */
 export function leadsOn(
   { own }: { readonly own: string | undefined },

@@ -1,5 +1,5 @@
 /**
- * The check of every address in a link that somebody wrote.
+ * Checks every address in a link that was written.
  *
  * @module
  */
@@ -7,17 +7,17 @@ import type { ChangedLink, Chat, LinkBody } from "../../contract/links.ts";
 import type { Rules } from "./rules.ts";
 import { chatAddress, checkApp, checkPackage, checkWeb, tooLongToSend, type UrlCheck } from "./urls.ts";
 
-/** One place that a link may not lead to. */
+/** A place that a link may not lead to. */
 export interface Disallowed {
   /** Such as `targets[0].url`. */
   readonly path: string;
   readonly why: string;
 }
 
-/** As long as a token. */
+/** A placeholder with the length of a token. */
 const TOKEN = "x".repeat(16);
 
-/** Checks every address of a link against the rules and writes it as browsers do. Gives what is not allowed. */
+/** Checks every address of a link against the rules and normalises it as browsers do. Returns the disallowed places. */
 export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallowed[] {
   const faults: Disallowed[] = [];
   const keep = (path: string, check: UrlCheck, given: string): string => {
@@ -73,7 +73,7 @@ export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallo
   return faults;
 }
 
-/** The id of a business number by which it was named: its id, or the number as people write it. */
+/** The id of a business number, which may be named by its id or by the number in any notation. */
 function idOf(named: string, numbers: Rules["numbers"]): string {
   if (numbers.has(named) || !/^\+?[\d\s().\/-]+$/.test(named)) return named;
   const digits = named.replace(/\D/g, "");

@@ -1,5 +1,5 @@
 /**
- * What the whole installation allows links to do, read once from each revision of the configuration.
+ * What the installation allows links to do, read once per revision of the configuration.
  *
  * @module
  */
@@ -9,45 +9,47 @@ import { type Allowlist, compileAllowlist } from "../../delivery/allowlist.ts";
 import type { OwnCode } from "./own.ts";
 import { type Apps, APPS_SETTING, appsFault, readApps } from "./apps.ts";
 
-/** Rules of one revision. The object is the same as long as nothing in it changed, so answers can be kept with it. */
+/**
+ * The rules of one revision. The object stays the same while nothing in it changes, so results can be cached with it.
+ */
 export interface Rules {
   readonly flags: ReadonlyMap<string, Flag>;
   /** Hosts that links may lead to. */
   readonly allowlist: Allowlist;
-  /** Whether links may lead to this machine, where the allowlist names it: for the local stack. */
+  /** Whether links may lead to this machine if the allowlist names it: for the local stack. */
   readonly allowLoopback: boolean;
   /** Schemes of apps, such as "myapp". */
   readonly schemes: ReadonlySet<string>;
   /** The team's own apps. */
   readonly apps: Apps;
-  /** What is wrong with the setting that lists them. */
+  /** The fault in the setting that lists them. */
   readonly appsFault: string | undefined;
   /** Business numbers: phone_number_id to digits. */
   readonly numbers: ReadonlyMap<string, string>;
   /** Origins of the admin panel, whose pages may manage links; see `panel.origins`. */
   readonly panelOrigins: ReadonlySet<string>;
-  /** Requests of one key or person that manage links. */
+  /** Request limit of one key or person that manages links. */
   readonly manageLimit: Limit;
-  /** Visits of one link that one network may make in a minute. */
+  /** Maximum visits of one link by one network in a minute. */
   readonly visitsInMinute: number;
-  /** Networks whose people are the team: `203.0.113.0/24, 2001:db8:1::/48`; empty for none. */
+  /** Networks of the team, whose visits are its own: `203.0.113.0/24, 2001:db8:1::/48`; empty for none. */
   readonly ownNetworks: string;
-  /** Whether browsers that ask for privacy (Sec-GPC) are counted without being told apart. */
+  /** Whether browsers that request privacy (Sec-GPC) are counted without distinguishing them. */
   readonly honoursGpc: boolean;
-  /** How text and token of a chat are put together. */
+  /** Template that combines a chat's text and token. */
   readonly textTemplate: string;
-  /** Where people go on from an address that leads nowhere, as the setting has it: not yet checked. */
+  /** Where people continue from an address that leads nowhere: the value of the setting, not yet checked. */
   readonly homeUrl: string | undefined;
-  /** Knows the addresses of this installation's own links. */
+  /** Recognises the addresses of this installation's own links. */
   readonly ownCode?: OwnCode;
-  /** Told what each flag that was asked said, and why. */
+  /** Called with the result and reason of each flag that was evaluated. */
   readonly onFlag?: OnFlag;
 }
 
-/** Where a text says nothing of the token, it comes after a blank line. */
+/** Places the token after a blank line if the text does not place it. */
 const DEFAULT_TEMPLATE = "{text}\n\n{ref}";
 
-/** Schemes that browsers or systems run, read or store by themselves: no setting opens them. */
+/** Schemes that browsers or systems execute, read or store by themselves: no setting allows them. */
 const NEVER = new Set([
   ...["about", "blob", "chrome", "content", "cid", "data", "devtools", "edge", "file", "filesystem", "ftp"],
   ...[
@@ -65,7 +67,7 @@ const NEVER = new Set([
   ...["ms-msdt", "res", "resource", "search-ms", "vbscript", "view-source", "ws", "wss"],
 ]);
 
-/** What the rules are read from: as much of the configuration. */
+/** The parts of the configuration that the rules are read from. */
 export interface RulesSource {
   readonly settings: readonly Setting[];
   readonly segments?: Segments;
@@ -75,7 +77,7 @@ export interface RulesSource {
 /**
  * Reads the rules from the configuration.
  *
- * Failure policy: closed. A setting that cannot be read allows nothing.
+ * Failure policy: closed. A setting that cannot be parsed allows nothing.
  */
 export async function readRules(
   config: RulesSource,
@@ -106,14 +108,14 @@ export async function readRules(
   };
 }
 
-/** Origins, "https://admin.example.com, https://…", as a set; what is no origin is left out. */
+/** Parses origins, "https://admin.example.com, https://…", into a set; invalid ones are ignored. */
 function readOrigins(text = ""): ReadonlySet<string> {
   return new Set(
     text.split(/[\s,]+/).filter((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
   );
 }
 
-/** "myapp, otherapp" as a set; what is no scheme or never one is left out. */
+/** Parses "myapp, otherapp" into a set; invalid and forbidden schemes are ignored. */
 function readSchemes(text = ""): ReadonlySet<string> {
   return new Set(
     text.toLowerCase().split(/[\s,]+/).filter((scheme) =>

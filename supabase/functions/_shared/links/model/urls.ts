@@ -1,8 +1,8 @@
 /**
- * Addresses that links may lead to, and how they are put together.
+ * Checks and builds the addresses that links may lead to.
  *
- * A part that was not checked never stands before the first "/", "?" or "#" after the host: what is added later
- * (campaign parameters, the visit's own, tokens) goes into the query, encoded, and cannot change where it leads.
+ * An unchecked part never stands before the first "/", "?" or "#" after the host: everything added later (campaign
+ * parameters, the visit's own, tokens) goes into the query, encoded, and cannot change the destination.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { PACKAGE } from "../../contract/link_limits.ts";
 import { MAX_URL, permit } from "../../delivery/allowlist.ts";
 import type { Rules } from "./rules.ts";
 
-/** The answer to "may a link lead there". */
+/** The result of checking whether a link may lead to an address. */
 export type UrlCheck =
   | { readonly ok: true; readonly url: string }
   | { readonly ok: false; readonly why: string };
 
 /**
- * Whether a link may lead to a web address: https, a host that an admin allowed, nothing clever. A part after "#" is
- * the page's own business and stays.
+ * Whether a link may lead to a web address: https, a host that an admin allowed, no ambiguous syntax. The fragment
+ * after "#" is kept unchanged.
  *
  * Failure policy: closed.
  *
@@ -31,7 +31,7 @@ export function checkWeb(url: string, rules: Rules): UrlCheck {
   if (!permission.ok) return { ok: false, why: permission.why };
   if (permission.url.href.length > MAX_URL) return { ok: false, why: TOO_LONG };
   if (hash < 0) return { ok: true, url: permission.url.href };
-  // What is no ASCII is written as browsers send it; what is stays byte for byte.
+  // Non-ASCII parts are encoded as browsers send them; ASCII stays byte for byte.
   const given = url.slice(hash);
   const fragment = !PRINTABLE.test(given) && !/[\p{Cc} ]/u.test(given)
     ? new URL(`https://fragment.invalid/${given}`).hash
@@ -43,16 +43,16 @@ export function checkWeb(url: string, rules: Rules): UrlCheck {
   return { ok: true, url: permission.url.href + fragment };
 }
 
-/** It is stored as browsers encode it, and has to pass again at each visit and change. */
+/** The encoded address is stored, and is checked again at each visit and change. */
 const TOO_LONG = `is longer than ${MAX_URL} characters as browsers encode it`;
 
 /**
- * Longest address that a visit is sent to, in characters of ASCII. A proxy keeps all headers of an answer in one buffer:
- * docs/deploy.md gives it 16 KiB, which leaves room for the others.
+ * Longest address that a visit is redirected to, in ASCII characters. A proxy holds all headers of an answer in one
+ * buffer: docs/deploy.md sets it to 16 KiB, which leaves room for the other headers.
  */
 export const MAX_LOCATION = 12_000;
 
-/** Why an address cannot be sent to visitors; undefined for one that can. */
+/** Why an address is too long to be sent to visitors; undefined if it is not. */
 export function tooLongToSend(location: string): string | undefined {
   return location.length > MAX_LOCATION
     ? `is longer than ${MAX_LOCATION} characters as browsers encode it: letters that are not ASCII count up to nine`
@@ -62,8 +62,8 @@ export function tooLongToSend(location: string): string | undefined {
 const PRINTABLE = /^[!-~]*$/;
 
 /**
- * Whether a link may open an app by this address: one of a web host that is allowed, or of a scheme that the setting
- * `deeplinks.app_schemes` names.
+ * Whether a link may open an app by this address: one on an allowed web host, or with a scheme listed in the setting
+ * `deeplinks.app_schemes`.
  */
 export function checkApp(url: string, rules: Rules): UrlCheck {
   if (/^https?:/i.test(url)) return checkWeb(url, rules);
@@ -82,7 +82,7 @@ export function checkPackage(name: string, rules: Rules): boolean {
   return PACKAGE.test(name) && rules.apps.android.some((app) => app.package === name);
 }
 
-/** Adds parameters to a checked address; those that it has already stay as they are. */
+/** Adds parameters to a checked address; existing ones are not changed. */
 export function withParams(url: string, params: Iterable<readonly [string, string]>): string {
   const hash = url.indexOf("#");
   const head = hash < 0 ? url : url.slice(0, hash);
@@ -94,18 +94,18 @@ export function withParams(url: string, params: Iterable<readonly [string, strin
   if (query === "") return url;
   const join = mark < 0 ? "?" : head.endsWith("?") || head.endsWith("&") ? "" : "&";
   const joined = head + join + query + (hash < 0 ? "" : url.slice(hash));
-  // Too long for some server on the way: without the additions it still leads where it should.
+  // Too long for some server on the way: without the additions it still reaches the right place.
   return joined.length > MAX_JOINED ? url : joined;
 }
 
-/** Longest address with what was added to it. */
+/** Maximum length of an address with additions. */
 const MAX_JOINED = 6000;
 
 const PLAY =
   /^(?:https:\/\/play\.google\.com\/store\/apps\/details|https:\/\/market\.android\.com\/details|market:\/\/details)(?=[?#]|$)/i;
 const APP_STORE = /^https:\/\/(?:apps|itunes)\.apple\.com\/(?:[^?#]*\/)?id\d+(?=[/?#]|$)/i;
 
-/** Whether this is an app's page in Google Play, which hands `referrer` to the app, and nothing else. */
+/** Whether this is exactly an app's page in Google Play, which passes `referrer` to the app. */
 export function isPlay(url: string): boolean {
   return PLAY.test(url);
 }
@@ -115,7 +115,10 @@ export function isStore(url: string): boolean {
   return PLAY.test(url) || APP_STORE.test(url);
 }
 
-/** Adds parameters to the `referrer` of a page in Google Play; what that holds stays, and so does all else, byte for byte. */
+/**
+ * Adds parameters to the `referrer` of a page in Google Play; its existing content and the rest of the address stay
+ * byte for byte.
+ */
 export function withReferrer(url: string, params: Iterable<readonly [string, string]>): string {
   const hash = url.indexOf("#");
   const head = hash < 0 ? url : url.slice(0, hash);
@@ -134,19 +137,19 @@ export function withReferrer(url: string, params: Iterable<readonly [string, str
   return joined.length > MAX_JOINED ? url : joined;
 }
 
-/** Schemes of the system, whose addresses name a person or a place: what was added would be dialled, or sent. */
+/** System schemes, whose addresses name a person or a place: an addition would be dialled or sent. */
 const SYSTEM = /^(?:tel|callto|sms|smsto|mms|mmsto|mailto|geo|facetime|facetime-audio|sip|sips|xmpp):/i;
 
-/** Adds parameters to an app's address, where the app can find them. */
+/** Adds parameters to an app's address where the app can read them. */
 export function withAppParams(url: string, params: readonly (readonly [string, string])[]): string {
   if (SYSTEM.test(url)) return url;
   return isPlay(url) ? withReferrer(url, params) : withParams(url, params);
 }
 
-/** Parameters of a visit that are ours alone and are not handed on; `u` may be a mail tool's as well. */
+/** Our own parameters of a visit, which are not passed on; `u` may also belong to a mail tool. */
 const OURS = new Set(["gl_sig", "gl_open", "gl_token", "gl_platform", "gl_hop", "explain"]);
 
-/** Adds the parameters of a visit, byte for byte; those that the address has already stay as they are. */
+/** Adds the parameters of a visit, byte for byte; parameters that the address already has are not changed. */
 export function withQuery(url: string, query: string): string {
   if (query === "" || SYSTEM.test(url)) return url;
   const hash = url.indexOf("#");
@@ -165,7 +168,10 @@ export function withQuery(url: string, query: string): string {
   return joined.length > MAX_JOINED ? url : joined;
 }
 
-/** The same for a page in a store: in Google Play also where the app can read them, but for those that Play itself reads. */
+/**
+ * Like {@linkcode withQuery}, for a page in a store: in Google Play, parameters that Play does not read itself are also
+ * added where the app can read them.
+ */
 export function withStoreQuery(url: string, query: string): string {
   const passed = withQuery(url, query);
   if (query === "" || !isPlay(url)) return passed;
@@ -175,25 +181,30 @@ export function withStoreQuery(url: string, query: string): string {
   return withReferrer(passed, read);
 }
 
-/** Parameters of Google Play's own. */
+/** Google Play's own parameters. */
 const PLAYS_OWN = new Set(["id", "hl", "gl", "referrer", "listing", "launch", "url", "pli", "rdid"]);
 
-/** What may stand in a query as it is (RFC 3986, with what browsers leave in it); never a "#", space or control. */
+/**
+ * Characters that may stand in a query unescaped (RFC 3986, plus those that browsers leave); never "#", space or
+ * controls.
+ */
 const SENDABLE = /^[!$-;=?-~]*$/;
 
 /**
- * Android's address for "open this in that app, else go there". Everything in it was checked; the fallback is
- * encoded whole, so it cannot end the part that it stands in.
+ * Android's address for "open this in that app, else go there". Every part was checked; the fallback is encoded whole,
+ * so it cannot end its part.
  */
 export function intentUrl(url: string, packageName: string, fallback: string | undefined): string {
-  // An address without "//" stays one without. Android looks for the last "#": what a page has after its own goes along.
+  // An address without "//" stays without it. Android uses the last "#", so a page's own fragment is passed along.
   const colon = url.indexOf(":");
   const data = url.slice(colon + 1).replace(/#(?=Intent;)/gi, "%23");
   const end = fallback === undefined ? "" : `S.browser_fallback_url=${encodeURIComponent(fallback)};`;
   return `intent:${data}#Intent;scheme=${url.slice(0, colon)};package=${packageName};${end}end`;
 }
 
-/** Words of a chat with or without the token, encoded, as `head + token + tail`; `plain` is the whole without one. */
+/**
+ * A chat's text with or without the token, encoded: `head + token + tail`; `plain` is the whole text without a token.
+ */
 export interface ChatAddress {
   readonly head: string;
   readonly tail: string;

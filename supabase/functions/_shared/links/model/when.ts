@@ -9,14 +9,14 @@ import { inWindow } from "../../time/window.ts";
 import { rangeTakes } from "../visitor/languages.ts";
 import type { Visit } from "../visitor/visit.ts";
 
-/** One condition ready to be asked. */
+/** One condition, compiled. */
 export interface Test {
   /** Name of the condition. */
   readonly name: string;
   holds(visit: Visit): boolean;
 }
 
-/** Names of the conditions that are tests of their own; `weight` is not. */
+/** Names of the conditions that have a test; `weight` has none. */
 type Tested = Exclude<keyof When, "weight">;
 
 const MAKERS: { [Name in Tested]: (value: NonNullable<When[Name]>) => Test["holds"] } = {
@@ -54,10 +54,10 @@ const MAKERS: { [Name in Tested]: (value: NonNullable<When[Name]>) => Test["hold
   visitor: (kind) => (visit) => visit.returning === (kind === "returning"),
 };
 
-/** A condition that nobody knows, or that cannot be read, is never met: a rule must not grow wider by a fault. */
+/** An unknown or malformed condition is never met: a fault must not widen a rule. */
 const NEVER = () => false;
 
-/** Makes stored conditions ready, in their order. Never throws. */
+/** Compiles stored conditions, in order. Never throws. */
 export function compileWhen(when: When): Test[] {
   return Object.entries(when).filter(([name, value]) => name !== "weight" && value !== undefined)
     .map(([name, value]) => {
@@ -70,7 +70,7 @@ export function compileWhen(when: When): Test[] {
     });
 }
 
-/** Where a visitor stands among the shares of a link: 0 to 100 in steps of 0.01, always the same for one visitor. */
+/** A visitor's position among the shares of a link: 0 to 100 in steps of 0.01, always the same for one visitor. */
 export function shareOf(code: string, visitor: string): number {
   return bucket(`link:${code}:`, visitor) / 100;
 }

@@ -1,5 +1,5 @@
 /**
- * A cache bounded by weight that costs a hit next to nothing.
+ * A cache bounded by weight with almost free hits.
  *
  * @module
  */
@@ -11,22 +11,23 @@ interface Entry<T> {
 }
 
 /**
- * Values by key, the least recently used ones leaving when the whole becomes too heavy.
+ * Values by key; the least recently used are evicted when the total weight is exceeded.
  *
- * "Recently used" is one bit (the clock algorithm, "second chance"): a hit sets it, and making room takes the oldest
- * entry whose bit is not set, clearing bits on its way. Exact LRU would move an entry at each hit.
+ * "Recently used" is one bit (the clock algorithm, "second chance"): a hit sets it, and eviction takes the oldest entry
+ * whose bit is not set, clearing bits on the way. Exact LRU would move an entry at each hit.
  */
 export class Cache<T> {
   readonly #entries = new Map<string, Entry<T>>();
   /**
-   * Where the oldest entry is. Kept from one to the next: a map that is asked anew looks through the gaps that others have
-   * left before it. Not kept where none has to leave: an iterator keeps what a map held when it was made.
+   * Iterator at the oldest entry. It is reused between evictions, since a new iterator would walk through the gaps of
+   * evicted entries. It is dropped while nothing has to be evicted, since an iterator retains the map's contents at its
+   * creation.
    */
   #oldest: MapIterator<[string, Entry<T>]> | undefined;
   readonly #maxWeight: number;
   #weight = 0;
 
-  /** @param maxWeight Of all values together, in whatever `set` is given. */
+  /** @param maxWeight Maximum total weight, in the unit passed to `set`. */
   constructor(maxWeight: number) {
     this.#maxWeight = maxWeight;
   }
@@ -46,7 +47,7 @@ export class Cache<T> {
     return entry.value;
   }
 
-  /** Keeps a value; one that is heavier than all may be together is not kept. */
+  /** Stores a value; one heavier than the maximum total is not stored. */
   set(key: string, value: T, weight = 1): void {
     this.delete(key);
     if (weight > this.#maxWeight) return;

@@ -1,45 +1,45 @@
 /**
- * Texts by key, packed into bytes: a tenth of the memory of objects, and nothing for the garbage collector to look at.
+ * Texts by key, packed into bytes: a tenth of the memory of objects, and nothing for the garbage collector to scan.
  *
- * Two generations. What is put in, and what is asked for in the older one, goes into the younger; when that is full the
- * older one is dropped whole and the younger takes its place. So the least recently used leave, without a list of who
- * was used when.
+ * Two generations: entries that are added, or requested from the older generation, go into the younger one. When it is
+ * full, the older one is dropped whole and the younger takes its place. This evicts the least recently used entries
+ * without tracking individual use.
  *
  * @module
  */
 
 const CHUNK_BYTES = 1 << 20;
-/** Of a record: length of the key (1 byte), length of the value (3 bytes). */
+/** Header of a record: length of the key (1 byte), length of the value (3 bytes). */
 const HEAD_BYTES = 4;
-/** A table is made for records of this size; with shorter ones it is full before the bytes are. */
+/** Record size that the table is sized for; with shorter records the table is full before the bytes are. */
 const TYPICAL_BYTES = 48;
 
 const utf8 = new TextEncoder(), decoder = new TextDecoder();
 
-/** See the module. Keys are ASCII, at most 255 long. */
+/** See the module. Keys are ASCII, at most 255 characters. */
 export class PackedCache {
   readonly #each: number;
   #young: Generation;
   #old: Generation;
 
-  /** @param maxBytes Most memory that it may take. */
+  /** @param maxBytes Maximum memory use. */
   constructor(maxBytes: number) {
     this.#each = maxBytes >> 1;
     this.#young = new Generation(this.#each);
     this.#old = new Generation(this.#each);
   }
 
-  /** How many are held; one that is in both generations counts twice. */
+  /** Number of entries; one that is in both generations counts twice. */
   get size(): number {
     return this.#young.count + this.#old.count;
   }
 
-  /** Bytes taken. */
+  /** Bytes used. */
   get bytes(): number {
     return this.#young.bytes + this.#old.bytes;
   }
 
-  /** Whether there is so much room that nothing will have to leave soon: the older generation is empty. */
+  /** Whether no eviction is near: the older generation is empty. */
   get roomy(): boolean {
     return this.#old.count === 0;
   }
@@ -58,7 +58,7 @@ export class PackedCache {
     return old;
   }
 
-  /** Keeps a value under a key that has none; one that is longer than a chunk is not kept. */
+  /** Stores a value under a new key; a value longer than a chunk is not stored. */
   set(key: string, value: string): void {
     const record = new Uint8Array(HEAD_BYTES + key.length + 3 * value.length);
     if (record.length > CHUNK_BYTES || key.length > 255) return;
@@ -86,10 +86,10 @@ export class PackedCache {
   }
 }
 
-/** A place in the table whose record was deleted: looking goes on behind it. */
+/** A table slot whose record was deleted: probing continues past it. */
 const GONE = 0xffffffff;
 
-/** Records one after the other, found by a table with open addressing: place + 1 of each record, 0 for none. */
+/** Consecutive records, found by a table with open addressing: offset + 1 of each record, 0 for none. */
 class Generation {
   count = 0;
   readonly #chunks: Uint8Array[] = [];
@@ -100,7 +100,7 @@ class Generation {
   #end = CHUNK_BYTES;
 
   constructor(maxBytes: number) {
-    // Twice as many places as records, in a power of two.
+    // Twice as many slots as records, rounded to a power of two.
     const places = 2 ** Math.ceil(Math.log2(Math.max(64, maxBytes / TYPICAL_BYTES)));
     this.#table = new Uint32Array(places);
     this.#mask = places - 1;
@@ -124,7 +124,7 @@ class Generation {
     return decoder.decode(chunk.subarray(begin, begin + length));
   }
 
-  /** False when there is no room. */
+  /** Returns false if there is no room. */
   put(record: Uint8Array, hash: number): boolean {
     if (this.#taken >= this.#table.length * 0.8) return false;
     if (this.#end + record.length > CHUNK_BYTES) {
@@ -149,7 +149,7 @@ class Generation {
     this.count--;
   }
 
-  /** Where in the table a key's record is named, -1 when it is not there. */
+  /** The slot of a key's record; -1 if absent. */
   #find(key: string, hash: number): number {
     const table = this.#table, mask = this.#mask;
     for (let at = hash & mask; table[at] !== 0; at = at + 1 & mask) {
@@ -161,7 +161,7 @@ class Generation {
   #isAt(place: number, key: string): boolean {
     const chunk = this.#chunks[place >>> 20], from = place & CHUNK_BYTES - 1;
     if (chunk[from] !== key.length) return false;
-    // From the end, where codes that look alike differ.
+    // From the end, where similar codes differ.
     for (let i = key.length - 1; i >= 0; i--) {
       if (chunk[from + HEAD_BYTES + i] !== key.charCodeAt(i)) return false;
     }
@@ -169,7 +169,7 @@ class Generation {
   }
 }
 
-/** FNV-1a with the bits mixed once more at the end, since the table takes the lowest ones. */
+/** FNV-1a with an extra final mix, since the table uses the lowest bits. */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);

@@ -1,14 +1,14 @@
 /**
- * The links and rules as one isolate holds them.
+ * The links and rules in one isolate's memory.
  *
- * A link stays in memory until the database says that it changed: one small question every few seconds
- * (`refresh_links`) keeps all of them right, where a time to live would read each of them again and again. Those that
- * are visited most are ready to be resolved; many more lie packed behind them, and are made ready when they are asked
- * for, which takes a few microseconds. As long as there is room, its neighbours are read with a link: they cost hardly
- * more than the call for it does, and the next visitor of one of them waits for nothing.
+ * A link stays in memory until the database reports that it changed: one small query every few seconds
+ * (`refresh_links`) keeps all of them current, where a time to live would reread each of them repeatedly. The most
+ * visited links are ready to be resolved; many more are packed, and are unpacked on request, which takes a few
+ * microseconds. While there is room, a link's neighbours are read with it: they cost hardly more than the call itself,
+ * and the next visitor of one of them does not wait.
  *
- * Failure policy: while the database is away, what is held is used, however old; a link that is not held cannot be
- * resolved (`database_unavailable`, 503).
+ * Failure policy: while the database is unavailable, what is in memory is used, however old; a link that is not in
+ * memory cannot be resolved (`database_unavailable`, 503).
  *
  * @module
  */
@@ -23,27 +23,27 @@ import { PackedCache } from "./packed.ts";
 import { readRules, type Rules } from "../model/rules.ts";
 import type { VisitorKeys } from "../visitor/hashes.ts";
 
-/** What a {@linkcode LinkStore} is made of. */
+/** Options of {@linkcode LinkStore}. */
 export interface StoreOptions {
   rpc: Rpc;
   loadConfig(): Promise<Config>;
-  /** The configuration as it is in this moment. */
+  /** Loads the current configuration. */
   loadFreshConfig(): Promise<Config>;
-  /** Lets work go on after the answer. */
+  /** Keeps work running after the answer. */
   waitUntil(work: Promise<unknown>): void;
-  /** Told when what is held could not be brought up to date. */
+  /** Called when the contents could not be refreshed. */
   onStale(error: unknown, ageMs: number): void;
-  /** Knows the addresses of this installation's own links. */
+  /** Recognises the addresses of this installation's own links. */
   ownCode?: OwnCode;
-  /** Told what each flag that a visit asked said, and why. */
+  /** Called with the result and reason of each flag that a visit evaluated. */
   onFlag?: OnFlag;
-  /** Told of each link that was asked for: whether memory had it. */
+  /** Called for each requested link: whether it was in memory. */
   onAsked?(hit: boolean): void;
-  /** Most bytes that links that are ready may take, as estimated. @default {16 MiB, about 35,000 plain ones} */
+  /** Maximum estimated bytes of ready links. @default {16 MiB, about 35,000 plain ones} */
   readyBytes?: number;
-  /** Most bytes that packed links may take. @default {64 MiB, about a million plain ones} */
+  /** Maximum bytes of packed links. @default {64 MiB, about a million plain ones} */
   packedBytes?: number;
-  /** Milliseconds of a clock that does not jump. @default {performance.now} */
+  /** Milliseconds of a monotonic clock. @default {performance.now} */
   now?(): number;
 }
 
@@ -52,19 +52,19 @@ interface Loading {
   stale: boolean;
 }
 
-/** What is held may be this old before a visit waits for it to be looked at again. */
+/** Maximum age of the contents before a visit waits for a refresh. */
 const MAX_AGE_MS = 5000;
-/** From this age on it is looked at again in the background, so that no visit waits as long as there are some. */
+/** Age from which the contents are refreshed in the background, so that with steady traffic no visit waits. */
 const REFRESH_AGE_MS = 2000;
-/** How long until a database that was away is asked again. */
+/** Wait before retrying a database that was unavailable. */
 const RETRY_MS = 1000;
-/** Codes known to be no link's, and for how long. */
+/** Maximum number of codes known to have no link, and for how long they are remembered. */
 const MAX_MISSING = 2000;
 
-/** Links that are read with one that is not held. */
+/** Number of links that are read together with a missing one. */
 const READ_AHEAD = 100;
 
-/** A link costs about this beside its texts: objects, map entry, key. Measured with 100,000 plain ones. */
+/** Approximate bytes of a link besides its texts: objects, map entry, key. Measured with 100,000 plain ones. */
 const LINK_BYTES = 450;
 
 /** See the module. */
@@ -74,10 +74,10 @@ export class LinkStore {
   readonly #links: Cache<Link>;
   readonly #packed: PackedCache;
   readonly #missing = new Cache<true>(MAX_MISSING);
-  /** Loads under way; one that is marked stale began before its link changed. */
+  /** Running loads; one marked stale started before its link changed. */
   readonly #loading = new Map<string, Loading>();
   readonly #read: (code: string) => Promise<LinkRow | undefined>;
-  /** How often links were forgotten. */
+  /** Number of times links were forgotten. */
   #forgotten = 0;
   #since: string | null = null;
   #refreshing: Promise<void> | undefined;
@@ -111,12 +111,12 @@ export class LinkStore {
     return this.#keys;
   }
 
-  /** Key by which visitors' cookies are known as ours; only after {@linkcode ready}. */
+  /** Key that authenticates visitors' cookies; only after {@linkcode ready}. */
   get cookieKey(): string {
     return this.#cookieKey;
   }
 
-  /** How many links are ready and packed, and the bytes they take: as estimated, and as they are. */
+  /** Number of ready and packed links, and their bytes: estimated and actual, respectively. */
   get held(): { links: number; bytes: number; packed: number; packed_bytes: number } {
     return {
       links: this.#links.size,
@@ -127,10 +127,10 @@ export class LinkStore {
   }
 
   /**
-   * Sees to it that what is held is no older than 5 s. Undefined when it is so already: then nothing has to be waited
-   * for.
+   * Ensures that the contents are at most 5 s old. Returns undefined if they already are, so that there is nothing to
+   * wait for.
    *
-   * @throws {Problem} `schema_too_new` while the database refuses code as old as this.
+   * @throws {Problem} `schema_too_new` while the database refuses code of this version as too old.
    */
   ready(): Promise<void> | undefined {
     requireSchema();
@@ -139,14 +139,14 @@ export class LinkStore {
     if (age < REFRESH_AGE_MS) return undefined;
     const failing = this.#failedAt > this.#refreshedAt && now - this.#failedAt < MAX_AGE_MS;
     if (age >= MAX_AGE_MS && (this.#rules === undefined || !failing)) return this.#refresh();
-    // Up to date still, or the database is away: nobody waits for it.
+    // Still fresh, or the database is unavailable: no visit waits.
     if (now - this.#failedAt >= RETRY_MS && this.#refreshing === undefined) {
       this.#options.waitUntil(this.#refresh());
     }
     return undefined;
   }
 
-  /** The link with this code from memory; null when no link has it, undefined when that has to be asked. */
+  /** The link with this code from memory; null if no link has it, undefined if only the database knows. */
   peek(code: string): Link | null | undefined {
     const link = this.#links.get(code) ?? this.#unpacked(code) ??
       (this.#missing.get(code) === undefined ? undefined : null);
@@ -159,7 +159,7 @@ export class LinkStore {
     return packed === undefined ? undefined : this.#keep(unpack(code, packed));
   }
 
-  /** The link with this code from the database, undefined when no link has it. One call for all who ask at the time. */
+  /** The link with this code from the database; undefined if no link has it. Concurrent requests share one call. */
   load(code: string): Promise<Link | undefined> {
     const loading = this.#loading.get(code);
     if (loading !== undefined) return loading.promise;
@@ -171,13 +171,13 @@ export class LinkStore {
   async #load(code: string, isStale: () => boolean): Promise<Link | undefined> {
     try {
       const row = await this.#read(code);
-      // One that changed meanwhile serves those who waited for it, and nobody after.
+      // If the link changed meanwhile, the row serves those who waited for it, but is not stored.
       if (isStale()) return row && new Link(row);
       if (row === undefined) {
         this.#missing.set(code, true);
         return undefined;
       }
-      // It may have come as a neighbour of another meanwhile; twice it would take the room of two.
+      // It may have been stored as a neighbour of another link meanwhile; a second copy would take twice the room.
       if (!this.#packed.has(code)) this.#packed.set(code, pack(row));
       return this.#keep(row);
     } finally {
@@ -185,10 +185,10 @@ export class LinkStore {
     }
   }
 
-  /** One call for all of these, and for neighbours of the first. */
+  /** One call for all of these codes and for neighbours of the first. */
   async #commit(codes: string[]): Promise<(LinkRow | undefined)[]> {
     const forgotten = this.#forgotten;
-    // What its members of JSON hold was checked when it was written.
+    // The contents of its JSON members were checked when they were written.
     const rows = await this.#options.rpc("get_links", {
       p_codes: codes,
       p_ahead: this.#packed.roomy ? READ_AHEAD : 0,
@@ -199,7 +199,7 @@ export class LinkStore {
       found.delete(code);
       return row;
     });
-    // What changed meanwhile may be among the neighbours as it was before.
+    // Neighbours may be outdated if links changed meanwhile.
     if (this.#forgotten === forgotten) {
       for (const [code, row] of found) if (!this.#packed.has(code)) this.#packed.set(code, pack(row));
     }
@@ -212,7 +212,7 @@ export class LinkStore {
     return link;
   }
 
-  /** Reads the rules as they are in this moment: somebody may have changed them a second ago, and wait for it. */
+  /** Reads the current rules, for a caller that waits for a change made a second ago. */
   async renew(): Promise<Rules> {
     await this.#refreshing?.catch(() => {});
     await this.#refresh(this.#options.loadFreshConfig);
@@ -221,7 +221,7 @@ export class LinkStore {
 
   #refresh(loadConfig = this.#options.loadConfig): Promise<void> {
     return this.#refreshing ??= (async () => {
-      // What is held is as old as the question: what changed after that may be missing from the answer.
+      // The contents are as old as the query: later changes may be missing from its result.
       const asked = this.#now();
       try {
         const [config, answer] = await Promise.all([
@@ -245,7 +245,7 @@ export class LinkStore {
       } catch (error) {
         this.#failedAt = this.#now();
         if (isRefusedAsTooOld(error)) {
-          // What is held may mean something else by now.
+          // The contents may mean something else by now.
           this.#rules = this.#config = undefined;
           this.#refreshedAt = -Infinity;
           this.forget(null);
@@ -258,7 +258,7 @@ export class LinkStore {
     })();
   }
 
-  /** Forgets links that changed; null for all. Whoever changes one calls it, to see the change at once. */
+  /** Forgets links that changed; null for all. Callers that change a link use it to see the change at once. */
   forget(codes: readonly string[] | null): void {
     if (codes === null || codes.length > 0) this.#forgotten++;
     if (codes === null) {
@@ -278,7 +278,7 @@ export class LinkStore {
   }
 }
 
-/** A row as text: its address alone where it has nothing else, as most do, and JSON where it has. */
+/** A row as text: only its address if it has nothing else, as most do; otherwise JSON. */
 function pack({ code: _, ...row }: LinkRow): string {
   const { default_url, ...rest } = row;
   return default_url !== undefined && Object.keys(rest).length === 0 && !default_url.startsWith("{")
@@ -290,13 +290,13 @@ function unpack(code: string, text: string): LinkRow {
   return text.startsWith("{") ? { code, ...JSON.parse(text) } : { code, default_url: text };
 }
 
-/** About how much memory a link takes, in bytes. */
+/** Approximate memory of a link, in bytes. */
 function weightOf(row: LinkRow): number {
   const { default_url = "", expired_url = "", targets, whatsapp, preview, utm } = row;
   const plain = LINK_BYTES + default_url.length + expired_url.length;
   if (targets === undefined && whatsapp === undefined && preview === undefined && utm === undefined) {
     return plain;
   }
-  // Compiled conditions are closures over what they were made from.
+  // Compiled conditions are closures over their source.
   return plain + 6 * JSON.stringify([targets, whatsapp, preview, utm]).length;
 }

@@ -1,19 +1,19 @@
 /**
- * One row of a file of links, asked by the names of its columns; what nobody asks for can be told. Pure.
+ * One row of a file of links, read by the names of its columns; unread columns can be listed. Pure.
  *
  * @module
  */
 import { type DateOrder, readTime } from "./dates.ts";
 
-/** The values of a row, by name; it is noted which were asked for. */
+/** The values of a row, by name. Tracks which were read. */
 export class Cells {
-  /** What cannot be read for certain; then the row is not made. */
+  /** Values that are ambiguous; a row with any is not created. */
   readonly faults: string[] = [];
-  /** Whether a time named no zone. */
+  /** Whether a time had no zone. */
   assumedUtc = false;
   readonly #values = new Map<string, { column: string; value: unknown }>();
   readonly #read = new Set<string>();
-  /** Keys of JSON that are one name. */
+  /** JSON keys that map to the same name. */
   readonly #doubled: string[] = [];
   readonly #dates: DateOrder | undefined;
 
@@ -27,7 +27,10 @@ export class Cells {
     }
   }
 
-  /** The first of these columns that has a value. Only that one counts as read: what others hold is not carried over. */
+  /**
+   * The first of these columns with a value. Only this one counts as read: the values of the others are not carried
+   * over.
+   */
   #first(names: readonly string[]): { column: string; value: unknown } | undefined {
     for (const name of names.map(nameOf)) {
       const cell = this.#values.get(name);
@@ -47,13 +50,13 @@ export class Cells {
     return typeof value === "object" ? JSON.stringify(value) : String(value).trim();
   }
 
-  /** A number; what is none stays text, for the check to say so. */
+  /** A number; other text is returned unchanged, so that the check reports it. */
   number(...names: string[]): number | string | undefined {
     const text = this.text(...names);
     return text === undefined || !/^-?\d+(\.\d+)?$/.test(text) ? text : Number(text);
   }
 
-  /** Whether it says yes; undefined where it says nothing. */
+  /** Whether the value means yes; undefined if it is empty. */
   flag(...names: string[]): boolean | undefined {
     const cell = this.#first(names);
     if (cell === undefined) return undefined;
@@ -79,14 +82,14 @@ export class Cells {
     return time.iso;
   }
 
-  /** A time in Unix milliseconds, as some APIs answer it, or as text. */
+  /** A time in Unix milliseconds, as some APIs return it, or as text. */
   stamp(...names: string[]): string | undefined {
     const cell = this.#first(names);
     const text = String(cell?.value ?? "").trim();
     return /^\d{13}$/.test(text) ? new Date(Number(text)).toISOString() : this.time(...names);
   }
 
-  /** A list: JSON, or words apart by commas, semicolons or bars. Of objects their names. */
+  /** A list: JSON, or words separated by commas, semicolons or bars. Objects are represented by their names. */
   list(...names: string[]): string[] {
     const value = parsed(this.#first(names)?.value);
     const items = Array.isArray(value)
@@ -112,12 +115,12 @@ export class Cells {
     return Array.isArray(value) ? value.filter((item) => typeof item === "object" && item !== null) : [];
   }
 
-  /** As it stands; what is no JSON stays text, for the check to say so. */
+  /** The parsed JSON; invalid JSON is returned as text, so that the check reports it. */
   json(...names: string[]): unknown {
     return parsed(this.#first(names)?.value);
   }
 
-  /** Columns with a value that nobody asked for. */
+  /** Columns with a value that were not read. */
   unread(ignored: readonly string[]): string[] {
     return [...this.#values].filter(([name]) => !this.#read.has(name) && !ignored.includes(name))
       .map(([, { column }]) => column).concat(this.#doubled);
@@ -152,7 +155,7 @@ function isFilled(value: unknown): boolean {
   return typeof value !== "object" || Object.keys(value).length > 0;
 }
 
-/** A column's name, comparable. */
+/** A column's name, normalised for comparison. */
 export function nameOf(column: string): string {
   const short = /\(([a-z_]+)\)\s*\??$/i.exec(column)?.[1] ?? column;
   return short.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]/gu, "");

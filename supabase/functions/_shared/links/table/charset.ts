@@ -1,14 +1,14 @@
 /**
- * The text of a file of links from its bytes. Pure.
+ * Decodes the bytes of a file of links into text. Pure.
  *
- * What a file says of itself is believed (a byte order mark, bytes that are UTF-8 or have the zeros of UTF-16); nothing
- * else is guessed, since a guess that is wrong changes names in silence.
+ * Only evidence in the file is used (a byte order mark, valid UTF-8, the zeros of UTF-16). Nothing else is guessed,
+ * since a wrong guess silently corrupts names.
  *
  * @module
  */
 import { UnreadableFile } from "./unreadable.ts";
 
-/** Charsets that people are offered; any label of the Encoding standard may be asked for. */
+/** Charsets that are suggested; any label of the Encoding standard is accepted. */
 export const CHARSETS = [
   "utf-8",
   "windows-1252",
@@ -27,12 +27,12 @@ export const CHARSETS = [
   "utf-16be",
 ] as const;
 
-/** The bytes are in a charset that only people know. */
+/** The charset cannot be determined from the bytes; a person has to name it. */
 export class UnknownCharset extends UnreadableFile {
   override readonly name = "UnknownCharset";
 }
 
-/** Whether files can be asked to be read in this charset. */
+/** Whether a charset label is supported. */
 export function isCharset(label: string): boolean {
   try {
     new TextDecoder(label);
@@ -43,12 +43,12 @@ export function isCharset(label: string): boolean {
 }
 
 /**
- * Reads the bytes as text, without a byte order mark.
+ * Decodes the bytes as text, without a byte order mark.
  *
- * @param name How messages call the file.
- * @param charset What people say that it is in; a byte order mark says more.
- * @throws {UnknownCharset} where nothing says which charset it is in.
- * @throws {UnreadableFile} when it is not in the charset that was asked for, or no text.
+ * @param name The file's name in messages.
+ * @param charset The charset that the user named; a byte order mark takes precedence.
+ * @throws {UnknownCharset} if nothing determines the charset.
+ * @throws {UnreadableFile} if the file is not in the named charset, or is not text.
  */
 export function textOf(bytes: Uint8Array, name: string, charset?: string): string {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4) {
@@ -64,7 +64,7 @@ export function textOf(bytes: Uint8Array, name: string, charset?: string): strin
     );
   }
   const text = decoded(bytes, known);
-  // Bytes that a charset does not use become controls that no text has.
+  // Bytes that a charset does not use decode to control characters, which text does not contain.
   if (text === undefined || (!/^utf/i.test(known) && /[\u0080-\u009f]/.test(text))) {
     throw new UnreadableFile(`${name} is not in ${known}: it has bytes that mean nothing there.`);
   }
@@ -79,14 +79,14 @@ function decoded(bytes: Uint8Array, charset: string): string | undefined {
   }
 }
 
-/** The charset that a byte order mark names. */
+/** The charset that a byte order mark indicates. */
 function marked([a, b, c]: Uint8Array): string | undefined {
   if (a === 0xef && b === 0xbb && c === 0xbf) return "utf-8";
   if (a === 0xff && b === 0xfe) return "utf-16le";
   if (a === 0xfe && b === 0xff) return "utf-16be";
 }
 
-/** UTF-16 without a mark: the begin of a heading or of JSON is ASCII, with a zero for each character. */
+/** UTF-16 without a mark: the start of a heading or of JSON is ASCII, with a zero byte for each character. */
 function zeros(bytes: Uint8Array): string | undefined {
   const begin = bytes.subarray(0, 8);
   if (begin.length < 8) return undefined;

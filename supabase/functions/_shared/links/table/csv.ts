@@ -1,5 +1,5 @@
 /**
- * CSV (RFC 4180) into records, where a record that is broken costs itself alone. Pure.
+ * Parses CSV (RFC 4180) into records; a malformed record affects only itself. Pure.
  *
  * @module
  */
@@ -7,16 +7,16 @@
 /** One record of a CSV. */
 export interface CsvRecord {
   cells: string[];
-  /** Why it cannot be read. */
+  /** Why it cannot be parsed. */
   fault?: string;
 }
 
 const QUOTE = 34, LF = 10, CR = 13;
 
 /**
- * Reads the records in their order, those of empty lines too, so that a record's place is its row in a spreadsheet. Lines
- * end with CR LF, LF or CR. After a record that is broken reading goes on with the line after the one that it began in:
- * a quotation mark that is never closed would swallow all the rest.
+ * Parses the records in order, including empty lines, so that a record's position is its row in a spreadsheet. Lines
+ * end with CR LF, LF or CR. After a malformed record, parsing resumes at the line after the one in which it began:
+ * otherwise an unclosed quotation mark would swallow the rest of the file.
  */
 export function parseCsv(text: string, separator: string): CsvRecord[] {
   const records: CsvRecord[] = [];
@@ -53,7 +53,7 @@ function recordAt(text: string, begin: number, separator: number): { record: Csv
   }
 }
 
-/** Where the quotation mark is that closes a cell; -1 for nowhere. */
+/** Position of the quotation mark that closes a cell; -1 if none does. */
 function closingQuote(text: string, from: number): number {
   for (let at = text.indexOf('"', from); at >= 0; at = text.indexOf('"', at + 2)) {
     if (text.charCodeAt(at + 1) !== QUOTE) return at;
@@ -65,7 +65,7 @@ function isEnd(unit: number, separator: number): boolean {
   return unit === separator || unit === LF || unit === CR;
 }
 
-/** Where the line after the one with this place begins. */
+/** Start of the line after the one that contains this position. */
 function lineAfter(text: string, from: number): number {
   let at = from;
   while (at < text.length && text.charCodeAt(at) !== LF && text.charCodeAt(at) !== CR) at++;

@@ -1,18 +1,18 @@
 /**
- * Times as files write them. Pure.
+ * Parses times in the notations that files use. Pure.
  *
- * ISO 8601 is read as it stands. 01.02.2027 is the second of January to some and the first of February to others: such
- * dates are read only by who says which. A time without a zone is one of UTC, and that it was is told.
+ * ISO 8601 is parsed directly. 01.02.2027 means the second of January to some and the first of February to others: such
+ * dates are only parsed if the user states the order. A time without a zone is taken as UTC, and the result says so.
  *
  * @module
  */
 
-/** How days and months stand in dates that are not ISO. */
+/** Orders of day and month in dates that are not ISO. */
 export const DATE_ORDERS = ["dmy", "mdy"] as const;
 /** One of {@link DATE_ORDERS}. */
 export type DateOrder = typeof DATE_ORDERS[number];
 
-/** A time that was read. */
+/** A parsed time. */
 export interface ReadTime {
   /** ISO 8601, in UTC. */
   iso: string;
@@ -35,7 +35,7 @@ const BY_ORDER: Record<DateOrder, RegExp> = {
   ),
 };
 
-/** Reads a time; undefined for what is none, or one that could mean two. */
+/** Parses a time; undefined if it is invalid or ambiguous. */
 export function readTime(text: string, order?: DateOrder): ReadTime | undefined {
   const parts = (ISO.exec(text) ?? (order && BY_ORDER[order].exec(text)))?.groups;
   if (parts === undefined) return undefined;
@@ -48,20 +48,20 @@ export function readTime(text: string, order?: DateOrder): ReadTime | undefined 
   }
   const time = new Date(0);
   time.setUTCFullYear(year, month - 1, day);
-  // No 31st of February.
+  // Rejects days such as 31 February.
   if (time.getUTCMonth() !== month - 1 || time.getUTCDate() !== day) return undefined;
   time.setUTCHours(hour, minute - offset, second, Number((parts.part ?? "").padEnd(3, "0").slice(0, 3)));
   return { iso: time.toISOString(), assumedUtc: parts.zone === undefined };
 }
 
-/** Of 24 hours; undefined for one that no clock shows. */
+/** The hour in 24-hour notation; undefined if it is out of range. */
 function hourOf(text = "0", half?: string): number | undefined {
   const hour = Number(text);
   if (half === undefined) return hour > 23 ? undefined : hour;
   return hour < 1 || hour > 12 ? undefined : hour % 12 + (/p/i.test(half) ? 12 : 0);
 }
 
-/** Minutes before UTC; undefined for what is no zone. */
+/** Minutes before UTC; undefined if it is not a zone. */
 function offsetOf(zone?: string): number | undefined {
   if (zone === undefined || /^[a-z]/i.test(zone)) return 0;
   const [hours, minutes] = [Number(zone.slice(1, 3)), Number(zone.slice(3).replace(":", "") || 0)];

@@ -1,12 +1,12 @@
 /**
- * What a row says of a link's fields. Pure.
+ * Reads a link's fields from a row. Pure.
  *
  * @module
  */
 import { columnOf, LINK_FIELDS, type LinkField } from "../../contract/link_fields.ts";
 import type { Cells } from "./cells.ts";
 
-/** What a row says of a field; undefined for nothing. */
+/** A row's value of a field; undefined if it has none. */
 export function valueOf(row: Cells, field: LinkField & { name: string }): unknown {
   const columns = [columnOf(field), ...field.also ?? []];
   switch (field.kind) {
@@ -28,7 +28,7 @@ export function valueOf(row: Cells, field: LinkField & { name: string }): unknow
   }
 }
 
-/** The members of a field that have a column each. */
+/** The members of a field that each have a column. */
 function partsOf(row: Cells, field: LinkField & { name: string; kind: "group" | "chat" }) {
   const members = compact(Object.fromEntries(
     Object.entries(field.parts).map((part) => {
@@ -38,7 +38,10 @@ function partsOf(row: Cells, field: LinkField & { name: string; kind: "group" | 
   return Object.keys(members).length === 0 ? undefined : members;
 }
 
-/** The password; where a file says only that there is one, a link without it would be open to all. */
+/**
+ * The password. If a file only says that there is one, the row is a fault: a link without it would be open to
+ * everybody.
+ */
 export function passwordOf(row: Cells): string | undefined {
   const value = row.text("password");
   const isSaid = (text: string | undefined) => text !== undefined && /^(true|yes|y|1)$/i.test(text);
@@ -58,7 +61,7 @@ export function utmOf(row: Cells): unknown {
   return valueOf(row, { name: "utm", ...LINK_FIELDS.utm });
 }
 
-/** Title and note. A title that is longer than one may be, as of a page, stands before the note. */
+/** Title and note. A title above the maximum length, such as a page's title, is put before the note. */
 export function wordsOf(row: Cells, titles: string[], notes: string[]): { title?: string; note?: string } {
   const title = row.text(...titles), note = row.text(...notes);
   const isTitle = title !== undefined && title.length <= LINK_FIELDS.title.max && /^\P{Cc}*$/u.test(title);
@@ -66,7 +69,7 @@ export function wordsOf(row: Cells, titles: string[], notes: string[]): { title?
   return { ...(isTitle ? { title } : {}), ...(all.length > 0 ? { note: all.join("\n") } : {}) };
 }
 
-/** Without what is undefined. */
+/** Removes undefined members. */
 export function compact(values: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
@@ -75,14 +78,14 @@ export function filled<T>(list: T[]): T[] | undefined {
   return list.length === 0 ? undefined : list;
 }
 
-/** An address of a link as another service wrote it. */
+/** A link's address at another service. */
 export interface Short {
   host: string;
-  /** Without the slash before it; case kept. */
+  /** Without the leading slash; case is preserved. */
   path: string;
 }
 
-/** `https://bit.ly/abc` or `bit.ly/abc`. */
+/** Parses `https://bit.ly/abc` or `bit.ly/abc`. */
 export function shortOf(text: string | undefined): Short | undefined {
   if (text === undefined) return undefined;
   const match = /^(?:https?:\/\/)?([^/?#\s]+)\/([^?#]+)/i.exec(text);
@@ -90,7 +93,7 @@ export function shortOf(text: string | undefined): Short | undefined {
   return { host: match[1].toLowerCase(), path: withoutEnd(match[2]) };
 }
 
-/** Without slashes at the end; in a loop, since a pattern would look at each of them again and again. */
+/** Removes trailing slashes; in a loop, since a regular expression would backtrack over them repeatedly. */
 export function withoutEnd(path: string): string {
   let end = path.length;
   while (path[end - 1] === "/") end--;

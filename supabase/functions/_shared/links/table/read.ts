@@ -1,7 +1,7 @@
 /**
- * Files of links, read into rows: CSV, JSON, JSON lines. Pure.
+ * Reads files of links into rows: CSV, JSON, JSON lines. Pure.
  *
- * A row that cannot be read refuses itself and says why; the file is refused only where nothing of it can be read.
+ * A row that cannot be read is refused with a reason; the file is refused only if nothing in it can be read.
  *
  * @module
  */
@@ -12,25 +12,26 @@ import { UnreadableFile } from "./unreadable.ts";
 
 /** One link of a file, by its columns or keys. */
 export interface Row {
-  /** Its line in a spreadsheet or a file of JSON lines, its place in a JSON list; from 1. */
+  /** Its line in a spreadsheet or a file of JSON lines, or its position in a JSON list; from 1. */
   place: number;
   values: Record<string, unknown>;
-  /** Why it cannot be read; then it has no values. */
+  /** Why it cannot be read; the row then has no values. */
   fault?: string;
 }
 
-/** What was read. */
+/** The contents of a file. */
 export interface Table {
-  /** Columns of a CSV file, keys that occur in JSON. */
+  /** Columns of a CSV file, or keys that occur in JSON. */
   columns: string[];
   rows: Row[];
 }
 
 /**
- * Reads a file: CSV with a heading (commas, semicolons or tabs), a JSON list of objects or an answer of an API that holds
- * one, or JSON lines.
- * @param name How messages call the file.
- * @throws {UnreadableFile} when it is none of these.
+ * Reads a file: CSV with a heading (commas, semicolons or tabs), a JSON list of objects or an API's answer that
+ * contains one, or JSON lines.
+ *
+ * @param name The file's name in messages.
+ * @throws {UnreadableFile} if it is none of these.
  */
 export function readTable(text: string, name: string): Table {
   const whole = text.replace(/^\ufeff/, "");
@@ -39,7 +40,7 @@ export function readTable(text: string, name: string): Table {
   return begin === "{" || begin === "[" ? readJson(whole, name) : readCsv(whole, name);
 }
 
-/** First line by which a spreadsheet is told what stands between cells; it shows no row for it. */
+/** A first line that names the separator for spreadsheets, which do not show it as a row. */
 const SEPARATOR_LINE = /^sep=(.)(?:\r\n|\n|\r)/i;
 
 function readCsv(text: string, name: string): Table {
@@ -54,7 +55,7 @@ function readCsv(text: string, name: string): Table {
   const columns = columnsOf(heading.cells, name);
   const rows = records.flatMap(({ cells, fault }, index): Row[] => {
     const place = index + 1;
-    // Spreadsheets write rows of nothing where something was once.
+    // Spreadsheets write empty rows where cells were cleared.
     if (index <= first || (fault === undefined && isEmpty(cells))) return [];
     const why = fault ?? misfit(cells, columns.length);
     if (why !== undefined) return [{ place, values: {}, fault: why }];
@@ -66,7 +67,7 @@ function readCsv(text: string, name: string): Table {
   return { columns, rows };
 }
 
-/** The names of the columns; one without a name is called by its place. */
+/** The names of the columns; one without a name is named by its position. */
 function columnsOf(heading: readonly string[], name: string): string[] {
   const columns = heading.map((column, index) => disarmed(column).trim() || `column ${index + 1}`);
   const twice = columns.find((column, index) =>
@@ -76,14 +77,14 @@ function columnsOf(heading: readonly string[], name: string): string[] {
   return columns;
 }
 
-/** What is wrong with the number of cells. Spreadsheets write empty ones behind the last column. */
+/** The fault in the number of cells. Spreadsheets write empty cells after the last column. */
 function misfit(cells: readonly string[], columns: number): string | undefined {
   return cells.length < columns || cells.slice(columns).some((cell) => cell.trim() !== "")
     ? `has ${counted(cells.length, "cell")}, but the heading has ${columns}`
     : undefined;
 }
 
-/** The one of comma, semicolon (spreadsheets in much of Europe) and tab that the heading has most of. */
+/** The most frequent of comma, semicolon (spreadsheets in much of Europe) and tab in the heading. */
 function separatorOf(text: string): string {
   const heading = text.trimStart().split(/[\r\n]/, 1)[0].replaceAll(/"[^"]*"/g, "");
   const count = (separator: string) => heading.split(separator).length;
@@ -101,10 +102,10 @@ function readJson(text: string, name: string): Table {
   return { columns: [...new Set(rows.flatMap(({ values }) => Object.keys(values)))], rows };
 }
 
-/** Members under which APIs answer a list. */
+/** Members in which APIs return a list. */
 const LISTS = ["links", "data", "results", "items"];
 
-/** The list that JSON holds; undefined where it is not one document. */
+/** The list that a JSON document contains; undefined if the text is not one document. */
 function listOf(text: string): unknown[] | undefined {
   let whole: unknown;
   try {
@@ -116,7 +117,7 @@ function listOf(text: string): unknown[] | undefined {
   for (const name of LISTS) {
     const list = (whole as Record<string, unknown>)[name];
     if (Array.isArray(list)) return list;
-    // YOURLS names each: {"links": {"link_1": {…}}}.
+    // YOURLS returns an object with a key for each link: {"links": {"link_1": {…}}}.
     if (isObject(list) && Object.values(list).every(isObject)) return Object.values(list);
   }
   return [whole];
@@ -138,12 +139,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The cell as it was before `armed()` in `write.ts`. */
+/** The cell before `armed()` in `write.ts` changed it. */
 function disarmed(cell: string): string {
   return FORMULA.test(cell) ? cell.slice(1) : cell;
 }
 
-/** What a spreadsheet might run, behind one apostrophe or more. */
+/** Text that a spreadsheet might execute, after one or more apostrophes. */
 const FORMULA = /^'+[=+\-@\t\r\n＝＋－＠]/;
 
 function unreadable(name: string, why: string): UnreadableFile {

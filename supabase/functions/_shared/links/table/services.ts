@@ -1,5 +1,5 @@
 /**
- * What the exports and APIs of other services say of a link, put as one of ours. Pure.
+ * Maps links from the exports and APIs of other services to ours. Pure.
  *
  * @module
  */
@@ -18,17 +18,17 @@ import {
 
 /** A row of another service. */
 export interface Told {
-  /** Members of `POST deeplinks` but its code. */
+  /** Members of `POST deeplinks` except the code. */
   link: Record<string, unknown>;
-  /** The service's own name for it, where it is the team's. */
+  /** The team's own id for the link, if the service stores one. */
   externalId?: string;
   /** Every address that leads there. */
   shorts: (Short | undefined)[];
-  /** Why it is not to be made. */
+  /** Why it should not be created. */
   leftOut?: string;
 }
 
-/** Bitly: a link has an address of its own, and any number of custom back-halves. People have all of them. */
+/** Bitly: a link has its own address and any number of custom back-halves. All of them may be in circulation. */
 export function bitly(row: Cells): Told {
   const own = row.text("link", "bitlink", "id");
   const custom = [
@@ -77,9 +77,9 @@ export function dub(row: Cells): Told {
 }
 
 /**
- * Firebase answered a tap only where the app was not installed, or could not open the link: otherwise the system handed
- * the link to the app at once, as it does here (AASA, assetlinks.json). So what is carried over is the way without the
- * app; on Android the app is tried once more, as Firebase did.
+ * Firebase answered a tap only if the app was not installed or could not open the link; otherwise the system passed the
+ * link to the app directly, as it does here (AASA, assetlinks.json). So the route without the app is carried over; on
+ * Android the app is tried once more, as Firebase did.
  */
 export function firebase(row: Cells): Told {
   const link = row.text("link");
@@ -198,7 +198,7 @@ export function shortio(row: Cells): Told {
   };
 }
 
-/** An address of a host that has a column of its own. */
+/** An address whose host is in a separate column. */
 function addressOf(row: Cells, column: string, path: string | undefined): Short | undefined {
   const host = row.text(column);
   return host === undefined ? undefined : addressAt(host, path);
@@ -211,7 +211,7 @@ function addressAt(host: string, path: string | undefined): Short | undefined {
   };
 }
 
-/** A code whose host no column tells. */
+/** A code whose host is in no column. */
 function named(path: string | undefined): Short | undefined {
   return path === undefined ? undefined : { host: "", path: path.replace(/^\/+/, "") };
 }

@@ -1,9 +1,9 @@
 /**
- * The formats of files of links, known by their columns, and a row of each as links of ours. Pure.
+ * The formats of files of links, detected by their columns, and the mapping of their rows to our links. Pure.
  *
- * Columns are known by their names in lower case, without spaces and signs; of `Deep link (link)`, as Firebase
- * documents its columns, by what is in brackets. Each value that no link of ours can hold is named in `lost`. A row whose
- * link has several addresses becomes several links: each address leads on.
+ * Columns are compared by name in lower case, without spaces and punctuation; for `Deep link (link)`, as Firebase
+ * documents its columns, the name in brackets is used. Each value that our links cannot store is named in `lost`. A row
+ * whose link has several addresses becomes several links, so that each address keeps working.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { compact, passwordOf, type Short, shortOf, valueOf } from "./fields.ts";
 import type { Row } from "./read.ts";
 import { bitly, dub, firebase, kutt, rebrandly, shortio, tinyurl, type Told, yourls } from "./services.ts";
 
-/** The formats, by the names that `--format` takes. */
+/** The formats; these are the values of `--format`. */
 export const FORMATS = [
   "csv",
   "bitly",
@@ -31,37 +31,37 @@ export type Format = typeof FORMATS[number];
 
 /** A link of a row. */
 export interface Mapped {
-  /** Body of `POST deeplinks`, not yet checked; its external id is always there. */
+  /** Body of `POST deeplinks`, not yet checked; always has an external id. */
   link: Record<string, unknown> & { external_id: string };
-  /** Columns with a value that found no place in it; with the first of a row's links only. */
+  /** Columns whose values could not be mapped; only on the first of a row's links. */
   lost: string[];
-  /** The host that the short link was on, where the row tells. */
+  /** The host of the short link, if the row names it. */
   domain?: string;
-  /** Why it is left out, when it is. */
+  /** Why it is skipped, if it is. */
   leftOut?: string;
-  /** What in the row cannot be read for certain: it is not to be made. */
+  /** What in the row is ambiguous; the link must then not be created. */
   fault?: string;
-  /** Whether a time of it named no zone, and was taken for one of UTC. */
+  /** Whether one of its times had no zone and was taken as UTC. */
   assumedUtc?: true;
 }
 
-/** How rows are read. */
+/** Options for reading rows. */
 export interface MapOptions {
-  /** How days and months stand in dates that are not ISO; without it they are faults. */
+  /** Order of day and month in dates that are not ISO; without it such dates are faults. */
   dates?: DateOrder;
-  /** Whether links are to have new codes: then one without a code of its own is no fault. */
+  /** Whether links get new codes: then a missing code is not a fault. */
   newCodes?: boolean;
 }
 
 interface Source {
-  /** Whether a file with these columns is of this format. */
+  /** Whether a file with these columns has this format. */
   fits(has: (...columns: string[]) => boolean): boolean;
   /** Columns that no link needs: figures, ids, times. */
   ignored: readonly string[];
   map(row: Cells): Told & { code?: string };
 }
 
-/** Figures, ids and times that every service has of its links. */
+/** Figures, ids and times that every service exports with its links. */
 const FIGURES = names(
   "id idstring linkid clicks totalclicks humanclicks uniqueclicks visits visitcount scans engagements leads conversions " +
     "sales saleamount revenue lastclicked lastclickat lastclickdate lastleadat createdat created createddate datecreated " +
@@ -72,7 +72,7 @@ const FIGURES = names(
 const SOURCES: Record<Format, Source> = {
   firebase: {
     fits: (has) => has("shortlink", "link") && (has("apn") || has("ibi")),
-    // The iOS app is named in the setting deeplinks.apps, for all links of the domain.
+    // The setting deeplinks.apps names the iOS app for all links of the domain.
     ignored: names("amv imv efr ibi"),
     map: firebase,
   },
@@ -128,14 +128,14 @@ function names(text: string): string[] {
   return text.split(" ");
 }
 
-/** The format of a file with these columns. */
+/** Detects the format of a file by its columns. */
 export function detect(columns: readonly string[]): Format {
   const present = new Set(columns.map(nameOf));
   const has = (...wanted: string[]) => wanted.every((column) => present.has(column));
   return (Object.keys(SOURCES) as Format[]).find((format) => SOURCES[format].fits(has))!;
 }
 
-/** A row as links, at least one. */
+/** Maps a row to one or more links. */
 export async function mapRow(
   format: Format,
   row: Row,
@@ -148,7 +148,7 @@ export async function mapRow(
   const cells = new Cells(row.values, dates);
   const told = map(cells);
   const addresses = distinct(told.shorts);
-  // What is to get a new code needs one link only.
+  // With new codes, one link suffices.
   const shorts = newCodes ? addresses.slice(0, 1) : addresses;
   const code = told.code ?? (shorts.length === 0 ? undefined : "");
   if (code === undefined && format !== "csv" && !newCodes) {
@@ -178,11 +178,11 @@ async function linkOf(format: Format, told: Told & { code?: string }, short: Sho
     : body.code === undefined
     ? undefined
     : `${format}:${body.code}`;
-  // Without a name the row is known by what it says, so that reading a file again makes nothing twice.
+  // A row without a name gets an id derived from its contents, so that a repeated import creates no duplicates.
   return { ...body, external_id: told.externalId ?? named ?? `${format}:${await hashOf(body)}` };
 }
 
-/** The addresses, each once: codes differ by more than their case. */
+/** The distinct addresses: codes that differ only in case are the same. */
 function distinct(shorts: readonly (Short | undefined)[]): Short[] {
   const found = new Map<string, Short>();
   for (const short of shorts) {
@@ -193,7 +193,7 @@ function distinct(shorts: readonly (Short | undefined)[]): Short[] {
   return [...found.values()];
 }
 
-/** Our own export, and tables that people make: columns as `LINK_FIELDS` names them. */
+/** Our own export, and tables made by hand: columns as `LINK_FIELDS` names them. */
 function table(row: Cells): Told & { code?: string } {
   const state = row.text("state");
   const code = row.text("code", ...CODES);
@@ -205,13 +205,13 @@ function table(row: Cells): Told & { code?: string } {
     leftOut: state === undefined || state === "active" ? undefined : `it is ${state}`,
     link: {
       ...Object.fromEntries(FIELDS.map((field) => [field.name, valueOf(row, field)])),
-      // An export says only that there is one.
+      // An export says only that there is a password.
       password: passwordOf(row),
     },
   };
 }
 
-/** What tables call a code. */
+/** Column names for a code in tables. */
 const CODES = [
   "short_code",
   "slug",

@@ -1,5 +1,5 @@
 /**
- * Links written as CSV or JSON lines. `read.ts` and `sources.ts` read both back. Pure.
+ * Writes links as CSV or JSON lines. `read.ts` and `sources.ts` read both back. Pure.
  *
  * @module
  */
@@ -7,19 +7,19 @@ import { stringify } from "csv-stringify/sync";
 import { columnOf, FIELDS, type LinkField } from "../../contract/link_fields.ts";
 import type { Link } from "../../contract/links.ts";
 
-/** The formats that links are written in. */
+/** The formats for writing links. */
 export const WRITTEN = ["csv", "jsonl"] as const;
 
-/** What stands in a column. */
+/** A column: its name and value. */
 type Column = readonly [name: string, of: (link: Link) => unknown];
 
-/** Columns of the CSV: the fields, and what is known of a link besides. */
+/** Columns of the CSV: the fields, and the other properties of a link. */
 const COLUMNS: readonly Column[] = [
   ["code", ({ code }) => code],
   ["short_link", ({ url }) => url],
   ["state", ({ state }) => state],
   ...FIELDS.flatMap(columnsOf),
-  // Of a password only that there is one.
+  // Only whether there is a password.
   ["password", ({ password }) => password || undefined],
   ["uses", ({ uses }) => uses],
   ["created_at", ({ created_at }) => created_at],
@@ -35,7 +35,7 @@ function columnsOf(field: LinkField & { name: keyof Link }): Column[] {
   ]);
 }
 
-/** The value of a cell; undefined for one that stands at its default. */
+/** The value of a cell; undefined for a default. */
 function cellOf({ kind }: LinkField, value: unknown): unknown {
   switch (kind) {
     case "switch":
@@ -51,10 +51,10 @@ function cellOf({ kind }: LinkField, value: unknown): unknown {
   }
 }
 
-/** Without it spreadsheets take a CSV for one of their own charset. */
+/** Without a byte order mark, spreadsheets decode a CSV in their own charset. */
 const MARK = "\ufeff";
 
-/** Links as a part of a file; `first` puts a byte order mark and the heading of a CSV before them. */
+/** Links as a part of a file; `first` adds a byte order mark and the heading of a CSV. */
 export function written(links: readonly Link[], format: typeof WRITTEN[number], first: boolean): string {
   if (format === "csv") {
     const rows = links.map((link) => Object.fromEntries(COLUMNS.map(([column, of]) => [column, of(link)])));
@@ -75,14 +75,14 @@ export function csv(
     columns: [...columns],
     header: heading,
     record_delimiter: "\r\n",
-    // By itself it quotes the whole delimiter of records, and no half of one.
+    // By default it quotes cells with the whole record delimiter, but not those with half of it.
     quoted_match: /[\r\n;\t]|^\s/,
   });
 }
 
 /**
- * A cell that a spreadsheet would take for a formula gets an apostrophe before it: what stands in a tag must not run on
- * the machine of whoever opens the file. Reading takes it off again.
+ * Puts an apostrophe before a cell that a spreadsheet would interpret as a formula: the text of a tag must not execute
+ * on the machine of the person who opens the file. Reading removes it again.
  */
 function armed(value: unknown): string {
   const text = value === null || value === undefined

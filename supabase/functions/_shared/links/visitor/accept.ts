@@ -1,12 +1,12 @@
 /**
- * What a caller wants to have, by the weights in its Accept header (RFC 9110, section 12.5.1).
+ * The representation that a caller prefers, by the weights in its Accept header (RFC 9110, section 12.5.1).
  *
  * @module
  */
 
 type HasHeaders = { get(name: string): string | null };
 
-/** Whether JSON is wanted at least as much as a page. */
+/** Whether JSON is preferred at least as much as a page. */
 export function wantsJson(headers: HasHeaders): boolean {
   const accept = headers.get("accept");
   if (accept === null || !accept.includes("application/json")) return false;
@@ -14,13 +14,13 @@ export function wantsJson(headers: HasHeaders): boolean {
   return json > 0 && json >= weightOf(accept, "text/html");
 }
 
-/** Whether a page is wanted. */
+/** Whether a page is accepted. */
 export function wantsHtml(headers: HasHeaders): boolean {
   const accept = headers.get("accept");
   return accept !== null && accept.includes("text/html") && weightOf(accept, "text/html") > 0;
 }
 
-/** Weight of a type that is named, from 0 to 1; 0 where it is not. */
+/** Weight of a type that the header names, from 0 to 1; 0 if it does not. */
 function weightOf(accept: string, type: string): number {
   for (const part of accept.slice(0, 500).split(",")) {
     const [range, ...parameters] = part.split(";");

@@ -1,5 +1,5 @@
 /**
- * What a User-Agent says of who visits: the platform, and whether it is a human's browser.
+ * What a User-Agent reveals about a visitor: the platform, and whether it is a person's browser.
  *
  * @module
  */
@@ -7,35 +7,35 @@ import { isbot } from "isbot";
 import type { InAppBrowser, Platform } from "../../contract/link_limits.ts";
 import { sha256Hex } from "../../crypto/hmac.ts";
 
-/** Who visits. Only a human's visit counts as a use and is given a token. */
+/** Kind of visitor. Only a human's visit counts as a use and gets a token. */
 export type Verdict = "human" | "bot" | "preview" | "prefetch";
 
-/** What is read from a User-Agent. */
+/** The facts read from a User-Agent. */
 export interface Agent {
   readonly platform: Platform;
   readonly verdict: Verdict;
-  /** By what the verdict was reached; absent for a human. */
+  /** What the verdict is based on; absent for a human. */
   readonly reason?: string;
-  /** Stands for the whole User-Agent in a visitor's hash: 16 digits of hex. */
+  /** Represents the whole User-Agent in a visitor's hash: 16 hex digits. */
   readonly digest: string;
-  /** Whether it is a program that an app or a service asks with. */
+  /** Whether it is an HTTP library, as used by apps and services. */
   readonly library: boolean;
   /** Firefox on Android ignores the fallback of an `intent://` address. */
   readonly firefox: boolean;
-  /** The app whose own browser it is: many of these open no other app, and no universal link. */
+  /** The app whose in-app browser it is: many of these open no other app, and no universal link. */
   readonly inApp: InAppBrowser | undefined;
-  /** Whether a Mac may be an iPad: its Safari, and what is built on it, says that it is one. */
+  /** Whether a Mac may be an iPad: Safari on an iPad, and browsers built on it, identify themselves as a Mac. */
   readonly maybeIpad: boolean;
 }
 
 /**
- * Those who fetch a link to show what it is about, most of which isbot knows too, but as bots. Some send it for
- * several at once: Apple's Messages calls itself "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
+ * Programs that fetch a link to show a preview. isbot knows most of them too, but as bots. Some send the User-Agents of
+ * several at once: Apple's Messages identifies itself as "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
  */
 const PREVIEWS =
   /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\(Mastodon\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Iris\/|^Signal\/|NotionEmbedder/i;
 
-/** Names that apps put into the User-Agent of their own browser. The first that is found counts. */
+/** Names that apps put into the User-Agent of their in-app browser. The first match counts. */
 const IN_APPS: readonly (readonly [InAppBrowser, RegExp])[] = [
   ["messenger", /\bFBAN\/Messenger|\bFB_IAB\/(?:Orca|MESSENGER)/i],
   ["instagram", /\bInstagram \d/],
@@ -58,36 +58,36 @@ const IN_APPS: readonly (readonly [InAppBrowser, RegExp])[] = [
   ["google", /\bGSA\/\d/],
 ];
 
-/** Android's web view says so; Apple's leaves out the name of the browser. */
+/** Android's web view is marked as one; Apple's omits the name of the browser. */
 const WEB_VIEW = /^Mozilla\/.*(?:; wv\)|\((?:iPhone|iPad|iPod)(?!.*Safari\/).*\bMobile\/)/;
 
 function inAppOf(ua: string): InAppBrowser | undefined {
   return IN_APPS.find(([, pattern]) => pattern.test(ua))?.[0] ?? (WEB_VIEW.test(ua) ? "other" : undefined);
 }
 
-/** Browsers within apps that do not begin like a browser; their makers' machines have names of their own. */
+/** In-app browsers whose User-Agent does not begin like a browser's; their makers' bots have other names. */
 const IN_APP = /^\[FB(?:AN|AV|_IAB)\//;
 
 /**
- * Programs that ask for an app or a service, and which an app cannot help to name: a caller that wants JSON and comes
- * with one of these is no machine that looks for pages.
+ * HTTP libraries used by apps and services, which an app often cannot rename: a caller that wants JSON with one of
+ * these is not a crawler.
  */
 const LIBRARY =
   /\b(?:okhttp|CFNetwork|Dalvik|Dart|axios|node-fetch|undici|got|python-requests|python-urllib|python-httpx|aiohttp|Go-http-client|Java|Apache-HttpClient|Ktor|Alamofire|Volley|Retrofit|RestSharp|Guzzle|Faraday|Deno|Bun|curl|wget|HTTPie|PostmanRuntime|UnityPlayer|ReactNative|Expo)\b/i;
 
 /**
- * Bots and programs that are named as the reason. No other word of a User-Agent is kept: what made isbot sure can be all of
- * it, and whoever writes one can write anything there.
+ * Bots and programs that are stored as the reason. No other part of a User-Agent is stored: the text that isbot matched
+ * can be all of it, and anybody can put anything there.
  */
 const NAMED =
   /google|bingbot|yandex|baidu|duckduck|applebot|amazonbot|bytespider|petalbot|gptbot|claudebot|perplexity|ahrefs|semrush|mj12bot|dotbot|uptime|pingdom|headlesschrome|phantomjs|puppeteer|playwright|selenium|lighthouse|curl|wget|httpie|postman|python|aiohttp|go-http-client|okhttp|java|axios|node-fetch|undici|deno|php|ruby|perl|scrapy|nmap|masscan|zgrab|nikto/i;
 
 const known = new Map<string, Agent>();
 const MAX_KNOWN = 2000;
-/** So much of a User-Agent is looked at; those of people and known programs are shorter by far. */
+/** Maximum length that is examined; the User-Agents of people and known programs are far shorter. */
 const MAX_LENGTH = 1024;
 
-/** Reads a User-Agent; null and the empty one are a bot's. Remembers the most recent ones: isbot's pattern is long. */
+/** Parses a User-Agent; null and empty mean a bot. Caches the most recent ones, since isbot's pattern is long. */
 export function agentOf(userAgent: string | null): Agent {
   const ua = (userAgent ?? "").slice(0, MAX_LENGTH);
   let agent = known.get(ua);
@@ -103,7 +103,7 @@ function read(ua: string): Agent {
   const platform = platformOf(ua), firefox = ua.includes("Firefox/");
   const library = ua === "" || LIBRARY.test(ua);
   const digest = sha256Hex(new TextEncoder().encode(ua)).slice(0, 16);
-  // Every browser of an iPad is WebKit of this version, which Apple froze; Chrome on a Mac has an older one.
+  // Every browser on an iPad is WebKit of this version, which Apple froze; Chrome on a Mac reports an older one.
   const maybeIpad = platform === "macos" && ua.includes("AppleWebKit/605.1.15") && !ua.includes(" Chrome/");
   const facts = { platform, firefox, library, digest, inApp: inAppOf(ua), maybeIpad };
   const verdict = (verdict: Verdict, reason: string): Agent => ({ ...facts, verdict, reason });
@@ -114,14 +114,14 @@ function read(ua: string): Agent {
   return { ...facts, verdict: "human" };
 }
 
-/** What matched of those that are known, as one word for a column and for people. */
+/** The matched known name, as one word for a column and for people. */
 function word(match: string): string {
   return match.toLowerCase().replace(/[^a-z0-9.+-]+/g, "_").replace(/^_|_$/g, "");
 }
 
 function platformOf(ua: string): Platform {
   if (/Windows Phone|KAIOS|Tizen|webOS|SMART-TV/i.test(ua)) return "other";
-  // Facebook's browser on iOS names the device, on Android its package.
+  // Facebook's browser names the device on iOS and its package on Android.
   if (/\b(?:iPhone|iPad|iPod)\b/.test(ua)) return "ios";
   if (/\bAndroid\b|\bFBPN\/com\./.test(ua)) return "android";
   if (/\bWindows\b/.test(ua)) return "windows";

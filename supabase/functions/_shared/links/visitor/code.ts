@@ -1,16 +1,16 @@
 /**
- * The code of a link as it arrives in an address.
+ * Parses the code of a link from an address.
  *
  * @module
  */
 
-/** Longer than any code with what may stand around it. */
+/** Longer than any code with the text that may surround it. */
 const MAX_PART = 256;
 
 /**
- * The code in a part of an address, as it arrives: in capitals, percent-encoded, with marks that nobody sees, with a query
- * that somebody encoded or glued on, and with what a text of any script puts after an address. What no code can be is
- * given back as it is.
+ * Extracts the code from a path segment, which may be in capitals, percent-encoded, contain invisible characters, have
+ * a query that was encoded or appended, or be followed by text of any script. A text that cannot be a code is returned
+ * unchanged.
  */
 export function codeOf(part: string): string {
   if (/^[a-z0-9_-]*$/.test(part)) return part;
@@ -18,14 +18,14 @@ export function codeOf(part: string): string {
   try {
     text = decodeURIComponent(text);
   } catch {
-    // Malformed percent-encoding stands for itself.
+    // Malformed percent-encoding is left as it is.
   }
   text = text.normalize("NFKC").replace(/\p{Cf}/gu, "").toLowerCase();
   const query = text.search(/[?&#]/);
   if (query > 0) text = text.slice(0, query);
   const [begin = "", code] = /^[\s"'<(\[]*([a-z0-9][a-z0-9_-]*)/.exec(text) ?? [];
   if (code === undefined) return part.toLowerCase();
-  // Codes are ASCII: what comes after the last sign that can be in one is the text's.
+  // Codes are ASCII: text after the last character that can be in one is not part of it.
   const ended = /^(?:[^a-z0-9_]*$|\P{ASCII})/u.test(text.slice(begin.length));
   return ended ? code : part.toLowerCase();
 }

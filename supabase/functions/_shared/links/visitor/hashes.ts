@@ -1,12 +1,12 @@
 /**
- * Visitors without their addresses: hashes under a key that changes each day and is thrown away.
+ * Identifies visitors without storing their addresses: hashes under a key that changes each day and is discarded.
  *
  * @module
  */
 import ipaddr from "ipaddr.js";
 import { sipHash, type SipKey, sipKey } from "../../crypto/siphash.ts";
 
-/** Keys of the days of a time zone, "2026-11-21" to hex, as `refresh_links` gives them. */
+/** Keys per day of a time zone, "2026-11-21" to hex, as `refresh_links` returns them. */
 export interface VisitorKeys {
   readonly zone: string;
   readonly days: Readonly<Record<string, string>>;
@@ -15,11 +15,11 @@ export interface VisitorKeys {
 const utf8 = new TextEncoder();
 const scratch = new Uint8Array(2048);
 
-/** Days begin, and clocks are changed, at quarters of an hour of UTC, whatever the zone. */
+/** Days begin, and clocks change, at quarter hours of UTC in every zone. */
 const QUARTER_MS = 900_000;
 let lastQuarter = -1, lastZone = "", lastDate = "";
 
-/** The day of an instant in Unix milliseconds, in a time zone; in UTC where the runtime does not know the zone. */
+/** The day of an instant in Unix milliseconds, in a time zone; in UTC if the runtime does not know the zone. */
 export function dayOf(now: number, zone: string): string {
   const quarter = Math.floor(now / QUARTER_MS);
   if (quarter !== lastQuarter || zone !== lastZone) {
@@ -45,20 +45,20 @@ function dayIn(at: number, zone: string): string {
   }
 }
 
-/** Prepared keys: today's, yesterday's around midnight, and the cookies'. */
+/** Prepared keys: today's, yesterday's around midnight, and that of the cookies. */
 const prepared = new Map<string, SipKey>();
 const MAX_PREPARED = 8;
 
 /**
- * What tells apart those whose parts differ, on one day: the SipHash of the parts under the day's key, as 16 digits of
- * hex. Undefined when the day's key is not known: better nobody told apart than an address kept.
+ * A hash that distinguishes different parts on one day: the SipHash of the parts under the day's key, as 16 hex digits.
+ * Undefined if the day's key is unknown: it is better not to distinguish visitors than to store an address.
  */
 export function hashOf(keys: VisitorKeys, now: number, ...parts: string[]): string | undefined {
   const key = keys.days[dayOf(now, keys.zone)];
   return key === undefined ? undefined : keyedHash(key, parts);
 }
 
-/** The SipHash of the parts, one to a line, under a key in hex, as 16 digits of hex. */
+/** The SipHash of the parts, one per line, under a key in hex, as 16 hex digits. */
 export function keyedHash(key: string, parts: readonly string[]): string {
   let length = 0;
   for (const part of parts) {
@@ -75,7 +75,10 @@ function prepare(key: string): SipKey {
   return made;
 }
 
-/** Writes a text in UTF-8, cut where the room ends; what is ASCII, which is all but ill-made headers, without a call. */
+/**
+ * Writes a text in UTF-8, truncated to the available room. ASCII, which is everything except malformed headers, is
+ * written without a call.
+ */
 function write(text: string, at: number): number {
   const length = Math.min(text.length, scratch.length - at);
   for (let i = 0; i < length; i++) {
@@ -87,32 +90,32 @@ function write(text: string, at: number): number {
 }
 
 /**
- * The network that a trusted address stands for, as one client: an IPv4 address, or the /64 of an IPv6 one, which is
- * what one subscriber gets. Undefined for what is no address.
+ * The network of a trusted address, as one client: an IPv4 address, or the /64 of an IPv6 one, which is what one
+ * subscriber gets. Undefined for an invalid address.
  */
 export function networkOf(address: string): string | undefined {
   return prefixOf(address, 4);
 }
 
 /**
- * Whom an address stands for where each new client would be a gift: the /48 of an IPv6 one, since who has one has 65,536
- * networks. Undefined for what is no address.
+ * The site of an address, for limits that must not be avoided with new networks: the /48 of an IPv6 address, whose
+ * holder has 65,536 networks. Undefined for an invalid address.
  */
 export function siteOf(address: string): string | undefined {
   return prefixOf(address, 3);
 }
 
-/** An address, with a port as some proxies give one: `203.0.113.7:4711`, `[2001:db8::1]:4711`; and with a zone. */
+/** An address, with a port as some proxies add: `203.0.113.7:4711`, `[2001:db8::1]:4711`; and with a zone. */
 const WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/;
 
-/** @throws for what is no address */
+/** @throws if the address is invalid */
 function parsed(address: string): ipaddr.IPv4 | ipaddr.IPv6 {
   const text = address.trim();
   const [, six, four] = WITH_PORT.exec(text) ?? [];
   return ipaddr.process(six ?? four ?? text);
 }
 
-/** An IPv4 address, or so many groups of an IPv6 one. */
+/** An IPv4 address, or the first `groups` groups of an IPv6 one. */
 function prefixOf(address: string, groups: number): string | undefined {
   try {
     const ip = parsed(address);

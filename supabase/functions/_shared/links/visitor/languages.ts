@@ -6,7 +6,7 @@
 
 /**
  * The language range with the highest quality value of an Accept-Language header (RFC 9110 section 12.5.4), in lower
- * case; the first of equals. Undefined when there is none, or nothing but `*` and what is refused by `q=0`.
+ * case; the first of equals. Undefined if there is none, or only `*` and ranges refused by `q=0`.
  */
 export function preferredLanguage(header: string | null): string | undefined {
   let best: string | undefined, bestQuality = 0;
@@ -24,7 +24,7 @@ export function preferredLanguage(header: string | null): string | undefined {
 
 const PART = /^\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?$/;
 
-/** Whether a language range takes a language tag (basic filtering, RFC 4647): `pt` takes pt and pt-BR, not ptx. */
+/** Whether a language range matches a language tag (basic filtering, RFC 4647): `pt` matches pt and pt-BR, not ptx. */
 export function rangeTakes(range: string, tag: string): boolean {
   return tag === range || (tag.startsWith(range) && tag[range.length] === "-");
 }

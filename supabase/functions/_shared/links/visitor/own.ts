@@ -1,5 +1,5 @@
 /**
- * The team's own networks, whose visits are no clicks of visitors.
+ * The team's own networks, whose visits do not count as clicks of visitors.
  *
  * @module
  */
@@ -11,8 +11,8 @@ type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
 let lastText = "", lastNetworks: readonly Network[] = [];
 
 /**
- * Whether an address is in one of some networks, `203.0.113.0/24, 2001:db8:1::/48, 198.51.100.7` (the setting
- * `deeplinks.own_networks`). What is no network is left out.
+ * Whether an address is in one of these networks, `203.0.113.0/24, 2001:db8:1::/48, 198.51.100.7` (the setting
+ * `deeplinks.own_networks`). Invalid networks are ignored.
  */
 export function isInNetworks(text: string, address: string): boolean {
   if (text !== lastText) {
@@ -20,7 +20,7 @@ export function isInNetworks(text: string, address: string): boolean {
     lastNetworks = text.split(/[\s,]+/).flatMap(networksOf);
   }
   if (lastNetworks.length === 0) return false;
-  // Of an IPv6 address the network is what one has, and what is asked about.
+  // For an IPv6 address, the subscriber's network is what counts.
   const network = networkOf(address);
   if (network === undefined) return false;
   const ip = ipaddr.process(network.includes(":") ? `${network}::` : network);

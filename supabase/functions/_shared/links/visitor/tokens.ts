@@ -1,5 +1,5 @@
 /**
- * Random words: tokens of clicks and ids of visitors.
+ * Random ids: tokens of clicks and ids of visitors.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 const LENGTH = 16;
 
-// One call for many: a call to the runtime costs more than a token.
+// One call fills the pool for many tokens: a call to the runtime costs more than a token.
 const pool = new Uint8Array(LENGTH * 64);
 let at = pool.length;
 
 /**
- * 16 characters of lower-case base32: 80 bits from the runtime's CSPRNG, but for the one in 28 that have no digit and are
- * thrown away: so a word of 16 letters is never taken for a token.
+ * 16 characters of lower-case base32: 80 bits from the runtime's CSPRNG. The one in 28 without a digit is discarded, so
+ * that a word of 16 letters is never mistaken for a token.
  */
 export function randomToken(): string {
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * A visit of a link: what resolving may ask of a request. Read when it is first asked for, since most links ask
- * little.
+ * A visit of a link: the facts about a request that resolving may use. Each is read on first use, since most links need
+ * few.
  *
  * @module
  */
@@ -9,44 +9,44 @@ import { type InAppBrowser, type Platform, PLATFORMS } from "../../contract/link
 import { type Agent, agentOf, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
 
-/** The facts of one visit. Plain: the same facts, the same decision. */
+/** The facts of one visit. The same facts give the same decision. */
 export interface Visit {
-  /** When, in Unix milliseconds. */
+  /** Time in Unix milliseconds. */
   readonly now: number;
   readonly platform: Platform;
   readonly firefox: boolean;
-  /** The app whose own browser it is. */
+  /** The app whose in-app browser it is. */
   readonly inApp: InAppBrowser | undefined;
   readonly verdict: Verdict;
-  /** By what the verdict was reached; undefined for a human. */
+  /** What the verdict is based on; undefined for a human. */
   readonly reason: string | undefined;
-  /** Two upper-case letters, where the proxy in front tells. */
+  /** Two upper-case letters, if the proxy in front provides it. */
   readonly country: string | undefined;
-  /** The language preferred most, in lower case. */
+  /** The preferred language, in lower case. */
   readonly language: string | undefined;
-  /** Host of the page that it came from, in lower case. */
+  /** Host of the referring page, in lower case. */
   readonly referrer: string | undefined;
-  /** Id in the visitor's cookie, if we signed it, or the one about to be given. */
+  /** Id in the visitor's cookie if we signed it, or the id about to be set. */
   readonly visitor: string | undefined;
-  /** Whether the visitor brought the cookie. */
+  /** Whether the visitor sent the cookie. */
   readonly returning: boolean;
   /** The audience user that the link names (`?u=`). */
   readonly user: string | undefined;
-  /** The query as it came, without the question mark. */
+  /** The query unchanged, without the question mark. */
   readonly query: string;
-  /** First value of a parameter of the query. */
+  /** First value of a query parameter. */
   param(name: string): string | undefined;
   /** Whether the link's password was given, or its button pressed. */
   readonly unlocked: boolean;
 }
 
-/** Parameter with which a person goes on from a page that is shown to machines. */
+/** Parameter with which a person continues from a page that is shown to machines. */
 export const GO_ON = "gl_open";
 
-/** Parameter by which an iPad says what it is, which its User-Agent does not. */
+/** Parameter in which an iPad identifies itself, which its User-Agent does not do. */
 export const TOUCH = "gl_platform";
 
-/** The cookie that keeps a visitor's arm of a test, signed by us. Set only by links that need it. */
+/** The cookie that keeps a visitor in one arm of a test, signed by us. Only set by links that need it. */
 export const VISITOR_COOKIE = "gl_visitor";
 
 const COOKIE = new RegExp(`(?:^|;\\s*)${VISITOR_COOKIE}=([a-z2-7]{16})\\.([0-9a-f]{16})(?:;|$)`);
@@ -58,25 +58,25 @@ export interface VisitSource {
   /** Without the question mark. */
   readonly query: string;
   readonly now: number;
-  /** Header that tells the country. */
+  /** Header with the country. */
   readonly countryHeader: string;
-  /** Whether a browser's wish for privacy (Sec-GPC) is honoured. */
+  /** Whether a browser's request for privacy (Sec-GPC) is honoured. */
   readonly honoursGpc?: boolean;
   /** Whether we signed the cookie with this id. */
   isOurs(visitor: string, signature: string): boolean;
   readonly unlocked?: boolean;
-  /** Instead of what the User-Agent says. */
+  /** Overrides the platform of the User-Agent. */
   readonly platform?: Platform;
 }
 
-/** A visit read from a request, each fact when it is first asked for. */
+/** A visit read from a request, each fact on first use. */
 export class RequestVisit implements Visit {
   readonly now: number;
   readonly query: string;
   readonly verdict: Verdict;
   readonly reason: string | undefined;
   readonly unlocked: boolean;
-  /** The visitor's hash, once somebody has worked it out. */
+  /** The visitor's hash, once computed. */
   hash: string | undefined;
   readonly #headers: VisitSource["headers"];
   readonly #agent: Agent;
@@ -129,15 +129,15 @@ export class RequestVisit implements Visit {
   }
 
   /**
-   * Whether somebody is a person in spite of the User-Agent: an app's or a service's own program that asks for the
-   * decision, or who went on from what is only shown to machines.
+   * Whether a visitor counts as a person despite the User-Agent: an app's or service's own program that asks for the
+   * decision, or a person who continued from a page shown to machines.
    */
   #isAPerson(): boolean {
     return this.#agent.library && wantsJson(this.#headers) ||
       this.query !== "" && this.param(GO_ON) === "1" && this.#agent.verdict === "preview";
   }
 
-  /** Whether the visitor must not be known again: Global Privacy Control, https://www.w3.org/TR/gpc/. */
+  /** Whether the visitor must not be recognised again: Global Privacy Control, https://www.w3.org/TR/gpc/. */
   get isPrivate(): boolean {
     return this.#private ??= this.#honoursGpc && this.#headers.get("sec-gpc") === "1";
   }
@@ -150,7 +150,7 @@ export class RequestVisit implements Visit {
     return this.#brought() ?? this.#given;
   }
 
-  /** Gives a visitor without a cookie an id. */
+  /** Assigns an id to a visitor without a cookie. */
   give(visitor: string): void {
     this.#given = visitor;
   }
@@ -165,8 +165,8 @@ export class RequestVisit implements Visit {
   }
 
   /**
-   * A caller that wants JSON may say its platform, for its User-Agent is that of a library: `?platform=ios`. So may an
-   * iPad that calls itself a Mac: `?gl_platform=ios`.
+   * A caller that wants JSON may state its platform, since its User-Agent is that of a library: `?platform=ios`. So may
+   * an iPad that identifies itself as a Mac: `?gl_platform=ios`.
    */
   get platform(): Platform {
     if (this.#platform !== undefined) return this.#platform;
@@ -179,12 +179,12 @@ export class RequestVisit implements Visit {
     return PLATFORMS.find((platform) => platform === stated) ?? this.#agent.platform;
   }
 
-  /** Stands for the browser in a visitor's hash. */
+  /** Represents the browser in a visitor's hash. */
   get agentDigest(): string {
     return this.#agent.digest;
   }
 
-  /** Whether a Mac may be an iPad, and has not said yet what it is. */
+  /** Whether a Mac may be an iPad and has not identified itself yet. */
   get maybeIpad(): boolean {
     return this.#agent.maybeIpad && this.param(TOUCH) === undefined;
   }
@@ -199,7 +199,7 @@ export class RequestVisit implements Visit {
 
   get country(): string | undefined {
     const value = this.#headers.get(this.#countryHeader);
-    // Cloudflare says XX for unknown and T1 for Tor.
+    // Cloudflare sends XX for unknown and T1 for Tor.
     return value !== null && value !== "XX" && /^[A-Z]{2}$/i.test(value) ? value.toUpperCase() : undefined;
   }
 
