@@ -1,4 +1,4 @@
-/** `gatelink links add`: one link. */
+/** `gatelink links add`: creates one link. */
 import { type Command, Option } from "commander";
 import { FIELDS, type LinkField } from "../../../supabase/functions/_shared/contract/link_fields.ts";
 import { CliError } from "../../core/errors.ts";
@@ -9,18 +9,18 @@ import { facts } from "../../core/output.ts";
 import type { Run, Session } from "../../core/session.ts";
 import { json, later, pair, several, whole } from "../../core/values.ts";
 
-/** Options of their own, by their names. */
+/** The command's own options, by name. */
 interface Options {
   code?: string;
   whatsapp?: string;
   number?: string;
   password?: string;
   body?: unknown;
-  /** Those of the fields, see {@linkcode FIELD_OPTIONS}. */
+  /** The options of the fields, see {@linkcode FIELD_OPTIONS}. */
   [option: string]: unknown;
 }
 
-/** An option for each field of a link that has one. */
+/** One option for each field of a link that has one. */
 const FIELD_OPTIONS = FIELDS.flatMap((field) => {
   if (field.option === undefined) return [];
   const [flags, help] = field.option;
@@ -29,7 +29,7 @@ const FIELD_OPTIONS = FIELDS.flatMap((field) => {
   return [{ field, option: parser === undefined ? option : option.argParser<unknown>(parser as never) }];
 });
 
-/** How the value of an option is read; undefined for a text as it is, or a switch. */
+/** The parser of an option's value; undefined for a text that is used unchanged, or a switch. */
 function parserOf(field: LinkField): ((text: string, before: unknown[] | undefined) => unknown) | undefined {
   switch (field.kind) {
     case "time":
@@ -47,7 +47,7 @@ function parserOf(field: LinkField): ((text: string, before: unknown[] | undefin
   }
 }
 
-/** The members of a body that the options of fields give. */
+/** The members of the body that the field options set. */
 function membersOf(options: Options): Record<string, unknown> {
   return Object.fromEntries(FIELD_OPTIONS.map(({ field: { name, kind }, option }) => {
     const value = options[option.attributeName()];
@@ -114,9 +114,9 @@ async function added(session: Session, url: string | undefined, options: Options
   };
 }
 
-/** Makes the link, also to a host that was allowed a moment ago. */
+/** Creates the link, even to a host that was allowed a moment ago. */
 async function create(session: Session, api: LinksApi, body: unknown): ReturnType<LinksApi["create"]> {
-  // What stays undefined is no member of the body.
+  // Drops undefined members from the body.
   const sent = JSON.parse(JSON.stringify(body));
   const until = Date.now() + UNSEEN_MS;
   for (;;) {
@@ -168,7 +168,7 @@ function addressesOf(options: Options): (string | undefined)[] {
     .map(({ option }) => options[option.attributeName()] as string | undefined);
 }
 
-/** What standard input holds, without the end of the line. */
+/** Reads the password from standard input, without the line ending. */
 async function passwordGiven(io: Io): Promise<string> {
   const password = (await io.stdin()).replace(/\r?\n$/, "");
   if (password !== "") return password;

@@ -1,6 +1,6 @@
 /**
- * The deeplinks function of a stack, called with the secret key. Links are made and changed by it alone: it checks each
- * address against the allowlist, which the database by itself does not.
+ * Client of a stack's deeplinks function, authorized with the secret key. Links are only created and changed through
+ * the function: it checks each address against the allowlist, which the database alone does not do.
  */
 import type {
   BulkResult,
@@ -15,26 +15,28 @@ import { callFunction, type CallOptions } from "../../core/functions_api.ts";
 import type { Session } from "../../core/session.ts";
 import type { Stack } from "../../core/stack.ts";
 
-/** Filters of a list, by the names of `LINK_FILTERS`; and the state. Of several values all have to be there. */
+/** Filters of a list, by the names of `LINK_FILTERS`, and the state. A link must match all values of a filter. */
 export type ListFilter = Readonly<Record<string, string | readonly string[]>>;
 
-/** What the function offers to those with a secret key. */
+/** The operations that the function offers with a secret key. */
 export interface LinksApi {
   readonly stack: Stack;
-  /** Makes a link; `made` is false when it was there already under its external id. */
+  /** Creates a link; `made` is false if it already existed under its external id. */
   create(body: unknown): Promise<{ made: boolean } & MadeLink>;
-  /** Makes up to `MAX_BULK` links. Tried again when the stack is busy: each needs an external id. */
+  /** Creates up to `MAX_BULK` links. Retried if the stack is busy, so each needs an external id. */
   createMany(links: readonly unknown[]): Promise<BulkResult[]>;
-  /** The link, or undefined. */
+  /** The link with this code, or undefined. */
   find(code: string): Promise<Link | undefined>;
   /** Links, newest first, page by page. */
   pages(filter: ListFilter, size?: number): AsyncGenerator<Link[]>;
   change(code: string, change: unknown): Promise<Link>;
-  /** Figures of days of the team's zone: up to `to` (today), from `from` or the `last` so many. */
+  /**
+   * Figures per day in the team's zone: until `to` (default: today), starting at `from` or covering the `last` N days.
+   */
   stats(code: string, span: { from?: string; to?: string; last?: number }): Promise<LinkStats>;
 }
 
-/** The function of the stack that this session talks to. */
+/** The client for the stack of this session. */
 export async function linksApi(session: Session): Promise<LinksApi> {
   const { stack } = await session.api();
   const call = <T>(method: string, path: string, options: CallOptions = {}) =>

@@ -1,4 +1,4 @@
-/** What can be wrong with links and their domain, told by what is stored and what addresses answer. Pure. */
+/** Finds problems of links and their domain, from stored data and from the answers of addresses. Pure. */
 import { imageSize } from "image-size";
 import {
   appleAppSiteAssociation,
@@ -10,24 +10,24 @@ import { checkPlaces } from "../../../supabase/functions/_shared/links/model/pla
 import type { Link, LinkBody } from "../../../supabase/functions/_shared/contract/links.ts";
 import type { Probe } from "./probe.ts";
 
-/** Something found. A problem breaks a link for some visitors; a warning may. */
+/** A finding. A problem breaks a link for some visitors; a warning may. */
 export interface Finding {
   level: "problem" | "warning";
   what: string;
-  /** What to do about it. */
+  /** How to fix it. */
   advice: string;
 }
 
 const problem = (what: string, advice: string): Finding => ({ level: "problem", what, advice });
 const warning = (what: string, advice: string): Finding => ({ level: "warning", what, advice });
 
-/** Whether visits of a link go anywhere: the others need no check. */
+/** Whether visits of a link lead anywhere; other links need no check. */
 export function isOpen(link: Link, now: number): boolean {
   return link.state === "active" && (link.expires_at === undefined || Date.parse(link.expires_at) > now) &&
     (link.max_uses === undefined || link.uses < link.max_uses);
 }
 
-/** A link against the rules: each place that it may not lead to, and a flag that nobody has heard of. */
+/** Checks a link against the rules: each disallowed place, and an unknown flag. */
 export function checkLink(link: Link, rules: Rules): Finding[] {
   const findings = checkPlaces(structuredClone(link) as unknown as LinkBody, rules)
     .map(({ path, why }) => problem(`${path} ${why}`, adviceOn(why)));
@@ -54,10 +54,10 @@ function adviceOn(why: string): string {
   return "Change the link.";
 }
 
-/** Answers that say more about programs that ask than about the page. */
+/** Statuses that reveal more about how a page treats programs than about the page. */
 const SHY = new Set([401, 403, 405, 406, 408, 418, 425, 429, 451, 503]);
 
-/** A page that links lead to. `own` is the host of the links themselves. */
+/** Checks a page that links lead to. `own` is the host of the links themselves. */
 export function checkPage(page: Probe, own: string | undefined): Finding[] {
   const { status, hops, error } = page;
   const last = hops.at(-1);
@@ -96,12 +96,12 @@ function isLocal(url: string): boolean {
   return /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(url);
 }
 
-/** WhatsApp's own limits for the picture of a preview; those of the others are wider. */
+/** WhatsApp's limits for a preview image; other messengers allow more. */
 const IMAGE = { bytes: 600_000, width: 300, ratio: 4 };
-/** Bytes of a picture that have to be read to judge it. */
+/** Bytes of an image that must be read to check it. */
 export const IMAGE_BYTES = IMAGE.bytes + 1;
 
-/** A preview's picture. */
+/** Checks a preview image. */
 export function checkImage(image: Probe): Finding[] {
   const { status, headers, bytes, cut, error } = image;
   if (error !== undefined) return [problem(`the image cannot be fetched: ${error}`, "Change preview.image.")];
@@ -130,7 +130,7 @@ export function checkImage(image: Probe): Finding[] {
   return [];
 }
 
-/** What the domain's two files must hold, by where they are. */
+/** The required contents of the domain's two files, by path. */
 export const DOMAIN_FILES = {
   "/.well-known/apple-app-site-association": {
     asks: "Apple",
@@ -144,10 +144,10 @@ export const DOMAIN_FILES = {
   },
 } as const;
 
-/** Apple reads no more of its file than this, in bytes. */
+/** Maximum size of the file that Apple reads, in bytes. */
 export const DOMAIN_FILE_BYTES = 128 * 1024;
 
-/** One of the domain's files, against the setting deeplinks.apps. `answer` was not followed anywhere. */
+/** Checks one of the domain's files against the setting deeplinks.apps. `answer` must not have followed redirects. */
 export function checkDomainFile(path: keyof typeof DOMAIN_FILES, answer: Probe, apps: Apps): Finding[] {
   const { asks, expected } = DOMAIN_FILES[path];
   const advice = "See docs/deploy.md, Link domain.";
@@ -173,7 +173,7 @@ export function checkDomainFile(path: keyof typeof DOMAIN_FILES, answer: Probe, 
   );
 }
 
-/** Apps that one file names and the other does not, or otherwise. */
+/** Expected apps that the served file does not name, or names without one of their certificates. */
 function missingApps(expected: unknown, found: unknown): string[] {
   const named = appsOf(found);
   return [...appsOf(expected)].filter(([name, prints]) => {
@@ -187,7 +187,7 @@ interface Shape {
   target?: { package_name?: string; sha256_cert_fingerprints?: string[] };
 }
 
-/** The apps in either file, with their certificates where it names them. */
+/** The apps in either file, with their certificates if it names them. */
 function appsOf(file: unknown): Map<string, string[]> {
   const statements = Array.isArray(file) ? file as Shape[] : [];
   const details = (file as Shape | null)?.applinks?.details;
@@ -201,7 +201,7 @@ function appsOf(file: unknown): Map<string, string[]> {
   ]);
 }
 
-/** What of a link is a page of ours, which only a domain that lets HTML through can show. */
+/** The part of a link that needs a page of ours, which only a domain that serves HTML can show. */
 export function needsHtml(link: Link): string | undefined {
   if (link.password) return "asks for a password";
   if (link.confirm) return "asks with a button";

@@ -1,7 +1,7 @@
-/** Links and their rules in words. */
+/** Describes links and their rules in words. */
 import type { Chat, Link, Target } from "../../../supabase/functions/_shared/contract/links.ts";
 
-/** Where a link leads when no rule takes the visit; and how many rules there are. */
+/** Where a link leads if no rule matches the visit, and the number of rules. */
 export function describeLink(
   { whatsapp, default_url, targets = [] }: Pick<Link, "whatsapp" | "default_url" | "targets">,
 ) {
@@ -20,7 +20,7 @@ function describeChat({ phone_number_id, text }: Chat): string {
   return `chat with ${phone_number_id}${text ? `: ${text}` : ""}`;
 }
 
-/** When a rule takes a visit. */
+/** When a rule matches a visit. */
 export function describeWhen(when: Target["when"] = {}): string {
   const parts = Object.entries(when).map(([name, value]) => {
     switch (name) {

@@ -1,4 +1,4 @@
-/** `gatelink links doctor`: what is wrong with links, where they lead, and the domain that they are on. */
+/** `gatelink links doctor`: finds problems of links, of their targets, and of the link domain. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { type Command, Option } from "commander";
 import type { Link } from "../../../supabase/functions/_shared/contract/links.ts";
@@ -24,9 +24,9 @@ import type { Result, Run, Session } from "../../core/session.ts";
 import { durationWithin, linkCode, several } from "../../core/values.ts";
 import type { Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
 
-/** Addresses visited at once: each is somebody's server. */
+/** Maximum concurrent requests, since each address is somebody's server. */
 const AT_ONCE = 8;
-/** A messenger that asks what a link is about; counted as a preview, uses nothing up. */
+/** The User-Agent of a messenger that fetches a preview: counted as a preview, takes no use. */
 const MESSENGER = { "user-agent": "WhatsApp/2.24.20.78 A" };
 
 interface Options {
@@ -34,11 +34,11 @@ interface Options {
   offline?: boolean;
 }
 
-/** A finding and what it is about. */
+/** A finding and its subject. */
 interface Report extends Finding {
-  /** The links that it concerns; none for the domain. */
+  /** The affected links; none for the domain. */
   codes: string[];
-  /** The address that was visited. */
+  /** The requested address. */
   url?: string;
 }
 
@@ -107,7 +107,7 @@ async function examine(session: Session, codes: string[], options: Options): Pro
   return report({ links: links.length, left_out, addresses, domain, unknown_codes }, reports);
 }
 
-/** Links whose password somebody is guessing at. */
+/** Links whose password is being guessed. */
 async function guesses(api: Api, links: readonly Link[]): Promise<Report[]> {
   const guessed = await api.rpc("guessed_links", {});
   return guessed.filter(({ code }) => links.some((link) => link.code === code)).map(({ code, wrong }) => ({
@@ -140,7 +140,7 @@ function addressesOf(links: readonly Link[]): Address[] {
   const found = new Map<string, Address>();
   for (const link of links) {
     for (const { url, kind } of placesOf(link)) {
-      // A scheme of an app's own is for the phone.
+      // An app's own scheme only works on the phone.
       if (!/^https?:/i.test(url)) continue;
       const key = `${kind === "image" ? "image" : "page"} ${url}`;
       const address = found.get(key) ?? { url, kind: kind === "image" ? "image" : "page", codes: [] };
@@ -173,7 +173,7 @@ async function checkDomain(links: readonly Link[], rules: Rules, timeoutMs: numb
   const { origin } = new URL(links[0].url);
   const reports: Report[] = [];
   for (const path of Object.keys(DOMAIN_FILES) as (keyof typeof DOMAIN_FILES)[]) {
-    // Without an app nobody asks for it.
+    // Not requested unless there is an app.
     if (DOMAIN_FILES[path].of(rules.apps) === 0) continue;
     const url = origin + path;
     const answer = await probe(url, { timeoutMs, follow: 0, bytes: DOMAIN_FILE_BYTES });
@@ -186,11 +186,11 @@ async function checkDomain(links: readonly Link[], rules: Rules, timeoutMs: numb
   return reports;
 }
 
-/** Asks one link for a page, as whom it answers with one. */
+/** Requests a page from one link, as a client that the link answers with one. */
 async function checkHtml(needy: readonly Link[], timeoutMs: number): Promise<Report[]> {
   const asked = needy.find(({ preview }) => preview !== undefined) ??
     needy.find(({ password, confirm }) => password || confirm);
-  // A link that only opens an app would count the visit as a person's.
+  // Visiting a link that only opens an app would count as a person's visit.
   if (asked === undefined) return [];
   const answer = await probe(asked.url, {
     timeoutMs,
@@ -219,7 +219,7 @@ interface Seen {
   left_out: number;
   addresses: number;
   domain: string | undefined;
-  /** Asked for most, of all links only. */
+  /** The most requested unknown codes; only if all links are checked. */
   unknown_codes: Orphan[];
 }
 

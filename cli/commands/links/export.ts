@@ -1,4 +1,4 @@
-/** `gatelink links export`: the links as CSV or JSON lines. */
+/** `gatelink links export`: writes the links as CSV or JSON lines. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { writeFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
@@ -51,7 +51,7 @@ async function exported(
   const text = parts.join("");
   if (options.out === undefined) return { document: { links }, text: text.replace(/\r?\n$/, "") };
   try {
-    // With the addresses of unannounced campaigns in it, and no reason for others to read it.
+    // Readable by the owner only: the file contains the addresses of unannounced campaigns.
     await writeFile(fromHere(session.io, options.out), text, { mode: 0o600 });
   } catch (error) {
     throw new CliError(

@@ -1,13 +1,13 @@
-/** The filters that lists and exports of links share. */
+/** The filters shared by lists and exports of links. */
 import { type Command, Option } from "commander";
 import { LINK_FILTERS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
 import type { ListFilter } from "./api.ts";
 import { linkState, several } from "../../core/values.ts";
 
-/** Filters as they were given, by the names of their options. */
+/** The given filters, by option name. */
 export type FilterOptions = Readonly<Record<string, unknown>>;
 
-/** One option for each filter; a code is an argument of `links show`. */
+/** One option for each filter, except the code, which is an argument of `links show`. */
 const OPTIONS = LINK_FILTERS.filter(({ name }) => name !== "code").map(({ name, matching }) => {
   const words = name.replaceAll("_", " ");
   const help = matching === "whole"
@@ -16,7 +16,7 @@ const OPTIONS = LINK_FILTERS.filter(({ name }) => name !== "code").map(({ name, 
   const flags = `--${name.replaceAll("_", "-")} <${name.split("_").at(-1)}>`;
   return {
     name,
-    // A link has one of everything else.
+    // A link has a single value for all other filters.
     option: name === "tag"
       ? new Option(flags, `${help}; repeated, with all of them`).argParser(several((tag) => tag))
       : new Option(flags, help),
@@ -29,7 +29,7 @@ export function filtered(command: Command): Command {
   return command.option("--state <state>", "only active, disabled, blocked or deleted links", linkState);
 }
 
-/** Filters as the function takes them. */
+/** Converts the options to the function's filters. */
 export function filterOf(options: FilterOptions): ListFilter {
   const given = [
     ...OPTIONS.map(({ name, option }) => [name, options[option.attributeName()]] as const),

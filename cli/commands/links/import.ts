@@ -1,4 +1,4 @@
-/** `gatelink links import`: links of a file, made in calls of a thousand. */
+/** `gatelink links import`: creates the links of a file, in calls of a thousand. */
 import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { LINK_COLUMNS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
@@ -42,7 +42,7 @@ interface Options {
   dryRun?: boolean;
 }
 
-/** Words as a list in lines of the help. */
+/** Wraps a list of words to lines of the help. */
 function wrapped(words: readonly string[]): string {
   const lines: string[] = [];
   for (const word of words.map((word, index) => index < words.length - 1 ? `${word},` : word)) {
@@ -171,7 +171,7 @@ async function imported(session: Session, file: string, options: Options): Promi
   );
 }
 
-/** Whether an address is of those that were asked for. */
+/** Whether a link is on the requested domain. */
 function isOn(domain: string | undefined, { domain: host, fault }: Mapped): boolean {
   return domain === undefined || host === domain.toLowerCase() || (host === undefined && fault !== undefined);
 }
@@ -184,10 +184,10 @@ function outcomeOf({ place }: Row, { link, lost }: Mapped): Outcome {
 }
 
 /**
- * Whether the link can be made, as far as is known here: what the function would refuse is noted without asking it, and
- * with all that is wrong.
+ * Whether the link can be created, as far as is known locally: links that the function would refuse are marked without
+ * a request, with all their faults.
  *
- * @param hosts Gets those that would have to be allowed.
+ * @param hosts Collects the hosts that would have to be allowed.
  */
 function judge(outcome: Outcome, { link, fault }: Mapped, rules: Rules, hosts: Set<string>): boolean {
   const refuse = (error: string, whys: string[]) => {

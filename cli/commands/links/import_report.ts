@@ -1,48 +1,48 @@
-/** What `gatelink links import` says of a file in the end. */
+/** The final report of `gatelink links import`. */
 import type { Format } from "../../../supabase/functions/_shared/links/table/sources.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { facts, table } from "../../core/output.ts";
 import type { Result } from "../../core/session.ts";
 
-/** Refused rows that are shown to people. */
+/** Number of refused rows shown to people. */
 const SHOWN = 20;
 
-/** What became of a row, or of one of its links. */
+/** The result of a row, or of one of its links. */
 export interface Outcome {
-  /** Where it is in the file, see `Row`. */
+  /** Its position in the file, see `Row`. */
   row: number;
-  /** ready: would be made (dry run). left_out: not meant to be made. */
+  /** ready: would be created (dry run). left_out: not meant to be created. */
   status: "made" | "exists" | "ready" | "refused" | "left_out";
   external_id: string;
   code?: string;
-  /** Code of the refusal, as the function gives it. */
+  /** Error code of the refusal, as the function returns it. */
   error?: string;
   why?: string;
-  /** Columns with values that the link cannot hold. */
+  /** Columns with values that the link cannot store. */
   lost?: string[];
 }
 
 const TITLES: Record<string, string> = { ready: "would be made", made: "made", exists: "made before" };
 
-/** What is known of the file as a whole. */
+/** Totals of the whole file. */
 export interface Summary {
   file: string;
   format: Format;
   dry_run: boolean;
   /** Rows of the file. */
   rows: number;
-  /** Rows with a time that named no zone, which was taken for one of UTC. */
+  /** Rows with a time without a zone, which was taken as UTC. */
   assumed_utc: number;
-  /** Hosts that links would lead to and may not. */
+  /** Disallowed hosts that links would lead to. */
   hosts_to_allow: string[];
-  /** Columns with values that links cannot hold, and in how many rows. */
+  /** Columns with values that links cannot store, and the number of rows for each. */
   lost: Record<string, number>;
 }
 
 /**
- * The document and the text. Failed: something of the file was not carried over.
+ * The document and the text of the report. The result is a failure if part of the file was not carried over.
  *
- * @param isWhole Whether no row was left out that nobody asked to leave out.
+ * @param isWhole Whether every omitted row was omitted on request.
  */
 export function report(summary: Summary, outcomes: Outcome[], isWhole: boolean): Result {
   const { file, format, dry_run, rows, assumed_utc, hosts_to_allow, lost } = summary;
@@ -52,7 +52,7 @@ export function report(summary: Summary, outcomes: Outcome[], isWhole: boolean):
     : { made: count("made"), exists: count("exists") };
   const counts = { rows, ...did, refused: count("refused"), left_out: count("left_out") };
   const refused = outcomes.filter(({ status }) => status === "refused");
-  // Object.groupBy() is of Node 21.
+  // Object.groupBy() requires Node 21.
   const leftOut = new Map<string, number>();
   for (const { status, why = "" } of outcomes) {
     if (status === "left_out") leftOut.set(why, (leftOut.get(why) ?? 0) + 1);
@@ -98,7 +98,7 @@ export function report(summary: Summary, outcomes: Outcome[], isWhole: boolean):
   };
 }
 
-/** Each column with the number of its rows, and the first of these. */
+/** Each column with the number of its rows, and the first of them. */
 function lostOf(lost: Readonly<Record<string, number>>, outcomes: readonly Outcome[]): string {
   return Object.entries(lost).map(([column, n]) => {
     const rows = outcomes.filter((outcome) => outcome.lost?.includes(column)).map(({ row }) => row);

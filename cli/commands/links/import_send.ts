@@ -1,4 +1,4 @@
-/** The links of a file, sent in calls of a thousand. */
+/** Sends the links of a file in calls of a thousand. */
 import { MAX_BULK, MAX_BULK_PASSWORDS } from "../../../supabase/functions/_shared/contract/link_limits.ts";
 import type { BulkResult } from "../../../supabase/functions/_shared/contract/links.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
@@ -8,17 +8,17 @@ import type { LinksApi } from "./api.ts";
 import type { Outcome } from "./import_report.ts";
 import { UNSEEN_MS } from "./rules.ts";
 
-/** Bytes of links in one call, with room below what the function takes (`MAX_BULK_BYTES`). */
+/** Maximum bytes of links in one call, below the function's limit (`MAX_BULK_BYTES`). */
 const BYTES = 3_500_000;
 
-/** A link to be made, and where it is noted what became of it. */
+/** A link to create, and the record of its result. */
 export interface Pending {
   outcome: Outcome;
   link: Record<string, unknown>;
   bytes: number;
 }
 
-/** Makes the links, and notes with each what became of it. */
+/** Creates the links, and records the result of each. */
 export async function make(
   session: Session,
   api: LinksApi,
@@ -49,7 +49,7 @@ export async function make(
     done += batch.length;
     session.progress(`${done} of ${pending.length} links sent`);
   }
-  // Everything sent was allowed by the rules as they are: the function had not seen yet what was allowed a moment ago.
+  // The current rules allow every link that was sent: the function had not yet seen the latest change of the allowlist.
   const unseen = pending.filter(({ outcome }) => outcome.error === "url_not_allowed");
   if (unseen.length === 0 || again) return;
   session.progress("waiting until the function has seen the allowlist");
@@ -65,7 +65,7 @@ const WHY: Record<string, string> = {
   no_code_found: "no free code was found; run the command again",
 };
 
-/** Calls as large as the function takes them. */
+/** Batches of the maximum size that the function accepts. */
 function* batches(pending: readonly Pending[]): Generator<Pending[]> {
   let batch: Pending[] = [], bytes = 0, passwords = 0;
   for (const item of pending) {

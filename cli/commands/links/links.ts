@@ -1,4 +1,4 @@
-/** `gatelink links`: links that open a chat, an app or a page. */
+/** `gatelink links`: commands for links that open a chat, an app or a page. */
 import type { Command } from "commander";
 import { FIELDS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
 import type { Link, LinkStats } from "../../../supabase/functions/_shared/contract/links.ts";
@@ -69,7 +69,7 @@ Examples:
     );
 }
 
-/** Where a link goes, in a row of a list: a text for a chat can be long. `links show` has the whole of it. */
+/** Maximum length of a target in a list: a text for a chat can be long. `links show` prints it in full. */
 const BRIEF = 80;
 
 function brief(text: string): string {
@@ -246,7 +246,7 @@ Examples:
     );
 }
 
-/** Without what there is nothing to say about. */
+/** Removes empty values. */
 function known(values: Record<string, Cell>): Record<string, Cell> {
   return Object.fromEntries(
     Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ""),

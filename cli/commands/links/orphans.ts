@@ -1,18 +1,18 @@
-/** Codes that people asked for and no link has: misprints of links that are there. */
+/** Requested codes that no link has: misprints of existing codes. */
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "../../core/api.ts";
 
-/** Days that are looked at, today included. */
+/** Number of days that are covered, including today. */
 export const ORPHAN_DAYS = 7;
-/** Codes that are shown. */
+/** Maximum number of codes shown. */
 const MOST = 10;
 
-/** An unknown code, and how often it was asked for. */
+/** An unknown code, and how often it was requested. */
 export type Orphan = Pick<Row<"orphan_visits">, "code" | "visits">;
 
 /**
- * The misprints that were asked for most in the last days. What is no misprint of a link is counted by its kind alone,
- * "(other)", and left out: it may be somebody's name.
+ * The misprints requested most in the last days. Other codes are stored only by their kind, "(other)", because they may
+ * be somebody's name; they are left out.
  */
 export async function topOrphans(api: Api): Promise<Orphan[]> {
   const since = new Date(Date.now() - (ORPHAN_DAYS - 1) * 86_400_000).toISOString().slice(0, 10);

@@ -1,37 +1,37 @@
-/** Addresses visited as a browser would, each redirect seen. Knows nothing of links. */
+/** Requests addresses as a browser would, and reports each redirect. Independent of links. */
 import { fetchReason } from "../../core/errors.ts";
 
-/** What became of a visit. */
+/** The result of a request. */
 export interface Probe {
   url: string;
-  /** Status at the end; undefined when there was no answer. */
+  /** Status of the last answer; undefined if there was none. */
   status?: number;
-  /** Where it went on to, in order; empty when it was answered at once. */
+  /** The redirects followed, in order; empty if there was none. */
   hops: { status: number; to: string }[];
   /** Headers of the last answer. */
   headers: Headers;
-  /** Body of the last answer, as far as it was asked for. */
+  /** Body of the last answer, up to the requested length. */
   bytes: Uint8Array;
   /** Whether the body is longer than that. */
   cut: boolean;
-  /** Why there was no answer, or why it was given up. */
+  /** Why there was no answer, or why the request was aborted. */
   error?: string;
 }
 
-/** How to visit. */
+/** Options of {@linkcode probe}. */
 export interface ProbeOptions {
   timeoutMs: number;
-  /** Redirects that are followed. @default {5} */
+  /** Maximum redirects to follow. @default {5} */
   follow?: number;
-  /** Bytes of the body that are read. @default {0} */
+  /** Maximum bytes of the body to read. @default {0} */
   bytes?: number;
   headers?: Record<string, string>;
 }
 
-/** Tells the owner of a page who asks. */
+/** Identifies the client to the owner of a page. */
 const USER_AGENT = "Mozilla/5.0 (compatible; gatelink-links-doctor)";
 
-/** Visits an address. Never throws. */
+/** Requests an address. Never throws. */
 export async function probe(url: string, options: ProbeOptions): Promise<Probe> {
   const { timeoutMs, follow = 5, bytes = 0, headers = {} } = options;
   const found: Probe = { url, hops: [], headers: new Headers(), bytes: new Uint8Array(), cut: false };
@@ -82,7 +82,7 @@ async function head(response: Response, most: number): Promise<{ bytes: Uint8Arr
   return { bytes: new Uint8Array(await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer()), cut };
 }
 
-/** Does something with each item, several at a time. */
+/** Calls a function for each item, several at a time. */
 export async function each<T>(
   items: readonly T[],
   atOnce: number,

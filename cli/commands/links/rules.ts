@@ -1,4 +1,4 @@
-/** What links of a stack may lead to, read as the function reads it; and every address in a link. */
+/** What a stack's links may lead to, read in the same way as by the function; and every address in a link. */
 import { newLink, type Target } from "../../../supabase/functions/_shared/contract/links.ts";
 import { permit } from "../../../supabase/functions/_shared/delivery/allowlist.ts";
 import { readRules, type Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
@@ -16,10 +16,10 @@ export async function loadRules(api: Api): Promise<Rules> {
   return await readRules(config, Object.fromEntries(digits.filter(([, number]) => number !== "")));
 }
 
-/** How long a function may not know yet of a host that was allowed, in milliseconds. */
+/** Maximum time until a function sees that a host was allowed, in milliseconds. */
 export const UNSEEN_MS = 5500;
 
-/** Whether the rules, as they are now, refuse nothing in a body: then a function that does has not seen them yet. */
+/** Whether the current rules refuse nothing in a body: if the function does, it has not seen them yet. */
 export async function isAllowedNow(api: Api, body: unknown): Promise<boolean> {
   const read = newLink.safeParse(body);
   return read.success && checkPlaces(read.data, await loadRules(api)).length === 0;
@@ -27,14 +27,14 @@ export async function isAllowedNow(api: Api, body: unknown): Promise<boolean> {
 
 /** An address in a link. */
 export interface Place {
-  /** Where it stands, such as `targets[0].url`. */
+  /** Its path in the body, such as `targets[0].url`. */
   path: string;
   url: string;
-  /** app: may have a scheme of its own. image: is shown, nobody is sent there. */
+  /** app: may have its own scheme. image: is shown, and no visitor is redirected there. */
   kind: "web" | "app" | "image";
 }
 
-/** What of a link holds addresses. */
+/** The parts of a link that contain addresses. */
 export interface Addressed {
   default_url?: string;
   expired_url?: string;
@@ -58,7 +58,7 @@ export function placesOf({ default_url, expired_url, targets = [], preview }: Ad
   return places.filter((place): place is Place => place.url !== undefined);
 }
 
-/** Hosts of a link that only want to be put on the allowlist. */
+/** Hosts of a link that only need to be added to the allowlist. */
 export function hostsToAllow(link: Addressed, rules: Rules): string[] {
   return placesOf(link).flatMap(({ url }) => {
     const permission = permit(url.replace(/#.*/, ""), rules.allowlist, {
