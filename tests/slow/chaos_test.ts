@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import postgres from "postgres";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
+import { configSeen } from "../support/config_seen.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 
@@ -66,6 +67,8 @@ Deno.test("chaos: every message that got a 200 is delivered, in order per conver
         sql.json({ type: "text", match: "prefix", value: `${name}:` })
       }, 10)`;
     }
+
+    await configSeen(stack, sql);
 
     const people = Array.from(
       { length: PEOPLE },

@@ -13,11 +13,8 @@ const HINT = /[rｒ]\p{Cf}*[eｅ]\p{Cf}*[fｆ]/iu;
  * As it may arrive, in NFKC, lower case and without marks that nobody sees: with blanks, in other brackets or without
  * them. Blanks within the token only where a bracket says where it ends.
  */
-const LOOSE = new RegExp(
-  String.raw`(?<![a-z0-9])ref\s*[:∶׃]\s*(?=(?:[a-z]\s*){0,15}[2-7])` +
-    String.raw`((?:[a-z2-7]\s*){15}[a-z2-7](?=\s*[\p{Ps}\p{Pe}\p{Pi}\p{Pf}<>])|[a-z2-7]{16}(?![a-z0-9]))`,
-  "u",
-);
+const LOOSE =
+  /(?<![a-z0-9])ref\s*[:∶׃]\s*(?=(?:[a-z]\s*){0,15}[2-7])((?:[a-z2-7]\s*){15}[a-z2-7](?=\s*[\p{Ps}\p{Pe}\p{Pi}\p{Pf}<>])|[a-z2-7]{16}(?![a-z0-9]))/u;
 
 /**
  * The first token in what a person wrote, `[ref:…]`; undefined without one. Keyboards capitalise, put blanks and invisible
