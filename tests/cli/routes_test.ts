@@ -16,6 +16,7 @@ import {
   unique,
   written,
 } from "../support/cli.ts";
+import { configSeen } from "../support/config_seen.ts";
 import { until } from "../support/until.ts";
 
 const HELD = "it waits: wa_router.enabled is off for this contact";
@@ -169,6 +170,7 @@ Deno.test("gatelink routes explain: what the router itself decided", async () =>
   await document(`destinations add ${name} ${service}/${name}`);
   const when = '{"type":"text","match":"exact","value":"real"}';
   const route = await document(`routes add --to ${name} --priority -600 --when '${when}'`);
+  await configSeen({ url: stack.url, stack }, sql);
   await document(`replay ${await written("real.json", body(wamid, "real", phone))}`);
   assertEquals((await document(`routes explain ${wamid}`)).why, HELD);
 

@@ -1,11 +1,10 @@
 /** Waits until every function of a stack uses the configuration as it is now: routes, flags, destinations. */
 import type { Sql } from "postgres";
 import { untilAll } from "../../cli/core/functions_state.ts";
-import type { RunningStack } from "./stack.ts";
 
 /** The configuration is cached for a few seconds, from the start on: what was written a moment ago may not count yet. */
 export async function configSeen(
-  { url, stack }: Pick<RunningStack, "url" | "stack">,
+  { url, stack }: { url: string; stack: { secretKey: string; functions?: string } },
   sql: Sql,
 ): Promise<void> {
   const [{ revision }] = await sql<{ revision: number }[]>`

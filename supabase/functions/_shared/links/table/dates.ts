@@ -21,8 +21,8 @@ export interface ReadTime {
 }
 
 const CLOCK =
-  String.raw`(?:[T, ]+(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,](?<part>\d{1,9}))?)?` +
-  String.raw`\s*(?<half>[AP]M)?\s*(?<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?$`;
+  String.raw`(?:[T, ]{1,3}(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,](?<part>\d{1,9}))?)?` +
+  String.raw` ?(?<half>[AP]M)? ?(?<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?$`;
 const ISO = new RegExp(String.raw`^(?<year>\d{4})-(?<month>\d\d)-(?<day>\d\d)${CLOCK}`, "i");
 const BY_ORDER: Record<DateOrder, RegExp> = {
   dmy: new RegExp(

@@ -58,11 +58,18 @@ const IN_APPS: readonly (readonly [InAppBrowser, RegExp])[] = [
   ["google", /\bGSA\/\d/],
 ];
 
-/** Android's web view is marked as one; Apple's omits the name of the browser. */
-const WEB_VIEW = /^Mozilla\/.*(?:; wv\)|\((?:iPhone|iPad|iPod)(?!.*Safari\/).*\bMobile\/)/;
+const ANDROID_VIEW = /; wv\)/;
+const APPLE_DEVICE = /\((?:iPhone|iPad|iPod)/;
+const MOBILE = /\bMobile\//;
+
+/** Whether this is the web view of an app. Android marks its own; Apple's omits the name of the browser. */
+function isWebView(ua: string): boolean {
+  if (!ua.startsWith("Mozilla/")) return false;
+  return ANDROID_VIEW.test(ua) || (APPLE_DEVICE.test(ua) && !ua.includes("Safari/") && MOBILE.test(ua));
+}
 
 function inAppOf(ua: string): InAppBrowser | undefined {
-  return IN_APPS.find(([, pattern]) => pattern.test(ua))?.[0] ?? (WEB_VIEW.test(ua) ? "other" : undefined);
+  return IN_APPS.find(([, pattern]) => pattern.test(ua))?.[0] ?? (isWebView(ua) ? "other" : undefined);
 }
 
 /** In-app browsers whose User-Agent does not begin like a browser's; their makers' bots have other names. */
