@@ -156,9 +156,11 @@ language sql stable set search_path = '' as $$
       or jsonb_array_length(s.metadata -> 'target_user_ids') > 0
       or exists (
         select from jsonb_array_elements_text(s.metadata -> 'target_segments') as segment (key)
-        -- One look into the index for each, however long the planner guesses the list, and full the segment, to be.
+        -- One look into the index for each, however long the planner guesses the list, and full the segment, to be: with "="
+        -- the order would be one of subject_id alone, which another index has, and it would read everybody.
         cross join lateral (
-          select from public.segment_members m where m.segment_key = segment.key order by m.segment_key, m.subject_id limit 1) member)))
+          select m.segment_key from public.segment_members m where m.segment_key >= segment.key order by m.segment_key limit 1) member
+        where member.segment_key = segment.key)))
 $$;
 comment on function private.on_for_anybody(text) is
   'Whether a flag may be on for anybody at all: what it holds back for everybody is not taken, the queues of a channel for one. As onForAnybody in _shared/flags/evaluate.ts, it asks no prerequisites.';

@@ -65,7 +65,9 @@ async function fill(sql: Sql, messages: number): Promise<void> {
       insert into private.outbound_lanes (conversation_id, number_id)
         select ${ID("2", "g")}, '1' from generate_series(1, ${people}) g;
       insert into public.segments (key) values ('many'), ('none');
-      insert into public.segment_members (segment_key, subject_id) select 'many', 'person ' || g from generate_series(1, ${messages}) g;
+      insert into public.segment_members (segment_key, subject_id) select 'many', 'person ' || g from generate_series(1, ${
+      Math.min(messages, 10_000)
+    }) g;
       insert into public.notification_endpoints (id, name, kind, host, events) values (${
       ID("7", "1")
     }, 'ops', 'slack', 'h', '{}');
@@ -166,6 +168,8 @@ async function round(sql: Sql, person: number): Promise<Record<string, number>> 
     latency_ms: 20,
     replies: [{ message: { type: "text", text: { body: "hi" } }, to: phone, text: "hi", place: 1 }],
   }]);
+  // A machine that is faster than the number may send is not what is measured.
+  await sql`update public.senders set send_tat = null`;
   const { messages } = await run<{ messages: { id: string; lease: string }[] }>("public.claim_outbound", 32);
   assertEquals(messages.length, 1);
   await run(
