@@ -408,6 +408,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_incident public.incidents;
 begin
+  begin
   for v_incident in
     update public.incidents i set rollback_id = new.id, version = i.version + 1
     where i.status <> 'resolved' and i.rollback_id is null and new.ok
@@ -419,6 +420,10 @@ begin
     perform private.notify_incident(v_incident, 'incident_taken_back',
       format('Way back %s was taken (%s), and verified.', new.level, new.target), new.recorded_at);
   end loop;
+  exception when others then
+    -- That a way back was taken is written down whatever becomes of the incident.
+    raise warning 'the way back % could not be linked with an incident: %', new.id, sqlerrm;
+  end;
   return null;
 end $$;
 comment on function private.link_rollback() is

@@ -613,3 +613,14 @@ databaseTest(
     assertEquals(left, 0);
   },
 );
+
+databaseTest("a way back is written down, also where its incident cannot be", async (sql) => {
+  await sql`insert into public.settings (key, value) values (${FLAG}, 'false')`;
+  await sql`select public.open_incident('broken', 'bug', 'P2', ${FLAG})`;
+  await sql`
+    create function private.test_fails() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`;
+  await sql`create trigger test_fails before update on public.incidents for each row execute function private.test_fails()`;
+  await sql`insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by)
+    values (1, ${FLAG}, 'a test', true, '[]', 5, now(), 'postgres')`;
+  assertEquals((await sql`select from public.rollback_events`).length, 1);
+});
