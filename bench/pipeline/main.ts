@@ -6,6 +6,7 @@
  * Order, nothing twice, nothing lost and `reconcile` are checked in the same run.
  */
 import postgres from "postgres";
+import { configSeen } from "../../tests/support/config_seen.ts";
 import { functionsWith, startStack } from "../../tests/support/stack.ts";
 import { type Load, load } from "../load.ts";
 import { median, print, type Row } from "../report.ts";
@@ -62,6 +63,7 @@ export async function main(args: string[]): Promise<void> {
       ...stack.stack.whatsapp,
     };
     await prepare(sql, outside.port);
+    await configSeen(stack, sql);
     await using bare = await startHelper(
       "bare.ts",
       stack.stack.dbUrl,
