@@ -67,43 +67,52 @@ comment on function private.overdue_seconds(timestamptz) is
   'For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole channel, pause, circuit or rate.';
 
 -- What its own people cannot see, because each call looks well from there, and what nobody may find before the morning.
-create function private.troubled_destinations(p_now timestamptz) returns table (name text, state text, n bigint, error text)
+create function private.troubled_destinations(p_now timestamptz)
+returns table (name text, state text, n bigint, error text, waiting bigint)
 language sql stable set search_path = '' as $$
-  select d.name, private.shown_state(d.state, d.circuit_open_until), null::bigint, d.paused_because
-  from public.destinations d
-  where private.shown_state(d.state, d.circuit_open_until) <> 'active'
-    and exists (select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'))
+  with troubled as (
+    select d.id, d.name, private.shown_state(d.state, d.circuit_open_until) as state, null::bigint as n, d.paused_because as error
+    from public.destinations d
+    where private.shown_state(d.state, d.circuit_open_until) <> 'active'
+      and exists (select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'))
+    union all
+    select d.id, d.name, 'failing', d.circuit_failures, (
+      select x.last_error from public.deliveries x where x.destination_id = d.id and x.wakes and x.state = 'pending' limit 1)
+    from public.destinations d
+    where d.state = 'active' and d.circuit_open_until is null and d.circuit_failures >= 3
+    union all
+    select d.id, d.name, 'gave_up', gone.n, null
+    from public.destinations d
+    cross join lateral (
+      select count(*) as n from public.deliveries x
+      where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour') gone
+    where d.removed_at is null and gone.n > 0
+  )
+  -- Counted for the few that are in trouble, and no further than a person would read.
+  select t.name, t.state, t.n, t.error, (
+    select count(*) from (
+      select from public.deliveries x where x.destination_id = t.id and x.state in ('pending', 'leased') limit 10000) x)
+  from troubled t
   union all
-  select d.name, 'failing', d.circuit_failures, (
-    select x.last_error from public.deliveries x where x.destination_id = d.id and x.wakes and x.state = 'pending' limit 1)
-  from public.destinations d
-  where d.state = 'active' and d.circuit_open_until is null and d.circuit_failures >= 3
-  union all
-  select d.name, 'gave_up', gone.n, null
-  from public.destinations d
-  cross join lateral (
-    select count(*) as n from public.deliveries x
-    where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour') gone
-  where d.removed_at is null and gone.n > 0
-  union all
-  select split_part(m.label, ' ', 1), 'replies', sum(m.n)::bigint, split_part(m.label, ' ', 2)
+  select split_part(m.label, ' ', 1), 'replies', sum(m.n)::bigint, split_part(m.label, ' ', 2), 0
   from public.measurements m
   where m.name = 'replies' and m.minute >= p_now - interval '1 hour'
   group by m.label
 $$;
 comment on function private.troubled_destinations(timestamptz) is
-  'Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies (n answers within the hour whose replies were not used; error: why, a word).';
+  'Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies (n answers within the hour whose replies were not used; error: why, a word). waiting: messages that wait for it, counted up to 10,000.';
 
 create function private.queue_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'queue',
     'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
     'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
-    'figures', case when q.overdue >= 60 then jsonb_build_object('seconds', q.overdue)
-      when q.stopped is not null then jsonb_build_object('destinations', q.stopped) else '{}' end)
+    'figures', jsonb_strip_nulls(jsonb_build_object(
+      'seconds', case when q.overdue >= 60 then q.overdue end, 'destinations', q.stopped)))
   from (
     select private.overdue_seconds(p_now) as overdue, (
-      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', t.name, 'state', t.state, 'n', t.n, 'error', t.error))
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'name', t.name, 'state', t.state, 'n', t.n, 'error', t.error, 'waiting', nullif(t.waiting, 0)))
         order by t.name, t.state)
       from private.troubled_destinations(p_now) t) as stopped
   ) q

@@ -271,11 +271,11 @@ databaseTest("health: the queue, by what is due and not taken", async (sql) => {
   assertEquals([paused.status, paused.because, paused.figures], [
     "degraded",
     "stopped",
-    { destinations: [{ name: "demo", state: "paused" }] },
+    { destinations: [{ name: "demo", state: "paused", waiting: 1 }] },
   ]);
   await sql`update public.destinations set state = 'active', circuit_open_until = '2026-11-22 03:01Z'`;
   assertEquals((await health(sql, "queue")).figures, {
-    destinations: [{ name: "demo", state: "circuit_open" }],
+    destinations: [{ name: "demo", state: "circuit_open", waiting: 1 }],
   });
   await sql`update public.conversations set unrouted_since = '2026-11-22 02:00Z'`;
   assertEquals((await health(sql, "queue")).status, "down");

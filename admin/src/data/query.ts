@@ -15,10 +15,14 @@ import type { PostgrestError } from "@supabase/supabase-js";
 import type { Database } from "../../../supabase/functions/_shared/contract/database.ts";
 import type { Args, FunctionName, Result } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { type Client, client } from "./client.ts";
-import { type Refusal, refusalOf } from "./refusal.ts";
+import { Refusal, refusalOf } from "./refusal.ts";
 
 /** Default polling interval of lists, in milliseconds. Polling pauses while the page is hidden. */
 export const LIVE_MS = 10_000;
+/** How long a read may take before the page says that nothing answers, in milliseconds. */
+const READ_MS = 5_000;
+/** How long a change may take, in milliseconds: longer than the database lets a statement of a person run. */
+const CHANGE_MS = 15_000;
 
 /** A response of supabase-js. */
 interface Answer<T> {
@@ -82,10 +86,25 @@ export function useRead<T>(
 ): UseQueryResult<T, Refusal> {
   return useQuery<T, Refusal>({
     queryKey: key,
-    queryFn: read,
+    queryFn: () =>
+      within(
+        READ_MS,
+        read(),
+        () => new Refusal("timeout", "The project is not responding.", "The panel retries automatically."),
+      ),
     refetchInterval: options.every ?? LIVE_MS,
     enabled: options.enabled ?? true,
     placeholderData: keepPreviousData,
+  });
+}
+
+/** Settles as the work does, or rejects with `late()` after so many milliseconds. */
+function within<T>(ms: number, work: Promise<T>, late: () => Refusal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const over = AbortSignal.timeout(ms);
+    const refuse = () => reject(late());
+    over.addEventListener("abort", refuse, { once: true });
+    work.then(resolve, reject).finally(() => over.removeEventListener("abort", refuse));
   });
 }
 
@@ -124,7 +143,13 @@ type Before = [QueryKey, unknown][];
 export function useChange<A, T>(options: ChangeOptions<A, T>) {
   const queries = useQueryClient();
   const mutation = useMutation<T, Refusal, Asked<A, T>, Before>({
-    mutationFn: ({ args, options }) => options.act(args),
+    mutationFn: ({ args, options }) =>
+      within(CHANGE_MS, options.act(args), () =>
+        new Refusal(
+          "timeout",
+          "The project is not responding.",
+          "The change may have been made. Check before you try again.",
+        )),
     onMutate: async ({ args, options }) => {
       const before: Before = [];
       for (const { key, data } of options.foresee?.(args) ?? []) {

@@ -55,17 +55,19 @@ export function Loading({ rows = 4, height = 44 }: { rows?: number; height?: num
  * @param empty Shown for an empty list.
  */
 export function Loaded<T>(
-  { of, empty, rows, children }: {
+  { of, empty, rows, saysStale = false, children }: {
     of: UseQueryResult<T, Refusal>;
     empty?: ReactNode;
     rows?: number;
+    /** The children say themselves that the data are old. */
+    saysStale?: boolean;
     children: (data: T) => ReactNode;
   },
 ) {
   if (of.data === undefined) {
     return of.isError ? <Failed error={of.error} retry={of.refetch} /> : <Loading rows={rows} />;
   }
-  const stale = of.isError && (
+  const stale = of.isError && !saysStale && (
     <Alert color="yellow" role="status" mb="sm" icon={<Icon name="warn" />}>
       {of.error.message} Last updated at {new Date(of.dataUpdatedAt).toLocaleTimeString()}.
     </Alert>

@@ -19,7 +19,8 @@ import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
 import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
-export function Destinations({ all }: { all: DestinationHealth[] }) {
+/** @param named Shown first: what a link from elsewhere is about. */
+export function Destinations({ all, named }: { all: DestinationHealth[]; named: string }) {
   if (all.length === 0) {
     return (
       <Empty icon="truck" title="No destinations yet">
@@ -29,7 +30,9 @@ export function Destinations({ all }: { all: DestinationHealth[] }) {
   }
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }}>
-      {all.map((destination) => <DestinationCard key={destination.id} of={destination} />)}
+      {all.toSorted((a, b) => Number(b.name === named) - Number(a.name === named)).map((destination) => (
+        <DestinationCard key={destination.id} of={destination} />
+      ))}
     </SimpleGrid>
   );
 }

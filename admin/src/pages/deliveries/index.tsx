@@ -13,6 +13,7 @@ import { Waiting } from "./Waiting.tsx";
 
 export default function Deliveries() {
   const [tab, setTab] = useParameter("tab", "destinations");
+  const [named] = useParameter("destination");
   const [message, setMessage] = useParameter("message");
   const destinations = useRpc("destination_health", {}, { every: 5_000 });
   const dead = destinations.data?.reduce((sum, { dead }) => sum + dead, 0) ?? 0;
@@ -34,7 +35,7 @@ export default function Deliveries() {
           </Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="destinations">
-          <Loaded of={destinations}>{(all) => <Destinations all={all} />}</Loaded>
+          <Loaded of={destinations}>{(all) => <Destinations all={all} named={named} />}</Loaded>
         </Tabs.Panel>
         <Tabs.Panel value="waiting">
           <Waiting names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />

@@ -1,7 +1,9 @@
-/** The overall health, and that of each part with its reason. */
-import { Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
+/** The verdict: whether everything is well, what is not, and where to mend it; then each part with its reason. */
+import { Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Link } from "wouter";
 import { Icon } from "../../ui/icons.tsx";
-import type { HealthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
+import { ago, exact } from "../../ui/Time.tsx";
+import type { HealthInWords, Trouble } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import classes from "./overview.module.css";
 
 const NAMES: Record<string, string> = {
@@ -18,11 +20,32 @@ const NAMES: Record<string, string> = {
 const WORDS = { healthy: "Healthy", degraded: "Degraded", down: "Down" };
 const COLOURS = { healthy: "teal", degraded: "yellow", down: "red" };
 
-export function Health({ health }: { health: HealthInWords[] }) {
-  const bad = health.filter(({ status }) => status !== "healthy");
-  const worst = bad.some(({ status }) => status === "down")
+/** The page where a part is mended; of a destination, its card. */
+const PLACES: Record<string, string> = {
+  queue: "/deliveries",
+  clock: "/settings",
+  graph: "/messages",
+  senders: "/settings",
+  config: "/flags",
+  guard: "/rollouts",
+};
+
+/** So much is named in the heading; all of it stands below. */
+const NAMED = 2;
+
+interface Props {
+  parts: HealthInWords[];
+  troubles: Trouble[];
+  /** When the project last answered, in Unix milliseconds, if it does not answer now. */
+  silentSince: number | undefined;
+  now: number;
+}
+
+export function Health({ parts, troubles, silentSince, now }: Props) {
+  const isKnown = silentSince === undefined;
+  const worst = !isKnown || troubles.some(({ status }) => status === "down")
     ? "down"
-    : bad.length > 0
+    : troubles.length > 0
     ? "degraded"
     : "healthy";
   return (
@@ -40,29 +63,56 @@ export function Health({ health }: { health: HealthInWords[] }) {
           <Text c={`${COLOURS[worst]}.${worst === "degraded" ? 8 : 7}`} component="span" lh={1}>
             <Icon name={worst === "healthy" ? "check" : "warn"} size={28} />
           </Text>
-          <div>
-            <Text fw={650} size="lg" lh={1.3}>
-              {worst === "healthy"
-                ? "All systems healthy"
-                : `${bad.map(({ component }) => NAMES[component] ?? component).join(", ")}: ${
-                  worst === "down" ? "down" : "degraded"
-                }`}
+          <Stack gap={4} style={{ minWidth: 0 }}>
+            <Text fw={650} size="lg" lh={1.3} component="h2">
+              {isKnown ? headingOf(troubles) : "Not known: the project is not responding"}
             </Text>
-            {bad.map(({ component, why }) => <Text key={component} size="sm">{why}</Text>)}
-          </div>
+            {!isKnown && (
+              <Text size="sm" title={exact(new Date(silentSince))}>
+                It last answered {ago(new Date(silentSince), now)}. Everything below is from then.
+              </Text>
+            )}
+            {isKnown &&
+              troubles.map((trouble) => <Cause key={`${trouble.component} ${trouble.why}`} of={trouble} />)}
+          </Stack>
         </Group>
         <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md" component="ul" className={classes.list}>
-          {health.map(({ component, status, why }) => (
+          {parts.map(({ component, status, why }) => (
             <Stack key={component} gap={0} component="li" style={{ padding: 0, border: "none" }}>
               <Group gap={6} wrap="nowrap">
-                <span className={classes.dot} data-state={status} />
+                <span className={classes.dot} data-state={isKnown ? status : "unknown"} />
                 <Text size="sm" fw={600} truncate>{NAMES[component] ?? component}</Text>
               </Group>
-              <Text size="xs" c="dimmed" lineClamp={2} title={why}>{WORDS[status]}: {why}</Text>
+              <Text size="xs" c="dimmed" lineClamp={2} title={why}>
+                {isKnown ? WORDS[status] : `Was ${WORDS[status].toLowerCase()}`}: {why}
+              </Text>
             </Stack>
           ))}
         </SimpleGrid>
       </Stack>
     </Paper>
+  );
+}
+
+function headingOf(troubles: Trouble[]): string {
+  if (troubles.length === 0) return "Everything is well";
+  const names = [
+    ...new Set(troubles.map(({ component, destination }) => destination ?? NAMES[component] ?? component)),
+  ];
+  const named = names.slice(0, NAMED).join(", ") +
+    (names.length > NAMED ? ` and ${names.length - NAMED} more` : "");
+  return `${named}: ${troubles.some(({ status }) => status === "down") ? "down" : "needs attention"}`;
+}
+
+/** A cause in one sentence, which leads to where it is mended. */
+function Cause({ of: { component, destination, why } }: { of: Trouble }) {
+  const place = PLACES[component];
+  const sentence = why.charAt(0).toUpperCase() + why.slice(1);
+  if (place === undefined) return <Text size="sm">{sentence}</Text>;
+  const href = destination === undefined ? place : `${place}?destination=${encodeURIComponent(destination)}`;
+  return (
+    <Anchor component={Link} href={href} size="sm" underline="always" style={{ overflowWrap: "anywhere" }}>
+      {destination === undefined ? sentence : why}
+    </Anchor>
   );
 }

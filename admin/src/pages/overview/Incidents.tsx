@@ -9,7 +9,7 @@ import classes from "./overview.module.css";
 export function Incidents({ incidents }: { incidents: OpenIncident[] }) {
   if (incidents.length === 0) return null;
   return (
-    <Stack component="section" gap="xs" className={classes.first} aria-label="Open incidents">
+    <Stack component="section" gap="xs" aria-label="Open incidents">
       {incidents.map((incident) => (
         <Paper
           key={incident.number}

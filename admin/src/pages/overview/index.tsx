@@ -1,6 +1,9 @@
 /** The overview: the state of the system in five seconds, and what to stop in ten. */
 import { Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
-import { healthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
+import {
+  healthInWords,
+  troublesInWords,
+} from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
@@ -23,13 +26,16 @@ export default function Overview() {
   const [minutes, setMinutes] = useParameter("minutes", "60");
   const overview = useRpc("overview", { p_minutes: Number(minutes) }, { every: 3_000 });
   const { data: environment } = useEnvironment();
+  const now = useNow();
   const off = switchedOff(environment);
+  const { dataUpdatedAt } = overview;
+  const silentSince = overview.isError || now - dataUpdatedAt > SILENT_MS ? dataUpdatedAt : undefined;
   return (
     <Page
       title="Overview"
       actions={
         <Group gap="md">
-          <Age at={overview.dataUpdatedAt} failing={overview.isError} />
+          <Age at={dataUpdatedAt} isOld={silentSince !== undefined} now={now} />
           <SegmentedControl
             size="xs"
             aria-label="Period"
@@ -43,45 +49,53 @@ export default function Overview() {
         </Group>
       }
     >
-      <Loaded of={overview} rows={8}>
-        {(data) => (
-          <Stack gap="md" className={classes.body}>
-            <Incidents incidents={data.incidents} />
-            <KillSwitches off={off} />
-            <Health health={withSwitches(healthInWords(data.health), off)} />
-            <Numbers data={data} />
-            <Waiting />
-            <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" className={classes.controls}>
-              <Traffic of={data} />
-              <div className={classes.brakes}>
+      <Loaded of={overview} rows={8} saysStale>
+        {(data) => {
+          const parts = withSwitches(healthInWords(data.health), off);
+          return (
+            // In the order in which somebody who was woken reads: what is wrong, why, how to stop it, then the figures.
+            <Stack gap="md">
+              <Health
+                parts={parts}
+                troubles={troublesInWords(data.health, parts)}
+                silentSince={silentSince}
+                now={now}
+              />
+              <Incidents incidents={data.incidents} />
+              <KillSwitches off={off} />
+              <Waiting />
+              <Numbers data={data} />
+              <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
                 <Switches />
-              </div>
-            </SimpleGrid>
-            <Functions functions={data.functions} />
-            <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
-              <Running rollouts={data.rollouts} />
-              <Changes changes={data.changes} />
-            </SimpleGrid>
-            {environment && (
-              <Text size="xs" c="dimmed">
-                Version {environment.version}, environment {environment.environment}
-              </Text>
-            )}
-          </Stack>
-        )}
+                <Traffic of={data} />
+              </SimpleGrid>
+              <Functions functions={data.functions} />
+              <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+                <Running rollouts={data.rollouts} />
+                <Changes changes={data.changes} />
+              </SimpleGrid>
+              {environment && (
+                <Text size="xs" c="dimmed">
+                  Version {environment.version}, environment {environment.environment}
+                </Text>
+              )}
+            </Stack>
+          );
+        }}
       </Loaded>
     </Page>
   );
 }
 
-function Age({ at, failing }: { at: number; failing: boolean }) {
-  const now = useNow();
+/** The overview is polled every three seconds; after this long without an answer nothing on it is known to be true. */
+const SILENT_MS = 10_000;
+
+function Age({ at, isOld, now }: { at: number; isOld: boolean; now: number }) {
   if (at === 0) return null;
-  const old = failing || now - at > 15_000;
   return (
     <Group gap={6} title={exact(new Date(at))}>
-      <span className={classes.dot} data-state={old ? "degraded" : "healthy"} />
-      <Text size="sm" c="dimmed">{old ? `as of ${ago(new Date(at), now)}` : "live"}</Text>
+      <span className={classes.dot} data-state={isOld ? "degraded" : "healthy"} />
+      <Text size="sm" c="dimmed">{isOld ? `as of ${ago(new Date(at), now)}` : "live"}</Text>
     </Group>
   );
 }

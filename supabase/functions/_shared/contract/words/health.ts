@@ -54,6 +54,8 @@ interface Stopped {
   state: "paused" | "circuit_open" | "failing" | "gave_up" | "replies" | string;
   n?: number;
   error?: string;
+  /** Messages that wait for it, counted up to 10,000. */
+  waiting?: number;
 }
 
 const STOPPED: Readonly<Record<string, (one: Stopped) => string>> = {
@@ -82,11 +84,8 @@ const REASONS: Readonly<
     connections: ({ used, most }) => `responding; ${used} of ${most} connections in use`,
   },
   queue: {
-    overdue: ({ seconds }) => `something has been due for ${seconds} s and is not processed`,
-    stopped: ({ destinations }) =>
-      (destinations as Stopped[]).map((one) => `${one.name} ${STOPPED[one.state]?.(one) ?? one.state}`).join(
-        ", ",
-      ),
+    overdue: (figures) => [overdueInWords(figures), ...stoppedOf(figures).map(stoppedInWords)].join(", "),
+    stopped: (figures) => stoppedOf(figures).map(stoppedInWords).join(", "),
     taken: () => "nothing is overdue",
   },
   clock: {
@@ -167,6 +166,66 @@ function heldInWords({ channel, id, code, seconds }: Held): string {
 
 function failing({ name, failed, requests }: Failing): string {
   return `${name} ${failed} of ${requests} requests (${Math.round(1000 * failed / requests) / 10} %)`;
+}
+
+const overdueInWords = ({ seconds }: HealthPart["figures"]) =>
+  `something has been due for ${seconds} s and is not processed`;
+
+const stoppedOf = ({ destinations }: HealthPart["figures"]) => (destinations ?? []) as Stopped[];
+
+/** `orders failed 3 times in a row: status 500; 13 messages wait`. */
+function stoppedInWords(one: Stopped): string {
+  const { waiting = 0 } = one;
+  const wait = waiting === 0
+    ? ""
+    : `; ${waiting >= MOST_COUNTED ? "10,000 or more" : waiting} ${
+      waiting === 1 ? "message waits" : "messages wait"
+    }`;
+  return `${one.name} ${STOPPED[one.state]?.(one) ?? one.state}${wait}`;
+}
+
+/** The database counts no further. */
+const MOST_COUNTED = 10_000;
+
+/** One thing that is not well, for a person who is to see it and to go there. */
+export interface Trouble {
+  component: HealthPart["component"];
+  status: HealthState;
+  /** The destination that it is about; absent for anything else. */
+  destination?: string;
+  /** Without the name of the component. */
+  why: string;
+}
+
+/**
+ * What is not well, one entry for each cause: a queue that waits for several destinations has an entry for each. The worst
+ * comes first.
+ *
+ * @param parts As the database reports them.
+ * @param words The same in words; a part that something else is known of may be worse there than in `parts`.
+ */
+export function troublesInWords(
+  parts: readonly HealthPart[],
+  words: readonly HealthInWords[] = healthInWords(parts),
+): Trouble[] {
+  const troubles = words.filter(({ status }) => status !== "healthy").flatMap(
+    ({ component, status, why }): Trouble[] => {
+      const { figures = {} } = parts.find((part) => part.component === component) ?? {};
+      const stopped = component === "queue" ? stoppedOf(figures) : [];
+      if (stopped.length === 0) return [{ component, status, why }];
+      const isOverdue = "seconds" in figures;
+      return [
+        ...(isOverdue ? [{ component, status, why: overdueInWords(figures) }] : []),
+        ...stopped.map((one): Trouble => ({
+          component,
+          status: isOverdue ? "degraded" : status,
+          destination: one.name,
+          why: stoppedInWords(one),
+        })),
+      ];
+    },
+  );
+  return troubles.toSorted((a, b) => Number(b.status === "down") - Number(a.status === "down"));
 }
 
 /** Each part with why. A code that this version does not know is shown as it is. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
 import type { HealthPart } from "../answers/operations.ts";
-import { healthInWords } from "./health.ts";
+import { healthInWords, troublesInWords } from "./health.ts";
 
 // A newer database may name components that this version does not know.
 const CASES: [component: string, because: string, HealthPart["figures"], why: string][] = [
@@ -128,4 +128,54 @@ Deno.test("healthInWords(): what else belongs to a part is kept", () => {
     why: "0 of 1 calls failed in 15 minutes; last success 5 s ago",
     last_success,
   });
+});
+
+Deno.test("troublesInWords(): each destination is a cause of its own, the worst part first, how many wait is said", () => {
+  const parts: HealthPart[] = [
+    {
+      component: "queue",
+      status: "degraded",
+      because: "stopped",
+      figures: {
+        destinations: [
+          { name: "orders", state: "failing", n: 3, error: "status 500", waiting: 13 },
+          { name: "crm", state: "paused", waiting: 1 },
+          { name: "chat", state: "gave_up", n: 2 },
+        ],
+      },
+    },
+    { component: "clock", status: "healthy", because: "ran", figures: { seconds: 3 } },
+    { component: "config", status: "down", because: "faults", figures: { faults: ["no_route"] } },
+  ];
+  assertEquals(troublesInWords(parts), [
+    { component: "config", status: "down", why: "no active route leads to an active destination" },
+    {
+      component: "queue",
+      status: "degraded",
+      destination: "orders",
+      why: "orders failed 3 times in a row: status 500; 13 messages wait",
+    },
+    { component: "queue", status: "degraded", destination: "crm", why: "crm is paused; 1 message waits" },
+    {
+      component: "queue",
+      status: "degraded",
+      destination: "chat",
+      why: "chat had 2 deliveries given up within the last hour: see the dead letters",
+    },
+  ]);
+  assertEquals(troublesInWords([{ component: "clock", status: "healthy", because: "ran", figures: {} }]), []);
+});
+
+Deno.test("troublesInWords(): what is overdue is not hidden by the destination that it waits for, nor the other way round", () => {
+  const figures = {
+    seconds: 700,
+    destinations: [{ name: "orders", state: "circuit_open", waiting: 10_000 }],
+  };
+  const parts: HealthPart[] = [{ component: "queue", status: "down", because: "overdue", figures }];
+  const words = [
+    "something has been due for 700 s and is not processed",
+    "orders keeps failing: its circuit is open; 10,000 or more messages wait",
+  ];
+  assertEquals(troublesInWords(parts).map(({ why }) => why), words);
+  assertEquals(healthInWords(parts)[0].why, words.join(", "));
 });
