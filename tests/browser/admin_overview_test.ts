@@ -1,6 +1,6 @@
 /** The overview says what is true: what is not well, why, where to mend it, and when nothing is known. */
 import { assert, assertEquals } from "../support/assert.ts";
-import { go, inTime, type Panel, panelTest } from "../support/panel.ts";
+import { fillSignIn, go, inTime, type Panel, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
 const health = (page: Awaited<ReturnType<Panel["signIn"]>>) => page.getByRole("region", { name: "Health" });
@@ -68,5 +68,36 @@ panelTest(
     await go(page, "/", "Overview");
     await inTime(page.getByRole("heading", { name: /^Not known/ }), "hidden");
     await health(page).getByText(/^Healthy: /).first().waitFor();
+  },
+);
+
+panelTest(
+  "admin: a page that was opened without a network opens by itself when it is back",
+  async ({ browser, stack, url }) => {
+    // Its exceptions are expected: this browser is not watched for them.
+    const context = await browser.newContext({ reducedMotion: "reduce" });
+    try {
+      context.setDefaultTimeout(90_000);
+      const page = await context.newPage();
+      await page.goto(url);
+      await fillSignIn(page, "operator@example.com", stack.stack.admin.password);
+      await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+      await context.setOffline(true);
+      await page.evaluate(() => location.hash = "/flags");
+      await page.getByText("This page opens by itself when the network is back.").waitFor();
+      await context.setOffline(false);
+      await page.getByRole("heading", { name: "Flags", level: 1 }).waitFor();
+
+      // The network is there, the file is not: the page says so, and a press is enough once it is.
+      await page.route("**/assets/**", (route) => route.abort());
+      await page.evaluate(() => location.hash = "/routes");
+      const reload = page.getByRole("button", { name: "Reload", exact: true });
+      await reload.waitFor();
+      await page.unroute("**/assets/**");
+      await reload.click();
+      await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
+    } finally {
+      await context.close();
+    }
   },
 );

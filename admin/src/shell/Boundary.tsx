@@ -1,4 +1,4 @@
-/** Keeps the navigation working if a page throws, or cannot be loaded because a new version was deployed. */
+/** Keeps the navigation working if a page throws, or cannot be loaded: without a network, or after a new version. */
 import { Button } from "@mantine/core";
 import { Component, type ReactNode } from "react";
 import { Empty } from "../ui/states.tsx";
@@ -27,15 +27,39 @@ export class Boundary extends Component<Props, State> {
     return { error };
   }
 
+  /**
+   * A browser never asks again for a module that it could not load, so only a new document helps. The broken page holds
+   * nothing that could be lost.
+   */
+  readonly #online = () => {
+    if (this.state.error) location.reload();
+  };
+
+  override componentDidMount(): void {
+    addEventListener("online", this.#online);
+  }
+
+  override componentWillUnmount(): void {
+    removeEventListener("online", this.#online);
+  }
+
   override render(): ReactNode {
-    if (!this.state.error) return this.props.children;
+    const { error } = this.state;
+    if (!error) return this.props.children;
+    if (!navigator.onLine) {
+      return (
+        <Empty icon="warn" title="There is no network">
+          This page opens by itself when the network is back.
+        </Empty>
+      );
+    }
     return (
       <Empty
         icon="warn"
         title="Something went wrong on this page"
-        action={<Button onClick={() => location.reload()}>Reload the panel</Button>}
+        action={<Button onClick={() => location.reload()}>Reload</Button>}
       >
-        {this.state.error.message}
+        {error.message}
       </Empty>
     );
   }
