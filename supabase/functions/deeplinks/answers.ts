@@ -15,7 +15,7 @@ import { ANY_ORIGIN } from "../_shared/http/cors.ts";
 import type { Page } from "../_shared/links/answer/page.ts";
 import { passwordPage, refusalPage } from "../_shared/links/answer/pages.ts";
 import { type Refused, wordsFor } from "../_shared/links/answer/page_words.ts";
-import { randomToken } from "../_shared/links/visitor/tokens.ts";
+import { randomToken } from "../_shared/crypto/tokens.ts";
 
 const NO_STORE: [string, string] = ["cache-control", "no-store"];
 const REFERRER: [string, string] = ["referrer-policy", "strict-origin-when-cross-origin"];

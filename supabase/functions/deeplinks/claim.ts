@@ -12,7 +12,7 @@ import { type Platform, PLATFORMS } from "../_shared/contract/link_limits.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import type { VisitorKeys } from "../_shared/links/visitor/hashes.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitor/hashes.ts";
-import { isToken } from "../_shared/links/visitor/tokens.ts";
+import { isToken } from "../_shared/crypto/tokens.ts";
 import { checkApp, checkWeb } from "../_shared/links/model/urls.ts";
 import type { VisitCall } from "./routes.ts";
 

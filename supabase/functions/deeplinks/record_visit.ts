@@ -16,7 +16,7 @@ import { Pace } from "../_shared/links/limits/visit_rate.ts";
 import { Repeats } from "../_shared/links/clicks/repeats.ts";
 import type { LinkStore } from "../_shared/links/store/store.ts";
 import { isInNetworks } from "../_shared/links/visitor/own.ts";
-import { randomToken } from "../_shared/links/visitor/tokens.ts";
+import { randomToken } from "../_shared/crypto/tokens.ts";
 import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
 import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitor/hashes.ts";
 import { armOf } from "../_shared/rollouts/observe.ts";

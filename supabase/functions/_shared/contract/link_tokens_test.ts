@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import { holds } from "../../../../tests/support/property.ts";
 import arriving from "../../../../tests/cases/tokens.json" with { type: "json" };
-import { randomToken } from "../links/visitor/tokens.ts";
+import { randomToken } from "../crypto/tokens.ts";
 import { tokenIn } from "./link_tokens.ts";
 
 for (const { text, token } of arriving) {

@@ -5,7 +5,7 @@ import { placeOf, wantsToken } from "./address.ts";
 import { type Finding, needsVisitor, resolve } from "./resolve.ts";
 import { IN_APP_AGENTS } from "../../../../../tests/support/in_app_agents.ts";
 import { AGENTS, linkOf, rulesOf, visitOf, withFlags } from "../../../../../tests/support/links_samples.ts";
-import { randomToken } from "../visitor/tokens.ts";
+import { randomToken } from "../../crypto/tokens.ts";
 import type { When } from "../../contract/links.ts";
 import { holds } from "../../../../../tests/support/property.ts";
 

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "../../../../../tests/support/assert.ts";
 import { hashPassword, isPassword } from "../model/passwords.ts";
-import { isToken, randomToken } from "./tokens.ts";
 import { dayOf, hashOf, isOwnAddress, networkOf } from "./hashes.ts";
 
 const KEYS = { zone: "UTC", days: { "2026-11-21": "1f".repeat(32), "2026-11-22": "2e".repeat(32) } };
@@ -81,20 +80,6 @@ const addresses: [string, boolean][] = [
 for (const [address, own] of addresses) {
   Deno.test(`isOwnAddress(): ${address} -> ${own}`, () => assertEquals(isOwnAddress(address), own));
 }
-
-Deno.test("randomToken(): 16 characters of base32, no two alike, every character as often", () => {
-  const counts = new Map<string, number>();
-  const seen = new Set<string>();
-  for (let i = 0; i < 20_000; i++) {
-    const token = randomToken();
-    assert(isToken(token), token);
-    seen.add(token);
-    for (const character of token) counts.set(character, (counts.get(character) ?? 0) + 1);
-  }
-  assertEquals(seen.size, 20_000);
-  assertEquals(counts.size, 32);
-  for (const [character, n] of counts) assert(Math.abs(n - 10_000) < 700, `${character}: ${n}`);
-});
 
 Deno.test("isPassword(): that password and no other, whatever keyboard it was typed on", async () => {
   const hash = await hashPassword("pässword ①");

@@ -1,5 +1,5 @@
 /**
- * Random ids: tokens of clicks and ids of visitors.
+ * Random ids: tokens of clicks and of reply addresses, ids of visitors.
  *
  * @module
  */
