@@ -1,0 +1,249 @@
+/**
+ * HTML of mails: made harmless for people's eyes, and turned into text. The libraries are large and loaded when first
+ * needed, so that a function which only answers a webhook of another kind does not pay for them at its start.
+ *
+ * @module
+ */
+import { cleanText, firstOf } from "./charset.ts";
+
+/** Characters that are read; more is no mail that a person wrote or reads. */
+const MOST_HTML = 500_000;
+/** Nested elements. html-to-text overflows the stack at some ten thousands. */
+const MOST_DEPTH = 200;
+
+/** Which images stay: none that would be loaded from elsewhere, until a person asks for them. They are trackers. */
+export type Images = "none" | "inline" | "all";
+
+/** As far as it is used here; the package has no types of its own. */
+type Sanitize = (html: string, options: {
+  allowedTags: readonly string[];
+  allowedAttributes: Readonly<Record<string, readonly string[]>>;
+  allowedStyles: Readonly<Record<string, Readonly<Record<string, readonly RegExp[]>>>>;
+  allowedSchemes: readonly string[];
+  allowedSchemesByTag: Readonly<Record<string, readonly string[]>>;
+  allowProtocolRelative: boolean;
+  disallowedTagsMode: "discard";
+  nestingLimit: number;
+  transformTags: Readonly<
+    Record<string, (tag: string, attributes: Record<string, string>) => {
+      tagName: string;
+      attribs: Record<string, string>;
+    }>
+  >;
+  exclusiveFilter: (frame: { tag: string; attribs: Record<string, string> }) => boolean;
+}) => string;
+/** Likewise. */
+type Convert = (html: string, options: {
+  wordwrap: false;
+  limits: { maxInputLength: number; maxDepth: number; maxChildNodes: number };
+  selectors: readonly { selector: string; format?: string; options?: Readonly<Record<string, unknown>> }[];
+}) => string;
+
+const TAGS = [
+  ...[
+    "a",
+    "abbr",
+    "address",
+    "b",
+    "bdi",
+    "bdo",
+    "blockquote",
+    "br",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+  ],
+  ...[
+    "colgroup",
+    "dd",
+    "del",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "figcaption",
+    "figure",
+    "font",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+  ],
+  ...[
+    "hr",
+    "i",
+    "img",
+    "ins",
+    "kbd",
+    "li",
+    "mark",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "s",
+    "samp",
+    "small",
+    "span",
+    "strike",
+    "strong",
+  ],
+  ...[
+    "sub",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "time",
+    "tr",
+    "tt",
+    "u",
+    "ul",
+    "var",
+    "wbr",
+  ],
+];
+const COLOUR = [/^#[0-9a-f]{3,8}$/i, /^[a-z]{3,20}$/i, /^rgba?\([\d\s.,%]{5,40}\)$/i];
+const LENGTH = [/^-?\d{1,4}(?:\.\d{1,3})?(?:px|em|rem|pt|%|ch|ex|cm|mm|in)?$/i, /^auto$/i];
+const LENGTHS = [/^(?:-?\d{1,4}(?:\.\d{1,3})?(?:px|em|rem|pt|%|cm|mm|in)?\s{0,2}){1,4}$/i, /^auto$/i];
+/** Of style attributes: nothing that loads, covers, or moves what is around the mail. */
+const STYLES = {
+  "color": COLOUR,
+  "background-color": COLOUR,
+  "font-size": [...LENGTH, /^(?:x{0,2}-)?(?:small|large)(?:er)?$|^medium$/i],
+  "font-weight": [/^(?:normal|bold|bolder|lighter|[1-9]00)$/i],
+  "font-style": [/^(?:normal|italic|oblique)$/i],
+  "font-family": [/^[\w\s,'"-]{1,200}$/],
+  "text-align": [/^(?:left|right|center|justify|start|end)$/i],
+  "text-decoration": [/^(?:none|underline|line-through|overline)$/i],
+  "direction": [/^(?:ltr|rtl)$/i],
+  "line-height": [...LENGTH, /^normal$/i],
+  "white-space": [/^(?:normal|pre|pre-wrap|pre-line|nowrap)$/i],
+  "vertical-align": [/^(?:top|middle|bottom|baseline)$/i],
+  "margin": LENGTHS,
+  "margin-left": LENGTH,
+  "margin-right": LENGTH,
+  "margin-top": LENGTH,
+  "margin-bottom": LENGTH,
+  "padding": LENGTHS,
+  "padding-left": LENGTH,
+  "padding-right": LENGTH,
+  "padding-top": LENGTH,
+  "padding-bottom": LENGTH,
+  "border-left": [/^[\w\s#.,()%-]{1,60}$/],
+  "width": LENGTH,
+  "max-width": LENGTH,
+  "list-style-type": [/^[a-z-]{1,30}$/i],
+};
+
+/**
+ * HTML that may be shown to people: no scripts, no style sheets, no forms, no frames, no events, no positions; links open
+ * elsewhere and tell nothing of us. Show it in a sandboxed frame with a content security policy besides.
+ *
+ * @param images `none`: without images. `inline`: those that came with the mail, as `cid:`. `all`: also those of other
+ *   servers, which learn then that the mail was read. @default {"inline"}
+ */
+export async function sanitiseMail(html: string, images: Images = "inline"): Promise<string> {
+  const { default: sanitize }: { default: Sanitize } = await import("sanitize-html");
+  const schemes = images === "all" ? ["cid", "https", "http", "data"] : ["cid"];
+  return sanitize(firstOf(html, MOST_HTML), {
+    allowedTags: images === "none" ? TAGS.filter((tag) => tag !== "img") : TAGS,
+    allowedAttributes: {
+      "*": ["style", "dir", "lang", "title", "align", "valign"],
+      a: ["href", "name", "target", "rel"],
+      img: ["src", "alt", "width", "height"],
+      font: ["color", "size", "face"],
+      table: ["width", "border", "cellpadding", "cellspacing", "bgcolor"],
+      tr: ["bgcolor"],
+      td: ["width", "height", "colspan", "rowspan", "bgcolor"],
+      th: ["width", "height", "colspan", "rowspan", "bgcolor"],
+      ol: ["start", "type"],
+      li: ["value"],
+      time: ["datetime"],
+    },
+    allowedStyles: { "*": STYLES },
+    allowedSchemes: ["http", "https", "mailto", "tel"],
+    allowedSchemesByTag: { img: schemes },
+    allowProtocolRelative: false,
+    disallowedTagsMode: "discard",
+    nestingLimit: MOST_DEPTH,
+    transformTags: {
+      a: (_tag, attributes) => ({
+        tagName: "a",
+        attribs: { ...attributes, target: "_blank", rel: "noopener noreferrer nofollow" },
+      }),
+    },
+    // An image without a source is a broken one.
+    exclusiveFilter: (frame) => frame.tag === "img" && frame.attribs.src === undefined,
+  });
+}
+
+/**
+ * HTML as text: paragraphs and lists as lines, quotes with `> `, links with their address where it differs from their text.
+ *
+ * Failure policy: open. What the converter refuses becomes text by leaving out the tags.
+ */
+export async function textOf(html: string): Promise<string> {
+  const { convert }: { convert: Convert } = await import("html-to-text");
+  const { Parser } = await import("htmlparser2");
+  const bounded = flattened(firstOf(html, MOST_HTML), Parser);
+  try {
+    return cleanText(convert(bounded, {
+      wordwrap: false,
+      limits: { maxInputLength: MOST_HTML, maxDepth: MOST_DEPTH, maxChildNodes: 20_000 },
+      selectors: [
+        { selector: "a", options: { hideLinkHrefIfSameAsText: true, ignoreHref: false, noAnchorUrl: true } },
+        { selector: "img", format: "skip" },
+        { selector: "style", format: "skip" },
+        ...["h1", "h2", "h3", "h4", "h5", "h6"].map((selector) => ({
+          selector,
+          options: { uppercase: false },
+        })),
+        {
+          selector: "blockquote",
+          options: { leadingLineBreaks: 1, trailingLineBreaks: 1, trimEmptyLines: true },
+        },
+        { selector: "p", options: { leadingLineBreaks: 2, trailingLineBreaks: 2 } },
+        { selector: "table", format: "block" },
+      ],
+    })).replaceAll("\u00a0", " ");
+  } catch {
+    return cleanText(html.slice(0, MOST_HTML).replace(/<[^<>]{0,2000}>/g, " "));
+  }
+}
+
+type ParserOf = typeof import("htmlparser2").Parser;
+
+/** Leaves out tags below {@linkcode MOST_DEPTH}; their text stays. Whatever is shallow is returned as it is. */
+function flattened(html: string, Parser: ParserOf): string {
+  let [depth, most] = [0, 0];
+  const ranges: { start: number; end: number }[] = [];
+  const parser: InstanceType<ParserOf> = new Parser({
+    onopentag: () => {
+      most = Math.max(most, ++depth);
+      if (depth > MOST_DEPTH) ranges.push({ start: parser.startIndex, end: parser.endIndex + 1 });
+    },
+    onclosetag: (_name, implied) => {
+      if (depth-- > MOST_DEPTH && !implied) {
+        ranges.push({ start: parser.startIndex, end: parser.endIndex + 1 });
+      }
+    },
+  });
+  parser.end(html);
+  if (most <= MOST_DEPTH) return html;
+  const pieces: string[] = [];
+  let at = 0;
+  for (const { start, end } of ranges) {
+    if (start < at) continue;
+    pieces.push(html.slice(at, start));
+    at = end;
+  }
+  return pieces.join("") + html.slice(at);
+}
