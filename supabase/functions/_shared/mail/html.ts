@@ -25,10 +25,13 @@ type Sanitize = (html: string, options: {
   disallowedTagsMode: "discard";
   nestingLimit: number;
   transformTags: Readonly<
-    Record<string, (tag: string, attributes: Record<string, string>) => {
-      tagName: string;
-      attribs: Record<string, string>;
-    }>
+    Record<
+      string,
+      (tag: string, attributes: Record<string, string>) => {
+        tagName: string;
+        attribs: Record<string, string>;
+      }
+    >
   >;
   exclusiveFilter: (frame: { tag: string; attribs: Record<string, string> }) => boolean;
 }) => string;
