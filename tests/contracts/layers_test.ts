@@ -45,7 +45,7 @@ const SHELVES: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */
 const ORDER =
-  ("log crypto json contract time http config db gates flags routing delivery links incidents rollouts serve " +
+  ("log crypto json contract time mail http config db gates flags routing delivery links incidents rollouts serve " +
     "channels pipeline compose.ts").split(" ");
 
 /** What may import less than what comes before it, and what that is. */
@@ -55,16 +55,17 @@ const LESS: Record<string, string[]> = {
     json: [],
     contract: [],
     time: ["contract"],
+    mail: ["crypto"],
     http: ["log"],
     flags: ["crypto", "contract"],
     routing: ["contract", "time"],
   },
-  channels: ["crypto", "json", "contract", "http", "config"],
+  channels: ["crypto", "json", "contract", "mail", "http", "config"],
 };
 
 /** Decisions: by whatever way, they reach nothing that reads the environment, the network or the database. */
 const PURE =
-  /^_shared\/((crypto|json|time|contract|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(model\/|table\/|visitor\/(accept|agents|languages|visit)\.|answer\/(address|pages)\.))/;
+  /^_shared\/((crypto|json|time|contract|mail|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(model\/|table\/|visitor\/(accept|agents|languages|visit)\.|answer\/(address|pages)\.))/;
 const IMPURE = /^_shared\/(log|http|config|db|gates|rollouts|serve|pipeline)\//;
 const COMPOSED = /^(_shared\/(compose|channels\/all)\.ts$|(?!_shared\/))/;
 

@@ -47,7 +47,7 @@ export function asciiDomain(text: string): string | undefined {
   const domain = text.trim().replace(/\.$/, "").toLowerCase();
   if (/^[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?$/.test(domain)) return domain;
   // Address literals are no domains of anybody.
-  if (/^[\x00-\x7f]*$/.test(domain) || domain.length > 255) return undefined;
+  if (/^[\x20-\x7e]*$/.test(domain) || domain.length > 255) return undefined;
   const url = URL.parse(`http://${domain}`);
   return url !== null && url.pathname === "/" && url.port === "" && url.username === ""
     ? url.hostname

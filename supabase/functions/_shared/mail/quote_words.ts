@@ -278,6 +278,7 @@ export const SEPARATORS: ReadonlySet<string> = new Set([
     "original e-mail",
     "original email",
     "reply message",
+    "replied message",
     "forwarded message",
   ],
   ...[
@@ -376,6 +377,10 @@ export const SEPARATORS: ReadonlySet<string> = new Set([
   ],
 ]);
 
+/** Devices and programs, one of which stands in such a line. */
+export const DEVICE =
+  /iphon|ipad|ipod|android|samsung|galaxy|huawei|xiaomi|redmi|\bmi \d|pixel|nokia|xperia|oneplus|motorola|\bmoto\b|oppo|vivo|honor|blackberry|windows|outlook|mail|yahoo|proton|tuta|spark|superhuman|thunderbird|k-9|edison|\baol\b|icloud|gmx|web\.de|surface|macbook|smartphone|handy|mobil|phone|telef|téléph|teléf|tablet|device|gerät|celular|móvil|portable|cellulare|телефон|почт|手机|手機|スマートフォン|携帯|휴대|핸드폰|هاتف|جوال|נייד|điện thoại|ponsel|มือถือ|matkapuhelin|puhelin|komór/u;
+
 /**
  * What a phone or a program writes below an answer: whole lines. `…` stands for up to 60 characters, the name of the device.
  */
@@ -383,10 +388,14 @@ export const DEVICE_LINES: readonly string[] = [
   ...[
     "sent from …",
     "sent via …",
+    "sent with …",
+    "sent using …",
     "get outlook for …",
     "envoyé de mon …",
     "envoyé depuis …",
     "envoyé à partir de …",
+    "envoyé à partir d'…",
+    "envoyé avec …",
   ],
   ...[
     "télécharger outlook pour …",
@@ -400,6 +409,7 @@ export const DEVICE_LINES: readonly string[] = [
     "gesendet mit …",
     "diese nachricht wurde von meinem … gesendet",
     "outlook für … herunterladen",
+    "outlook für … beziehen",
   ],
   ...[
     "holen sie sich outlook für …",

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { DEVICE_LINES, LABELS, SEPARATORS, WROTE } from "./quote_words.ts";
+import { DEVICE, DEVICE_LINES, LABELS, SEPARATORS, WROTE } from "./quote_words.ts";
 
 /** Characters of a line that are looked at. Longer ones are paragraphs of people. */
 const MOST_LINE = 500;
@@ -22,7 +22,7 @@ function view(line: string): string {
     /[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
     "",
   )
-    .replace(/\s+/g, " ").trim().toLowerCase();
+    .replaceAll("\u2019", "'").replace(/\s+/g, " ").trim().toLowerCase();
 }
 
 /** Whether a line is quoted by `>`. */
@@ -42,10 +42,12 @@ const YEAR = /(?:19|20)\d{2}|\d{1,2}[./-]\d{1,2}[./-]\d{2}/;
 
 /** How sure a text (one to some lines, joined) is the line before a quote. */
 function attribution(text: string): "certain" | "likely" | undefined {
-  const quoted = text.replace(/^[>\s]{1,8}/, "");
+  // Lotus Notes puts it between dashes.
+  const quoted = text.replace(/^[>\s]{1,8}/, "").replace(/^-{2,20}\s?/, "").replace(/\s?-{2,20}$/, "");
   if (quoted.length < 6 || !/[:：]$/.test(quoted)) return undefined;
   const dated = TIME.test(quoted) || YEAR.test(quoted);
   const verb = VERBS.test(quoted);
+  if (verb && quoted !== text && /-{2}$/.test(text)) return "certain";
   if (dated && IN_BRACKETS.test(quoted)) return "certain";
   if (verb && dated && (ADDRESS.test(quoted) || TIME.test(quoted)) && !/\byou wrote:$/.test(quoted)) {
     return "certain";
@@ -71,7 +73,7 @@ function isSeparator(line: string): boolean {
     (/^[-_*=—–]{2}/.test(text) || /[:：]$/.test(text));
 }
 
-const DEVICES = DEVICE_LINES.map((line) => {
+const DEVICES = DEVICE_LINES.map((line) => line.replaceAll("\u2019", "'")).map((line) => {
   const [before, after] = line.split("…").map((part) => part.trim());
   return { before, after: after ?? "" };
 });
@@ -80,10 +82,14 @@ const DEVICES = DEVICE_LINES.map((line) => {
 function isDevice(line: string): boolean {
   const text = line.replace(/[.!\s]+$/, "").replace(/<https?:[^<>]{0,200}>$/, "").trim();
   if (text.length > 120) return false;
-  return DEVICES.some(({ before, after }) =>
-    text.length > before.length + after.length && text.startsWith(before) && text.endsWith(after) &&
-    text.length - before.length - after.length <= 60
-  );
+  return DEVICES.some(({ before, after }) => {
+    if (text.length <= before.length + after.length || !text.startsWith(before) || !text.endsWith(after)) {
+      return false;
+    }
+    const between = text.slice(before.length, text.length - after.length);
+    // "Sent from Berlin on Monday" is a person's.
+    return between.length <= 60 && DEVICE.test(`${before} ${between} ${after}`);
+  });
 }
 
 /** The kinds of lines of a text, each found once. */
@@ -106,7 +112,9 @@ function headerAt(lines: Lines): number | undefined {
       else found.add(field);
     }
     const first = labelled(lines.views[at]);
-    if (found.size >= 3 && (first === "from" || (first === "date" && found.has("from")))) return at;
+    // People ask for a journey in such lines too, yet neither with a subject nor with addresses.
+    const ofMail = found.has("subject") || ADDRESS.test(lines.views[at]);
+    if (found.size >= 3 && ofMail && (first === "from" || (first === "date" && found.has("from")))) return at;
   }
   return undefined;
 }
@@ -121,7 +129,7 @@ interface Attribution {
 function attributions(lines: Lines): Attribution[] {
   const found: Attribution[] = [];
   for (let at = 0; at < lines.raw.length; at++) {
-    if (isBlank(lines.raw[at]) || !/[:：]$/.test(lines.views[at])) continue;
+    if (isBlank(lines.raw[at]) || !/[:：](?:\s?-{2,20})?$/.test(lines.views[at])) continue;
     const least = Math.max(found.at(-1)?.end ?? 0, at - MOST_WRAPPED + 1);
     let joined = "";
     let best: Attribution | undefined;
@@ -187,7 +195,8 @@ export function withoutQuotes(text: string): { text: string; found: boolean } {
   for (const { start, end: after, sure } of attributions(lines)) {
     if (isQuoted(lines.raw[start])) continue;
     if (quoteFollows(lines, after)) { for (let at = start; at < after; at++) dropped.add(at); }
-    else if (sure === "certain") {
+    else if (sure === "certain" && lines.raw.slice(0, start).some((line) => !isBlank(line))) {
+      // As the first line with unquoted text below, it may be a person's own.
       cut(start);
       break;
     }
