@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { legacyOf, ownMessageId, tokensOf } from "./addresses.ts";
+import { isOn, legacyOf, ownMessageId, tokensOf } from "./addresses.ts";
 import { automaticReason } from "./automatic.ts";
 import { bounceOf } from "./bounce.ts";
 import { loopReason } from "./loop.ts";
@@ -11,7 +11,6 @@ import { cutReply } from "./reply_text.ts";
 import type { Candidate, Mail, MailFacts, MailWorld, Post } from "./types.ts";
 import { asksForNoMore } from "./unsubscribe.ts";
 import { verify } from "./verified.ts";
-import { isOn } from "./addresses.ts";
 import { normalAddress } from "./header_values.ts";
 
 /** Ids of a thread that are looked up. */
@@ -98,12 +97,14 @@ const leads = (address: string, world: MailWorld) =>
   tokensOf([address], world.replyDomain).length > 0 || legacyOf([address], world.replyDomain).length > 0;
 
 /**
- * The ways to the message, in the order in which they count: the recipient's token, its address of the former system, the
- * headers' addresses where the recipient's leads nowhere, then what is answered, from the nearest to the oldest.
+ * The ways to the message, in the order in which they count: the recipient's token, its address of the former system (or
+ * those of the headers, if the recipient was rewritten on the way), then what is answered, from the nearest to the oldest.
  */
 function candidatesOf(mail: Mail, recipient: string | null, world: MailWorld): Candidate[] {
-  const own = recipient === null ? [] : [recipient];
-  const addresses = own.some((address) => leads(address, world)) ? own : headerRecipients(mail);
+  const named = headerRecipients(mail);
+  // A recipient that the headers name has its own post; one that they do not was rewritten on the way, or a blind copy.
+  const alone = recipient !== null && (leads(recipient, world) || named.includes(recipient));
+  const addresses = alone ? [recipient] : named;
   const nearest = [
     ...mail.inReplyTo,
     ...[...mail.references].reverse(),

@@ -270,16 +270,16 @@ function ofOwner(
 ): Judgement {
   const { message, identity } = resolved;
   const to = message?.contact ?? null;
-  if (facts.auto !== null && facts.calendar === null) {
-    return decide(
-      { kind: "auto_reply", verdict: "store" },
-      "The owner's machine answered; that is never relayed.",
-    );
-  }
   if (message?.direction !== "in" || to === null || identity === null) {
     return decide(
       { kind: "owner_reply", verdict: "store" },
       "The owner wrote to the address of an own message, not to that of a forward: nobody is told.",
+    );
+  }
+  if (facts.text === "" && facts.attachments.length === 0) {
+    return decide(
+      { kind: "owner_reply", verdict: "store" },
+      "The owner's answer holds nothing new to relay.",
     );
   }
   return decide(
