@@ -5,6 +5,7 @@
  * @module
  */
 import { firstOf } from "./charset.ts";
+import { flattened } from "./html.ts";
 
 /** Characters that are searched: whoever writes more by hand writes it above the quote. */
 const MOST_HTML = 500_000;
@@ -75,7 +76,7 @@ const SILENT = new Set(["script", "style", "head", "title", "template", "noscrip
  */
 export async function withoutHtmlQuotes(html: string): Promise<string | undefined> {
   const { Parser } = await import("htmlparser2");
-  const source = firstOf(html, MOST_HTML);
+  const source = flattened(firstOf(html, MOST_HTML));
   const cuts: { start: number; end: number }[] = [];
   let [depth, silent] = [0, 0];
   /** The element that is being left out. */

@@ -17,8 +17,8 @@ export const MOST_FULL = 200_000;
 const MOST_TEXT = 50_000;
 /** Of one line, for the library: several of its patterns take the square of a line's length, or more. */
 const MOST_LINE = 500;
-/** Of all, for the library: it took 150 ms for the worst of 50,000 characters. */
-const MOST_FOR_LIBRARY = 10_000;
+/** Of all, for the library: the worst of 10,000 characters took half a second. */
+const MOST_FOR_LIBRARY = 4_000;
 
 /** Runs of more than one blank line to one: some patterns take the square of such a run, and 120,000 have been seen. */
 function collapsed(text: string): string {
