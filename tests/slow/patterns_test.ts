@@ -14,6 +14,7 @@ interface Pattern {
 
 /** Patterns that are put together, and of what. */
 const MADE = new Map([
+  ["_shared/mail/quotes.ts", "of words, none of which repeats anything"],
   ["_shared/links/visitor/visit.ts", "of the name of a cookie of ours"],
   ["_shared/links/table/dates.ts", "of three orders of a date and one clock, each part of a bounded length"],
 ]);

@@ -67,7 +67,9 @@ export function asciiName(name: string, type: string): string {
     "_",
   );
   const dot = plain.lastIndexOf(".");
-  const stem = (dot > 0 ? plain.slice(0, dot) : plain).replace(/^[\s._]+|[\s._]+$/g, "");
+  const stem = (dot > 0 ? plain.slice(0, dot) : plain).split(/[\s._]/).filter((word) => word !== "").join(
+    "_",
+  );
   const extension = dot > 0 ? plain.slice(dot + 1).replace(/[^a-z0-9]/gi, "").slice(0, 10) : "";
   return `${firstOf(stem, 100) || "file"}.${extension || (EXTENSIONS[type] ?? "bin")}`;
 }

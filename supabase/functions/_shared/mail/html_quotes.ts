@@ -47,7 +47,7 @@ function beginsRest({ name, id, style }: Element): boolean {
   }
   // The rule above the header block of Outlook for Windows and for Mac.
   return name === "div" &&
-    /border:none;border-top:solid #(?:e1e1e1|b5c4df) 1\.0pt/.test(style.replace(/\s*([:;])\s*/g, "$1"));
+    /border:none;border-top:solid#(?:e1e1e1|b5c4df)1\.0pt/.test(style.replace(/\s/g, ""));
 }
 
 /** A container of Gmail's: of a quote with its attribution and answers between, or of a forwarded mail. */

@@ -14,7 +14,7 @@ import { decoded, type Fields, first, readBlock, words } from "./header.ts";
 import { addressesOf, dateOf, idsOf } from "./header_values.ts";
 import { attachmentOf, isAttachment, markInline } from "./attachments.ts";
 import { type Part, readParts } from "./parts.ts";
-import { decodeTransfer, encodingOf } from "./transfer.ts";
+import { decodeTransfer, encodingOf, sizeOf } from "./transfer.ts";
 import type { Attachment, CalendarPart, Mail, MailLimits, ReportPart, Truncation } from "./types.ts";
 
 export const MAIL_LIMITS: MailLimits = {
@@ -110,8 +110,7 @@ function collect(bytes: Uint8Array, root: Part, limits: MailLimits, truncated: S
       if (nameless(part)) return;
     } else if (isBody(part, bodies)) {
       const body = value === "text/html" ? bodies.html : bodies.text;
-      const took = body.add((most) => textOfPart(bytes, part, most), part.end - part.start);
-      if (!took) truncated.add("text");
+      if (!body.add((most) => textOfPart(bytes, part, most))) truncated.add("text");
       return;
     }
     if (isAttachment(part, inReport)) attachments.push(attachmentOf(bytes, part, attachments.length));
@@ -157,12 +156,11 @@ class Joined {
   }
 
   /** Adds a part; false if it did not fit whole. */
-  add(read: (most: number) => { text: string; bytes: number }, size: number): boolean {
-    if (this.#left <= 0) return size === 0;
-    const { text, bytes } = read(this.#left);
-    this.#left -= Math.max(bytes, 1);
-    this.#pieces.push(text);
-    return bytes < size || this.#left > 0;
+  add(read: (most: number) => { text: string; bytes: number; whole: boolean }): boolean {
+    const { text, bytes, whole } = read(this.#left);
+    this.#left -= bytes;
+    if (bytes > 0 || whole) this.#pieces.push(text);
+    return whole;
   }
 
   get text(): string | null {
@@ -176,9 +174,14 @@ function contentStart(bytes: Uint8Array, part: Part, most: number): Uint8Array {
   return decodeTransfer(encoded, encodingOf(first(part.fields, "content-transfer-encoding")));
 }
 
-function textOfPart(bytes: Uint8Array, part: Part, most: number): { text: string; bytes: number } {
+function textOfPart(
+  bytes: Uint8Array,
+  part: Part,
+  most: number,
+): { text: string; bytes: number; whole: boolean } {
   const encoding = encodingOf(first(part.fields, "content-transfer-encoding"));
-  const content = decodeTransfer(bytes.subarray(part.start, part.end), encoding, most);
+  const encoded = bytes.subarray(part.start, part.end);
+  const content = decodeTransfer(encoded, encoding, most);
   const { params, value } = part.type;
   const charset = params.get("charset") ?? (value === "text/html" ? metaCharset(content) : null);
   const text = cleanText(decodeCharset(content, charset));
@@ -186,6 +189,7 @@ function textOfPart(bytes: Uint8Array, part: Part, most: number): { text: string
   return {
     text: flowed ? unflow(text, params.get("delsp")?.toLowerCase() === "yes") : text,
     bytes: content.length,
+    whole: content.length < most || sizeOf(encoded, encoding) <= most,
   };
 }
 

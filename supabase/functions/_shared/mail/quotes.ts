@@ -60,7 +60,7 @@ function labelled(line: string): keyof typeof LABELS | undefined {
   const text = line.replace(/^[>\s*_|]{1,8}/, "");
   const colon = text.search(/[:：]/);
   if (colon < 1 || colon > 30) return undefined;
-  const label = text.slice(0, colon).replace(/[*_\s]+$/, "").replace(/^[*_\s]+/, "");
+  const label = text.slice(0, colon).replace(/[*_\s]{1,30}$/, "").replace(/^[*_\s]{1,30}/, "");
   for (const field of ["from", "date", "to", "subject"] as const) if (LABELS[field].has(label)) return field;
   return undefined;
 }
@@ -80,7 +80,7 @@ const DEVICES = DEVICE_LINES.map((line) => line.replaceAll("\u2019", "'")).map((
 
 /** Whether a line is what a device writes below an answer. */
 function isDevice(line: string): boolean {
-  const text = line.replace(/[.!\s]+$/, "").replace(/<https?:[^<>]{0,200}>$/, "").trim();
+  const text = line.replace(/[.!\s]{1,10}$/, "").replace(/<https?:[^<>]{0,200}>$/, "").trim();
   if (text.length > 120) return false;
   return DEVICES.some(({ before, after }) => {
     if (text.length <= before.length + after.length || !text.startsWith(before) || !text.endsWith(after)) {
