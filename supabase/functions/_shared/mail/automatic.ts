@@ -32,8 +32,7 @@ const MACHINES =
   /^(?:mailer-daemon|postmaster|(?:do[-_.]?)?no[-_.]?reply|ne[-_.]?pas[-_.]?repondre|nao[-_.]?responda|no[-_.]?responder|bounces?|auto(?:mated|matic)?[-_.]?(?:reply|response|responder|mailer|notification))(?:[+._-].*)?$/;
 
 /**
- * Beginnings of subjects of automatic answers by language. At the beginning only: people write about such things too, so
- * nothing but a separator may follow where the words alone are everyday language.
+ * Beginnings of subjects of automatic answers by language. At the beginning only: people write about such things too.
  */
 const SUBJECTS = [
   // English
@@ -172,35 +171,49 @@ const SUBJECTS = [
   "การตอบกลับอัตโนมัติ",
 ].map((words) => words.normalize("NFC"));
 
-/** What begins like an automatic answer only with a separator after it: `Auto: …`, but "Auto parts". */
-const EVERYDAY = new Set([
-  ...["auto", "ooo", "on leave", "on vacation", "out of the office", "abwesenheit", "außer haus", "afwezig"],
+/** Those that are a noun for such a mail: anything but a question may follow. After the others, only a separator. */
+const NOUNS = new Set([
   ...[
-    "frånvaro",
-    "frånvarande",
-    "fravær",
-    "fuori sede",
-    "poza biurem",
-    "вне офиса",
-    "нет на месте",
-    "부재중",
+    "abwesenheitsnotiz",
+    "abwesenheitsnachricht",
+    "abwesenheitsmeldung",
+    "abwesenheitsassistent",
+    "autosvar",
   ],
-  ...["automatische nachricht", "automatisch bericht", "out of office", "out-of-office", "nicht im büro"],
-  ...["automatic reply", "automatic response", "auto reply", "auto response", "autoreply", "auto-reply"],
+  ...[
+    "afwezigheidsbericht",
+    "afwezigheidsmelding",
+    "fraværsmelding",
+    "poissaoloilmoitus",
+    "out of office reply",
+  ],
+  ...[
+    "out of office autoreply",
+    "不在通知",
+    "自動応答",
+    "自動返信",
+    "自动回复",
+    "自动答复",
+    "自動回覆",
+    "자동 회신",
+    "자동 응답",
+  ],
 ]);
-const SEPARATOR = /^\s{0,3}(?:[:：\-–—|\]])/;
-/** What follows the words in a subject that Outlook makes without a colon: the subject that is answered. */
+const SEPARATOR = /^\s{0,3}[:：\-–—|\])】」]/;
+/** What follows the words in a subject that is made without a separator: the subject that is answered. */
 const ANSWERED = /^\s{0,3}(?:re|aw|sv|antw|vs|fwd?|rif|res|odp|回复|回覆|答复)\s?[:：]/i;
 
 /** Whether a subject is that of an automatic answer. */
 export function automaticSubject(subject: string): boolean {
-  const start = subject.normalize("NFC").toLowerCase().replace(/^[\s[(*"'“„«]{1,5}/, "").replaceAll("’", "'");
+  const start = subject.normalize("NFC").toLowerCase().replace(/^[\s[(*'"“„«【「]{1,5}/, "").replaceAll(
+    "’",
+    "'",
+  );
   return SUBJECTS.some((words) => {
     if (!start.startsWith(words)) return false;
-    const rest = start.slice(words.length);
-    if (rest.trim() === "" || SEPARATOR.test(rest) || ANSWERED.test(rest)) return true;
-    // A longer word that begins alike is another word.
-    return !EVERYDAY.has(words) && !/^[\p{L}\p{N}]/u.test(rest) && !/[?？]\s*$/.test(rest);
+    const rest = start.slice(words.length).trimEnd();
+    if (rest === "" || SEPARATOR.test(rest) || ANSWERED.test(rest)) return true;
+    return NOUNS.has(words) && !/^[\p{L}\p{N}]/u.test(rest) && !/[?？]$/.test(rest);
   });
 }
 

@@ -17,7 +17,7 @@ const DAEMON =
 
 /** Beginnings of subjects of bounces that have no report. */
 const SUBJECT =
-  /^(?:failure notice|undeliver(?:able|ed)\b|undelivered mail|mail delivery (?:failed|failure|subsystem|system)|delivery (?:status notification|failure|failed|notification|has failed)|returned mail|mail could not be delivered|message (?:delivery|undeliverable)|unzustellbar|nicht zustellbar|zustellung fehlgeschlagen|unzustellbare nachricht|non remis|non délivr|échec de (?:la )?remise|message non distribu|no se puede entregar|no entregado|mensaje no entregado|devolución de correo|mancato recapito|non recapitabile|impossibile consegnare|não entregue|falha na entrega|onbestelbaar|niet bezorgd|kunde inte levereras|kunne ikke leveres|nie można dostarczyć|nedoručitelné|не доставлено|недоставленное|配信不能|配信できません|无法投递|系统退信|退信|배달되지 않음)/iu;
+  /^(?:failure notice|warning: (?:message|could not send)|delayed mail|undeliver(?:able|ed)\b|undelivered mail|mail delivery (?:failed|failure|subsystem|system)|delivery (?:status notification|failure|failed|notification|has failed)|returned mail|mail could not be delivered|message (?:delivery|undeliverable)|unzustellbar|nicht zustellbar|zustellung fehlgeschlagen|unzustellbare nachricht|non remis|non délivr|échec de (?:la )?remise|message non distribu|no se puede entregar|no entregado|mensaje no entregado|devolución de correo|mancato recapito|non recapitabile|impossibile consegnare|não entregue|falha na entrega|onbestelbaar|niet bezorgd|kunde inte levereras|kunne ikke leveres|nie można dostarczyć|nedoručitelné|не доставлено|недоставленное|配信不能|配信できません|无法投递|系统退信|退信|배달되지 않음)/iu;
 
 /** An enhanced status code (RFC 3463) that stands for itself. */
 const STATUS = /(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])/;

@@ -47,11 +47,8 @@ export function asciiDomain(text: string): string | undefined {
   const domain = text.trim().replace(/\.$/, "").toLowerCase();
   if (/^[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?$/.test(domain)) return domain;
   // Address literals are no domains of anybody.
-  if (/^[\x20-\x7e]*$/.test(domain) || domain.length > 255) return undefined;
-  const url = URL.parse(`http://${domain}`);
-  return url !== null && url.pathname === "/" && url.port === "" && url.username === ""
-    ? url.hostname
-    : undefined;
+  if (/^[\x20-\x7e]*$/.test(domain) || domain.length > 255 || /[:/?#@\\]/.test(domain)) return undefined;
+  return URL.parse(`http://${domain}`)?.hostname;
 }
 
 /** The part after the last `@`; "" for what is no address. */

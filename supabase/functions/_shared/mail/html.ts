@@ -113,6 +113,7 @@ const TAGS = [
     "wbr",
   ],
 ];
+const ABSOLUTE = /^(?:https?|mailto|tel):/i;
 const COLOUR = [/^#[0-9a-f]{3,8}$/i, /^[a-z]{3,20}$/i, /^rgba?\([\d\s.,%]{5,40}\)$/i];
 const LENGTH = [/^-?\d{1,4}(?:\.\d{1,3})?(?:px|em|rem|pt|%|ch|ex|cm|mm|in)?$/i, /^auto$/i];
 const LENGTHS = [/^(?:-?\d{1,4}(?:\.\d{1,3})?(?:px|em|rem|pt|%|cm|mm|in)?\s{0,2}){1,4}$/i, /^auto$/i];
@@ -180,11 +181,16 @@ export async function sanitiseMail(html: string, images: Images = "inline"): Pro
     transformTags: {
       a: (_tag, attributes) => ({
         tagName: "a",
-        attribs: { ...attributes, target: "_blank", rel: "noopener noreferrer nofollow" },
+        attribs: {
+          ...(ABSOLUTE.test(attributes.href ?? "") ? attributes : { ...attributes, href: "" }),
+          target: "_blank",
+          rel: "noopener noreferrer nofollow",
+        },
       }),
     },
-    // An image without a source is a broken one.
-    exclusiveFilter: (frame) => frame.tag === "img" && frame.attribs.src === undefined,
+    // A relative address would be one of ours, and an image without a source is a broken one.
+    exclusiveFilter: ({ tag, attribs: { src = "" } }) =>
+      tag === "img" && !schemes.includes(/^([a-z]{3,5}):/i.exec(src)?.[1].toLowerCase() ?? ""),
   });
 }
 
@@ -203,7 +209,7 @@ export async function textOf(html: string): Promise<string> {
       selectors: [
         { selector: "a", options: { hideLinkHrefIfSameAsText: true, ignoreHref: false, noAnchorUrl: true } },
         { selector: "img", format: "skip" },
-        { selector: "style", format: "skip" },
+        ...["style", "script", "title", "template"].map((selector) => ({ selector, format: "skip" })),
         ...["h1", "h2", "h3", "h4", "h5", "h6"].map((selector) => ({
           selector,
           options: { uppercase: false },
