@@ -19,6 +19,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "cli/reference.ts": ["docs/cli.md"],
   "cli/commands/rollback/code.ts": [],
   "cli/commands/rollback/database.ts": ["supabase/migrations/"],
+  "lib/reply_token_test.ts": ["lib/replyToken.js"],
   "lib/version.ts": ["VERSION"],
   "local/database/database.ts": ["supabase/migrations/"],
   "local/functions/functions.ts": ["supabase/config.toml"],
