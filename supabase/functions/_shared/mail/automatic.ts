@@ -43,6 +43,7 @@ const SUBJECTS = [
   "autoreply",
   "auto-response",
   "autoresponse",
+  "yahoo! auto response",
   "auto response",
   "auto",
   "out of office",
@@ -227,6 +228,9 @@ export function automaticReason(
   const has = (name: string) => mail.headers.has(name);
   if (mail.type === "multipart/report") return "report";
   if (bounced) return "bounce";
+  if (mail.calendar !== null && /^(?:REPLY|CANCEL|REFRESH|DECLINECOUNTER)$/.test(mail.calendar.method)) {
+    return "calendar";
+  }
   // A comment or a parameter may follow: `auto-replied (vacation)`.
   const submitted = /^[a-z-]+/.exec(value("auto-submitted"))?.[0] ?? "";
   if (submitted !== "" && submitted !== "no") return "auto-submitted";
@@ -239,9 +243,6 @@ export function automaticReason(
     /^auto[-_]?(?:reply|response)/.test(value("x-precedence")) || value("x-post-messageclass").includes("oof")
   ) {
     return "autoreply-header";
-  }
-  if (mail.calendar !== null && /^(?:REPLY|CANCEL|REFRESH|DECLINECOUNTER)$/.test(mail.calendar.method)) {
-    return "calendar";
   }
   if (post.envelope.from === "" || value("return-path") === "<>") return "null-sender";
   if (MACHINES.test(mail.from.address.slice(0, mail.from.address.lastIndexOf("@")))) return "sender";

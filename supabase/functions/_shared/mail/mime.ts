@@ -14,7 +14,7 @@ import { decoded, type Fields, first, readBlock, words } from "./header.ts";
 import { addressesOf, dateOf, idsOf } from "./header_values.ts";
 import { attachmentOf, isAttachment, markInline } from "./attachments.ts";
 import { type Part, readParts } from "./parts.ts";
-import { decodeTransfer, encodingOf, sizeOf } from "./transfer.ts";
+import { decodeTransfer, encodingOf, looksLikeBase64, sizeOf } from "./transfer.ts";
 import type { Attachment, CalendarPart, Mail, MailLimits, ReportPart, Truncation } from "./types.ts";
 
 export const MAIL_LIMITS: MailLimits = {
@@ -26,17 +26,24 @@ export const MAIL_LIMITS: MailLimits = {
   addresses: 200,
 };
 
+const [LF, CR] = [10, 13];
+
 /** Bytes of a report or of a calendar that are read. */
 const MOST_REPORT = 65_536;
+/** Parts that are a report wherever they stand: some servers put them into a multipart/mixed. */
+const REPORTS = /^message\/(?:global-)?(?:delivery-status|disposition-notification|feedback-report)$/;
+/** Methods of a calendar that are a conversation between people (RFC 5546); the others publish something. */
+const METHODS = /^(?:REQUEST|REPLY|CANCEL|COUNTER|DECLINECOUNTER|REFRESH|ADD)$/;
 /** Report parts of one mail that are read. */
 const MOST_REPORTS = 10;
 
 /**
  * Reads a mail.
  *
- * @param bytes The raw mail. It is not copied, and positions of attachments refer to it.
+ * @param raw The raw mail. It is not copied, and positions of attachments refer to it.
  */
-export function readMail(bytes: Uint8Array, limits: MailLimits = MAIL_LIMITS): Mail {
+export function readMail(raw: Uint8Array, limits: MailLimits = MAIL_LIMITS): Mail {
+  const bytes = withLineFeeds(raw);
   const { root, truncated } = readParts(bytes, limits);
   const found = collect(bytes, root, limits, truncated);
   const mail = mailOf(root.fields, limits, truncated);
@@ -47,6 +54,11 @@ export function readMail(bytes: Uint8Array, limits: MailLimits = MAIL_LIMITS): M
     ...found,
     truncated: [...truncated],
   };
+}
+
+/** The mail itself, or one of the same length with line feeds: some old programs end lines with CR alone. */
+function withLineFeeds(raw: Uint8Array): Uint8Array {
+  return raw.includes(LF) || !raw.includes(CR) ? raw : raw.map((byte) => byte === CR ? LF : byte);
 }
 
 const NOBODY = { address: "", name: "" };
@@ -62,11 +74,12 @@ export function mailOf(fields: Fields, limits: MailLimits, truncated: Set<Trunca
   };
   const fromFields = fields.get("from") ?? [];
   const from = fromFields.flatMap((value) => addressesOf(value, limits.addresses));
+  const authors = new Set(from.map(({ address }) => address));
   const references = idsOf((fields.get("references") ?? []).join(" "), limits.references);
   if (references.cut) truncated.add("references");
   return {
     messageId: idsOf(first(fields, "message-id"), 1).ids[0] ?? null,
-    from: { ...(from[0] ?? NOBODY), raw: headers.get("from")?.[0] ?? "", count: from.length },
+    from: { ...(from[0] ?? NOBODY), raw: headers.get("from")?.[0] ?? "", count: authors.size },
     to: list("to"),
     cc: list("cc"),
     replyTo: list("reply-to"),
@@ -103,7 +116,7 @@ function collect(bytes: Uint8Array, root: Part, limits: MailLimits, truncated: S
     if (inReport && /^(message\/(rfc822|global)|text\/rfc822)(-headers)?$/.test(value)) {
       const content = contentStart(bytes, part, MOST_REPORT);
       original ??= decoded(readBlock(content, 0, content.length, MOST_REPORT, true).fields);
-    } else if (inReport && value.startsWith("message/")) {
+    } else if (REPORTS.test(value) || (inReport && value.startsWith("message/"))) {
       if (reportParts.length < MOST_REPORTS) reportParts.push(reportOf(bytes, part));
     } else if (value === "text/calendar" && calendar === null) {
       calendar = calendarOf(bytes, part);
@@ -113,7 +126,9 @@ function collect(bytes: Uint8Array, root: Part, limits: MailLimits, truncated: S
       if (!body.add((most) => textOfPart(bytes, part, most))) truncated.add("text");
       return;
     }
-    if (isAttachment(part, inReport)) attachments.push(attachmentOf(bytes, part, attachments.length));
+    if (isAttachment(part, inReport || REPORTS.test(value))) {
+      attachments.push(attachmentOf(bytes, part, attachments.length));
+    }
   };
   visit(root);
   const html = bodies.html.text;
@@ -179,8 +194,9 @@ function textOfPart(
   part: Part,
   most: number,
 ): { text: string; bytes: number; whole: boolean } {
-  const encoding = encodingOf(first(part.fields, "content-transfer-encoding"));
   const encoded = bytes.subarray(part.start, part.end);
+  const stated = encodingOf(first(part.fields, "content-transfer-encoding"));
+  const encoding = stated === "base64" && !looksLikeBase64(encoded) ? "identity" : stated;
   const content = decodeTransfer(encoded, encoding, most);
   const { params, value } = part.type;
   const charset = params.get("charset") ?? (value === "text/html" ? metaCharset(content) : null);
@@ -230,7 +246,7 @@ function calendarOf(bytes: Uint8Array, part: Part): CalendarPart | null {
     return line?.slice(name.length + 1).trim() ?? null;
   };
   const method = part.type.params.get("method") ?? property("METHOD");
-  if (method === null || method === "") return null;
+  if (method === null || !METHODS.test(method.toUpperCase())) return null;
   const attendee = /^ATTENDEE[^\n]{0,500}?;PARTSTAT=([\w-]{1,40})/im.exec(text)?.[1];
   return {
     method: firstOf(method, 40).toUpperCase(),

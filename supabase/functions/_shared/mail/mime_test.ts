@@ -57,9 +57,10 @@ const ENCODINGS: readonly (readonly [what: string, encoding: string, body: strin
   ["blanks after a soft break", "quoted-printable", "Caf=  \t\ne", "Cafe"],
   ["blanks at the end of a line go", "quoted-printable", "a  \nb", "a\nb"],
   ["base64", "base64", "Q2Fmw6k=\n", "Café"],
-  ["base64 in lines, with noise", "BASE64", "Q2Fm\n w6\n*k=", "Café"],
+  ["base64 in lines, with noise", "BASE64", "Q2Fmw6kgYXUg\n*bGFpdA==", "Café au lait"],
   ["base64 without its padding", "base64", "Q2Fmw6k", "Café"],
   ["base64 in two pieces", "base64", "Q2Fm\nw6k=IQ==", "Café!"],
+  ["base64 that is plain text", "base64", "Noon is fine, thank you.", "Noon is fine, thank you."],
   ["an unknown encoding", "x-gzip64", "plain", "plain"],
 ];
 for (const [what, encoding, body, want] of ENCODINGS) {
@@ -188,6 +189,15 @@ Deno.test("readMail(): headers: folds, repetitions, encoded words, ids, dates", 
     "r2@x",
   ]]);
   assertEquals([mail.date, mail.text], ["2026-12-01T09:00:00.000Z", "body"]);
+});
+
+Deno.test("readMail(): lines that end in CR alone, and a header without an empty line below", () => {
+  const old = readMail(bytesOf("From: mara@fern.example\rSubject: Old\r\rNoon.\rMara"));
+  assertEquals([old.from.address, old.subject, old.text], ["mara@fern.example", "Old", "Noon.\nMara"]);
+  const glued = readMail(bytesOf("From: mara@fern.example\r\nSubject: x\r\nNoon is fine.\r\nMara"));
+  assertEquals([glued.subject, glued.text], ["x", "Noon is fine.\nMara"]);
+  const odd = readMail(bytesOf("From: mara@fern.example\r\na line of a gateway\r\nSubject: x\r\n\r\nNoon."));
+  assertEquals([odd.subject, odd.text], ["x", "Noon."]);
 });
 
 Deno.test("readMail(): limits leave out and say so", () => {

@@ -58,6 +58,20 @@ export function decodeTransfer(
   return content.subarray(0, quotedPrintable(bytes, content.length, content));
 }
 
+/** Bytes at the beginning of a part that tell base64 from text. */
+const MOST_SAMPLE = 2_000;
+
+/** Whether a text is base64 as its header says: some programs state it and write plain text. */
+export function looksLikeBase64(bytes: Uint8Array): boolean {
+  let [digits, others] = [0, 0];
+  for (const byte of bytes.subarray(0, MOST_SAMPLE)) {
+    if (byte === LF || byte === CR) continue;
+    if (DIGITS[byte] <= 64) digits++;
+    else others++;
+  }
+  return others * 10 <= digits;
+}
+
 /** Characters outside the alphabet are passed over (RFC 2045 6.8), and padding in the middle too: some gateways join parts. */
 function base64(bytes: Uint8Array, most: number): Uint8Array {
   const content = new Uint8Array(Math.min(Math.ceil(bytes.length / 4) * 3, most));

@@ -90,7 +90,7 @@ export interface CalendarPart {
 export interface Mail {
   /** Message-ID without angle brackets; null if there is none. */
   readonly messageId: string | null;
-  /** The author. `raw` is the header as it stands; `count` says how many addresses all From headers hold. */
+  /** The author. `raw` is the header as it stands; `count` says how many different addresses all From headers hold. */
   readonly from: MailAddress & { readonly raw: string; readonly count: number };
   readonly to: readonly MailAddress[];
   readonly cc: readonly MailAddress[];

@@ -208,6 +208,10 @@ const CASES: Readonly<Record<string, Case>> = {
     mail: { headers: { From: ["mara@fern.example", "x@evil.test"] } },
     want: { kind: "spoof", verdict: "quarantine" },
   },
+  "the same author twice": {
+    mail: { headers: { From: ["mara@fern.example", "Mara <MARA@fern.example>"] } },
+    want: reply,
+  },
   "no From at all": { mail: { headers: { From: null } }, want: { kind: "spoof", verdict: "quarantine" } },
   "an author's name that looks like an address": {
     mail: { headers: { From: '"mara@fern.example" <x@evil.test>' } },
@@ -389,6 +393,15 @@ const CASES: Readonly<Record<string, Case>> = {
     post: { ...daemon, envelope: { ...to("bounces"), from: "" } },
     want: { kind: "bounce", verdict: "suppress", via: "references", message_id: MESSAGES.sent.id },
   },
+  "a report in a multipart/mixed": {
+    mail: multipart("multipart/mixed", [
+      "Content-Type: text/plain\n\nNot delivered.",
+      "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nFinal-Recipient: rfc822; mara@fern.example\nAction: failed\nStatus: 5.1.1\n",
+    ]),
+    post: daemon,
+    want: { kind: "bounce", verdict: "suppress" },
+    facts: { text: "", attachments: [] },
+  },
   "a bounce in words": {
     mail: {
       headers: { "From": "MAILER-DAEMON@fern.example", "Subject": "failure notice", "Content-Type": null },
@@ -441,6 +454,20 @@ const CASES: Readonly<Record<string, Case>> = {
       calendar: { method: "REPLY", uid: "seeds-7@fern.example", partstat: "ACCEPTED" },
       attachments: [],
     },
+  },
+  "an answer of a calendar that says it is automatic": {
+    mail: {
+      ...multipart("multipart/alternative", ["Content-Type: text/plain\n\nAccepted.", calendar("REPLY")]),
+      headers: {
+        ...multipart("multipart/alternative", []).headers,
+        "Auto-Submitted": "auto-generated",
+      },
+    },
+    want: { kind: "calendar", verdict: "forward", counted: false, auto: "calendar" },
+  },
+  "a calendar that somebody attaches": {
+    mail: multipart("multipart/mixed", ["Content-Type: text/plain\n\nOur dates.", calendar("PUBLISH")]),
+    want: reply,
   },
   "a person invites": {
     mail: multipart("multipart/alternative", [
