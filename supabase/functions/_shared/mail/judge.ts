@@ -31,7 +31,9 @@ export function judge(facts: MailFacts, resolved: Resolved, world: MailWorld): J
   const author = facts.from.address;
   const recipient = message?.to ?? null;
   const contact = message?.contact ?? null;
-  const isOwner = message !== null && identity !== null && identity.forward_to === author;
+  // Who tries things out writes to the own inbox: its answer is a recipient's.
+  const isRecipient = message?.direction === "out" && recipient === author;
+  const isOwner = message !== null && identity !== null && identity.forward_to === author && !isRecipient;
   const reasons: string[] = [];
   if (found.why !== undefined) reasons.push(found.why);
   else if (message !== null) {

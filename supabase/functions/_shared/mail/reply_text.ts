@@ -54,7 +54,14 @@ export async function cutReply(
   return { text: await byLibrary(text), text_full: full };
 }
 
-/** What email-reply-parser leaves, if it finds a quote at the end. Its idea of signatures is left aside: it cuts "Cheers". */
+/** What a line before a quote holds, and a person's sentence rarely: an address, or a date with a time. */
+const SOURCE =
+  /[^\s<>@]{1,100}@[^\s<>@]{1,100}|\d{1,2}[:.h]\d{2}[^\n]{0,100}\d{4}|\d{4}[^\n]{0,100}\d{1,2}[:.h]\d{2}/;
+
+/**
+ * What email-reply-parser leaves, if it finds a quote at the end. It takes "From: Berlin [station]" and "he wrote:" for the
+ * beginning of one too, so that has to name its source. Its idea of signatures is left aside: it cuts "Cheers".
+ */
 async function byLibrary(text: string): Promise<string> {
   if (text.length > MOST_FOR_LIBRARY || !text.includes("\n")) return text;
   if (text.split("\n").some((line) => line.length > MOST_LINE)) return text;
@@ -65,6 +72,7 @@ async function byLibrary(text: string): Promise<string> {
     if (
       first < 1 || fragments.slice(first).some((fragment) => !fragment.isQuoted() && !fragment.isHidden())
     ) return text;
+    if (!SOURCE.test(fragments[first].getContent().trim().split("\n\n", 1)[0].slice(0, 500))) return text;
     const kept = fragments.slice(0, first).map((fragment) => fragment.getContent()).join("\n").trim();
     return kept === "" ? text : kept;
   } catch {

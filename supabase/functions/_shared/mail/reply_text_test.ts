@@ -100,11 +100,24 @@ for (const [what, [html, text, want]] of Object.entries(OTHERS)) {
 }
 
 Deno.test("cutReply(): what our lines do not know, the library may", async () => {
-  const text = "Noon is fine.\n\nDen 24 skrev Iris Vale så här:\nHello Mara";
-  assertEquals((await cutReply({ text, html: null })).text_full, text);
-  const korean = "Noon is fine.\n\n2026. 11. 24. Iris 작성:\n> Hello";
-  assertEquals((await cutReply({ text: korean, html: null })).text, "Noon is fine.");
+  const text = "Noon is fine.\n\nFrom: Iris Vale <iris@bloom.example>\nHello Mara,\nyour seeds.";
+  assertEquals(await cutReply({ text, html: null }), { text: "Noon is fine.", text_full: text });
 });
+
+/** What the library alone would cut, and a person wrote. */
+const SENTENCES = [
+  "Please pick me up:\n\nFrom: Berlin [central station]\nAt nine.",
+  "Hello\n\nOn Friday I asked my colleague and he wrote:\n\nthe price is five",
+  "Bonjour\n\nDe: Paris [Gare]\nA: Lyon\n\nmerci",
+  "Hola\n\nEl martes me lo escribió:\n\nvale",
+  "Fine.\n\nCheers,\nMara",
+  "Fine.\n\nKind regards,\nMara\n\nPS: at noon?",
+];
+for (const text of SENTENCES) {
+  Deno.test(`cutReply(): a person's own ${JSON.stringify(text.slice(0, 40))}`, async () => {
+    assertEquals((await cutReply({ text, html: null })).text, text);
+  });
+}
 
 Deno.test("withoutHtmlQuotes(): any soup of tags is cut or left, and never thrown at", async () => {
   const piece = fc.constantFrom(

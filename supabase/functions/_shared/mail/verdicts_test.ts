@@ -268,6 +268,10 @@ const CASES: Readonly<Record<string, Case>> = {
     post: { envelope: { ...to(TOKEN), from: "iris.private@vale.example" }, dkim: { "vale.example": "pass" } },
     want: { kind: "owner_reply", verdict: "store", relay: null, forward: null },
   },
+  "the owner is the recipient, as when trying things out": {
+    resolved: { identity: { ...IDENTITY, forward_to: "mara@fern.example" } },
+    want: { ...reply, sender: "recipient", forward: { identity_id: IDENTITY.id, to: "mara@fern.example" } },
+  },
   "the contact writes to the token of the forward": {
     post: envelope(OWNER),
     want: { ...reply, sender: "contact", sender_is_recipient: false, relay: null },
