@@ -62,6 +62,18 @@ const ATTRIBUTIONS: readonly (readonly [from: string, line: string])[] = [
   ["Yandex", `24.11.2026, 12:15, "Ирис" ${A}:`],
   ["Lotus Notes", `-----Iris Vale ${A} wrote: -----`],
   ["NetEase in English", `At 2026-11-24 17:15:00, "Iris Vale" ${A} wrote:`],
+  ["Zimbra", `----- On Nov 24, 2026, at 9:15 AM, Iris Vale iris@bloom.example wrote:`],
+  ["Superhuman", `On Tue, Nov 24 2026 at 9:15 AM, Iris Vale < iris@bloom.example > wrote:`],
+  ["Roundcube in German", `Am 24.11.2026 10:15, schrieb Iris Vale:`],
+  ["mutt", `On Tue, Nov 24, 2026 at 09:15:00AM +0100, Iris Vale wrote:`],
+  ["Evolution", `On Tue, 2026-11-24 at 09:15 +0000, Iris Vale wrote:`],
+  ["KMail", `Am Dienstag, 24. November 2026, 10:15:00 CET schrieb Iris Vale:`],
+  ["K-9", `Am 24. November 2026 10:15:00 MEZ schrieb Iris Vale ${A}:`],
+  ["Catalan", `El dt., 24 de nov. 2026, 10:15, Iris Vale ${A} va escriure:`],
+  ["Persian", `در تاریخ سه‌شنبه ۲۴ نوامبر 2026،‏ 12:45 Iris Vale ${A} نوشت:`],
+  ["Bulgarian", `На вт, 24.11.2026 г. в 11:15 Iris Vale ${A} написа:`],
+  ["Croatian", `uto, 24. stu 2026. u 10:15 Iris Vale ${A} napisao je:`],
+  ["Slovak", `ut 24. 11. 2026 o 10:15 Iris Vale ${A} napísal(a):`],
   ["without an address", `On Nov 24, 2026, at 9:15 AM, Iris Vale wrote:`],
 ];
 for (const [from, line] of ATTRIBUTIONS) {
