@@ -35,6 +35,8 @@ create table public.links (
   state text not null default 'active' constraint links_state_known
     check (state in ('active', 'disabled', 'blocked', 'deleted')),
   version integer not null default 1,
+  member_versions jsonb not null default '{}' constraint links_member_versions_object
+    check (jsonb_typeof(member_versions) = 'object'),
   changed_in xid8 not null default pg_current_xact_id(),
   created_at timestamptz not null default clock_timestamp(),
   created_by text not null default private.actor(),
@@ -67,6 +69,7 @@ comment on column public.links.preview is 'What a messenger shows of the link: a
 comment on column public.links.fingerprint is 'Whether an app''s first open may be matched by network and device, which is a guess.';
 comment on column public.links.state is 'active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used again; can be restored).';
 comment on column public.links.version is 'Grows with each change made by people.';
+comment on column public.links.member_versions is 'The version in which each member was last changed, {member: version}; absent for one as it was made. Tells whether two changes are of the same member.';
 comment on column public.links.changed_in is 'Transaction that last changed it: how isolates learn what to forget, see refresh_links.';
 comment on column public.links.created_at is 'When it was made.';
 comment on column public.links.created_by is 'Who made it: a user id, or the name of a key or role.';
@@ -212,13 +215,18 @@ begin
   v_before.campaign := new.campaign;
   if v_before is distinct from new then
     new.changed_in := pg_current_xact_id();
+    new.member_versions := new.member_versions || (
+      select coalesce(jsonb_object_agg(n.key, new.version), '{}')
+      from jsonb_each(to_jsonb(new)) n
+      join private.link_columns() c on c.name = quote_ident(n.key)
+      where n.value is distinct from to_jsonb(old) -> n.key);
   end if;
   return new;
 end $$;
-comment on function private.mark_link_changed() is 'Trigger, before an update: sets changed_in where anything but uses and taken becomes another.';
+comment on function private.mark_link_changed() is 'Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions of what does.';
 create trigger links_changed before update on public.links
   for each row execute function private.mark_link_changed();
-comment on trigger links_changed on public.links is 'Tells isolates to read the link again, also after an update by hand.';
+comment on trigger links_changed on public.links is 'Tells isolates to read the link again, also after an update by hand, and which members were changed.';
 
 -- Codes -------------------------------------------------------------------------------------------
 
@@ -510,7 +518,7 @@ comment on function public.take_uses(jsonb) is 'Takes uses of links, {code: how 
 
 create function private.link_view(p_link public.links) returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign', 'member_versions'])
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $$;
 comment on function private.link_view(public.links) is 'A link as its owners see it; of a password only whether there is one.';
@@ -539,7 +547,7 @@ language sql stable set search_path = '' as $$
   select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
+    and a.attname <> all ('{code,request_hash,uses,taken,version,member_versions,changed_in,created_at,created_by,updated_at,updated_by}')
   order by a.attnum
 $$;
 comment on function private.link_columns() is 'Columns of links that people write, and what stands in each where nothing is given: every column but those of our own, so that one that is added is written.';
@@ -598,9 +606,10 @@ comment on function public.create_links(jsonb, text) is 'Makes links that were c
 create function public.find_link(p_code text) returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
-  select private.link_view(l) from public.links l where l.code = p_code
+  select private.link_view(l) || jsonb_build_object('member_versions', l.member_versions)
+  from public.links l where l.code = p_code
 $$;
-comment on function public.find_link(text) is 'A link as its owners see it, also a deleted one; null when there is none. For secret keys.';
+comment on function public.find_link(text) is 'A link as its owners see it, also a deleted one, with the version in which each member was last changed (member_versions); null when there is none. For secret keys.';
 
 -- The whole of it, as checked before: the caller has read version p_version and changed what it wants changed.
 create function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) returns jsonb
@@ -626,6 +635,7 @@ begin
     delete from private.link_passwords p where p.code = p_code;
     insert into private.link_passwords (code, hash)
     select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
+    update public.links l set member_versions = l.member_versions || jsonb_build_object('password', l.version) where l.code = p_code;
   end if;
   return private.link_view(v_link);
 end $$;

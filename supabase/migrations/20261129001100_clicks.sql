@@ -294,6 +294,46 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.link_days(text, date, date) is 'A link''s days with clicks in the team''s zone, first and last included.';
 
+-- Another zone's days are not those of the counts: only the clicks themselves say when each was.
+create function private.link_days_in(p_code text, p_from date, p_to date, p_zone text) returns table (
+  day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint,
+  platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
+language sql stable set search_path = '' as $$
+  select n.day, n.human, n.bot, n.preview, n.prefetch, n.visitors,
+    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
+    n.own, private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
+  from (
+    select (c.at at time zone p_zone)::date as day,
+      coalesce(sum(c.visits) filter (where c.verdict = 'human'), 0)::bigint as human,
+      coalesce(sum(c.visits) filter (where c.verdict = 'bot'), 0)::bigint as bot,
+      coalesce(sum(c.visits) filter (where c.verdict = 'preview'), 0)::bigint as preview,
+      coalesce(sum(c.visits) filter (where c.verdict = 'prefetch'), 0)::bigint as prefetch,
+      coalesce(sum(c.visits) filter (where c.verdict = 'own'), 0)::bigint as own,
+      count(distinct c.visitor) filter (where c.verdict = 'human') as visitors
+    from public.clicks c
+    where c.code = p_code and c.at >= p_from::timestamp at time zone p_zone and c.at < (p_to + 1)::timestamp at time zone p_zone
+    group by 1) n
+  cross join lateral (
+    select n.day::timestamp at time zone p_zone as starts, (n.day + 1)::timestamp at time zone p_zone as ends) b
+$$;
+comment on function private.link_days_in(text, date, date, text) is 'A link''s days with clicks in a zone, first and last included, as far back as clicks are kept. A visitor whose hash changes within such a day, at midnight of the team''s zone, counts twice.';
+
+create function private.click_days_kept() returns integer
+language sql stable set search_path = '' as $$
+  select greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90))
+$$;
+comment on function private.click_days_kept() is 'For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.';
+
+create function private.first_day_in(p_zone text) returns date
+language sql stable set search_path = '' as $$
+  select (k.since at time zone p_zone + interval '1 day' - interval '1 microsecond')::date
+  from (
+    select ((clock_timestamp() at time zone private.team_zone())::date - private.click_days_kept())::timestamp
+      at time zone private.team_zone() as since) k
+$$;
+comment on function private.first_day_in(text) is 'The first day in a zone of which all clicks are kept.';
+
 -- Roll-up and purge -------------------------------------------------------------------------------
 
 create function private.add_up(p_groups jsonb[]) returns jsonb
@@ -392,7 +432,7 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_zone text := private.team_zone();
   v_today date := (p_now at time zone v_zone)::date;
-  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
+  v_days integer := private.click_days_kept();
   v_clicks bigint;
 begin
   -- A day that is not rolled up yet keeps its clicks.
@@ -421,6 +461,9 @@ grant execute on function
   private.rule_name(smallint, text),
   private.click_groups(text, timestamptz, timestamptz, text, integer),
   private.link_days(text, date, date),
+  private.link_days_in(text, date, date, text),
+  private.click_days_kept(),
+  private.first_day_in(text),
   private.add_up(jsonb[]),
   private.roll_up_day(date, integer),
   private.roll_up_clicks(timestamptz, integer),

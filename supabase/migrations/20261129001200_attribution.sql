@@ -323,25 +323,35 @@ comment on function public.claim_click(text, text[], text[]) is 'Ties an app''s 
 
 -- Figures -----------------------------------------------------------------------------------------
 
-create function private.link_attributions(p_code text, p_from date, p_to date) returns jsonb
+create function private.link_attributions(p_code text, p_from timestamptz, p_to timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('total', coalesce(sum(g.n), 0), 'first_touch', coalesce(sum(g.first_n), 0),
     'by_confidence', coalesce(jsonb_object_agg(g.confidence, g.n), '{}'))
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
+    where a.code = p_code and a.created_at >= p_from and a.created_at < p_to
     group by a.confidence) g
 $$;
-comment on function private.link_attributions(text, date, date) is 'Messages that a link brought from day to day (in the team''s zone): {total, first_touch, by_confidence}.';
+comment on function private.link_attributions(text, timestamptz, timestamptz) is 'Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.';
 
-create function public.link_stats(p_code text, p_from date, p_to date) returns jsonb
+create function public.link_stats(p_code text, p_from date, p_to date, p_zone text default null) returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
-  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
+  with zoned as (
+    select coalesce(p_zone, private.team_zone()) as zone, coalesce(p_zone <> private.team_zone(), false) as is_other
+  ), asked as materialized (
+    select z.zone, z.is_other, f.day, f.day::timestamp at time zone z.zone as starts, (p_to + 1)::timestamp at time zone z.zone as ends
+    from zoned z
+    cross join lateral (
+      select case when z.is_other then greatest(p_from, private.first_day_in(z.zone)) else p_from end as day) f
+  ), days as materialized (
+    select d.* from asked q cross join lateral private.link_days(p_code, q.day, p_to) d where not q.is_other
+    union all
+    select d.* from asked q cross join lateral private.link_days_in(p_code, q.day, p_to, q.zone) d where q.is_other
+  )
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', q.zone, 'from', q.day, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
         'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
@@ -349,22 +359,21 @@ language sql stable set search_path = '' as $$
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
         'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
-    'attributions', private.link_attributions(p_code, p_from, p_to),
+    'attributions', private.link_attributions(p_code, q.starts, q.ends),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
+      where a.code = p_code and a.created_at >= q.starts and a.created_at < q.ends),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
     'targets', (select private.add_up(array_agg(d.targets)) from days d),
     'rules', (select private.add_up(array_agg(d.rules)) from days d),
     'sources', (select private.add_up(array_agg(d.sources)) from days d))
-  from public.links l where l.code = p_code
+  from public.links l cross join asked q where l.code = p_code
 $$;
-comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day, both included, in the team''s zone: {code, uses, max_uses, zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.';
+comment on function public.link_stats(text, date, date, text) is 'A link''s clicks from day to day, both included, in the zone p_zone, without it the team''s: {code, uses, max_uses, zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link. Days of another zone than the team''s are counted from the clicks: from is then not before the first day of which all are kept. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -380,8 +389,8 @@ grant execute on function
   private.edited_message(uuid),
   private.message_link(uuid),
   public.claim_click(text, text[], text[]),
-  private.link_attributions(text, date, date),
-  public.link_stats(text, date, date)
+  private.link_attributions(text, timestamptz, timestamptz),
+  public.link_stats(text, date, date, text)
   to service_role;
 
 insert into private.own_migrations (version) values ('20261129001200');

@@ -245,6 +245,55 @@ linksTest(
   },
 );
 
+linksTest("figures by the days of the asker's zone, counted from the clicks", async (links) => {
+  await links.set("team.zone", "Europe/Berlin");
+  const code = await links.link({ default_url: HOME });
+  const today = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
+  const at = (time: string, more: Partial<Click> = {}) => ({
+    code,
+    t: Date.parse(`${today}T${time}`),
+    ...more,
+  });
+  await clicks(
+    links,
+    at("02:59:59.999Z", { h: "00000000000000ab" }),
+    at("03:00:00Z", { y: "DE", n: "0" }),
+    at("21:00:00Z", { v: "bot" }),
+    at("22:00:00Z", { v: "own" }),
+    at("23:30:00Z", { q: "1" }),
+  );
+  const zoned = (zone: string, more = "") =>
+    statsOf(links, code, `?last=9&tz=${encodeURIComponent(zone)}${more}`);
+  // Three hours behind UTC all year.
+  const there = await zoned("America/Argentina/Buenos_Aires");
+  assertEquals(there.zone, "America/Argentina/Buenos_Aires");
+  assertEquals(
+    there.days.map(({ human, bot, own, visitors }) => [human, bot, own, visitors]),
+    [[1, 0, 0, 1], [2, 1, 1, 1]],
+  );
+  assertEquals(there.days[1].day, today);
+  const { clicks: sum, countries, rules, sources } = there;
+  assertEquals(sum, { human: 3, bot: 1, own: 1, preview: 0, prefetch: 0 });
+  assertEquals([countries, rules, sources], [{ DE: 1, "": 2 }, { 0: 1, default: 2 }, { qr: 1, link: 2 }]);
+  // The same clicks, whatever zone they are divided by, before and after the day is rolled up.
+  const zones = ["UTC", "asia/kolkata", "Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin"];
+  for (const zone of zones) assertEquals((await zoned(zone)).clicks, sum, zone);
+  await links.sql`select private.roll_up_clicks(now() + interval '2 days')`;
+  for (const zone of zones) assertEquals((await zoned(zone)).clicks, sum, zone);
+  // It says from which day on it can tell, and the team's own zone reaches back further.
+  const far = await statsOf(links, code, "?last=3000&tz=America/New_York");
+  const days = (Date.parse(far.to) - Date.parse(far.from)) / 86_400_000;
+  assert(days >= 88 && days <= 91, `${far.from} to ${far.to}`);
+  assertEquals((await statsOf(links, code, "?last=3000&tz=Europe/Berlin")).days.length, 2);
+  const past = await links.call(`/${code}/stats?from=2020-01-01&to=2020-02-01&tz=America/New_York`);
+  assertEquals(past.status, 422);
+  assert(past.body.detail.includes(far.from), past.body.detail);
+  for (const zone of ["", "Mars/Base", "+05:00", "UTC+3", "EST5EDT4,M3", "x'; select 1"]) {
+    const { status } = await links.call(`/${code}/stats?tz=${encodeURIComponent(zone)}`);
+    assertEquals(status, 422, zone);
+  }
+});
+
 linksTest(
   "a visitor before and after midnight in UTC is one, where that is one day of the team's",
   async (links) => {

@@ -1,7 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
 import type { Platform } from "../../contract/link_limits.ts";
 import { agentOf, type Verdict } from "./agents.ts";
-import { preferredLanguage } from "./languages.ts";
 import { assertLinear } from "../../../../../tests/support/growth.ts";
 import { BROWSER_AGENTS, IN_APP_AGENTS } from "../../../../../tests/support/in_app_agents.ts";
 import { AGENTS, visitOf } from "../../../../../tests/support/links_samples.ts";
@@ -162,26 +161,6 @@ Deno.test("a visit's facts are read from headers, and nonsense is none", () => {
     undefined,
   ]);
 });
-
-const languages: [string | null, string | undefined][] = [
-  ["de-DE,de;q=0.9,en;q=0.8", "de-de"],
-  ["en;q=0.8, de;q=0.9", "de"],
-  ["en, de", "en"],
-  ["en;q=0.5,de;q=0.5", "en"],
-  ["*", undefined],
-  ["*, fr;q=0.2", "fr"],
-  ["de;q=0", undefined],
-  ["de ; q = 0.3 , en;q=0.2", "de"],
-  ["zh-Hant-TW", "zh-hant-tw"],
-  ["de;q=2", undefined],
-  ["<script>", undefined],
-  ["", undefined],
-  [null, undefined],
-];
-for (const [header, expected] of languages) {
-  Deno.test(`preferredLanguage(): ${header} -> ${expected}`, () =>
-    assertEquals(preferredLanguage(header), expected));
-}
 
 Deno.test("agentOf(): a User-Agent of any length takes linear time", async () => {
   for (const part of ["Line/", "bot ", "Mozilla/5.0 ", "(;", "http"]) {
