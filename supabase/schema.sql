@@ -396,7 +396,7 @@ create table public.clicks (
   -- When the visit was answered.
   at timestamp with time zone not null,
   -- human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the
-  -- networks of the setting deeplinks.own_networks).
+  -- networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).
   verdict text not null,
   -- By what the verdict was reached; null for a human.
   reason text,
@@ -2060,6 +2060,8 @@ create table public.settings (
       WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath))
   END),
+  -- A word of 8 to 100 letters, digits, - and _, or none.
+  constraint settings_own_key CHECK (((key <> 'deeplinks.own_key'::text) OR (value ~ '^([A-Za-z0-9_-]{8,100})?$'::text))),
   -- Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.
   constraint settings_own_networks CHECK (
   CASE

@@ -89,6 +89,7 @@ create table public.settings (
   constraint settings_one_person_many_roles check (key <> 'gates.one_person_many_roles' or value in ('true', 'false')),
   constraint settings_own_networks check (
     case when key = 'deeplinks.own_networks' then array_remove(regexp_split_to_array(value, E'[\\s,]+'), '')::inet[] is not null else true end),
+  constraint settings_own_key check (key <> 'deeplinks.own_key' or value ~ '^([A-Za-z0-9_-]{8,100})?$'),
   -- The second part refuses a zone that nobody knows: each click would fail for it.
   constraint settings_team_zone check (
     case when key <> 'team.zone' then true
@@ -116,6 +117,7 @@ comment on constraint settings_flag_key on public.settings is
   'The key of a flag has a name before .enabled, without control characters. feature.enabled is none: FEATURE_ENABLED stops every feature.';
 comment on constraint settings_one_person_many_roles on public.settings is 'true or false: whether one person may sign a gate in several roles.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
+comment on constraint settings_own_key on public.settings is 'A word of 8 to 100 letters, digits, - and _, or none.';
 comment on constraint settings_own_networks on public.settings is 'Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.';
 comment on constraint settings_team_zone on public.settings is 'The name of a time zone, such as Europe/Berlin.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';

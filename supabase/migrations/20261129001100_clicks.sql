@@ -29,7 +29,7 @@ create table public.clicks (
 comment on table public.clicks is 'One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
 comment on column public.clicks.code is 'The link.';
 comment on column public.clicks.at is 'When the visit was answered.';
-comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the networks of the setting deeplinks.own_networks).';
+comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).';
 comment on column public.clicks.reason is 'By what the verdict was reached; null for a human.';
 comment on column public.clicks.target is 'Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the link).';
 comment on column public.clicks.platform is 'ios, android, windows, macos, linux or other.';

@@ -195,10 +195,51 @@ linksTest("clicks of the team are counted apart, and their tokens work", async (
   assertEquals((await statsOf(links, code)).clicks.own, 72);
 });
 
+linksTest("a browser of the team marks itself, and its clicks are counted apart", async (links) => {
+  const word = "our-own-word", address = "93.184.216.50";
+  const code = await links.link({ default_url: HOME, pass_query: true, targets: HALVES });
+  const mark = async (query: string) => (await go(links, code, address, {}, query)).cookie ?? "";
+  const own = async () => (await statsOf(links, code)).clicks.own;
+  assert(!(await mark(`?gl_own=${word}`)).includes("gl_own"), "not without the setting");
+  await links.set("deeplinks.own_key", word);
+  for (const query of ["?gl_own=other-words", "?gl_own=", "?xgl_own=our-own-word"]) {
+    assert(!(await mark(query)).includes("gl_own"), query);
+  }
+  assertEquals(await own(), 0);
+  const cookie = await mark(`?a=1&gl_own=${word}`);
+  assert(
+    /^gl_own=[0-9a-f]{16}; Path=\/; SameSite=Lax; HttpOnly; Max-Age=31536000; Secure$/.test(cookie),
+    cookie,
+  );
+  assertEquals(await own(), 1, "the visit that marks counts already");
+  const { to } = await go(links, code, address, {}, `?a=1&gl_own=${word}`);
+  assertEquals(new URL(to!).search, "?a=1", "the word is not handed on");
+  const kept = cookie.split(";")[0];
+  // Anywhere, also where the browser asks for privacy, beside other cookies.
+  await go(links, code, "198.51.100.7", { cookie: `x=1; ${kept}; y=2` });
+  await go(links, code, "198.51.100.7", { cookie: kept, "sec-gpc": "1" });
+  assertEquals(await own(), 4);
+  for (const forged of ["gl_own=0123456789abcdef", "gl_own=", `x${kept}`, `${kept}0`]) {
+    await go(links, code, address, { cookie: forged });
+  }
+  assertEquals(await own(), 4);
+  const off = await go(links, code, address, { cookie: kept }, "?gl_own=off");
+  assert(/^gl_own=;.*Max-Age=0/.test(off.cookie!), off.cookie!);
+  assertEquals(await own(), 4);
+  // Another word makes all marks void, and none is read without a word.
+  await links.set("deeplinks.own_key", "another-word");
+  await go(links, code, address, { cookie: kept });
+  await links.set("deeplinks.own_key", "");
+  await go(links, code, address, { cookie: kept });
+  assertEquals(await own(), 4);
+});
+
 linksTest("settings that cannot be meant are refused: a network, a time zone", async ({ sql }) => {
   const refused: [string, string][] = [
     ["deeplinks.own_networks", "the office"],
     ["deeplinks.own_networks", "203.0.113.0/99"],
+    ["deeplinks.own_key", "short"],
+    ["deeplinks.own_key", "with blanks in it"],
     ["team.zone", "Mars/Base"],
     ["team.zone", "UTC+3"],
     ["team.zone", ""],

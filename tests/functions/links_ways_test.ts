@@ -269,7 +269,8 @@ linksTest("without a page of the team's, no page is a dead end either", async (l
     ["", field("")],
     ["/NoSuchCode", field("nosuchcode")],
     ["/favicon.ico", field("")],
-    ["/a/b/c", field("")],
+    ["/Spring-24/products/7", field("spring-24")],
+    ["/.well-known/x/y", field("")],
     [`/${ended.site}`, { hrefs: [HOME], ...none }],
     [`/${ended.chat}`, { hrefs: ["https://wa.me/12025550100"], ...none }],
     [`/${ended.store}`, field(ended.store)],
@@ -316,6 +317,23 @@ linksTest("the code that people type leads to its link, however they write it", 
   assertEquals((await go(code)).headers.get("location"), url);
   assertEquals((await links.call(`?code=${code}`)).body.links.length, 1, "with a key it is a filter");
 }, HTML);
+
+linksTest("an address that is no page is refused with the way that there is", async (links) => {
+  const post = (body: object) => links.call("", { method: "POST", body });
+  const mail = "mailto:sales@example.com?subject=Hi";
+  for (const url of [mail, "tel:+12025550100", "exapp://p/7", "market://details?id=com.example.app"]) {
+    const { status, body } = await post({ default_url: url });
+    assertEquals([status, body.code], [422, "url_not_allowed"], url);
+    assertMatch(body.detail, /scheme (mailto|tel|exapp|market); .*target's "app"/, url);
+  }
+  assertMatch((await post({ default_url: "http://www.example.com/" })).body.detail, /is http, not https/);
+  assertMatch((await post({ default_url: "www.example.com:443/a" })).body.detail, /not written in full/);
+  // And that way is one.
+  await links.set("deeplinks.app_schemes", "mailto, tel");
+  const code = await links.link({ default_url: HOME, targets: [{ app: { url: mail } }] });
+  assertEquals(await location(links.visit(code)), mail);
+  assertEquals(await location(links.visit(code, { "user-agent": INSTAGRAM_IOS })), HOME);
+});
 
 linksTest("where pages cannot be served, people are sent to the team's page", async (links) => {
   const ended = await links.link({ default_url: HOME, expires_at: "2026-01-01T00:00:00Z" });

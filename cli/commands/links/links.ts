@@ -131,7 +131,7 @@ function figures(group: Command, run: Run): void {
       "after",
       `
 Clicks count people only. Bots, previews of messengers and prefetching browsers are counted separately and consume no
-uses. So are clicks from your own networks (the setting deeplinks.own_networks). Days are those of the setting team.zone.
+uses. So are clicks of your own (the settings deeplinks.own_networks and deeplinks.own_key). Days are those of the setting team.zone.
 
 Examples:
   gatelink links stats spring

@@ -13,8 +13,8 @@ import { LINK_CODE } from "../_shared/contract/names.ts";
 import { placeOf, wantsToken } from "../_shared/links/answer/address.ts";
 import type { Orphans } from "../_shared/links/limits/orphans.ts";
 import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/answer/resolve.ts";
-import { isOurVisitor, signedVisitor } from "../_shared/links/visitor/cookies.ts";
-import { GO_ON, RequestVisit, TOUCH, VISITOR_COOKIE } from "../_shared/links/visitor/visit.ts";
+import { isOurVisitor, visitorCookie } from "../_shared/links/visitor/cookies.ts";
+import { GO_ON, RequestVisit, TOUCH } from "../_shared/links/visitor/visit.ts";
 import type { LinkDecision } from "../_shared/contract/http/links.ts";
 import { appPage, confirmPage, inAppPage, previewPage, touchPage } from "../_shared/links/answer/pages.ts";
 import { wordsFor } from "../_shared/links/answer/page_words.ts";
@@ -224,12 +224,7 @@ export function createVisits(deps: VisitDeps) {
     } else {
       record(call, link, visit, "fallback", token);
     }
-    const cookie = isNew && !visit.isPrivate
-      ? `${VISITOR_COOKIE}=${
-        signedVisitor(store.cookieKey, visit.visitor!)
-      }; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly` +
-        (deps.urlOf(request, link.code).url.startsWith("https:") ? "; Secure" : "")
-      : undefined;
+    const cookie = cookieFor(call, visit, isNew);
     if (asJson) {
       const because = decision.outcome === "fallback" ? decision.code : decision.because;
       return jsonAnswer(
@@ -253,6 +248,14 @@ export function createVisits(deps: VisitDeps) {
       return page(200, (nonce) => appPage(place.location, otherwise, wordsOf(request), nonce, byTap), cookie);
     }
     return redirect(how.status, place.location, call.context, cookie);
+  }
+
+  /** The cookie that an answer sets: for a browser of the team, or for a new visitor. */
+  function cookieFor({ request }: VisitCall, visit: RequestVisit, isNew: boolean): string | undefined {
+    const cookie = kept.markOf(visit) ??
+      (isNew && !visit.isPrivate ? visitorCookie(store.cookieKey, visit.visitor!) : undefined);
+    if (cookie === undefined) return undefined;
+    return deps.urlOf(request, "").url.startsWith("https:") ? `${cookie}; Secure` : cookie;
   }
 
   /** The answer to a visitor who gave the password of a link, or who sent a POST to a link without one. */
