@@ -104,7 +104,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tools/lint_sql.ts": ["supabase/migrations/"],
   "tools/ok.ts": [],
   "tools/release/pack.ts": [
-    ...["LICENSE", "VERSION", "cli/main.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
+    ...["LICENSE", "VERSION", "cli/node.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
   ],
   "tools/release/release.ts": ["CHANGELOG.md", "VERSION"],
   "tools/docs/database_types.ts": ["supabase/functions/_shared/contract/database.ts"],
