@@ -75,6 +75,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/runner/imports.ts": [],
   "tests/runner/job_test.ts": [],
   "tests/runner/changed_test.ts": ["cli/", "local/", "supabase/functions/", "tests/", "tools/"],
+  "tests/slow/benches_test.ts": ["bench/"],
   "tests/slow/db_push_test.ts": ["supabase/"],
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
