@@ -5,6 +5,7 @@
  */
 import type { z } from "zod";
 import type { FoundLink, MadeLink, StoredLink } from "../_shared/contract/answers/links.ts";
+import type { LinkRow, LinkUpdate } from "../_shared/contract/arguments.ts";
 import { MAX_BULK, MAX_BULK_BYTES, MAX_BULK_PASSWORDS } from "../_shared/contract/link_limits.ts";
 import { type ChangedLink, changedLink, type LinkBody, newLink } from "../_shared/contract/links.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
@@ -85,7 +86,7 @@ export function createManage(deps: ManageDeps) {
   async function createAll(bodies: unknown[], { by: actor, request }: Call): Promise<(MadeLink | Refused)[]> {
     let passwords = 0;
     const outcomes: (MadeLink | Refused | undefined)[] = [];
-    const rows: unknown[] = [];
+    const rows: LinkRow[] = [];
     const given: (string | undefined)[] = [];
     const reads = await readAll(newLink, bodies.map(withoutReadOnly));
     for (const read of await refuseMore(reads, (link) => link.code, request)) {
@@ -152,7 +153,7 @@ export function createManage(deps: ManageDeps) {
     });
   }
 
-  async function rowOf({ password, ...link }: LinkBody): Promise<unknown> {
+  async function rowOf({ password, ...link }: LinkBody): Promise<LinkRow> {
     return {
       ...link,
       // The password is excluded: a fast hash would reveal it.
@@ -201,7 +202,7 @@ export function createManage(deps: ManageDeps) {
       if ("error" in read) throw refusalOf(read);
       const { password, ...link } = read.link;
       if (password !== undefined) hashed ??= await deps.hashPassword(password);
-      const row = given === undefined ? link : { ...link, password_hash: hashed ?? null };
+      const row: LinkUpdate = given === undefined ? link : { ...link, password_hash: hashed ?? null };
       const changed = await deps.rpc("update_link", {
         p_code: code,
         p_version: now.version,

@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from "zod";
+import type { RolloutPlan } from "../contract/arguments.ts";
 import { EDGES_MS } from "./latency.ts";
 
 const edge = z.number().refine((ms) => EDGES_MS.includes(ms), {
@@ -92,7 +93,7 @@ export const planSchema = z.strictObject({
     fault("percentages must not decrease");
   }
   if (stages.at(-1)?.percentage !== 100) fault("the last stage must be 100 %");
-});
+}) satisfies z.ZodType<RolloutPlan, RolloutPlan>;
 
 /** A checked plan. */
 export type Plan = z.output<typeof planSchema>;
