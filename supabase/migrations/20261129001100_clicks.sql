@@ -26,24 +26,24 @@ create table public.clicks (
   visits integer not null default 1,
   qr boolean
 );
-comment on table public.clicks is 'One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
+comment on table public.clicks is 'One row per redirected visit, up to 60 an hour for one visitor and link; further visits count on the last row. No IP address is kept. Purged after the setting retention.click_days (90); click_days stays.';
 comment on column public.clicks.code is 'The link.';
 comment on column public.clicks.at is 'When the visit was answered.';
 comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).';
-comment on column public.clicks.reason is 'By what the verdict was reached; null for a human.';
+comment on column public.clicks.reason is 'Why the visitor was judged a program; null for a human.';
 comment on column public.clicks.target is 'Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the link).';
 comment on column public.clicks.platform is 'ios, android, windows, macos, linux or other.';
-comment on column public.clicks.country is 'Two letters, where a proxy told.';
+comment on column public.clicks.country is 'Two letters, if a proxy reported it.';
 comment on column public.clicks.referrer is 'Host of the page that it came from.';
 comment on column public.clicks.visitor is 'Keyed hash of address and browser under the day''s key: tells visitors of one day apart, and nothing else. Null also for browsers that ask for privacy (Sec-GPC).';
 comment on column public.clicks.user_id is 'The audience user that the link named (?u=).';
-comment on column public.clicks.token is 'What was handed on with the visit, in the text of a chat or to an app, and comes back.';
-comment on column public.clicks.fingerprint is 'Keyed hash of network and device, where the link allows it: to find an app''s first open.';
-comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0; null where none did.';
+comment on column public.clicks.token is 'The token passed on with the visit, in the text of a chat or to an app, to be recognised later.';
+comment on column public.clicks.fingerprint is 'Keyed hash of network and device, if the link allows it: to match an app''s first open.';
+comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0; null if none did.';
 comment on column public.clicks.claimed_at is 'When an app''s first open claimed it.';
 comment on column public.clicks.claimed_by is 'Keyed hash of the network and program that claimed it by fingerprint, under the day''s key: so that it gets the same answer again.';
-comment on column public.clicks.visits is 'How many visits it stands for.';
-comment on column public.clicks.qr is 'True where the QR code was scanned (?src=qr), else null.';
+comment on column public.clicks.visits is 'How many visits the row counts.';
+comment on column public.clicks.qr is 'True if the QR code was scanned (?src=qr), else null.';
 create index clicks_link_idx on public.clicks (code, at);
 comment on index public.clicks_link_idx is 'A link''s clicks by time.';
 create index clicks_at_idx on public.clicks using brin (at);
@@ -51,7 +51,7 @@ comment on index public.clicks_at_idx is 'Roll-up and purge by time; rows arrive
 create unique index clicks_token_idx on public.clicks (token) where token is not null;
 comment on index public.clicks_token_idx is 'The click that a message or an app brings back.';
 create index clicks_user_idx on public.clicks (user_id, at) where user_id is not null and token is not null;
-comment on index public.clicks_user_idx is 'Whether a contact who writes has clicked just before.';
+comment on index public.clicks_user_idx is 'Finds whether a contact who writes has just clicked.';
 create index clicks_fingerprint_idx on public.clicks (fingerprint, at) where fingerprint is not null;
 comment on index public.clicks_fingerprint_idx is 'Candidates for an app''s first open.';
 alter table public.clicks enable row level security;
@@ -60,7 +60,7 @@ grant select on public.clicks to authenticated;
 grant select, insert, update, delete on public.clicks to service_role;
 create policy "operators read clicks" on public.clicks for select to authenticated
   using ((select private.has_role('operator')));
-comment on policy "operators read clicks" on public.clicks is 'A token stands for a person until it is used: operators and admins only.';
+comment on policy "operators read clicks" on public.clicks is 'A token identifies a person until it is used: operators and admins only.';
 
 create table public.click_counts (
   code text collate "C" not null,
@@ -108,7 +108,7 @@ create table public.click_days (
   sources jsonb not null default '{}',
   constraint click_days_pkey primary key (code, day)
 );
-comment on table public.click_days is 'What stays of a day''s clicks of a link.';
+comment on table public.click_days is 'The permanent daily summary of a link''s clicks.';
 comment on constraint click_days_pkey on public.click_days is 'One row a link and day.';
 comment on column public.click_days.code is 'The link.';
 comment on column public.click_days.day is 'The day, in the team''s zone as it was then.';
@@ -252,7 +252,7 @@ create function private.rule_name(p_rule smallint, p_target text) returns text
 language sql immutable set search_path = '' as $$
   select coalesce(p_rule::text, case when p_target in ('fallback', 'preview') then p_target else 'default' end)
 $$;
-comment on function private.rule_name(smallint, text) is 'What a click counts under in figures by rule: the number of the target that took it, else default, fallback or preview.';
+comment on function private.rule_name(smallint, text) is 'The label of a click in figures by rule: the number of the target that took it, else default, fallback or preview.';
 
 create function private.click_groups(p_code text, p_from timestamptz, p_to timestamptz, p_by text, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -407,7 +407,7 @@ begin
   select count(*) into v_done from summed;
   return v_done;
 end $$;
-comment on function private.roll_up_day(date, integer) is 'Turns the counts of a day into click_days, at most p_limit links, and says how many.';
+comment on function private.roll_up_day(date, integer) is 'Turns the counts of a day into click_days, at most p_limit links, and returns how many.';
 
 create function private.roll_up_clicks(p_now timestamptz, p_limit integer default 200000) returns bigint
 language plpgsql volatile set search_path = '' as $$
@@ -425,7 +425,7 @@ begin
   end loop;
   return v_count;
 end $$;
-comment on function private.roll_up_clicks(timestamptz, integer) is 'Turns the counts of days before p_now''s into click_days, at most p_limit links and days a call, and says how many. For the clock.';
+comment on function private.roll_up_clicks(timestamptz, integer) is 'Turns the counts of days before p_now''s into click_days, at most p_limit links and days per call, and returns how many. For the clock.';
 
 create function private.purge_clicks(p_now timestamptz, p_limit integer default 100000) returns jsonb
 language plpgsql volatile set search_path = '' as $$

@@ -1,5 +1,5 @@
--- What comes back of clicks: a message that carries the token of a click, an ad's referral, a contact who clicked
--- just before, an app's first open; and what routing and services get to know of it.
+-- Attribution of clicks: by a message with the token of a click, an ad's referral, a contact who has just clicked, or an
+-- app's first open; and what routing and services learn of it.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -38,11 +38,11 @@ comment on column public.attributions.created_at is 'When it was written.';
 create unique index attributions_exact_idx on public.attributions (token) where confidence = 'exact';
 comment on index public.attributions_exact_idx is 'A token counts as exact once, however many messages carry it at the same moment.';
 create index attributions_token_idx on public.attributions (token) where token is not null;
-comment on index public.attributions_token_idx is 'Whether a click has come back.';
+comment on index public.attributions_token_idx is 'Finds whether a click has been attributed.';
 create index attributions_contact_idx on public.attributions (contact_id, created_at);
 comment on index public.attributions_contact_idx is 'A contact''s touches in order; serves the foreign key.';
 create index attributions_link_idx on public.attributions (code, created_at);
-comment on index public.attributions_link_idx is 'What a link brought; serves the foreign key.';
+comment on index public.attributions_link_idx is 'The attributions of a link; serves the foreign key.';
 alter table public.attributions enable row level security;
 revoke all on public.attributions from public, anon, authenticated;
 -- Not the audience user, nor what the provider says of the ad's click: they name a person elsewhere.
@@ -51,14 +51,14 @@ grant select (message_id, contact_id, code, token, confidence, reason, first_tou
 grant select, insert, delete on public.attributions to service_role;
 create policy "team reads attributions" on public.attributions for select to authenticated
   using ((select private.has_role('viewer')));
-comment on policy "team reads attributions" on public.attributions is 'The columns that are granted name nobody: every role may read.';
+comment on policy "team reads attributions" on public.attributions is 'The granted columns identify nobody: every role may read.';
 
 -- A visitor may be faster than the group in which the click is written.
 create table private.unknown_tokens (
   message_id uuid primary key references public.messages (id) on delete cascade,
   at timestamptz not null default clock_timestamp()
 );
-comment on table private.unknown_tokens is 'Messages with a token that no click has, or not yet: looked at again for ten minutes.';
+comment on table private.unknown_tokens is 'Messages with a token that no click has (yet): checked again for ten minutes.';
 comment on column private.unknown_tokens.message_id is 'The message.';
 comment on column private.unknown_tokens.at is 'When it came.';
 alter table private.unknown_tokens enable row level security;
@@ -107,7 +107,7 @@ language sql stable set search_path = '' as $$
     where m.type = 'edit' and m.conversation_id = p_message.conversation_id and m.id <> p_message.id
       and m.reply_to = case p_message.type when 'edit' then p_message.reply_to else p_message.provider_id end)
 $$;
-comment on function private.is_attributed_otherwise(public.messages) is 'Whether the message that this one edits, or an edit of the same message, is attributed already: what was edited is one message.';
+comment on function private.is_attributed_otherwise(public.messages) is 'Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits count as one.';
 
 create function private.attribute_message(p_message public.messages) returns void
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -193,7 +193,7 @@ begin
     delete from private.unknown_tokens u
     where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
   end if;
-  -- So does nobody's click of a known contact.
+  -- The same applies to clicks of known contacts.
   if not exists (select from public.clicks k where k.user_id is not null and k.token is not null limit 1) then
     return;
   end if;
@@ -219,7 +219,7 @@ begin
 end $$;
 comment on function private.attribute_waiting(uuid[], timestamptz) is 'Attributes messages whose click was written after them, and ties the first waiting message of these conversations to the latest link that their contact clicked within the setting deeplinks.contact_hours, if that click has not come back otherwise.';
 
--- What routing and services get to know of the link that a message came from ----------------------
+-- What routing and services learn of the link that a message came from ----------------------------
 
 -- As _shared/contract/link_tokens.ts reads them: a test holds the two to each other.
 create function private.without_tokens(p_text text) returns text
@@ -250,7 +250,7 @@ language sql stable set search_path = '' as $$
     e.id)
   from public.messages e where e.id = p_edit_id
 $$;
-comment on function private.edited_message(uuid) is 'The message that an edit edits, where that is attributed; else the edit itself.';
+comment on function private.edited_message(uuid) is 'The message that an edit edits, if that is attributed; else the edit itself.';
 
 create function private.message_link(p_message_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
