@@ -1,5 +1,5 @@
 -- What every later migration stands on: the private schema, ids, the team and its roles, the
--- revision number by which the functions at the edge notice that configuration changed, and which version a database has.
+-- revision number by which the edge functions notice that configuration changed, and which version a database has.
 
 -- Rather fail and be run again than queue everybody behind a lock.
 set local lock_timeout = '5s';
@@ -593,7 +593,7 @@ begin
   end if;
 end $$;
 comment on function private.refuse_older_code() is
-  'First line of each function that the functions at the edge call with a secret key: raises GL503 for code whose header x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.';
+  'First line of each function that the edge functions call with a secret key: raises GL503 for code whose header x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 -- Settings: flags and other values that change while the system runs, with their history and versioned writes; and
--- the configuration as the functions at the edge read it.
+-- the configuration as the edge functions read it.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -145,7 +145,7 @@ create policy settings_read on public.settings for select to authenticated
 comment on policy settings_read on public.settings is 'The whole team reads settings: nothing in them is secret.';
 create trigger bump_config_revision after insert or update or delete on public.settings
   for each statement execute function private.bump_config_revision();
-comment on trigger bump_config_revision on public.settings is 'Tells the functions at the edge to read the configuration again.';
+comment on trigger bump_config_revision on public.settings is 'Tells the edge functions to read the configuration again.';
 create trigger refuse_truncate before truncate on public.settings
   for each statement execute function private.refuse_change();
 comment on trigger refuse_truncate on public.settings is 'Truncating would leave no history; delete instead.';
@@ -450,7 +450,7 @@ begin
       select coalesce(json_agg(json_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));
 end $$;
-comment on function public.load_config(bigint) is 'What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or {revision, unchanged: true} when the caller has that revision.';
+comment on function public.load_config(bigint) is 'What the edge functions keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or {revision, unchanged: true} when the caller has that revision.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

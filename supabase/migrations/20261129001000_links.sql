@@ -440,7 +440,7 @@ begin
   return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
     'hash', case when v_retry = 0 then v_hash end);
 end $$;
-comment on function private.take_password_attempt(text, text, timestamptz) is 'take_password_attempt with the time given.';
+comment on function private.take_password_attempt(text, text, timestamptz) is 'take_password_attempt with a given time.';
 
 -- Failure policy: closed. The hash leaves the database only for an attempt that is allowed.
 create function public.take_password_attempt(p_code text, p_client text default null) returns jsonb
@@ -465,7 +465,7 @@ begin
     delete from private.link_guessers g where g.code = p_code and g.client = p_client and g.guesses <= 1 and not found;
   end if;
 end $$;
-comment on function private.settle_password_attempt(text, text, boolean, timestamptz) is 'settle_password_attempt with the time given.';
+comment on function private.settle_password_attempt(text, text, boolean, timestamptz) is 'settle_password_attempt with a given time.';
 
 create function public.settle_password_attempt(p_code text, p_client text, p_right boolean) returns void
 language sql volatile set search_path = '' as $$
@@ -513,7 +513,7 @@ comment on function public.take_uses(jsonb) is 'Takes uses of links, {code: how 
 
 -- Making and keeping links ------------------------------------------------------------------------
 
--- The functions at the edge check what they are given (form, allowlist) and who asks; these keep what must hold whoever
+-- The edge functions check what they are given (form, allowlist) and who asks; these keep what must hold whoever
 -- else writes in the same moment.
 
 create function private.link_view(p_link public.links) returns jsonb

@@ -319,7 +319,7 @@ begin
       'link', jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags, 'utm', l.utm)))
     from public.links l where l.code = v_click.code);
 end $$;
-comment on function public.claim_click(text, text[], text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer. Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
+comment on function public.claim_click(text, text[], text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer. Returns {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
 
 -- Figures -----------------------------------------------------------------------------------------
 

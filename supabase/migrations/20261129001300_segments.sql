@@ -29,7 +29,7 @@ comment on policy segments_read on public.segments is 'The whole team reads whic
 create trigger bump_config_revision after insert or update or delete or truncate on public.segments
   for each statement execute function private.bump_config_revision();
 comment on trigger bump_config_revision on public.segments is
-  'Tells the functions at the edge to read the configuration again; a change of members changes the segment''s row.';
+  'Tells the edge functions to read the configuration again; a change of members changes the segment''s row.';
 
 create table public.segment_members (
   segment_key text not null references public.segments (key) on delete restrict,
@@ -249,7 +249,7 @@ begin
   return v_segment;
 end $$;
 comment on function public.set_segment(text, text, bigint) is
-  'Creates a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else was faster, 23514 a key that cannot be.';
+  'Creates a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 it was changed in the meantime, 23514 invalid key.';
 
 create function public.add_segment_members(
   p_key text, p_expected_version bigint, p_user_ids text[] default '{}', p_phones text[] default '{}', p_reason text default null
@@ -269,7 +269,7 @@ begin
   return v_segment;
 end $$;
 comment on function public.add_segment_members(text, bigint, text[], text[], text) is
-  'Adds people to a segment, by id or by phone number (stored as the contact''s id); existing members are not an error. At most 10,000. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.';
+  'Adds people to a segment, by id or by phone number (stored as the contact''s id); existing members are not an error. At most 10,000. For operators and secret keys. Errors: GL409 it was changed in the meantime, GL404 a number that nobody has, GL422.';
 
 create function public.remove_segment_members(
   p_key text, p_expected_version bigint, p_user_ids text[] default '{}', p_phones text[] default '{}', p_reason text default null
@@ -288,7 +288,7 @@ begin
   return v_segment;
 end $$;
 comment on function public.remove_segment_members(text, bigint, text[], text[], text) is
-  'Removes people from a segment; people who are not members are not an error. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has.';
+  'Removes people from a segment; people who are not members are not an error. For operators and secret keys. Errors: GL409 it was changed in the meantime, GL404 a number that nobody has.';
 
 create function public.remove_segment(p_key text, p_expected_version bigint, p_reason text default null) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
@@ -309,7 +309,7 @@ begin
   return found;
 end $$;
 comment on function public.remove_segment(text, bigint, text) is
-  'Removes a segment that no flag targets; its history stays. False if it did not exist (version null). For operators and secret keys. Errors: GL409 a flag targets it, or somebody else was faster.';
+  'Removes a segment that no flag targets; its history stays. False if it did not exist (version null). For operators and secret keys. Errors: GL409 a flag targets it, or it was changed in the meantime.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
