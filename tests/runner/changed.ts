@@ -52,7 +52,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
     ...["cli/main.ts", "supabase/"],
   ],
   "tests/contracts/layers_test.ts": ["supabase/functions/"],
-  "tests/contracts/links_fields_test.ts": ["docs/"],
+  "tests/contracts/links_fields_test.ts": ["admin/src/", "cli/", "docs/", "lib/", "local/", "supabase/"],
   "tests/contracts/limits_test.ts": [
     ...["admin/src/", "cli/", "docs/architecture.md", "supabase/functions/", "supabase/schema.sql"],
   ],
