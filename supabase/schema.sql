@@ -7,7 +7,7 @@ grant usage on schema private to authenticated, service_role;
 
 -- Types -------------------------------------------------------------------------------------------
 
--- Claimed deliveries with their leases, and conversations whose lanes turned out to have no open delivery.
+-- Deliveries claimed with their leases, and conversations whose lanes turned out to have nothing open.
 create type private.claim as (
   delivery_ids uuid[],
   leases uuid[],
@@ -116,15 +116,15 @@ create type private.guard_tally as (
   m bigint
 );
 
--- An id of a person in an update: its kind as in contact_identities, the id, and, if the update reports a change, the
--- id it replaces. Value or previous may be null.
+-- An id that an update gives of a person: its kind as in contact_identities, the id, and the one that it replaces
+-- where the person's change is what the update tells. Value or previous may be null.
 create type private.identity as (
   kind text,
   value text,
   previous text
 );
 
--- One update during intake: its place in the batch (from 1) and the result of the channel's parser
+-- One update as the intake works on it: its place in the batch (from 1) and what a channel's parse makes
 -- (_shared/channels/*/inbound).
 create type private.inbound_update as (
   ord integer,
@@ -157,7 +157,26 @@ create type private.inbound_update as (
   raw jsonb
 );
 
--- A delivery that is about to be created.
+-- A mail as the intake works on it. kept: message (it becomes a message of the person), relay (a message of ours),
+-- event (nothing but that it came).
+create type private.mail as (
+  ord integer,
+  id uuid,
+  item jsonb,
+  kept text,
+  sender text,
+  answered uuid,
+  direction text,
+  conversation_id uuid,
+  contact_id uuid,
+  inbox private.inboxes,
+  seq bigint,
+  verdict text,
+  code text,
+  sent uuid
+);
+
+-- A delivery that is about to be made.
 create type private.new_delivery as (
   message_id uuid,
   destination_id uuid,
@@ -166,7 +185,7 @@ create type private.new_delivery as (
   seq bigint
 );
 
--- A person's opt-out of a sender's messages, or opt-in again, and its time.
+-- That somebody has opted out of what a sender of ours writes, or in again, and when.
 create type private.opt_word as (
   channel text,
   number_id text,
@@ -190,7 +209,7 @@ create type private.person as (
   words text
 );
 
--- A message that may be sent: its recipient, its content and its idempotency key.
+-- A message that may go: who takes it, what it says, and under which key it was asked for.
 create type private.queued as (
   id uuid,
   conversation_id uuid,
@@ -206,7 +225,7 @@ create type private.queued as (
   used_fallback boolean
 );
 
--- The provider's answer to a message, with its conversation and sender.
+-- What the provider answered to a message, with where it belongs.
 create type private.sending as (
   id uuid,
   lease uuid,
@@ -222,7 +241,7 @@ create type private.sending as (
   message_id uuid
 );
 
--- The outcome of an attempt, with the delivery's lane and the number of the attempt.
+-- What an attempt came to, with the delivery's lane and the number of the attempt.
 create type private.settlement as (
   delivery_id uuid,
   lease uuid,
@@ -242,10 +261,10 @@ create type private.settlement as (
 
 -- Tables ------------------------------------------------------------------------------------------
 
--- Who added or removed which host, and when. Written by trigger; append-only and kept permanently: it holds no
--- customer data.
+-- Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds
+-- nothing of customers.
 create table public.allowlist_history (
-  -- UUID v7, in the order of the changes.
+  -- UUID v7: the order of the changes.
   id uuid default private.uuid_v7() not null,
   -- The host pattern.
   pattern text not null,
@@ -253,19 +272,19 @@ create table public.allowlist_history (
   purpose text not null,
   -- added or removed.
   change text not null,
-  -- When it was changed.
+  -- When.
   at timestamp with time zone default clock_timestamp() not null,
-  -- Who changed it: a user id, or the database role.
+  -- Who: a user id, or the database role.
   by text default private.actor() not null,
   constraint allowlist_history_pkey PRIMARY KEY (id),
   constraint allowlist_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'removed'::text])))
 );
 alter table public.allowlist_history enable row level security;
 grant select on public.allowlist_history to authenticated, service_role;
--- Admins are accountable for where messages may go.
+-- Admins answer for where messages may go.
 create policy allowlist_history_read on public.allowlist_history for select to authenticated
   using (( SELECT private.has_role('admin'::text) AS has_role));
--- History cannot be changed.
+-- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
@@ -308,13 +327,13 @@ create table public.attributions (
 create INDEX attributions_contact_idx ON public.attributions USING btree (contact_id, created_at);
 -- A token counts as exact once, however many messages carry it at the same moment.
 create UNIQUE INDEX attributions_exact_idx ON public.attributions USING btree (token) WHERE (confidence = 'exact'::text);
--- The attributions of a link; serves the foreign key.
+-- What a link brought; serves the foreign key.
 create INDEX attributions_link_idx ON public.attributions USING btree (code, created_at);
--- Finds whether a click has been attributed.
+-- Whether a click has come back.
 create INDEX attributions_token_idx ON public.attributions USING btree (token) WHERE (token IS NOT NULL);
 alter table public.attributions enable row level security;
 grant select, insert, delete on public.attributions to service_role;
--- The granted columns identify nobody: every role may read.
+-- The columns that are granted name nobody: every role may read.
 create policy "team reads attributions" on public.attributions for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
@@ -347,7 +366,7 @@ grant select, insert, update, delete on public.click_counts to service_role;
 create policy "team reads click counts" on public.click_counts for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- The permanent daily summary of a link's clicks.
+-- What stays of a day's clicks of a link.
 create table public.click_days (
   -- The link.
   code text collate "C" not null,
@@ -388,24 +407,24 @@ grant select, insert, update, delete on public.click_days to service_role;
 create policy "team reads click days" on public.click_days for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row per redirected visit, up to 60 an hour for one visitor and link; further visits count on the last row. No
--- IP address is kept. Purged after the setting retention.click_days (90); click_days stays.
+-- One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last
+-- row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.
 create table public.clicks (
   -- The link.
   code text collate "C" not null,
   -- When the visit was answered.
   at timestamp with time zone not null,
   -- human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the
-  -- networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).
+  -- networks of the setting deeplinks.own_networks).
   verdict text not null,
-  -- Why the visitor was judged a program; null for a human.
+  -- By what the verdict was reached; null for a human.
   reason text,
   -- Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the
   -- link).
   target text not null,
   -- ios, android, windows, macos, linux or other.
   platform text not null,
-  -- Two letters, if a proxy reported it.
+  -- Two letters, where a proxy told.
   country text,
   -- Host of the page that it came from.
   referrer text,
@@ -414,20 +433,20 @@ create table public.clicks (
   visitor bigint,
   -- The audience user that the link named (?u=).
   user_id text,
-  -- The token passed on with the visit, in the text of a chat or to an app, to be recognised later.
+  -- What was handed on with the visit, in the text of a chat or to an app, and comes back.
   token text collate "C",
-  -- Keyed hash of network and device, if the link allows it: to match an app's first open.
+  -- Keyed hash of network and device, where the link allows it: to find an app's first open.
   fingerprint bigint,
-  -- Which of the link's targets took the visit, from 0; null if none did.
+  -- Which of the link's targets took the visit, from 0; null where none did.
   rule smallint,
   -- When an app's first open claimed it.
   claimed_at timestamp with time zone,
   -- Keyed hash of the network and program that claimed it by fingerprint, under the day's key: so that it gets the
   -- same answer again.
   claimed_by bigint,
-  -- How many visits the row counts.
+  -- How many visits it stands for.
   visits integer default 1 not null,
-  -- True if the QR code was scanned (?src=qr), else null.
+  -- True where the QR code was scanned (?src=qr), else null.
   qr boolean,
   constraint clicks_target_known CHECK ((target = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'whatsapp'::text, 'fallback'::text, 'preview'::text]))),
   constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text, 'own'::text])))
@@ -440,12 +459,12 @@ create INDEX clicks_fingerprint_idx ON public.clicks USING btree (fingerprint, a
 create INDEX clicks_link_idx ON public.clicks USING btree (code, at);
 -- The click that a message or an app brings back.
 create UNIQUE INDEX clicks_token_idx ON public.clicks USING btree (token) WHERE (token IS NOT NULL);
--- Finds whether a contact who writes has just clicked.
+-- Whether a contact who writes has clicked just before.
 create INDEX clicks_user_idx ON public.clicks USING btree (user_id, at) WHERE ((user_id IS NOT NULL) AND (token IS NOT NULL));
 alter table public.clicks enable row level security;
 grant select on public.clicks to authenticated;
 grant select, insert, update, delete on public.clicks to service_role;
--- A token identifies a person until it is used: operators and admins only.
+-- A token stands for a person until it is used: operators and admins only.
 create policy "operators read clicks" on public.clicks for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
@@ -455,7 +474,8 @@ create table public.contact_acts (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- revealed: number and name were shown whole, or the provider's id of a message. replied: a message was queued.
-  -- resent: one that had failed was queued again. exported: all that there is of the person was given out.
+  -- resent: one that had failed was queued again. exported: all that there is of the person was given out. resolved:
+  -- it was said of a message whether it went.
   act text not null,
   -- The contact. Not a reference: the record outlives the contact.
   contact_id uuid not null,
@@ -468,7 +488,7 @@ create table public.contact_acts (
   -- Who: a user id, or the database role.
   by text default private.actor() not null,
   constraint contact_acts_pkey PRIMARY KEY (id),
-  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text]))),
+  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text, 'resolved'::text]))),
   constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
 );
 -- What was done with a contact.
@@ -483,29 +503,29 @@ create policy contact_acts_read on public.contact_acts for select to authenticat
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.contact_acts FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- The ids by which a person is or was known on a channel. Nothing is overwritten: when an id changes, valid_to closes
--- the old row.
+-- Under which ids a person is or was known on a channel. Nothing is overwritten: a changed id is closed by valid_to.
 create table public.contact_identities (
-  -- The order in which identities were learnt.
+  -- Order in which identities were learnt.
   id bigint generated always as identity not null,
   -- The person.
   contact_id uuid not null,
-  -- The channel of the id.
+  -- The channel that the id belongs to.
   channel text default 'whatsapp'::text not null,
   -- phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username,
-  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid, group (several people in one conversation); channels
-  -- may add their own kinds.
+  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid, group (several people who write in one conversation); a
+  -- channel may have kinds of its own.
   kind text not null,
-  -- The id, exactly as the channel or the caller gave it: numbers are not normalised.
+  -- The id, exactly as the channel or the caller gives it: numbers are not "fixed up".
   value text not null,
-  -- The sender that learnt it. Some ids (bsuid, parent_bsuid) are scoped to one customer of the provider and mean
-  -- nothing to the senders of another, so a person may have several at once. Null if no sender is known.
+  -- The sender of ours that learnt it. Ids that a provider gives each of its customers apart (bsuid, parent_bsuid)
+  -- say nothing beyond that customer's senders, so a person has several of them side by side; null where no sender is
+  -- known.
   sender_id text,
-  -- True for an alternative spelling of a number: the provider accepts it but reports the person under another one.
+  -- A further spelling of a number: the provider takes it, and calls the person by another one.
   dialled boolean default false not null,
-  -- When the person became known by it.
+  -- Since when the person is known by it.
   valid_from timestamp with time zone default now() not null,
-  -- When it stopped being current; null while it is.
+  -- Until when; null while it is current.
   valid_to timestamp with time zone,
   constraint contact_identities_pkey PRIMARY KEY (id),
   constraint contact_identities_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
@@ -515,23 +535,23 @@ create table public.contact_identities (
 );
 -- A person's ids.
 create INDEX contact_identities_contact_idx ON public.contact_identities USING btree (contact_id, kind);
--- An id belongs to at most one person at a time. Every inbound message is looked up here.
+-- An id belongs to at most one person at a time; the look-up of every inbound message.
 create UNIQUE INDEX contact_identities_current_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NULL);
 -- Search by the last four digits.
 create INDEX contact_identities_last_four_idx ON public.contact_identities USING btree ("right"(value, 4)) WHERE ((kind = 'phone'::text) AND (valid_to IS NULL) AND (length(value) >= 4));
--- Finds the person who was known by an id that nobody has any more.
+-- Finds who was known by an id that nobody has any more.
 create INDEX contact_identities_past_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NOT NULL);
 alter table public.contact_identities enable row level security;
 grant select, insert, update, delete on public.contact_identities to service_role;
 
--- One row per person. When two rows turn out to be one person they are merged: the newer row points to the older one
--- and stays as history.
+-- One row a person. Two rows found to be one person are merged: the younger points to the older and keeps its row as
+-- history.
 create table public.contacts (
-  -- UUID v7; also the targeting key for flags.
+  -- UUID v7; also the targeting id that flags are asked with.
   id uuid default private.uuid_v7() not null,
-  -- The channel this person uses, for example whatsapp.
+  -- Where this person writes from, for example whatsapp.
   channel text default 'whatsapp'::text not null,
-  -- Profile name, as last reported by the channel.
+  -- Profile name as last told by the channel.
   name text,
   -- The older contact that turned out to be the same person; null for a live contact.
   merged_into uuid,
@@ -543,7 +563,7 @@ create table public.contacts (
   constraint contacts_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contacts(id) ON DELETE SET NULL,
   constraint contacts_channel_check CHECK ((channel <> ''::text))
 );
--- Finds the contacts that were merged into one; serves the foreign key.
+-- Finds what was merged into a contact; serves the foreign key.
 create INDEX contacts_merged_into_idx ON public.contacts USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 alter table public.contacts enable row level security;
 grant select on public.contacts to authenticated;
@@ -554,47 +574,47 @@ create policy "operators read contacts" on public.contacts for select to authent
 -- Who was targeted stays targeted.
 create TRIGGER follow_merge AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.follow_merge();
 
--- One row per contact and sender. Its row lock puts the messages of a conversation in order.
+-- One row a contact and sender of ours. Its row lock is what puts the messages of a conversation in order.
 create table public.conversations (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
-  -- The channel of the sender and the person.
+  -- The channel of both sides.
   channel text default 'whatsapp'::text not null,
-  -- The sender (senders.id); for WhatsApp, the business number.
+  -- The sender of ours (senders.id), for WhatsApp the business number.
   number_id text not null,
   -- The person.
   contact_id uuid not null,
-  -- When the person last wrote. This opens the 24-hour customer service window.
+  -- When the person last wrote: opens the 24-hour customer service window.
   last_inbound_at timestamp with time zone,
   -- When either side last wrote.
   last_message_at timestamp with time zone,
-  -- When the person opted out of what the channel's policy names (WhatsApp: marketing templates); null if they have
-  -- not.
+  -- Since when the person has opted out, of what the channel's policy says (WhatsApp: marketing templates); null if
+  -- they have not.
   opted_out_at timestamp with time zone,
-  -- When the person last opted out or in. An older request that arrives later changes nothing.
+  -- When the last word about that was said, either way; an older one that comes later changes nothing.
   opt_told_at timestamp with time zone,
-  -- The route that keeps this conversation until sticky_until.
+  -- Route that keeps this conversation until sticky_until.
   sticky_route_id uuid,
-  -- When the conversation stops being sticky.
+  -- End of the stickiness.
   sticky_until timestamp with time zone,
-  -- How long a message has been waiting for the router: the time it began; null if none waits.
+  -- Since when a message waits for the router; null when none does.
   unrouted_since timestamp with time zone,
-  -- Configuration revision at which the router's flag was off for this contact. The flag is not evaluated again until
-  -- the configuration changes.
+  -- Configuration revision at which the router's flag said no for this contact: not asked again until the
+  -- configuration changes.
   held_revision bigint,
   -- messages.seq up to which the router has decided.
   routed_seq bigint default 0 not null,
   -- When the conversation began.
   created_at timestamp with time zone default now() not null,
   constraint conversations_pkey PRIMARY KEY (id),
-  -- One conversation per sender and person. The person comes first: look-ups then compare least, and it also finds
-  -- all conversations of a person.
+  -- One conversation for each sender of ours and person. The person first: the look-up of every message compares
+  -- least, and a person's conversations are found by it too.
   constraint conversations_pair_key UNIQUE (contact_id, channel, number_id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint conversations_channel_check CHECK ((channel <> ''::text))
 ) with (fillfactor=70);
--- The router's queue: conversations of a channel with undecided messages, oldest first; those held back are kept
--- apart by revision.
+-- The router's queue: conversations of a channel with something to decide, those held back apart by revision, each
+-- oldest first.
 create INDEX conversations_unrouted_idx ON public.conversations USING btree (channel, held_revision, unrouted_since) WHERE (unrouted_since IS NOT NULL);
 alter table public.conversations enable row level security;
 grant select on public.conversations to authenticated;
@@ -602,7 +622,7 @@ grant select, insert, update, delete on public.conversations to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads conversations" on public.conversations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Erasing a person does not cancel their opt-out.
+-- An erasure takes no opt-out back.
 create TRIGGER keep_opt_out BEFORE INSERT ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.keep_opt_out();
 
 -- How often things happened since the beginning. The value of a counter is the sum over its slots. For people to look
@@ -626,7 +646,7 @@ grant select, insert, update on public.counters to service_role;
 create policy counters_read on public.counters for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row per message and destination. The id is the webhook-id that the service sees, the same at each attempt.
+-- One row a message and destination. The id is the webhook-id that the service sees, the same at each attempt.
 create table public.deliveries (
   -- UUID v7; sent as webhook-id.
   id uuid default private.uuid_v7() not null,
@@ -634,14 +654,14 @@ create table public.deliveries (
   message_id uuid not null,
   -- The destination.
   destination_id uuid not null,
-  -- The message's conversation; together with the destination it identifies the lane. Not a foreign key: deleting the
-  -- conversation deletes the message, and with it this row.
+  -- The message's conversation; with the destination it names the lane. Not a reference: the message goes with its
+  -- conversation, and this row with the message.
   conversation_id uuid not null,
   -- messages.seq: the order within the lane.
   seq bigint not null,
   -- pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).
   state text default 'pending'::text not null,
-  -- Attempts started.
+  -- Attempts begun.
   attempt integer default 0 not null,
   -- When it is due, if it is the first of its lane.
   next_attempt_at timestamp with time zone default now() not null,
@@ -651,19 +671,19 @@ create table public.deliveries (
   dropped_reason text,
   -- When a 2xx answer was settled.
   delivered_at timestamp with time zone,
-  -- True if it failed and waits: it becomes due at once when its destination answers again.
+  -- It failed and waits; it is due at once when its destination answers again.
   wakes boolean default false not null,
-  -- The attempt after which it was made due early. The next wait is then kept in full; otherwise a delivery that
-  -- fails on its own would use up its attempts while others succeed.
+  -- The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by
+  -- itself would use up its attempts while others succeed.
   woken integer,
-  -- How often a person resent it after it had been delivered; the event tells the service.
+  -- How often a person had it sent again after it had been delivered; the service is told.
   resent integer default 0 not null,
-  -- When the router decided on it.
+  -- When it was decided.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
   updated_at timestamp with time zone default now() not null,
   constraint deliveries_pkey PRIMARY KEY (id),
-  -- A message is delivered to a destination once.
+  -- A message goes to a destination once.
   constraint deliveries_once_key UNIQUE (message_id, destination_id),
   constraint deliveries_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
   constraint deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
@@ -671,13 +691,13 @@ create table public.deliveries (
 ) with (fillfactor=80);
 -- Dead letters of a destination, page by page.
 create INDEX deliveries_dead_destination_idx ON public.deliveries USING btree (destination_id, updated_at, id) WHERE (state = 'dead'::text);
--- Dead letters, newest first.
+-- Dead letters, latest first.
 create INDEX deliveries_dead_idx ON public.deliveries USING btree (updated_at) WHERE (state = 'dead'::text);
 -- Counts of a destination; serves the foreign key.
 create INDEX deliveries_destination_idx ON public.deliveries USING btree (destination_id, created_at);
 -- The first open delivery of a lane.
 create INDEX deliveries_open_idx ON public.deliveries USING btree (destination_id, conversation_id, seq) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
--- Deliveries to make due when a destination answers again.
+-- What a destination that answers again is due at once.
 create INDEX deliveries_wakes_idx ON public.deliveries USING btree (destination_id) WHERE (wakes AND (state = 'pending'::text));
 alter table public.deliveries enable row level security;
 grant select on public.deliveries to authenticated;
@@ -686,24 +706,24 @@ grant select, insert, update, delete on public.deliveries to service_role;
 create policy "team reads deliveries" on public.deliveries for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- The result of each attempt.
+-- What each attempt met.
 create table public.delivery_attempts (
   -- The delivery.
   delivery_id uuid not null,
-  -- Counted from 1; a gap is an attempt whose function died before settling it.
+  -- From 1; a gap is an attempt whose function died before it could settle.
   attempt integer not null,
   -- delivered, retry or dead.
   outcome text not null,
-  -- HTTP status of the response; null if there was none.
+  -- HTTP status of the answer; null when there was none.
   status integer,
-  -- Milliseconds until the whole response was read.
+  -- Until the whole answer, in milliseconds.
   latency_ms integer,
-  -- Code and description of the failure; for a delivered one, why its replies are not used.
+  -- Code and sentence of the failure; of a delivered one, why its replies are not used.
   error text,
-  -- The response, truncated to 20 KB.
+  -- The answer, cut to 20 KB.
   answer text,
-  -- Replies in the response that were not sent, and why: [{reply (its position, from 1; absent for all), why}]; null
-  -- for none.
+  -- Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for
+  -- none.
   left_out jsonb,
   -- When it was settled.
   at timestamp with time zone default now() not null,
@@ -717,14 +737,13 @@ create table public.delivery_attempts (
 create INDEX delivery_attempts_at_idx ON public.delivery_attempts USING brin (at);
 alter table public.delivery_attempts enable row level security;
 grant select, insert, update, delete on public.delivery_attempts to service_role;
--- Operators and admins may see the result of each call of a service.
+-- How each call of a service went is for those who run things.
 create policy "operators read attempts" on public.delivery_attempts for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
 -- Hosts that messages may be forwarded to and links may redirect to. Nothing goes anywhere else.
 create table public.destination_allowlist (
-  -- Lower-case ASCII host, or *.host for every name below it (not the host itself); with a port only if it is not
-  -- 443.
+  -- Lower-case ASCII host, or *.host for each name below it (not the host itself); a port only where it is not 443.
   pattern text not null,
   -- forward (messages to services) or redirect (targets of links).
   purpose text not null,
@@ -732,7 +751,7 @@ create table public.destination_allowlist (
   created_at timestamp with time zone default now() not null,
   -- Who allowed it.
   created_by text default private.actor() not null,
-  -- One row per pattern and purpose.
+  -- A pattern stands once for each purpose.
   constraint destination_allowlist_pkey PRIMARY KEY (pattern, purpose),
   constraint destination_allowlist_pattern_check CHECK (((pattern ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?$'::text) OR (pattern = ANY (ARRAY['localhost'::text, '127.0.0.1'::text, '[::1]'::text])))),
   constraint destination_allowlist_purpose_check CHECK ((purpose = ANY (ARRAY['forward'::text, 'redirect'::text])))
@@ -743,52 +762,54 @@ grant select, insert, update, delete on public.destination_allowlist to service_
 -- Every role may see which hosts are allowed.
 create policy "team reads allowlist" on public.destination_allowlist for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Makes the edge functions reload the configuration.
+-- Tells the functions at the edge to read the configuration again.
 create TRIGGER destination_allowlist_revision AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- Records each change in the history.
+-- A row of history for each change.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH ROW EXECUTE FUNCTION private.record_allowlist();
--- Truncating would leave no history; delete instead.
+-- A truncate would leave no history: delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Services that receive messages. Their secrets are in private.destination_secrets.
+-- Services that get messages. Its secrets are in private.destination_secrets.
 create table public.destinations (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
-  -- How it is reached: http is a signed POST to its URL.
+  -- How it is reached: http, a signed POST to its URL; inbox, a mail to whom an identity's answers go to
+  -- (private.inboxes).
   kind text default 'http'::text not null,
-  -- Where messages are posted. Checked against the allowlist when stored and at each delivery.
+  -- Where messages are posted; passed the allowlist when stored, and passes it again at each delivery. Of kind inbox:
+  -- inbox: and the id of the identity.
   url text not null,
-  -- active, or paused: its queue waits.
+  -- active, or paused by a person: its queue waits.
   state text default 'active'::text not null,
-  -- Maximum time for a response, including its body, in milliseconds.
+  -- How long an answer may take, body included.
   timeout_ms integer default 15000 not null,
-  -- Maximum deliveries per second; null for no limit.
+  -- Deliveries a second at most; null for no limit.
   rate_per_second numeric,
-  -- Deliveries that may be made at once within rate_per_second.
+  -- Deliveries that may go at once within rate_per_second.
   rate_burst integer default 10 not null,
-  -- GCRA state of the rate: the theoretical arrival time of the next delivery.
+  -- GCRA state of the rate: theoretical arrival time of the next delivery.
   rate_tat timestamp with time zone,
-  -- Waits between attempts, in seconds; null for the setting forward.retry_seconds or, without it, the built-in
-  -- schedule in docs/architecture.md.
+  -- Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule;
+  -- docs/architecture.md has it.
   retry_seconds numeric[],
-  -- Consecutive failed attempts.
+  -- Failed attempts in a row.
   circuit_failures integer default 0 not null,
-  -- While in the future, the circuit is open and the queue waits; once past, one delivery probes. Null while closed.
+  -- While in the future the circuit is open and the queue waits; past but not null: one delivery probes.
   circuit_open_until timestamp with time zone,
-  -- How often in a row the circuit has opened; each time doubles the wait.
+  -- Times in a row that the circuit opened; doubles the wait.
   circuit_trips integer default 0 not null,
-  -- Lease of the delivery that probes an open circuit: only its failure opens the circuit again.
+  -- Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.
   circuit_probe uuid,
-  -- True while it answers again but some deliveries that failed before have yet to be made due.
+  -- It answers again, and more that failed before is to be made due than was at once.
   circuit_waking boolean default false not null,
-  -- What a failure does to the conversation, by status, with else for all others: hold, aside or pause. Statuses that
-  -- it does not list follow the built-in policy: aside for 400, 413, 415 and 422, pause for 410, hold for the rest.
+  -- What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does
+  -- not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.
   failure_policy jsonb default '{}'::jsonb not null,
-  -- The response that paused it; null if a person paused it or it is active.
+  -- Why it was paused where no person did it: what it answered. Null otherwise.
   paused_because text,
-  -- Incremented by each change that a person makes.
+  -- Grows with each change made by people.
   version integer default 1 not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
@@ -796,12 +817,12 @@ create table public.destinations (
   updated_at timestamp with time zone default now() not null,
   -- Who last changed it.
   updated_by text default private.actor() not null,
-  -- When it was removed; null otherwise. The row stays, because past deliveries refer to it.
+  -- When it was removed: what was delivered there still names it. Null otherwise.
   removed_at timestamp with time zone,
   constraint destinations_pkey PRIMARY KEY (id),
   constraint destinations_check CHECK (((removed_at IS NULL) OR (state = 'paused'::text))),
   constraint destinations_failure_policy_check CHECK (private.is_failure_policy(failure_policy)),
-  constraint destinations_kind_check CHECK ((kind = 'http'::text)),
+  constraint destinations_kind_check CHECK ((kind = ANY (ARRAY['http'::text, 'inbox'::text]))),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
   constraint destinations_rate_per_second_check CHECK (((rate_per_second > (0)::numeric) AND (rate_per_second <= (10000)::numeric))),
@@ -811,27 +832,152 @@ create table public.destinations (
   constraint destinations_url_check CHECK ((length(url) <= 2000)),
   constraint destinations_circuit_revision TRIGGER DEFERRABLE INITIALLY DEFERRED
 ) with (fillfactor=70);
--- People and the command line use the name; the name of a removed destination can be reused.
+-- A destination is named by people and the command line; the name of one that was removed is free.
 create UNIQUE INDEX destinations_name_key ON public.destinations USING btree (name) WHERE (removed_at IS NULL);
 alter table public.destinations enable row level security;
 grant select on public.destinations to authenticated;
 grant select, insert, update, delete on public.destinations to service_role;
--- Every role may see the services; their secrets are elsewhere.
+-- Every role may see the services; secrets are elsewhere.
 create policy "team reads destinations" on public.destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Makes the edge functions reload the configuration when a circuit opens or closes.
+-- Tells the functions at the edge that a circuit opened or closed.
 create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
--- Makes the edge functions reload the configuration.
+-- Tells the functions at the edge to read the configuration again.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version, removed_at OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- Credentials are sent only to the host they were set for.
+-- Credentials go to the host that they were given for.
 create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
--- Checks the allowlist at every write.
-create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
+-- The allowlist is asked at every door.
+create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
+
+-- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
+-- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
+create table public.email_events (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- What happened.
+  event_type text not null,
+  -- The message of ours that it is about. Not a reference: figures outlive it.
+  message_id uuid,
+  -- The mail that came in, where one did.
+  mail_id uuid,
+  -- The identity (email_identities.id).
+  identity uuid,
+  -- via, verdict, reasons, code and the like: words of the system, no addresses.
+  metadata jsonb default '{}'::jsonb not null,
+  -- When it was stored.
+  created_at timestamp with time zone default now() not null,
+  -- The order in which they were stored.
+  constraint email_events_pkey PRIMARY KEY (id),
+  constraint email_events_event_type_check CHECK ((event_type ~ '^[a-z][a-z_]{0,31}$'::text))
+);
+-- Counts of a period, and the purge.
+create INDEX email_events_created_idx ON public.email_events USING btree (created_at);
+-- What happened with a mail that came in.
+create INDEX email_events_mail_idx ON public.email_events USING btree (mail_id) WHERE (mail_id IS NOT NULL);
+-- What happened with a message.
+create INDEX email_events_message_idx ON public.email_events USING btree (message_id) WHERE (message_id IS NOT NULL);
+alter table public.email_events enable row level security;
+grant select on public.email_events to authenticated;
+grant select, insert, update, delete on public.email_events to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads mail events" on public.email_events for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Whom mail is sent as, and where the answers are forwarded to. Sender, destination and private.inboxes follow by
+-- trigger.
+create table public.email_identities (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The team's own id of the user who sends as this identity; null for none.
+  user_id text,
+  -- The address that mail is sent from, in lower case. It cannot change.
+  from_email text not null,
+  -- The name beside the address.
+  display_name text,
+  -- The inbox that answers go to; null while no address has been confirmed.
+  forward_to text,
+  -- Whether users without an identity of their own send as this one.
+  is_default boolean default false not null,
+  -- Who carries its mail: sendgrid or resend.
+  provider text default 'sendgrid'::text not null,
+  -- When the address was proved to be the user's; null before.
+  verified_at timestamp with time zone,
+  -- unverified (nothing is sent), active, or paused: what is queued, and answers to forward, wait.
+  state text default 'unverified'::text not null,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- Messages name their identity by it.
+  constraint email_identities_pkey PRIMARY KEY (id),
+  -- An address is one identity's.
+  constraint email_identities_from_email_key UNIQUE (from_email),
+  constraint email_identities_display_name_check CHECK (((display_name !~ '[[:cntrl:]]'::text) AND (length(display_name) <= 200))),
+  constraint email_identities_forward_to_check CHECK ((forward_to ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
+  constraint email_identities_from_email_check CHECK ((from_email ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
+  constraint email_identities_provider_check CHECK ((provider = ANY (ARRAY['sendgrid'::text, 'resend'::text]))),
+  constraint email_identities_state_check CHECK ((state = ANY (ARRAY['unverified'::text, 'active'::text, 'paused'::text])))
+);
+-- The identities of a user.
+create INDEX email_identities_user_idx ON public.email_identities USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table public.email_identities enable row level security;
+grant select on public.email_identities to authenticated;
+grant select, insert, update, delete on public.email_identities to service_role;
+-- Where answers go are addresses of people of the team: operators and admins only.
+create policy "operators read identities" on public.email_identities for select to authenticated
+  using (( SELECT private.has_role('operator'::text) AS has_role));
+-- The pipeline works with its own copy.
+create TRIGGER sync AFTER INSERT OR DELETE OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.sync_identity();
+-- Addresses are compared in lower case.
+create TRIGGER tidy BEFORE INSERT OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.tidy_identity();
+
+-- Answers of people to what we sent, one row each. Automatic mail, bounces and forgeries are not among them:
+-- email_events has those.
+create table public.email_replies (
+  -- The answer.
+  message_id uuid not null,
+  -- The message that it answers. Not a reference: the answer outlives it.
+  reply_to uuid,
+  -- How it found its message: token, legacy (the address that holds the message's id), references (headers), or none.
+  via text not null,
+  -- Whether the answered message was sent with a reply token (on) or the legacy address (off); null where it answers
+  -- none.
+  arm text,
+  -- The identity that it is for (email_identities.id). Not a reference: that table may be dropped.
+  identity uuid,
+  -- The campaign of the answered message.
+  campaign_id uuid,
+  -- Whether SPF or DKIM prove the domain of From.
+  verified boolean not null,
+  -- Whether whom we wrote to answers, and not somebody else who knows the address.
+  is_recipient boolean not null,
+  -- Whether it was to be forwarded.
+  forward_wanted boolean not null,
+  -- When the provider took the forward; null before.
+  forwarded_at timestamp with time zone,
+  -- When its forward was given up, or found no inbox; null otherwise.
+  failed_at timestamp with time zone,
+  -- When it came in.
+  reply_ts timestamp with time zone default now() not null,
+  -- An answer is counted once.
+  constraint email_replies_pkey PRIMARY KEY (message_id),
+  constraint email_replies_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint email_replies_arm_check CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text]))),
+  constraint email_replies_via_check CHECK ((via = ANY (ARRAY['token'::text, 'legacy'::text, 'references'::text, 'none'::text])))
+);
+-- The answers to a message.
+create INDEX email_replies_reply_to_idx ON public.email_replies USING btree (reply_to) WHERE (reply_to IS NOT NULL);
+-- Counts by day, and the purge.
+create INDEX email_replies_ts_idx ON public.email_replies USING btree (reply_ts);
+alter table public.email_replies enable row level security;
+grant select on public.email_replies to authenticated;
+grant select, insert, update, delete on public.email_replies to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads replies" on public.email_replies for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
 -- alone; update, delete and truncate are refused to every role.
 create table public.erasures (
-  -- The erasure's id; reveals nothing about the person.
+  -- The erasure; says nothing about the person.
   id uuid not null,
   -- From 1.
   part integer not null,
@@ -839,18 +985,18 @@ create table public.erasures (
   at timestamp with time zone default now() not null,
   -- Who erased: a user id, or the database role.
   by text default private.actor() not null,
-  -- Its transaction: the only one in which tombstones may be written into histories.
+  -- Its transaction: in it, and in no other, tombstones may be put into histories.
   transaction xid8 default pg_current_xact_id() not null,
   -- Rows that were deleted or changed, by table.
   counts jsonb default '{}'::jsonb not null,
-  -- Whether the erasure is complete; otherwise more parts follow.
+  -- Whether the person is gone; else more parts follow.
   done boolean default false not null,
   -- Of a person with many messages the parts are counted.
   constraint erasures_pkey PRIMARY KEY (id, part)
 );
 alter table public.erasures enable row level security;
 grant select on public.erasures to authenticated, service_role;
--- The whole team sees that a person was erased, and by whom.
+-- The whole team sees that somebody was erased, and by whom.
 create policy erasures_read on public.erasures for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Nobody rewrites history.
@@ -1143,27 +1289,27 @@ create table public.links (
   external_id text,
   -- Hash of the request that made it, to tell a repetition from another request under the same external id.
   request_hash text not null,
-  -- The team's name for it. Never given to an isolate, and so never to a visitor.
+  -- What the team calls it. Never given to an isolate, and so to no visitor.
   title text,
-  -- The team's free text. Never given to an isolate, and so never to a visitor.
+  -- Free text of the team's. Never given to an isolate, and so to no visitor.
   note text,
-  -- Where visits go that no target takes, and all visits while the link's flag is off.
+  -- Where a visit goes that no target takes, and every visit while the link's flag is off.
   default_url text,
   -- Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.
   targets jsonb default '[]'::jsonb not null,
-  -- Chat that a visit opens if no target takes it: {phone_number_id, text}. Takes precedence over default_url.
+  -- Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.
   whatsapp jsonb,
-  -- The link works from this time on; null for no limit.
+  -- Not before; null for no limit.
   starts_at timestamp with time zone,
-  -- The link stops working at this time; null for no limit.
+  -- Not from here on; null for no limit.
   expires_at timestamp with time zone,
   -- Where a visit goes while the link cannot be used, instead of an error.
   expired_url text,
-  -- Whether people must press a button to continue, so that programs that scan links use nothing up.
+  -- Whether people press a button before they go on, so that programs that scan links take no use.
   confirm boolean default false not null,
-  -- Maximum number of human visits; null for no limit.
+  -- Human visits that go through at most; null for no limit.
   max_uses integer,
-  -- Uses so far. Counted only if max_uses is set.
+  -- Uses taken so far. Counted only where max_uses is set.
   uses integer default 0 not null,
   -- How many the last take was granted: how the one statement that takes tells its caller.
   taken integer default 0 not null,
@@ -1178,7 +1324,7 @@ create table public.links (
   -- A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to
   -- default_url.
   flag_key text,
-  -- What messengers show for the link: any of title, description, image.
+  -- What a messenger shows of the link: any of title, description, image.
   preview jsonb,
   -- Whether an app's first open may be matched by network and device, which is a guess.
   fingerprint boolean default false not null,
@@ -1187,10 +1333,7 @@ create table public.links (
   state text default 'active'::text not null,
   -- Grows with each change made by people.
   version integer default 1 not null,
-  -- The version in which each member was last changed, {member: version}; absent for one as it was made. Tells
-  -- whether two changes are of the same member.
-  member_versions jsonb default '{}'::jsonb not null,
-  -- Transaction that last changed it; tells isolates what to reload, see refresh_links.
+  -- Transaction that last changed it: how isolates learn what to forget, see refresh_links.
   changed_in xid8 default pg_current_xact_id() not null,
   -- When it was made.
   created_at timestamp with time zone default clock_timestamp() not null,
@@ -1206,7 +1349,6 @@ create table public.links (
   constraint links_flag_key_filled CHECK ((flag_key <> ''::text)),
   constraint links_lead_somewhere CHECK (((default_url IS NOT NULL) OR (whatsapp IS NOT NULL))),
   constraint links_max_uses_positive CHECK ((max_uses > 0)),
-  constraint links_member_versions_object CHECK ((jsonb_typeof(member_versions) = 'object'::text)),
   constraint links_note_length CHECK (((length(note) >= 1) AND (length(note) <= 500))),
   constraint links_preview_object CHECK ((jsonb_typeof(preview) = 'object'::text)),
   constraint links_state_known CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'blocked'::text, 'deleted'::text]))),
@@ -1217,9 +1359,9 @@ create table public.links (
 ) with (fillfactor=90);
 -- Lists by campaign.
 create INDEX links_campaign_idx ON public.links USING btree (campaign, created_at) WHERE (campaign IS NOT NULL);
--- Links that changed since an isolate last asked.
+-- What changed since an isolate last asked.
 create INDEX links_changed_idx ON public.links USING btree (changed_in);
--- Makes creation idempotent; deleting a link frees its external id.
+-- Makes creating idempotent; a deleted link gives its external id free.
 create UNIQUE INDEX links_external_id_idx ON public.links USING btree (external_id) WHERE ((state <> 'deleted'::text) AND (external_id IS NOT NULL));
 -- Lists, newest first, page by page.
 create INDEX links_newest_idx ON public.links USING btree (created_at, code);
@@ -1233,7 +1375,7 @@ grant select, insert, update on public.links to service_role;
 -- Every role may see the links; passwords are elsewhere.
 create policy "team reads links" on public.links for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells isolates to read the link again, also after an update by hand, and which members were changed.
+-- Tells isolates to read the link again, also after an update by hand.
 create TRIGGER links_changed BEFORE UPDATE ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
@@ -1269,10 +1411,10 @@ grant select, insert, update, delete on public.measurements to service_role;
 create policy measurements_read on public.measurements for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- Messages in both directions. seq is assigned under the conversation's lock, so within a conversation it is the
+-- Messages of both directions. seq is given under the lock of the conversation, so within a conversation it is the
 -- order of acceptance.
 create table public.messages (
-  -- UUID v7; for an outbound message also the id that wa-send returns.
+  -- UUID v7; for an outbound message also the id that wa-send answers.
   id uuid default private.uuid_v7() not null,
   -- Order of acceptance within a conversation.
   seq bigint generated always as identity not null,
@@ -1282,60 +1424,73 @@ create table public.messages (
   conversation_id uuid not null,
   -- in: from the person; out: from the business.
   direction text not null,
-  -- The provider's id (WhatsApp's wamid…), unique within its channel; null for an outbound message that has not been
-  -- sent.
+  -- The provider's id (WhatsApp's wamid…), one message's within its channel; null for an outbound message not sent
+  -- yet.
   provider_id text,
-  -- text, image, interactive, …, the provider's term.
+  -- text, image, interactive, … as the provider names it.
   type text not null,
-  -- The text, whatever the type: body, caption, title of the chosen button, emoji. Null if there is none, or if its
-  -- author withdrew the message.
+  -- The words, whatever the type: body, caption, title of the chosen button, emoji. Null where there are none, or
+  -- where whoever wrote them took them back.
   text text,
-  -- Id of the chosen button or list row, or the payload of the quick reply.
+  -- Id of the chosen button or list row, or the quick reply's payload.
   choice text,
   -- provider_id of the message that this one answers, edits, withdraws (type revoke) or reacts to.
   reply_to text,
-  -- The deep-link token in the text.
+  -- Deep-link token carried in the text.
   link_token text,
-  -- The ad or post the person came from.
+  -- The ad or post that the person came from.
   referral jsonb,
   -- Whether the person forwarded it.
   forwarded boolean default false not null,
-  -- The message as received from, or sent to, the provider; null once it was withdrawn.
+  -- The message as the provider gave it, or as it is given to the provider; null once it was withdrawn.
   native jsonb,
-  -- in: received, or deleted; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.
+  -- in: received, or deleted; out: queued, unknown (nobody knows whether it went), sent, delivered, read, played,
+  -- failed or deleted. Never goes back.
   status text not null,
-  -- Rank of the status; a status of a lower rank only adds its time.
+  -- Rank of status; a status of a lower rank only adds its time.
   status_rank smallint default 0 not null,
   -- When each status was reached, by name.
   status_at jsonb default '{}'::jsonb not null,
-  -- What the provider charged, as reported with the status.
+  -- What the provider charged, as it tells with the status.
   pricing jsonb,
-  -- Why it failed, as reported by the provider.
+  -- Why it failed, as the provider tells.
   error jsonb,
-  -- W3C trace context of the request that brought it, or that a reply continues; null if there was none: its id is
-  -- then its trace id.
+  -- W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its
+  -- trace is its id then.
   traceparent text,
-  -- The thread it belongs to, on channels that have threads within a conversation; null elsewhere. Not a foreign key,
-  -- so that the tables of threads can be removed.
+  -- The thread that it belongs to, on channels that have threads within a conversation; null elsewhere. Not a
+  -- reference: what keeps threads may be taken away.
   thread_id uuid,
-  -- When it was sent, by the provider's clock.
+  -- The provider's time of the message.
   sent_at timestamp with time zone,
   -- When we stored it.
   created_at timestamp with time zone default now() not null,
+  -- The identity that a mail of ours was sent as; null for other messages, and where that identity was removed.
+  sender_identity_id uuid,
+  -- The address that a mail of ours was sent from.
+  from_email text,
+  -- The Message-ID that a mail of ours carries, <id@domain>, by which answers name it.
+  message_id_header text,
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  -- An identity that is removed leaves its mails.
+  constraint messages_sender_identity_id_fkey FOREIGN KEY (sender_identity_id) REFERENCES email_identities(id) ON DELETE SET NULL NOT VALID,
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
 );
--- Finds the edits and withdrawals of a message, which may arrive before the message itself.
+-- What changed or withdrew a message, which may have come before the message itself.
 create INDEX messages_changes_idx ON public.messages USING btree (reply_to) WHERE (type = ANY (ARRAY['edit'::text, 'revoke'::text]));
--- A conversation in order, and its messages that the router has yet to decide.
+-- A conversation in order; what the router has yet to decide.
 create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
--- Finds the message that a status is about. Without the channel: two channels hardly ever use the same id, and a
--- wider index costs every message.
+-- Counts by day; BRIN, since rows arrive in this order.
+create INDEX messages_created_idx ON public.messages USING brin (created_at);
+-- Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each
+-- message pays for the width.
 create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id) WHERE (provider_id IS NOT NULL);
--- A thread in order. Messages outside threads have no entry.
+-- Mails of an identity; serves the foreign key.
+create INDEX messages_sender_identity_idx ON public.messages USING btree (sender_identity_id) WHERE (sender_identity_id IS NOT NULL);
+-- A thread in order. Messages without one have no entry.
 create INDEX messages_thread_idx ON public.messages USING btree (thread_id, seq) WHERE (thread_id IS NOT NULL);
--- Finds the messages of a trace that began elsewhere. Nearly all messages have none and no entry here.
+-- Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.
 create INDEX messages_trace_idx ON public.messages USING btree (substr(traceparent, 4, 32)) WHERE (traceparent IS NOT NULL);
 alter table public.messages enable row level security;
 grant select, insert, update, delete on public.messages to service_role;
@@ -1426,7 +1581,7 @@ create policy notifications_read on public.notifications for select to authentic
 create table public.orphan_visits (
   -- The day (UTC).
   day date not null,
-  -- The requested code if it is a misprint of a link's, else its kind in brackets, which no code contains.
+  -- The code asked for where it is a misprint of a link's, else its kind in brackets, which no code has.
   code text collate "C" not null,
   -- How often.
   visits bigint not null,
@@ -1440,69 +1595,72 @@ grant select, insert, update, delete on public.orphan_visits to service_role;
 create policy "team reads orphan visits" on public.orphan_visits for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- The queue to the provider. Each entry has a row in messages with the same id, except read receipts.
+-- The queue to the provider. Its message is a row of messages with the same id; a read receipt has none.
 create table public.outbound_messages (
-  -- UUID v7; returned by wa-send and passed to the provider as callback data.
+  -- UUID v7; answered by wa-send and given to the provider as its callback data.
   id uuid default private.uuid_v7() not null,
   -- The channel that carries it.
   channel text default 'whatsapp'::text not null,
   -- The conversation; also the lane.
   conversation_id uuid not null,
-  -- The sender (senders.id); for WhatsApp, the business number.
+  -- The sender (senders.id), for WhatsApp the business number.
   number_id text not null,
   -- Its message; null for a read receipt.
   message_id uuid,
-  -- What is sent, unless the message's native column has it.
+  -- What is sent, where no message's native keeps it.
   payload jsonb,
-  -- The id it is addressed to.
+  -- The id that it is addressed to.
   recipient text,
   -- The caller's key, or reply:<delivery>:<n>.
   idempotency_key text,
-  -- Hash of the request, to distinguish a repetition from another request with the same key.
+  -- Hash of the request, to tell a repetition from another request under the same key.
   request_hash text,
-  -- queued, leased (under way), sent (accepted by the provider) or failed (given up).
+  -- queued, leased (under way), sent (the provider took it), failed (given up), or unknown (the answer of a provider
+  -- that must not be asked twice was lost).
   state text default 'queued'::text not null,
-  -- Attempts started, except those that were deferred.
+  -- Attempts begun, without those that were put off.
   attempt integer default 0 not null,
-  -- How often it was deferred for a reason outside the message: a rate limit, or a fault of the account.
+  -- How often it was put off for what is no fault of its own: a pace, a fault of the account.
   deferred integer default 0 not null,
-  -- When it was first tried; null before that.
+  -- When it was first tried; null before.
   tried_at timestamp with time zone,
-  -- Whether it has been set aside: later messages of its conversation no longer wait for it.
+  -- Whether it has stepped aside: the next ones of its conversation no longer wait for it.
   aside boolean default false not null,
   -- When it is due, if it is the first of its lane.
   next_attempt_at timestamp with time zone default now() not null,
-  -- The provider's last answer, if it refused.
+  -- What the provider answered last, if it refused.
   error jsonb,
-  -- The template to send instead if the window is closed, if the caller gave one.
+  -- The template that goes instead where the window is closed, if the caller gave one.
   fallback jsonb,
-  -- Whether the template was sent instead, because the window was closed.
+  -- Whether the template went instead, because the window was closed.
   used_fallback boolean default false not null,
   -- When it was queued.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
   updated_at timestamp with time zone default now() not null,
   constraint outbound_messages_pkey PRIMARY KEY (id),
-  -- Requests with the same key on the same channel are the same message.
+  -- A request with the same key on the same channel is the same message.
   constraint outbound_messages_idempotency_key UNIQUE (idempotency_key, channel),
   constraint outbound_messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint outbound_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
-  constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text])))
+  constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text, 'unknown'::text])))
 ) with (fillfactor=80);
--- The messages of a lane that have been set aside.
+-- What has stepped aside in a lane.
 create INDEX outbound_messages_aside_idx ON public.outbound_messages USING btree (conversation_id, next_attempt_at) WHERE (aside AND (state = ANY (ARRAY['queued'::text, 'leased'::text])));
--- The sent messages of a conversation; serves the foreign key and merges.
+-- What was sent in a conversation; serves the foreign key and merges.
 create INDEX outbound_messages_conversation_idx ON public.outbound_messages USING btree (conversation_id);
--- Messages that could not be sent, newest first.
+-- What could not be sent, latest first.
 create INDEX outbound_messages_failed_idx ON public.outbound_messages USING btree (updated_at) WHERE (state = 'failed'::text);
 -- The queue row of a message; serves the foreign key.
 create INDEX outbound_messages_message_idx ON public.outbound_messages USING btree (message_id);
 -- The first open message of a lane.
 create INDEX outbound_messages_open_idx ON public.outbound_messages USING btree (conversation_id, id) WHERE (state = ANY (ARRAY['queued'::text, 'leased'::text]));
+-- Of what nobody knows whether it went.
+create INDEX outbound_messages_unknown_idx ON public.outbound_messages USING btree (updated_at) WHERE (state = 'unknown'::text);
 alter table public.outbound_messages enable row level security;
 grant select, insert, update, delete on public.outbound_messages to service_role;
 
--- State of the rate limits. A row whose tat is in the past is equivalent to no row.
+-- State of the rate limits. A row whose tat is past says the same as no row.
 create unlogged table public.rate_limits (
   -- What is limited, such as send:<contact id>. Ids, never phone numbers.
   key text not null,
@@ -1515,6 +1673,27 @@ create unlogged table public.rate_limits (
 ) with (fillfactor=50);
 alter table public.rate_limits enable row level security;
 grant select, insert, update, delete on public.rate_limits to service_role;
+
+-- Which message an answer belongs to, by the address that it was sent to. A token finds a message; it proves nothing
+-- about who writes.
+create table public.reply_tokens (
+  -- Local part of the Reply-To address: 16 characters of a-z and 2-7, 80 random bits.
+  token text collate "C" not null,
+  -- The message that it stands for: one that we sent, or one that came in and was forwarded.
+  message_id uuid not null,
+  -- When it was made.
+  created_at timestamp with time zone default now() not null,
+  -- The look-up of every answer. In bytes: a token is no word of a language.
+  constraint reply_tokens_pkey PRIMARY KEY (token),
+  constraint reply_tokens_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint reply_tokens_token_check CHECK ((token ~ '^[a-z0-9]{8,64}$'::text))
+);
+-- Counts by day.
+create INDEX reply_tokens_created_idx ON public.reply_tokens USING btree (created_at);
+-- The token of a message; serves the foreign key.
+create INDEX reply_tokens_message_idx ON public.reply_tokens USING btree (message_id);
+alter table public.reply_tokens enable row level security;
+grant select, insert, update, delete on public.reply_tokens to service_role;
 
 -- Each way back that was taken with gatelink rollback, successful or not. Append-only. Level 4 over this very table
 -- leaves no row.
@@ -1699,11 +1878,11 @@ create TRIGGER refuse_launch BEFORE UPDATE ON public.rollouts FOR EACH ROW EXECU
 create table public.route_destinations (
   -- The route.
   route_id uuid not null,
-  -- The destination; it cannot be deleted while a route uses it.
+  -- The destination; one that a route needs cannot be deleted.
   destination_id uuid not null,
   -- Order among the route's destinations, from 1.
   "position" smallint not null,
-  -- A route has a destination once.
+  -- A route names a destination once.
   constraint route_destinations_pkey PRIMARY KEY (route_id, destination_id),
   constraint route_destinations_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
   constraint route_destinations_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE CASCADE
@@ -1716,16 +1895,16 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 -- Every role may see the routes.
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- No route may lead to a removed destination.
+-- No route leads to what was removed.
 create TRIGGER present_destination BEFORE INSERT OR UPDATE OF destination_id ON public.route_destinations FOR EACH ROW EXECUTE FUNCTION private.require_present_destination();
--- Makes the edge functions reload the configuration.
+-- Tells the functions at the edge to read the configuration again.
 create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
--- Each version of a route, from the first change on. Append-only; it outlives the route.
+-- What a route was at each of its versions, from the first change on. Append-only; outlives the route.
 create table public.route_history (
-  -- The route. Not a foreign key: the history outlives it.
+  -- The route. Not a reference: the history outlives it.
   route_id uuid not null,
-  -- The version.
+  -- Which version this was.
   version integer not null,
   -- Its name.
   name text not null,
@@ -1745,26 +1924,26 @@ create table public.route_history (
   active boolean not null,
   -- Its channels.
   channels text[] not null,
-  -- When it became so.
+  -- Since when it was so.
   changed_at timestamp with time zone not null,
-  -- Who changed it.
+  -- Who made it so.
   changed_by text not null,
-  -- One row per version.
+  -- A version is written once.
   constraint route_history_pkey PRIMARY KEY (route_id, version)
 );
 alter table public.route_history enable row level security;
 grant select on public.route_history to authenticated, service_role;
--- Every role may see who changed which route; only operators see routes for people's numbers.
+-- Every role may see who changed which route; those for numbers of people, operators.
 create policy route_history_read on public.route_history for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
--- History cannot be changed.
+-- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.route_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Which messages go where. The first route whose condition matches decides, by priority, then age.
+-- Which messages go where. The first route by priority, then age, whose condition matches decides.
 create table public.routes (
   -- UUID v7: also the order of routes of one priority.
   id uuid default private.uuid_v7() not null,
-  -- The name used in explanations.
+  -- What explanations call it.
   name text not null,
   -- Smaller comes first.
   priority integer default 100 not null,
@@ -1772,16 +1951,16 @@ create table public.routes (
   condition jsonb not null,
   -- first: to the first of its destinations that is not paused; all: to each of them.
   mode text default 'first'::text not null,
-  -- The route applies only if this flag is on for the contact; null for always.
+  -- The route counts only where this flag is on for the contact; null for always.
   flag_key text,
-  -- How long the conversation stays with this route after each match; null if it does not.
+  -- Keeps the conversation with this route for so long after each match; null for not.
   sticky_minutes integer,
-  -- An inactive route matches nothing.
+  -- A route that is not active matches nothing.
   active boolean default true not null,
-  -- The channels whose messages it may take. Only WhatsApp by default, so that a fallback does not receive e-mail by
-  -- accident.
+  -- The channels whose messages it may take. WhatsApp alone unless others are named, so that a fallback gets no mail
+  -- that nobody meant for it.
   channels text[] default '{whatsapp}'::text[] not null,
-  -- Incremented by each change.
+  -- Grows with each change.
   version integer default 1 not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
@@ -1790,7 +1969,7 @@ create table public.routes (
   -- Who last changed it.
   updated_by text default private.actor() not null,
   constraint routes_pkey PRIMARY KEY (id),
-  -- People and explanations refer to a route by its name.
+  -- A route is named by people and explanations.
   constraint routes_name_key UNIQUE (name),
   constraint routes_channels_check CHECK ((((cardinality(channels) >= 1) AND (cardinality(channels) <= 20)) AND (array_position(channels, NULL::text) IS NULL))),
   constraint routes_condition_check CHECK (((jsonb_typeof(condition) = 'object'::text) AND (condition ? 'type'::text))),
@@ -1802,39 +1981,40 @@ create table public.routes (
 alter table public.routes enable row level security;
 grant select on public.routes to authenticated;
 grant select, insert, update, delete on public.routes to service_role;
--- Every role may see the routes; only operators see routes for people's numbers.
+-- Every role may see the routes; those for numbers of people, operators.
 create policy "team reads routes" on public.routes for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
--- Makes the edge functions reload the configuration.
+-- Tells the functions at the edge to read the configuration again.
 create TRIGGER routes_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.routes FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- Refuses a condition that could never match when it is written.
+-- What matches nothing is refused where it is written.
 create TRIGGER usable_condition BEFORE INSERT OR UPDATE OF condition ON public.routes FOR EACH ROW EXECUTE FUNCTION private.require_condition();
 
--- One row per routed message: which route, why, and why not the others. Holds no personal data.
+-- One row a routed message: which route, why, and why not the others. Holds no personal data.
 create table public.routing_decisions (
-  -- The message; it is decided only once.
+  -- The message; decided once and for all.
   message_id uuid not null,
-  -- The route that took it; null if none matched or the route has been removed since.
+  -- The route that took it; null when none matched or the route was removed since.
   route_id uuid,
   -- The route's name at that time.
   route_name text,
-  -- matched, sticky (the conversation stayed), default (a fallback), or no_match.
+  -- matched, sticky (the conversation stayed), default (a fallback), no_match, or kept (routes were not asked: an
+  -- automatic mail, a bounce, a forgery).
   reason text not null,
-  -- The destinations it was sent to.
+  -- Where it was sent.
   destination_ids uuid[] default '{}'::uuid[] not null,
-  -- The contact, redacted: at most the last four digits of the number.
+  -- The contact, redacted: the last four digits of the number at most.
   contact text,
-  -- A list of {route, name, matched, why}, in the order of evaluation.
+  -- A list of {route, name, matched, why}, in the order asked.
   explanation jsonb default '[]'::jsonb not null,
-  -- Revision of the configuration used for the decision.
+  -- Revision of the configuration that decided.
   revision bigint not null,
-  -- When it was decided.
+  -- When.
   decided_at timestamp with time zone default now() not null,
   constraint routing_decisions_pkey PRIMARY KEY (message_id),
   constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint routing_decisions_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE SET NULL,
   constraint routing_decisions_contact_check CHECK ((length(contact) <= 8)),
-  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text])))
+  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text])))
 );
 -- The latest decisions.
 create INDEX routing_decisions_recent_idx ON public.routing_decisions USING btree (decided_at);
@@ -1863,7 +2043,7 @@ create table public.segment_history (
   changed_by text not null,
   -- Why, as in settings_history.
   reason text,
-  -- Each change creates a version.
+  -- A change makes a version.
   constraint segment_history_pkey PRIMARY KEY (segment_key, version)
 );
 alter table public.segment_history enable row level security;
@@ -1899,11 +2079,11 @@ create policy segment_members_read on public.segment_members for select to authe
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- One way to write an id.
 create TRIGGER admit BEFORE INSERT ON public.segment_members FOR EACH ROW EXECUTE FUNCTION private.admit_member();
--- Refuses more members than the functions can load.
+-- What is accepted can be read everywhere.
 create TRIGGER bound AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.bound_members();
--- Records added members in version and history.
+-- Version and history of who came in.
 create TRIGGER record_added AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
--- Records removed members in version and history.
+-- Version and history of who went out.
 create TRIGGER record_removed AFTER DELETE ON public.segment_members REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
 -- People are added and removed, so that the history has them.
 create TRIGGER refuse_others BEFORE UPDATE OR TRUNCATE ON public.segment_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
@@ -1929,53 +2109,53 @@ grant select on public.segments to authenticated, service_role;
 -- The whole team reads which segments there are.
 create policy segments_read on public.segments for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the edge functions to read the configuration again; a change of members changes the segment's row.
+-- Tells the functions at the edge to read the configuration again; a change of members changes the segment's row.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
--- The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number
--- that first appears in a signed webhook is added automatically.
+-- Whom we write as: numbers, addresses and bots of all channels, and how fast each may send. A WhatsApp number that
+-- first shows up in a signed webhook is added by itself.
 create table public.senders (
-  -- The channel it sends on, for example whatsapp.
+  -- The channel that it sends on, for example whatsapp.
   channel text default 'whatsapp'::text not null,
-  -- The provider's id of it: for WhatsApp, Meta's phone_number_id. conversations.number_id refers to it.
+  -- How the provider names it: for WhatsApp Meta's phone_number_id. conversations.number_id refers to it.
   id text not null,
-  -- What people see: a number as dialled (digits only), an e-mail address or a bot's name.
+  -- As people see it: a number as they dial it (digits only), an e-mail address, a bot's name.
   address text,
-  -- Its purpose, on channels whose senders differ in purpose; null elsewhere.
+  -- What it is for, where a channel tells its senders apart; null where it does not.
   class text,
-  -- The provider that carries its messages, for example whatsapp (Meta itself).
+  -- Who carries its messages, for example whatsapp (Meta itself).
   provider text default 'whatsapp'::text not null,
-  -- The provider's account that owns it and its templates, as reported by webhooks: for WhatsApp, Meta's WABA id.
-  -- Null until a webhook has reported it.
+  -- The provider's account that it belongs to and its templates with it, as webhooks tell: for WhatsApp Meta's WABA
+  -- id; null while none has.
   account text,
-  -- Name of the environment variable of the functions that holds its credentials; null for the channel's default.
-  -- Never the secret itself.
+  -- Name of the secret that it sends with, in the functions' environment; null for the channel's own. Never the
+  -- secret itself.
   credentials text,
-  -- active, or paused by a person: its messages wait.
+  -- active, or paused by a person: what it has to send waits.
   state text default 'active'::text not null,
-  -- Messages it may send per second: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
+  -- Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
   max_per_second integer default 80 not null,
-  -- Sustained interval, in seconds, between messages to the same person that the provider allows (Meta answers error
-  -- 131056 beyond it); 0 where there is no such limit.
+  -- Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it); 0
+  -- where it has no such limit.
   pair_seconds numeric default 6 not null,
-  -- Messages to the same person that may be sent at once before pair_seconds applies.
+  -- Messages to the same person that may go at once before pair_seconds applies.
   pair_burst integer default 45 not null,
   -- GCRA state of max_per_second: the theoretical arrival time of the next message.
   send_tat timestamp with time zone,
-  -- When a fault of the account (token, payment, a restriction) began to block everything from this sender; null
-  -- while nothing blocks it.
+  -- Since when a fault of the account (its token, its payment, a restriction) keeps everything of this sender from
+  -- going; null while nothing does.
   held_since timestamp with time zone,
-  -- The provider's error code of that fault.
+  -- The provider's code of that fault.
   held_code text,
-  -- When a single message next tests whether the fault has been repaired.
+  -- When the next one message tries whether it was repaired.
   held_until timestamp with time zone,
-  -- How many such tests have been made.
+  -- How often that was tried.
   held_probes integer default 0 not null,
-  -- The organisation it belongs to; null if there is only one.
+  -- The organisation that it belongs to; null where there is only one.
   org uuid,
   -- When it was first seen or added.
   created_at timestamp with time zone default now() not null,
-  -- An id is unique within its channel.
+  -- An id is one sender's within its channel.
   constraint senders_pkey PRIMARY KEY (channel, id),
   constraint senders_account_check CHECK ((account <> ''::text)),
   constraint senders_channel_check CHECK ((channel ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
@@ -1991,7 +2171,7 @@ create table public.senders (
 alter table public.senders enable row level security;
 grant select on public.senders to authenticated;
 grant select, insert, update, delete on public.senders to service_role;
--- Every role of the team may see the senders.
+-- Every role of the team may see whom we write as.
 create policy "team reads senders" on public.senders for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
@@ -2061,8 +2241,6 @@ create table public.settings (
       WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath))
   END),
-  -- A word of 8 to 100 letters, digits, - and _, or none.
-  constraint settings_own_key CHECK (((key <> 'deeplinks.own_key'::text) OR (value ~ '^([A-Za-z0-9_-]{8,100})?$'::text))),
   -- Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.
   constraint settings_own_networks CHECK (
   CASE
@@ -2085,8 +2263,10 @@ create table public.settings (
           WHEN 'retention.event_days'::text THEN 8
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
+          WHEN 'retention.mail_days'::text THEN 1
+          WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2143,7 +2323,7 @@ grant select on public.settings to authenticated, service_role;
 -- The whole team reads settings: nothing in them is secret.
 create policy settings_read on public.settings for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the edge functions to read the configuration again.
+-- Tells the functions at the edge to read the configuration again.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Off cancels a scheduled start, whoever writes it.
 create TRIGGER off_stays_off BEFORE UPDATE OF value ON public.settings FOR EACH ROW WHEN (((new.value = 'false'::text) AND ((new.metadata -> 'schedule'::text) ? 'on_at'::text))) EXECUTE FUNCTION private.call_off_start();
@@ -2151,7 +2331,7 @@ create TRIGGER off_stays_off BEFORE UPDATE OF value ON public.settings FOR EACH 
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.record_setting();
 -- No launch during an incident, by whichever door.
 create TRIGGER refuse_launch BEFORE UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
--- Truncating would leave no history; delete instead.
+-- A truncate would leave no history: delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 -- Version, time and author of each write.
 create TRIGGER stamp BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.stamp_setting();
@@ -2173,8 +2353,8 @@ create table public.settings_history (
   -- Why, from set_setting or, in plain SQL, from select set_config('gatelink.reason', '…', true) in the same
   -- transaction.
   reason text,
-  -- For a change that turns a flag on for everybody, now or by schedule: rollout (its start checked the launch gates,
-  -- or states why not) or not_asked. Null for every other change.
+  -- Where the change turns a flag on for everybody, or has the clock do so: rollout (its start asked the launch
+  -- gates, or says why not) or not_asked. Null for every other change.
   gates text,
   constraint settings_history_pkey PRIMARY KEY (key, version),
   constraint settings_history_gates_known CHECK ((gates = ANY (ARRAY['rollout'::text, 'not_asked'::text])))
@@ -2189,16 +2369,80 @@ create policy settings_history_read on public.settings_history for select to aut
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Who gave whom which role, and when. Written by trigger; append-only and kept permanently: it names team members,
--- not customers.
+-- Files that we keep in object storage: raw mails and attachments. What is past its time, or whose message is gone,
+-- is removed by the clock.
+create table public.storage_objects (
+  -- The bucket; private.
+  bucket text not null,
+  -- Where in it. Made of ids and numbers, never of names that a stranger gave.
+  path text not null,
+  -- raw (the whole mail) or attachment.
+  kind text not null,
+  -- Number of the attachment in its message; null for others.
+  place integer,
+  -- Its size.
+  bytes bigint not null,
+  -- Whether it belongs to a message: without it, it is to be removed.
+  of_message boolean not null,
+  -- The message.
+  message_id uuid,
+  -- When it is to be removed.
+  expires_at timestamp with time zone not null,
+  -- When we heard of it.
+  created_at timestamp with time zone default now() not null,
+  -- A file is named by bucket and path.
+  constraint storage_objects_pkey PRIMARY KEY (bucket, path),
+  constraint storage_objects_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE SET NULL,
+  constraint storage_objects_bucket_check CHECK ((bucket ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
+  constraint storage_objects_bytes_check CHECK ((bytes >= 0)),
+  constraint storage_objects_kind_check CHECK ((kind = ANY (ARRAY['raw'::text, 'attachment'::text]))),
+  constraint storage_objects_path_check CHECK (((length(path) >= 1) AND (length(path) <= 512)))
+);
+-- What is past its time.
+create INDEX storage_objects_expires_idx ON public.storage_objects USING btree (expires_at);
+-- The files of a message; serves the foreign key.
+create INDEX storage_objects_message_idx ON public.storage_objects USING btree (message_id) WHERE (message_id IS NOT NULL);
+-- Whose message is gone.
+create INDEX storage_objects_orphans_idx ON public.storage_objects USING btree (bucket, path) WHERE (of_message AND (message_id IS NULL));
+alter table public.storage_objects enable row level security;
+grant select, insert, update, delete on public.storage_objects to service_role;
+
+-- Addresses that get no mail, whoever sends.
+create table public.suppressions (
+  -- In lower case.
+  address text not null,
+  -- all, or bulk: mail to one person still goes.
+  scope text default 'all'::text not null,
+  -- bounce, complaint, unsubscribe, dropped, manual and the like; the first stays.
+  reason text not null,
+  -- Who told: a provider, mail (the person, by a mail), or team.
+  source text not null,
+  -- Since when.
+  since timestamp with time zone default now() not null,
+  -- Which user or role wrote it.
+  by text default private.actor() not null,
+  -- Asked for each mail, when it is queued and when it goes.
+  constraint suppressions_pkey PRIMARY KEY (address, scope),
+  constraint suppressions_address_check CHECK (((address = lower(address)) AND (address ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))),
+  constraint suppressions_reason_check CHECK ((reason ~ '^[a-z][a-z_]{0,31}$'::text)),
+  constraint suppressions_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'bulk'::text]))),
+  constraint suppressions_source_check CHECK ((source ~ '^[a-z][a-z0-9_]{0,31}$'::text))
+);
+-- The list, newest first, page by page.
+create INDEX suppressions_since_idx ON public.suppressions USING btree (since, address, scope);
+alter table public.suppressions enable row level security;
+grant select, insert, update, delete on public.suppressions to service_role;
+
+-- Who gave whom which role, and when. Written by trigger; append-only, and kept for good: it names people of the team
+-- and no customers.
 create table public.team_history (
   -- UUID v7: the order of the changes.
   id uuid default private.uuid_v7() not null,
   -- Whose role it is. Not a reference: the history outlives the account.
   user_id uuid not null,
-  -- Their address at that time, in case the account is deleted.
+  -- Their address at that time, for when the account is gone.
   email text,
-  -- added, changed or removed; also removed if the account was deleted.
+  -- added, changed or removed; removed also where the account was deleted.
   change text not null,
   -- role and approvals before; null for who was added.
   before jsonb,
@@ -2206,7 +2450,7 @@ create table public.team_history (
   after jsonb,
   -- When.
   at timestamp with time zone default clock_timestamp() not null,
-  -- Who changed it: a user id, or the database role (that of Supabase Auth if an account was deleted).
+  -- Who did it: a user id, or the database role (that of Supabase Auth where an account was deleted).
   by text default private.actor() not null,
   constraint team_history_pkey PRIMARY KEY (id),
   constraint team_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'changed'::text, 'removed'::text])))
@@ -2247,31 +2491,31 @@ create policy team_members_read on public.team_members for select to authenticat
 create TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.guard_team();
 -- A row of history for each change.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.record_team();
--- Truncating would leave no history and no admin.
+-- A truncate would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Every acknowledged update, once, including those that are not understood. Rows older than the retention are purged;
--- it is far longer than any provider retries.
+-- Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are
+-- purged; it exceeds the provider's retry time by far.
 create table public.webhook_events (
-  -- The provider that sent it, for example whatsapp.
+  -- Who sent it, for example whatsapp.
   provider text default 'whatsapp'::text not null,
-  -- Equal for repetitions of one update, and for nothing else.
+  -- The same for each repetition of an update and for nothing else.
   dedupe_key text not null,
-  -- The webhook field it came under; unknown if there was none.
+  -- The webhook field that it came under; unknown where there was none.
   field text not null,
-  -- How it was understood: message, echo, status, identity or other.
+  -- What it was understood as: message, echo, status, identity or other.
   kind text not null,
   -- The business number it concerns, if any.
   number_id text,
-  -- The update as received; null if the message's row (messages.native) has it.
+  -- The update as it came; null where the message's row (messages.native) keeps it.
   raw jsonb,
   -- When it was stored.
   received_at timestamp with time zone default now() not null,
-  -- Makes the intake idempotent: a repeated update conflicts here and is answered as a duplicate.
+  -- The idempotency of the intake: a repeated update conflicts here and is answered as a duplicate.
   constraint webhook_events_pkey PRIMARY KEY (provider, dedupe_key),
   constraint webhook_events_kind_check CHECK ((kind = ANY (ARRAY['message'::text, 'echo'::text, 'status'::text, 'identity'::text, 'other'::text])))
 );
--- Range scans by time, for purging and reports; BRIN, because rows arrive in this order.
+-- Range scans by time for purge and reports; BRIN, since rows arrive in this order.
 create INDEX webhook_events_received_idx ON public.webhook_events USING brin (received_at);
 alter table public.webhook_events enable row level security;
 grant select, insert, update, delete on public.webhook_events to service_role;
@@ -2304,12 +2548,12 @@ grant select on private.config_changes to service_role;
 
 -- One row: the number that changes with every committed change of configuration.
 create table private.config_revision (
-  -- Always true; as primary key it prevents a second row.
+  -- Always true; the key that allows no second row.
   only_row boolean default true not null,
   -- Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a
   -- number again that stood for something else.
   revision bigint default ((date_part('epoch'::text, clock_timestamp()) * (1000)::double precision))::bigint not null,
-  -- When it last increased: what a flag or a pause held back until then may be due at once.
+  -- When it last grew: what a flag or a pause held back until then may be due at once.
   changed_at timestamp with time zone default clock_timestamp() not null,
   -- When the schema was installed: what has not run since may not be due yet.
   installed_at timestamp with time zone default clock_timestamp() not null,
@@ -2319,7 +2563,7 @@ create table private.config_revision (
 alter table private.config_revision enable row level security;
 grant select on private.config_revision to service_role;
 
--- The key that authenticates visitors' cookies. Deleting it makes every visitor a new one.
+-- The key by which we know visitors' cookies again as ours. Who deletes it makes all visitors new ones.
 create table private.cookie_key (
   -- There is one.
   one boolean default true not null,
@@ -2332,45 +2576,45 @@ create table private.cookie_key (
 alter table private.cookie_key enable row level security;
 grant select, insert, delete on private.cookie_key to service_role;
 
--- The queue of one conversation to one destination: when it is due, and its lease.
+-- The queue of one conversation to one destination: when it is due, and who works on it.
 create table private.delivery_lanes (
-  -- The destination. Not a foreign key: the lane's deliveries have one, and an empty lane does nothing.
+  -- The destination. Not a reference: the deliveries in it have one, and a lane alone leads nowhere.
   destination_id uuid not null,
   -- The conversation.
   conversation_id uuid not null,
-  -- The conversation's channel: lanes of a channel that is switched off are not claimed.
+  -- That of the conversation: a channel that is switched off is not claimed.
   channel text default 'whatsapp'::text not null,
   -- When its first open delivery may be tried; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
-  -- Fencing token of the current lease: a result with another token is too late.
+  -- Fencing token of the current lease: a result that carries another one comes too late.
   lease uuid,
-  -- One lane per destination and conversation. The conversation comes first, so that this also finds its lanes.
+  -- One lane for each destination and conversation. The conversation first: its lanes are found by it too.
   constraint delivery_lanes_pkey PRIMARY KEY (conversation_id, destination_id),
   constraint delivery_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- Due lanes of a destination on a channel, oldest first; those of a channel that is off are not read. Without leased
--- lanes: a lane that is leased as soon as it has something leaves no dead entry for each claim to skip until the next
--- vacuum.
+-- What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read. Without
+-- what is leased: a lane that is leased as soon as it has something leaves no entry behind that each claim would step
+-- over until the next vacuum.
 create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE ((due_at IS NOT NULL) AND (lease IS NULL));
--- Leases by their end: expired ones are claimed again.
+-- Leases by their end: those that are over are claimed again.
 create INDEX delivery_lanes_leased_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE (lease IS NOT NULL);
 alter table private.delivery_lanes enable row level security;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
--- Custom headers of a destination, such as authorization. Encrypted by the functions with a key that the database
--- does not have.
+-- Headers of a destination's own, such as authorization. Sealed by the functions with a key that the database does
+-- not have.
 create table private.destination_headers (
   -- The destination.
   destination_id uuid not null,
-  -- The header's name in lower case.
+  -- In lower case.
   name text not null,
-  -- Version (v1), key name, IV and ciphertext; see _shared/crypto/seal.ts.
+  -- v1, the name of the key, iv and text, see _shared/crypto/seal.ts.
   sealed text not null,
-  -- When it was set.
+  -- When.
   set_at timestamp with time zone default now() not null,
-  -- Who set it: a user id, or key: and the name of a secret key.
+  -- Who: a user id, or key: and the name of a secret key.
   set_by text not null,
-  -- One row per destination and header.
+  -- A header is sent once.
   constraint destination_headers_pkey PRIMARY KEY (destination_id, name),
   constraint destination_headers_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
   constraint destination_headers_name_check CHECK ((name ~ '^[a-z0-9!#$%&''*+.^_|~-]{1,64}$'::text)),
@@ -2379,13 +2623,13 @@ create table private.destination_headers (
 alter table private.destination_headers enable row level security;
 grant select, insert, update, delete on private.destination_headers to service_role;
 
--- Signing secrets as in Standard Webhooks; several during a rotation. Shown once, when created.
+-- Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.
 create table private.destination_secrets (
   -- The destination.
   destination_id uuid not null,
-  -- whsec_ followed by 32 random bytes in base64.
+  -- whsec_ and 32 random bytes in base64.
   secret text not null,
-  -- When it was created.
+  -- When it was made.
   created_at timestamp with time zone default now() not null,
   -- End of the overlap after a rotation; null for the current one.
   expires_at timestamp with time zone,
@@ -2397,35 +2641,51 @@ create table private.destination_secrets (
 alter table private.destination_secrets enable row level security;
 grant select, insert, update, delete on private.destination_secrets to service_role;
 
--- Updates of erased people: if the provider repeats one, it must not recreate the person. Kept for 8 days, longer
--- than any provider repeats.
+-- Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days,
+-- for which no provider repeats.
 create table private.erased_keys (
-  -- Keyed hash of an update's provider and dedupe key, or of the channel and ids (ours and the provider's) of a sent
-  -- message whose statuses may still arrive.
+  -- Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider's) of a message
+  -- that was sent, whose statuses may still come.
   hash bytea not null,
   -- When it was erased.
   at timestamp with time zone default now() not null,
-  -- Looks up what was erased, by its hash.
+  -- What was erased is looked up by its hash.
   constraint erased_keys_pkey PRIMARY KEY (hash)
 );
 alter table private.erased_keys enable row level security;
 grant select on private.erased_keys to service_role;
 
--- Opt-outs of people who were erased, so that erasing them does not allow anyone to write to them again.
+-- Opt-outs of people who were erased: nobody may write to them for that.
 create table private.erased_opt_outs (
-  -- Keyed hash of the kind and value of one of the person's ids.
+  -- Keyed hash of kind and value of an id that the person had.
   identity bytea not null,
   -- The channel.
   channel text not null,
-  -- The sender (senders.id) that must not write.
+  -- The sender of ours (senders.id) that may not write.
   number_id text not null,
-  -- When the person opted out.
+  -- Since when.
   opted_out_at timestamp with time zone not null,
-  -- One row per identity and sender.
+  -- An id opts out of a sender once.
   constraint erased_opt_outs_pkey PRIMARY KEY (identity, channel, number_id)
 );
 alter table private.erased_opt_outs enable row level security;
 grant select, delete on private.erased_opt_outs to service_role;
+
+-- Suppressions of people who were erased: they get no mail for that.
+create table private.erased_suppressions (
+  -- Keyed hash of the address.
+  hash bytea not null,
+  -- all or bulk.
+  scope text not null,
+  -- Why.
+  reason text not null,
+  -- Since when.
+  since timestamp with time zone not null,
+  -- Asked by the hash of an address.
+  constraint erased_suppressions_pkey PRIMARY KEY (hash, scope)
+);
+alter table private.erased_suppressions enable row level security;
+grant select, insert, update, delete on private.erased_suppressions to service_role;
 
 -- Who failed, or waited long, in the stage of a rollout that is under way: at most 10,000 a flag, for the guard to
 -- count each once. Gone when the rollout is over.
@@ -2462,9 +2722,9 @@ create table private.guard_skips (
 alter table private.guard_skips enable row level security;
 grant select on private.guard_skips to service_role;
 
--- One row: the key of the hashes that stand for erased people. Without it the hashes reveal nothing.
+-- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
 create table private.hash_key (
-  -- Always true; as primary key it prevents a second row.
+  -- Always true; the key that allows no second row.
   only_row boolean default true not null,
   -- 32 bytes, 244 of their bits from the server's strong random source.
   key bytea default (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) not null,
@@ -2473,6 +2733,68 @@ create table private.hash_key (
 );
 alter table private.hash_key enable row level security;
 grant select on private.hash_key to service_role;
+
+-- Addresses that are yet to be confirmed by a code that was mailed there.
+create table private.identity_checks (
+  -- email_identities.id. Not a reference: that table may be dropped.
+  identity uuid not null,
+  -- from (the address is the user's) or forward (answers may go there).
+  what text not null,
+  -- The address, in lower case.
+  address text not null,
+  -- Keyed hash of the code; null while none was sent.
+  hash bytea,
+  -- Wrong codes so far; after five a new one is needed.
+  attempts integer default 0 not null,
+  -- When the code was made.
+  sent_at timestamp with time zone,
+  -- Until when it holds.
+  expires_at timestamp with time zone,
+  -- An identity has one address to confirm of each kind.
+  constraint identity_checks_pkey PRIMARY KEY (identity, what),
+  constraint identity_checks_what_check CHECK ((what = ANY (ARRAY['from'::text, 'forward'::text])))
+);
+alter table private.identity_checks enable row level security;
+grant select, insert, update, delete on private.identity_checks to service_role;
+
+-- Each identity as the pipeline uses it, written by the trigger of email_identities. It outlives that table: after
+-- the rollback of the reply tokens, mail is sent and forwarded by it.
+create table private.inboxes (
+  -- The destination of kind inbox.
+  destination_id uuid not null,
+  -- email_identities.id. Not a reference: that table may be dropped.
+  identity uuid not null,
+  -- The address that mail is sent from, in lower case; also senders.id of channel email.
+  from_email text not null,
+  -- The name beside the address.
+  display_name text,
+  -- The team's own id of the user who sends as this identity; null for none.
+  user_id text,
+  -- Where replies go; null while nobody has confirmed an address.
+  forward_to text,
+  -- Whether users without an identity send as this one.
+  is_default boolean default false not null,
+  -- Who carries its mail: sendgrid or resend.
+  provider text not null,
+  -- unverified, active or paused.
+  state text not null,
+  -- When the address was proved to be the user's.
+  verified_at timestamp with time zone,
+  -- When the identity was added.
+  created_at timestamp with time zone not null,
+  -- A destination of kind inbox forwards for one identity.
+  constraint inboxes_pkey PRIMARY KEY (destination_id),
+  -- Finds the identity of a conversation, whose number_id is the address.
+  constraint inboxes_from_email_key UNIQUE (from_email),
+  -- An identity has one inbox.
+  constraint inboxes_identity_key UNIQUE (identity),
+  constraint inboxes_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
+  constraint inboxes_from_email_check CHECK ((from_email = lower(from_email)))
+);
+-- The identities of a user.
+create INDEX inboxes_user_idx ON private.inboxes USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table private.inboxes enable row level security;
+grant select, insert, update, delete on private.inboxes to service_role;
 
 -- Networks that have guessed at a link's password today, and when each may guess again. No row: at once.
 create unlogged table private.link_guessers (
@@ -2508,6 +2830,34 @@ create table private.link_passwords (
 alter table private.link_passwords enable row level security;
 grant select, insert, update, delete on private.link_passwords to service_role;
 
+-- Who wrote which mail to which address of ours, and when: how fast two machines answer each other, and what somebody
+-- wrote in other people's conversations.
+create table private.mail_senders (
+  -- Of the mail; that of its message, where it became one.
+  id uuid not null,
+  -- The message; null of a loop, which becomes none.
+  message_id uuid,
+  -- The address in From, in lower case.
+  address text not null,
+  -- The address of ours that it came to, in lower case.
+  recipient text not null,
+  -- Hash of the text, for the same text again; null where none was given.
+  text_hash text,
+  -- When it came.
+  created_at timestamp with time zone not null,
+  -- A mail has one sender.
+  constraint mail_senders_pkey PRIMARY KEY (id),
+  constraint mail_senders_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE
+);
+-- Loops by age, for the purge.
+create INDEX mail_senders_loops_idx ON private.mail_senders USING btree (created_at) WHERE (message_id IS NULL);
+-- Who wrote a message; serves the foreign key.
+create INDEX mail_senders_message_idx ON private.mail_senders USING btree (message_id) WHERE (message_id IS NOT NULL);
+-- How much an address wrote to one of ours of late; and all that somebody wrote.
+create INDEX mail_senders_pair_idx ON private.mail_senders USING btree (address, recipient, created_at);
+alter table private.mail_senders enable row level security;
+grant select, insert, update, delete on private.mail_senders to service_role;
+
 -- Where notifications go, and what signs them.
 create table private.notification_addresses (
   -- The endpoint.
@@ -2525,7 +2875,7 @@ create table private.notification_addresses (
 alter table private.notification_addresses enable row level security;
 grant select on private.notification_addresses to service_role;
 
--- The queue of one conversation to the provider, with the pacing of its pair.
+-- The queue of one conversation to the provider, with the pace of its pair.
 create table private.outbound_lanes (
   -- The conversation: sender and person.
   conversation_id uuid not null,
@@ -2533,29 +2883,29 @@ create table private.outbound_lanes (
   channel text default 'whatsapp'::text not null,
   -- The sender (senders.id).
   number_id text not null,
-  -- When its first open message may be sent; while leased, when the lease ends; null when empty.
+  -- When its first open message may go; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
   -- Fencing token of the current lease.
   lease uuid,
-  -- GCRA state of the pair's limit: the theoretical arrival time of the next message.
+  -- GCRA state of the pair's pace: theoretical arrival time of the next message.
   pair_tat timestamp with time zone,
-  -- A media message that the provider has accepted but not yet sent (outbound_messages.id): later messages would
-  -- overtake it. Null if there is none.
+  -- The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake
+  -- it. Null when there is none.
   waits_for uuid,
-  -- Until when the lane waits for its status.
+  -- How long the lane waits for a status of that.
   waits_until timestamp with time zone,
   constraint outbound_lanes_pkey PRIMARY KEY (conversation_id),
   constraint outbound_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- Due lanes of a sender, oldest first.
+-- What a sender has to send, oldest first.
 create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (channel, number_id, due_at) WHERE (due_at IS NOT NULL);
--- The lane that waits for a status of a message; there is hardly ever one.
+-- The lane that waits for a status of a message; nearly always there is none.
 create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (waits_for) WHERE (waits_for IS NOT NULL);
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
--- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: the others belong to the
--- project and are neither checked nor rolled back.
+-- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: all others are somebody
+-- else's, and nobody here judges or takes back those.
 create table private.own_migrations (
   -- Of the migration.
   version text collate "C" not null,
@@ -2663,29 +3013,29 @@ create table private.storage_days (
 alter table private.storage_days enable row level security;
 grant select on private.storage_days to service_role;
 
--- Categories of templates, as reported by the provider or fetched from it: an opt-out covers only marketing.
+-- What templates are, as the provider told or was asked: an opt-out is about marketing alone.
 create table private.template_categories (
   -- The channel.
   channel text not null,
-  -- The provider's account that owns it (senders.account).
+  -- The provider's account that it belongs to (senders.account).
   account text not null,
-  -- The template's name.
+  -- Its name.
   name text not null,
-  -- The language's code.
+  -- Code of its language.
   language text not null,
-  -- The provider's id, which some of its notices use; null if it was not reported.
+  -- The provider's id of it, by which some of its notices name it; null where none was told.
   template_id text,
-  -- marketing, utility, authentication, …; null if the provider was asked and had none.
+  -- marketing, utility, authentication, …; null where the provider was asked and knows none.
   category text,
-  -- When it was reported (by the provider's clock) or fetched.
+  -- When that was told (the provider's time), or asked.
   at timestamp with time zone not null,
-  -- A template has one category per language.
+  -- A template has a category in each of its languages.
   constraint template_categories_pkey PRIMARY KEY (channel, account, name, language)
 );
 alter table private.template_categories enable row level security;
 grant select, insert, update on private.template_categories to service_role;
 
--- Messages with a token that no click has (yet): checked again for ten minutes.
+-- Messages with a token that no click has, or not yet: looked at again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
   message_id uuid not null,
@@ -2697,7 +3047,8 @@ create table private.unknown_tokens (
 alter table private.unknown_tokens enable row level security;
 grant select, insert, delete on private.unknown_tokens to service_role;
 
--- Keys of the visitor hashes, one per day. Once a key is purged, its hashes can no longer be attributed to anyone.
+-- Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash
+-- stood for.
 create table private.visitor_keys (
   -- The day, in the team's zone.
   day date not null,
@@ -2755,8 +3106,8 @@ begin
 end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
--- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Returns
--- its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.
+-- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers
+-- its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2818,6 +3169,39 @@ begin
 end $function$;
 grant execute on function public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
 
+-- Adds an identity, {user_id, display_name, forward_to, provider}; unverified, until a code that is mailed there
+-- comes back, and with nowhere to forward to until the same has happened there. The first one is the default. For
+-- operators and secret keys. Errors: 42501 not allowed, 23514 a value that cannot be, GL404 the table was taken back,
+-- GL409 it exists, GL422 no address.
+CREATE OR REPLACE FUNCTION public.add_identity(p_from_email text, p_options jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  if lower(btrim(p_from_email)) !~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$' then
+    raise exception 'this is no address' using errcode = 'GL422';
+  end if;
+  if exists (select from public.email_identities i where i.from_email = lower(btrim(p_from_email))) then
+    raise exception 'this identity exists already' using errcode = 'GL409';
+  end if;
+  insert into public.email_identities (user_id, from_email, display_name, provider, is_default)
+  values (nullif(p_options ->> 'user_id', ''), p_from_email, nullif(p_options ->> 'display_name', ''), coalesce(p_options ->> 'provider', 'sendgrid'),
+    not exists (select from public.email_identities i where i.is_default))
+  returning id into v_id;
+  insert into private.identity_checks (identity, what, address) values (v_id, 'from', lower(btrim(p_from_email)));
+  if p_options ->> 'forward_to' is not null then
+    perform private.ask_forward(v_id, p_options ->> 'forward_to');
+  end if;
+  return private.changed_identity(v_id);
+end $function$;
+grant execute on function public.add_identity(p_from_email text, p_options jsonb) to authenticated, service_role;
+
 -- Adds a group of measurements [{name, label, n, ms, counts}], each series once, to the minute that is open and to
 -- the total. For secret keys.
 CREATE OR REPLACE FUNCTION public.add_measurements(p_measurements jsonb)
@@ -2860,7 +3244,8 @@ end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
 -- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels
--- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 if there is none, 23514 for an invalid condition.
+-- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 for none, 23514 for a condition that cannot be
+-- used.
 CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2888,9 +3273,9 @@ begin
 end $function$;
 grant execute on function public.add_route(p_destinations text[], p_condition jsonb, p_priority integer, p_options jsonb) to authenticated, service_role;
 
--- Adds people to a segment, by id or by phone number (stored as the contact's id); existing members are not an error.
--- At most 10,000. For operators and secret keys. Errors: GL409 it was changed in the meantime, GL404 a number that
--- nobody has, GL422.
+-- Adds people to a segment, by id or by phone number (kept as the contact's id); who is in it already is no error. At
+-- most 10,000. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has,
+-- GL422.
 CREATE OR REPLACE FUNCTION public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS segments
  LANGUAGE plpgsql
@@ -2912,9 +3297,26 @@ begin
 end $function$;
 grant execute on function public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
 
--- Adds the user who has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed,
--- GL300 several accounts have confirmed it, GL404 no such user, GL409 already a member, GL422 no account that can
--- sign in has confirmed it, 23514 unknown role or approval.
+-- Puts an address on the list of those that get no mail, or no bulk mail: {added}, false where it stands there. For
+-- operators and secret keys. Errors: 42501 not allowed, GL422 no address, reason or scope.
+CREATE OR REPLACE FUNCTION public.add_suppression(p_address text, p_reason text DEFAULT 'manual'::text, p_scope text DEFAULT 'all'::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  if lower(btrim(p_address)) !~ '^[^@[:space:]]+@[^@[:space:]]+$' or p_scope not in ('all', 'bulk') or p_reason !~ '^[a-z][a-z_]{0,31}$' then
+    raise exception 'an address, a reason in one word, and all or bulk' using errcode = 'GL422';
+  end if;
+  return jsonb_build_object('added', private.suppress(btrim(p_address), p_scope, p_reason, 'team', clock_timestamp()));
+end $function$;
+grant execute on function public.add_suppression(p_address text, p_reason text, p_scope text) to authenticated, service_role;
+
+-- Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL300
+-- several accounts have confirmed it, GL404 no such user, GL409 a member already, GL422 none that can sign in has,
+-- 23514 unknown role or approval.
 CREATE OR REPLACE FUNCTION public.add_team_member(p_email text, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -2966,8 +3368,8 @@ begin
 end $function$;
 grant execute on function public.advance_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Adds a host pattern to the allowlist for forward or redirect; for admins. Repeating it changes nothing. 23514 for
--- an invalid pattern.
+-- Puts a host pattern on the allowlist for forward or redirect; an admin's act. Repeating it changes nothing. 23514
+-- for a pattern that is none.
 CREATE OR REPLACE FUNCTION public.allow_host(p_pattern text, p_purpose text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2985,8 +3387,8 @@ begin
 end $function$;
 grant execute on function public.allow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Records the provider's answer about the template of a queued message [{id, language, category}], including that it
--- knows none, and returns whether this blocks the message: {opted_out}.
+-- Keeps what the provider answered about the template of a queued message [{id, language, category}], also that it
+-- knows none, and says whether the message may not go for it: {opted_out}.
 CREATE OR REPLACE FUNCTION public.answer_category(p_message_id uuid, p_found jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3002,7 +3404,7 @@ begin
   join public.senders s on s.channel = o.channel and s.id = o.number_id
   where o.id = p_message_id and s.account is not null and m.type = 'template';
   if found then
-    -- In whole seconds, like the provider's times: its report within the same second is newer. For every match of the name.
+    -- In whole seconds, as the provider tells: what it tells in this one is newer. Of all that the name means.
     insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
     select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
       date_trunc('second', clock_timestamp())
@@ -3021,10 +3423,74 @@ begin
 end $function$;
 grant execute on function public.answer_category(p_message_id uuid, p_found jsonb) to service_role;
 
+-- Makes a code that confirms the address of an identity (from), or where its answers go (forward): {code, to,
+-- expires_at}. For the function that mails it alone. Errors: GL404 nothing to confirm, GL429 within a minute of the
+-- last.
+CREATE OR REPLACE FUNCTION public.begin_identity_check(p_id uuid, p_what text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_check private.identity_checks;
+  v_now timestamptz := clock_timestamp();
+  v_code text := lpad((('x' || encode(substr(uuid_send(gen_random_uuid()), 11, 6), 'hex'))::bit(48)::bigint % 100000000)::text, 8, '0');
+begin
+  perform private.refuse_older_code();
+  select * into v_check from private.identity_checks k where k.identity = p_id and k.what = p_what for update;
+  if not found then
+    raise exception 'there is nothing to confirm' using errcode = 'GL404';
+  end if;
+  if v_check.sent_at > v_now - interval '1 minute' then
+    raise exception 'a code was sent less than a minute ago' using errcode = 'GL429';
+  end if;
+  update private.identity_checks k
+  set hash = private.keyed_hash(p_id::text || ' ' || p_what || ' ' || v_code), attempts = 0, sent_at = v_now, expires_at = v_now + interval '30 minutes'
+  where k.identity = p_id and k.what = p_what;
+  return jsonb_build_object('code', v_code, 'to', v_check.address, 'expires_at', v_now + interval '30 minutes');
+end $function$;
+grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
+
+-- Confirms an address by the code that was mailed there: {ok, left}, with how many tries are left. Codes hold for 30
+-- minutes and five tries. For operators and secret keys. Errors: 42501 not allowed, GL404 nothing to confirm, or the
+-- table was taken back.
+CREATE OR REPLACE FUNCTION public.check_identity(p_id uuid, p_what text, p_code text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_check private.identity_checks;
+  v_ok boolean;
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  select * into v_check from private.identity_checks k where k.identity = p_id and k.what = p_what for update;
+  if not found then
+    raise exception 'there is nothing to confirm' using errcode = 'GL404';
+  end if;
+  if v_check.hash is null or v_check.expires_at <= clock_timestamp() or v_check.attempts >= 5 then
+    return '{"ok": false, "left": 0}';
+  end if;
+  v_ok := v_check.hash = private.keyed_hash(p_id::text || ' ' || p_what || ' ' || btrim(p_code));
+  if not v_ok then
+    update private.identity_checks k set attempts = k.attempts + 1 where k.identity = p_id and k.what = p_what;
+    return jsonb_build_object('ok', false, 'left', 4 - v_check.attempts);
+  end if;
+  delete from private.identity_checks k where k.identity = p_id and k.what = p_what;
+  update public.email_identities i
+  set verified_at = case p_what when 'from' then clock_timestamp() else i.verified_at end,
+    forward_to = case p_what when 'forward' then v_check.address else i.forward_to end
+  where i.id = p_id;
+  return '{"ok": true, "left": 0}';
+end $function$;
+grant execute on function public.check_identity(p_id uuid, p_what text, p_code text) to authenticated, service_role;
+
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
 -- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.
--- Returns {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
+-- Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[] DEFAULT NULL::text[], p_claimers text[] DEFAULT NULL::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3081,9 +3547,9 @@ begin
 end $function$;
 grant execute on function public.claim_click(p_token text, p_fingerprints text[], p_claimers text[]) to service_role;
 
--- Leases up to p_limit due lanes of these channels, given how many per destination (by id) the caller has under way,
--- and returns {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the
--- destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
+-- Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under
+-- way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message,
+-- the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
 CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3122,11 +3588,12 @@ $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
--- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
--- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
--- channel, number_id, contact_id, to, message, traceparent, and, if the person has opted out, opted_out: true (do not
--- send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A
--- single channel may take every place; of several, each gets half of those that the others leave.
+-- many of each channel (by name) it has under way, within the pace of pair and sender and where the channel's flag
+-- (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred,
+-- channel, number_id, contact_id, to, message, traceparent, of a mail mail (see private.mail_to_send), and of who has
+-- opted out opted_out: true (it is not to be sent) or ask: {name, account} (the template is to be asked for, see
+-- answer_category)}], next_due_ms}. One channel alone may take every place; of several each has half of those that
+-- the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3168,10 +3635,28 @@ AS $function$
 $function$;
 grant execute on function public.claim_status_posts(p_limit integer, p_lease_seconds integer) to service_role;
 
--- The conversations of these channels that have waited longest for the router, each with its oldest undecided
--- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
--- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
--- revision.
+-- Files to remove, [{bucket, path}]. Takes no lease: removing twice is harmless. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_storage_purges(p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('bucket', d.bucket, 'path', d.path)), '[]')
+    from (
+      (select o.bucket, o.path from public.storage_objects o where o.of_message and o.message_id is null limit p_limit)
+      union
+      (select o.bucket, o.path from public.storage_objects o where o.expires_at <= clock_timestamp() order by o.expires_at limit p_limit)
+      limit p_limit
+    ) d);
+end $function$;
+grant execute on function public.claim_storage_purges(p_limit integer) to service_role;
+
+-- The conversations of these channels that wait longest for the router, each with its oldest undecided messages in
+-- order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could
+-- not be when they came. Leaves out conversations held back at this configuration revision.
 CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer DEFAULT 20, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3196,6 +3681,7 @@ begin
         select i.value from public.contact_identities i
         where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
         order by i.dialled, i.id desc limit 1),
+      'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
     from public.conversations c
@@ -3203,7 +3689,7 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'referral', m.referral, 'link_token', m.link_token,
+        'referral', m.referral, 'link_token', m.link_token, 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a
           where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages
@@ -3244,9 +3730,9 @@ end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
--- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null if
--- there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For
--- viewers and secret keys.
+-- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null
+-- when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers.
+-- For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3290,9 +3776,9 @@ begin
 end $function$;
 grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
 
--- Creates links that have been checked, on behalf of p_actor, and returns for each, in order, {status, code | error}:
--- 201 created; 200 created before with this external_id and request_hash (with a password, also its current
--- password_hash, for comparison); 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
+-- Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}:
+-- 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash
+-- that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
 CREATE OR REPLACE FUNCTION public.create_links(p_links jsonb, p_actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3467,8 +3953,8 @@ begin
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
--- What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is
--- no such destination. Only for the function wa-router: people never see a secret twice.
+-- What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is
+-- none of that name. For the function wa-router alone: people get no secret a second time.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3505,7 +3991,7 @@ begin
 end $function$;
 grant execute on function public.diagnostics() to authenticated, service_role;
 
--- Removes a host pattern from the allowlist; false if it was not there. Takes effect within 5 seconds.
+-- Takes a host pattern off the allowlist; false when it was not on it. Takes effect within 5 seconds.
 CREATE OR REPLACE FUNCTION public.disallow_host(p_pattern text, p_purpose text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3519,8 +4005,8 @@ begin
 end $function$;
 grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Permanently closes waiting and dead deliveries, recording the reason and who gave it; the rows stay. Returns how
--- many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
+-- Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.
+-- Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
 CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3550,11 +4036,67 @@ begin
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
--- Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (if
--- absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback,
--- traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or
--- {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for WhatsApp, for the contact), window,
--- opt-out and idempotency are decided in the same transaction.
+-- E-mail over some days (1 to 90): {since, at, days, replies (by via, and what became of their forwards), identities,
+-- campaigns, events, sent (with reply token or without), unknown_overdue (of which a person has to say whether they
+-- went), suppressions}. Holds no addresses of people. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.email_overview(p_days integer DEFAULT 7)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_from timestamptz := v_now - make_interval(days => least(greatest(p_days, 1), 90));
+begin
+  perform private.require_role('viewer');
+  return (
+    select jsonb_build_object('since', v_from, 'at', v_now,
+      'days', private.email_days(v_from, v_now),
+      'replies', (
+        select jsonb_build_object('all', count(*), 'token', count(*) filter (where r.via = 'token'), 'legacy', count(*) filter (where r.via = 'legacy'),
+          'references', count(*) filter (where r.via = 'references'), 'none', count(*) filter (where r.via = 'none'),
+          'unverified', count(*) filter (where not r.verified), 'other_sender', count(*) filter (where not r.is_recipient),
+          'forward_wanted', count(*) filter (where r.forward_wanted), 'forwarded', count(r.forwarded_at),
+          'failed', count(r.failed_at) filter (where r.forwarded_at is null),
+          'waiting', count(*) filter (where r.forward_wanted and r.forwarded_at is null and r.failed_at is null))
+        from public.email_replies r where r.reply_ts > v_from),
+      'identities', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', x.identity, 'from_email', i.from_email, 'replies', x.n, 'forward_wanted', x.wanted,
+          'forwarded', x.forwarded, 'failed', x.failed) order by x.n desc, x.identity), '[]')
+        from (
+          select r.identity, count(*) as n, count(*) filter (where r.forward_wanted) as wanted, count(r.forwarded_at) as forwarded,
+            count(r.failed_at) filter (where r.forwarded_at is null) as failed
+          from public.email_replies r where r.reply_ts > v_from group by r.identity order by count(*) desc limit 100) x
+        left join private.inboxes i on i.identity = x.identity),
+      'campaigns', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', x.campaign_id, 'replies', x.n, 'people', x.people) order by x.n desc, x.campaign_id), '[]')
+        from (
+          select r.campaign_id, count(*) as n, count(distinct r.reply_to) as people from public.email_replies r
+          where r.reply_ts > v_from and r.campaign_id is not null group by r.campaign_id order by count(*) desc limit 100) x),
+      'events', (
+        select coalesce(jsonb_object_agg(e.event_type, e.n), '{}') from (
+          select x.event_type, count(*) as n from public.email_events x where x.created_at > v_from group by x.event_type) e),
+      'sent', (
+        select jsonb_build_object('all', count(*), 'token', count(*) filter (where t.tokened), 'unknown', count(*) filter (where o.state = 'unknown'),
+          'failed', count(*) filter (where o.state = 'failed'), 'waiting', count(*) filter (where o.state in ('queued', 'leased')))
+        from public.outbound_messages o
+        cross join lateral (select private.reply_token_of(o.id) is not null as tokened) t
+        where o.channel = 'email' and o.created_at > v_from and o.id >= private.uuid_v7_from(v_from)),
+      'unknown_overdue', (
+        (select count(*) from public.outbound_messages o where o.state = 'unknown' and o.updated_at <= v_now - interval '15 minutes')
+        + (select count(*) from public.deliveries d where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
+          and d.updated_at <= v_now - interval '15 minutes')),
+      'suppressions', (select count(*) from public.suppressions s where s.since > v_from)));
+end $function$;
+grant execute on function public.email_overview(p_days integer) to authenticated, service_role;
+
+-- Queues messages [{channel (whatsapp if absent), user_id and send_domain (of a mail: who sends, and the domain of
+-- its Message-ID), identities [{kind, value}; kind contact is our own id], to (absent: where the person that the ids
+-- name can be written to), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second,
+-- burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the
+-- channel's, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same
+-- transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3621,7 +4163,7 @@ begin
   perform private.require_role('admin');
   v_person := private.find_person(p_person);
   v_person := private.with_messages(v_person, array(
-    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq));
+    select m.id from private.messages_of(v_person, null) m));
   insert into public.contact_acts (act, contact_id)
   select 'exported', c.id from public.contacts c where c.id = any (v_person.contacts) and c.merged_into is null;
   for v_place in select * from private.personal_data() loop
@@ -3643,8 +4185,7 @@ begin
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
--- A link as its owners see it, even if deleted, with the version in which each member was last changed
--- (member_versions); null if there is none. For secret keys.
+-- A link as its owners see it, also a deleted one; null when there is none. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  RETURNS jsonb
  LANGUAGE sql
@@ -3652,10 +4193,25 @@ CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.link_view(l) || jsonb_build_object('member_versions', l.member_versions)
-  from public.links l where l.code = p_code
+  select private.link_view(l) from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
+
+-- Why an address gets no mail: [{address, scope, reason, source, since}], empty where it does. For operators and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('address', s.address, 'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.scope), '[]')
+    from public.suppressions s where s.address = lower(btrim(p_address)));
+end $function$;
+grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
 
 -- How a plan (as create_rollout takes it) would go for a flag, by the traffic of the last 7 days or by what is given:
 -- for each stage the outcomes a minute and needed, how long it takes, whether it can pass at today's failure rate
@@ -3759,9 +4315,62 @@ AS $function$
 $function$;
 grant execute on function public.health() to service_role;
 
+-- Stores what a provider tells of mails that we sent, each once: [{provider, key, event, at, message (our id of it),
+-- delivery (of a forward), provider_id, address, error, suppress: {reason, scope}, metadata, raw}]. Moves statuses
+-- forward by rank, suppresses addresses, and settles messages and forwards of which it was not known whether they
+-- went. Answers {outcomes: "sd…", freed}. For secret keys.
+CREATE OR REPLACE FUNCTION public.ingest_mail_events(p_events jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_mail_events(p_events, clock_timestamp());
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.ingest_mail_events(p_events jsonb) to service_role;
+
+-- Stores mails that were judged, each once by provider and key, with all that follows in one transaction: contact,
+-- conversation, message, the reply that is counted, files, suppressions, the forward as a delivery to the identity's
+-- inbox, or the relay as a message to the person. Answers, in the order given, {outcome (stored, duplicate),
+-- message_id, via, verdict, forward_to, relayed, code (unknown_identity: nowhere to forward to; identity_paused;
+-- suppressed, unknown_recipient: not relayed; gone: the answered message is no more)}. For secret keys.
+CREATE OR REPLACE FUNCTION public.ingest_mails(p_mails jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_mails(p_mails, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.ingest_mails(p_mails jsonb) to service_role;
+
 -- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
--- order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d
--- (duplicate); and freed: true if a status released a waiting message.
+-- order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d
+-- (duplicate); and freed: true where a status lets a message go that waited for it.
 CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3832,32 +4441,43 @@ begin
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
 
--- A link's clicks from day to day, both included, in the zone p_zone, without it the team's: {code, uses, max_uses,
--- zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations
--- (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link.
--- Days of another zone than the team's are counted from the clicks: from is then not before the first day of which
--- all are kept. For secret keys.
-CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date, p_zone text DEFAULT NULL::text)
+-- Takes an address off the list: {lifted}, false where it was not on it. For operators and secret keys. Errors: 42501
+-- not allowed.
+CREATE OR REPLACE FUNCTION public.lift_suppression(p_address text, p_scope text DEFAULT 'all'::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  delete from public.suppressions s where s.address = lower(btrim(p_address)) and s.scope = p_scope;
+  get diagnostics v_count = row_count;
+  if exists (select from private.erased_suppressions) then
+    delete from private.erased_suppressions s where s.hash = private.keyed_hash('email ' || lower(btrim(p_address))) and s.scope = p_scope;
+    if found then
+      v_count := 1;
+    end if;
+  end if;
+  return jsonb_build_object('lifted', v_count > 0);
+end $function$;
+grant execute on function public.lift_suppression(p_address text, p_scope text) to authenticated, service_role;
+
+-- A link's clicks from day to day, both included, in the team's zone: {code, uses, max_uses, zone, from, to, clicks,
+-- visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to),
+-- platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.
+CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  with zoned as (
-    select coalesce(p_zone, private.team_zone()) as zone, coalesce(p_zone <> private.team_zone(), false) as is_other
-  ), asked as materialized (
-    select z.zone, z.is_other, f.day, f.day::timestamp at time zone z.zone as starts, (p_to + 1)::timestamp at time zone z.zone as ends
-    from zoned z
-    cross join lateral (
-      select case when z.is_other then greatest(p_from, private.first_day_in(z.zone)) else p_from end as day) f
-  ), days as materialized (
-    select d.* from asked q cross join lateral private.link_days(p_code, q.day, p_to) d where not q.is_other
-    union all
-    select d.* from asked q cross join lateral private.link_days_in(p_code, q.day, p_to, q.zone) d where q.is_other
-  )
+  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', q.zone, 'from', q.day, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
         'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
@@ -3865,21 +4485,22 @@ AS $function$
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
         'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
-    'attributions', private.link_attributions(p_code, q.starts, q.ends),
+    'attributions', private.link_attributions(p_code, p_from, p_to),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= q.starts and a.created_at < q.ends),
+      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
+        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
     'targets', (select private.add_up(array_agg(d.targets)) from days d),
     'rules', (select private.add_up(array_agg(d.rules)) from days d),
     'sources', (select private.add_up(array_agg(d.sources)) from days d))
-  from public.links l cross join asked q where l.code = p_code
+  from public.links l where l.code = p_code
 $function$;
-grant execute on function public.link_stats(p_code text, p_from date, p_to date, p_zone text) to service_role;
+grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
 
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
@@ -3951,6 +4572,23 @@ begin
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
+-- The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an
+-- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get
+-- addresses of inboxes cut. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_identities()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
+    from private.inboxes i);
+end $function$;
+grant execute on function public.list_identities() to authenticated, service_role;
+
 -- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
 -- latest. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50)
@@ -4001,6 +4639,27 @@ begin
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
 
+-- Addresses that get no mail, newest first: [{address, scope, reason, source, since}]. Viewers get them cut. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_suppressions(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_whole boolean := private.sees_whole();
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('address', case when v_whole then s.address else private.without_local_part(s.address) end,
+      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
+    from (
+      select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
+      order by x.since desc, x.address desc, x.scope desc limit least(greatest(p_limit, 1), 500)) s);
+end $function$;
+grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer) to authenticated, service_role;
+
 -- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
 -- histories name people by user_id. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_team()
@@ -4017,6 +4676,33 @@ begin
     from public.team_members m join auth.users u on u.id = m.user_id);
 end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
+
+-- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
+-- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_unknown(p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'what', u.what, 'channel', u.channel, 'sender', u.sender, 'contact_id', u.contact_id,
+      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since), '[]')
+    from (
+      (select o.id, 'message' as what, o.channel, o.number_id as sender, c.contact_id, o.updated_at as since
+      from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
+      where o.state = 'unknown' order by o.updated_at limit least(greatest(p_limit, 1), 200))
+      union all
+      (select d.id, 'forward', 'email', c.number_id, c.contact_id, d.updated_at
+      from public.deliveries d join public.conversations c on c.id = d.conversation_id
+      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
+      order by d.updated_at limit least(greatest(p_limit, 1), 200))
+      order by since limit least(greatest(p_limit, 1), 200)) u);
+end $function$;
+grant execute on function public.list_unknown(p_limit integer) to authenticated, service_role;
 
 -- Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first:
 -- [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at,
@@ -4062,7 +4748,7 @@ begin
 end $function$;
 grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- What the edge functions keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
+-- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
 -- {revision, unchanged: true} when the caller has that revision.
 CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
  RETURNS json
@@ -4104,7 +4790,7 @@ grant execute on function public.load_config(p_revision bigint) to service_role;
 
 -- All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with
 -- its explanation), outbound, written_by and attempts (answers without the contact's ids and cut to 2,000
--- characters); null if there is none. Words and answers are null for viewers. For viewers and secret keys.
+-- characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.message_story(p_message_id uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4215,10 +4901,10 @@ AS $function$
 $function$;
 grant execute on function public.metrics() to service_role;
 
--- Moves a route that is still at the version the caller read directly before another one, or to the end with null;
--- routes with the condition default move among themselves. Returns the new order of all, [{id, priority, version}]:
--- the priority of others may change too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
--- route, GL409 it was changed in the meantime, GL422 a fallback before a route that is not one.
+-- Puts a route, if it still is at the version the caller read, right before another one, or last with null; routes
+-- with the condition default move among themselves. Answers the new order of all, [{id, priority, version}]: others
+-- may get another priority too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409
+-- somebody else was faster, GL422 a fallback before what is none.
 CREATE OR REPLACE FUNCTION public.move_route(p_id uuid, p_version integer, p_before uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4276,6 +4962,20 @@ begin
     from public.routes r);
 end $function$;
 grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
+
+-- Notes files [{bucket, path, kind, index, bytes}] that are about to be uploaded: they are removed after a day unless
+-- a message comes to own them. Answers how many. For secret keys.
+CREATE OR REPLACE FUNCTION public.note_storage_objects(p_objects jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.keep_objects(p_objects, null, clock_timestamp() + interval '1 day', clock_timestamp());
+  return jsonb_array_length(p_objects);
+end $function$;
+grant execute on function public.note_storage_objects(p_objects jsonb) to service_role;
 
 -- Opens an incident of a kind of the decision matrix, which says how severe it is unless p_severity does. Severe ones
 -- (P0, P1, security, critical_bug) take the rollout under way of their flag back and stop launches. p_note is for the
@@ -4461,11 +5161,11 @@ begin
 end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
 
--- Records the router's decisions for conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
+-- Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
 -- decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first
--- decision on a message stands. Creates the deliveries and wakes their lanes, all in one transaction. With p_claim
--- {limit, free, lease_seconds, busy, channels} those that can start at once are claimed for the caller: claim
--- {deliveries, destinations}, as returned by claim_deliveries.
+-- decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction. With p_claim
+-- {limit, free, lease_seconds, busy, channels} those that can go at once are claimed for the caller: claim
+-- {deliveries, destinations}, as claim_deliveries answers it.
 CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4672,7 +5372,7 @@ begin
 end $function$;
 grant execute on function public.record_rollback(p_event jsonb) to authenticated, service_role;
 
--- What an isolate needs to keep its links current: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is
+-- What an isolate needs to keep its links right: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is
 -- that of the days of visitor_keys. changed lists the codes of links made or changed since the `since` of an earlier
 -- answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret
 -- keys.
@@ -4715,10 +5415,11 @@ begin
 end $function$;
 grant execute on function public.refresh_links(p_since text) to service_role;
 
--- Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may
--- use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators
--- and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait
--- or are dead and no reason is given, GL422 a reason that names a contact.
+-- Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is
+-- free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name,
+-- dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead
+-- there, it belongs to an identity, or deliveries wait or are dead and no reason is given, GL422 a reason that names
+-- a contact.
 CREATE OR REPLACE FUNCTION public.remove_destination(p_name text, p_reason text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4733,6 +5434,9 @@ declare
 begin
   perform private.require_role('operator');
   v_id := private.destination_named(p_name);
+  if exists (select from public.destinations d where d.id = v_id and d.kind = 'inbox') then
+    raise exception '% belongs to an identity', p_name using errcode = 'GL409', hint = 'Remove the identity.';
+  end if;
   v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
   perform private.lock_lanes(v_open);
   perform from public.destinations d where d.id = v_id for update;
@@ -4748,7 +5452,7 @@ begin
     raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
       using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
   end if;
-  -- Deliveries under way are fenced off by their lease.
+  -- What is under way is fenced off with its lease.
   update private.delivery_lanes set lease = null, due_at = null
   where destination_id = v_id and (lease is not null or due_at is not null);
   update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
@@ -4791,6 +5495,26 @@ begin
 end $function$;
 grant execute on function public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
 
+-- Removes an identity. Its conversations stay; answers that still come are kept and go nowhere. For operators and
+-- secret keys. Errors: 42501 not allowed, GL404 no such identity, or the table was taken back, GL409 messages wait to
+-- be sent as it.
+CREATE OR REPLACE FUNCTION public.remove_identity(p_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  delete from public.email_identities i where i.id = p_id;
+  if not found then
+    raise exception 'there is no such identity' using errcode = 'GL404';
+  end if;
+  delete from private.identity_checks k where k.identity = p_id;
+end $function$;
+grant execute on function public.remove_identity(p_id uuid) to authenticated, service_role;
+
 -- Removes an endpoint with its queue; false when there was none. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.remove_notification_endpoint(p_name text)
  RETURNS boolean
@@ -4805,9 +5529,9 @@ begin
 end $function$;
 grant execute on function public.remove_notification_endpoint(p_name text) to authenticated, service_role;
 
--- Removes a business number: nothing more is sent from it, and it no longer counts when a caller omits the sender.
--- Its conversations stay. A webhook for it adds it again. For admins and secret keys. Errors: 42501 not allowed,
--- GL404 no such number, GL409 messages are waiting to be sent from it.
+-- Takes a business number away: nothing is sent from it any more, and whoever leaves out the sender need not choose
+-- between it and others. Its conversations stay. A webhook of it adds it again. For admins and secret keys. Errors:
+-- 42501 not allowed, GL404 no such number, GL409 messages wait to be sent from it.
 CREATE OR REPLACE FUNCTION public.remove_number(p_id text)
  RETURNS void
  LANGUAGE plpgsql
@@ -4828,7 +5552,7 @@ begin
 end $function$;
 grant execute on function public.remove_number(p_id text) to authenticated, service_role;
 
--- Removes a route; its past decisions stay. False if it did not exist.
+-- Removes a route; its past decisions stay. False when there was none.
 CREATE OR REPLACE FUNCTION public.remove_route(p_id uuid)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4842,8 +5566,8 @@ begin
 end $function$;
 grant execute on function public.remove_route(p_id uuid) to authenticated, service_role;
 
--- Removes a segment that no flag targets; its history stays. False if it did not exist (version null). For operators
--- and secret keys. Errors: GL409 a flag targets it, or it was changed in the meantime.
+-- Removes a segment that no flag targets; its history stays. False when there was none (version null). For operators
+-- and secret keys. Errors: GL409 a flag targets it, or somebody else was faster.
 CREATE OR REPLACE FUNCTION public.remove_segment(p_key text, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4868,8 +5592,8 @@ begin
 end $function$;
 grant execute on function public.remove_segment(p_key text, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Removes people from a segment; people who are not members are not an error. For operators and secret keys. Errors:
--- GL409 it was changed in the meantime, GL404 a number that nobody has.
+-- Takes people out of a segment; who was not in it is no error. For operators and secret keys. Errors: GL409 somebody
+-- else was faster, GL404 a number that nobody has.
 CREATE OR REPLACE FUNCTION public.remove_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS segments
  LANGUAGE plpgsql
@@ -4906,7 +5630,7 @@ end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
--- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
+-- p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
 -- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
 -- Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation,
 -- GL422 no words or too many.
@@ -4956,8 +5680,8 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
--- Replaces encrypted headers, [{destination_id, name, before, after}], that have not changed. Returns how many. Only
--- for the function wa-router.
+-- Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many.
+-- For the function wa-router alone.
 CREATE OR REPLACE FUNCTION public.reseal_headers(p_headers jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -4967,7 +5691,7 @@ declare
   v_count integer;
 begin
   perform private.refuse_older_code();
-  -- A header that was set in the meantime is newer.
+  -- What somebody set meanwhile is newer.
   update private.destination_headers h set sealed = r.after
   from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
   where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
@@ -4976,9 +5700,9 @@ begin
 end $function$;
 grant execute on function public.reseal_headers(p_headers jsonb) to service_role;
 
--- Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id,
--- in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what
--- to pass as p_after for the rest; null if that was all. For operators and secret keys. Errors: 42501 not allowed,
+-- Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in
+-- the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to
+-- pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed,
 -- GL404 no such destination, GL422 no range.
 CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000)
  RETURNS jsonb
@@ -5019,7 +5743,7 @@ end $function$;
 grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
 
 -- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
--- contact_acts. Returns {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
+-- contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
 -- operators and secret keys. Errors: GL404, GL409.
 CREATE OR REPLACE FUNCTION public.resend_message(p_message_id uuid)
  RETURNS jsonb
@@ -5076,6 +5800,94 @@ begin
 end $function$;
 grant execute on function public.resolve_incident(p_number bigint, p_expected_version bigint, p_note text, p_public_text text) to authenticated, service_role;
 
+-- What we know of mails that came in, before it is judged what to do with them; changes nothing. [{tokens, legacy:
+-- [{message, user, campaign}], references, message_id, from, recipient, text_hash}] -> [{via, token, own (the
+-- Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
+-- from_is_ours, last_hour (mails of From to this recipient), same_text (of these in a minute with the same
+-- text_hash), suppressed}], in the order given. For secret keys.
+CREATE OR REPLACE FUNCTION public.resolve_mails(p_mails jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(private.resolve_mail(e.item, clock_timestamp()) order by e.place), '[]')
+    from jsonb_array_elements(p_mails) with ordinality as e (item, place));
+end $function$;
+grant execute on function public.resolve_mails(p_mails jsonb) to service_role;
+
+-- A person decides about a message or forward of which nobody knows whether it went: it was sent, it is sent again
+-- (resend), or it is dropped, with a reason. Answers {id, what, status}. For operators and secret keys. Errors: 42501
+-- not allowed, GL404 nothing of this id is unknown, GL409 the provider told meanwhile, GL422 no such way, no reason,
+-- or one that names the contact.
+CREATE OR REPLACE FUNCTION public.resolve_unknown(p_id uuid, p_how text, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_conversation uuid;
+  v_contact uuid;
+  v_now timestamptz := clock_timestamp();
+  v_destination uuid;
+begin
+  perform private.require_role('operator');
+  if p_how is null or p_how not in ('sent', 'resend', 'drop') then
+    raise exception 'an unknown message is sent, resend or drop' using errcode = 'GL422';
+  end if;
+  if p_how = 'drop' and coalesce(trim(p_reason), '') = '' then
+    raise exception 'dropping needs a reason' using errcode = 'GL422';
+  end if;
+  select o.conversation_id, c.contact_id into v_conversation, v_contact
+  from public.outbound_messages o join public.conversations c on c.id = o.conversation_id where o.id = p_id and o.state = 'unknown';
+  if found then
+    if private.without_ids(p_reason, v_contact) is distinct from p_reason then
+      raise exception 'the reason names a contact' using errcode = 'GL422', hint = 'The whole team reads it: leave out the number, the address and the id.';
+    end if;
+    perform from public.conversations c where c.id = v_conversation for update;
+    perform from private.outbound_lanes l where l.conversation_id = v_conversation for update;
+    perform from public.messages m where m.id = p_id for update;
+    if not exists (select from public.outbound_messages o where o.id = p_id and o.state = 'unknown') then
+      raise exception 'it is not unknown any more' using errcode = 'GL409';
+    end if;
+    if p_how = 'resend' then
+      perform private.queue_again(p_id, v_now);
+    else
+      update public.outbound_messages o
+      set state = case p_how when 'sent' then 'sent' else 'failed' end,
+        error = case p_how when 'sent' then null else jsonb_build_object('code', 'dropped', 'message', p_reason) end, updated_at = v_now
+      where o.id = p_id;
+      update public.messages m
+      set status = case p_how when 'sent' then 'sent' else 'failed' end, status_rank = case p_how when 'sent' then 1 else 2 end,
+        error = case p_how when 'sent' then null else jsonb_build_object('code', 'dropped', 'message', p_reason) end
+      where m.id = p_id and m.status_rank = 0;
+    end if;
+    insert into public.contact_acts (act, contact_id, message_id, reason) values (case p_how when 'resend' then 'resent' else 'resolved' end, v_contact, p_id, p_reason);
+    return jsonb_build_object('id', p_id, 'what', 'message', 'status', (select o.state from public.outbound_messages o where o.id = p_id));
+  end if;
+  select d.destination_id into v_destination from public.deliveries d
+  where d.id = p_id and d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null;
+  if not found then
+    raise exception 'nothing of this id is unknown' using errcode = 'GL404';
+  end if;
+  if p_how = 'resend' then
+    perform public.retry_deliveries(array[p_id]);
+  elsif p_how = 'drop' then
+    perform public.drop_deliveries(array[p_id], p_reason);
+  else
+    perform private.lock_lanes(array[p_id]);
+    update public.deliveries d set state = 'delivered', delivered_at = v_now, last_error = null, updated_at = v_now where d.id = p_id and d.state = 'dead';
+    perform private.note_forwards(array[
+      jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', p_id, 'destination_id', v_destination, 'outcome', 'delivered'))], v_now);
+  end if;
+  return jsonb_build_object('id', p_id, 'what', 'forward', 'status', (select d.state from public.deliveries d where d.id = p_id));
+end $function$;
+grant execute on function public.resolve_unknown(p_id uuid, p_how text, p_reason text) to authenticated, service_role;
+
 -- Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and
 -- secret keys. Errors: GL409 stale version or not paused, GL404.
 CREATE OR REPLACE FUNCTION public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
@@ -5097,7 +5909,7 @@ end $function$;
 grant execute on function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts,
--- waiting ones with the attempts they have left, and also those they wait behind. Returns how many. A destination
+-- waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination
 -- that is paused, or whose circuit is open, still waits.
 CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
  RETURNS integer
@@ -5121,7 +5933,7 @@ begin
   select coalesce(array_agg(id), '{}') into v_dead from retried;
   perform private.begin_again(v_dead);
   v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
-  -- A delivery that waits behind another cannot start before it.
+  -- One that waits behind another can go no sooner than that one.
   update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
   where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
     select head.id from public.deliveries w
@@ -5239,8 +6051,8 @@ begin
 end $function$;
 grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Creates a new signing secret; during the overlap, 0 to 168 hours (GL422), deliveries carry the signatures of both.
--- Returns the new one, which is not shown again.
+-- Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422).
+-- Answers the new one, which is not shown again.
 CREATE OR REPLACE FUNCTION public.rotate_destination_secret(p_name text, p_overlap_hours integer DEFAULT 24)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5281,8 +6093,8 @@ begin
 end $function$;
 grant execute on function public.schema_state() to service_role;
 
--- Version of the newest of Gatelink's migrations that was applied, null if there is no record. For secret keys: the
--- health check compares it with what the code needs.
+-- Version of the newest of Gatelink's migrations that was applied, null when nobody kept a record. For secret keys:
+-- the health check compares it with what the code needs.
 CREATE OR REPLACE FUNCTION public.schema_version()
  RETURNS text
  LANGUAGE plpgsql
@@ -5296,8 +6108,8 @@ begin
 end $function$;
 grant execute on function public.schema_version() to service_role;
 
--- Every encrypted header, [{destination_id, name, sealed}], for re-encryption with another key. Only for the function
--- wa-router.
+-- Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function
+-- wa-router alone.
 CREATE OR REPLACE FUNCTION public.sealed_headers()
  RETURNS jsonb
  LANGUAGE sql
@@ -5361,11 +6173,11 @@ begin
 end $function$;
 grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
 
--- Changes a destination that is still at the version the caller read: any of url, timeout_ms, rate_per_second,
--- rate_burst, retry_seconds, failure_policy; null resets rate_per_second and retry_seconds. Waiting deliveries use
--- the new values. Returns the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the
--- allowlist refuses the URL, GL404 no such destination, GL409 it was changed in the meantime, GL422 an unknown
--- member, 23502 and 23514 invalid value.
+-- Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second,
+-- rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What
+-- waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed,
+-- GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member,
+-- 23502 and 23514 a value that cannot be.
 CREATE OR REPLACE FUNCTION public.set_destination(p_name text, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5403,9 +6215,9 @@ begin
 end $function$;
 grant execute on function public.set_destination(p_name text, p_version integer, p_changes jsonb) to authenticated, service_role;
 
--- Sets custom headers of a destination, {name: sealed value, or null to remove it}; the others stay. Returns all,
--- [{name, key: name of the key, set_at, set_by}]. Only for the function wa-router, which encrypts them. Errors: GL404
--- no such destination, GL422 more than 20.
+-- Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name,
+-- key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such
+-- destination, GL422 more than 20.
 CREATE OR REPLACE FUNCTION public.set_destination_headers(p_name text, p_headers jsonb, p_by text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5431,8 +6243,8 @@ begin
 end $function$;
 grant execute on function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) to service_role;
 
--- Pauses (paused) or resumes (active) a destination; its queue is kept, and becomes due at once when it is resumed.
--- GL404 if there is no such destination.
+-- Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it
+-- is resumed. GL404 when there is none of that name.
 CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5445,7 +6257,7 @@ declare
 begin
   perform private.require_role('operator');
   v_id := private.destination_named(p_name);
-  -- Resuming also closes the circuit and makes waiting deliveries due at once, because a person has checked.
+  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
   if p_state = 'active' then
     perform from private.delivery_lanes l
     where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
@@ -5577,6 +6389,54 @@ begin
 end $function$;
 grant execute on function public.set_flag(p_key text, p_changes jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
+-- Changes an identity, {user_id, display_name, forward_to, is_default, state (active, paused), provider}. Another
+-- forward_to takes effect once it is confirmed; null ends forwarding at once. For operators and secret keys. Errors:
+-- 42501 not allowed, 23514 a value that cannot be, GL404 no such identity, or the table was taken back, GL409 not
+-- verified, GL422 no such member, state or address.
+CREATE OR REPLACE FUNCTION public.set_identity(p_id uuid, p_changes jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_odd text := (select string_agg(k, ', ') from jsonb_object_keys(p_changes) k
+    where k not in ('user_id', 'display_name', 'forward_to', 'is_default', 'state', 'provider'));
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  if v_odd is not null then
+    raise exception 'an identity has no %', v_odd using errcode = 'GL422';
+  end if;
+  if p_changes ->> 'state' not in ('active', 'paused') then
+    raise exception 'an identity is active or paused' using errcode = 'GL422';
+  end if;
+  if p_changes ->> 'state' = 'active' and exists (select from public.email_identities i where i.id = p_id and i.verified_at is null) then
+    raise exception 'the address is not verified' using errcode = 'GL409', hint = 'Mail its code first, and enter it.';
+  end if;
+  if (p_changes ->> 'is_default')::boolean then
+    update public.email_identities i set is_default = false where i.is_default and i.id <> p_id;
+  end if;
+  update public.email_identities i
+  set user_id = case when p_changes ? 'user_id' then nullif(p_changes ->> 'user_id', '') else i.user_id end,
+    display_name = case when p_changes ? 'display_name' then nullif(p_changes ->> 'display_name', '') else i.display_name end,
+    forward_to = case when p_changes ? 'forward_to' and p_changes ->> 'forward_to' is null then null else i.forward_to end,
+    is_default = coalesce((p_changes ->> 'is_default')::boolean, i.is_default),
+    state = coalesce(p_changes ->> 'state', i.state), provider = coalesce(p_changes ->> 'provider', i.provider)
+  where i.id = p_id;
+  if not found then
+    raise exception 'there is no such identity' using errcode = 'GL404';
+  end if;
+  if p_changes ->> 'forward_to' is not null and lower(btrim(p_changes ->> 'forward_to')) is distinct from (
+      select i.forward_to from public.email_identities i where i.id = p_id) then
+    perform private.ask_forward(p_id, p_changes ->> 'forward_to');
+  elsif p_changes ? 'forward_to' then
+    delete from private.identity_checks k where k.identity = p_id and k.what = 'forward';
+  end if;
+  return private.changed_identity(p_id);
+end $function$;
+grant execute on function public.set_identity(p_id uuid, p_changes jsonb) to authenticated, service_role;
+
 -- Pauses (paused) or resumes (active) an endpoint. For operators and secret keys. GL404 when there is none of that
 -- name.
 CREATE OR REPLACE FUNCTION public.set_notification_state(p_name text, p_state text)
@@ -5597,9 +6457,9 @@ begin
 end $function$;
 grant execute on function public.set_notification_state(p_name text, p_state text) to authenticated, service_role;
 
--- Sets how fast a business number sends: messages per second in total (1 to 1,000), seconds between messages to the
--- same person, and how many of these may be sent at once. For operators and secret keys. Errors: 42501 not allowed,
--- GL404 no such number, 23514 invalid value.
+-- How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person,
+-- and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
+-- number, 23514 a value that cannot be.
 CREATE OR REPLACE FUNCTION public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer)
  RETURNS wa_numbers
  LANGUAGE plpgsql
@@ -5620,10 +6480,9 @@ begin
 end $function$;
 grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
 
--- Records a service's report that a person has opted out (or, with false, in again), by phone number or id, for one
--- sender or for all on the channel. The channel's policy says what it blocks: on WhatsApp, marketing templates.
--- Returns {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 no person can have
--- this id.
+-- A service's word that somebody has opted out (or, with false, in again), by phone number or id, of one sender or of
+-- all on the channel. What it stops is the channel's policy: on WhatsApp marketing templates. Answers {contact_id,
+-- opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 nobody can be meant.
 CREATE OR REPLACE FUNCTION public.set_opt_out(p_to text, p_opted_out boolean DEFAULT true, p_number_id text DEFAULT NULL::text, p_channel text DEFAULT 'whatsapp'::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5643,10 +6502,10 @@ begin
 end $function$;
 grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text) to service_role;
 
--- Changes a route that is still at the version the caller read: any of name, condition, mode, flag_key,
--- sticky_minutes, active, channels, destinations (names). Returns the route. Both versions are in route_history. For
--- operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 it was changed in
--- the meantime, GL422 an unknown member or no destination, 23505 name taken, 23514 invalid value or condition.
+-- Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key,
+-- sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history.
+-- For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else
+-- was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value or condition that cannot be.
 CREATE OR REPLACE FUNCTION public.set_route(p_id uuid, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5688,8 +6547,8 @@ begin
 end $function$;
 grant execute on function public.set_route(p_id uuid, p_version integer, p_changes jsonb) to authenticated, service_role;
 
--- Creates a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 it was
--- changed in the meantime, 23514 invalid key.
+-- Makes a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else
+-- was faster, 23514 a key that cannot be.
 CREATE OR REPLACE FUNCTION public.set_segment(p_key text, p_description text, p_expected_version bigint)
  RETURNS segments
  LANGUAGE plpgsql
@@ -5701,7 +6560,7 @@ declare
 begin
   perform private.require_role('operator');
   if p_expected_version = 0 then
-    -- A segment that was removed and added again continues its version numbers, as settings do.
+    -- One that was removed and comes back carries on counting, as settings do.
     insert into public.segments (key, description, version)
     values (p_key, coalesce(p_description, ''), 1 + coalesce(
       (select max(h.version) from public.segment_history h where h.segment_key = p_key), 0))
@@ -5717,10 +6576,10 @@ begin
 end $function$;
 grant execute on function public.set_segment(p_key text, p_description text, p_expected_version bigint) to authenticated, service_role;
 
--- Writes a setting if it is still at the version the caller read (0: it must not exist yet) and returns the new row.
--- Null keeps the metadata. For operators and secret keys. Errors: 42501 not allowed, GL409 it was changed in the
--- meantime, GL422 an invalid key for a flag, a blank reason, no reason for a flag that is now on for everybody, or
--- too many targets, GL423 another transaction (named in the error) holds the row, 23514 invalid value, with the
+-- Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row.
+-- Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was
+-- faster, GL422 a key that no flag can have, a reason of blanks, none for a flag that is on for everybody from now
+-- on, or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the
 -- constraint's name.
 CREATE OR REPLACE FUNCTION public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS settings
@@ -5763,9 +6622,9 @@ begin
 end $function$;
 grant execute on function public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Adds a user to the team or changes the role; null keeps the approvals. For admins and secret keys. Errors: 42501
--- not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514 unknown role or
--- approval.
+-- Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys.
+-- Errors: 42501 not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514
+-- unknown role or approval.
 CREATE OR REPLACE FUNCTION public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -5790,13 +6649,13 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
--- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
--- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
--- it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
--- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Returns {settled,
--- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}, left_out being the replies forbidden by
--- window, opt-out or flag. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also returns claim,
--- like claim_deliveries.
+-- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not
+-- called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it
+-- must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
+-- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled,
+-- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag
+-- forbid. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also answers claim: what
+-- claim_deliveries would.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5844,10 +6703,11 @@ begin
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
--- Records the provider's answers [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person,
--- as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called),
--- scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message
--- gets through. A result whose lease is not the lane's current one is fenced off.
+-- Writes what the provider answered [{id, lease, outcome (sent, retry, failed, unknown: the answer was lost, and the
+-- provider must not be asked again), provider_id, identities (of the person, as the provider knows them), error,
+-- retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. What was put
+-- off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the
+-- lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -5902,6 +6762,26 @@ begin
   return v_count;
 end $function$;
 grant execute on function public.settle_status_posts(p_results jsonb) to service_role;
+
+-- Forgets files [{bucket, path}] that were removed; one that a message came to own meanwhile stays noted. Answers how
+-- many. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_storage_purges(p_objects jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.refuse_older_code();
+  delete from public.storage_objects o
+  using jsonb_to_recordset(p_objects) as r (bucket text, path text)
+  where o.bucket = r.bucket and o.path = r.path
+    and (o.expires_at <= clock_timestamp() or o.of_message and o.message_id is null);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function public.settle_storage_purges(p_objects jsonb) to service_role;
 
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
@@ -5973,8 +6853,8 @@ begin
 end $function$;
 grant execute on function public.sign_gate(p_flag_key text, p_role text, p_gate text, p_note text, p_applies boolean, p_signer text) to authenticated, service_role;
 
--- Turns waiting deliveries into dead letters, so that those behind them continue. Returns how many. If retried later,
--- they arrive after what was delivered in the meantime.
+-- Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many.
+-- Retried later they come after what was delivered meanwhile.
 CREATE OR REPLACE FUNCTION public.skip_deliveries(p_ids uuid[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -6207,8 +7087,8 @@ begin
 end $function$;
 grant execute on function public.take_uses(p_wanted jsonb) to service_role;
 
--- Records the accounts that senders belong to, [{channel, id, address, provider, account}], as reported by webhooks,
--- and adds unknown senders.
+-- Writes down which account senders belong to [{channel, id, address, provider, account}], as webhooks tell, and adds
+-- those that are not known.
 CREATE OR REPLACE FUNCTION public.tell_accounts(p_senders jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -6225,9 +7105,41 @@ begin
 end $function$;
 grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
 
+-- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
+-- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
+-- viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
+CREATE OR REPLACE FUNCTION public.trace_mail(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  if not exists (select from public.messages m where m.id = p_message_id and m.channel = 'email') then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  return (
+    select jsonb_build_object('id', m.id, 'direction', m.direction, 'at', m.created_at, 'kind', m.native -> 'kind', 'verdict', m.native -> 'verdict',
+      'reasons', coalesce(m.native -> 'reasons', '[]'), 'via', m.native -> 'via', 'verified', m.native -> 'verified',
+      'automatic', m.native -> 'automatic', 'is_recipient', m.native -> 'is_recipient', 'answers', m.native -> 'answers', 'thread_id', m.thread_id,
+      'attachments', (
+        select count(*) from public.storage_objects o where o.message_id = m.id and o.kind = 'attachment'),
+      'identity', (
+        select i.identity from private.inboxes i join public.conversations c on c.number_id = i.from_email where c.id = m.conversation_id),
+      'forward', (
+        select jsonb_build_object('delivery_id', d.id, 'destination', t.name, 'state', d.state, 'attempt', d.attempt, 'error', d.last_error, 'delivered_at', d.delivered_at)
+        from public.deliveries d join public.destinations t on t.id = d.destination_id and t.kind = 'inbox' where d.message_id = m.id),
+      'events', (
+        select coalesce(jsonb_agg(jsonb_build_object('event', e.event_type, 'at', e.created_at, 'metadata', e.metadata) order by e.id), '[]')
+        from public.email_events e where e.message_id = m.id or e.mail_id = m.id))
+    from public.messages m where m.id = p_message_id);
+end $function$;
+grant execute on function public.trace_mail(p_message_id uuid) to authenticated, service_role;
+
 -- The story of the message with this id, ours (also without hyphens), the provider's, or that of a trace, of which it
 -- is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id,
--- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null if there is none. Holds
+-- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds
 -- no words and no numbers of people. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.trace_message(p_message text)
  RETURNS jsonb
@@ -6323,7 +7235,6 @@ begin
     delete from private.link_passwords p where p.code = p_code;
     insert into private.link_passwords (code, hash)
     select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
-    update public.links l set member_versions = l.member_versions || jsonb_build_object('password', l.version) where l.code = p_code;
   end if;
   return private.link_view(v_link);
 end $function$;
@@ -6368,8 +7279,8 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
--- Transactions that have held locks on the tables of flags and rollouts for half a second or more, oldest first:
--- [{pid, role, state, seconds, statement}]. Does not wait for these locks. For operators and secret keys.
+-- Transactions that hold locks on the tables of flags and rollouts for half a second or more, the oldest first:
+-- [{pid, role, state, seconds, statement}]. Waits for no lock on them. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.who_blocks()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6383,8 +7294,8 @@ begin
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
 
--- The signed-in user as a member of the team, {user_id, role}; null for others. Edge functions use it to check a
--- caller's token.
+-- The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns
+-- what a caller's token is worth.
 CREATE OR REPLACE FUNCTION public.whoami()
  RETURNS jsonb
  LANGUAGE sql
@@ -6478,7 +7389,7 @@ AS $function$
 $function$;
 grant execute on function private.add_up(p_groups jsonb[]) to service_role;
 
--- The address at which a sender can write to a person; null if there is none.
+-- Where a sender of ours can write to a person; null for nowhere.
 CREATE OR REPLACE FUNCTION private.address_of(p_contact_id uuid, p_channel text, p_sender_id text)
  RETURNS text
  LANGUAGE plpgsql
@@ -6559,7 +7470,62 @@ AS $function$
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
 
--- Versions of Gatelink's migrations that were applied and are on record, oldest first; null if there is no record.
+-- Which message of ours a mail answers: by a token in its addresses, by the id in a legacy address, by In-Reply-To
+-- and References; none. The first that finds a message.
+CREATE OR REPLACE FUNCTION private.answered_mail(p_mail jsonb, OUT via text, OUT token text, OUT message_id uuid)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if jsonb_array_length(coalesce(nullif(p_mail -> 'tokens', 'null'), '[]')) > 0 and to_regclass('public.reply_tokens') is not null then
+    select 'token', found.token, found.message_id into via, token, message_id
+    from jsonb_array_elements_text(p_mail -> 'tokens') with ordinality as given (token, place)
+    cross join lateral (
+      select r.token, r.message_id from public.reply_tokens r
+      where r.token = lower(given.token) and coalesce((to_jsonb(r) ->> 'expires_at')::timestamptz > clock_timestamp(), true) limit 1) found
+    order by given.place limit 1;
+  end if;
+  if message_id is null then
+    select 'legacy', found.id into via, message_id
+    from jsonb_array_elements(coalesce(nullif(p_mail -> 'legacy', 'null'), '[]')) with ordinality as given (address, place)
+    cross join lateral (
+      select m.id from public.messages m where m.id = private.uuid_in(given.address ->> 'message') and m.channel = 'email' limit 1) found
+    order by given.place limit 1;
+  end if;
+  if message_id is null then
+    select 'references', found.id into via, message_id
+    from jsonb_array_elements_text(coalesce(nullif(p_mail -> 'references', 'null'), '[]')) with ordinality as given (id, place)
+    cross join lateral (
+      (select m.id from public.messages m where m.id = private.uuid_in(given.id) and m.channel = 'email' limit 1)
+      union all
+      -- Some providers give a Message-ID of their own.
+      (select m.id from public.messages m
+      where private.uuid_in(given.id) is null and m.provider_id in (given.id, btrim(given.id, '<>'))
+        and m.channel = 'email' and m.direction = 'out' limit 1)
+      limit 1) found
+    where given.place <= 40
+    order by given.place limit 1;
+  end if;
+  via := coalesce(via, 'none');
+end $function$;
+grant execute on function private.answered_mail(p_mail jsonb, OUT via text, OUT token text, OUT message_id uuid) to service_role;
+
+-- Whether email_reply_tokens.enabled is on for an identity.
+CREATE OR REPLACE FUNCTION private.answers_by_token(p_inbox private.inboxes)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(null, p_inbox)) f);
+end $function$;
+grant execute on function private.answers_by_token(p_inbox private.inboxes) to service_role;
+
+-- Versions of Gatelink's migrations that were applied and are on record, oldest first; null when nobody kept a
+-- record.
 CREATE OR REPLACE FUNCTION private.applied_migrations()
  RETURNS text[]
  LANGUAGE plpgsql
@@ -6616,7 +7582,7 @@ begin
   return v_count;
 end $function$;
 
--- Records the opt-outs and opt-ins in updates, each with its contact.
+-- Writes down what updates say of opting out or in, each with its contact.
 CREATE OR REPLACE FUNCTION private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6647,15 +7613,15 @@ begin
 end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
--- Advances outbound messages by rank, never back, and records the time of each status. A status of a message that is
--- not ours stays in webhook_events only. Returns whether a lane that waited for one may continue.
+-- Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that
+-- is not ours stays in webhook_events only. Whether a lane that waited for one may go on.
 CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[])
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  -- The message that each update is about, by the update's place.
+  -- Which messages updates are about, by the places of the updates.
   v_about uuid[];
   v_places bigint[];
   v_ids uuid[];
@@ -6667,7 +7633,7 @@ declare
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
-  -- By our own id if the provider returns it, else by the provider's id.
+  -- By our own id where the provider gives it back, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
   from unnest(p_updates) with ordinality as u
   cross join lateral (
@@ -6694,7 +7660,7 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- One lock order, lanes before messages: the lanes that wait for one of these messages, and those of messages sent again.
+  -- Locks in one order: lanes before messages wherever both are, those that wait for one of these, and of what goes again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -6726,9 +7692,9 @@ begin
   if cardinality(v_unnamed) > 0 then
     perform private.drop_echoes(v_unnamed);
   end if;
-  -- A status proves that the provider accepted the message, even if the sender died before recording it.
+  -- A status proves that the provider took it, also where the sender died before it could say so.
   update public.outbound_messages o set state = 'sent', updated_at = now()
-  where o.id = any (v_ids) and o.state in ('queued', 'leased');
+  where o.id = any (v_ids) and o.state in ('queued', 'leased', 'unknown');
   if v_window_closed then
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
@@ -6737,8 +7703,8 @@ begin
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
--- Records the template categories that updates report, {account, id, name, language, category}, by name and language,
--- or without these by id. The newer one wins.
+-- Writes down the categories of templates that updates tell, {account, id, name, language, category}, by name and
+-- language or, without, by id. The newer one counts.
 CREATE OR REPLACE FUNCTION private.apply_templates(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6822,7 +7788,7 @@ begin
   return null;
 end $function$;
 
--- Whether two contacts have different ids of this kind at the same sender, and so are two people.
+-- Whether two contacts have different ids of this kind at one sender of ours, and so are two people.
 CREATE OR REPLACE FUNCTION private.are_apart(p_one uuid, p_other uuid, p_kind text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -6837,7 +7803,28 @@ begin
 end $function$;
 grant execute on function private.are_apart(p_one uuid, p_other uuid, p_kind text) to service_role;
 
--- Finds, creates or merges the contact of each update, in its place; null for an update that identifies nobody.
+-- Notes where answers shall go, once somebody there has confirmed it. GL422 for no address, or one of ours.
+CREATE OR REPLACE FUNCTION private.ask_forward(p_id uuid, p_address text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_address text := lower(btrim(p_address));
+begin
+  if v_address !~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$' then
+    raise exception 'this is no address' using errcode = 'GL422';
+  end if;
+  if exists (select from private.inboxes i where i.from_email = v_address) then
+    raise exception 'answers cannot go to an identity' using errcode = 'GL422', hint = 'Mail would go round: give the inbox of a person.';
+  end if;
+  insert into private.identity_checks as k (identity, what, address) values (p_id, 'forward', v_address)
+  on conflict (identity, what) do update set address = excluded.address, hash = null, attempts = 0, sent_at = null, expires_at = null
+  where k.address <> excluded.address;
+end $function$;
+grant execute on function private.ask_forward(p_id uuid, p_address text) to service_role;
+
+-- Finds, makes or merges the contact of each update, in its place; null for one that names nobody.
 CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -6854,7 +7841,7 @@ begin
   end if;
   perform private.lock_contacts();
   perform private.make_newcomers(p_updates);
-  -- The others, neither clearly known nor clearly new: one by one, in the order of the batch.
+  -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
     select u.channel, u.sender_id, u.identities, min(u.at) as at,
@@ -6870,7 +7857,7 @@ begin
       v_contacts[v_place] := v_contact;
     end loop;
   end loop;
-  -- A later update may have merged the contact of an earlier one.
+  -- A later one may have merged what an earlier one found.
   return private.merged(v_contacts);
 end $function$;
 grant execute on function private.assign_contacts(p_updates private.inbound_update[]) to service_role;
@@ -6972,7 +7959,7 @@ begin
     delete from private.unknown_tokens u
     where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
   end if;
-  -- The same applies to clicks of known contacts.
+  -- So does nobody's click of a known contact.
   if not exists (select from public.clicks k where k.user_id is not null and k.token is not null limit 1) then
     return;
   end if;
@@ -7010,13 +7997,13 @@ AS $function$
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
 
--- Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.
+-- Gives these deliveries a full schedule of attempts and keeps what was tried before.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
  RETURNS void
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
-  -- Attempts start over; the results of earlier ones stay readable under negative numbers.
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
   update public.delivery_attempts a
   set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
   where a.delivery_id = any (p_ids) and a.attempt > 0
@@ -7046,7 +8033,7 @@ begin
   return null;
 end $function$;
 
--- Version of the newest migration that older code must not run on; null if there is none.
+-- Version of the newest migration that older code must not run on; null when there is none.
 CREATE OR REPLACE FUNCTION private.breaking_version()
  RETURNS text
  LANGUAGE sql
@@ -7245,13 +8232,25 @@ begin
   return v_now;
 end $function$;
 
--- What a channel allows. reply_window: how long after the person's last message free-form replies are allowed; null
--- for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the
--- person resumes them), until_start and suppression (everything, until the person sends START, or until the address
--- leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and
--- pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and
--- opt_out_code: the provider's error codes for a closed window and for an opted-out person; null for none.
--- media_wait: how long the messages after a media message wait for its status; null if they do not wait.
+-- What functions that change an identity answer.
+CREATE OR REPLACE FUNCTION private.changed_identity(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select private.identity_json(i, true) from private.inboxes i where i.identity = p_id);
+end $function$;
+grant execute on function private.changed_identity(p_id uuid) to service_role;
+
+-- What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always.
+-- opt_out, what conversations.opted_out_at stops: until_resumed (marketing templates alone, until the person resumes
+-- them), until_start and suppression (everything, until the person's START or until the address is taken off the
+-- list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a
+-- first webhook makes; its row says what it has now. window_code: with which code the provider says that the window
+-- is closed, opt_out_code: that the person has opted out; null for none. media_wait: how long what comes after media
+-- waits for a status of it; null where it need not.
 CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval)
  RETURNS record
  LANGUAGE sql
@@ -7261,7 +8260,7 @@ AS $function$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
       else 'until_start' end,
-    case p_channel when 'whatsapp' then 80 else 1 end,
+    case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end,
     case p_channel when 'whatsapp' then 6 else 1 end,
     case p_channel when 'whatsapp' then '131047' end,
     case p_channel when 'whatsapp' then '131050' end,
@@ -7293,7 +8292,7 @@ begin
   return v_found;
 end $function$;
 
--- claim_deliveries for the caller of another function, from its argument {limit, free, lease_seconds, busy, channels,
+-- claim_deliveries by what a caller of another function says beside: {limit, free, lease_seconds, busy, channels,
 -- expired}.
 CREATE OR REPLACE FUNCTION private.claim_also(p_claim jsonb, p_now timestamp with time zone)
  RETURNS jsonb
@@ -7306,8 +8305,8 @@ begin
 end $function$;
 grant execute on function private.claim_also(p_claim jsonb, p_now timestamp with time zone) to service_role;
 
--- claim_deliveries with a given time, whether to look for expired leases, and how many of the caller's places to fill
--- if not all.
+-- claim_deliveries with the time given, whether leases that are over are looked for, and how many places the caller
+-- has free where it wants fewer filled.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean DEFAULT true, p_free integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7334,7 +8333,7 @@ begin
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
-    -- Limits are decided under the row's lock; destinations without limits need not wait for anybody.
+    -- What is limited is decided under the row's lock; everything else need not wait for anybody.
     if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
       continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
       select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
@@ -7348,7 +8347,7 @@ begin
       p_lease_seconds, p_channels, p_expired, p_now);
     if v_claim.delivery_ids is not null then
       if v_destination.circuit_open_until is not null then
-        -- The probe excludes all others until it is settled or its lease ends.
+        -- The probe keeps everybody else out until it is settled or its lease ends.
         update public.destinations
         set circuit_open_until = p_now + make_interval(secs => p_lease_seconds), circuit_probe = v_claim.leases[1]
         where id = v_destination.id;
@@ -7368,7 +8367,7 @@ end $function$;
 grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;
 
 -- Leases due lanes of one destination and these channels within its rate and circuit, with p_expired also those whose
--- lease has expired, and returns the first open delivery of each.
+-- lease is over, and answers the first open delivery of each.
 CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone)
  RETURNS private.claim
  LANGUAGE plpgsql
@@ -7383,7 +8382,7 @@ begin
     v_limit := 1; -- half open: one delivery probes
   end if;
   if p_destination.rate_per_second is not null then
-    -- GCRA: how many more deliveries conform now.
+    -- GCRA: how many more arrivals conform now.
     v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,
       extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
   end if;
@@ -7391,7 +8390,10 @@ begin
     return v_claim;
   end if;
 
-  -- Channel by channel, so that each is read from its start. Locks beyond the limit are released at the commit.
+  if p_destination.kind = 'inbox' and p_expired then
+    perform private.give_up_forwards(p_destination.id, null, p_now);
+  end if;
+  -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
   with ready as materialized (
     select first.* from unnest(p_channels) as on_channel (name)
     cross join lateral (
@@ -7434,8 +8436,8 @@ begin
     (select array_agg(heads.conversation_id) from heads where heads.id is null)
   into v_claim;
 
-  -- A lane without an open delivery in that snapshot: look again in a fresh one, now holding its lock, because its
-  -- delivery may have been committed in the meantime.
+  -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
+  -- delivery may have been committed meanwhile.
   if v_claim.empty is not null then
     perform private.release_lane(p_destination.id, conversation_id) from unnest(v_claim.empty) as conversation_id;
   end if;
@@ -7450,7 +8452,7 @@ begin
 end $function$;
 grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone) to service_role;
 
--- claim_outbound with a given time.
+-- claim_outbound with the time given.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7465,7 +8467,7 @@ AS $function$
 declare
   v_number public.senders;
   v_flag text;
-  -- So that it is evaluated once and not for each.
+  -- Then it is asked once and not for each.
   v_everybody boolean;
   v_limit integer;
   v_left integer := p_limit;
@@ -7484,27 +8486,30 @@ begin
     select n.* from public.senders n
     where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
-    order by n.send_tat nulls first -- the most recent sender comes last, so that none is always first when places are few
+    order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
     for update of n skip locked
   loop
     exit when v_left <= 0;
     v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
     v_everybody := private.on_for_everybody(v_flag);
-    -- A burst of a tenth of a second, the rest at nine tenths of the rate: no second exceeds the limit.
+    -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
     v_limit := least(v_left, v_burst - ceil(greatest(0,
       extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
-    -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
+    -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
     if v_shared then
       v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
     end if;
-    -- For a held sender, a single message tests whether the fault has been repaired.
+    -- Of one that is held a single message tries whether that was repaired.
     if v_number.held_since is not null then
       v_limit := least(v_limit, 1);
     end if;
     continue when v_limit <= 0;
+    if private.sends_once(v_number.provider) then
+      perform private.give_up_leases(v_number.channel, v_number.id, p_now);
+    end if;
     with due as (
       select l.conversation_id from private.outbound_lanes l
       where l.channel = v_number.channel and l.number_id = v_number.id and l.due_at <= p_now
@@ -7516,14 +8521,14 @@ begin
       from due
       join public.conversations c on c.id = due.conversation_id
     ), held as (
-      -- Off for this contact: a service's reply waits, and the flag is evaluated again later.
+      -- Off for this contact: what a service replied waits, and is asked about again.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
       select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
       from asked
       left join lateral (
-        -- Messages never wait for a read receipt, which has no rate limit.
+        -- Words never wait for a read receipt, and neither for its pace: it has none.
         select first.id, first.message_id
         from (
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
@@ -7561,15 +8566,18 @@ begin
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient,
-        -- No typing indicator after the message has been sent.
+        -- Nobody shall seem to type who has written already.
         'message', case when b.payload ? 'typing_indicator' and exists (
             select from public.outbound_messages w
             where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
           then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
         'traceparent', m.traceparent) || case
-          -- The person may have opted out while it waited. Receipts are not affected.
+          -- The person may have opted out while it waited. A receipt is no message.
           when b.opted_out_at is not null and b.message_id is not null
             then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
+          when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
+            then '{"opted_out": true}'
+          else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
           else '{}' end order by b.id),
       count(b.message_id)
     into v_empty, v_claimed, v_words
@@ -7596,13 +8604,13 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
+    -- A channel that has its half waits for what it has under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
       and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
 grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
 
--- Deliveries that were just claimed, each with its lease, in the form that the edge functions expect; null for none.
+-- Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.
 CREATE OR REPLACE FUNCTION private.claimed_deliveries(p_ids uuid[], p_leases uuid[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7621,7 +8629,9 @@ begin
       'traceparent', m.traceparent,
       'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
       'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
-      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids)) order by d.seq)
+      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
+      || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
+        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
     cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
     cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
@@ -7636,7 +8646,7 @@ begin
 end $function$;
 grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
 
--- What edge functions need to deliver to destinations, including secrets and encrypted headers.
+-- What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.
 CREATE OR REPLACE FUNCTION private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7646,26 +8656,15 @@ AS $function$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'timeout_ms', d.timeout_ms,
-      'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
-        select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+        select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)))), '[]')
     from public.destinations d where d.id = any (p_ids));
 end $function$;
 grant execute on function private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone) to service_role;
-
--- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
-CREATE OR REPLACE FUNCTION private.click_days_kept()
- RETURNS integer
- LANGUAGE sql
- STABLE
- SET search_path TO ''
-AS $function$
-  select greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90))
-$function$;
-grant execute on function private.click_days_kept() to service_role;
 
 -- A link's human clicks from p_from to before p_to by platform, country, target, rule, source or referrer: {value:
 -- n}, the empty text for unknown.
@@ -7755,6 +8754,7 @@ AS $function$
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
@@ -7770,8 +8770,8 @@ AS $function$
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
--- Revokes execution of the functions that this transaction created from public, anon and authenticated. Called at the
--- end of a migration that creates functions, before its grants.
+-- Takes the functions that this transaction made from public, anon and authenticated. Last of all in a migration that
+-- makes some, before the grants.
 CREATE OR REPLACE PROCEDURE private.close_functions()
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -7814,7 +8814,7 @@ AS $function$
   select (private.epoch_ms(p_now) - 20000) / 60000 - 1
 $function$;
 
--- Why a condition cannot be used, with the position of the fault; null if the database finds none.
+-- What keeps a condition from being used, with its place; null for nothing that the database can tell.
 CREATE OR REPLACE FUNCTION private.condition_fault(p_condition jsonb, p_path text DEFAULT ''::text, p_depth integer DEFAULT 1)
  RETURNS text
  LANGUAGE plpgsql
@@ -7952,8 +8952,8 @@ AS $function$
 $function$;
 grant execute on function private.config_health() to service_role;
 
--- The revision of the configuration as this snapshot sees it, and when it last increased: committed states have
--- distinct numbers, later ones larger.
+-- The revision of the configuration as this snapshot sees it, and when it last grew: no two committed states have the
+-- same number, and a later one has a larger.
 CREATE OR REPLACE FUNCTION private.config_now(OUT revision bigint, OUT changed_at timestamp with time zone)
  RETURNS record
  LANGUAGE sql
@@ -8050,8 +9050,28 @@ AS $function$
 $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
 
--- A person's ids {kind: value} as a sender knows them: of several of one kind, the one reported to this sender, in
--- the provider's spelling.
+-- Counts what became of a reply as an outcome of email_reply_tokens.enabled, for the guard: failed, or handed over
+-- after so many milliseconds.
+CREATE OR REPLACE FUNCTION private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_arm is null or p_subject is null then
+    return;
+  end if;
+  perform private.record_outcomes(jsonb_build_array(jsonb_build_object(
+    'flag', 'email_reply_tokens.enabled', 'arm', p_arm, 'minute', floor(extract(epoch from p_now) / 60)::bigint, 'n', 1,
+    'failed', p_failed::integer, 'timed', (p_ms is not null)::integer, 'ms', coalesce(p_ms, 0),
+    'le', (select jsonb_agg((p_ms is not null and p_ms <= e.edge)::integer order by e.edge) from unnest(private.latency_edges()) as e (edge)),
+    'people', case when p_failed or p_ms > 250 then jsonb_build_array(jsonb_build_array(p_subject, p_failed, (
+      select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end)), p_now);
+end $function$;
+grant execute on function private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone) to service_role;
+
+-- A person's ids {kind: value} as a sender of ours knows them: of several of a kind the one that was told to this
+-- sender, as the provider spells it.
 CREATE OR REPLACE FUNCTION private.current_ids(p_contact_id uuid, p_sender_id text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8082,7 +9102,7 @@ AS $function$
 $function$;
 grant execute on function private.database_health() to service_role;
 
--- The setting forward.retry_seconds, a JSON list of waits in seconds; null if it is not set.
+-- The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.
 CREATE OR REPLACE FUNCTION private.default_retry_seconds()
  RETURNS jsonb
  LANGUAGE sql
@@ -8107,7 +9127,7 @@ AS $function$
 $function$;
 grant execute on function private.deliveries_view(p_message_id uuid) to service_role;
 
--- The id of a destination by name; GL404 if there is none.
+-- The id of a destination by name; GL404 when there is none.
 CREATE OR REPLACE FUNCTION private.destination_named(p_name text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -8126,8 +9146,8 @@ begin
 end $function$;
 grant execute on function private.destination_named(p_name text) to service_role;
 
--- Whether the allowlist permits storing a URL for a purpose: https, a matching host pattern, no credentials, no IP
--- literal; loopback only if the setting forward.allow_loopback is on.
+-- Whether the allowlist lets a URL be stored for a purpose: https, host pattern, no credentials, no IP literal;
+-- loopback only by the setting forward.allow_loopback.
 CREATE OR REPLACE FUNCTION private.destination_permitted(p_url text, p_purpose text DEFAULT 'forward'::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8162,7 +9182,7 @@ begin
 end $function$;
 grant execute on function private.destination_permitted(p_url text, p_purpose text) to service_role;
 
--- diagnostics with a given time.
+-- diagnostics with the time given.
 CREATE OR REPLACE FUNCTION private.diagnostics(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -8202,7 +9222,41 @@ AS $function$
 $function$;
 grant execute on function private.diagnostics(p_now timestamp with time zone) to service_role;
 
--- Deletes the echoes of these messages of ours, whose provider ids have just become known.
+-- Gives mails that were just queued their thread, the columns that name identity and Message-ID, and a reply token
+-- where email_reply_tokens.enabled is on for the sender.
+CREATE OR REPLACE FUNCTION private.dress_mails(p_messages private.queued[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_queued private.queued;
+  v_inbox private.inboxes;
+  v_thread record;
+  v_columns boolean := private.has_mail_columns();
+begin
+  foreach v_queued in array coalesce(p_messages, '{}') loop
+    v_inbox := private.inbox_for(null, v_queued.number_id);
+    v_thread := private.thread_headers(case when v_queued.message ->> 'reply_to_message' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+      then (v_queued.message ->> 'reply_to_message')::uuid end);
+    update public.messages m
+    set thread_id = coalesce(v_thread.thread_id, m.id),
+      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references")))
+    where m.id = v_queued.id;
+    if v_columns then
+      execute 'update public.messages m set from_email = $2, message_id_header = $3, sender_identity_id = (
+          select e.id from public.email_identities e where e.id = $4) where m.id = $1'
+      using v_queued.id, v_queued.number_id,
+        format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
+    end if;
+    if (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(v_queued.message ->> 'user_id', v_inbox)) f) then
+      perform private.make_reply_token(v_queued.id, p_now);
+    end if;
+  end loop;
+end $function$;
+grant execute on function private.dress_mails(p_messages private.queued[], p_now timestamp with time zone) to service_role;
+
+-- Takes away the echoes of these messages of ours, whose provider's id has just become known.
 CREATE OR REPLACE FUNCTION private.drop_echoes(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -8220,7 +9274,7 @@ begin
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
 
--- The message that an edit edits, if that is attributed; else the edit itself.
+-- The message that an edit edits, where that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
  RETURNS uuid
  LANGUAGE sql
@@ -8235,6 +9289,35 @@ AS $function$
   from public.messages e where e.id = p_edit_id
 $function$;
 grant execute on function private.edited_message(p_edit_id uuid) to service_role;
+
+-- By day (UTC): tokens made, and replies by how they found their message and what became of their forwards.
+CREATE OR REPLACE FUNCTION private.email_days(p_from timestamp with time zone, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_tokens jsonb := '{}';
+begin
+  if to_regclass('public.reply_tokens') is not null then
+    select coalesce(jsonb_object_agg(t.day, t.n), '{}') into v_tokens from (
+      select (r.created_at at time zone 'UTC')::date as day, count(*) as n from public.reply_tokens r where r.created_at > p_from group by 1) t;
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'tokens', coalesce((v_tokens ->> d.day::text)::bigint, 0),
+      'replies', coalesce(r.n, 0), 'token', coalesce(r.token, 0), 'legacy', coalesce(r.legacy, 0), 'references', coalesce(r.refs, 0),
+      'forwarded', coalesce(r.forwarded, 0), 'failed', coalesce(r.failed, 0)) order by d.day), '[]')
+    from (
+      select g::date as day
+      from generate_series((p_from at time zone 'UTC')::date, (p_now at time zone 'UTC')::date, interval '1 day') g) d
+    left join (
+      select (e.reply_ts at time zone 'UTC')::date as day, count(*) as n, count(*) filter (where e.via = 'token') as token,
+        count(*) filter (where e.via = 'legacy') as legacy, count(*) filter (where e.via = 'references') as refs,
+        count(e.forwarded_at) as forwarded, count(e.failed_at) filter (where e.forwarded_at is null) as failed
+      from public.email_replies e where e.reply_ts > p_from and e.reply_ts <= p_now group by 1) r on r.day = d.day);
+end $function$;
+grant execute on function private.email_days(p_from timestamp with time zone, p_now timestamp with time zone) to service_role;
 
 -- What base64 makes of a number wherever in a text it stands; none for a number of less than 7 digits.
 CREATE OR REPLACE FUNCTION private.encoded_forms(p_phone text)
@@ -8280,9 +9363,9 @@ begin
   return v_rollout;
 end $function$;
 
--- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where to send it, if not
--- to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, window_closed,
--- unknown_message, idempotency_conflict.
+-- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is
+-- not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, suppressed,
+-- identity_unverified, window_closed, unknown_message, idempotency_conflict.
 CREATE OR REPLACE FUNCTION private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8291,7 +9374,7 @@ AS $function$
 declare
   v_message jsonb := p_item -> 'message';
   v_key text := p_item ->> 'idempotency_key';
-  -- A repetition is another request of the same caller, and may belong to another trace.
+  -- A repetition is another request of the same caller, and may be of another trace.
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
@@ -8311,7 +9394,7 @@ begin
   end if;
 
   if v_receipt then
-    -- A service's reply may name any message: a receipt must only go to the person who wrote that message.
+    -- A service's reply may name any message: it tells a person that theirs was read, and nobody else.
     if not exists (
       select from public.messages m
       where m.provider_id = v_message ->> 'message_id' and m.conversation_id = p_conversation.id and m.direction = 'in') then
@@ -8342,7 +9425,7 @@ begin
 end $function$;
 grant execute on function private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone) to service_role;
 
--- enqueue_outbound with a given time.
+-- enqueue_outbound with the time given.
 CREATE OR REPLACE FUNCTION private.enqueue_outbound(p_items jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8356,7 +9439,7 @@ declare
   v_conversation public.conversations;
   v_answers jsonb := '[]';
 begin
-  -- Before the first conversation's lock, which transactions that create contacts wait for.
+  -- Before the first conversation's lock, which those who make contacts wait for.
   if exists (
     select from jsonb_array_elements(p_items) as e (item)
     where e.item ? 'to' and private.recipient(coalesce(e.item ->> 'channel', 'whatsapp'), private.identities_of(e.item)) is null) then
@@ -8370,6 +9453,11 @@ begin
         v_answers := v_answers || jsonb_build_object('error', 'rate_limited', 'rate', v_rate);
         continue;
       end if;
+    end if;
+    if v_item ->> 'channel' = 'email' then
+      -- Needed again when it goes.
+      v_item := jsonb_set(v_item, '{message}', (v_item -> 'message')
+        || jsonb_strip_nulls(jsonb_build_object('user_id', v_item -> 'user_id', 'send_domain', v_item -> 'send_domain')));
     end if;
     v_found := private.send_conversation(v_item);
     if v_found ? 'error' then
@@ -8464,8 +9552,7 @@ begin
   perform from private.delivery_lanes l where l.conversation_id = any (v_person.conversations)
   order by l.destination_id, l.conversation_id for update;
   perform from private.outbound_lanes l where l.conversation_id = any (v_person.conversations) order by l.conversation_id for update;
-  v_messages := array(
-    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq limit p_limit + 1);
+  v_messages := array(select m.id from private.messages_of(v_person, p_limit + 1) m);
   v_done := cardinality(v_messages) <= p_limit;
   v_messages := v_messages[:p_limit];
   perform from public.messages m where m.id = any (v_messages) order by m.id for update;
@@ -8485,6 +9572,9 @@ begin
       and i.kind not in ('username', 'parent_bsuid')
     on conflict (identity, channel, number_id) do update set opted_out_at = excluded.opted_out_at;
     get diagnostics v_opt_outs = row_count;
+    insert into private.erased_suppressions (hash, scope, reason, since)
+    select private.keyed_hash('email ' || s.address), s.scope, s.reason, s.since from public.suppressions s where s.address = any (v_person.needles)
+    on conflict (hash, scope) do nothing;
   else
     -- These messages and nothing else yet.
     v_person := private.person_of('{}', '');
@@ -8543,7 +9633,7 @@ begin
   return v_counts;
 end $function$;
 
--- When an erased person with this id opted out of a sender; null if none did.
+-- Since when somebody who was erased wanted nothing from a sender, by an id of theirs; null for nobody.
 CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -8551,7 +9641,7 @@ CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id te
  SET search_path TO ''
 AS $function$
 begin
-  -- The table is nearly always empty: compute the hash only if it is not.
+  -- Nearly always there is none: a hash is made only where there are some to be found.
   if not exists (select from private.erased_opt_outs) then
     return null;
   end if;
@@ -8713,8 +9803,8 @@ AS $function$
   from pg_catalog.pg_attribute a where a.attrelid = p_relation::regclass and a.attname = any (p_columns)
 $function$;
 
--- The contact of each update, in its place, if every id and the name are unchanged and no change is announced; null
--- otherwise.
+-- The contact of each update, in its place, where every id and the name are as we know them and no change is
+-- announced; null elsewhere.
 CREATE OR REPLACE FUNCTION private.find_contacts(p_updates private.inbound_update[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -8741,7 +9831,7 @@ begin
 end $function$;
 grant execute on function private.find_contacts(p_updates private.inbound_update[]) to service_role;
 
--- The conversation of each update, in its place; null if there is none yet.
+-- The conversation of each update, in its place; null where there is none yet.
 CREATE OR REPLACE FUNCTION private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -8768,7 +9858,7 @@ CREATE OR REPLACE FUNCTION private.find_person(p_given text)
  SET search_path TO ''
 AS $function$
 declare
-  v_given text := btrim(p_given, E' \t\n\r');
+  v_given text := case when p_given ~ '@' then lower(btrim(p_given, E' \t\n\r')) else btrim(p_given, E' \t\n\r') end;
   v_phone text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
   v_roots uuid[];
 begin
@@ -8794,19 +9884,16 @@ begin
     coalesce(v_phone, v_given));
 end $function$;
 
--- The first day in a zone of which all clicks are kept.
-CREATE OR REPLACE FUNCTION private.first_day_in(p_zone text)
- RETURNS date
+-- References of a mail, kept to the first and the last 20.
+CREATE OR REPLACE FUNCTION private.first_and_last(p_ids text[])
+ RETURNS text[]
  LANGUAGE sql
- STABLE
+ IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select (k.since at time zone p_zone + interval '1 day' - interval '1 microsecond')::date
-  from (
-    select ((clock_timestamp() at time zone private.team_zone())::date - private.click_days_kept())::timestamp
-      at time zone private.team_zone() as since) k
+  select case when cardinality(p_ids) <= 40 then p_ids else p_ids[:20] || p_ids[cardinality(p_ids) - 19:] end
 $function$;
-grant execute on function private.first_day_in(p_zone text) to service_role;
+grant execute on function private.first_and_last(p_ids text[]) to service_role;
 
 -- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
 CREATE OR REPLACE FUNCTION private.flag_at(p_key text, p_expected_version bigint)
@@ -8927,7 +10014,7 @@ begin
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $function$;
 
--- Trigger, after a destination moved to another host or was removed: deletes its custom headers.
+-- Trigger, after a destination moved to another host or was removed: its own headers are gone.
 CREATE OR REPLACE FUNCTION private.forget_headers()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -8939,7 +10026,20 @@ begin
   return null;
 end $function$;
 
--- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
+-- The setting email.forward_reply_to, whom the owner of an identity answers: token (us, who relay it; the default) or
+-- sender (the person, past us).
+CREATE OR REPLACE FUNCTION private.forward_reply_to()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case (select s.value from public.settings s where s.key = 'email.forward_reply_to') when 'sender' then 'sender' else 'token' end;
+end $function$;
+grant execute on function private.forward_reply_to() to service_role;
+
+-- Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8949,7 +10049,7 @@ declare
   v_lanes uuid[];
   v_freed boolean;
 begin
-  -- The holder of a lock is about to wait, or to make the lane due; the lane never waits beyond its limit.
+  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
   with free as (
     select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
   ), freed as (
@@ -9056,6 +10156,65 @@ begin
   reset_ms := (v_ahead + 999) / 1000;
 end $function$;
 grant execute on function private.gcra(p_tat timestamp with time zone, p_now timestamp with time zone, p_rate numeric, p_burst integer, p_cost integer, OUT allowed boolean, OUT tat timestamp with time zone, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
+
+-- Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome,
+-- and what comes after them goes on.
+CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_lanes uuid[];
+begin
+  if not exists (select from private.inboxes i where i.destination_id = p_destination_id and private.sends_once(i.provider)) then
+    return;
+  end if;
+  v_lanes := array(
+    select l.conversation_id from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.lease is not null and l.due_at <= p_now
+      and (p_conversation_id is null or l.conversation_id = p_conversation_id)
+    order by l.conversation_id limit 1000 for update skip locked);
+  update public.deliveries d
+  set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
+  perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
+end $function$;
+grant execute on function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Messages of a sender whose lease is over, at a provider that must not be asked twice, become unknown, and what
+-- comes after them goes on.
+CREATE OR REPLACE FUNCTION private.give_up_leases(p_channel text, p_number_id text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_lanes uuid[] := array(
+    select l.conversation_id from private.outbound_lanes l
+    where l.channel = p_channel and l.number_id = p_number_id and l.lease is not null and l.due_at <= p_now
+    order by l.conversation_id limit 1000 for update skip locked);
+  v_ids uuid[];
+begin
+  if v_lanes = '{}' then
+    return;
+  end if;
+  with given_up as (
+    update public.outbound_messages o
+    set state = 'unknown', error = '{"code": "lost", "message": "whoever sent it did not come back"}', updated_at = p_now
+    where o.conversation_id = any (v_lanes) and o.state = 'leased'
+    returning o.message_id
+  )
+  select array_agg(g.message_id order by g.message_id) into v_ids from given_up g;
+  perform from public.messages m where m.id = any (v_ids) order by m.id for update;
+  update public.messages m set status = 'unknown' where m.id = any (v_ids) and m.status_rank = 0;
+  perform private.release_outbound_lanes(v_lanes);
+end $function$;
+grant execute on function private.give_up_leases(p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
 -- A reason without the blanks around it; null for none. GL422 for one of blanks alone.
 CREATE OR REPLACE FUNCTION private.given_reason(p_reason text)
@@ -9744,7 +10903,7 @@ begin
     to_jsonb(v_minutes), to_jsonb(v_path));
 end $function$;
 
--- Trigger, before insert, update or delete of team_members: admits only confirmed accounts (GL422), and keeps one
+-- Trigger, before insert, update or delete of team_members: lets confirmed accounts in alone (GL422), and keeps one
 -- admin who can sign in (GL409).
 CREATE OR REPLACE FUNCTION private.guard_team()
  RETURNS trigger
@@ -9765,7 +10924,7 @@ begin
     raise exception 'a membership cannot go to somebody else: remove one and add the other' using errcode = '23514';
   end if;
   if old.role = 'admin' and (tg_op = 'DELETE' or new.role is distinct from 'admin') then
-    -- One at a time, so that two admins cannot demote each other at the same moment: the second sees the first change.
+    -- One at a time, so that two admins cannot demote each other in the same moment: who comes second sees the first.
     perform pg_advisory_xact_lock(hashtext('gatelink.team'));
     if not exists (
       select from public.team_members m
@@ -9893,6 +11052,21 @@ AS $function$
 $function$;
 grant execute on function private.guess_wait(p_guesses integer, p_attacked boolean) to service_role;
 
+-- Whether messages has the columns of add_email_identities_and_msg_link, and the table that they refer to exists.
+CREATE OR REPLACE FUNCTION private.has_mail_columns()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return to_regclass('public.email_identities') is not null and (
+    select count(*) = 3 from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.messages'::regclass and not a.attisdropped
+      and a.attname in ('sender_identity_id', 'from_email', 'message_id_header'));
+end $function$;
+grant execute on function private.has_mail_columns() to service_role;
+
 -- Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for
 -- unknown roles. Definer, because callers of a policy need not read team_members.
 CREATE OR REPLACE FUNCTION private.has_role(p_role text)
@@ -9909,7 +11083,7 @@ AS $function$
 $function$;
 grant execute on function private.has_role(p_role text) to authenticated, service_role;
 
--- The custom headers of a destination, {name: sealed}; null for none.
+-- The own headers of a destination, {name: sealed}; null for none.
 CREATE OR REPLACE FUNCTION private.headers_of(p_destination_id uuid)
  RETURNS jsonb
  LANGUAGE sql
@@ -9975,8 +11149,8 @@ AS $function$
     else '{}' end
 $function$;
 
--- Makes an id the person's current one of its kind, as reported to a sender; the id it replaces is closed, not
--- deleted. With p_beside a number replaces none: it is the provider's spelling of one we know.
+-- Makes an id the current one of its kind for a person, as told to a sender of ours; what it replaces is closed, not
+-- deleted. With p_beside a number replaces none: it is how the provider spells one that we know.
 CREATE OR REPLACE FUNCTION private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean)
  RETURNS void
  LANGUAGE plpgsql
@@ -9988,7 +11162,7 @@ begin
     where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null and i.contact_id = p_contact_id) then
     return;
   end if;
-  -- Closes the id for its previous holder, and the id this person had before. Other spellings of a number remain.
+  -- Whoever held it, and what this person held in its place, becomes history. Other spellings of a number remain.
   update public.contact_identities i
   set valid_to = case when old.stays then null else greatest(p_at, i.valid_from) end, dialled = old.stays
   from (
@@ -10005,7 +11179,7 @@ begin
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean) to service_role;
 
--- Records the effect of a deferred message on its sender.
+-- Writes down what it means for a sender that a message was put off.
 CREATE OR REPLACE FUNCTION private.hold_sender(p_sending private.sending, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10015,7 +11189,7 @@ declare
   v_until timestamptz := p_now + make_interval(secs => p_sending.retry_after_ms / 1000.0);
 begin
   if p_sending.put_off = 'back' then
-    -- It did not test a held sender: the next test may be made at once.
+    -- It was no probe of a sender that is held: the next one may be at once.
     update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
     where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
   elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
@@ -10075,7 +11249,7 @@ AS $function$
 $function$;
 grant execute on function private.hot_queries() to service_role;
 
--- The recipient of an outbound message, by its identities [{kind, value}]; null for nobody.
+-- Whom a message to send is for, by its identities [{kind, value}]; null for nobody.
 CREATE OR REPLACE FUNCTION private.identities_of(p_item jsonb)
  RETURNS private.identity[]
  LANGUAGE plpgsql
@@ -10089,7 +11263,7 @@ begin
 end $function$;
 grant execute on function private.identities_of(p_item jsonb) to service_role;
 
--- The id that the one of this kind replaces; null if it replaces none.
+-- What the id of this kind replaces; null when it replaces none.
 CREATE OR REPLACE FUNCTION private.identity_before(p_identities private.identity[], p_kind text)
  RETURNS text
  LANGUAGE plpgsql
@@ -10101,7 +11275,7 @@ begin
 end $function$;
 grant execute on function private.identity_before(p_identities private.identity[], p_kind text) to service_role;
 
--- The person currently known by this id, whatever the spelling of a number; null if there is none.
+-- Who is known by this id now, however a number is spelled; null when nobody is.
 CREATE OR REPLACE FUNCTION private.identity_holder(p_channel text, p_kind text, p_value text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -10111,7 +11285,7 @@ AS $function$
 begin
   return (
     select i.contact_id
-    -- One at a time: before Postgres 17 a list may be applied as a filter after the index scan, which then reads every row.
+    -- One at a time: before Postgres 17 a list may be a filter behind the index, which then reads everybody.
     from unnest(private.spellings(p_kind, p_value)) as s (value)
     cross join lateral (
       select k.contact_id from public.contact_identities k
@@ -10120,7 +11294,26 @@ begin
 end $function$;
 grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
 
--- The id of this kind in the list; null if there is none.
+-- An identity as people see it, the addresses that answers go to whole or cut.
+CREATE OR REPLACE FUNCTION private.identity_json(p_inbox private.inboxes, p_whole boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_pending text := (select k.address from private.identity_checks k where k.identity = p_inbox.identity and k.what = 'forward');
+begin
+  return jsonb_build_object('id', p_inbox.identity, 'user_id', p_inbox.user_id, 'from_email', p_inbox.from_email,
+    'display_name', p_inbox.display_name,
+    'forward_to', case when p_whole then p_inbox.forward_to else private.without_local_part(p_inbox.forward_to) end,
+    'forward_to_confirm', case when p_whole then v_pending else private.without_local_part(v_pending) end,
+    'is_default', p_inbox.is_default, 'provider', p_inbox.provider, 'state', p_inbox.state, 'verified_at', p_inbox.verified_at,
+    'destination', (select d.name from public.destinations d where d.id = p_inbox.destination_id), 'created_at', p_inbox.created_at);
+end $function$;
+grant execute on function private.identity_json(p_inbox private.inboxes, p_whole boolean) to service_role;
+
+-- The id of this kind among those given; null when there is none.
 CREATE OR REPLACE FUNCTION private.identity_value(p_identities private.identity[], p_kind text)
  RETURNS text
  LANGUAGE plpgsql
@@ -10132,7 +11325,7 @@ begin
 end $function$;
 grant execute on function private.identity_value(p_identities private.identity[], p_kind text) to service_role;
 
--- A person's ids of one kind at a sender, or at any sender if none is given; null if there are none.
+-- The ids of a kind that a person has at a sender of ours, at any where none is given; null for none.
 CREATE OR REPLACE FUNCTION private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -10200,6 +11393,47 @@ AS $function$
   where x.message_id = p_message.id
 $function$;
 grant execute on function private.inbound_events(p_message messages) to service_role;
+
+-- What the adapter of kind inbox needs of a destination: {identity, from_email, display_name, user_id, forward_to,
+-- is_default, verified, provider}; null for another kind.
+CREATE OR REPLACE FUNCTION private.inbox_config(p_destination_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_build_object('identity', i.identity, 'from_email', i.from_email, 'display_name', i.display_name, 'user_id', i.user_id,
+      'forward_to', i.forward_to, 'is_default', i.is_default, 'verified', i.verified_at is not null, 'provider', i.provider)
+    from private.inboxes i where i.destination_id = p_destination_id);
+end $function$;
+grant execute on function private.inbox_config(p_destination_id uuid) to service_role;
+
+-- The identity to send as: the one with this address; else the user's, an active one and their default first; else
+-- the default one; null where there is none at all.
+CREATE OR REPLACE FUNCTION private.inbox_for(p_user_id text, p_from_email text)
+ RETURNS private.inboxes
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_inbox private.inboxes;
+begin
+  if p_from_email is not null then
+    select * into v_inbox from private.inboxes i where i.from_email = p_from_email;
+    return v_inbox;
+  end if;
+  select * into v_inbox from private.inboxes i
+  where i.user_id = p_user_id order by i.state = 'active' desc, i.is_default desc, i.created_at, i.identity limit 1;
+  if v_inbox.identity is null then
+    select * into v_inbox from private.inboxes i
+    order by i.is_default desc, i.state = 'active' desc, i.created_at, i.identity limit 1;
+  end if;
+  return v_inbox;
+end $function$;
+grant execute on function private.inbox_for(p_user_id text, p_from_email text) to service_role;
 
 -- Locks an incident that is at this version (null: at any); GL404 or GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.incident_at(p_number bigint, p_expected_version bigint)
@@ -10297,7 +11531,194 @@ AS $function$
 $function$;
 grant execute on function private.incident_severities() to service_role;
 
--- One attempt of ingest_updates; fails if a person in the batch is erased at the same moment.
+-- ingest_mail_events with the time given.
+CREATE OR REPLACE FUNCTION private.ingest_mail_events(p_events jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_answer jsonb;
+  v_event record;
+  v_about record;
+  v_found record;
+  v_delivery uuid;
+begin
+  -- Once each, and moving messages forward by rank, is what every channel's statuses get.
+  v_answer := private.ingest_updates((
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'key', e.item ->> 'key', 'channel', 'email', 'provider', e.item ->> 'provider', 'field', 'event', 'kind',
+        case when s.status is null or private.uuid_in(e.item ->> 'delivery') is not null then 'other' else 'status' end,
+      'at', e.item -> 'at', 'provider_id', e.item -> 'provider_id', 'callback', e.item -> 'message', 'status', s.status, 'rank', s.rank,
+      'error', case when s.status = 'failed' then coalesce(nullif(e.item -> 'error', 'null'), jsonb_build_object('code', e.item ->> 'event')) end,
+      'raw', coalesce(e.item -> 'raw', 'null')) order by e.place), '[]')
+    from jsonb_array_elements(p_events) with ordinality as e (item, place)
+    cross join lateral private.mail_status(e.item ->> 'event') s));
+  for v_event in
+    select e.item, e.place from jsonb_array_elements(p_events) with ordinality as e (item, place)
+    where substr(v_answer ->> 'outcomes', e.place::integer, 1) = 's' order by e.item ->> 'address', e.place
+  loop
+    v_delivery := private.uuid_in(v_event.item ->> 'delivery');
+    select m.id, c.contact_id, c.number_id, o.recipient into v_about
+    from (
+      (select x.id, x.conversation_id from public.messages x
+      where x.id = private.uuid_in(v_event.item ->> 'message') and x.channel = 'email' limit 1)
+      union all
+      (select x.id, x.conversation_id from public.messages x
+      where x.provider_id = v_event.item ->> 'provider_id' and x.channel = 'email' and x.direction = 'out' limit 1)
+      limit 1) m
+    join public.conversations c on c.id = m.conversation_id
+    left join public.outbound_messages o on o.id = m.id;
+    select i.identity, i.destination_id, d.message_id, d.state, d.last_error into v_found
+    from public.deliveries d left join private.inboxes i on i.destination_id = d.destination_id where d.id = v_delivery;
+    insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+    values (case when v_event.item ->> 'event' ~ '^[a-z][a-z_]{0,31}$' then v_event.item ->> 'event' else 'other' end,
+      v_about.id, v_found.message_id, coalesce(v_found.identity, (select i.identity from private.inboxes i where i.from_email = v_about.number_id)),
+      coalesce(nullif(v_event.item -> 'metadata', 'null'), '{}') || case when v_delivery is not null then '{"forward": true}' else '{}' end::jsonb, p_now);
+    if jsonb_typeof(v_event.item -> 'suppress') = 'object' and v_delivery is null then
+      perform private.suppress(coalesce(nullif(v_event.item ->> 'address', ''), v_about.recipient,
+          private.address_of(v_about.contact_id, 'email', v_about.number_id)),
+        v_event.item #>> '{suppress,scope}', v_event.item #>> '{suppress,reason}', v_event.item ->> 'provider', p_now);
+    end if;
+    -- A forward of which nobody knew: the provider has it.
+    if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
+      perform private.lock_lanes(array[v_delivery]);
+      update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
+      where d.id = v_delivery and d.state = 'dead';
+      if found then
+        perform private.note_forwards(array[
+          jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', v_delivery, 'destination_id', v_found.destination_id, 'outcome', 'delivered'))], p_now);
+      end if;
+    end if;
+  end loop;
+  return v_answer;
+end $function$;
+grant execute on function private.ingest_mail_events(p_events jsonb, p_now timestamp with time zone) to service_role;
+
+-- One attempt of ingest_mails; fails where a person of the batch is erased in this moment.
+CREATE OR REPLACE FUNCTION private.ingest_mails(p_mails jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mails private.mail[];
+  v_mail private.mail;
+  v_stored integer[];
+  v_place integer;
+  v_conversations uuid[];
+  v_deliveries private.new_delivery[];
+  v_route boolean;
+  v_answers jsonb := '[]';
+begin
+  select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
+  from jsonb_array_elements(p_mails) with ordinality as e (item, ord);
+  if v_mails is null then
+    return v_answers;
+  end if;
+  -- In the order of keys, as ingest_updates: two batches with the same mail wait instead of deadlocking.
+  with first_of_key as (
+    select distinct on (m.item ->> 'key', m.item ->> 'provider') m.ord, m.item, m.kept, m.sender
+    from unnest(v_mails) m order by m.item ->> 'key', m.item ->> 'provider', m.ord
+  ), stored as (
+    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw, received_at)
+    select f.item ->> 'provider', f.item ->> 'key', coalesce(f.item ->> 'field', 'inbound'), case f.kept when 'message' then 'message' else 'other' end,
+      f.sender, case when f.kept <> 'message' then coalesce(f.item -> 'mail', '{}') || jsonb_build_object('from', f.item -> 'from',
+        'recipient', f.item -> 'recipient', 'message_id', f.item -> 'message_id', 'reasons', f.item -> 'reasons') end, p_now
+    from first_of_key f order by f.item ->> 'key', f.item ->> 'provider'
+    on conflict (provider, dedupe_key) do nothing
+    returning provider, dedupe_key
+  )
+  select coalesce(array_agg(f.ord order by f.ord), '{}') into v_stored
+  from stored s join first_of_key f on f.item ->> 'key' = s.dedupe_key and f.item ->> 'provider' = s.provider;
+  -- In a statement of its own: what that one waited for may have been an erasure.
+  if v_stored <> '{}' and exists (select from private.erased_keys) then
+    foreach v_place in array v_stored loop
+      v_mail := v_mails[v_place];
+      if exists (
+        select from private.erased_keys e
+        where e.hash = private.keyed_hash((v_mail.item ->> 'provider') || ' ' || (v_mail.item ->> 'key')) and e.at > p_now - interval '8 days') then
+        delete from public.webhook_events w where w.provider = v_mail.item ->> 'provider' and w.dedupe_key = v_mail.item ->> 'key';
+        v_stored := array_remove(v_stored, v_place);
+      end if;
+    end loop;
+  end if;
+  for v_place in 1 .. cardinality(v_mails) loop
+    if v_place <> all (v_stored) then
+      v_mail := v_mails[v_place];
+      v_mail.kept := 'duplicate';
+      v_mails[v_place] := v_mail;
+    end if;
+  end loop;
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_mails)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', cardinality(v_stored)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_mails) - cardinality(v_stored))));
+
+  v_mails := private.place_mails(v_mails);
+  v_conversations := array(select distinct m.conversation_id from unnest(v_mails) m where m.kept in ('message', 'relay') order by 1);
+  perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
+  if (select count(*) from public.conversations c where c.id = any (v_conversations)) < cardinality(v_conversations) then
+    raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+  end if;
+
+  for v_place in 1 .. cardinality(v_mails) loop
+    v_mail := v_mails[v_place];
+    if v_mail.kept = 'message' then
+      v_mail := private.store_mail(v_mail, p_now);
+      if (v_mail.item ->> 'forward')::boolean then
+        v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq)::private.new_delivery;
+      end if;
+      v_route := v_mail.verdict = 'forward' or v_mail.item ->> 'kind' = 'new_mail';
+      if not v_route then
+        insert into public.routing_decisions (message_id, reason, revision, decided_at)
+        values (v_mail.id, 'kept', (select r.revision from private.config_revision r), p_now);
+      end if;
+      update public.conversations c
+      set last_inbound_at = greatest(c.last_inbound_at, p_now), last_message_at = p_now,
+        unrouted_since = case when v_route then coalesce(c.unrouted_since, p_now) else c.unrouted_since end,
+        routed_seq = case when not v_route and c.unrouted_since is null then greatest(c.routed_seq, v_mail.seq) else c.routed_seq end
+      where c.id = v_mail.conversation_id;
+    elsif v_mail.kept = 'relay' then
+      v_mail := private.relay_mail(v_mail, p_now);
+    end if;
+    if v_mail.kept <> 'duplicate' then
+      if nullif(v_mail.item #>> '{from,address}', '') is not null then
+        insert into private.mail_senders (id, message_id, address, recipient, text_hash, created_at)
+        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, lower(v_mail.item #>> '{from,address}'),
+          coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
+      end if;
+      if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
+        perform private.keep_objects(v_mail.item -> 'objects', case when v_mail.kept <> 'event' then v_mail.id end,
+          p_now + make_interval(days => private.storage_days()), p_now);
+      end if;
+      perform private.suppress(s.address, s.scope, s.reason, 'mail', p_now)
+      from jsonb_to_recordset(coalesce(nullif(v_mail.item -> 'suppress', 'null'), '[]')) as s (address text, scope text, reason text);
+      insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+      values (case when (v_mail.item ->> 'counted')::boolean and v_mail.kept = 'message' then 'reply'
+          when v_mail.kept = 'relay' then 'relay'
+          when v_mail.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and v_mail.item ->> 'kind' <> 'reply' then v_mail.item ->> 'kind' else 'mail' end,
+        v_mail.answered, case when v_mail.kept <> 'event' then v_mail.id end, (v_mail.inbox).identity,
+        jsonb_strip_nulls(jsonb_build_object('via', v_mail.item -> 'via', 'kind', v_mail.item -> 'kind', 'verdict', v_mail.verdict,
+          'reasons', v_mail.item -> 'reasons', 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
+    end if;
+    v_mails[v_place] := v_mail;
+    v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
+      || jsonb_strip_nulls(jsonb_build_object(
+      'outcome', case v_mail.kept when 'duplicate' then 'duplicate' else 'stored' end,
+      'via', coalesce(v_mail.item ->> 'via', 'none'), 'verdict', v_mail.verdict,
+      'forward_to', case when v_mail.kept = 'message' and (v_mail.item ->> 'forward')::boolean then (v_mail.inbox).forward_to end,
+      'relayed', case when v_mail.kept = 'relay' and coalesce(v_mail.code, 'gone') = 'gone' then true end,
+      'code', v_mail.code)));
+  end loop;
+  if v_deliveries is not null then
+    perform private.make_deliveries(v_deliveries, null, p_now);
+  end if;
+  return v_answers;
+end $function$;
+grant execute on function private.ingest_mails(p_mails jsonb, p_now timestamp with time zone) to service_role;
+
+-- One attempt of ingest_updates; fails where a person of the batch is erased in this moment.
 CREATE OR REPLACE FUNCTION private.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10313,7 +11734,7 @@ declare
   v_other_contacts uuid[];
   v_outcomes text;
   v_stored bigint;
-  -- Whether all are messages of senders, as nearly always: sorting updates by kind is not cheap.
+  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
   v_echoes boolean;
   v_revokes boolean;
@@ -10322,7 +11743,7 @@ declare
   v_stop text[] := private.opt_words('stop');
   v_start text[] := private.opt_words('start');
   v_words text[] := v_stop || v_start;
-  -- Including the punctuation around a word. Most messages are longer.
+  -- With what may stand around a word. Most messages are longer.
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
   v_templates boolean;
@@ -10340,8 +11761,8 @@ begin
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
     status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
-  -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
-  -- more than the rest; and evaluated once (offset 0), though it is used twice.
+  -- Written, or tapped on a template. In line what nearly every message is asked: a function costs more than the rest;
+  -- and once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
       when u.kind <> 'message' or u.type not in ('text', 'button') then null
@@ -10352,12 +11773,12 @@ begin
     return '{"outcomes": ""}';
   end if;
 
-  -- A sender's address may change. One random update per batch is checked: this costs next to nothing however large the
-  -- batch is, and also reaches senders with little traffic.
+  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
+  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
   v_one := v_all[1 + floor(random() * cardinality(v_all))::integer];
 
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
-  -- the second learns that it has a duplicate only when the first has committed.
+  -- the one that comes second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
     select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
     from unnest(v_all) u order by u.key, u.provider, u.ord
@@ -10375,7 +11796,7 @@ begin
     (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
   into v_outcomes, v_stored, v_address
   from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
-  -- In a separate statement: the previous one may have waited for an erasure.
+  -- In a statement of its own: what this one waited for may have been an erasure.
   if v_stored > 0 and exists (select from private.erased_keys) then
     v_outcomes := private.refuse_erased(v_all, v_outcomes);
     v_stored := length(replace(v_outcomes, 'd', ''));
@@ -10403,7 +11824,7 @@ begin
     from unnest(v_new) u;
   end if;
   if v_echoes then
-    -- The echo of one of our messages is that message.
+    -- The echo of a message of ours is that message.
     v_messages := nullif(array(
       select u from unnest(v_messages) u
       where u.kind <> 'echo' or not exists (
@@ -10411,11 +11832,11 @@ begin
         where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
       order by u.ord), '{}');
   end if;
-  -- Everything that may need the contacts' lock comes before the first conversation's lock.
+  -- All that may need the contacts' lock comes before the first conversation's.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
-      -- Messages that identify nobody are stored too, under one contact per channel.
+      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
       with nobody as (
         select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
         where v_contacts[u.ordinality] is null group by u.channel
@@ -10460,8 +11881,8 @@ begin
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
--- Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits
--- count as one.
+-- Whether the message that this one edits, or an edit of the same message, is attributed already: what was edited is
+-- one message.
 CREATE OR REPLACE FUNCTION private.is_attributed_otherwise(p_message messages)
  RETURNS boolean
  LANGUAGE sql
@@ -10478,7 +11899,7 @@ AS $function$
 $function$;
 grant execute on function private.is_attributed_otherwise(p_message messages) to service_role;
 
--- Whether a destination has a due lane of these channels or, with p_expired, one whose lease has expired.
+-- Whether a destination has a lane of these channels that is due, or with p_expired one whose lease is over.
 CREATE OR REPLACE FUNCTION private.is_due(p_destination_id uuid, p_channels text[], p_expired boolean, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -10506,9 +11927,8 @@ AS $function$
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $function$;
 
--- Whether this is a valid failure policy, such as {"404": "aside", "else": "hold"}: keys are a status from 300 to
--- 599, or else; hold makes the conversation wait, aside gives up the delivery after its second attempt, pause pauses
--- the destination.
+-- Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold
+-- keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.
 CREATE OR REPLACE FUNCTION private.is_failure_policy(p_policy jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -10521,7 +11941,7 @@ AS $function$
 $function$;
 grant execute on function private.is_failure_policy(p_policy jsonb) to service_role;
 
--- Whether a route with this condition is evaluated after all others, whatever its priority.
+-- Whether a route with this condition is asked after all others, whatever its priority.
 CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -10531,8 +11951,7 @@ AS $function$
   select p_condition ->> 'type' = 'default'
 $function$;
 
--- Whether a link received so many wrong passwords in this hour and the previous one (20) that somebody must be
--- guessing.
+-- Whether a link got so many wrong passwords in this hour and the one before that somebody must be guessing: 20.
 CREATE OR REPLACE FUNCTION private.is_guessed_at(p_code text, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -10544,7 +11963,7 @@ AS $function$
 $function$;
 grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
 
--- Whether an outbound message contains a file, alone or as the header of another type.
+-- Whether a message to send holds a file, alone or at the head of another type.
 CREATE OR REPLACE FUNCTION private.is_media(p_message jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -10557,7 +11976,7 @@ AS $function$
 $function$;
 grant execute on function private.is_media(p_message jsonb) to service_role;
 
--- Whether this code, which no link has, is one typo away from a link's, or the first half of one.
+-- Whether this code, which no link has, is one slip away from a link's, or the first half of one.
 CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
  RETURNS boolean
  LANGUAGE sql
@@ -10586,7 +12005,7 @@ AS $function$
 $function$;
 grant execute on function private.is_misprint(p_code text) to service_role;
 
--- Whether the list has an id that this contact never had.
+-- Whether there is an id among these that this contact never had.
 CREATE OR REPLACE FUNCTION private.is_news(p_contact_id uuid, p_identities private.identity[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -10613,8 +12032,8 @@ AS $function$
     and scale(trim_scale((p_value #>> '{}')::numeric)) <= p_scale, false)
 $function$;
 
--- Whether ids of this kind are scoped to one customer of the provider: a person may have several, and two people
--- never share one.
+-- Whether a provider gives ids of this kind to each of its customers apart: a person may have several, and two people
+-- never the same.
 CREATE OR REPLACE FUNCTION private.is_scoped(p_kind text)
  RETURNS boolean
  LANGUAGE sql
@@ -10651,7 +12070,25 @@ AS $function$
 $function$;
 grant execute on function private.just_launched(p_now timestamp with time zone, p_flag_key text) to service_role;
 
--- Trigger, before insert of conversations: restores the opt-out of a person who was erased.
+-- Notes files [{bucket, path, kind, index, bytes}] of a message, or of none yet.
+CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.storage_objects as s (bucket, path, kind, place, bytes, of_message, message_id, expires_at, created_at)
+  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), p_message_id is not null, p_message_id,
+    p_expires_at, p_now
+  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint)
+  order by o.bucket, o.path
+  on conflict (bucket, path) do update set kind = excluded.kind, place = excluded.place, bytes = excluded.bytes,
+    of_message = excluded.of_message or s.of_message, message_id = coalesce(excluded.message_id, s.message_id),
+    expires_at = greatest(excluded.expires_at, s.expires_at);
+end $function$;
+grant execute on function private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone) to service_role;
+
+-- Trigger, before insert of conversations: whoever had opted out before being erased still has.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -10668,8 +12105,8 @@ begin
 end $function$;
 grant execute on function private.keep_opt_out() to service_role;
 
--- Records opt-outs and opt-ins, at most one per conversation, unless they are older than what is known; creates
--- missing conversations.
+-- Writes down who has opted out or in, at most one word a conversation, where it is not older than what is known;
+-- makes the conversations that there are not.
 CREATE OR REPLACE FUNCTION private.keep_opt_words(p_words private.opt_word[])
  RETURNS void
  LANGUAGE plpgsql
@@ -10692,7 +12129,7 @@ begin
   set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
   from unnest(p_words) w
   where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
-    -- The newer one wins, by the provider's whole seconds; within one second, the one that arrived later.
+    -- The newer one counts, by the provider's whole seconds; of the same second the one that came later.
     and w.at >= coalesce(c.opt_told_at, '-infinity');
   if exists (select from private.erased_opt_outs) then
     delete from private.erased_opt_outs o
@@ -10716,8 +12153,7 @@ AS $function$
 $function$;
 grant execute on function private.kept_days(p_setting text, p_otherwise integer, p_at_least integer) to service_role;
 
--- A keyed hash in place of a text that is not kept: equal texts give equal hashes, and it is useless without
--- private.hash_key.
+-- Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.
 CREATE OR REPLACE FUNCTION private.keyed_hash(p_value text)
  RETURNS bytea
  LANGUAGE sql
@@ -10728,7 +12164,7 @@ AS $function$
 $function$;
 grant execute on function private.keyed_hash(p_value text) to service_role;
 
--- When the first lane of a destination on a channel is due or its lease expires; null if nothing waits.
+-- When the first lane of a destination on a channel is due, or its lease over; null where nothing waits.
 CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -10795,7 +12231,7 @@ AS $function$
 $function$;
 grant execute on function private.latency_places(p_timed integer, p_le integer[], p_squares boolean) to service_role;
 
--- Records new ids that the provider's answers report for recipients.
+-- Keeps what the provider's answers tell of the people that messages went to, where it is new.
 CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10822,8 +12258,8 @@ begin
 end $function$;
 grant execute on function private.learn_answered(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- Records the ids that the provider reported for the recipient of one of our messages: whoever has these ids is that
--- person. The caller holds the contacts' lock.
+-- Keeps what the provider told of the person that a message of ours went to: whoever has these ids is the same one.
+-- The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10836,7 +12272,7 @@ declare
     where i.contact_id = v_known and i.kind = 'phone' and i.valid_to is null);
   v_contact uuid := private.resolve_contact(p_channel, p_identities, null, p_at, p_sender_id, v_known);
 begin
-  -- The address we wrote to stays theirs, even if it belonged to another contact until now.
+  -- What was written to remains theirs, also where it was another contact's until now.
   insert into public.contact_identities (contact_id, channel, kind, value, sender_id, dialled, valid_from)
   select v_contact, p_channel, 'phone', w.value, p_sender_id, true, p_at from unnest(v_written) as w (value)
   where v_contact = (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_known)
@@ -10844,7 +12280,7 @@ begin
 end $function$;
 grant execute on function private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone) to service_role;
 
--- Records new ids that the statuses of our messages report for their recipients.
+-- Keeps what statuses of our own messages tell of the people that they went to, where it is new.
 CREATE OR REPLACE FUNCTION private.learn_recipients(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -10878,8 +12314,8 @@ begin
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
--- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
-CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone)
+-- Messages that a link brought from day to day (in the team's zone): {total, first_touch, by_confidence}.
+CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from date, p_to date)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
@@ -10890,10 +12326,11 @@ AS $function$
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from and a.created_at < p_to
+    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
+      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
     group by a.confidence) g
 $function$;
-grant execute on function private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
+grant execute on function private.link_attributions(p_code text, p_from date, p_to date) to service_role;
 
 -- Columns of links that people write, and what stands in each where nothing is given: every column but those of our
 -- own, so that one that is added is written.
@@ -10906,7 +12343,7 @@ AS $function$
   select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    and a.attname <> all ('{code,request_hash,uses,taken,version,member_versions,changed_in,created_at,created_by,updated_at,updated_by}')
+    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
   order by a.attnum
 $function$;
 grant execute on function private.link_columns() to service_role;
@@ -10940,34 +12377,6 @@ AS $function$
     select n.day::timestamp at time zone private.team_zone() as starts, (n.day + 1)::timestamp at time zone private.team_zone() as ends) b
 $function$;
 grant execute on function private.link_days(p_code text, p_from date, p_to date) to service_role;
-
--- A link's days with clicks in a zone, first and last included, as far back as clicks are kept. A visitor whose hash
--- changes within such a day, at midnight of the team's zone, counts twice.
-CREATE OR REPLACE FUNCTION private.link_days_in(p_code text, p_from date, p_to date, p_zone text)
- RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
- LANGUAGE sql
- STABLE
- SET search_path TO ''
-AS $function$
-  select n.day, n.human, n.bot, n.preview, n.prefetch, n.visitors,
-    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
-    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
-    n.own, private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
-  from (
-    select (c.at at time zone p_zone)::date as day,
-      coalesce(sum(c.visits) filter (where c.verdict = 'human'), 0)::bigint as human,
-      coalesce(sum(c.visits) filter (where c.verdict = 'bot'), 0)::bigint as bot,
-      coalesce(sum(c.visits) filter (where c.verdict = 'preview'), 0)::bigint as preview,
-      coalesce(sum(c.visits) filter (where c.verdict = 'prefetch'), 0)::bigint as prefetch,
-      coalesce(sum(c.visits) filter (where c.verdict = 'own'), 0)::bigint as own,
-      count(distinct c.visitor) filter (where c.verdict = 'human') as visitors
-    from public.clicks c
-    where c.code = p_code and c.at >= p_from::timestamp at time zone p_zone and c.at < (p_to + 1)::timestamp at time zone p_zone
-    group by 1) n
-  cross join lateral (
-    select n.day::timestamp at time zone p_zone as starts, (n.day + 1)::timestamp at time zone p_zone as ends) b
-$function$;
-grant execute on function private.link_days_in(p_code text, p_from date, p_to date, p_zone text) to service_role;
 
 -- What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be
 -- made now. p_made: the codes of those made so far, by place.
@@ -11031,7 +12440,7 @@ CREATE OR REPLACE FUNCTION private.link_view(p_link links)
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign', 'member_versions'])
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $function$;
 grant execute on function private.link_view(p_link links) to service_role;
@@ -11057,7 +12466,7 @@ begin
     + 1 / (12 * n) - 1 / (360 * n * n * n);
 end $function$;
 
--- Lets one transaction at a time create, change or merge contacts. Messages from known people do not need it.
+-- Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.
 CREATE OR REPLACE FUNCTION private.lock_contacts()
  RETURNS void
  LANGUAGE sql
@@ -11067,9 +12476,9 @@ AS $function$
 $function$;
 grant execute on function private.lock_contacts() to service_role;
 
--- Transactions that have held a lock on one of these tables for half a second or more and are not waiting themselves,
--- oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated, without values. Security
--- definer, because few roles may see other roles' sessions in pg_stat_activity.
+-- Transactions that have held a lock on one of these tables for half a second or more and wait for nobody, the oldest
+-- first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values. Definer, for
+-- pg_stat_activity shows other roles' sessions to few.
 CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -11090,7 +12499,7 @@ AS $function$
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
 $function$;
 
--- Locks the lanes of these deliveries in the common order, and ends expired leases on them.
+-- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
 CREATE OR REPLACE FUNCTION private.lock_lanes(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11100,7 +12509,10 @@ begin
   perform from private.delivery_lanes l
   join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
   where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
-  -- The holder of an expired lease has died. A paused destination is not claimed, so nobody else would end the lease.
+  perform private.give_up_forwards(d.destination_id, d.conversation_id, now())
+  from public.deliveries d join public.destinations t on t.id = d.destination_id and t.kind = 'inbox'
+  where d.id = any (p_ids) and d.state = 'leased';
+  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
   with over as (
     update private.delivery_lanes l set lease = null
     from public.deliveries d
@@ -11131,8 +12543,121 @@ begin
   end if;
 end $function$;
 
--- Creates deliveries and wakes their lanes; claims those that may start at once within the caller's places {limit,
--- free, lease_seconds, busy, channels}. The caller holds the conversations' locks.
+-- The domain of the Message-IDs that we give: SEND_DOMAIN as the message was queued or came in with it, else the
+-- domain of the identity.
+CREATE OR REPLACE FUNCTION private.mail_domain(p_native jsonb, p_number_id text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(nullif(p_native ->> 'send_domain', ''), nullif(split_part(p_number_id, '@', 2), ''), 'localhost')
+$function$;
+grant execute on function private.mail_domain(p_native jsonb, p_number_id text) to service_role;
+
+-- What conditions of routes ask of a mail: {kind, verified, subject, recipient, from, via}.
+CREATE OR REPLACE FUNCTION private.mail_facts(p_native jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('kind', p_native -> 'kind', 'verified', p_native -> 'verified', 'subject', p_native -> 'subject',
+    'recipient', p_native -> 'recipient', 'from', p_native #> '{from,address}', 'via', p_native -> 'via')
+$function$;
+grant execute on function private.mail_facts(p_native jsonb) to service_role;
+
+-- Why a mail may not go in a conversation: suppressed (the address gets no mail, or no bulk mail),
+-- identity_unverified; null where it may.
+CREATE OR REPLACE FUNCTION private.mail_refusal(p_conversation conversations, p_message jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_bulk boolean := coalesce((p_message ->> 'bulk')::boolean, false);
+begin
+  if exists (
+    select from public.contact_identities i
+    where i.contact_id = p_conversation.contact_id and i.kind = 'email' and i.valid_to is null
+      and private.suppression_of(i.value, v_bulk) is not null) then
+    return 'suppressed';
+  end if;
+  if exists (select from private.inboxes i where i.from_email = p_conversation.number_id and i.state = 'unverified') then
+    return 'identity_unverified';
+  end if;
+  return null;
+end $function$;
+grant execute on function private.mail_refusal(p_conversation conversations, p_message jsonb) to service_role;
+
+-- Which status of a message an event tells, and its rank; null for an event that tells none.
+CREATE OR REPLACE FUNCTION private.mail_status(p_event text, OUT status text, OUT rank smallint)
+ RETURNS record
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_event in ('processed', 'sent') then 'sent' when p_event in ('bounce', 'blocked', 'dropped') then 'failed'
+      when p_event = 'delivered' then 'delivered' end,
+    case when p_event in ('processed', 'sent') then 1 when p_event in ('bounce', 'blocked', 'dropped') then 2
+      when p_event = 'delivered' then 3 end::smallint
+$function$;
+grant execute on function private.mail_status(p_event text, OUT status text, OUT rank smallint) to service_role;
+
+-- What the adapter of kind inbox needs to forward a mail beside the message: {token, reply_to (token, legacy,
+-- sender), message_id_header, answered, contact, from, other_sender, kind, objects}.
+CREATE OR REPLACE FUNCTION private.mail_to_forward(p_message_id uuid, p_native jsonb, p_number_id text, p_contact_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_token text := private.reply_token_of(p_message_id);
+  v_answered uuid := private.uuid_in(p_native ->> 'answers');
+begin
+  return jsonb_build_object(
+    'token', v_token, 'reply_to', case when private.forward_reply_to() = 'sender' then 'sender' when v_token is not null then 'token' else 'legacy' end,
+    'message_id_header', format('<%s@%s>', p_message_id, private.mail_domain(p_native, p_number_id)),
+    'answered', (
+      select jsonb_build_object('message_id_header', format('<%s@%s>', m.id, private.mail_domain(m.native, p_number_id)),
+        'subject', m.native ->> 'subject')
+      from public.messages m where m.id = v_answered),
+    'contact', jsonb_build_object('address', coalesce(private.address_of(p_contact_id, 'email', p_number_id), ''),
+      'name', coalesce((select c.name from public.contacts c where c.id = p_contact_id), '')),
+    'from', jsonb_build_object('address', coalesce(p_native #>> '{from,address}', ''), 'name', coalesce(p_native #>> '{from,name}', '')), 'other_sender', not exists (
+      select from public.contact_identities i
+      where i.contact_id = p_contact_id and i.kind = 'email' and i.valid_to is null and i.value = lower(p_native #>> '{from,address}')),
+    'kind', coalesce(p_native ->> 'kind', 'reply'), 'objects', (
+      select coalesce(jsonb_agg(jsonb_build_object('bucket', o.bucket, 'path', o.path, 'kind', o.kind, 'index', o.place) order by o.place nulls first), '[]')
+      from public.storage_objects o where o.message_id = p_message_id));
+end $function$;
+grant execute on function private.mail_to_forward(p_message_id uuid, p_native jsonb, p_number_id text, p_contact_id uuid) to service_role;
+
+-- What the channel needs to compose a mail beside its message: {from, identity, user_id, provider, token (null: the
+-- address with the message's id), campaign_id, message_id_header, in_reply_to, references, bulk, relay}.
+CREATE OR REPLACE FUNCTION private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_inbox private.inboxes := private.inbox_for(null, p_number_id);
+begin
+  return jsonb_build_object(
+    'from', jsonb_build_object('address', p_number_id, 'name', coalesce(v_inbox.display_name, '')), 'identity', v_inbox.identity,
+    'user_id', coalesce(p_native ->> 'user_id', v_inbox.user_id), 'provider', coalesce(v_inbox.provider, 'sendgrid'),
+    'token', private.reply_token_of(p_id), 'campaign_id', p_native ->> 'campaign_id',
+    'message_id_header', format('<%s@%s>', p_id, private.mail_domain(p_native, p_number_id)),
+    'in_reply_to', p_native ->> 'in_reply_to', 'references', coalesce(p_native -> 'references', '[]'),
+    'bulk', coalesce((p_native ->> 'bulk')::boolean, false)) || case when p_native ? 'relay' then '{"relay": true}' else '{}' end::jsonb;
+end $function$;
+grant execute on function private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb) to service_role;
+
+-- Makes deliveries and wakes their lanes; those that may begin at once within the caller's places {limit, free,
+-- lease_seconds, busy, channels} are claimed with it. The caller holds the conversations' locks.
 CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone)
  RETURNS private.claim
  LANGUAGE plpgsql
@@ -11172,7 +12697,7 @@ begin
 end $function$;
 grant execute on function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone) to service_role;
 
--- Creates the contacts of updates whose ids nobody has and no other update of the batch combines differently.
+-- Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.
 CREATE OR REPLACE FUNCTION private.make_newcomers(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11212,8 +12737,32 @@ begin
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
--- Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions
--- of what does.
+-- Gives a message a reply token. Null where the table is gone or the token could not be stored, which is counted: the
+-- address is then the one that holds the message's id (VERP).
+CREATE OR REPLACE FUNCTION private.make_reply_token(p_message_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_token text;
+begin
+  if to_regclass('public.reply_tokens') is null then
+    return null;
+  end if;
+  begin
+    insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
+    returning token into v_token;
+    perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
+  exception when unique_violation or undefined_table or undefined_column then
+    -- The message goes all the same, with the address that needs no row.
+    perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
+  end;
+  return v_token;
+end $function$;
+grant execute on function private.make_reply_token(p_message_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Trigger, before an update: sets changed_in where anything but uses and taken becomes another.
 CREATE OR REPLACE FUNCTION private.mark_link_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -11227,11 +12776,6 @@ begin
   v_before.campaign := new.campaign;
   if v_before is distinct from new then
     new.changed_in := pg_current_xact_id();
-    new.member_versions := new.member_versions || (
-      select coalesce(jsonb_object_agg(n.key, new.version), '{}')
-      from jsonb_each(to_jsonb(new)) n
-      join private.link_columns() c on c.name = quote_ident(n.key)
-      where n.value is distinct from to_jsonb(old) -> n.key);
   end if;
   return new;
 end $function$;
@@ -11259,8 +12803,8 @@ begin
   return p_text ~* p_person.words or private.holds(p_text, p_person.subjects);
 end $function$;
 
--- Merges two contacts that are one person: identities, conversations, messages and queues of the other move to the
--- kept one; the other stays as a row that points to it.
+-- Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the
+-- other stays as a row that points to it.
 CREATE OR REPLACE FUNCTION private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11270,8 +12814,8 @@ declare
   v_pair record;
   v_undecided bigint;
 begin
-  -- The other's current ids move over, except for kinds of which the kept contact has a current one. Ids scoped to
-  -- different customers, and spellings of one number, coexist.
+  -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
+  -- customers of a provider, and spellings of one number, are there side by side.
   update public.contact_identities i
   set valid_to = case when k.value = any (private.spellings(i.kind, i.value)) then null else greatest(p_at, i.valid_from) end,
     dialled = i.kind = 'phone'
@@ -11280,7 +12824,7 @@ begin
     and k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null and not k.dialled;
   update public.contact_identities set contact_id = p_keep where contact_id = p_other;
 
-  -- Locks in the common order: conversations, lanes, then messages.
+  -- Locks in the order of everybody: conversations, lanes, then messages.
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
   perform from private.delivery_lanes l
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
@@ -11298,7 +12842,7 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
-    -- What is decided stays decided, even if the decision has been purged since.
+    -- What is decided stays decided, also where the decision was purged since.
     select min(m.seq) into v_undecided
     from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
     where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
@@ -11307,9 +12851,9 @@ begin
     from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
-    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two workers share a lane: its
-    -- attempt is fenced off and repeated under the same webhook-id. Empty lanes move without being woken: deliveries
-    -- that were given up there may be retried.
+    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
+    -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
+    -- there may be retried.
     insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
     select destination_id, v_pair.keep_id, channel, case when due_at is not null then p_at end from private.delivery_lanes
     where conversation_id = v_pair.other_id
@@ -11340,7 +12884,7 @@ begin
 end $function$;
 grant execute on function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone) to service_role;
 
--- Replaces each contact, in its place, by the one it was merged into.
+-- The live contact of each, in its place.
 CREATE OR REPLACE FUNCTION private.merged(p_contacts uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -11412,6 +12956,23 @@ AS $function$
     'deliveries', private.deliveries_view(p_message.id))
 $function$;
 grant execute on function private.message_view(p_message messages, p_contact_id uuid, p_words boolean) to service_role;
+
+-- The messages of somebody's conversations, and the mails that they wrote in other people's; the oldest first, all
+-- without a limit.
+CREATE OR REPLACE FUNCTION private.messages_of(p_person private.person, p_limit integer)
+ RETURNS TABLE(id uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return query
+    select o.id from (
+      select m.id, m.seq from public.messages m where m.conversation_id = any (p_person.conversations)
+      union
+      select m.id, m.seq from private.mail_senders s join public.messages m on m.id = s.message_id where s.address = any (p_person.needles)
+    ) o order by o.seq limit p_limit;
+end $function$;
 
 -- In how many minutes the guard rolls back, usually, when p_failing of p_on outcomes a minute fail with the flag and
 -- p_normal of p_off without it; null for never.
@@ -11491,6 +13052,24 @@ AS $function$
 $function$;
 grant execute on function private.new_link_code() to service_role;
 
+-- A new reply token: 80 random bits as 16 characters of a-z and 2-7 (base32), which every mail server takes as a
+-- local part.
+CREATE OR REPLACE FUNCTION private.new_reply_token()
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_uuid bytea := uuid_send(gen_random_uuid());
+  -- Without the bytes that hold version and variant: 80 bits of the server's strong random source.
+  v_bits bit(80) := ('x' || encode(substr(v_uuid, 1, 6) || substr(v_uuid, 11, 4), 'hex'))::bit(80);
+begin
+  return (
+    select string_agg(substr('abcdefghijklmnopqrstuvwxyz234567', substring(v_bits from 1 + 5 * i for 5)::bit(5)::integer + 1, 1), '' order by i)
+    from generate_series(0, 15) i);
+end $function$;
+grant execute on function private.new_reply_token() to service_role;
+
 -- A Standard Webhooks secret: 32 bytes, 244 of their bits from the server's strong random source.
 CREATE OR REPLACE FUNCTION private.new_webhook_secret()
  RETURNS text
@@ -11501,7 +13080,7 @@ AS $function$
 $function$;
 grant execute on function private.new_webhook_secret() to service_role;
 
--- Milliseconds until the next lane of these channels is due or a lease expires; null for none.
+-- Milliseconds until the next lane of these channels is due, or a lease is over; null for none.
 CREATE OR REPLACE FUNCTION private.next_delivery_ms(p_channels text[], p_now timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -11566,6 +13145,45 @@ begin
   end if;
   return v_rollout;
 end $function$;
+
+-- Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.
+CREATE OR REPLACE FUNCTION private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_forward record;
+  v_reply record;
+begin
+  for v_forward in
+    select d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+      coalesce(s.error like 'unknown_outcome%', false) as unknown
+    from unnest(p_settled) s
+    cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
+    cross join lateral (select x.message_id from public.deliveries x where x.id = s.delivery_id limit 1) d
+    cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
+    where s.outcome in ('delivered', 'dead')
+  loop
+    insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+    values (case when v_forward.outcome = 'delivered' then 'forward' when v_forward.unknown then 'forward_unknown' else 'forward_failed' end,
+      private.uuid_in(v_forward.native ->> 'answers'), v_forward.message_id, v_forward.identity,
+      jsonb_strip_nulls(jsonb_build_object('code', split_part(v_forward.error, ':', 1))), p_now);
+    continue when v_forward.unknown;
+    update public.email_replies r
+    set forwarded_at = case when v_forward.outcome = 'delivered' then p_now end,
+      failed_at = case when v_forward.outcome = 'dead' then p_now end
+    where r.message_id = v_forward.message_id and r.forwarded_at is null and (r.failed_at is null or v_forward.outcome = 'delivered')
+    returning r.arm, r.reply_to into v_reply;
+    if found then
+      perform private.count_reply(v_reply.arm, coalesce(
+          (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'),
+        v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
+          then round(extract(epoch from p_now - v_forward.created_at) * 1000)::bigint end, p_now);
+    end if;
+  end loop;
+end $function$;
+grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
 -- Whether a notification, or a post to Statuspage, has become due within ten minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)
@@ -11802,8 +13420,8 @@ begin
   return v_incident;
 end $function$;
 
--- How many of these deliveries may start at once, by destination: those whose rate and circuit can be judged without
--- the row's lock, within the caller's places {limit, free, busy}.
+-- How many of these deliveries may begin at once, by destination: those whose pace and circuit need no look at their
+-- row's lock, within the caller's places {limit, free, busy}.
 CREATE OR REPLACE FUNCTION private.open_places(p_new private.new_delivery[], p_claim jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11847,8 +13465,8 @@ AS $function$
       else not p_metadata ?| array['target_user_ids', 'target_segments'] end, false)
 $function$;
 
--- What to do before sending a message to a person who has opted out: {opted_out: true}, do not send it; {ask: {name,
--- account}}, ask the provider about the template; {}, nothing.
+-- What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask:
+-- {name, account}}, ask for the template; {}, nothing.
 CREATE OR REPLACE FUNCTION private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11865,8 +13483,8 @@ begin
 end $function$;
 grant execute on function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
 
--- Whether an opt-out blocks a message: on WhatsApp marketing templates, on other channels by their policy. Null if
--- the provider must be asked for the category first, which the queue does.
+-- Whether a message does not go to who has opted out: on WhatsApp templates of marketing, on other channels by their
+-- policy. Null where the provider is to be asked for the category first, which the queue does.
 CREATE OR REPLACE FUNCTION private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -11884,7 +13502,7 @@ begin
 end $function$;
 grant execute on function private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
 
--- Whether a message consists of just a word that opts the person out or in; for a button also its payload.
+-- Whether a message says, with nothing but the word, that the person opts out or in; a button also by its payload.
 CREATE OR REPLACE FUNCTION private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[])
  RETURNS text
  LANGUAGE sql
@@ -11897,7 +13515,7 @@ AS $function$
 $function$;
 grant execute on function private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[]) to service_role;
 
--- The words by which people opt out (stop) or in again (start), from the settings opt_out.stop_words and
+-- The words by which people opt out (stop) or in again (start), by the settings opt_out.stop_words and
 -- opt_out.start_words, in lower case.
 CREATE OR REPLACE FUNCTION private.opt_words(p_what text)
  RETURNS text[]
@@ -12005,7 +13623,7 @@ AS $function$
     'changes', private.recent_changes(20))
 $function$;
 
--- Earliest time of a pair's next message, given its theoretical arrival time; null if the pair is new.
+-- Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.
 CREATE OR REPLACE FUNCTION private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -12111,12 +13729,13 @@ $function$;
 CREATE OR REPLACE FUNCTION private.personal_data()
  RETURNS TABLE(relation text, columns text[], tied text, erased text)
  LANGUAGE sql
- IMMUTABLE
+ STABLE
  SET search_path TO ''
 AS $function$
   select l.relation, l.columns, l.tied, l.erased from private.personal_links() l
   union all
-  values
+  -- Tables that a team may take back are asked for.
+  select d.relation, d.columns, d.tied, d.erased from (values
     ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
@@ -12140,10 +13759,19 @@ AS $function$
       'set contact_id = ''00000000-0000-0000-0000-000000000000'', message_id = null, reason = case when t.reason is not null then ''erased'' end'),
     ('public.contact_acts', '{reason}', '', 'words'),
     ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
+      or t.dedupe_key in (select m.native ->> ''key'' from public.messages m where m.id = any (($1).messages) and m.channel = ''email'')
       or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
     -- Figures of the link stay, and who it was does not.
     ('public.clicks', '{visitor,user_id,token,fingerprint,claimed_by}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
       'set visitor = null, user_id = null, token = null, fingerprint = null, claimed_by = null'),
+    ('public.suppressions', '{address}', 't.address = any (($1).needles)', 'deleted'),
+    ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
+      'set message_id = null, mail_id = null'),
+    ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
+    ('private.mail_senders', '{id,message_id,address,text_hash}', 't.message_id = any (($1).messages) or t.address = any (($1).needles)', 'deleted'),
+    -- The clock removes the file itself.
+    ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
+    ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
@@ -12164,11 +13792,13 @@ AS $function$
         select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
-    ('private.erased_opt_outs', '{identity}', 'false', 'kept')
+    ('private.erased_opt_outs', '{identity}', 'false', 'kept'),
+    ('private.erased_suppressions', '{hash}', 'false', 'kept')
+  ) as d (relation, columns, tied, erased) where to_regclass(d.relation) is not null
 $function$;
 grant execute on function private.personal_data() to service_role;
 
--- The personal data in links, in the form of private.personal_data().
+-- What of links is data of people, as private.personal_data() has it.
 CREATE OR REPLACE FUNCTION private.personal_links()
  RETURNS TABLE(relation text, columns text[], tied text, erased text)
  LANGUAGE sql
@@ -12240,8 +13870,47 @@ begin
 end $function$;
 grant execute on function private.pipeline_is_due(p_now timestamp with time zone) to service_role;
 
--- How many deliveries to a destination may be claimed, given how many the caller has under way and how many places
--- are free.
+-- Finds or makes contact and conversation of the mails that answer nothing of ours.
+CREATE OR REPLACE FUNCTION private.place_mails(p_mails private.mail[])
+ RETURNS private.mail[]
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mails private.mail[] := p_mails;
+  v_strangers private.inbound_update[];
+  v_contacts uuid[];
+  v_mail private.mail;
+  v_contact uuid;
+  v_conversation uuid;
+begin
+  select array_agg(jsonb_populate_record(null::private.inbound_update, jsonb_build_object(
+      'ord', m.ord, 'channel', 'email', 'provider', m.item ->> 'provider', 'kind', 'message', 'sender_id', m.sender,
+      'name', nullif(m.item #>> '{from,name}', ''),
+      'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', lower(m.item #>> '{from,address}'))))) order by m.ord)
+  into v_strangers
+  from unnest(v_mails) m where m.kept = 'message' and m.conversation_id is null;
+  if v_strangers is null then
+    return v_mails;
+  end if;
+  v_contacts := private.assign_contacts(v_strangers);
+  for v_at in 1 .. cardinality(v_strangers) loop
+    v_mail := v_mails[(v_strangers[v_at]).ord];
+    v_contact := v_contacts[v_at];
+    insert into public.conversations (channel, number_id, contact_id) values ('email', v_mail.sender, v_contact)
+    on conflict (contact_id, channel, number_id) do nothing;
+    select c.id into v_conversation from public.conversations c
+    where c.contact_id = v_contact and c.channel = 'email' and c.number_id = v_mail.sender;
+    v_mail.contact_id := v_contact;
+    v_mail.conversation_id := v_conversation;
+    v_mails[v_mail.ord] := v_mail;
+  end loop;
+  return v_mails;
+end $function$;
+grant execute on function private.place_mails(p_mails private.mail[]) to service_role;
+
+-- How many deliveries to a destination, of which the caller has so many under way, may be claimed into places that
+-- are left.
 CREATE OR REPLACE FUNCTION private.places_for(p_left integer, p_busy integer)
  RETURNS integer
  LANGUAGE sql
@@ -12252,8 +13921,8 @@ AS $function$
 $function$;
 grant execute on function private.places_for(p_left integer, p_busy integer) to service_role;
 
--- The replies to deliveries, in order, where all replies may be sent as they are; null for none. The others are
--- checked one by one.
+-- The replies to deliveries all of whose replies may go as they are, in their order; null for none. The others are
+-- asked one by one.
 CREATE OR REPLACE FUNCTION private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone)
  RETURNS private.queued[]
  LANGUAGE plpgsql
@@ -12268,7 +13937,7 @@ begin
       cross join lateral (select c as row from public.conversations c where c.id = r.conversation_id limit 1) c
       where r.outcome = 'delivered' and jsonb_typeof(r.replies) = 'array'
     ), asked as (
-      -- Not "not exists": for many rows the planner would hash the whole table.
+      -- No "not exists": of many it would be asked by a hash of the whole table.
       select *, bool_and((item #>> '{message,type}' <> 'read' and private.send_refusal(conversation, item -> 'message', p_now) is null
           and (
             select o.id from public.outbound_messages o
@@ -12377,7 +14046,7 @@ AS $function$
 declare
   v_zone text := private.team_zone();
   v_today date := (p_now at time zone v_zone)::date;
-  v_days integer := private.click_days_kept();
+  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
   v_clicks bigint;
 begin
   -- A day that is not rolled up yet keeps its clicks.
@@ -12458,7 +14127,7 @@ begin
   return v_count;
 end $function$;
 
--- Deletes the limits that are fully replenished at p_now, and returns how many. For the clock.
+-- Removes the limits that are whole again at p_now, and says how many those were. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_rate_limits(p_now timestamp with time zone)
  RETURNS bigint
  LANGUAGE sql
@@ -12495,7 +14164,7 @@ begin
   into looked, done, last using p_before, p_limit, p_from;
 end $function$;
 
--- Queues a failed message again, as if it had never been tried. The caller holds the lane's lock.
+-- Queues a message that has failed anew, as if it had never been tried. The caller holds the lane's lock.
 CREATE OR REPLACE FUNCTION private.queue_again(p_id uuid, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -12513,8 +14182,8 @@ begin
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- Queues the replies of a service to a delivery, each checked on its own. Returns how many, and those that window,
--- opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation's lock.
+-- Queues the replies of a service to a delivery, each asked for itself: how many, and which window, opt-out or flag
+-- forbid [{reply, why}], null for none. The caller holds the conversation's lock.
 CREATE OR REPLACE FUNCTION private.queue_each_reply(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb)
  RETURNS record
  LANGUAGE plpgsql
@@ -12564,8 +14233,8 @@ AS $function$
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
--- Makes a lane due for a message that was queued. What is due later may be a receipt that messages need not wait for,
--- or vice versa; if not, the claim finds nothing and the lane keeps waiting.
+-- Makes a lane due for a message that was queued. What is due later may be a receipt that words need not wait for, or
+-- the other way round; where it is not, the claim finds nothing and the lane waits on.
 CREATE OR REPLACE FUNCTION private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -12580,8 +14249,8 @@ begin
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
--- Queues messages in conversations whose locks the caller holds. Returns the ids of those that were queued: those
--- whose key was not taken.
+-- Queues messages in conversations whose locks the caller holds, and answers which (ids): those whose key nobody else
+-- had.
 CREATE OR REPLACE FUNCTION private.queue_messages(p_messages private.queued[], p_now timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -12609,8 +14278,11 @@ begin
   )
   select coalesce(array_agg(m.id), '{}') into v_queued from made m;
   if cardinality(v_queued) < cardinality(p_messages) then
-    -- Another transaction has just committed the same key: its message counts.
+    -- Somebody else committed the same key in this moment: theirs is the message.
     delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
+  end if;
+  if exists (select from unnest(p_messages) q where q.channel = 'email') then
+    perform private.dress_mails(array(select q from unnest(p_messages) q where q.channel = 'email' and q.id = any (v_queued)), p_now);
   end if;
   perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
   from (select distinct q.conversation_id, q.channel, q.number_id from unnest(p_messages) q where q.id = any (v_queued) order by 1) q;
@@ -12662,6 +14334,45 @@ AS $function$
     '\+[0-9]([^[:alnum:]]{0,3}[0-9]){6,}', '+…', 'g')
 $function$;
 grant execute on function private.quoted(p_text text, p_contact_id uuid) to service_role;
+
+-- A mail of a batch, with what the tables say of the message that it answers.
+CREATE OR REPLACE FUNCTION private.read_mail(p_item jsonb, p_ord bigint)
+ RETURNS private.mail
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mail private.mail;
+  v_place record;
+begin
+  v_mail.ord := p_ord;
+  v_mail.id := private.uuid_v7();
+  v_mail.item := p_item;
+  v_mail.verdict := coalesce(p_item ->> 'verdict', 'store');
+  select m.id, m.direction, m.conversation_id, c.contact_id, c.number_id into v_place
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = private.uuid_in(p_item ->> 'message') and m.channel = 'email';
+  v_mail.answered := v_place.id;
+  v_mail.direction := v_place.direction;
+  if v_place.id is null and p_item ->> 'message' is not null then
+    v_mail.code := 'gone';
+  end if;
+  select i into v_mail.inbox from private.inboxes i
+  where i.identity = private.uuid_in(p_item ->> 'identity') or i.from_email in (v_place.number_id, lower(p_item ->> 'recipient'))
+  order by i.from_email = v_place.number_id desc nulls last, i.identity = private.uuid_in(p_item ->> 'identity') desc nulls last limit 1;
+  -- Only an answer in a conversation can be relayed to whom it is with.
+  v_mail.kept := case
+    when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
+    when (p_item ->> 'relay')::boolean and v_mail.direction = 'in' then 'relay'
+    else 'message' end;
+  if v_mail.kept <> 'event' then
+    v_mail.conversation_id := v_place.conversation_id;
+    v_mail.contact_id := v_place.contact_id;
+    v_mail.sender := coalesce(v_place.number_id, (v_mail.inbox).from_email, '@' || coalesce(nullif(split_part(lower(p_item ->> 'recipient'), '@', 2), ''), 'nowhere'));
+  end if;
+  return v_mail;
+end $function$;
+grant execute on function private.read_mail(p_item jsonb, p_ord bigint) to service_role;
 
 -- The tables that a query can only read from one end to the other, because no index serves it or its order. Plans it
 -- and runs nothing.
@@ -12805,7 +14516,7 @@ AS $function$
     (select sum(timed - le[array_position(private.latency_edges(), p_late_ms)])::double precision / nullif(sum(timed), 0) from arms)
 $function$;
 
--- The known contact that an outbound message is for; null if nobody is known by these ids.
+-- The known contact that a message to send is for; null where nobody is known by these ids.
 CREATE OR REPLACE FUNCTION private.recipient(p_channel text, p_identities private.identity[])
  RETURNS uuid
  LANGUAGE plpgsql
@@ -12877,7 +14588,9 @@ AS $function$
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
       count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
-      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)) as compared,
+      -- What is forwarded to an inbox, no route decided.
+      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)
+        and d.destination_id not in (select t.id from public.destinations t where t.kind = 'inbox')) as compared,
       count(*) filter (where state in ('pending', 'leased') and not exists (
         select from private.delivery_lanes l
         where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
@@ -13006,7 +14719,7 @@ begin
 end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
--- Records a route's current version in its history, unless it is already there.
+-- Writes a route's version of now into its history, unless it is there.
 CREATE OR REPLACE FUNCTION private.record_route(p_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -13060,7 +14773,7 @@ begin
   end if;
   insert into public.team_history (user_id, email, change, before, after)
   values (v_user,
-    -- An account that is being deleted no longer exists at this point.
+    -- An account that is being deleted is gone by now.
     coalesce((select u.email from auth.users u where u.id = v_user),
       (select h.email from public.team_history h where h.user_id = v_user order by h.id desc limit 1)),
     case tg_op when 'INSERT' then 'added' when 'UPDATE' then 'changed' else 'removed' end,
@@ -13086,8 +14799,8 @@ begin
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $function$;
 
--- Removes updates of erased people from those just stored: repetitions, and statuses of messages to them. Returns the
--- outcomes with d for these.
+-- Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was
+-- sent to them. Answers the outcomes with d for these.
 CREATE OR REPLACE FUNCTION private.refuse_erased(p_updates private.inbound_update[], p_outcomes text)
  RETURNS text
  LANGUAGE plpgsql
@@ -13142,7 +14855,7 @@ begin
   return new;
 end $function$;
 
--- Raises GL423: what is locked, by which process and role, for how long and by which statement (detail:
+-- Raises GL423: what is locked, by which process, of which role, for how long and by what statement (detail:
 -- lock_holders), and what to do instead.
 CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[], p_instead text)
  RETURNS void
@@ -13160,8 +14873,9 @@ begin
       hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
 end $function$;
 
--- First line of each function that the edge functions call with a secret key: raises GL503 for code whose header
--- x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.
+-- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
+-- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
+-- request.headers.
 CREATE OR REPLACE FUNCTION private.refuse_older_code()
  RETURNS void
  LANGUAGE plpgsql
@@ -13207,6 +14921,44 @@ begin
 end $function$;
 grant execute on function private.refuse_too_many(p_more bigint, p_except_flag text) to service_role;
 
+-- Queues the answer of an identity's owner as a mail to the person whose mail was forwarded. One that may not go is
+-- kept as failed, with its code. The caller holds the conversation's lock.
+CREATE OR REPLACE FUNCTION private.relay_mail(p_mail private.mail, p_now timestamp with time zone)
+ RETURNS private.mail
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mail private.mail := p_mail;
+  v_item jsonb := p_mail.item;
+  v_conversation public.conversations;
+  v_to text;
+  v_message jsonb;
+begin
+  select * into v_conversation from public.conversations c where c.id = v_mail.conversation_id;
+  -- To whom the forwarded mail was from, who need not be the conversation's contact.
+  v_to := coalesce((select s.address from private.mail_senders s where s.message_id = v_mail.answered),
+    private.address_of(v_conversation.contact_id, 'email', v_conversation.number_id));
+  v_message := jsonb_build_object('type', 'email', 'subject', v_item -> 'subject', 'text', v_item -> 'text', 'text_full', v_item -> 'text_full',
+    'reply_to_message', v_mail.answered, 'send_domain', v_item -> 'send_domain',
+    'relay', jsonb_build_object('objects', coalesce(v_item -> 'objects', '[]'), 'mail', coalesce(v_item -> 'mail', '{}')));
+  v_mail.code := case when v_to is null then 'unknown_recipient'
+    when private.suppression_of(v_to, false) is not null then 'suppressed'
+    else coalesce(private.send_refusal(v_conversation, v_message, p_now), v_mail.code) end;
+  perform private.queue_messages(array[(v_mail.id, v_conversation.id, 'email', v_conversation.number_id, v_message, v_item ->> 'text', v_to,
+    'relay:' || (v_item ->> 'provider') || ':' || md5(v_item ->> 'key'), md5(v_item ->> 'key'), v_item ->> 'traceparent', null, false)::private.queued], p_now);
+  v_mail.sent := v_mail.id;
+  -- Kept, and shown as what it is: the owner has written, and it does not go.
+  if v_mail.code is not null and v_mail.code <> 'gone' then
+    update public.outbound_messages o set state = 'failed', error = jsonb_build_object('code', v_mail.code), updated_at = p_now where o.id = v_mail.id;
+    update public.messages m set status = 'failed', status_rank = 2, error = jsonb_build_object('code', v_mail.code) where m.id = v_mail.id;
+    perform from private.outbound_lanes l where l.conversation_id = v_conversation.id for update;
+    perform private.release_outbound_lanes(array[v_conversation.id]);
+  end if;
+  return v_mail;
+end $function$;
+grant execute on function private.relay_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
+
 -- Ends a lane's lease and makes it due with its first open delivery.
 CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_conversation_id uuid)
  RETURNS void
@@ -13233,7 +14985,7 @@ CREATE OR REPLACE FUNCTION private.release_lanes(p_ids uuid[])
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
-  -- A leased lane is released, and woken, by its holder.
+  -- A lane that is leased is released, and woken, by who works on it.
   select private.release_lane(l.destination_id, l.conversation_id)
   from private.delivery_lanes l
   where l.lease is null and (l.destination_id, l.conversation_id) in (
@@ -13241,8 +14993,8 @@ AS $function$
 $function$;
 grant execute on function private.release_lanes(p_ids uuid[]) to service_role;
 
--- Ends the leases of lanes and makes each due with its first open message, or one that was set aside, as soon as the
--- pair's limit and any pending media allow. The caller holds the lanes' locks from an earlier statement (see
+-- Ends the leases of lanes and makes each due with its first open message, or one that has stepped aside, not before
+-- the pair's pace and media on its way allow. The caller holds the lanes' locks from an earlier statement (see
 -- release_lane).
 CREATE OR REPLACE FUNCTION private.release_outbound_lanes(p_conversations uuid[])
  RETURNS void
@@ -13274,8 +15026,43 @@ begin
 end $function$;
 grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
 
--- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). Does not apply
--- to the table's owner, who migrates and restores.
+-- Whether the message that was answered had a reply token (on) or not (off); null where nothing of ours was answered.
+CREATE OR REPLACE FUNCTION private.reply_arm(p_via text, p_answered uuid, p_direction text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case
+    when p_answered is null or p_direction <> 'out' then null
+    when p_via = 'token' then 'on'
+    when p_via = 'legacy' then 'off'
+    when private.reply_token_of(p_answered) is not null then 'on' else 'off' end;
+end $function$;
+grant execute on function private.reply_arm(p_via text, p_answered uuid, p_direction text) to service_role;
+
+-- The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a
+-- team may add, is none.
+CREATE OR REPLACE FUNCTION private.reply_token_of(p_message_id uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('public.reply_tokens') is null then
+    return null;
+  end if;
+  return (
+    select r.token from public.reply_tokens r
+    where r.message_id = p_message_id and coalesce((to_jsonb(r) ->> 'expires_at')::timestamptz > clock_timestamp(), true)
+    order by r.created_at limit 1);
+end $function$;
+grant execute on function private.reply_token_of(p_message_id uuid) to service_role;
+
+-- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). The owner of
+-- the table, who migrates and restores, is not asked.
 CREATE OR REPLACE FUNCTION private.require_condition()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -13293,8 +15080,8 @@ begin
   return new;
 end $function$;
 
--- Refuses a new flag whose key the command line or a kill switch could not use: GL422. Plain SQL may still create it,
--- for OpenFeature clients that use such a key.
+-- Refuses the key of a new flag that the command line or a kill switch could not name: GL422. Plain SQL may still
+-- make it, for OpenFeature clients that ask by such a key.
 CREATE OR REPLACE FUNCTION private.require_flag_key(p_key text)
  RETURNS void
  LANGUAGE plpgsql
@@ -13308,13 +15095,35 @@ begin
   end if;
 end $function$;
 
--- Trigger, before insert or update of url: refuses a URL that the allowlist does not permit (GL403).
+-- Refuses (GL404) while email_identities is dropped: identities are used as they were, and cannot be changed.
+CREATE OR REPLACE FUNCTION private.require_identities()
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('public.email_identities') is null then
+    raise exception 'there is no table of identities' using errcode = 'GL404',
+      hint = 'It was taken back: apply add_email_identities_and_msg_link again.';
+  end if;
+end $function$;
+
+-- Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, and of kind
+-- inbox any but inbox: and an id (GL403).
 CREATE OR REPLACE FUNCTION private.require_permitted_url()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
+  if new.kind <> 'http' then
+    if new.url !~ '^inbox:[0-9a-f-]{36}$' then
+      raise exception 'a destination of kind % has no address of its own', new.kind using errcode = 'GL403',
+        hint = 'Change the identity that it forwards for.';
+    end if;
+    return new;
+  end if;
   if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid)
     and not coalesce(private.destination_permitted(new.url, 'forward'), false) then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
@@ -13356,7 +15165,7 @@ begin
 end $function$;
 grant execute on function private.require_role(p_role text) to service_role;
 
--- Codes that no link gets: words used in our addresses, and words that people or proxies request by mistake.
+-- Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.
 CREATE OR REPLACE FUNCTION private.reserved_link_codes()
  RETURNS text[]
  LANGUAGE sql
@@ -13371,9 +15180,8 @@ AS $function$
 $function$;
 grant execute on function private.reserved_link_codes() to service_role;
 
--- The person whom these ids, reported to a sender, identify on a channel; creates, moves or merges contacts as
--- needed. p_known is the contact they are about, if known. The caller holds the contacts' lock
--- (private.lock_contacts).
+-- The person that these ids, told to a sender of ours, name on a channel, made, moved or merged as needed; p_known is
+-- whom they are told of, where we know. The caller holds the contacts' lock (private.lock_contacts).
 CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone, p_sender_id text, p_known uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -13427,6 +15235,81 @@ begin
   return v_incident;
 end $function$;
 
+-- resolve_mails for one mail, with the time given.
+CREATE OR REPLACE FUNCTION private.resolve_mail(p_mail jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_from text := lower(nullif(p_mail ->> 'from', ''));
+  v_found record;
+  v_message record;
+  v_inbox private.inboxes;
+  v_conversation uuid;
+  v_to text;
+  v_contact_address text;
+  v_contact boolean := false;
+  v_domain text;
+begin
+  select * into v_found from private.answered_mail(p_mail);
+  -- Always, for a record without a row has no columns.
+  select m.id, m.direction, m.conversation_id, m.native, m.sent_at, m.created_at, c.contact_id, c.number_id, o.recipient into v_message
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  left join public.outbound_messages o on o.id = m.id
+  where m.id = v_found.message_id;
+  if v_message.id is not null then
+    v_inbox := private.inbox_for(null, v_message.number_id);
+    v_conversation := v_message.conversation_id;
+    v_contact := exists (
+      select from public.contact_identities i
+      where i.channel = 'email' and i.kind = 'email' and i.value = v_from and i.valid_to is null and i.contact_id = v_message.contact_id);
+    v_contact_address := private.address_of(v_message.contact_id, 'email', v_message.number_id);
+    v_to := coalesce(case when v_message.direction = 'out' then v_message.recipient end, v_contact_address);
+    v_domain := private.mail_domain(v_message.native, v_message.number_id);
+  else
+    select i.* into v_inbox from private.inboxes i where i.from_email = lower(p_mail ->> 'recipient');
+    select c.id into v_conversation
+    from public.contact_identities i join public.conversations c on c.contact_id = i.contact_id
+    where i.channel = 'email' and i.kind = 'email' and i.value = v_from and i.valid_to is null
+      and c.channel = 'email' and c.number_id = v_inbox.from_email limit 1;
+  end if;
+  return jsonb_build_object(
+    'via', v_found.via, 'token', v_found.token,
+    'own', exists (select from public.messages m where m.id = private.uuid_in(p_mail ->> 'message_id') and m.channel = 'email'),
+    'message', case when v_message.id is not null then jsonb_build_object(
+      'id', v_message.id, 'direction', v_message.direction, 'conversation_id', v_conversation, 'contact_id', v_message.contact_id,
+      'to', case v_message.direction when 'in' then v_inbox.forward_to else v_to end, 'contact', v_contact_address, 'subject', v_message.native ->> 'subject', 'campaign_id', v_message.native ->> 'campaign_id',
+      'user_id', coalesce(v_message.native ->> 'user_id', v_inbox.user_id), 'message_id_header', format('<%s@%s>', v_message.id, v_domain),
+      'references', coalesce(v_message.native -> 'references', '[]'), 'sent_at', coalesce(v_message.sent_at, v_message.created_at)) end,
+    'identity', case when v_inbox.identity is not null then jsonb_build_object(
+      'id', v_inbox.identity, 'from_email', v_inbox.from_email, 'display_name', v_inbox.display_name, 'user_id', v_inbox.user_id,
+      'forward_to', v_inbox.forward_to, 'verified', v_inbox.verified_at is not null, 'state', v_inbox.state) end,
+    'sender', jsonb_build_object(
+      'known', v_contact or exists (
+        select from public.contact_identities i where i.channel = 'email' and i.kind = 'email' and i.value = v_from and i.valid_to is null),
+      'is_recipient', coalesce(v_message.direction = 'out' and (v_contact or v_from = lower(v_to)), false),
+      'is_contact', v_contact, 'is_owner', coalesce(v_from = v_inbox.forward_to, false)),
+    'from_is_ours', exists (select from private.inboxes i where i.from_email = v_from),
+    'last_hour', (
+      select count(*) from (
+        select from private.mail_senders s
+        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 hour'
+        order by s.created_at desc limit 1000) latest),
+    'same_text', (
+      select count(*) from (
+        select s.text_hash from private.mail_senders s
+        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 minute'
+        order by s.created_at desc limit 1000) latest
+      where latest.text_hash = p_mail ->> 'text_hash'),
+    'suppressed', coalesce(private.suppression_of(v_from, false) is not null, false));
+end $function$;
+grant execute on function private.resolve_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
+
 -- What is kept for how long: relation, the column of its time-ordered id if it has one, setting with the days, days
 -- without it (null: for ever), the least that may be set, which rows, and what changes in them (null: they are
 -- deleted). Clicks, limits, measurements and metrics of flags have purges of their own.
@@ -13454,7 +15337,9 @@ AS $function$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
-    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
+    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
+    ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
+    ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
 grant execute on function private.retentions() to service_role;
@@ -13477,8 +15362,8 @@ AS $function$
   where least(e.edge, 3 * p_limit) > e.before
 $function$;
 
--- Turns the counts of days before p_now's into click_days, at most p_limit links and days per call, and returns how
--- many. For the clock.
+-- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
+-- For the clock.
 CREATE OR REPLACE FUNCTION private.roll_up_clicks(p_now timestamp with time zone, p_limit integer DEFAULT 200000)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -13500,7 +15385,7 @@ begin
 end $function$;
 grant execute on function private.roll_up_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
 
--- Turns the counts of a day into click_days, at most p_limit links, and returns how many.
+-- Turns the counts of a day into click_days, at most p_limit links, and says how many.
 CREATE OR REPLACE FUNCTION private.roll_up_day(p_day date, p_limit integer)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -13767,8 +15652,7 @@ AS $function$
     where e.rollout_id = p_id and e.at > p_since and e.stage = p_stage and e.kind = p_kind and e.rule = p_rule)
 $function$;
 
--- Locks and returns a route if it is at this version. GL404 if it does not exist, GL409 if it was changed in the
--- meantime.
+-- Locks a route that is at this version and answers it. GL404 when there is none, GL409 when somebody was faster.
 CREATE OR REPLACE FUNCTION private.route_at(p_id uuid, p_version integer)
  RETURNS routes
  LANGUAGE plpgsql
@@ -13788,7 +15672,8 @@ begin
   return v_route;
 end $function$;
 
--- The flag that controls routing and forwarding on a channel; the same as routerFlag in _shared/pipeline/routed.ts.
+-- The flag that deciding and forwarding of a channel stand under; the same as routerFlag in
+-- _shared/pipeline/routed.ts.
 CREATE OR REPLACE FUNCTION private.router_flag(p_channel text)
  RETURNS text
  LANGUAGE sql
@@ -13799,7 +15684,8 @@ AS $function$
 $function$;
 grant execute on function private.router_flag(p_channel text) to service_role;
 
--- The label of a click in figures by rule: the number of the target that took it, else default, fallback or preview.
+-- What a click counts under in figures by rule: the number of the target that took it, else default, fallback or
+-- preview.
 CREATE OR REPLACE FUNCTION private.rule_name(p_rule smallint, p_target text)
  RETURNS text
  LANGUAGE sql
@@ -13938,6 +15824,18 @@ begin
   return v_count;
 end $function$;
 
+-- Whether whoever asks may see addresses whole.
+CREATE OR REPLACE FUNCTION private.sees_whole()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return private.caller() not in ('anon', 'authenticated') or private.has_role('operator');
+end $function$;
+grant execute on function private.sees_whole() to service_role;
+
 -- Locks a segment that is at this version; GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.segment_at(p_key text, p_expected_version bigint)
  RETURNS void
@@ -13954,10 +15852,10 @@ begin
   end if;
 end $function$;
 
--- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
--- (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier
--- conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by a person who has since been
--- erased).
+-- The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not
+-- to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no
+-- earlier conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by somebody who was erased
+-- since).
 CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -13968,11 +15866,12 @@ declare
   v_identities private.identity[] := private.identities_of(p_item);
   v_contact uuid;
   v_number text := p_item ->> 'number_id';
+  v_place record;
   v_conversation uuid;
   v_address text;
   v_made text;
 begin
-  -- A receipt names the message that was read, which has a conversation.
+  -- A receipt names the message that was read, and that has a conversation.
   if p_item #>> '{message,type}' = 'read' then
     select m.conversation_id into v_conversation from public.messages m
     where m.provider_id = p_item #>> '{message,message_id}' and m.channel = v_channel and m.direction = 'in' order by m.seq desc limit 1;
@@ -13981,6 +15880,19 @@ begin
   end if;
 
   v_contact := private.recipient(v_channel, v_identities);
+  if v_channel = 'email' then
+    if p_item #>> '{message,reply_to_message}' is not null then
+      select c.number_id, c.contact_id into v_place
+      from public.messages m join public.conversations c on c.id = m.conversation_id
+      where m.id = private.uuid_in(p_item #>> '{message,reply_to_message}') and m.channel = 'email';
+      if not found then
+        return '{"error": "unknown_message"}';
+      end if;
+      v_number := coalesce(v_number, v_place.number_id);
+      v_contact := case when v_identities is null then v_place.contact_id else v_contact end;
+    end if;
+    v_number := coalesce(lower(v_number), (private.inbox_for(p_item ->> 'user_id', null)).from_email);
+  end if;
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
     where c.contact_id = v_contact and c.channel = v_channel and c.last_message_at is not null
@@ -14000,7 +15912,7 @@ begin
     if p_item ->> 'to' is null then
       return '{"error": "unknown_recipient"}';
     end if;
-    -- Do not create a contact only to refuse the message.
+    -- Nobody is made anew to be told no.
     if private.opt_out_stops(v_channel, v_number, p_item -> 'message', now()) and exists (
       select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
       return '{"error": "opted_out"}';
@@ -14032,7 +15944,7 @@ begin
 end $function$;
 grant execute on function private.send_conversation(p_item jsonb) to service_role;
 
--- Sends the fallback, once, in place of a message that the provider refused because the window is closed. False if
+-- Sends the fallback in place of a message that the provider refused because the window is closed, once. False where
 -- there is none, or the person has opted out. The caller holds the lane's lock.
 CREATE OR REPLACE FUNCTION private.send_fallback(p_id uuid, p_now timestamp with time zone)
  RETURNS boolean
@@ -14057,7 +15969,7 @@ begin
 end $function$;
 grant execute on function private.send_fallback(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- The flag that controls sending on a channel.
+-- The flag that sending on a channel stands under.
 CREATE OR REPLACE FUNCTION private.send_flag(p_channel text)
  RETURNS text
  LANGUAGE sql
@@ -14068,8 +15980,8 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Why a message may not be sent in a conversation now: opted_out or window_closed; null if it may, as far as is
--- known.
+-- Why a message may not go in a conversation now: opted_out, window_closed, and of a mail suppressed,
+-- identity_unverified; null where it may, as far as is known now.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -14086,7 +15998,7 @@ begin
   if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
-  return null;
+  return case when p_conversation.channel = 'email' then private.mail_refusal(p_conversation, p_message) end;
 end $function$;
 grant execute on function private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone) to service_role;
 
@@ -14125,14 +16037,26 @@ AS $function$
 $function$;
 grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
 
--- set_opt_out with a given time.
+-- Whether a message must not be handed to this provider again while it is not known what became of the first time: it
+-- has no idempotency keys.
+CREATE OR REPLACE FUNCTION private.sends_once(p_provider text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select p_provider = 'sendgrid'
+$function$;
+grant execute on function private.sends_once(p_provider text) to service_role;
+
+-- set_opt_out with the time given.
 CREATE OR REPLACE FUNCTION private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  v_given text := btrim(p_to);
+  v_given text := case when p_to ~ '@' then lower(btrim(p_to)) else btrim(p_to) end;
   v_digits text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
   v_identity private.identity;
   v_contact uuid;
@@ -14147,7 +16071,7 @@ begin
   where i.channel = p_channel and i.value = any (private.spellings('phone', v_digits) || v_given) and i.valid_to is null
   order by i.kind = 'phone' desc, i.id limit 1;
   if v_contact is null then
-    -- This also applies to people who are not known yet.
+    -- Whoever is not known yet shall not be written to either.
     v_identity := case when v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
       when v_given ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', v_given, null)::private.identity
       when v_given ~ '^[^@\s]+@[^@\s]+$' then row('email', lower(v_given), null)::private.identity end;
@@ -14189,8 +16113,8 @@ AS $function$
   ) c
 $function$;
 
--- Updates a destination's circuit after attempts: any success closes it and makes failed deliveries due, ten failures
--- in a row open it, and the failure of its probe opens it again.
+-- Moves a destination's circuit after some attempts: any success closes it and makes due what failed before, ten
+-- failures in a row open it, the failure of its probe opens it again.
 CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -14204,7 +16128,7 @@ begin
     set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
     where id = p_destination_id
       and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
-    -- A thousand at once; each success adds the next, so that a service that fails again has not cost every delivery an attempt.
+    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
     if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
       update public.destinations set circuit_waking = true where id = p_destination_id;
     end if;
@@ -14223,7 +16147,7 @@ begin
 end $function$;
 grant execute on function private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone) to service_role;
 
--- settle_deliveries with a given time.
+-- settle_deliveries with the time given.
 CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14260,10 +16184,10 @@ begin
   cross join lateral (
     select from private.delivery_lanes l
     where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id
-      -- With "=" the planner could also choose the index of all leases.
+      -- With "=" the index of all leases would do too.
       and l.lease is not distinct from r.lease for update) l;
 
-  -- put_back: the service was not called. It is not an attempt, and says nothing about the service.
+  -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
   insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
   select r.delivery_id, r.attempt, r.outcome, r.status, r.latency_ms, r.error, r.answer, r.left_out, p_now
   from unnest(v_settled) r where r.outcome <> 'put_back'
@@ -14285,7 +16209,12 @@ begin
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
   end if;
-  -- Like release_lane, and for the same reason in a separate statement.
+  if exists (
+    select from unnest(v_settled) r
+    cross join lateral (select from private.inboxes i where i.destination_id = r.destination_id limit 1) i) then
+    perform private.note_forwards(v_settled, p_now);
+  end if;
+  -- As release_lane, and for its reason in a statement of its own.
   update private.delivery_lanes l
   set lease = null, due_at = (
     select d.next_attempt_at from public.deliveries d
@@ -14295,7 +16224,7 @@ begin
   from unnest(v_settled) r
   where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id;
 
-  -- Results that were fenced off also say something about the service.
+  -- What was fenced off tells of the service too.
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
     select r.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
@@ -14304,7 +16233,7 @@ begin
     from unnest(v_results) r
     group by r.destination_id order by r.destination_id
   ) per;
-  -- Only if asked: the statement alone would count as a change of the configuration.
+  -- Only where asked: the statement alone would count as a change of the configuration.
   if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
     update public.destinations t
     set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
@@ -14321,7 +16250,7 @@ begin
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- settle_outbound with a given time.
+-- settle_outbound with the time given.
 CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14335,9 +16264,9 @@ AS $function$
 declare
   v_settled private.sending[];
 begin
-  -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
+  -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
   perform private.learn_answered(p_results, p_now);
-  -- Opt-outs belong to the conversation, which is locked before its lane.
+  -- That the person has opted out is the conversation's, which is locked before its lane.
   if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
@@ -14358,13 +16287,13 @@ begin
   join public.outbound_messages o on o.id = r.id
   join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
 
-  -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
+  -- A status may have overtaken the answer: it stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
   where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
   update public.messages m
   set provider_id = coalesce(m.provider_id, r.provider_id),
     status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
-      when r.outcome = 'failed' then 'failed' else m.status end,
+      when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
     status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
     error = case when r.outcome = 'failed' then r.error else m.error end
   from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
@@ -14375,7 +16304,7 @@ begin
     attempt = o.attempt - (r.put_off is not null)::integer,
     deferred = o.deferred + coalesce(r.put_off <> 'back', false)::integer,
     tried_at = case when r.put_off = 'back' and o.attempt = 1 then null else o.tried_at end,
-    -- A message that the provider keeps refusing must not block the chat: the person waits for the next ones.
+    -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
     aside = case when r.put_off is null
       then o.attempt >= 3 or o.tried_at + interval '30 seconds' < p_now + make_interval(secs => r.retry_after_ms / 1000.0)
       else o.aside or (r.put_off = 'held' and r.scope = 'pair') end,
@@ -14385,7 +16314,7 @@ begin
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
-  -- A status that arrived before the answer proves that it was sent.
+  -- A status may have come before the answer, and then says that it went.
   update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
   from (
     select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
@@ -14393,18 +16322,33 @@ begin
   cross join lateral private.channel_policy(media.channel) policy
   where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
-  -- An answer about the message itself shows that the account works again; opted-out people were not written to.
+  -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
   where s.held_since is not null and exists (
     select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
     where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
+  -- Given up when its lease ended, and known after all.
+  if cardinality(v_settled) < jsonb_array_length(p_results) then
+    with known as (
+      update public.outbound_messages o
+      set state = r.outcome, error = case r.outcome when 'failed' then r.error end, updated_at = p_now
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, provider_id text, error jsonb)
+      where o.id = r.id and o.state = 'unknown' and r.outcome in ('sent', 'failed')
+        and not exists (select from unnest(v_settled) s where s.id = r.id)
+      returning o.message_id, r.outcome, r.provider_id, r.error
+    )
+    update public.messages m
+    set provider_id = coalesce(m.provider_id, k.provider_id), status = case k.outcome when 'sent' then 'accepted' else 'failed' end,
+      status_rank = case k.outcome when 'failed' then 2 else m.status_rank end, error = case k.outcome when 'failed' then k.error else m.error end
+    from known k where m.id = k.message_id and m.status_rank = 0;
+  end if;
   return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- settle_password_attempt with a given time.
+-- settle_password_attempt with the time given.
 CREATE OR REPLACE FUNCTION private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -14425,8 +16369,8 @@ begin
 end $function$;
 grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
 
--- The displayed state of a destination: active, paused, or circuit_open for an active one that gets only probes. The
--- same as shownDestinationState() of the contract.
+-- The state in which a destination is shown: active, paused, or circuit_open for an active one that gets nothing but
+-- a probe. shownDestinationState() of the contract says the same.
 CREATE OR REPLACE FUNCTION private.shown_state(p_state text, p_circuit_open_until timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -14437,8 +16381,8 @@ AS $function$
 $function$;
 grant execute on function private.shown_state(p_state text, p_circuit_open_until timestamp with time zone) to service_role;
 
--- Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit
--- that only one of dialling and display has.
+-- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
+-- without the digit that is dialled and not shown, or the other way round.
 CREATE OR REPLACE FUNCTION private.spellings(p_kind text, p_value text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -14468,13 +16412,13 @@ begin
   if tg_op = 'UPDATE' and new.key <> old.key then
     raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
   end if;
-  -- Apple and Google do not report what is wrong with their file: links would simply open no app.
+  -- Apple and Google would not say what is wrong with their file: links would just open no app.
   if new.key = 'deeplinks.apps' and private.apps_fault(new.value) is not null then
     raise exception 'the setting deeplinks.apps is wrong: %', private.apps_fault(new.value) using errcode = '23514',
       hint = 'docs/deploy.md, Apps, shows one that is right.';
   end if;
-  -- A key that was deleted and added again continues its version numbers, so a version read before the deletion
-  -- never matches the new row.
+  -- A key that was deleted and comes back carries on counting, so a version read before the deletion
+  -- never fits what is there now.
   new.version := 1 + case tg_op when 'UPDATE' then old.version
     else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
   new.updated_at := clock_timestamp();
@@ -14484,7 +16428,7 @@ begin
     raise exception '% is one of the gateway''s own flags, which no app may read', new.key using errcode = 'GL422',
       hint = 'Give the app a flag of its own that says what it needs to know.';
   end if;
-  -- Unchanged lists are not checked again: a rollback must not depend on what was accepted before.
+  -- Lists that stay are not looked at again: a way back must not depend on what was accepted before.
   if jsonb_typeof(new.metadata -> 'target_user_ids') = 'array'
     and (tg_op = 'INSERT' or new.metadata -> 'target_user_ids' is distinct from old.metadata -> 'target_user_ids') then
     if exists (select from jsonb_array_elements_text(new.metadata -> 'target_user_ids') as i (id) where i.id <> private.subject_id(i.id)) then
@@ -14588,6 +16532,18 @@ AS $function$
 $function$;
 grant execute on function private.stops_launch(p_kind text, p_severity text) to service_role;
 
+-- Days for which raw mails and attachments are kept: the setting retention.mail_days, else 30.
+CREATE OR REPLACE FUNCTION private.storage_days()
+ RETURNS integer
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return greatest(1, coalesce((select s.value::integer from public.settings s where s.key = 'retention.mail_days'), 30));
+end $function$;
+grant execute on function private.storage_days() to service_role;
+
 -- The room: size of the database (or the one given) and of each table, and in how many days, by the growth of the
 -- last 30, it meets the setting storage.limit_mb (500); null where it does not grow or nobody knows yet. Degraded
 -- from 80 % on, below 14 days, or when a purge fails.
@@ -14628,8 +16584,74 @@ begin
 end $function$;
 grant execute on function private.storage_health(p_now timestamp with time zone, p_bytes bigint) to service_role;
 
--- Stores senders, conversations and messages of updates, all of them messages or echoes of a sender, each with its
--- contact.
+-- Whether there are files to remove. For the clock.
+CREATE OR REPLACE FUNCTION private.storage_purges_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.storage_objects o where o.expires_at <= p_now)
+    or exists (select from public.storage_objects o where o.of_message and o.message_id is null);
+end $function$;
+grant execute on function private.storage_purges_are_due(p_now timestamp with time zone) to service_role;
+
+-- Stores a mail as a message of the person, with what is counted of it. The caller holds the conversation's lock, and
+-- makes the forward.
+CREATE OR REPLACE FUNCTION private.store_mail(p_mail private.mail, p_now timestamp with time zone)
+ RETURNS private.mail
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mail private.mail := p_mail;
+  v_item jsonb := p_mail.item;
+  v_answered record;
+  v_forward boolean := coalesce((v_item ->> 'forward')::boolean, false);
+  v_arm text;
+begin
+  select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
+  if v_forward and (v_mail.inbox).forward_to is null then
+    v_forward := false;
+    v_mail.code := coalesce(v_mail.code, 'unknown_identity');
+    v_mail.verdict := case v_mail.verdict when 'forward' then 'store' else v_mail.verdict end;
+  elsif v_forward and (v_mail.inbox).state = 'paused' then
+    v_mail.code := coalesce(v_mail.code, 'identity_paused');
+  end if;
+  insert into public.messages (id, channel, conversation_id, direction, provider_id, type, text, reply_to, native, status, traceparent,
+    thread_id, sent_at, created_at)
+  values (v_mail.id, 'email', v_mail.conversation_id, 'in', v_item ->> 'message_id', 'email', v_item ->> 'text', v_answered.provider_id,
+    coalesce(nullif(v_item -> 'mail', 'null'), '{}') || jsonb_build_object(
+      'subject', v_item -> 'subject', 'from', v_item -> 'from', 'recipient', v_item -> 'recipient', 'message_id', v_item -> 'message_id',
+      'in_reply_to', v_item -> 'in_reply_to', 'references', coalesce(nullif(v_item -> 'references', 'null'), '[]'), 'kind', v_item -> 'kind',
+      'verdict', v_mail.verdict, 'reasons', coalesce(nullif(v_item -> 'reasons', 'null'), '[]'), 'via', v_item -> 'via',
+      'verified', coalesce((v_item ->> 'verified')::boolean, false), 'automatic', coalesce((v_item ->> 'automatic')::boolean, false),
+      'is_recipient', coalesce((v_item ->> 'is_recipient')::boolean, false), 'text_full', v_item -> 'text_full',
+      'answers', v_mail.answered, 'send_domain', v_item -> 'send_domain', 'key', v_item -> 'key'),
+    'received', v_item ->> 'traceparent', coalesce(v_answered.thread_id, v_mail.answered, v_mail.id),
+    case when (v_item ->> 'at')::timestamptz <= p_now then (v_item ->> 'at')::timestamptz else p_now end, p_now)
+  returning seq into v_mail.seq;
+  if (v_item ->> 'counted')::boolean then
+    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction);
+    insert into public.email_replies (message_id, reply_to, via, arm, identity, campaign_id, verified, is_recipient, forward_wanted, failed_at, reply_ts)
+    values (v_mail.id, v_mail.answered, coalesce(v_item ->> 'via', 'none'), v_arm, (v_mail.inbox).identity, private.uuid_in(v_answered.native ->> 'campaign_id'),
+      coalesce((v_item ->> 'verified')::boolean, false), coalesce((v_item ->> 'is_recipient')::boolean, false),
+      coalesce((v_item ->> 'forward')::boolean, false), case when (v_item ->> 'forward')::boolean and not v_forward then p_now end, p_now);
+    if not v_forward then
+      perform private.count_reply(v_arm, private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox),
+        coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
+    end if;
+  end if;
+  if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
+    perform private.make_reply_token(v_mail.id, p_now);
+  end if;
+  v_mail.item := v_item || jsonb_build_object('forward', v_forward);
+  return v_mail;
+end $function$;
+grant execute on function private.store_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
+
+-- Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.
 CREATE OR REPLACE FUNCTION private.store_messages(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -14653,14 +16675,14 @@ begin
     v_conversations := private.find_conversations(p_updates, p_contacts);
   end if;
 
-  -- Lock the conversations, always in the order of ids. Until the commit nobody else can add to them, so messages.seq,
-  -- assigned below, is the order in which messages are acknowledged.
+  -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
+  -- so messages.seq, given below, is the order in which they are acknowledged.
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
       v_conversations[u.ordinality] as conversation,
-      -- Its revoke may have arrived first.
+      -- Its revoke may have come first.
       exists (
         select from public.messages r
         where r.type = 'revoke' and r.reply_to = case when u.type = 'edit' then u.reply_to else u.provider_id end
@@ -14687,7 +16709,7 @@ begin
   from (
     select p.conversation,
       bool_or(p.kind = 'message') as inbound,
-      -- The window opens by the provider's clock, but never later than now by ours.
+      -- The provider's clock opens the window, never beyond ours.
       max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type is distinct from 'system') as inbound_at
     from placed p group by p.conversation
   ) latest
@@ -14734,6 +16756,44 @@ begin
   return array(select distinct private.subject_id(i.id) as id from unnest(v_ids) as i (id) order by 1);
 end $function$;
 
+-- Puts an address on the list; false where it stands there, or is none.
+CREATE OR REPLACE FUNCTION private.suppress(p_address text, p_scope text, p_reason text, p_source text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_address is null or lower(p_address) !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+    return false;
+  end if;
+  insert into public.suppressions (address, scope, reason, source, since)
+  values (lower(p_address), case p_scope when 'bulk' then 'bulk' else 'all' end,
+    case when p_reason ~ '^[a-z][a-z_]{0,31}$' then p_reason else 'other' end, p_source, p_now)
+  on conflict (address, scope) do nothing;
+  return found;
+end $function$;
+grant execute on function private.suppress(p_address text, p_scope text, p_reason text, p_source text, p_now timestamp with time zone) to service_role;
+
+-- Why an address gets no mail, or no bulk mail; null where it does.
+CREATE OR REPLACE FUNCTION private.suppression_of(p_address text, p_bulk boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_reason text;
+begin
+  select s.reason into v_reason from public.suppressions s
+  where s.address = lower(p_address) and (s.scope = 'all' or p_bulk) limit 1;
+  if not found and exists (select from private.erased_suppressions) then
+    select s.reason into v_reason from private.erased_suppressions s
+    where s.hash = private.keyed_hash('email ' || lower(p_address)) and (s.scope = 'all' or p_bulk) limit 1;
+  end if;
+  return v_reason;
+end $function$;
+grant execute on function private.suppression_of(p_address text, p_bulk boolean) to service_role;
+
 -- Whether a rate is below a limit with 95 % confidence (its one-sided Clopper-Pearson upper bound is).
 CREATE OR REPLACE FUNCTION private.surely_below(p_failed bigint, p_n bigint, p_limit double precision)
  RETURNS boolean
@@ -14743,6 +16803,71 @@ CREATE OR REPLACE FUNCTION private.surely_below(p_failed bigint, p_n bigint, p_l
 AS $function$
   select p_n > 0 and private.chance_of_so_few(p_failed, p_n, p_limit) < 50000
 $function$;
+
+-- Trigger, after insert, update or delete of email_identities: keeps the sender, the destination of kind inbox and
+-- private.inboxes in step. Definer, for whoever writes an identity need not be able to write destinations. GL409
+-- where messages wait to be sent as an identity that is removed.
+CREATE OR REPLACE FUNCTION private.sync_identity()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_policy record := private.channel_policy('email');
+  v_destination uuid;
+  v_name text;
+  -- A pause of ours, which a resumption ends; one by a person or by the circuit stays.
+  v_because text := 'the identity is paused';
+begin
+  if tg_op = 'DELETE' then
+    if exists (
+      select from private.outbound_lanes l where l.channel = 'email' and l.number_id = old.from_email and l.due_at is not null) then
+      raise exception 'messages wait to be sent as %', old.from_email using errcode = 'GL409',
+        hint = 'Let them go, or pause the identity.';
+    end if;
+    update public.destinations d
+    set state = 'paused', removed_at = clock_timestamp(), paused_because = null, version = version + 1,
+      updated_at = clock_timestamp(), updated_by = private.actor()
+    from private.inboxes i where i.identity = old.id and d.id = i.destination_id;
+    delete from private.inboxes i where i.identity = old.id;
+    delete from public.senders s where s.channel = 'email' and s.id = old.from_email;
+    return null;
+  end if;
+
+  insert into public.senders as s (channel, id, address, provider, state, max_per_second, pair_seconds)
+  values ('email', new.from_email, new.from_email, new.provider, case new.state when 'paused' then 'paused' else 'active' end,
+    v_policy.max_per_second, v_policy.pair_seconds)
+  on conflict (channel, id) do update set provider = excluded.provider, state = excluded.state
+  where (s.provider, s.state) is distinct from (excluded.provider, excluded.state);
+
+  select d.id into v_destination from public.destinations d where d.url = 'inbox:' || new.id and d.removed_at is null;
+  if v_destination is null then
+    v_name := 'inbox-' || coalesce(nullif(btrim(left(regexp_replace(split_part(new.from_email, '@', 1), '[^a-z0-9]+', '-', 'g'), 40), '-'), ''), 'mail');
+    if exists (select from public.destinations d where d.name = v_name and d.removed_at is null) then
+      v_name := v_name || '-' || right(replace(new.id::text, '-', ''), 8);
+    end if;
+    insert into public.destinations (name, kind, url, timeout_ms) values (v_name, 'inbox', 'inbox:' || new.id, 30000)
+    returning id into v_destination;
+  end if;
+  if new.state = 'paused' then
+    update public.destinations d set state = 'paused', paused_because = v_because, version = version + 1,
+      updated_at = clock_timestamp(), updated_by = private.actor()
+    where d.id = v_destination and d.state = 'active';
+  else
+    update public.destinations d set state = 'active', paused_because = null, version = version + 1,
+      updated_at = clock_timestamp(), updated_by = private.actor()
+    where d.id = v_destination and d.state = 'paused' and d.paused_because = v_because;
+  end if;
+  insert into private.inboxes as i (destination_id, identity, from_email, display_name, user_id, forward_to, is_default, provider,
+    state, verified_at, created_at)
+  values (v_destination, new.id, new.from_email, new.display_name, new.user_id, new.forward_to, new.is_default, new.provider,
+    new.state, new.verified_at, new.created_at)
+  on conflict (identity) do update set destination_id = excluded.destination_id, display_name = excluded.display_name,
+    user_id = excluded.user_id, forward_to = excluded.forward_to, is_default = excluded.is_default, provider = excluded.provider,
+    state = excluded.state, verified_at = excluded.verified_at;
+  return null;
+end $function$;
 
 -- Takes the rollout under way of an incident's flag back, where the incident is one that does.
 CREATE OR REPLACE FUNCTION private.take_back(p_incident incidents, p_now timestamp with time zone)
@@ -14775,7 +16900,7 @@ begin
   return v_incident;
 end $function$;
 
--- take_password_attempt with a given time.
+-- take_password_attempt with the time given.
 CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14792,7 +16917,7 @@ begin
     return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
   end if;
   if p_client is null then
-    -- Callers cannot be distinguished: one budget for all.
+    -- Nobody can be told apart: one budget for all.
     select t.retry_after_ms into v_retry
     from private.take_rate('link_password:' || p_code, 1 / 60.0, 20, 1, p_now) t;
   else
@@ -14849,8 +16974,8 @@ AS $function$
 $function$;
 grant execute on function private.team_zone() to service_role;
 
--- The category of a template message: the provider's, else the one stated in the message, else marketing; null if the
--- provider must be asked first.
+-- The category of a template message: as the provider told, else as its category states, else marketing; null where
+-- the provider is to be asked first.
 CREATE OR REPLACE FUNCTION private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -14893,7 +17018,7 @@ AS $function$
   select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
 $function$;
 
--- Why a value is not a list of texts of this form, with the position of the fault; null if it is one.
+-- What keeps a value from being a list of texts of this form, with its place; null for nothing.
 CREATE OR REPLACE FUNCTION private.texts_fault(p_list jsonb, p_path text, p_form text DEFAULT ''::text, p_said text DEFAULT ''::text)
  RETURNS text
  LANGUAGE sql
@@ -14916,31 +17041,81 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
--- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
--- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
--- destination was being removed.
+-- In-Reply-To, References (RFC 5322 3.6.4: the parent's and its Message-ID) and the thread of an answer to a mail;
+-- all null for none.
+CREATE OR REPLACE FUNCTION private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_parent record;
+begin
+  select m.id, m.direction, m.native, m.thread_id, c.number_id into v_parent
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_parent_id and m.channel = 'email';
+  if not found then
+    return;
+  end if;
+  in_reply_to := case when v_parent.direction = 'in' then v_parent.native ->> 'message_id'
+    else format('<%s@%s>', v_parent.id, private.mail_domain(v_parent.native, v_parent.number_id)) end;
+  "references" := private.first_and_last(array(
+    select r from jsonb_array_elements_text(case jsonb_typeof(v_parent.native -> 'references') when 'array' then v_parent.native -> 'references' else '[]' end) r)
+    || array_remove(array[in_reply_to], null));
+  thread_id := coalesce(v_parent.thread_id, v_parent.id);
+end $function$;
+grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
+-- By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message
+-- tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was
+-- removed.
 CREATE OR REPLACE FUNCTION private.tidy_destinations(p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  -- A successful delivery closes a circuit. With none left to try, and routes using their spare, it would stay open.
+  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
   update public.destinations d
   set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
   where d.circuit_open_until <= p_now and not exists (
     select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
-  -- The failed deliveries may wait for hours while new messages go to the spare: one of them probes early.
+  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
   perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
   where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
     select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
-  -- The router may have chosen it by a configuration seconds old: such deliveries are given up, not left waiting.
+  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
   from public.destinations t
   where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
 end $function$;
 grant execute on function private.tidy_destinations(p_now timestamp with time zone) to service_role;
+
+-- Trigger, before insert or update of email_identities: addresses in lower case; an identity that is verified is
+-- active; refuses another address (GL409).
+CREATE OR REPLACE FUNCTION private.tidy_identity()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.from_email := lower(btrim(new.from_email));
+  new.forward_to := lower(nullif(btrim(new.forward_to), ''));
+  if tg_op = 'UPDATE' and (new.id, new.from_email) is distinct from (old.id, old.from_email) then
+    raise exception 'the address of an identity cannot change' using errcode = 'GL409',
+      hint = 'Its conversations are known by it: add another identity, and remove this one.';
+  end if;
+  -- Whoever may write the table says with either that the address is the user's.
+  if new.state = 'active' then
+    new.verified_at := coalesce(new.verified_at, clock_timestamp());
+  elsif new.state = 'unverified' and new.verified_at is not null then
+    new.state := 'active';
+  end if;
+  return new;
+end $function$;
+grant execute on function private.tidy_identity() to service_role;
 
 -- The condition of a row of private.personal_data().
 CREATE OR REPLACE FUNCTION private.tie(p_relation text, p_columns text[], p_tied text, p_erased text)
@@ -14957,6 +17132,18 @@ AS $function$
       select string_agg(format('private.tombstone(t.%1$I, $1, %2$L) is distinct from t.%1$I', c.name, p_erased = 'words'), ' or ')
       from unnest(p_columns) as c (name))) end
 $function$;
+
+-- The id that email_reply_tokens.enabled is asked with: the user who sends, else the identity.
+CREATE OR REPLACE FUNCTION private.token_arm(p_user_id text, p_inbox private.inboxes)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return coalesce(p_user_id, p_inbox.user_id, p_inbox.identity::text);
+end $function$;
+grant execute on function private.token_arm(p_user_id text, p_inbox private.inboxes) to service_role;
 
 -- A list without a person.
 CREATE OR REPLACE FUNCTION private.tombstone(p_list text[], p_person private.person, p_names boolean)
@@ -15048,8 +17235,7 @@ AS $function$
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
 
--- Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has
--- seen it.
+-- Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.
 CREATE OR REPLACE FUNCTION private.unmake_conversation(p_conversation conversations, p_made text)
  RETURNS void
  LANGUAGE plpgsql
@@ -15065,8 +17251,8 @@ begin
 end $function$;
 grant execute on function private.unmake_conversation(p_conversation conversations, p_made text) to service_role;
 
--- The conversations of these channels that have waited longest for the router, except those held back at this
--- configuration revision; null for none. Of those held at another revision, the longest held come first.
+-- The conversations of these channels that wait longest for the router, but those held back at this configuration
+-- revision; null for none. Of those held at another one the longest held come first.
 CREATE OR REPLACE FUNCTION private.unrouted(p_revision bigint, p_limit integer, p_channels text[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -15096,6 +17282,17 @@ begin
   ) w);
 end $function$;
 grant execute on function private.unrouted(p_revision bigint, p_limit integer, p_channels text[]) to service_role;
+
+-- The id that a Message-ID of ours begins with, or an id itself; null for any other text.
+CREATE OR REPLACE FUNCTION private.uuid_in(p_text text)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select substring(lower(p_text) from '^<?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(@|$)')::uuid
+$function$;
+grant execute on function private.uuid_in(p_text text) to service_role;
 
 -- A new UUID version 7 (RFC 9562): sorts by the time it was made, to the microsecond within one session.
 CREATE OR REPLACE FUNCTION private.uuid_v7()
@@ -15221,7 +17418,7 @@ AS $function$
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
 
--- Makes failed deliveries of a destination that answers again due, up to a limit; returns whether there may be more.
+-- Makes due what failed at a destination that answers again, so many at most; whether there may be more.
 CREATE OR REPLACE FUNCTION private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -15297,8 +17494,8 @@ begin
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
 
--- The known contact that WhatsApp's ids identify, merged if they prove two to be one; null if they identify nobody.
--- p_known is the contact that we already know the update to be about. The caller holds the contacts' lock.
+-- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody.
+-- p_known is whom the update is about by what we know ourselves. The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -15330,12 +17527,12 @@ begin
     v_other_bsuids := private.ids_at(v_other, 'bsuid', p_sender_id);
     v_suits := v_bsuid is null or v_other_bsuids is null or v_bsuid = any (v_other_bsuids);
     if v_contact is null then
-      -- Only known by number so far, or the same user id: the same person. Another user id: the number has moved.
+      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
       if v_notice or v_suits then
         v_contact := v_other;
       end if;
     elsif v_other <> v_contact then
-      -- After a notice the previous user id is obsolete; the new one must survive the merge.
+      -- Through a notice the previous user id is over; the new one must survive the merge.
       if v_notice and v_bsuid = any (v_other_bsuids) then
         update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
         where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null
@@ -15352,8 +17549,8 @@ begin
 end $function$;
 grant execute on function private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid) to service_role;
 
--- The setting wa_send.window_fallback: the template message to send instead when the window is closed; null if it is
--- not set.
+-- The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it
+-- is not set.
 CREATE OR REPLACE FUNCTION private.window_fallback()
  RETURNS jsonb
  LANGUAGE sql
@@ -15382,7 +17579,7 @@ begin
   return p_person;
 end $function$;
 
--- Removes the text of the messages that these updates withdraw, and of their edits.
+-- Takes the words from the messages that these updates withdraw, and from what edited them.
 CREATE OR REPLACE FUNCTION private.withdraw_messages(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -15445,6 +17642,17 @@ begin
   return v_text;
 end $function$;
 grant execute on function private.without_ids(p_text text, p_contact_id uuid) to service_role;
+
+-- An address as those see it who may not see it whole: its first character and its domain.
+CREATE OR REPLACE FUNCTION private.without_local_part(p_address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_address is not null then left(p_address, 1) || '…@' || split_part(p_address, '@', 2) end
+$function$;
+grant execute on function private.without_local_part(p_address text) to service_role;
 
 -- The metadata of a flag that no clock turns on: as given, without schedule.on_at.
 CREATE OR REPLACE FUNCTION private.without_start(p_metadata jsonb)

@@ -256,7 +256,7 @@ language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
       else 'until_start' end,
-    case p_channel when 'whatsapp' then 80 else 1 end,
+    case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end,
     case p_channel when 'whatsapp' then 6 else 1 end,
     case p_channel when 'whatsapp' then '131047' end,
     case p_channel when 'whatsapp' then '131050' end,

@@ -89,7 +89,7 @@ create table public.routing_decisions (
   message_id uuid primary key references public.messages (id) on delete cascade,
   route_id uuid references public.routes (id) on delete set null,
   route_name text,
-  reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match')),
+  reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match', 'kept')),
   destination_ids uuid[] not null default '{}',
   contact text check (length(contact) <= 8),
   explanation jsonb not null default '[]',
@@ -100,7 +100,7 @@ comment on table public.routing_decisions is 'One row per routed message: which 
 comment on column public.routing_decisions.message_id is 'The message; it is decided only once.';
 comment on column public.routing_decisions.route_id is 'The route that took it; null if none matched or the route has been removed since.';
 comment on column public.routing_decisions.route_name is 'The route''s name at that time.';
-comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), or no_match.';
+comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), no_match, or kept (routes were not asked: an automatic mail, a bounce, a forgery).';
 comment on column public.routing_decisions.destination_ids is 'The destinations it was sent to.';
 comment on column public.routing_decisions.contact is 'The contact, redacted: at most the last four digits of the number.';
 comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order of evaluation.';
@@ -520,6 +520,7 @@ begin
         select i.value from public.contact_identities i
         where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
         order by i.dialled, i.id desc limit 1),
+      'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
     from public.conversations c
@@ -527,7 +528,7 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'referral', m.referral, 'link_token', m.link_token,
+        'referral', m.referral, 'link_token', m.link_token, 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a
           where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages

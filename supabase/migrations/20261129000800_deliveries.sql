@@ -185,7 +185,9 @@ begin
       'traceparent', m.traceparent,
       'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
       'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
-      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids)) order by d.seq)
+      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
+      || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
+        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
     cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
     cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
@@ -205,11 +207,11 @@ language plpgsql stable set search_path = '' as $$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'timeout_ms', d.timeout_ms,
-      'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
-        select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+        select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)))), '[]')
     from public.destinations d where d.id = any (p_ids));
 end $$;
@@ -239,6 +241,9 @@ begin
     return v_claim;
   end if;
 
+  if p_destination.kind = 'inbox' and p_expired then
+    perform private.give_up_forwards(p_destination.id, null, p_now);
+  end if;
   -- Channel by channel, so that each is read from its start. Locks beyond the limit are released at the commit.
   with ready as materialized (
     select first.* from unnest(p_channels) as on_channel (name)
@@ -631,6 +636,11 @@ begin
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
   end if;
+  if exists (
+    select from unnest(v_settled) r
+    cross join lateral (select from private.inboxes i where i.destination_id = r.destination_id limit 1) i) then
+    perform private.note_forwards(v_settled, p_now);
+  end if;
   -- Like release_lane, and for the same reason in a separate statement.
   update private.delivery_lanes l
   set lease = null, due_at = (
@@ -701,6 +711,9 @@ begin
   perform from private.delivery_lanes l
   join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
   where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  perform private.give_up_forwards(d.destination_id, d.conversation_id, now())
+  from public.deliveries d join public.destinations t on t.id = d.destination_id and t.kind = 'inbox'
+  where d.id = any (p_ids) and d.state = 'leased';
   -- The holder of an expired lease has died. A paused destination is not claimed, so nobody else would end the lease.
   with over as (
     update private.delivery_lanes l set lease = null
@@ -885,6 +898,9 @@ declare
 begin
   perform private.require_role('operator');
   v_id := private.destination_named(p_name);
+  if exists (select from public.destinations d where d.id = v_id and d.kind = 'inbox') then
+    raise exception '% belongs to an identity', p_name using errcode = 'GL409', hint = 'Remove the identity.';
+  end if;
   v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
   perform private.lock_lanes(v_open);
   perform from public.destinations d where d.id = v_id for update;
@@ -916,7 +932,7 @@ begin
   return jsonb_build_object('id', v_id, 'name', p_name, 'dropped', cardinality(v_open) + cardinality(v_dead));
 end $$;
 comment on function public.remove_destination(text, text) is
-  'Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
+  'Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, it belongs to an identity, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
 
 create function private.tidy_destinations(p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$

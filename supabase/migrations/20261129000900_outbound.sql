@@ -16,7 +16,7 @@ create table public.outbound_messages (
   recipient text,
   idempotency_key text,
   request_hash text,
-  state text not null default 'queued' check (state in ('queued', 'leased', 'sent', 'failed')),
+  state text not null default 'queued' check (state in ('queued', 'leased', 'sent', 'failed', 'unknown')),
   attempt integer not null default 0,
   deferred integer not null default 0,
   tried_at timestamptz,
@@ -40,7 +40,7 @@ comment on column public.outbound_messages.payload is 'What is sent, unless the 
 comment on column public.outbound_messages.recipient is 'The id it is addressed to.';
 comment on column public.outbound_messages.idempotency_key is 'The caller''s key, or reply:<delivery>:<n>.';
 comment on column public.outbound_messages.request_hash is 'Hash of the request, to distinguish a repetition from another request with the same key.';
-comment on column public.outbound_messages.state is 'queued, leased (under way), sent (accepted by the provider) or failed (given up).';
+comment on column public.outbound_messages.state is 'queued, leased (under way), sent (the provider took it), failed (given up), or unknown (the answer of a provider that must not be asked twice was lost).';
 comment on column public.outbound_messages.attempt is 'Attempts started, except those that were deferred.';
 comment on column public.outbound_messages.deferred is 'How often it was deferred for a reason outside the message: a rate limit, or a fault of the account.';
 comment on column public.outbound_messages.tried_at is 'When it was first tried; null before that.';
@@ -63,6 +63,8 @@ create index outbound_messages_message_idx on public.outbound_messages (message_
 comment on index public.outbound_messages_message_idx is 'The queue row of a message; serves the foreign key.';
 create index outbound_messages_failed_idx on public.outbound_messages (updated_at) where state = 'failed';
 comment on index public.outbound_messages_failed_idx is 'Messages that could not be sent, newest first.';
+create index outbound_messages_unknown_idx on public.outbound_messages (updated_at) where state = 'unknown';
+comment on index public.outbound_messages_unknown_idx is 'Of what nobody knows whether it went.';
 alter table public.outbound_messages enable row level security;
 -- No policy and no grant for people: the table holds whole numbers or texts, and direct reads would not be audited.
 -- The panel's functions return what may be seen of it.
@@ -232,9 +234,9 @@ begin
   if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
-  return null;
+  return case when p_conversation.channel = 'email' then private.mail_refusal(p_conversation, p_message) end;
 end $$;
-comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not be sent in a conversation now: opted_out or window_closed; null if it may, as far as is known.';
+comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not go in a conversation now: opted_out, window_closed, and of a mail suppressed, identity_unverified; null where it may, as far as is known now.';
 
 create type private.queued as (
   id uuid, conversation_id uuid, channel text, number_id text, message jsonb, text text, recipient text, key text, hash text, traceparent text,
@@ -268,6 +270,9 @@ begin
   if cardinality(v_queued) < cardinality(p_messages) then
     -- Another transaction has just committed the same key: its message counts.
     delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
+  end if;
+  if exists (select from unnest(p_messages) q where q.channel = 'email') then
+    perform private.dress_mails(array(select q from unnest(p_messages) q where q.channel = 'email' and q.id = any (v_queued)), p_now);
   end if;
   perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
   from (select distinct q.conversation_id, q.channel, q.number_id from unnest(p_messages) q where q.id = any (v_queued) order by 1) q;
@@ -331,7 +336,7 @@ begin
   end if;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where to send it, if not to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
+comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, suppressed, identity_unverified, window_closed, unknown_message, idempotency_conflict.';
 
 -- Nearly all replies are new, within the window, not opted out of, and not receipts. Checked for all at once, because this
 -- costs more than the rest of a settlement.
@@ -507,6 +512,7 @@ declare
   v_identities private.identity[] := private.identities_of(p_item);
   v_contact uuid;
   v_number text := p_item ->> 'number_id';
+  v_place record;
   v_conversation uuid;
   v_address text;
   v_made text;
@@ -520,6 +526,19 @@ begin
   end if;
 
   v_contact := private.recipient(v_channel, v_identities);
+  if v_channel = 'email' then
+    if p_item #>> '{message,reply_to_message}' is not null then
+      select c.number_id, c.contact_id into v_place
+      from public.messages m join public.conversations c on c.id = m.conversation_id
+      where m.id = private.uuid_in(p_item #>> '{message,reply_to_message}') and m.channel = 'email';
+      if not found then
+        return '{"error": "unknown_message"}';
+      end if;
+      v_number := coalesce(v_number, v_place.number_id);
+      v_contact := case when v_identities is null then v_place.contact_id else v_contact end;
+    end if;
+    v_number := coalesce(lower(v_number), (private.inbox_for(p_item ->> 'user_id', null)).from_email);
+  end if;
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
     where c.contact_id = v_contact and c.channel = v_channel and c.last_message_at is not null
@@ -586,7 +605,7 @@ comment on function private.unmake_conversation(public.conversations, text) is '
 create function private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamptz) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_given text := btrim(p_to);
+  v_given text := case when p_to ~ '@' then lower(btrim(p_to)) else btrim(p_to) end;
   v_digits text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
   v_identity private.identity;
   v_contact uuid;
@@ -662,6 +681,11 @@ begin
         continue;
       end if;
     end if;
+    if v_item ->> 'channel' = 'email' then
+      -- Needed again when it goes.
+      v_item := jsonb_set(v_item, '{message}', (v_item -> 'message')
+        || jsonb_strip_nulls(jsonb_build_object('user_id', v_item -> 'user_id', 'send_domain', v_item -> 'send_domain')));
+    end if;
     v_found := private.send_conversation(v_item);
     if v_found ? 'error' then
       v_answers := v_answers || (v_found || jsonb_build_object('rate', v_rate));
@@ -701,7 +725,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), user_id and send_domain (of a mail: who sends, and the domain of its Message-ID), identities [{kind, value}; kind contact is our own id], to (absent: where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Sending: claiming within the limits of pair and sender, and settling ----------------------------
 
@@ -796,6 +820,9 @@ begin
       v_limit := least(v_limit, 1);
     end if;
     continue when v_limit <= 0;
+    if private.sends_once(v_number.provider) then
+      perform private.give_up_leases(v_number.channel, v_number.id, p_now);
+    end if;
     with due as (
       select l.conversation_id from private.outbound_lanes l
       where l.channel = v_number.channel and l.number_id = v_number.id and l.due_at <= p_now
@@ -861,6 +888,9 @@ begin
           -- The person may have opted out while it waited. Receipts are not affected.
           when b.opted_out_at is not null and b.message_id is not null
             then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
+          when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
+            then '{"opted_out": true}'
+          else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
           else '{}' end order by b.id),
       count(b.message_id)
     into v_empty, v_claimed, v_words
@@ -900,7 +930,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, of a mail mail (see private.mail_to_send), and of who has opted out opted_out: true (it is not to be sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
 
 create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -987,7 +1017,7 @@ begin
   update public.messages m
   set provider_id = coalesce(m.provider_id, r.provider_id),
     status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
-      when r.outcome = 'failed' then 'failed' else m.status end,
+      when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
     status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
     error = case when r.outcome = 'failed' then r.error else m.error end
   from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
@@ -1023,6 +1053,21 @@ begin
     select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
     where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
+  -- Given up when its lease ended, and known after all.
+  if cardinality(v_settled) < jsonb_array_length(p_results) then
+    with known as (
+      update public.outbound_messages o
+      set state = r.outcome, error = case r.outcome when 'failed' then r.error end, updated_at = p_now
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, provider_id text, error jsonb)
+      where o.id = r.id and o.state = 'unknown' and r.outcome in ('sent', 'failed')
+        and not exists (select from unnest(v_settled) s where s.id = r.id)
+      returning o.message_id, r.outcome, r.provider_id, r.error
+    )
+    update public.messages m
+    set provider_id = coalesce(m.provider_id, k.provider_id), status = case k.outcome when 'sent' then 'accepted' else 'failed' end,
+      status_rank = case k.outcome when 'failed' then 2 else m.status_rank end, error = case k.outcome when 'failed' then k.error else m.error end
+    from known k where m.id = k.message_id and m.status_rank = 0;
+  end if;
   return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';
@@ -1031,7 +1076,7 @@ create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
-comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed, unknown: the answer was lost, and the provider must not be asked again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

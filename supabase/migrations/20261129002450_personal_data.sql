@@ -77,7 +77,7 @@ comment on function private.person_of(uuid[], text) is 'The person of these cont
 create function private.find_person(p_given text) returns private.person
 language plpgsql stable set search_path = '' as $$
 declare
-  v_given text := btrim(p_given, E' \t\n\r');
+  v_given text := case when p_given ~ '@' then lower(btrim(p_given, E' \t\n\r')) else btrim(p_given, E' \t\n\r') end;
   v_phone text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
   v_roots uuid[];
 begin
@@ -118,6 +118,18 @@ begin
   return p_person;
 end $$;
 comment on function private.with_messages(private.person, uuid[]) is 'A person with these messages.';
+
+create function private.messages_of(p_person private.person, p_limit integer) returns table (id uuid)
+language plpgsql stable set search_path = '' as $$
+begin
+  return query
+    select o.id from (
+      select m.id, m.seq from public.messages m where m.conversation_id = any (p_person.conversations)
+      union
+      select m.id, m.seq from private.mail_senders s join public.messages m on m.id = s.message_id where s.address = any (p_person.needles)
+    ) o order by o.seq limit p_limit;
+end $$;
+comment on function private.messages_of(private.person, integer) is 'The messages of somebody''s conversations, and the mails that they wrote in other people''s; the oldest first, all without a limit.';
 
 -- Tombstones --------------------------------------------------------------------------------------
 
@@ -193,10 +205,11 @@ comment on function private.without_targets(jsonb, text[]) is 'A flag''s metadat
 -- Everything else follows: export, erasure and tests/database/personal_data_test.ts, which finds a column that is neither
 -- here nor declared there to hold none. In this order it is erased.
 create function private.personal_data() returns table (relation text, columns text[], tied text, erased text)
-language sql immutable set search_path = '' as $$
+language sql stable set search_path = '' as $$
   select l.relation, l.columns, l.tied, l.erased from private.personal_links() l
   union all
-  values
+  -- Tables that a team may take back are asked for.
+  select d.relation, d.columns, d.tied, d.erased from (values
     ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
@@ -220,10 +233,19 @@ language sql immutable set search_path = '' as $$
       'set contact_id = ''00000000-0000-0000-0000-000000000000'', message_id = null, reason = case when t.reason is not null then ''erased'' end'),
     ('public.contact_acts', '{reason}', '', 'words'),
     ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
+      or t.dedupe_key in (select m.native ->> ''key'' from public.messages m where m.id = any (($1).messages) and m.channel = ''email'')
       or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
     -- Figures of the link stay, and who it was does not.
     ('public.clicks', '{visitor,user_id,token,fingerprint,claimed_by}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
       'set visitor = null, user_id = null, token = null, fingerprint = null, claimed_by = null'),
+    ('public.suppressions', '{address}', 't.address = any (($1).needles)', 'deleted'),
+    ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
+      'set message_id = null, mail_id = null'),
+    ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
+    ('private.mail_senders', '{id,message_id,address,text_hash}', 't.message_id = any (($1).messages) or t.address = any (($1).needles)', 'deleted'),
+    -- The clock removes the file itself.
+    ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
+    ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
@@ -244,7 +266,9 @@ language sql immutable set search_path = '' as $$
         select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
-    ('private.erased_opt_outs', '{identity}', 'false', 'kept')
+    ('private.erased_opt_outs', '{identity}', 'false', 'kept'),
+    ('private.erased_suppressions', '{hash}', 'false', 'kept')
+  ) as d (relation, columns, tied, erased) where to_regclass(d.relation) is not null
 $$;
 comment on function private.personal_data() is
   'Where data of people lies: columns of a table; tied, whose rows a person''s are (t the row, $1 the private.person; empty: all that name them); erased, what becomes of them: deleted, words and ids (tombstones in place of what names the person; of names too, or of ids alone where a name may be a word of the system), hashed (the key stays as a hash, so that a repetition is known), kept (is a hash), or a SET of its own.';
@@ -294,7 +318,7 @@ begin
   perform private.require_role('admin');
   v_person := private.find_person(p_person);
   v_person := private.with_messages(v_person, array(
-    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq));
+    select m.id from private.messages_of(v_person, null) m));
   insert into public.contact_acts (act, contact_id)
   select 'exported', c.id from public.contacts c where c.id = any (v_person.contacts) and c.merged_into is null;
   for v_place in select * from private.personal_data() loop
@@ -398,8 +422,7 @@ begin
   perform from private.delivery_lanes l where l.conversation_id = any (v_person.conversations)
   order by l.destination_id, l.conversation_id for update;
   perform from private.outbound_lanes l where l.conversation_id = any (v_person.conversations) order by l.conversation_id for update;
-  v_messages := array(
-    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq limit p_limit + 1);
+  v_messages := array(select m.id from private.messages_of(v_person, p_limit + 1) m);
   v_done := cardinality(v_messages) <= p_limit;
   v_messages := v_messages[:p_limit];
   perform from public.messages m where m.id = any (v_messages) order by m.id for update;
@@ -419,6 +442,9 @@ begin
       and i.kind not in ('username', 'parent_bsuid')
     on conflict (identity, channel, number_id) do update set opted_out_at = excluded.opted_out_at;
     get diagnostics v_opt_outs = row_count;
+    insert into private.erased_suppressions (hash, scope, reason, since)
+    select private.keyed_hash('email ' || s.address), s.scope, s.reason, s.since from public.suppressions s where s.address = any (v_person.needles)
+    on conflict (hash, scope) do nothing;
   else
     -- These messages and nothing else yet.
     v_person := private.person_of('{}', '');

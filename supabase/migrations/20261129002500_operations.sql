@@ -29,7 +29,9 @@ language sql immutable set search_path = '' as $$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
-    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
+    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
+    ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
+    ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $$;
 comment on function private.retentions() is
@@ -239,6 +241,7 @@ language sql immutable set search_path = '' as $$
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
@@ -343,7 +346,9 @@ language sql stable set search_path = '' as $$
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
       count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
-      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)) as compared,
+      -- What is forwarded to an inbox, no route decided.
+      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)
+        and d.destination_id not in (select t.id from public.destinations t where t.kind = 'inbox')) as compared,
       count(*) filter (where state in ('pending', 'leased') and not exists (
         select from private.delivery_lanes l
         where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck

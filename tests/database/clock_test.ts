@@ -26,7 +26,12 @@ databaseTest("an idle project calls its functions less than 100,000 times in 30 
   const calls = jobs.filter(({ name }) => answers[name])
     .reduce((sum, { every_seconds }) => sum + 30 * 86_400 / every_seconds, 0);
   assert(calls < 100_000, `${calls} calls`);
-  assertEquals(answers, { gatelink_drain: false, gatelink_heartbeat: true, gatelink_notify: false });
+  assertEquals(answers, {
+    gatelink_drain: false,
+    gatelink_heartbeat: true,
+    gatelink_notify: false,
+    gatelink_purge_storage: false,
+  });
 });
 
 databaseTest("schedule_clock() has pg_cron ask before it calls", async (sql) => {

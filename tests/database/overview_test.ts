@@ -357,7 +357,7 @@ databaseTest("overview: what waits, dead letters, rollouts and the latest change
   await sql`
     insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, dropped_reason)
     select m.id, d.id, m.conversation_id, m.seq, 'dead', null
-    from public.messages m, public.destinations d where m.direction = 'out'`;
+    from public.messages m, public.destinations d where m.direction = 'out' and d.kind = 'http'`;
   const [{ overview: found }] = await sql`select public.overview() as overview`;
   assertEquals([found.queue.unrouted.n, found.queue.deliveries.n, found.queue.outbound.n], [1, 1, 1]);
   assert(found.queue.unrouted.oldest_seconds >= 90);

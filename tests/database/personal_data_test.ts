@@ -28,6 +28,12 @@ const FREE: Record<string, string> = {
   "private.hash_key": "only_row key",
   "private.cookie_key": "one key",
   // Of networks there are hashes under the day's key.
+  "private.erased_suppressions": "scope reason since",
+  // Where answers go are addresses of people of the team.
+  "private.identity_checks": "identity what address hash attempts sent_at expires_at",
+  "private.inboxes":
+    "destination_id identity from_email display_name user_id forward_to is_default provider state verified_at created_at",
+  "private.mail_senders": "recipient created_at",
   "private.link_guessers": "code client guesses at free_at allowed",
   "private.link_passwords": "code hash",
   "private.notification_addresses": "endpoint_id url secret",
@@ -60,6 +66,14 @@ const FREE: Record<string, string> = {
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy paused_because removed_at version created_at updated_at updated_by",
+  "public.email_events": "id event_type identity created_at",
+  "public.email_identities":
+    "id user_id from_email display_name forward_to is_default provider verified_at state created_at",
+  "public.email_replies":
+    "via arm identity campaign_id verified is_recipient forward_wanted forwarded_at failed_at reply_ts",
+  "public.reply_tokens": "created_at",
+  "public.storage_objects": "bucket kind place bytes of_message expires_at created_at",
+  "public.suppressions": "scope reason source since by",
   "public.erasures": "id part at by transaction counts done",
   "public.escalation_steps": "severity after_minutes role endpoint_id",
   "public.flag_evaluations": "flag_key first_at last_at",
@@ -74,7 +88,7 @@ const FREE: Record<string, string> = {
     "code request_hash starts_at expires_at max_uses uses taken campaign confirm pass_query flag_key fingerprint state version member_versions changed_in created_at created_by updated_at updated_by",
   "public.measurements": "name label minute n ms counts last_at",
   "public.messages":
-    "id seq channel direction type forwarded status status_rank status_at pricing sent_at created_at",
+    "id seq channel direction type forwarded status status_rank status_at pricing sent_at created_at sender_identity_id from_email message_id_header",
   "public.notification_endpoints": "id name kind host events state created_at created_by",
   "public.notifications":
     "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at",
@@ -144,6 +158,7 @@ const PHONE = "4915199887766";
 const NAME = "Rosalind Quast";
 const WAMID = `wamid.${encodeBase64(`\x08\x10${PHONE}\x15\x02XYZ`)}`;
 const OTHER = "4915100000042";
+const ADDRESS = "rosalind@people.example";
 
 /** Whom everything is about, and somebody beside whom nothing may happen to. */
 async function plant(sql: Sql) {
@@ -237,6 +252,19 @@ async function plant(sql: Sql) {
   await sql`update public.messages set provider_id = ${`${WAMID}out`}, status = 'sent' where direction = 'out'`;
   await ingest(sql, status(`${WAMID}out`, "delivered", { raw: { recipient_id: PHONE } }));
   await sql`update public.conversations set opted_out_at = now() where contact_id = ${id}`;
+  // They write mails too; one of these in somebody else's conversation.
+  const [{ about, theirs }] = await sql`
+    select (array_agg(m.id order by m.seq))[1] as about, (select n.id from public.messages n
+      join public.conversations c on c.id = n.conversation_id where c.contact_id = ${other} limit 1) as theirs
+    from public.messages m join public.conversations c on c.id = m.conversation_id where c.contact_id = ${id}`;
+  await sql`insert into public.contact_identities (contact_id, channel, kind, value) values (${id}, 'email', 'email', ${ADDRESS})`;
+  await sql`insert into public.suppressions (address, reason, source) values (${ADDRESS}, 'complaint', 'sendgrid'), ('else@people.example', 'bounce', 'sendgrid')`;
+  await sql`insert into public.email_replies (message_id, reply_to, via, verified, is_recipient, forward_wanted) values (${about}, ${about}, 'token', true, true, true), (${theirs}, null, 'none', true, true, true)`;
+  await sql`insert into public.email_events (event_type, message_id) values ('reply', ${about}), ('reply', ${theirs})`;
+  await sql`insert into public.reply_tokens (token, message_id) values ('abcdefgh234567ab', ${about}), ('bbcdefgh234567ab', ${theirs})`;
+  await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
+    ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
+  await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;
   // The team's own words and lists.
   await sql`insert into public.settings (key, value, metadata) values ('new.enabled', 'true', ${
     sql.json({ target_user_ids: [other, id], description: `for ${NAME}` })
@@ -375,7 +403,7 @@ databaseTest(
       erased.counts["public.messages"],
       erased.counts["public.contacts"],
     ], [true, 1, 3, 1]);
-    assertEquals(erased.kept, { dedupe_keys_days: 8, opt_outs: 2 });
+    assertEquals(erased.kept, { dedupe_keys_days: 8, opt_outs: 3 });
     assertMatch(erased.out_of_reach.join(), /backups/);
 
     const one = async (query: string) => Object.values((await sql.unsafe(query))[0])[0];

@@ -205,6 +205,40 @@ export const FILL: Record<string, string> = {
   "public.contact_acts": `
     insert into public.contact_acts (act, contact_id, reason) values
       ('revealed', '00000000-0000-7000-8000-0000000000c1', 'asked for a call back')`,
+  "private.inboxes": `
+    insert into public.destinations (id, name, kind, url) values
+      ('00000000-0000-7000-8000-0000000000d2', 'inbox-ada', 'inbox', 'inbox:00000000-0000-7000-8000-0000000e0001')
+      on conflict do nothing;
+    insert into private.inboxes (destination_id, identity, from_email, user_id, forward_to, is_default, provider, state, verified_at,
+      created_at) values
+      ('00000000-0000-7000-8000-0000000000d2', '00000000-0000-7000-8000-0000000e0001', 'ada@example.com', 'u1',
+        'ada@inbox.example', true, 'sendgrid', 'active', now(), now())`,
+  "private.identity_checks": `
+    insert into private.identity_checks (identity, what, address) values
+      ('00000000-0000-7000-8000-0000000e0001', 'forward', 'ada@other.example')`,
+  "public.email_replies": `
+    insert into public.email_replies (message_id, reply_to, via, arm, verified, is_recipient, forward_wanted) values
+      ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000e2', 'token', 'on', true, true, true)`,
+  "public.email_events": `
+    insert into public.email_events (event_type, message_id, metadata) values
+      ('reply', '00000000-0000-7000-8000-0000000000e2', '{"via": "token"}')`,
+  "private.mail_senders": `
+    insert into private.mail_senders (id, message_id, address, recipient, created_at) values
+      ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000e1', 'bo@example.org', 'x@reply.example.com', now())`,
+  "public.suppressions": `
+    insert into public.suppressions (address, reason, source) values ('gone@example.org', 'bounce', 'sendgrid')`,
+  "private.erased_suppressions": `
+    insert into private.erased_suppressions (hash, scope, reason, since) values (sha256('somebody'), 'all', 'complaint', now())`,
+  "public.storage_objects": `
+    insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
+      ('email-raw', '2026-11-21/00.eml', 'raw', 2048, true, '00000000-0000-7000-8000-0000000000e1', now() + interval '30 days')`,
+  "public.email_identities": `
+    insert into public.email_identities (id, user_id, from_email, forward_to, is_default, verified_at, created_at)
+    select i.identity, i.user_id, i.from_email, i.forward_to, i.is_default, i.verified_at, i.created_at from private.inboxes i
+    on conflict do nothing`,
+  "public.reply_tokens": `
+    insert into public.reply_tokens (token, message_id) values ('abcdefgh234567mn', '00000000-0000-7000-8000-0000000000e2')`,
+
   "public.route_history": `
     select private.record_route('00000000-0000-7000-8000-0000000000b1')`,
   // Last of all: a change of configuration takes it away.

@@ -55,6 +55,9 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
     "On WhatsApp this affects only marketing templates. A template without a known category counts as marketing, so " +
     "state the `category`. Wait until the person opts in again. If Meta has to be asked first, the message is " +
     "accepted and then fails with this code.",
+  suppressed:
+    "It bounced, complained or unsubscribed. The list of suppressions says why; an operator can lift it.",
+  identity_unverified: "Enter the code that was mailed to the identity's address.",
   invalid_request: "`issues` lists each location (`path`) and its error (`message`).",
   rate_limited: "Wait for the time in `Retry-After`. `RateLimit` and `RateLimit-Policy` show what is left; " +
     "`violated-policies` names the limit.",

@@ -22,6 +22,7 @@ drop function private.tombstone(text[], private.person, boolean);
 drop function private.tombstone(text, private.person, boolean);
 drop function private.mentions(text, private.person);
 drop function private.holds(text, text[]);
+drop function private.messages_of(private.person, integer);
 drop function private.with_messages(private.person, uuid[]);
 drop function private.find_person(text);
 drop function private.person_of(uuid[], text);

@@ -7,6 +7,7 @@ import type { z } from "zod";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
+import { MAIL } from "./answers/mail.ts";
 import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
 import { PEOPLE } from "./answers/people.ts";
@@ -28,6 +29,7 @@ export const ANSWERS = {
   ...DELIVERIES,
   ...INCIDENTS,
   ...LINKS,
+  ...MAIL,
   ...MESSAGES,
   ...OPERATIONS,
   ...PEOPLE,

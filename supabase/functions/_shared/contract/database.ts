@@ -128,7 +128,7 @@ export type Database = {
       };
       contact_acts: {
         Row: {
-          act: "revealed" | "replied" | "resent" | "exported";
+          act: "revealed" | "replied" | "resent" | "exported" | "resolved";
           at: string;
           by: string;
           contact_id: string;
@@ -308,7 +308,7 @@ export type Database = {
           created_at: string;
           failure_policy: JsonOf<"destinations.failure_policy">;
           id: string;
-          kind: string;
+          kind: "http" | "inbox";
           name: string;
           paused_because: string | null;
           rate_burst: number;
@@ -326,6 +326,64 @@ export type Database = {
         Insert: Record<never, never>;
         Update: Record<never, never>;
         Relationships: [];
+      };
+      email_events: {
+        Row: {
+          created_at: string;
+          event_type: string;
+          id: number;
+          identity: string | null;
+          mail_id: string | null;
+          message_id: string | null;
+          metadata: JsonOf<"email_events.metadata">;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      email_identities: {
+        Row: {
+          created_at: string;
+          display_name: string | null;
+          forward_to: string | null;
+          from_email: string;
+          id: string;
+          is_default: boolean;
+          provider: "sendgrid" | "resend";
+          state: "unverified" | "active" | "paused";
+          user_id: string | null;
+          verified_at: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      email_replies: {
+        Row: {
+          arm: "on" | "off" | null;
+          campaign_id: string | null;
+          failed_at: string | null;
+          forward_wanted: boolean;
+          forwarded_at: string | null;
+          identity: string | null;
+          is_recipient: boolean;
+          message_id: string;
+          reply_to: string | null;
+          reply_ts: string;
+          verified: boolean;
+          via: "token" | "legacy" | "references" | "none";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "email_replies_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: true;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       erasures: {
         Row: {
@@ -577,13 +635,16 @@ export type Database = {
           direction: "in" | "out";
           error: JsonOf<"messages.error"> | null;
           forwarded: boolean;
+          from_email: string | null;
           id: string;
           link_token: string | null;
+          message_id_header: string | null;
           native: JsonOf<"messages.native"> | null;
           pricing: JsonOf<"messages.pricing"> | null;
           provider_id: string | null;
           referral: JsonOf<"messages.referral"> | null;
           reply_to: string | null;
+          sender_identity_id: string | null;
           sent_at: string | null;
           seq: number;
           status: string;
@@ -602,6 +663,13 @@ export type Database = {
             columns: ["conversation_id"];
             isOneToOne: false;
             referencedRelation: "conversations";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "messages_sender_identity_id_fkey";
+            columns: ["sender_identity_id"];
+            isOneToOne: false;
+            referencedRelation: "email_identities";
             referencedColumns: ["id"];
           },
         ];
@@ -682,7 +750,7 @@ export type Database = {
           payload: JsonOf<"outbound_messages.payload"> | null;
           recipient: string | null;
           request_hash: string | null;
-          state: "queued" | "leased" | "sent" | "failed";
+          state: "queued" | "leased" | "sent" | "failed" | "unknown";
           tried_at: string | null;
           updated_at: string;
           used_fallback: boolean;
@@ -715,6 +783,24 @@ export type Database = {
         Insert: Record<never, never>;
         Update: Record<never, never>;
         Relationships: [];
+      };
+      reply_tokens: {
+        Row: {
+          created_at: string;
+          message_id: string;
+          token: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "reply_tokens_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: false;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       rollback_events: {
         Row: {
@@ -894,7 +980,7 @@ export type Database = {
           destination_ids: string[];
           explanation: JsonOf<"routing_decisions.explanation">;
           message_id: string;
-          reason: "matched" | "sticky" | "default" | "no_match";
+          reason: "matched" | "sticky" | "default" | "no_match" | "kept";
           revision: number;
           route_id: string | null;
           route_name: string | null;
@@ -1016,6 +1102,43 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      storage_objects: {
+        Row: {
+          bucket: string;
+          bytes: number;
+          created_at: string;
+          expires_at: string;
+          kind: "raw" | "attachment";
+          message_id: string | null;
+          of_message: boolean;
+          path: string;
+          place: number | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "storage_objects_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: false;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      suppressions: {
+        Row: {
+          address: string;
+          by: string;
+          reason: string;
+          scope: "all" | "bulk";
+          since: string;
+          source: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       team_history: {
         Row: {
           after: JsonOf<"team_history.after"> | null;
@@ -1105,6 +1228,13 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["settings"]["Row"];
       };
+      add_identity: {
+        Args: {
+          p_from_email: string;
+          p_options?: Json;
+        };
+        Returns: Json;
+      };
       add_measurements: {
         Args: {
           p_measurements: Json;
@@ -1139,6 +1269,14 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["segments"]["Row"];
       };
+      add_suppression: {
+        Args: {
+          p_address: string;
+          p_reason?: string;
+          p_scope?: string;
+        };
+        Returns: Json;
+      };
       add_team_member: {
         Args: {
           p_email: string;
@@ -1166,6 +1304,21 @@ export type Database = {
         Args: {
           p_message_id: string;
           p_found: Json;
+        };
+        Returns: Json;
+      };
+      begin_identity_check: {
+        Args: {
+          p_id: string;
+          p_what: string;
+        };
+        Returns: Json;
+      };
+      check_identity: {
+        Args: {
+          p_id: string;
+          p_what: string;
+          p_code: string;
         };
         Returns: Json;
       };
@@ -1206,6 +1359,12 @@ export type Database = {
         Args: {
           p_limit?: number;
           p_lease_seconds?: number;
+        };
+        Returns: Json;
+      };
+      claim_storage_purges: {
+        Args: {
+          p_limit?: number;
         };
         Returns: Json;
       };
@@ -1289,6 +1448,12 @@ export type Database = {
         };
         Returns: number;
       };
+      email_overview: {
+        Args: {
+          p_days?: number;
+        };
+        Returns: Json;
+      };
       enqueue_outbound: {
         Args: {
           p_items: Json;
@@ -1315,6 +1480,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      find_suppression: {
+        Args: {
+          p_address: string;
+        };
+        Returns: Json;
+      };
       forecast_rollout: {
         Args: {
           p_flag_key: string;
@@ -1334,6 +1505,18 @@ export type Database = {
       };
       guessed_links: { Args: Record<never, never>; Returns: Json };
       health: { Args: Record<never, never>; Returns: Json };
+      ingest_mail_events: {
+        Args: {
+          p_events: Json;
+        };
+        Returns: Json;
+      };
+      ingest_mails: {
+        Args: {
+          p_mails: Json;
+        };
+        Returns: Json;
+      };
       ingest_updates: {
         Args: {
           p_updates: Json;
@@ -1343,6 +1526,13 @@ export type Database = {
       launch_facts: {
         Args: {
           p_flag_key: string;
+        };
+        Returns: Json;
+      };
+      lift_suppression: {
+        Args: {
+          p_address: string;
+          p_scope?: string;
         };
         Returns: Json;
       };
@@ -1369,6 +1559,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_identities: { Args: Record<never, never>; Returns: Json };
       list_incidents: {
         Args: {
           p_open?: boolean | null;
@@ -1383,7 +1574,20 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_suppressions: {
+        Args: {
+          p_before?: string | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_team: { Args: Record<never, never>; Returns: Json };
+      list_unknown: {
+        Args: {
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_waiting: {
         Args: {
           p_filter?: Json;
@@ -1411,6 +1615,12 @@ export type Database = {
           p_before: string;
         };
         Returns: Json;
+      };
+      note_storage_objects: {
+        Args: {
+          p_objects: Json;
+        };
+        Returns: number;
       };
       open_incident: {
         Args: {
@@ -1519,6 +1729,12 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["settings"]["Row"];
       };
+      remove_identity: {
+        Args: {
+          p_id: string;
+        };
+        Returns: null;
+      };
       remove_notification_endpoint: {
         Args: {
           p_name: string;
@@ -1599,6 +1815,20 @@ export type Database = {
           p_public_text?: string | null;
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
+      };
+      resolve_mails: {
+        Args: {
+          p_mails: Json;
+        };
+        Returns: Json;
+      };
+      resolve_unknown: {
+        Args: {
+          p_id: string;
+          p_how: string;
+          p_reason?: string | null;
+        };
+        Returns: Json;
       };
       resume_rollout: {
         Args: {
@@ -1701,6 +1931,13 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["settings"]["Row"];
       };
+      set_identity: {
+        Args: {
+          p_id: string;
+          p_changes: Json;
+        };
+        Returns: Json;
+      };
       set_notification_state: {
         Args: {
           p_name: string;
@@ -1793,6 +2030,12 @@ export type Database = {
         };
         Returns: number;
       };
+      settle_storage_purges: {
+        Args: {
+          p_objects: Json;
+        };
+        Returns: number;
+      };
       sign_gate: {
         Args: {
           p_flag_key: string;
@@ -1865,6 +2108,12 @@ export type Database = {
           p_senders: Json;
         };
         Returns: null;
+      };
+      trace_mail: {
+        Args: {
+          p_message_id: string;
+        };
+        Returns: Json;
       };
       trace_message: {
         Args: {

@@ -15,6 +15,11 @@ export const APPROVER_ROLES = ["engineering", "security", "product", "cto"] as c
 /** One of {@link APPROVER_ROLES}. */
 export type ApproverRole = typeof APPROVER_ROLES[number];
 
+/** How destinations are reached: a signed POST to a service, or a mail to the inbox of an identity's owner. */
+export const DESTINATION_KINDS = ["http", "inbox"] as const;
+/** One of {@link DESTINATION_KINDS}. */
+export type DestinationKind = typeof DESTINATION_KINDS[number];
+
 /** States of a destination that people set. */
 export const DESTINATION_STATES = ["active", "paused"] as const;
 /** One of {@link DESTINATION_STATES}. */
@@ -38,7 +43,7 @@ export const ROUTE_MODES = ["first", "all"] as const;
 export type RouteMode = typeof ROUTE_MODES[number];
 
 /** Why a route took a message, or none did. */
-export const ROUTING_REASONS = ["matched", "sticky", "default", "no_match"] as const;
+export const ROUTING_REASONS = ["matched", "sticky", "default", "no_match", "kept"] as const;
 /** One of {@link ROUTING_REASONS}. */
 export type RoutingReason = typeof ROUTING_REASONS[number];
 
@@ -48,7 +53,7 @@ export const DELIVERY_STATES = ["pending", "leased", "delivered", "dead"] as con
 export type DeliveryState = typeof DELIVERY_STATES[number];
 
 /** States of a message that is sent. */
-export const OUTBOUND_STATES = ["queued", "leased", "sent", "failed"] as const;
+export const OUTBOUND_STATES = ["queued", "leased", "sent", "failed", "unknown"] as const;
 /** One of {@link OUTBOUND_STATES}. */
 export type OutboundState = typeof OUTBOUND_STATES[number];
 

@@ -60,6 +60,8 @@ export const PROBLEMS = {
   unknown_message: { status: 404, title: "No such inbound message." },
   idempotency_conflict: { status: 409, title: "This idempotency key was used for a different request." },
   opted_out: { status: 409, title: "The recipient has opted out of such messages." },
+  suppressed: { status: 409, title: "This address gets no mail: it is on the list of suppressions." },
+  identity_unverified: { status: 409, title: "The address to send from is not verified yet." },
   destination_not_found: { status: 404, title: "No such destination." },
   link_not_found: { status: 404, title: "This link does not exist." },
   link_deleted: { status: 410, title: "This link has been deleted." },

@@ -5,7 +5,9 @@
  */
 import { z } from "zod";
 import { attribution, messageLink } from "../http/messages.ts";
+import { DESTINATION_KINDS, OUTBOUND_STATES } from "../states.ts";
 import { at, count, id, passed, rate } from "./common.ts";
+import { claimedMail, forwardedMail, inboxConfig } from "./mail.ts";
 
 /** The ad or post that a person came from. */
 const referral = z.looseObject({
@@ -28,6 +30,15 @@ const waitingMessage = z.strictObject({
     tags: z.array(z.string()),
     campaign: z.string().optional(),
   }).nullable(),
+  /** Of a mail: what conditions ask. */
+  mail: z.strictObject({
+    kind: z.string().nullable(),
+    verified: z.boolean().nullable(),
+    subject: z.string().nullable(),
+    recipient: z.string().nullable(),
+    from: z.string().nullable(),
+    via: z.string().nullable(),
+  }).nullish(),
   created_at: at,
 });
 
@@ -37,6 +48,8 @@ const waitingConversation = z.strictObject({
   number_id: z.string(),
   contact_id: id,
   phone: z.string().nullable(),
+  /** Of channel email. */
+  email: z.string().nullish(),
   sticky_route_id: id.nullable(),
   sticky_until: at.nullable(),
   messages: z.array(waitingMessage),
@@ -77,6 +90,8 @@ const claimedDelivery = z.strictObject({
     name: z.string().nullable(),
     identities: z.record(z.string(), z.string()),
   }),
+  /** What a forward to an inbox needs besides. */
+  mail: forwardedMail.optional(),
 });
 /** A delivery under lease. */
 export type ClaimedDelivery = z.infer<typeof claimedDelivery>;
@@ -84,8 +99,10 @@ export type ClaimedDelivery = z.infer<typeof claimedDelivery>;
 const claimedDestination = z.strictObject({
   id,
   name: z.string(),
-  kind: z.string(),
+  kind: z.enum(DESTINATION_KINDS),
   url: z.string(),
+  /** Of kind inbox. */
+  config: inboxConfig.nullable(),
   timeout_ms: z.int(),
   retry_seconds: z.array(z.number()).nullable(),
   failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
@@ -138,13 +155,15 @@ const claimedMessage = z.strictObject({
   opted_out: z.literal(true).optional(),
   /** The person has opted out of some: the provider is to be asked whether this template is one of these. */
   ask: z.strictObject({ account: z.string(), name: z.string() }).optional(),
+  /** Of channel email: what composing needs besides. */
+  mail: claimedMail.optional(),
 });
 /** An outbound message under lease. */
 export type ClaimedMessage = z.infer<typeof claimedMessage>;
 
 const queued = z.strictObject({
   id: id.optional(),
-  status: z.enum(["queued", "leased", "sent", "failed"]).optional(),
+  status: z.enum(OUTBOUND_STATES).optional(),
   /** It was queued before under the same idempotency key. */
   repeated: z.literal(true).optional(),
   used_fallback: z.literal(true).optional(),
@@ -156,6 +175,8 @@ const queued = z.strictObject({
     "unknown_number",
     "unknown_recipient",
     "opted_out",
+    "suppressed",
+    "identity_unverified",
     "window_closed",
     "idempotency_conflict",
   ]).optional(),
