@@ -1,9 +1,10 @@
 /**
  * Replaces pg_cron, which a hosted project has: runs the jobs of `private.clock_jobs()`, the one list for
- * both.
+ * both, and what a team's own SQL scheduled (`cron.ts`).
  */
 import type { Sql } from "postgres";
 import { log } from "../../supabase/functions/_shared/log/log.ts";
+import { RUN_CRON } from "./cron.ts";
 
 /** A row of private.clock_jobs(). */
 export interface Job {
@@ -43,6 +44,8 @@ const TIMEOUT_MS = 30_000;
 export async function startClock(options: ClockOptions): Promise<Clock> {
   const { sql, sleep: wait = sleep } = options;
   const jobs = await sql<Job[]>`select * from private.clock_jobs()`;
+  const [{ cron }] = await sql`select to_regprocedure('cron.run_due(timestamptz)') is not null as cron`;
+  if (cron) jobs.push({ name: "cron", every_seconds: 30, kind: "sql", target: RUN_CRON, due: null });
   const stopped = new AbortController();
   const running = jobs.map(async (job) => {
     await wait(Math.min(job.every_seconds * 1000, FIRST_RUN_AFTER_MS), stopped.signal);

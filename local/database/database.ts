@@ -3,6 +3,7 @@
  */
 import postgres, { type Sql } from "postgres";
 import { bootstrap } from "./bootstrap.ts";
+import { provideCron } from "./cron.ts";
 import type { DataFolder } from "../project/data_folder.ts";
 import { migrate, type Migration, pendingMigrations } from "../../lib/migrate.ts";
 import { join, MIGRATIONS } from "../../lib/paths.ts";
@@ -103,7 +104,10 @@ function connect(url: string, foreign: { place: string; remedy: string }): Datab
           ),
       });
       await bootstrap(sql);
-      return await migrate(sql, MIGRATIONS, foreign);
+      const applied = await migrate(sql, MIGRATIONS, foreign);
+      // Not before: migrations schedule the clock where pg_cron is there.
+      await provideCron(sql);
+      return applied;
     },
     stop: () => sql.end({ timeout: 2 }),
   };

@@ -192,10 +192,10 @@ begin
   if to_regclass('public.reply_tokens') is null then
     return null;
   end if;
+  -- An aggregate and no "order by … limit 1", for which the index of all tokens by time would be read from its beginning.
   return (
-    select r.token from public.reply_tokens r
-    where r.message_id = p_message_id and coalesce((to_jsonb(r) ->> 'expires_at')::timestamptz > clock_timestamp(), true)
-    order by r.created_at limit 1);
+    select (array_agg(r.token order by r.created_at))[1] from public.reply_tokens r
+    where r.message_id = p_message_id and coalesce((to_jsonb(r) ->> 'expires_at')::timestamptz > clock_timestamp(), true));
 end $$;
 comment on function private.reply_token_of(uuid) is 'The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a team may add, is none.';
 
@@ -1001,7 +1001,7 @@ begin
           when v_mail.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and v_mail.item ->> 'kind' <> 'reply' then v_mail.item ->> 'kind' else 'mail' end,
         v_mail.answered, case when v_mail.kept <> 'event' then v_mail.id end, (v_mail.inbox).identity,
         jsonb_strip_nulls(jsonb_build_object('via', v_mail.item -> 'via', 'kind', v_mail.item -> 'kind', 'verdict', v_mail.verdict,
-          'reasons', v_mail.item -> 'reasons', 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
+          'reasons', private.without_addresses(v_mail.item -> 'reasons'), 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
     end if;
     v_mails[v_place] := v_mail;
     v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
@@ -1088,9 +1088,12 @@ begin
   end if;
   v_lanes := array(
     select l.conversation_id from private.delivery_lanes l
-    where l.destination_id = p_destination_id and l.lease is not null and l.due_at <= p_now
+    where l.destination_id = p_destination_id and l.channel = 'email' and l.lease is not null and l.due_at <= p_now
       and (p_conversation_id is null or l.conversation_id = p_conversation_id)
-    order by l.conversation_id limit 1000 for update skip locked);
+    order by l.due_at limit 1000 for update skip locked);
+  if v_lanes = '{}' then
+    return;
+  end if;
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
   where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
@@ -1134,6 +1137,23 @@ end $$;
 comment on function private.note_forwards(private.settlement[], timestamptz) is 'Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.';
 
 -- What providers tell of mails that we sent -------------------------------------------------------
+
+-- The team reads events: no address of a person stands there, whatever a provider or a reason says.
+create function private.without_addresses(p_list jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select coalesce(jsonb_agg(regexp_replace(e.item, '[^[:space:]@<>"(),;:]+@[^[:space:]@<>"(),;:]+', '…', 'g') order by e.place), '[]')
+  from jsonb_array_elements_text(case jsonb_typeof(p_list) when 'array' then p_list else '[]' end) with ordinality as e (item, place)
+$$;
+comment on function private.without_addresses(jsonb) is 'A list of sentences with … in place of each mail address.';
+
+create function private.event_words(p_metadata jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+  from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
+  where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+    and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100
+$$;
+comment on function private.event_words(jsonb) is 'What of an event''s metadata is kept where the team reads it: short words of the system.';
 
 create function private.mail_status(p_event text, out status text, out rank smallint)
 language sql immutable set search_path = '' as $$
@@ -1183,7 +1203,7 @@ begin
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
     values (case when v_event.item ->> 'event' ~ '^[a-z][a-z_]{0,31}$' then v_event.item ->> 'event' else 'other' end,
       v_about.id, v_found.message_id, coalesce(v_found.identity, (select i.identity from private.inboxes i where i.from_email = v_about.number_id)),
-      coalesce(nullif(v_event.item -> 'metadata', 'null'), '{}') || case when v_delivery is not null then '{"forward": true}' else '{}' end::jsonb, p_now);
+      private.event_words(v_event.item -> 'metadata') || case when v_delivery is not null then '{"forward": true}' else '{}' end::jsonb, p_now);
     if jsonb_typeof(v_event.item -> 'suppress') = 'object' and v_delivery is null then
       perform private.suppress(coalesce(nullif(v_event.item ->> 'address', ''), v_about.recipient,
           private.address_of(v_about.contact_id, 'email', v_about.number_id)),
@@ -1228,7 +1248,7 @@ declare
   v_lanes uuid[] := array(
     select l.conversation_id from private.outbound_lanes l
     where l.channel = p_channel and l.number_id = p_number_id and l.lease is not null and l.due_at <= p_now
-    order by l.conversation_id limit 1000 for update skip locked);
+    order by l.due_at limit 1000 for update skip locked);
   v_ids uuid[];
 begin
   if v_lanes = '{}' then
@@ -1587,28 +1607,26 @@ comment on function public.lift_suppression(text, text) is 'Takes an address off
 
 create function public.list_suppressions(p_before timestamptz default null, p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
-declare
-  v_whole boolean := private.sees_whole();
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('address', case when v_whole then s.address else private.without_local_part(s.address) end,
+    select coalesce(jsonb_agg(jsonb_build_object('address', private.without_local_part(s.address),
       'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
     from (
       select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
       order by x.since desc, x.address desc, x.scope desc limit least(greatest(p_limit, 1), 500)) s);
 end $$;
-comment on function public.list_suppressions(timestamptz, integer) is 'Addresses that get no mail, newest first: [{address, scope, reason, source, since}]. Viewers get them cut. For viewers and secret keys.';
+comment on function public.list_suppressions(timestamptz, integer) is 'Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source, since}]. For viewers and secret keys.';
 
 create function public.find_suppression(p_address text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('operator');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('address', s.address, 'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.scope), '[]')
+    select coalesce(jsonb_agg(jsonb_build_object('scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.scope), '[]')
     from public.suppressions s where s.address = lower(btrim(p_address)));
 end $$;
-comment on function public.find_suppression(text) is 'Why an address gets no mail: [{address, scope, reason, source, since}], empty where it does. For operators and secret keys.';
+comment on function public.find_suppression(text) is 'Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.';
 
 -- Figures -----------------------------------------------------------------------------------------
 
@@ -1700,7 +1718,7 @@ begin
   end if;
   return (
     select jsonb_build_object('id', m.id, 'direction', m.direction, 'at', m.created_at, 'kind', m.native -> 'kind', 'verdict', m.native -> 'verdict',
-      'reasons', coalesce(m.native -> 'reasons', '[]'), 'via', m.native -> 'via', 'verified', m.native -> 'verified',
+      'reasons', private.without_addresses(m.native -> 'reasons'), 'via', m.native -> 'via', 'verified', m.native -> 'verified',
       'automatic', m.native -> 'automatic', 'is_recipient', m.native -> 'is_recipient', 'answers', m.native -> 'answers', 'thread_id', m.thread_id,
       'attachments', (
         select count(*) from public.storage_objects o where o.message_id = m.id and o.kind = 'attachment'),
@@ -1760,6 +1778,8 @@ grant execute on function
   private.sends_once(text),
   private.give_up_forwards(uuid, uuid, timestamptz),
   private.note_forwards(private.settlement[], timestamptz),
+  private.without_addresses(jsonb),
+  private.event_words(jsonb),
   private.mail_status(text),
   private.ingest_mail_events(jsonb, timestamptz),
   public.ingest_mail_events(jsonb),

@@ -144,10 +144,14 @@ mailTest(
       message: { bulk: true },
     });
     assertEquals([one.error, many.error], [undefined, "suppressed"]);
-    const seen = async (role: "viewer" | "operator") =>
-      (await as(sql, await signedIn(sql, role), (sql) => sql`select public.list_suppressions() as list`))[0]
-        .list[0].address;
-    assertEquals([await seen("viewer"), await seen("operator")], ["k…@people.example", "kim@people.example"]);
+    const [{ list, why }] = await as(sql, operator, (sql) =>
+      sql`
+      select public.list_suppressions() as list, public.find_suppression('Kim@People.Example') as why`);
+    assertEquals(ANSWERS.list_suppressions.parse(list).map(({ address }) => address), ["k…@people.example"]);
+    assertEquals(ANSWERS.find_suppression.parse(why).map(({ reason, scope }) => [reason, scope]), [[
+      "unsubscribe",
+      "bulk",
+    ]]);
   },
 );
 

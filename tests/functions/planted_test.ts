@@ -189,6 +189,20 @@ async function plant(edge: Edge): Promise<Scene> {
       name: NAME,
     }),
   );
+  await sql`
+    update public.messages set native = ${sql.json({ kind: "reply", reasons: [`it came from ${EMAIL}`] })}
+    where channel = 'email'`;
+  await sql`insert into public.suppressions (address, reason, source) values (${EMAIL}, 'complaint', 'sendgrid')`;
+  await sql`select public.ingest_mail_events(${
+    sql.json([{
+      provider: "sendgrid",
+      key: "e1",
+      event: "bounce",
+      address: EMAIL,
+      metadata: { code: `550 no ${EMAIL}`, status: "5.1.1", reason: EMAIL },
+      raw: { email: EMAIL },
+    }])
+  })`;
   const written = await one(sql`select id from public.messages where provider_id = ${WAMID}`);
   const rollout = crypto.randomUUID();
   await sql`insert into public.rollouts (id, flag_key, plan) values (${rollout}, 'wa_send.enabled', 'custom')`;
@@ -240,6 +254,21 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "resend_deliveries(text,timestamp with time zone,timestamp with time zone,uuid,integer)": () => [
     "'broken', '2000-01-01', '2100-01-01'",
   ],
+  "list_identities()": () => [""],
+  "add_identity(text,jsonb)": () => ["'more@send.example'"],
+  "set_identity(uuid,jsonb)": ({ message }) => [`'${message}', '{"is_default": true}'`],
+  "check_identity(uuid,text,text)": ({ message }) => [`'${message}', 'from', '12345678'`],
+  "remove_identity(uuid)": ({ message }) => [`'${message}'`],
+  "list_suppressions(timestamp with time zone,integer)": () => [""],
+  "find_suppression(text)": () => [`'${EMAIL}'`],
+  "add_suppression(text,text,text)": () => [`'${EMAIL}'`],
+  "lift_suppression(text,text)": () => [`'${EMAIL}'`],
+  "list_unknown(integer)": () => [""],
+  "resolve_unknown(uuid,text,text)": (
+    { sent },
+  ) => [`'${sent}', 'sent'`, `'${sent}', 'drop', 'about ${PHONE}'`],
+  "email_overview(integer)": () => [""],
+  "trace_mail(uuid)": ({ mail }) => [`'${mail}'`],
   "list_waiting(jsonb,integer)": () => ["", `'{"destination": "broken"}'`],
   "drop_deliveries(uuid[],text)": ({ dead }) => [`'{${dead}}', 'a test'`],
   "set_flag(text,jsonb,bigint,text)": () => [`'wa_send.enabled', '{"on": false}', 1, 'a test'`],

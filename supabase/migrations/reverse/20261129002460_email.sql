@@ -32,6 +32,8 @@ drop function private.give_up_leases(text, text, timestamptz);
 drop function public.ingest_mail_events(jsonb);
 drop function private.ingest_mail_events(jsonb, timestamptz);
 drop function private.mail_status(text);
+drop function private.event_words(jsonb);
+drop function private.without_addresses(jsonb);
 drop function private.note_forwards(private.settlement[], timestamptz);
 drop function private.give_up_forwards(uuid, uuid, timestamptz);
 drop function private.sends_once(text);

@@ -169,13 +169,15 @@ const identity = z.strictObject({
 /** An identity that mail is sent as. */
 export type Identity = z.infer<typeof identity>;
 
-const suppression = z.strictObject({
-  /** Cut for viewers. */
-  address: z.string(),
+const suppressed = z.strictObject({
   scope: z.enum(["all", "bulk"]),
   reason: z.string(),
   source: z.string(),
   since: at,
+});
+const suppression = suppressed.extend({
+  /** Its first character and its domain. */
+  address: z.string(),
 });
 /** An address that gets no mail. */
 export type Suppression = z.infer<typeof suppression>;
@@ -285,7 +287,7 @@ export const MAIL = {
   add_suppression: z.strictObject({ added: z.boolean() }),
   lift_suppression: z.strictObject({ lifted: z.boolean() }),
   list_suppressions: z.array(suppression),
-  find_suppression: z.array(suppression),
+  find_suppression: z.array(suppressed),
   list_unknown: z.array(unknownMessage),
   resolve_unknown: z.strictObject({ id, what: z.enum(["message", "forward"]), status: z.string() }),
   email_overview: emailOverview,
