@@ -4197,8 +4197,7 @@ AS $function$
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
 
--- Why an address gets no mail: [{address, scope, reason, source, since}], empty where it does. For operators and
--- secret keys.
+-- Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4208,7 +4207,7 @@ AS $function$
 begin
   perform private.require_role('operator');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('address', s.address, 'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.scope), '[]')
+    select coalesce(jsonb_agg(jsonb_build_object('scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.scope), '[]')
     from public.suppressions s where s.address = lower(btrim(p_address)));
 end $function$;
 grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
@@ -4639,20 +4638,18 @@ begin
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
 
--- Addresses that get no mail, newest first: [{address, scope, reason, source, since}]. Viewers get them cut. For
--- viewers and secret keys.
+-- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source,
+-- since}]. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_suppressions(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-declare
-  v_whole boolean := private.sees_whole();
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('address', case when v_whole then s.address else private.without_local_part(s.address) end,
+    select coalesce(jsonb_agg(jsonb_build_object('address', private.without_local_part(s.address),
       'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
     from (
       select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
@@ -7121,7 +7118,7 @@ begin
   end if;
   return (
     select jsonb_build_object('id', m.id, 'direction', m.direction, 'at', m.created_at, 'kind', m.native -> 'kind', 'verdict', m.native -> 'verdict',
-      'reasons', coalesce(m.native -> 'reasons', '[]'), 'via', m.native -> 'via', 'verified', m.native -> 'verified',
+      'reasons', private.without_addresses(m.native -> 'reasons'), 'via', m.native -> 'via', 'verified', m.native -> 'verified',
       'automatic', m.native -> 'automatic', 'is_recipient', m.native -> 'is_recipient', 'answers', m.native -> 'answers', 'thread_id', m.thread_id,
       'attachments', (
         select count(*) from public.storage_objects o where o.message_id = m.id and o.kind = 'attachment'),
@@ -9785,6 +9782,20 @@ begin
 end $function$;
 grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
+-- What of an event's metadata is kept where the team reads it: short words of the system.
+CREATE OR REPLACE FUNCTION private.event_words(p_metadata jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+  from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
+  where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+    and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100
+$function$;
+grant execute on function private.event_words(p_metadata jsonb) to service_role;
+
 -- How a row is given out that names a person among others: its key, the texts that name them, and true for other
 -- columns that do.
 CREATE OR REPLACE FUNCTION private.exported_row(p_relation text, p_columns text[])
@@ -10174,9 +10185,12 @@ begin
   end if;
   v_lanes := array(
     select l.conversation_id from private.delivery_lanes l
-    where l.destination_id = p_destination_id and l.lease is not null and l.due_at <= p_now
+    where l.destination_id = p_destination_id and l.channel = 'email' and l.lease is not null and l.due_at <= p_now
       and (p_conversation_id is null or l.conversation_id = p_conversation_id)
-    order by l.conversation_id limit 1000 for update skip locked);
+    order by l.due_at limit 1000 for update skip locked);
+  if v_lanes = '{}' then
+    return;
+  end if;
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
   where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
@@ -10197,7 +10211,7 @@ declare
   v_lanes uuid[] := array(
     select l.conversation_id from private.outbound_lanes l
     where l.channel = p_channel and l.number_id = p_number_id and l.lease is not null and l.due_at <= p_now
-    order by l.conversation_id limit 1000 for update skip locked);
+    order by l.due_at limit 1000 for update skip locked);
   v_ids uuid[];
 begin
   if v_lanes = '{}' then
@@ -11574,7 +11588,7 @@ begin
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
     values (case when v_event.item ->> 'event' ~ '^[a-z][a-z_]{0,31}$' then v_event.item ->> 'event' else 'other' end,
       v_about.id, v_found.message_id, coalesce(v_found.identity, (select i.identity from private.inboxes i where i.from_email = v_about.number_id)),
-      coalesce(nullif(v_event.item -> 'metadata', 'null'), '{}') || case when v_delivery is not null then '{"forward": true}' else '{}' end::jsonb, p_now);
+      private.event_words(v_event.item -> 'metadata') || case when v_delivery is not null then '{"forward": true}' else '{}' end::jsonb, p_now);
     if jsonb_typeof(v_event.item -> 'suppress') = 'object' and v_delivery is null then
       perform private.suppress(coalesce(nullif(v_event.item ->> 'address', ''), v_about.recipient,
           private.address_of(v_about.contact_id, 'email', v_about.number_id)),
@@ -11700,7 +11714,7 @@ begin
           when v_mail.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and v_mail.item ->> 'kind' <> 'reply' then v_mail.item ->> 'kind' else 'mail' end,
         v_mail.answered, case when v_mail.kept <> 'event' then v_mail.id end, (v_mail.inbox).identity,
         jsonb_strip_nulls(jsonb_build_object('via', v_mail.item -> 'via', 'kind', v_mail.item -> 'kind', 'verdict', v_mail.verdict,
-          'reasons', v_mail.item -> 'reasons', 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
+          'reasons', private.without_addresses(v_mail.item -> 'reasons'), 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
     end if;
     v_mails[v_place] := v_mail;
     v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
@@ -15054,10 +15068,10 @@ begin
   if to_regclass('public.reply_tokens') is null then
     return null;
   end if;
+  -- An aggregate and no "order by … limit 1", for which the index of all tokens by time would be read from its beginning.
   return (
-    select r.token from public.reply_tokens r
-    where r.message_id = p_message_id and coalesce((to_jsonb(r) ->> 'expires_at')::timestamptz > clock_timestamp(), true)
-    order by r.created_at limit 1);
+    select (array_agg(r.token order by r.created_at))[1] from public.reply_tokens r
+    where r.message_id = p_message_id and coalesce((to_jsonb(r) ->> 'expires_at')::timestamptz > clock_timestamp(), true));
 end $function$;
 grant execute on function private.reply_token_of(p_message_id uuid) to service_role;
 
@@ -16003,7 +16017,8 @@ end $function$;
 grant execute on function private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone) to service_role;
 
 -- Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a
--- tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.
+-- tenth of what was sent failed later in a quarter of an hour, as their statuses say, or where a person has to say of
+-- messages whether they went; down where all are held.
 CREATE OR REPLACE FUNCTION private.senders_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -16011,10 +16026,11 @@ CREATE OR REPLACE FUNCTION private.senders_health(p_now timestamp with time zone
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('component', 'senders',
-    'status', case when s.held is null then case when f.many then 'degraded' else 'healthy' end
+    'status', case when s.held is null then case when f.many or u.n > 0 then 'degraded' else 'healthy' end
       when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
-    'because', case when s.held is not null then 'held' when f.codes is not null then 'failing' else 'sending' end,
+    'because', case when s.held is not null then 'held' when u.n > 0 then 'unknown' when f.codes is not null then 'failing' else 'sending' end,
     'figures', case when s.held is not null then jsonb_build_object('held', s.held)
+      when u.n > 0 then jsonb_build_object('unknown', u.n, 'oldest_seconds', floor(extract(epoch from p_now - u.since))::integer)
       when f.codes is not null then jsonb_build_object('failed', f.n, 'codes', f.codes)
       else jsonb_build_object('senders', s.n) end)
   from (
@@ -16034,6 +16050,15 @@ AS $function$
       where m.name = 'failed' and m.minute >= p_now - interval '15 minutes' group by m.label
     ) c
   ) f
+  cross join (
+    -- An event of the provider settles nearly all within minutes.
+    select count(*) as n, min(x.updated_at) as since from (
+      select o.updated_at from public.outbound_messages o where o.state = 'unknown'
+      union all
+      select d.updated_at from public.deliveries d
+      where d.state = 'dead' and d.last_error like 'unknown\_outcome%' and d.dropped_reason is null) x
+    where x.updated_at <= p_now - interval '15 minutes'
+  ) u
 $function$;
 grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
 
@@ -17604,6 +17629,18 @@ begin
   where m.id = any (v_ids);
 end $function$;
 grant execute on function private.withdraw_messages(p_updates private.inbound_update[]) to service_role;
+
+-- A list of sentences with … in place of each mail address.
+CREATE OR REPLACE FUNCTION private.without_addresses(p_list jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(regexp_replace(e.item, '[^[:space:]@<>"(),;:]+@[^[:space:]@<>"(),;:]+', '…', 'g') order by e.place), '[]')
+  from jsonb_array_elements_text(case jsonb_typeof(p_list) when 'array' then p_list else '[]' end) with ordinality as e (item, place)
+$function$;
+grant execute on function private.without_addresses(p_list jsonb) to service_role;
 
 -- What to do about a setting that cannot be written now, in a sentence.
 CREATE OR REPLACE FUNCTION private.without_database(p_key text)

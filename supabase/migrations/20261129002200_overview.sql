@@ -194,10 +194,11 @@ comment on function private.graph_health(timestamptz) is
 create function private.senders_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'senders',
-    'status', case when s.held is null then case when f.many then 'degraded' else 'healthy' end
+    'status', case when s.held is null then case when f.many or u.n > 0 then 'degraded' else 'healthy' end
       when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
-    'because', case when s.held is not null then 'held' when f.codes is not null then 'failing' else 'sending' end,
+    'because', case when s.held is not null then 'held' when u.n > 0 then 'unknown' when f.codes is not null then 'failing' else 'sending' end,
     'figures', case when s.held is not null then jsonb_build_object('held', s.held)
+      when u.n > 0 then jsonb_build_object('unknown', u.n, 'oldest_seconds', floor(extract(epoch from p_now - u.since))::integer)
       when f.codes is not null then jsonb_build_object('failed', f.n, 'codes', f.codes)
       else jsonb_build_object('senders', s.n) end)
   from (
@@ -217,9 +218,18 @@ language sql stable set search_path = '' as $$
       where m.name = 'failed' and m.minute >= p_now - interval '15 minutes' group by m.label
     ) c
   ) f
+  cross join (
+    -- An event of the provider settles nearly all within minutes.
+    select count(*) as n, min(x.updated_at) as since from (
+      select o.updated_at from public.outbound_messages o where o.state = 'unknown'
+      union all
+      select d.updated_at from public.deliveries d
+      where d.state = 'dead' and d.last_error like 'unknown\_outcome%' and d.dropped_reason is null) x
+    where x.updated_at <= p_now - interval '15 minutes'
+  ) u
 $$;
 comment on function private.senders_health(timestamptz) is
-  'Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.';
+  'Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a tenth of what was sent failed later in a quarter of an hour, as their statuses say, or where a person has to say of messages whether they went; down where all are held.';
 
 -- One function is judged by itself: what a busy one answers says nothing about a quiet one. What a kill switch refuses
 -- ("disabled" in place of a status) is the operator's will and counts as no request.

@@ -250,6 +250,8 @@ mailTest(
     assertEquals((await listed()).map((each: { overdue: boolean }) => each.overdue), [false, false, false]);
     await sql`update public.outbound_messages set updated_at = now() - interval '16 minutes'`;
     assertEquals((await listed()).map((each: { overdue: boolean }) => each.overdue), [true, true, true]);
+    const [{ part }] = await sql`select private.senders_health(now()) as part`;
+    assertEquals([part.status, part.because, part.figures.unknown], ["degraded", "unknown", 3]);
     assertEquals((await sql`select public.email_overview(1) as figures`)[0].figures.unknown_overdue, 3);
 
     await resolveUnknown(sql, ids[0], "sent");

@@ -31,8 +31,9 @@ const STEPS = new Map(
 async function run(sql: Sql, step: string): Promise<Record<string, unknown>[]> {
   const statement = STEPS.get(step);
   assert(statement !== undefined, step);
-  const found = await sql.unsafe(statement);
-  return [...(Array.isArray(found[0]) ? found.at(-1) : found)] as Record<string, unknown>[];
+  const found: unknown[] = await sql.unsafe(statement);
+  const last = Array.isArray(found[0]) ? found.at(-1) as unknown[] : found;
+  return [...last] as Record<string, unknown>[];
 }
 
 /** A file as `psql -f` runs it: statement by statement. */

@@ -103,6 +103,11 @@ const REASONS: Readonly<
   },
   senders: {
     held: ({ held }) => (held as Held[]).map(heldInWords).join(" "),
+    unknown: ({ unknown, oldest_seconds }) =>
+      `of ${unknown} ${
+        unknown === 1 ? "message" : "messages"
+      } it is not known whether they were sent, the oldest for ` +
+      `${oldest_seconds} s: list_unknown() names them, resolve_unknown() settles them`,
     failing: ({ failed, codes }) =>
       `${failed} messages failed after sending in the last 15 minutes: ${
         (codes as Failed[]).map(({ channel, code, n }) => `${n} by ${errorInWords(channel, code)}`).join(", ")
