@@ -9785,15 +9785,17 @@ grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id
 -- What of an event's metadata is kept where the team reads it: short words of the system.
 CREATE OR REPLACE FUNCTION private.event_words(p_metadata jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(jsonb_object_agg(e.key, e.value), '{}')
-  from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
-  where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
-    and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100
-$function$;
+begin
+  return (
+    select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+    from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
+    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+      and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100);
+end $function$;
 grant execute on function private.event_words(p_metadata jsonb) to service_role;
 
 -- How a row is given out that names a person among others: its key, the texts that name them, and true for other
@@ -9898,12 +9900,13 @@ end $function$;
 -- References of a mail, kept to the first and the last 20.
 CREATE OR REPLACE FUNCTION private.first_and_last(p_ids text[])
  RETURNS text[]
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select case when cardinality(p_ids) <= 40 then p_ids else p_ids[:20] || p_ids[cardinality(p_ids) - 19:] end
-$function$;
+begin
+  return case when cardinality(p_ids) <= 40 then p_ids else p_ids[:20] || p_ids[cardinality(p_ids) - 19:] end;
+end $function$;
 grant execute on function private.first_and_last(p_ids text[]) to service_role;
 
 -- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
@@ -12561,24 +12564,26 @@ end $function$;
 -- domain of the identity.
 CREATE OR REPLACE FUNCTION private.mail_domain(p_native jsonb, p_number_id text)
  RETURNS text
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(nullif(p_native ->> 'send_domain', ''), nullif(split_part(p_number_id, '@', 2), ''), 'localhost')
-$function$;
+begin
+  return coalesce(nullif(p_native ->> 'send_domain', ''), nullif(split_part(p_number_id, '@', 2), ''), 'localhost');
+end $function$;
 grant execute on function private.mail_domain(p_native jsonb, p_number_id text) to service_role;
 
 -- What conditions of routes ask of a mail: {kind, verified, subject, recipient, from, via}.
 CREATE OR REPLACE FUNCTION private.mail_facts(p_native jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('kind', p_native -> 'kind', 'verified', p_native -> 'verified', 'subject', p_native -> 'subject',
-    'recipient', p_native -> 'recipient', 'from', p_native #> '{from,address}', 'via', p_native -> 'via')
-$function$;
+begin
+  return jsonb_build_object('kind', p_native -> 'kind', 'verified', p_native -> 'verified', 'subject', p_native -> 'subject',
+    'recipient', p_native -> 'recipient', 'from', p_native #> '{from,address}', 'via', p_native -> 'via');
+end $function$;
 grant execute on function private.mail_facts(p_native jsonb) to service_role;
 
 -- Why a mail may not go in a conversation: suppressed (the address gets no mail, or no bulk mail),
@@ -16066,12 +16071,13 @@ grant execute on function private.senders_health(p_now timestamp with time zone)
 -- has no idempotency keys.
 CREATE OR REPLACE FUNCTION private.sends_once(p_provider text)
  RETURNS boolean
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select p_provider = 'sendgrid'
-$function$;
+begin
+  return p_provider = 'sendgrid';
+end $function$;
 grant execute on function private.sends_once(p_provider text) to service_role;
 
 -- set_opt_out with the time given.
@@ -17311,12 +17317,13 @@ grant execute on function private.unrouted(p_revision bigint, p_limit integer, p
 -- The id that a Message-ID of ours begins with, or an id itself; null for any other text.
 CREATE OR REPLACE FUNCTION private.uuid_in(p_text text)
  RETURNS uuid
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select substring(lower(p_text) from '^<?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(@|$)')::uuid
-$function$;
+begin
+  return substring(lower(p_text) from '^<?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(@|$)')::uuid;
+end $function$;
 grant execute on function private.uuid_in(p_text text) to service_role;
 
 -- A new UUID version 7 (RFC 9562): sorts by the time it was made, to the microsecond within one session.
@@ -17633,13 +17640,15 @@ grant execute on function private.withdraw_messages(p_updates private.inbound_up
 -- A list of sentences with … in place of each mail address.
 CREATE OR REPLACE FUNCTION private.without_addresses(p_list jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(jsonb_agg(regexp_replace(e.item, '[^[:space:]@<>"(),;:]+@[^[:space:]@<>"(),;:]+', '…', 'g') order by e.place), '[]')
-  from jsonb_array_elements_text(case jsonb_typeof(p_list) when 'array' then p_list else '[]' end) with ordinality as e (item, place)
-$function$;
+begin
+  return (
+    select coalesce(jsonb_agg(regexp_replace(e.item, '[^[:space:]@<>"(),;:]+@[^[:space:]@<>"(),;:]+', '…', 'g') order by e.place), '[]')
+    from jsonb_array_elements_text(case jsonb_typeof(p_list) when 'array' then p_list else '[]' end) with ordinality as e (item, place));
+end $function$;
 grant execute on function private.without_addresses(p_list jsonb) to service_role;
 
 -- What to do about a setting that cannot be written now, in a sentence.
@@ -17683,12 +17692,13 @@ grant execute on function private.without_ids(p_text text, p_contact_id uuid) to
 -- An address as those see it who may not see it whole: its first character and its domain.
 CREATE OR REPLACE FUNCTION private.without_local_part(p_address text)
  RETURNS text
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select case when p_address is not null then left(p_address, 1) || '…@' || split_part(p_address, '@', 2) end
-$function$;
+begin
+  return case when p_address is not null then left(p_address, 1) || '…@' || split_part(p_address, '@', 2) end;
+end $function$;
 grant execute on function private.without_local_part(p_address text) to service_role;
 
 -- The metadata of a flag that no clock turns on: as given, without schedule.on_at.

@@ -23,6 +23,11 @@ const DEMO_PAGE = "/simulator/";
 const FLAGS = {
   "wa_router.enabled": "Messages are routed to services. Off: they are stored and wait, in order.",
   "wa_send.enabled": "Messages and replies are sent. Off: new ones are refused, queued ones wait.",
+  "email_router.enabled":
+    "Mails are routed to services, and answers forwarded to inboxes. Off: they are stored and wait.",
+  "email_send.enabled": "Mails are sent. Off: new ones are refused, queued ones wait.",
+  "email_reply_tokens.enabled":
+    "Answers come to short addresses with a token. Off: to the long form of the former system.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 
@@ -43,6 +48,8 @@ export async function seedFlags(
 /** Each step runs once per database, so content that somebody later removes or turns off stays so. */
 const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promise<unknown>> = {
   flags: (sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]),
+  email: (sql) =>
+    seedFlags(sql, ["email_router.enabled", "email_send.enabled", "email_reply_tokens.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;

@@ -209,15 +209,17 @@ comment on function private.token_arm(text, private.inboxes) is 'The id that ema
 -- Threads -----------------------------------------------------------------------------------------
 
 create function private.mail_domain(p_native jsonb, p_number_id text) returns text
-language sql immutable set search_path = '' as $$
-  select coalesce(nullif(p_native ->> 'send_domain', ''), nullif(split_part(p_number_id, '@', 2), ''), 'localhost')
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return coalesce(nullif(p_native ->> 'send_domain', ''), nullif(split_part(p_number_id, '@', 2), ''), 'localhost');
+end $$;
 comment on function private.mail_domain(jsonb, text) is 'The domain of the Message-IDs that we give: SEND_DOMAIN as the message was queued or came in with it, else the domain of the identity.';
 
 create function private.first_and_last(p_ids text[]) returns text[]
-language sql immutable set search_path = '' as $$
-  select case when cardinality(p_ids) <= 40 then p_ids else p_ids[:20] || p_ids[cardinality(p_ids) - 19:] end
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case when cardinality(p_ids) <= 40 then p_ids else p_ids[:20] || p_ids[cardinality(p_ids) - 19:] end;
+end $$;
 comment on function private.first_and_last(text[]) is 'References of a mail, kept to the first and the last 20.';
 
 create function private.thread_headers(p_parent_id uuid, out in_reply_to text, out "references" text[], out thread_id uuid)
@@ -581,9 +583,10 @@ comment on function public.settle_storage_purges(jsonb) is 'Forgets files [{buck
 -- Resolving: which message a mail answers, and who writes ------------------------------------------
 
 create function private.uuid_in(p_text text) returns uuid
-language sql immutable set search_path = '' as $$
-  select substring(lower(p_text) from '^<?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(@|$)')::uuid
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return substring(lower(p_text) from '^<?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(@|$)')::uuid;
+end $$;
 comment on function private.uuid_in(text) is 'The id that a Message-ID of ours begins with, or an id itself; null for any other text.';
 
 create function private.answered_mail(p_mail jsonb, out via text, out token text, out message_id uuid)
@@ -1073,9 +1076,10 @@ comment on function private.mail_to_forward(uuid, jsonb, text, uuid) is 'What th
 
 -- A provider that must not be asked twice: what became of a call that nobody came back from, nobody knows.
 create function private.sends_once(p_provider text) returns boolean
-language sql immutable set search_path = '' as $$
-  select p_provider = 'sendgrid'
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_provider = 'sendgrid';
+end $$;
 comment on function private.sends_once(text) is 'Whether a message must not be handed to this provider again while it is not known what became of the first time: it has no idempotency keys.';
 
 create function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamptz) returns void
@@ -1140,19 +1144,23 @@ comment on function private.note_forwards(private.settlement[], timestamptz) is 
 
 -- The team reads events: no address of a person stands there, whatever a provider or a reason says.
 create function private.without_addresses(p_list jsonb) returns jsonb
-language sql immutable set search_path = '' as $$
-  select coalesce(jsonb_agg(regexp_replace(e.item, '[^[:space:]@<>"(),;:]+@[^[:space:]@<>"(),;:]+', '…', 'g') order by e.place), '[]')
-  from jsonb_array_elements_text(case jsonb_typeof(p_list) when 'array' then p_list else '[]' end) with ordinality as e (item, place)
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_agg(regexp_replace(e.item, '[^[:space:]@<>"(),;:]+@[^[:space:]@<>"(),;:]+', '…', 'g') order by e.place), '[]')
+    from jsonb_array_elements_text(case jsonb_typeof(p_list) when 'array' then p_list else '[]' end) with ordinality as e (item, place));
+end $$;
 comment on function private.without_addresses(jsonb) is 'A list of sentences with … in place of each mail address.';
 
 create function private.event_words(p_metadata jsonb) returns jsonb
-language sql immutable set search_path = '' as $$
-  select coalesce(jsonb_object_agg(e.key, e.value), '{}')
-  from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
-  where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
-    and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+    from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
+    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+      and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100);
+end $$;
 comment on function private.event_words(jsonb) is 'What of an event''s metadata is kept where the team reads it: short words of the system.';
 
 create function private.mail_status(p_event text, out status text, out rank smallint)
@@ -1374,9 +1382,10 @@ revoke all on private.identity_checks from public, anon, authenticated;
 grant select, insert, update, delete on private.identity_checks to service_role;
 
 create function private.without_local_part(p_address text) returns text
-language sql immutable set search_path = '' as $$
-  select case when p_address is not null then left(p_address, 1) || '…@' || split_part(p_address, '@', 2) end
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case when p_address is not null then left(p_address, 1) || '…@' || split_part(p_address, '@', 2) end;
+end $$;
 comment on function private.without_local_part(text) is 'An address as those see it who may not see it whole: its first character and its domain.';
 
 create function private.require_identities() returns void
@@ -1631,10 +1640,11 @@ comment on function public.find_suppression(text) is 'Why an address gets no mai
 -- Figures -----------------------------------------------------------------------------------------
 
 create function private.mail_facts(p_native jsonb) returns jsonb
-language sql immutable set search_path = '' as $$
-  select jsonb_build_object('kind', p_native -> 'kind', 'verified', p_native -> 'verified', 'subject', p_native -> 'subject',
-    'recipient', p_native -> 'recipient', 'from', p_native #> '{from,address}', 'via', p_native -> 'via')
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return jsonb_build_object('kind', p_native -> 'kind', 'verified', p_native -> 'verified', 'subject', p_native -> 'subject',
+    'recipient', p_native -> 'recipient', 'from', p_native #> '{from,address}', 'via', p_native -> 'via');
+end $$;
 comment on function private.mail_facts(jsonb) is 'What conditions of routes ask of a mail: {kind, verified, subject, recipient, from, via}.';
 
 create function private.email_days(p_from timestamptz, p_now timestamptz) returns jsonb

@@ -14,7 +14,9 @@ databaseTest(
 );
 
 databaseTest("flagTable(): a flag that code reads and nobody describes is refused", async (sql) => {
-  await sql.begin((sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]));
+  await sql.begin((sql) =>
+    seedFlags(sql, ["wa_router.enabled", "wa_send.enabled", "email_reply_tokens.enabled"])
+  );
   let said = "";
   await flagTable(sql).catch((error) => said = error.message);
   assertEquals(said, "local/seed/seed.ts does not describe deeplinks.enabled");
