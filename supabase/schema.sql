@@ -1895,7 +1895,7 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 -- Every role may see the routes.
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- No route leads to what was removed.
+-- No route leads to what was removed, or is no service.
 create TRIGGER present_destination BEFORE INSERT OR UPDATE OF destination_id ON public.route_destinations FOR EACH ROW EXECUTE FUNCTION private.require_present_destination();
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
@@ -3953,8 +3953,8 @@ begin
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
--- What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is
--- none of that name. For the function wa-router alone: people get no secret a second time.
+-- What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is no
+-- service of that name. For the function wa-router alone: people get no secret a second time.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3966,6 +3966,9 @@ declare
 begin
   perform private.refuse_older_code();
   v_id := private.destination_named(p_name);
+  if exists (select from public.destinations d where d.id = v_id and d.kind <> 'http') then
+    raise exception '% is no service', p_name using errcode = 'GL404';
+  end if;
   return (
     select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
@@ -15151,16 +15154,24 @@ begin
   return new;
 end $function$;
 
--- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).
+-- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), or is no
+-- service (GL422).
 CREATE OR REPLACE FUNCTION private.require_present_destination()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_kind text;
 begin
-  perform from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  select d.kind into v_kind from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
   if not found then
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
+  end if;
+  -- What is forwarded to an inbox needs more than a message, and is decided where a mail is stored.
+  if v_kind <> 'http' then
+    raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
+      hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
   end if;
   return new;
 end $function$;

@@ -70,17 +70,24 @@ comment on policy "team reads route destinations" on public.route_destinations i
 -- Under the lock that the foreign key takes anyway: a concurrent removal of the destination waits, or came first.
 create function private.require_present_destination() returns trigger
 language plpgsql set search_path = '' as $$
+declare
+  v_kind text;
 begin
-  perform from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  select d.kind into v_kind from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
   if not found then
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
   end if;
+  -- What is forwarded to an inbox needs more than a message, and is decided where a mail is stored.
+  if v_kind <> 'http' then
+    raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
+      hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
+  end if;
   return new;
 end $$;
-comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).';
+comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), or is no service (GL422).';
 create trigger present_destination before insert or update of destination_id on public.route_destinations
   for each row execute function private.require_present_destination();
-comment on trigger present_destination on public.route_destinations is 'No route may lead to a removed destination.';
+comment on trigger present_destination on public.route_destinations is 'No route leads to what was removed, or is no service.';
 create trigger route_destinations_revision after insert or update or delete or truncate on public.route_destinations
   for each statement execute function private.bump_config_revision();
 comment on trigger route_destinations_revision on public.route_destinations is 'Makes the edge functions reload the configuration.';

@@ -172,6 +172,8 @@ mailTest(
     const operator = await signedIn(sql, "operator");
     const act = (statement: string) => refusal(as(sql, operator, (sql) => sql.unsafe(statement)));
     assertEquals(await act("select public.remove_destination('inbox-alex', 'gone')"), "GL409");
+    assertEquals(await act(`select public.add_route('{inbox-alex}', '{"type": "any"}', 7, '{}')`), "GL422");
+    assertEquals(await refusal(sql`select public.destination_to_test('inbox-alex')`), "GL404");
     assertEquals(
       await refusal(
         sql`update public.destinations set url = 'https://hooks.example.com/' where name = 'inbox-alex'`,

@@ -34,6 +34,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "supabase/functions/_shared/db/schema_test.ts": ["supabase/migrations/"],
   "supabase/functions/_shared/log/log_test.ts": ["supabase/functions/"],
   "supabase/functions/metrics/metrics_test.ts": ["supabase/config.toml"],
+  "tests/database/email_plan_test.ts": ["tests/fixtures/plans/", "supabase/migrations/"],
   "tests/cli/answers_test.ts": ["tests/fixtures/answers.json"],
   "tests/cli/cli_test.ts": ["cli/main.ts"],
   "tests/cli/gates_test.ts": ["README.md", "docs/", "ops/", "supabase/"],
