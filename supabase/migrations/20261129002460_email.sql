@@ -252,6 +252,11 @@ declare
   v_thread record;
   v_columns boolean := private.has_mail_columns();
 begin
+  -- Looked at first: the row that says so would be locked until the commit.
+  if not exists (
+    select from public.flag_evaluations e where e.flag_key = 'email_reply_tokens.enabled' and e.last_at > p_now - interval '50 minutes') then
+    perform private.record_evaluations('{email_reply_tokens.enabled}', p_now);
+  end if;
   foreach v_queued in array coalesce(p_messages, '{}') loop
     v_inbox := private.inbox_for(null, v_queued.number_id);
     v_thread := private.thread_headers(case when v_queued.message ->> 'reply_to_message' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
@@ -1676,8 +1681,14 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_from timestamptz := v_now - make_interval(days => least(greatest(p_days, 1), 90));
+  v_tokened bigint := 0;
 begin
   perform private.require_role('viewer');
+  if to_regclass('public.reply_tokens') is not null then
+    select count(*) into v_tokened from public.outbound_messages o
+    where o.channel = 'email' and o.created_at > v_from and o.id >= private.uuid_v7_from(v_from)
+      and exists (select from public.reply_tokens r where r.message_id = o.id);
+  end if;
   return (
     select jsonb_build_object('since', v_from, 'at', v_now,
       'days', private.email_days(v_from, v_now),
@@ -1706,10 +1717,9 @@ begin
         select coalesce(jsonb_object_agg(e.event_type, e.n), '{}') from (
           select x.event_type, count(*) as n from public.email_events x where x.created_at > v_from group by x.event_type) e),
       'sent', (
-        select jsonb_build_object('all', count(*), 'token', count(*) filter (where t.tokened), 'unknown', count(*) filter (where o.state = 'unknown'),
+        select jsonb_build_object('all', count(*), 'token', v_tokened, 'unknown', count(*) filter (where o.state = 'unknown'),
           'failed', count(*) filter (where o.state = 'failed'), 'waiting', count(*) filter (where o.state in ('queued', 'leased')))
         from public.outbound_messages o
-        cross join lateral (select private.reply_token_of(o.id) is not null as tokened) t
         where o.channel = 'email' and o.created_at > v_from and o.id >= private.uuid_v7_from(v_from)),
       'unknown_overdue', (
         (select count(*) from public.outbound_messages o where o.state = 'unknown' and o.updated_at <= v_now - interval '15 minutes')

@@ -315,6 +315,9 @@ mailTest("the overview counts by day, identity, campaign and way, and the trace 
     parsed.sent.all,
     parsed.sent.token,
   ], [1, 1, 1, 1, 1]);
+  assertEquals(await row(sql, "select flag_key from public.flag_evaluations"), [
+    "email_reply_tokens.enabled",
+  ]);
   assertEquals(parsed.campaigns, [{ id: "0197d000-0000-7000-8000-00000000000a", replies: 1, people: 1 }]);
   assertEquals(parsed.identities.map(({ id, forwarded }) => [id, forwarded]), [[ALEX.id, 1]]);
   assertEquals(parsed.days.at(-1), {
