@@ -265,6 +265,12 @@ begin
     set thread_id = coalesce(v_thread.thread_id, m.id),
       native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references")))
     where m.id = v_queued.id;
+    if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
+      perform private.keep_objects((
+          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size'))
+          from jsonb_array_elements(v_queued.message -> 'attachments') as a (file) where a.file ->> 'path' is not null),
+        v_queued.id, p_now + make_interval(days => private.storage_days()), p_now);
+    end if;
     if v_columns then
       execute 'update public.messages m set from_email = $2, message_id_header = $3, sender_identity_id = (
           select e.id from public.email_identities e where e.id = $4) where m.id = $1'
@@ -276,7 +282,7 @@ begin
     end if;
   end loop;
 end $$;
-comment on function private.dress_mails(private.queued[], timestamptz) is 'Gives mails that were just queued their thread, the columns that name identity and Message-ID, and a reply token where email_reply_tokens.enabled is on for the sender.';
+comment on function private.dress_mails(private.queued[], timestamptz) is 'Gives mails that were just queued their thread, their stored attachments, the columns that name identity and Message-ID, and a reply token where email_reply_tokens.enabled is on for the sender.';
 
 create function private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -1177,6 +1183,19 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.mail_status(text) is 'Which status of a message an event tells, and its rank; null for an event that tells none.';
 
+create function private.was_blocked(p_contact_id uuid, p_now timestamptz) returns bigint
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+begin
+  return (
+    select count(distinct m.id)
+    from public.conversations c
+    cross join lateral (
+      select x.id from public.messages x where x.conversation_id = c.id order by x.seq desc limit 100) m
+    join public.email_events e on e.message_id = m.id and e.event_type = 'blocked' and e.created_at > p_now - interval '7 days'
+    where c.contact_id = p_contact_id and c.channel = 'email');
+end $$;
+comment on function private.was_blocked(uuid, timestamptz) is 'How many of the latest mails to a person were refused for now, or for a reason that is not the address, within 7 days.';
+
 create function private.ingest_mail_events(p_events jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -1185,6 +1204,7 @@ declare
   v_about record;
   v_found record;
   v_delivery uuid;
+  v_address text;
 begin
   -- Once each, and moving messages forward by rank, is what every channel's statuses get.
   v_answer := private.ingest_updates((
@@ -1222,6 +1242,14 @@ begin
           private.address_of(v_about.contact_id, 'email', v_about.number_id)),
         v_event.item #>> '{suppress,scope}', v_event.item #>> '{suppress,reason}', v_event.item ->> 'provider', p_now);
     end if;
+    v_address := lower(coalesce(nullif(v_event.item ->> 'address', ''), v_about.recipient, private.address_of(v_about.contact_id, 'email', v_about.number_id)));
+    -- One refusal says something of a server or of us; three in a week, of the address.
+    if v_event.item ->> 'event' = 'blocked' and v_delivery is null and private.was_blocked(v_about.contact_id, p_now) >= 3 then
+      perform private.suppress(v_address, 'all', 'bounce', v_event.item ->> 'provider', p_now);
+    end if;
+    if v_event.item ->> 'event' = 'resubscribe' then
+      delete from public.suppressions s where s.address = v_address and s.scope = 'bulk' and s.reason = 'unsubscribe';
+    end if;
     -- A forward of which nobody knew: the provider has it.
     if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
       perform private.lock_lanes(array[v_delivery]);
@@ -1251,7 +1279,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.ingest_mail_events(jsonb) is 'Stores what a provider tells of mails that we sent, each once: [{provider, key, event, at, message (our id of it), delivery (of a forward), provider_id, address, error, suppress: {reason, scope}, metadata, raw}]. Moves statuses forward by rank, suppresses addresses, and settles messages and forwards of which it was not known whether they went. Answers {outcomes: "sd…", freed}. For secret keys.';
+comment on function public.ingest_mail_events(jsonb) is 'Stores what a provider tells of mails that we sent, each once: [{provider, key, event, at, message (our id of it), delivery (of a forward), provider_id, address, error, suppress: {reason, scope}, metadata, raw}]. Moves statuses forward by rank, suppresses addresses (also what was blocked three times in 7 days), lifts what was unsubscribed in bulk and is subscribed again, and settles messages and forwards of which it was not known whether they went. Answers {outcomes: "sd…", freed}. For secret keys.';
 
 -- What nobody knows whether it went ---------------------------------------------------------------
 
@@ -1801,6 +1829,7 @@ grant execute on function
   private.without_addresses(jsonb),
   private.event_words(jsonb),
   private.mail_status(text),
+  private.was_blocked(uuid, timestamptz),
   private.ingest_mail_events(jsonb, timestamptz),
   public.ingest_mail_events(jsonb),
   private.give_up_leases(text, text, timestamptz),

@@ -337,3 +337,64 @@ mailTest("the overview counts by day, identity, campaign and way, and the trace 
   ]);
   assertEquals(why.events.map(({ event }) => event), ["reply", "forward"]);
 });
+
+mailTest(
+  "three refusals in a week suppress an address, and who subscribes again gets bulk mail again",
+  async (sql) => {
+    const listed = async () =>
+      (await sql`select address, scope from public.suppressions`).map((
+        { address, scope },
+      ) => [address, scope]);
+    for (const expected of [[], [], [[CASEY, "all"]]]) {
+      const { id } = await send(sql);
+      // The same mail twice counts once.
+      await events(sql, { event: "blocked", message: id }, { event: "blocked", message: id });
+      assertEquals(await listed(), expected);
+    }
+    await sql`truncate public.suppressions`;
+    await events(sql, {
+      event: "unsubscribe",
+      address: CASEY,
+      suppress: { reason: "unsubscribe", scope: "bulk" },
+    });
+    assertEquals((await enqueue(sql, { message: { bulk: true } }))[0].error, "suppressed");
+    await events(sql, { event: "resubscribe", address: CASEY.toUpperCase() });
+    assertEquals(await listed(), []);
+    await events(
+      sql,
+      { event: "complaint", address: CASEY, suppress: { reason: "complaint", scope: "all" } },
+      { event: "resubscribe", address: CASEY },
+    );
+    assertEquals(await listed(), [[CASEY, "all"]]);
+  },
+);
+
+mailTest("files of a mail are kept once it is queued, and removed where it never is", async (sql) => {
+  const file = (path: string, index: number) => ({
+    bucket: "email-attachments",
+    path,
+    index,
+    kind: "attachment",
+    bytes: 3,
+  });
+  await sql`select public.note_storage_objects(${sql.json([file("kept/0", 0), file("left/0", 0)])})`;
+  const attachments = [{ ...file("kept/0", 0), name: "a.pdf", type: "application/pdf", size: 3 }];
+  const [{ id }] = await enqueue(sql, { message: { attachments } });
+  assertEquals(
+    (await sql`select path, message_id, expires_at > now() + interval '29 days' as kept from public.storage_objects order by 1`)
+      .map((row) => Object.values(row)),
+    [["kept/0", id, true], ["left/0", null, false]],
+  );
+  await sql`update public.storage_objects set expires_at = now() where path = 'left/0'`;
+  assertEquals((await sql`select public.claim_storage_purges() as due`)[0].due, [{
+    bucket: "email-attachments",
+    path: "left/0",
+  }]);
+  // Owned meanwhile, or not due: nothing is forgotten.
+  assertEquals(
+    (await sql`select public.settle_storage_purges(${
+      sql.json([file("kept/0", 0), file("left/0", 0)])
+    }) as n`)[0].n,
+    1,
+  );
+});

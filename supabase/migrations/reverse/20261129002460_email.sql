@@ -31,6 +31,7 @@ drop function public.list_unknown(integer);
 drop function private.give_up_leases(text, text, timestamptz);
 drop function public.ingest_mail_events(jsonb);
 drop function private.ingest_mail_events(jsonb, timestamptz);
+drop function private.was_blocked(uuid, timestamptz);
 drop function private.mail_status(text);
 drop function private.event_words(jsonb);
 drop function private.without_addresses(jsonb);
