@@ -415,7 +415,7 @@ create table public.clicks (
   -- When the visit was answered.
   at timestamp with time zone not null,
   -- human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the
-  -- networks of the setting deeplinks.own_networks).
+  -- networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).
   verdict text not null,
   -- By what the verdict was reached; null for a human.
   reason text,
@@ -1333,6 +1333,9 @@ create table public.links (
   state text default 'active'::text not null,
   -- Grows with each change made by people.
   version integer default 1 not null,
+  -- The version in which each member was last changed, {member: version}; absent for one as it was made. Tells
+  -- whether two changes are of the same member.
+  member_versions jsonb default '{}'::jsonb not null,
   -- Transaction that last changed it: how isolates learn what to forget, see refresh_links.
   changed_in xid8 default pg_current_xact_id() not null,
   -- When it was made.
@@ -1349,6 +1352,7 @@ create table public.links (
   constraint links_flag_key_filled CHECK ((flag_key <> ''::text)),
   constraint links_lead_somewhere CHECK (((default_url IS NOT NULL) OR (whatsapp IS NOT NULL))),
   constraint links_max_uses_positive CHECK ((max_uses > 0)),
+  constraint links_member_versions_object CHECK ((jsonb_typeof(member_versions) = 'object'::text)),
   constraint links_note_length CHECK (((length(note) >= 1) AND (length(note) <= 500))),
   constraint links_preview_object CHECK ((jsonb_typeof(preview) = 'object'::text)),
   constraint links_state_known CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'blocked'::text, 'deleted'::text]))),
@@ -1375,7 +1379,7 @@ grant select, insert, update on public.links to service_role;
 -- Every role may see the links; passwords are elsewhere.
 create policy "team reads links" on public.links for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells isolates to read the link again, also after an update by hand.
+-- Tells isolates to read the link again, also after an update by hand, and which members were changed.
 create TRIGGER links_changed BEFORE UPDATE ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
@@ -2241,6 +2245,8 @@ create table public.settings (
       WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath))
   END),
+  -- A word of 8 to 100 letters, digits, - and _, or none.
+  constraint settings_own_key CHECK (((key <> 'deeplinks.own_key'::text) OR (value ~ '^([A-Za-z0-9_-]{8,100})?$'::text))),
   -- Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.
   constraint settings_own_networks CHECK (
   CASE
@@ -4193,7 +4199,8 @@ begin
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
--- A link as its owners see it, also a deleted one; null when there is none. For secret keys.
+-- A link as its owners see it, also a deleted one, with the version in which each member was last changed
+-- (member_versions); null when there is none. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  RETURNS jsonb
  LANGUAGE sql
@@ -4201,7 +4208,8 @@ CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.link_view(l) from public.links l where l.code = p_code
+  select private.link_view(l) || jsonb_build_object('member_versions', l.member_versions)
+  from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
 
@@ -4473,19 +4481,32 @@ begin
 end $function$;
 grant execute on function public.lift_suppression(p_address text, p_scope text) to authenticated, service_role;
 
--- A link's clicks from day to day, both included, in the team's zone: {code, uses, max_uses, zone, from, to, clicks,
--- visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to),
--- platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.
-CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date)
+-- A link's clicks from day to day, both included, in the zone p_zone, without it the team's: {code, uses, max_uses,
+-- zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations
+-- (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link.
+-- Days of another zone than the team's are counted from the clicks: from is then not before the first day of which
+-- all are kept. For secret keys.
+CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date, p_zone text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
+  with zoned as (
+    select coalesce(p_zone, private.team_zone()) as zone, coalesce(p_zone <> private.team_zone(), false) as is_other
+  ), asked as materialized (
+    select z.zone, z.is_other, f.day, f.day::timestamp at time zone z.zone as starts, (p_to + 1)::timestamp at time zone z.zone as ends
+    from zoned z
+    cross join lateral (
+      select case when z.is_other then greatest(p_from, private.first_day_in(z.zone)) else p_from end as day) f
+  ), days as materialized (
+    select d.* from asked q cross join lateral private.link_days(p_code, q.day, p_to) d where not q.is_other
+    union all
+    select d.* from asked q cross join lateral private.link_days_in(p_code, q.day, p_to, q.zone) d where q.is_other
+  )
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', q.zone, 'from', q.day, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
         'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
@@ -4493,22 +4514,21 @@ AS $function$
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
         'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
-    'attributions', private.link_attributions(p_code, p_from, p_to),
+    'attributions', private.link_attributions(p_code, q.starts, q.ends),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
+      where a.code = p_code and a.created_at >= q.starts and a.created_at < q.ends),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
     'targets', (select private.add_up(array_agg(d.targets)) from days d),
     'rules', (select private.add_up(array_agg(d.rules)) from days d),
     'sources', (select private.add_up(array_agg(d.sources)) from days d))
-  from public.links l where l.code = p_code
+  from public.links l cross join asked q where l.code = p_code
 $function$;
-grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
+grant execute on function public.link_stats(p_code text, p_from date, p_to date, p_zone text) to service_role;
 
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
@@ -7241,6 +7261,7 @@ begin
     delete from private.link_passwords p where p.code = p_code;
     insert into private.link_passwords (code, hash)
     select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
+    update public.links l set member_versions = l.member_versions || jsonb_build_object('password', l.version) where l.code = p_code;
   end if;
   return private.link_view(v_link);
 end $function$;
@@ -8672,6 +8693,17 @@ begin
 end $function$;
 grant execute on function private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone) to service_role;
 
+-- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
+CREATE OR REPLACE FUNCTION private.click_days_kept()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90))
+$function$;
+grant execute on function private.click_days_kept() to service_role;
+
 -- A link's human clicks from p_from to before p_to by platform, country, target, rule, source or referrer: {value:
 -- n}, the empty text for unknown.
 CREATE OR REPLACE FUNCTION private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer)
@@ -9928,6 +9960,20 @@ begin
   return case when cardinality(p_ids) <= 40 then p_ids else p_ids[:20] || p_ids[cardinality(p_ids) - 19:] end;
 end $function$;
 grant execute on function private.first_and_last(p_ids text[]) to service_role;
+
+-- The first day in a zone of which all clicks are kept.
+CREATE OR REPLACE FUNCTION private.first_day_in(p_zone text)
+ RETURNS date
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select (k.since at time zone p_zone + interval '1 day' - interval '1 microsecond')::date
+  from (
+    select ((clock_timestamp() at time zone private.team_zone())::date - private.click_days_kept())::timestamp
+      at time zone private.team_zone() as since) k
+$function$;
+grant execute on function private.first_day_in(p_zone text) to service_role;
 
 -- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
 CREATE OR REPLACE FUNCTION private.flag_at(p_key text, p_expected_version bigint)
@@ -12360,8 +12406,8 @@ begin
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
--- Messages that a link brought from day to day (in the team's zone): {total, first_touch, by_confidence}.
-CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from date, p_to date)
+-- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
+CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
@@ -12372,11 +12418,10 @@ AS $function$
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
+    where a.code = p_code and a.created_at >= p_from and a.created_at < p_to
     group by a.confidence) g
 $function$;
-grant execute on function private.link_attributions(p_code text, p_from date, p_to date) to service_role;
+grant execute on function private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
 
 -- Columns of links that people write, and what stands in each where nothing is given: every column but those of our
 -- own, so that one that is added is written.
@@ -12389,7 +12434,7 @@ AS $function$
   select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
+    and a.attname <> all ('{code,request_hash,uses,taken,version,member_versions,changed_in,created_at,created_by,updated_at,updated_by}')
   order by a.attnum
 $function$;
 grant execute on function private.link_columns() to service_role;
@@ -12423,6 +12468,34 @@ AS $function$
     select n.day::timestamp at time zone private.team_zone() as starts, (n.day + 1)::timestamp at time zone private.team_zone() as ends) b
 $function$;
 grant execute on function private.link_days(p_code text, p_from date, p_to date) to service_role;
+
+-- A link's days with clicks in a zone, first and last included, as far back as clicks are kept. A visitor whose hash
+-- changes within such a day, at midnight of the team's zone, counts twice.
+CREATE OR REPLACE FUNCTION private.link_days_in(p_code text, p_from date, p_to date, p_zone text)
+ RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select n.day, n.human, n.bot, n.preview, n.prefetch, n.visitors,
+    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
+    n.own, private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
+  from (
+    select (c.at at time zone p_zone)::date as day,
+      coalesce(sum(c.visits) filter (where c.verdict = 'human'), 0)::bigint as human,
+      coalesce(sum(c.visits) filter (where c.verdict = 'bot'), 0)::bigint as bot,
+      coalesce(sum(c.visits) filter (where c.verdict = 'preview'), 0)::bigint as preview,
+      coalesce(sum(c.visits) filter (where c.verdict = 'prefetch'), 0)::bigint as prefetch,
+      coalesce(sum(c.visits) filter (where c.verdict = 'own'), 0)::bigint as own,
+      count(distinct c.visitor) filter (where c.verdict = 'human') as visitors
+    from public.clicks c
+    where c.code = p_code and c.at >= p_from::timestamp at time zone p_zone and c.at < (p_to + 1)::timestamp at time zone p_zone
+    group by 1) n
+  cross join lateral (
+    select n.day::timestamp at time zone p_zone as starts, (n.day + 1)::timestamp at time zone p_zone as ends) b
+$function$;
+grant execute on function private.link_days_in(p_code text, p_from date, p_to date, p_zone text) to service_role;
 
 -- What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be
 -- made now. p_made: the codes of those made so far, by place.
@@ -12486,7 +12559,7 @@ CREATE OR REPLACE FUNCTION private.link_view(p_link links)
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign', 'member_versions'])
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $function$;
 grant execute on function private.link_view(p_link links) to service_role;
@@ -12810,7 +12883,8 @@ begin
 end $function$;
 grant execute on function private.make_reply_token(p_message_id uuid, p_now timestamp with time zone) to service_role;
 
--- Trigger, before an update: sets changed_in where anything but uses and taken becomes another.
+-- Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions
+-- of what does.
 CREATE OR REPLACE FUNCTION private.mark_link_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -12824,6 +12898,11 @@ begin
   v_before.campaign := new.campaign;
   if v_before is distinct from new then
     new.changed_in := pg_current_xact_id();
+    new.member_versions := new.member_versions || (
+      select coalesce(jsonb_object_agg(n.key, new.version), '{}')
+      from jsonb_each(to_jsonb(new)) n
+      join private.link_columns() c on c.name = quote_ident(n.key)
+      where n.value is distinct from to_jsonb(old) -> n.key);
   end if;
   return new;
 end $function$;
@@ -14094,7 +14173,7 @@ AS $function$
 declare
   v_zone text := private.team_zone();
   v_today date := (p_now at time zone v_zone)::date;
-  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
+  v_days integer := private.click_days_kept();
   v_clicks bigint;
 begin
   -- A day that is not rolled up yet keeps its clicks.
