@@ -72,7 +72,7 @@ comment on column public.messages.link_token is 'The deep-link token in the text
 comment on column public.messages.referral is 'The ad or post the person came from.';
 comment on column public.messages.forwarded is 'Whether the person forwarded it.';
 comment on column public.messages.native is 'The message as received from, or sent to, the provider; null once it was withdrawn.';
-comment on column public.messages.status is 'in: received, or deleted; out: queued, unknown (nobody knows whether it went), sent, delivered, read, played, failed or deleted. Never goes back.';
+comment on column public.messages.status is 'in: received, or deleted; out: queued, unknown (nobody knows whether it was sent), sent, delivered, read, played, failed or deleted. Never goes back.';
 comment on column public.messages.status_rank is 'Rank of the status; a status of a lower rank only adds its time.';
 comment on column public.messages.status_at is 'When each status was reached, by name.';
 comment on column public.messages.pricing is 'What the provider charged, as reported with the status.';

@@ -175,8 +175,8 @@ create unique index destinations_name_key on public.destinations (name) where re
 comment on index public.destinations_name_key is 'People and the command line use the name; the name of a removed destination can be reused.';
 comment on column public.destinations.id is 'UUID v7.';
 comment on column public.destinations.name is 'Short name: lower-case letters, digits, - and _.';
-comment on column public.destinations.kind is 'How it is reached: http, a signed POST to its URL; inbox, a mail to whom an identity''s answers go to (private.inboxes).';
-comment on column public.destinations.url is 'Where messages are posted; passed the allowlist when stored, and passes it again at each delivery. Of kind inbox: inbox: and the id of the identity.';
+comment on column public.destinations.kind is 'How it is reached: http is a signed POST to its URL, inbox is a mail to the inbox that an identity''s answers are forwarded to (private.inboxes).';
+comment on column public.destinations.url is 'Where messages are posted. Checked against the allowlist when stored and at each delivery. For kind inbox: inbox: and the id of the identity.';
 comment on column public.destinations.state is 'active, or paused: its queue waits.';
 comment on column public.destinations.timeout_ms is 'Maximum time for a response, including its body, in milliseconds.';
 comment on column public.destinations.rate_per_second is 'Maximum deliveries per second; null for no limit.';
@@ -466,7 +466,7 @@ begin
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
 end $$;
-comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is no service of that name. For the function wa-router alone: people get no secret a second time.';
+comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is no service of that name. Only for the function wa-router: people never see a secret twice.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

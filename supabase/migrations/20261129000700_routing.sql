@@ -87,7 +87,7 @@ end $$;
 comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), or is no service (GL422).';
 create trigger present_destination before insert or update of destination_id on public.route_destinations
   for each row execute function private.require_present_destination();
-comment on trigger present_destination on public.route_destinations is 'No route leads to what was removed, or is no service.';
+comment on trigger present_destination on public.route_destinations is 'No route may lead to a removed destination, or to an inbox.';
 create trigger route_destinations_revision after insert or update or delete or truncate on public.route_destinations
   for each statement execute function private.bump_config_revision();
 comment on trigger route_destinations_revision on public.route_destinations is 'Makes the edge functions reload the configuration.';
@@ -107,7 +107,7 @@ comment on table public.routing_decisions is 'One row per routed message: which 
 comment on column public.routing_decisions.message_id is 'The message; it is decided only once.';
 comment on column public.routing_decisions.route_id is 'The route that took it; null if none matched or the route has been removed since.';
 comment on column public.routing_decisions.route_name is 'The route''s name at that time.';
-comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), no_match, or kept (routes were not asked: an automatic mail, a bounce, a forgery).';
+comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), no_match, or kept (routes were not evaluated: an automatic mail, a bounce, a forgery).';
 comment on column public.routing_decisions.destination_ids is 'The destinations it was sent to.';
 comment on column public.routing_decisions.contact is 'The contact, redacted: at most the last four digits of the number.';
 comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order of evaluation.';

@@ -932,7 +932,7 @@ begin
   return jsonb_build_object('id', v_id, 'name', p_name, 'dropped', cardinality(v_open) + cardinality(v_dead));
 end $$;
 comment on function public.remove_destination(text, text) is
-  'Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, it belongs to an identity, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
+  'Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, it belongs to an identity, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
 
 create function private.tidy_destinations(p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$

@@ -40,7 +40,7 @@ comment on column public.outbound_messages.payload is 'What is sent, unless the 
 comment on column public.outbound_messages.recipient is 'The id it is addressed to.';
 comment on column public.outbound_messages.idempotency_key is 'The caller''s key, or reply:<delivery>:<n>.';
 comment on column public.outbound_messages.request_hash is 'Hash of the request, to distinguish a repetition from another request with the same key.';
-comment on column public.outbound_messages.state is 'queued, leased (under way), sent (the provider took it), failed (given up), or unknown (the answer of a provider that must not be asked twice was lost).';
+comment on column public.outbound_messages.state is 'queued, leased (under way), sent (accepted by the provider), failed (given up), or unknown (the answer was lost, and the provider must not be called twice).';
 comment on column public.outbound_messages.attempt is 'Attempts started, except those that were deferred.';
 comment on column public.outbound_messages.deferred is 'How often it was deferred for a reason outside the message: a rate limit, or a fault of the account.';
 comment on column public.outbound_messages.tried_at is 'When it was first tried; null before that.';
@@ -236,7 +236,7 @@ begin
   end if;
   return case when p_conversation.channel = 'email' then private.mail_refusal(p_conversation, p_message) end;
 end $$;
-comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not go in a conversation now: opted_out, window_closed, and of a mail suppressed, identity_unverified; null where it may, as far as is known now.';
+comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not be sent in a conversation now: opted_out or window_closed, for a mail also suppressed or identity_unverified; null if it may, as far as is known.';
 
 create type private.queued as (
   id uuid, conversation_id uuid, channel text, number_id text, message jsonb, text text, recipient text, key text, hash text, traceparent text,
@@ -336,7 +336,7 @@ begin
   end if;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, suppressed, identity_unverified, window_closed, unknown_message, idempotency_conflict.';
+comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where to send it, if not to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, suppressed, identity_unverified, window_closed, unknown_message, idempotency_conflict.';
 
 -- Nearly all replies are new, within the window, not opted out of, and not receipts. Checked for all at once, because this
 -- costs more than the rest of a settlement.
@@ -725,7 +725,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), user_id and send_domain (of a mail: who sends, and the domain of its Message-ID), identities [{kind, value}; kind contact is our own id], to (absent: where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), user_id and send_domain (for a mail: who sends it, and the domain of its Message-ID), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Sending: claiming within the limits of pair and sender, and settling ----------------------------
 
@@ -930,7 +930,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, of a mail mail (see private.mail_to_send), and of who has opted out opted_out: true (it is not to be sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
 
 create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -1076,7 +1076,7 @@ create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
-comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed, unknown: the answer was lost, and the provider must not be asked again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
