@@ -128,6 +128,16 @@ export interface LaunchGates {
   override?: string | null;
 }
 
+/** Settings of an identity that mail is sent as; those that are absent have defaults. */
+export interface IdentityOptions {
+  /** The team's own id of the user who sends as this identity. */
+  user_id?: string | null;
+  display_name?: string | null;
+  /** The inbox for answers; it takes effect once it is confirmed. Null ends forwarding at once. */
+  forward_to?: string | null;
+  provider?: "sendgrid" | "resend";
+}
+
 /** A step of a rollback that was run. */
 export interface RollbackStep {
   what: string;
@@ -150,6 +160,7 @@ export interface RollbackEvent {
 
 /** The JSON arguments, by function and name. */
 export interface JsonArguments {
+  add_identity: { p_options: IdentityOptions };
   add_destination: { p_options: DestinationOptions & { secret?: string } };
   add_route: { p_condition: Condition; p_options: RouteOptions };
   create_links: { p_links: readonly LinkRow[] };
@@ -163,6 +174,7 @@ export interface JsonArguments {
   set_destination_headers: { p_headers: Readonly<Record<string, string | null>> };
   set_escalation: { p_steps: readonly EscalationStep[] };
   set_flag: { p_changes: FlagChanges };
+  set_identity: { p_changes: IdentityOptions & { is_default?: boolean; state?: "active" | "paused" } };
   set_route: {
     p_changes: RouteOptions & { condition?: Condition; active?: boolean; destinations?: readonly string[] };
   };
@@ -184,16 +196,21 @@ type OfThePipeline =
   | "claim_deliveries"
   | "claim_outbound"
   | "enqueue_outbound"
+  | "ingest_mail_events"
+  | "ingest_mails"
   | "ingest_updates"
+  | "note_storage_objects"
   | "record_decisions"
   | "record_orphans"
   | "record_outcomes"
   | "record_repeats"
   | "reseal_headers"
+  | "resolve_mails"
   | "settle_deliveries"
   | "settle_notifications"
   | "settle_outbound"
   | "settle_status_posts"
+  | "settle_storage_purges"
   | "take_uses"
   | "tell_accounts";
 
