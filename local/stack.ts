@@ -17,6 +17,7 @@ import { freePort } from "../lib/postgres/postgres.ts";
 import { describeProcess } from "../lib/processes.ts";
 import { DEMO, seed } from "./seed/seed.ts";
 import { createSimulator } from "./simulator/mod.ts";
+import { createStorageApi, type StorageBucket } from "./storage/storage_api.ts";
 import { PortInUse, UserError } from "../lib/user_error.ts";
 
 export interface Stack {
@@ -105,6 +106,11 @@ async function start(
   const api = createDataApi({ dbUrl: database.url, ...keys, siteUrl: url, email });
   undo.push(() => api.close());
   lost = api.lost;
+  const files = createStorageApi({
+    folder: join(folder.path, "files"),
+    ...keys,
+    buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
+  });
   if (options.seed) await seed({ sql: database.sql, keys, url, api });
 
   const whatsapp = whatsappAccount(keys, secrets);
@@ -123,6 +129,7 @@ async function start(
     [mark]: () => new Response(null, { status: 204 }),
     "/rest/v1": api.fetch,
     "/auth/v1": api.fetch,
+    "/storage/v1": files.fetch,
     "/simulator": simulator.fetch,
     // Where the public looks; on a host of its own it lies beside the panel.
     "/status": () => new Response(null, { status: 302, headers: { location: "/admin/status/" } }),

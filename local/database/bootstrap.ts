@@ -1,6 +1,7 @@
 /**
  * Creates on a bare Postgres what a Supabase project has before the first migration: the three roles, the
- * schema auth with its tables and functions. Every statement leaves existing objects unchanged.
+ * schema auth with its tables and functions, the table of storage's buckets. Every statement leaves existing
+ * objects unchanged.
  */
 import { getAuthSchemaSql } from "@supabase/lite";
 import type { Sql } from "postgres";
@@ -51,6 +52,20 @@ grant anon, authenticated, service_role to current_user;
 grant usage on schema public to anon, authenticated, service_role;
 `;
 
+/** What a migration makes buckets with; local/storage/ reads them. */
+const STORAGE = `
+create schema if not exists storage;
+create table if not exists storage.buckets (
+  id text primary key,
+  name text not null unique,
+  public boolean default false,
+  file_size_limit bigint,
+  allowed_mime_types text[],
+  created_at timestamptz default now(),
+  updated_at timestamptz default now()
+);
+`;
+
 /**
  * Prepares the database that `sql` is connected to.
  * @throws UserError if its version is too old or the user may not create roles.
@@ -72,7 +87,9 @@ export async function bootstrap(sql: Sql): Promise<void> {
     );
   }
   await sql.unsafe(ROLES);
-  const [{ exists }] = await sql`select to_regclass('auth.users') is not null as exists`;
+  const [{ exists, buckets }] = await sql`
+    select to_regclass('auth.users') is not null as exists, to_regclass('storage.buckets') is not null as buckets`;
+  if (!buckets) await sql.unsafe(STORAGE);
   if (exists) return;
   await sql.begin(async (sql) => {
     await sql.unsafe(getAuthSchemaSql());

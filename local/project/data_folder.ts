@@ -1,5 +1,6 @@
 /**
- * The folder with all data of one local stack: the Postgres cluster, the keys, the simulator's conversations.
+ * The folder with all data of one local stack: the Postgres cluster, the stored files, the keys, the simulator's
+ * conversations.
  *
  * `keys.json` marks a folder as ours. `stack.json` exists while a stack runs on it (or after it was killed).
  * `lock` is locked by the one process that may use the folder; the lock ends with that process, however that
@@ -56,7 +57,7 @@ export interface DataFolder {
 }
 
 /** Names of a stack's files in its folder; `keys.json` alone could belong to any project. */
-const OURS = /^(postgres|keys|stack|simulator|deployed|mails|lock)(\.|$)/;
+const OURS = /^(postgres|keys|stack|simulator|deployed|mails|files|lock)(\.|$)/;
 
 /** Free space needed for a new cluster with its first write-ahead log, and to continue with one, in bytes. */
 const ROOM = { new: 400e6, more: 100e6 };

@@ -30,7 +30,17 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 /** Folders of a room, in the order in which they may import: each those before it. */
 const SHELVES: Readonly<Record<string, readonly string[]>> = {
   "cli/": ["core/", "commands/", ""],
-  "local/": ["project/", "database/", "seed/", "data_api/", "functions/", "panel/", "simulator/", ""],
+  "local/": [
+    "project/",
+    "database/",
+    "storage/",
+    "seed/",
+    "data_api/",
+    "functions/",
+    "panel/",
+    "simulator/",
+    "",
+  ],
   "admin/src/": ["data/", "ui/", "session/", "pages/", "shell/", ""],
   "supabase/functions/_shared/links/": [
     "limits/",
@@ -45,7 +55,7 @@ const SHELVES: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */
 const ORDER =
-  ("log crypto json contract time mail http config db gates flags routing delivery links incidents rollouts serve " +
+  ("log crypto json contract time mail http config storage db gates flags routing delivery links incidents rollouts serve " +
     "channels pipeline compose.ts").split(" ");
 
 /** What may import less than what comes before it, and what that is. */

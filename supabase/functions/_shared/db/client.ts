@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { env } from "../config/env.ts";
+import { keyHeaders, type Project, project } from "../config/project.ts";
 import type { Args, FunctionName, Result } from "../contract/sql.ts";
 import { Problem } from "../http/problem.ts";
 import { isTooOld, refusedAsTooOld, SCHEMA_HEADER, SCHEMA_VERSION, TOO_OLD } from "./schema.ts";
@@ -78,7 +78,7 @@ export type Rpc = <Name extends FunctionName>(
 /** Options of {@linkcode createRpc}. */
 export interface RpcEndpoint {
   /** Base URL of the project and secret key. @default {from the environment} */
-  endpoint?: () => { url: string; key: string };
+  endpoint?: () => Project;
   /** @default {globalThis.fetch} */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /** Wait before attempt 2, 3, … in milliseconds. @default {jittered, from 20 to 160} */
@@ -89,7 +89,7 @@ const ATTEMPTS = 4;
 
 /** Creates an {@linkcode Rpc}; the functions share {@linkcode rpc}. */
 export function createRpc(options: RpcEndpoint = {}): Rpc {
-  const { endpoint = environment, fetch = globalThis.fetch, backoffMs = jittered } = options;
+  const { endpoint = project, fetch = globalThis.fetch, backoffMs = jittered } = options;
 
   return async <Name extends FunctionName>(
     name: Name,
@@ -185,20 +185,13 @@ function json(text: string): unknown {
   }
 }
 
-/** `sb_` keys go in `apikey` only; a legacy key is a JWT and must also be sent as a bearer token. */
 function headers(key: string): Record<string, string> {
-  const common = {
+  return {
     "content-type": "application/json",
     "content-profile": "public",
     [SCHEMA_HEADER]: SCHEMA_VERSION,
-    apikey: key,
+    ...keyHeaders(key),
   };
-  return key.startsWith("sb_") ? common : { ...common, authorization: `Bearer ${key}` };
-}
-
-function environment(): { url: string; key: string } {
-  const { SUPABASE_URL, SUPABASE_SECRET_KEYS } = env("SUPABASE_URL", "SUPABASE_SECRET_KEYS");
-  return { url: SUPABASE_URL, key: SUPABASE_SECRET_KEYS.default ?? Object.values(SUPABASE_SECRET_KEYS)[0] };
 }
 
 function jittered(attempt: number): number {

@@ -99,6 +99,11 @@ export const PROBLEMS = {
     title: "The database is unavailable.",
     headers: { "retry-after": "5" },
   },
+  storage_unavailable: {
+    status: 503,
+    title: "The file storage is unavailable.",
+    headers: { "retry-after": "5" },
+  },
   database_read_only: {
     status: 503,
     title: "The database accepts no writes: it is full or read-only.",
