@@ -8,7 +8,7 @@ import { MAX_READ } from "../../supabase/functions/_shared/http/answers.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/delivery/deliver.ts";
 import { SCHEDULE } from "../../supabase/functions/_shared/contract/retries.ts";
 import { LIMITS } from "../../supabase/functions/_shared/contract/routing/condition.ts";
-import { MAX_SEND_ATTEMPTS } from "../../supabase/functions/_shared/channels/whatsapp/outbound/errors.ts";
+import { MAX_SEND_ATTEMPTS } from "../../supabase/functions/_shared/channels/backoff.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { databaseTest } from "../support/database.ts";
 

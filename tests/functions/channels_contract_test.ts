@@ -12,7 +12,7 @@ import { composePipeline } from "../../supabase/functions/_shared/pipeline/compo
 import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
 import { outbound } from "../../supabase/functions/_shared/pipeline/outbound.ts";
-import { channelContract, type ChannelSamples } from "../support/channel_contract.ts";
+import { webhookContract, type WebhookSamples } from "../support/channel_contract.ts";
 import { databaseTest } from "../support/database.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import { PARROT, parrot } from "../support/parrot.ts";
@@ -22,7 +22,7 @@ import { bytesOf, hook, text } from "../support/webhook.ts";
 const post = (bytes: Uint8Array, headers: HeadersInit) =>
   new Request("https://edge.test/", { method: "POST", headers, body: bytesOf(bytes) });
 
-const whatsappSamples: ChannelSamples = {
+const whatsappSamples: WebhookSamples = {
   channel: whatsapp,
   secrets: [KEYS.appSecret, KEYS.verifyToken, KEYS.accessToken],
   credentials: ["WHATSAPP_ACCESS_TOKEN"],
@@ -52,7 +52,7 @@ const whatsappSamples: ChannelSamples = {
   refusal: (message) => Response.json({ error: { code: 131026, message } }, { status: 400 }),
 };
 
-const parrotSamples: ChannelSamples = {
+const parrotSamples: WebhookSamples = {
   channel: parrot("parrot"),
   secrets: [PARROT.secret],
   credentials: [PARROT.variable],
@@ -87,7 +87,7 @@ databaseTest("channels: the database enforces the policy that each tells", async
 });
 
 Deno.env.set(PARROT.variable, "http://127.0.0.1:9/parrot");
-for (const samples of [whatsappSamples, parrotSamples]) channelContract(samples);
+for (const samples of [whatsappSamples, parrotSamples]) webhookContract(samples);
 
 /** What Parrot was told to say, while `use` runs. */
 async function whileParrotListens(use: (spoken: unknown[]) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 /** A throw-away channel for a provider called Parrot. It shows how little a channel needs. */
-import type { Channel, Checked, Outbound } from "../../supabase/functions/_shared/channels/channel.ts";
+import type { Checked, Outbound, WebhookChannel } from "../../supabase/functions/_shared/channels/channel.ts";
 import { hmacSha256 } from "../../supabase/functions/_shared/crypto/hmac.ts";
 import { timingSafeEqual } from "../../supabase/functions/_shared/crypto/timing_safe_equal.ts";
 import { isObject, isStorable, list, object, text } from "../../supabase/functions/_shared/json/json.ts";
@@ -21,7 +21,7 @@ function check(message: unknown): Checked<Outbound> {
 }
 
 /** Parrot, as the channel of this name. Its bodies are `{"nest", "said": [{"id", "by", "words"}]}`. */
-export const parrot = (name: string): Channel => ({
+export const parrot = (name: string): WebhookChannel => ({
   name,
   provider: "parrot_api",
   flags: { intake: "parrot_webhook", send: `${name}_send.enabled` },

@@ -94,6 +94,7 @@ const ADVICE: Record<DeliveryError, string> = {
   connect: "Start the service, and check host and port.",
   connection: "Check the service's log.",
   redirect: "Redirects are not followed: add the address that it leads to.",
+  unknown_outcome: "Look into the inbox: the mail may have arrived.",
   status: "Check the service's log.",
 };
 

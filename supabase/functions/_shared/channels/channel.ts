@@ -5,9 +5,11 @@
  * | step                   | the channel says                     | the pipeline does                                |
  * | ---------------------- | ------------------------------------ | ------------------------------------------------ |
  * | a webhook comes        | `isSigned`, `verify`, `parse`        | gates, storing, the answer after the commit      |
+ * | another door           | `isSigned`, `verify`                 | nothing: the channel has a function of its own   |
  * | a service sends        | `checkRequest`                       | gates, rate, queueing                            |
  * | a service replies      | `check`, `wordsOf`, `addressOf`      | queueing with the delivery's settlement          |
  * | a message is due       | `ready`, `send`, `nextAttempt`       | claims, leases, pace, settlement, figures        |
+ * | it goes to a person    | `destination`                        | the same as for a service: order, retries, …     |
  * | who has opted out      | `templates`                          | keeping what is told, deciding what goes         |
  *
  * Rules of every channel, held by tests/functions/channels_contract_test.ts:
@@ -18,6 +20,9 @@
  *
  * @module
  */
+
+import type { ClaimedMail } from "../contract/answers/mail.ts";
+import type { ClaimedDelivery, ClaimedDestination } from "../contract/answers/pipeline.ts";
 
 /** What an update is about. Only a `message` is routed. */
 export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
@@ -111,11 +116,24 @@ export interface SendRequest {
   readonly message: Outbound;
   /** Its text, for people who read the conversation. */
   readonly text?: string;
+  /**
+   * Content of the message that is too large for a row. It is stored before the message is queued; the member
+   * `attachments` of the message then names the place of each.
+   */
+  readonly files?: readonly SentFile[];
   readonly idempotency_key?: string;
   /** Message to send instead if the window is closed. */
   readonly fallback?: Outbound;
   /** The caller's own members, returned in the response. */
   readonly echo?: Readonly<Record<string, string>>;
+}
+
+/** A file that is sent with a message. */
+export interface SentFile {
+  /** Its place in the message's `attachments`, from 0. */
+  readonly index: number;
+  readonly type: string;
+  readonly bytes: Uint8Array;
 }
 
 /** One message to send now. */
@@ -128,25 +146,64 @@ export interface Outgoing {
   readonly to: string;
   /** From {@linkcode Channel.check}. */
   readonly message: Outbound;
+  /** What the database adds to a mail: the sender's name, the address for replies, the thread. */
+  readonly mail?: ClaimedMail;
   /** W3C trace context, for a proxy between the provider and us. */
   readonly traceparent?: string;
+}
+
+/** A message that came in and goes to a destination of the channel's own kind. */
+export interface Forwarded {
+  /** Id of the delivery, the same for each attempt. */
+  readonly id: string;
+  readonly message: ClaimedDelivery["message"];
+  readonly mail: ClaimedDelivery["mail"];
+  readonly config: ClaimedDestination["config"];
+  /** W3C trace context, for a proxy between the provider and us. */
+  readonly traceparent?: string;
+}
+
+/** A kind of destination that is not called over HTTP by the pipeline: a person's inbox. */
+export interface OwnDestination {
+  /** As in `destinations.kind`. */
+  readonly kind: string;
+  /**
+   * Delivers one message. Never throws.
+   *
+   * Failure policy: as {@linkcode Channel.send}.
+   */
+  deliver(forwarded: Forwarded, world: SendDeps): Promise<Sent>;
 }
 
 /** Dependencies of sending. */
 export interface SendDeps {
   fetch(url: string, init: RequestInit): Promise<Response>;
+  /**
+   * Reads a stored file; undefined if there is none any more. Rejects while the storage is unavailable. Absent
+   * where messages have no files.
+   */
+  readFile?(file: StoredFile): Promise<Uint8Array | undefined>;
+}
+
+/** The place of a stored file. */
+export interface StoredFile {
+  readonly bucket: string;
+  readonly path: string;
 }
 
 /**
  * - `throttle`: the pace is the problem, not the message. Send nothing else of its `scope` meanwhile.
  * - `held`: the account is the problem (its token, its payment, a restriction). Nothing else of its `scope`
  *   can be sent until somebody has repaired it.
- * - `retry`: the provider's problem, or an unknown outcome. The same request may succeed later.
+ * - `retry`: the provider's problem, or an unknown outcome where a repetition does no harm. The same request may
+ *   succeed later.
+ * - `unknown`: the provider may have taken the message, and would send it twice if it were called again. It waits
+ *   for the provider's report, and then for a person's decision.
  * - `final`: the same request will fail again.
  *
  * The first two are not caused by the message and do not count as attempts.
  */
-export type FailureKind = "throttle" | "held" | "retry" | "final";
+export type FailureKind = "throttle" | "held" | "retry" | "unknown" | "final";
 
 /** What a failure applies to: the sender (a number, a mailbox, a bot), or the sender with this one person. */
 export type FailureScope = "number" | "pair";
@@ -202,6 +259,7 @@ export interface Template {
 /** What to do after a failed attempt. */
 export type NextAttempt =
   | { readonly outcome: "retry"; readonly afterMs: number }
+  | { readonly outcome: "unknown" }
   | { readonly outcome: "failed"; readonly why: "final" | "attempts_exhausted" };
 
 /** A missing or malformed credential. Contains no value, so it may be shown. */
@@ -252,28 +310,11 @@ export interface ChannelFlags {
   readonly send: string;
 }
 
-/** A way to reach people. The module's table says which step calls what. */
-export interface Channel {
-  /** As in database rows: `whatsapp`. Lower-case letters, digits, underscore. */
-  readonly name: string;
-  /** Name under which calls to the provider are measured. */
-  readonly provider: string;
-  readonly flags: ChannelFlags;
-  readonly policy: ChannelPolicy;
-  /**
-   * Each `field` of updates that the provider documents, as labels of counters. Any other counts as `other`.
-   */
-  readonly fields: ReadonlySet<string>;
-  /** Largest accepted bodies in bytes: of a webhook, and of a request to send. */
-  readonly limits: { readonly webhookBytes: number; readonly requestBytes: number };
-
-  /**
-   * Whether messages can be sent: true, or what is missing.
-   *
-   * Failure policy: a channel that is not ready, or throws, delays only its own messages.
-   */
-  ready(): true | readonly Missing[];
-
+/**
+ * Where a provider's requests come in. Most channels have one, and are {@linkcode WebhookChannel}s; one with several
+ * providers or forms of requests has a door for each.
+ */
+export interface Door {
   /** Whether the request claims to be signed; called before its body is read. */
   isSigned(request: Request): boolean;
 
@@ -286,24 +327,31 @@ export interface Channel {
    * @throws {Problem} `config_invalid` while the secret is missing, so that the provider sends it again.
    */
   verify(request: Request, bytes: Uint8Array): boolean;
+}
+
+/** A way to reach people. The module's table says which step calls what. */
+export interface Channel {
+  /** As in database rows: `whatsapp`. Lower-case letters, digits, underscore. */
+  readonly name: string;
+  /** Name under which calls to the provider are measured. */
+  readonly provider: string;
+  readonly flags: ChannelFlags;
+  readonly policy: ChannelPolicy;
+  /** Largest accepted bodies in bytes. */
+  readonly limits: { readonly requestBytes: number };
 
   /**
-   * The response to a provider that sets up its webhook with a GET; undefined if the query is not a
-   * handshake, or not for us. Absent if the provider has none.
+   * Whether messages can be sent: true, or what is missing.
    *
-   * Failure policy: closed.
-   * @throws {Problem} `config_invalid` while the secret is missing.
+   * Failure policy: a channel that is not ready, or throws, delays only its own messages.
    */
-  handshake?(query: URLSearchParams): string | undefined;
-
-  /** Parses a body. Never throws and loses nothing: unknown content becomes an update of kind `other`. */
-  parse(bytes: Uint8Array): Parsed;
+  ready(): true | readonly Missing[];
 
   /** Checks a message that a service wants to send. Never throws; each issue names its place. */
   check(message: unknown): Checked<Outbound>;
 
-  /** Checks a complete request to send: message, recipient, sender, fallback. Never throws. */
-  checkRequest(body: unknown): Checked<SendRequest>;
+  /** Checks a complete request to send: message, recipient, sender, fallback. Never throws, never rejects. */
+  checkRequest(body: unknown): Checked<SendRequest> | Promise<Checked<SendRequest>>;
 
   /** The text of a checked message, for people who read the conversation; undefined if it has none. */
   wordsOf(message: Outbound): string | undefined;
@@ -318,10 +366,13 @@ export interface Channel {
   /**
    * Sends one message. Never throws.
    *
-   * Failure policy: without a response the outcome is unknown, and the failure is a `retry` (a channel whose
-   * provider must not be called twice documents otherwise). Unknown errors are judged by their HTTP status.
+   * Failure policy: without a response the outcome is unknown, and the failure is a `retry`, or `unknown` if the
+   * provider must not be called twice. Unknown errors are judged by their HTTP status.
    */
   send(outgoing: Outgoing, world: SendDeps): Promise<Sent>;
+
+  /** The kind of destination that this channel delivers to. Absent if it has none. */
+  readonly destination?: OwnDestination;
 
   /**
    * Asks the provider for the templates of a name, because an opt-out may cover only marketing ones. Never
@@ -343,4 +394,26 @@ export interface Channel {
     failure: Pick<SendFailure, "kind" | "scope" | "retryAfterMs">,
     random?: number,
   ): NextAttempt;
+}
+
+/** A channel whose provider reports everything to one webhook, in one form. */
+export interface WebhookChannel extends Channel, Door {
+  /**
+   * Each `field` of updates that the provider documents, as labels of counters. Any other counts as `other`.
+   */
+  readonly fields: ReadonlySet<string>;
+  /** Largest accepted bodies in bytes: of a webhook, and of a request to send. */
+  readonly limits: { readonly webhookBytes: number; readonly requestBytes: number };
+
+  /**
+   * The response to a provider that sets up its webhook with a GET; undefined if the query is not a
+   * handshake, or not for us. Absent if the provider has none.
+   *
+   * Failure policy: closed.
+   * @throws {Problem} `config_invalid` while the secret is missing.
+   */
+  handshake?(query: URLSearchParams): string | undefined;
+
+  /** Parses a body. Never throws and loses nothing: unknown content becomes an update of kind `other`. */
+  parse(bytes: Uint8Array): Parsed;
 }

@@ -106,6 +106,8 @@ export const DELIVERY_ERRORS = [
   "redirect",
   /** Any other answer but 2xx. */
   "status",
+  /** The mail may have gone to the inbox or not, and is not sent again by itself. */
+  "unknown_outcome",
 ] as const;
 /** One of {@link DELIVERY_ERRORS}. */
 export type DeliveryError = typeof DELIVERY_ERRORS[number];

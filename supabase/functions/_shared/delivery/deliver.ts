@@ -73,6 +73,8 @@ export interface DeliveryResult {
   readonly detail?: string;
   /** The wait that the response's Retry-After, or the platform, asks for. */
   readonly retryAfterMs?: number;
+  /** The id that a mail got from its provider. */
+  readonly providerId?: string;
   /** Replies from a 2xx response, unchecked. */
   readonly replies?: readonly Record<string, unknown>[];
   /** Why the answer's replies are not used. */

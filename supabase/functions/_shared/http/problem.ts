@@ -54,7 +54,7 @@ export const PROBLEMS = {
     title: "The 24-hour customer service window is closed: only a template can be sent.",
   },
   feature_off: { status: 403, title: "This feature is off for this recipient." },
-  from_required: { status: 422, title: "Several numbers can send: `from` is required." },
+  from_required: { status: 422, title: "No sender or several senders are possible: `from` is required." },
   unknown_recipient: { status: 404, title: "No reachable recipient has this id." },
   unknown_number: { status: 422, title: "The number in `from` does not belong to this installation." },
   unknown_message: { status: 404, title: "No such inbound message." },

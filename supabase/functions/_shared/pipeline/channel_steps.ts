@@ -109,7 +109,7 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
   }
 
   async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
-    const { id, to, number_id: senderId, contact_id, message, traceparent: came } = claimed;
+    const { id, to, number_id: senderId, contact_id, message, mail, traceparent: came } = claimed;
     const channel = registry.get(claimed.channel);
     const refused = await refusal(claimed, channel);
     if (refused !== undefined) return outcomeOf(refused, claimed, channel);
@@ -117,6 +117,7 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
     const traceparent = came == null ? undefined : traceparentFor(id, id, came);
     let limitMs: number | undefined;
     const world: SendDeps = {
+      ...deps.world,
       fetch: (url, init) =>
         deps.world.fetch(url, init).catch((error) => {
           limitMs = platformLimitMs(error);
@@ -124,7 +125,8 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
         }),
     };
     // A receipt names the message that was read, and nobody.
-    const result = await channel.send({ id, senderId, to: to ?? "", message, traceparent }, world);
+    const outgoing = { id, senderId, to: to ?? "", message, ...(mail && { mail }), traceparent };
+    const result = await channel.send(outgoing, world);
     if (!result.ok && limitMs !== undefined) return putBack(limitMs);
     const latencyMs = performance.now() - began;
     deps.measure(channel.provider, result.ok ? "sent" : String(result.code), latencyMs);
@@ -145,6 +147,7 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
     const { ok: _, retryAfterMs: __, ...error } = result;
     const isPutOff = result.kind === "throttle" || result.kind === "held";
     const next = channel.nextAttempt(isPutOff ? deferred + 1 : attempt, result);
+    if (next.outcome === "unknown") return { outcome: "unknown", error };
     if (next.outcome === "failed") return { outcome: "failed", error: { ...error, given_up: next.why } };
     return {
       outcome: "retry",

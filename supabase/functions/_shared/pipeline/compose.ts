@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { SendDeps, StoredFile } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
 import { killed } from "../config/kill_switch.ts";
 import { rpc } from "../db/client.ts";
@@ -15,9 +16,15 @@ import { log } from "../log/log.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Arm, Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
+import type { Bucket } from "../storage/paths.ts";
+import { storage } from "../storage/storage.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
+import { createDeliverByKind } from "./kinds.ts";
+
+/** Most bytes of a file in a message: SendGrid takes 30 MB in all. */
+const MAX_FILE_BYTES = 30 << 20;
 
 /** The parts of a configuration that routing uses, computed once per revision. */
 interface CompiledConfig extends DeliveryConfig {
@@ -48,6 +55,7 @@ async function compiledOf(config: Config): Promise<CompiledConfig> {
 /** Creates the pipeline of these channels; an isolate has one. */
 export function composePipeline(channels: Registry): Pipeline {
   const names = channels.all.map(({ name }) => name);
+  const sending: SendDeps = { fetch: (url, init) => fetch(url, init), readFile };
   return createPipeline({
     rpc,
     count,
@@ -60,6 +68,7 @@ export function composePipeline(channels: Registry): Pipeline {
     },
     routed: () => routedChannels(names, killed, async () => (await compiledOf(await loadConfig())).flags),
     world: async () => deliveryDepsOf(await compiledOf(await loadConfig())),
+    deliverByKind: createDeliverByKind(channels, { world: sending, measure }),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.
       watch(contactId, outcome, () => [routerFlag(channel)], "on");
@@ -74,7 +83,7 @@ export function composePipeline(channels: Registry): Pipeline {
     ...createChannelSteps(channels, {
       killed,
       onForAnybody: isOnForAnybody,
-      world: { fetch: (url, init) => fetch(url, init) },
+      world: sending,
       answerCategory: (messageId, found) =>
         rpc("answer_category", { p_message_id: messageId, p_found: found }),
       count,
@@ -94,6 +103,11 @@ function tellUnusable(routes: CompiledRoute[]): CompiledRoute[] {
     if (active && test === undefined) log.error("a route cannot be used", { route: id });
   }
   return routes;
+}
+
+/** A stored file to send; a larger one than a provider takes is an error. */
+function readFile({ bucket, path }: StoredFile): Promise<Uint8Array | undefined> {
+  return storage.get({ bucket: bucket as Bucket, path }, MAX_FILE_BYTES);
 }
 
 async function isOnForAnybody(feature: string): Promise<boolean> {

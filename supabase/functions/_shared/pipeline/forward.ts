@@ -14,6 +14,7 @@ import { deliver, type DeliveryDeps, type DeliveryResult } from "../delivery/del
 import { SCHEDULE } from "../contract/retries.ts";
 import { next } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
+import type { DeliverByKind } from "./kinds.ts";
 import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
 
@@ -93,6 +94,8 @@ interface Settlement {
   latency_ms: number;
   error?: string;
   answer?: string;
+  /** The id that a mail got from its provider. */
+  provider_id?: string;
   retry_after_ms?: number;
   replies?: Reply[];
   left_out?: LeftOut[];
@@ -110,6 +113,8 @@ export interface ForwarderDeps {
   /** Names of the channels that may be routed now, see `routedChannels` in routed_channels.ts. */
   routed(): Promise<readonly string[]>;
   world(): Promise<DeliveryDeps>;
+  /** Delivers to a destination that is not called over HTTP. */
+  deliverByKind: DeliverByKind;
   /** Checks a service's replies to a contact; leaves out and reports those that cannot be sent. */
   checkReplies(
     replies: readonly Record<string, unknown>[],
@@ -261,16 +266,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     try {
       const waitedMs = deps.now().getTime() - Date.parse(claimed.message.created_at);
       const traceparent = traceparentFor(claimed.message.id, claimed.delivery_id, claimed.traceparent);
-      const result = await deliver(world, {
-        id: claimed.delivery_id,
-        url: destination.url,
-        secrets: destination.secrets,
-        headers: destination.headers,
-        destinationId: destination.id,
-        timeoutMs: destination.timeout_ms,
-        event: eventOf(claimed),
-        traceparent,
-      });
+      const result = destination.kind === "http"
+        ? await call(claimed, destination, world, traceparent)
+        : await deps.deliverByKind(
+          claimed,
+          destination,
+          claimed.traceparent == null ? undefined : traceparent,
+        );
       if (result.error === "platform_limit") {
         return await putBack(claimed, destination, result.retryAfterMs);
       }
@@ -299,6 +301,25 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     } finally {
       occupy(destination.id, -1);
     }
+  }
+
+  function call(
+    claimed: ClaimedDelivery,
+    { id, url, secrets, headers, timeout_ms: timeoutMs }: ClaimedDestination,
+    world: DeliveryDeps,
+    traceparent: string | undefined,
+  ): Promise<DeliveryResult> {
+    return deliver(world, {
+      id: claimed.delivery_id,
+      // One without an address is refused by the allowlist.
+      url: url ?? "",
+      secrets,
+      headers,
+      destinationId: id,
+      timeoutMs,
+      event: eventOf(claimed),
+      traceparent,
+    });
   }
 
   function putBack(
@@ -346,12 +367,16 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       return {
         ...base,
         outcome: "delivered",
+        ...(result.providerId === undefined ? {} : { provider_id: result.providerId }),
         ...(result.repliesIgnored === undefined
           ? {}
           : { error: `replies not used: ${result.repliesIgnored}` }),
         ...(replies.length > 0 ? { replies } : {}),
         ...(ignored.length > 0 ? { left_out: ignored } : {}),
       };
+    }
+    if (result.error === "unknown_outcome") {
+      return { ...base, error: `${result.error}: ${result.detail}`, outcome: "dead" };
     }
     const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE, failure_policy);
     // "status" and "redirect" alone would leave open which.

@@ -13,6 +13,7 @@ const allowlist = await compileAllowlist(["hooks.example.com"]);
 const destination = (id: string) => ({
   id,
   name: id,
+  kind: "http",
   url: "https://hooks.example.com/in",
   timeout_ms: 1000,
   retry_seconds: null,
@@ -63,6 +64,7 @@ function forwarder(
         allowlist,
         allowLoopback: false,
       }),
+    deliverByKind: () => Promise.reject(new Error("only services here")),
     checkReplies: () => ({ replies: [], leftOut: [] }),
     onIgnored: (why) => void told.push(why),
     onSettled: (outcomes) =>
@@ -130,6 +132,32 @@ Deno.test("createForwarder(): each answer becomes one settlement, under the leas
     { delivery_id: "d5", lease: "l5", error: "connect", outcome: "retry", retry_after_ms: 5000 },
   ]);
   assertEquals(settled.length, 5);
+});
+
+Deno.test("createForwarder(): a destination of another kind is delivered to by its channel, and an unknown outcome is never repeated", async () => {
+  const claim = claimOf([delivery(1), delivery(2), delivery(3)]);
+  const inbox = { ...claim, destinations: claim.destinations.map((each) => ({ ...each, kind: "inbox" })) };
+  const { round, done, results } = forwarder([inbox], () => {
+    throw new Error("no service is called");
+  }, {
+    deliverByKind: ({ delivery_id }, { kind }) => {
+      assertEquals(kind, "inbox");
+      const result = {
+        d1: { ok: true, providerId: "mail-1" },
+        d2: { ok: false, error: "unknown_outcome", detail: "timeout: no answer" },
+        d3: { ok: false, error: "platform_limit", retryAfterMs: 7000 },
+      } as const;
+      return Promise.resolve({ ...result[delivery_id as keyof typeof result], latencyMs: 1 });
+    },
+  });
+  await round();
+  await done();
+  const written = results().toSorted((a, b) => String(a.delivery_id) < String(b.delivery_id) ? -1 : 1);
+  assertEquals(written.map(({ lease: _, latency_ms: __, ...rest }) => rest), [
+    { delivery_id: "d1", outcome: "delivered", provider_id: "mail-1" },
+    { delivery_id: "d2", outcome: "dead", error: "unknown_outcome: timeout: no answer" },
+    { delivery_id: "d3", outcome: "put_back", retry_after_ms: 7000 },
+  ]);
 });
 
 Deno.test("createForwarder(): only 2xx answers have replies, and they are checked for the writer", async () => {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Channel, InboundUpdate } from "../channels/channel.ts";
+import type { InboundUpdate, WebhookChannel } from "../channels/channel.ts";
 import { readBody } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
 import type { Context, Handler } from "../serve/serve.ts";
@@ -29,7 +29,7 @@ export interface InboundDeps {
 }
 
 /** The handlers of POST (a webhook) and, if the provider has a handshake, of GET. */
-export function inbound(channel: Channel, deps: InboundDeps): { GET?: Handler; POST: Handler } {
+export function inbound(channel: WebhookChannel, deps: InboundDeps): { GET?: Handler; POST: Handler } {
   const { flags, limits } = channel;
   let routing: Promise<unknown> | undefined;
   /** One promise for all webhooks of a busy period: separate ones would accumulate until the work is done. */

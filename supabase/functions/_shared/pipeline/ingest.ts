@@ -7,7 +7,7 @@ import type { Rpc } from "../db/client.ts";
 import { count as countShared, type Counters } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import type { Channel, InboundUpdate, SenderAccount } from "../channels/channel.ts";
+import type { InboundUpdate, SenderAccount, WebhookChannel } from "../channels/channel.ts";
 
 /** The content of one webhook. */
 export interface Delivery {
@@ -68,7 +68,7 @@ const NONE: readonly SenderAccount[] = [];
 /** Creates an {@linkcode Ingest} for a channel's webhooks, which calls `ingest_updates` through `rpc`. */
 export function createIngest(
   rpc: Rpc,
-  { fields }: Pick<Channel, "fields">,
+  { fields }: Pick<WebhookChannel, "fields">,
   options: IngestOptions = {},
 ): Ingest {
   const {

@@ -5,17 +5,16 @@
  * @module
  */
 import type { Queued } from "../contract/answers/pipeline.ts";
-import type { ApiKey } from "../gates/keys.ts";
 import type { Limit } from "../contract/limits.ts";
 import { rateHeaders, refused } from "../gates/rate_limit.ts";
 import { readJson } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
 import { type Call, createRouter, type Route } from "../http/routes.ts";
 import type { Context, Handler } from "../serve/serve.ts";
-import type { Channel, SendRequest } from "../channels/channel.ts";
+import type { Channel, Outbound, SendRequest, SentFile } from "../channels/channel.ts";
 
 /** One message, as `enqueue_outbound` takes it. */
-export interface Item extends Omit<SendRequest, "echo"> {
+export interface Item extends Omit<SendRequest, "echo" | "files"> {
   /** The channel that it is sent through. */
   channel: string;
   /** W3C trace context of the request. */
@@ -26,9 +25,11 @@ export interface Item extends Omit<SendRequest, "echo"> {
 /** Dependencies of the handler. */
 export interface OutboundDeps {
   killed(feature: string): boolean;
-  requireSecretKey(headers: Headers): ApiKey;
+  requireSecretKey(headers: Headers): { name: string };
   /** Rate limit of one key. */
   limit(): Promise<Limit>;
+  /** Stores the files of a message, and returns it with their places. Absent for a channel without files. */
+  keepFiles?(message: Outbound, files: readonly SentFile[]): Promise<Outbound>;
   /** Queues a message; resolves after the commit. */
   enqueue(item: Item): Promise<Queued>;
   /** Starts processing the queue. */
@@ -59,12 +60,14 @@ export function outbound(fn: string, channel: Channel, deps: OutboundDeps): Hand
 
   async function send({ request, context: { traceparent }, by: key }: Call<Context>): Promise<Response> {
     const body = await readJson(request, channel.limits.requestBytes);
-    const checked = channel.checkRequest(body);
+    const checked = await channel.checkRequest(body);
     if (!checked.ok) throw new Problem("invalid_request", { extensions: { issues: checked.issues } });
     const limit = await deps.limit();
-    const { echo, ...asked } = checked.value;
+    const { echo, files = [], ...asked } = checked.value;
+    const message = files.length === 0 ? asked.message : await deps.keepFiles!(asked.message, files);
     const queued = await deps.enqueue({
       ...asked,
+      message,
       channel: channel.name,
       traceparent,
       limit: { key: `${limit.name}:${key}`, per_second: limit.perSecond, burst: limit.burst },

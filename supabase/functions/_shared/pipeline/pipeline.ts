@@ -42,6 +42,8 @@ export interface PipelineDeps
 export interface Pipeline {
   /** Wakes the decider: new messages wait. */
   decide(): Promise<void>;
+  /** Wakes the forwarder: deliveries wait that no decision made. */
+  forward(): Promise<void>;
   /** Wakes the sender: outbound messages wait. */
   send(): Promise<void>;
   /** Wakes all steps; the clock's call. */
@@ -126,6 +128,10 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   return {
     decide: () => {
       decider.poke();
+      return untilIdle();
+    },
+    forward: () => {
+      forwarder.poke();
       return untilIdle();
     },
     send: () => {

@@ -31,6 +31,7 @@ async function controlled(ending?: AbortSignal) {
         allowlist,
         allowLoopback: false,
       }),
+    deliverByKind: () => Promise.reject(new Error("only services here")),
     send: () => Promise.resolve({ outcome: "sent", provider_id: "wamid.1" }),
     checkReplies: () => ({ replies: [], leftOut: [] }),
     onIgnored: (why) => void told.push(why),
@@ -122,6 +123,7 @@ Deno.test("createPipeline: decisions wake forwarding, replies wake sending, outc
   const destination = {
     id: "s",
     name: "service",
+    kind: "http",
     url: "https://not.allowed.example/",
     timeout_ms: 100,
     retry_seconds: null,
@@ -174,6 +176,7 @@ const CLAIM = {
   destinations: [{
     id: "s",
     name: "service",
+    kind: "http",
     url: "https://not.allowed.example/",
     timeout_ms: 100,
     retry_seconds: null,

@@ -40,7 +40,9 @@ export type SendOutcome =
     /** What the delay applies to. */
     scope?: FailureScope;
   }
-  | { outcome: "failed"; error: unknown };
+  | { outcome: "failed"; error: unknown }
+  /** Nobody knows whether it went: it is not sent again until a report or a person says so. */
+  | { outcome: "unknown"; error: unknown };
 
 /** Dependencies of {@linkcode createSender}. */
 export interface SenderDeps {

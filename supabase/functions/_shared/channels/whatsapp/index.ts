@@ -5,10 +5,10 @@
  */
 import { configFaults, env } from "../../config/env.ts";
 import { decode } from "../../json/json.ts";
-import type { Channel, Parsed, SendFailure, Sent } from "../channel.ts";
+import type { Channel, Parsed, SendFailure, Sent, WebhookChannel } from "../channel.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
-import { nextSendAttempt } from "./outbound/errors.ts";
+import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
 import { checkRequest } from "./outbound/request.ts";
@@ -46,7 +46,7 @@ const environment: WhatsAppOptions = {
 };
 
 /** Creates WhatsApp with the given secrets; the functions share {@linkcode whatsapp}. */
-export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): Channel {
+export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookChannel {
   const { appSecrets, verifyToken, account, ready } = { ...environment, ...options };
   function notReady(): SendFailure | undefined {
     const missing = ready();
@@ -99,4 +99,4 @@ function parseBytes(bytes: Uint8Array): Parsed {
 }
 
 /** WhatsApp with the secrets of the environment. */
-export const whatsapp: Channel = createWhatsApp();
+export const whatsapp: WebhookChannel = createWhatsApp();
