@@ -6,7 +6,7 @@ import { openDataFolder, type StackFile } from "./project/data_folder.ts";
 import { embeddedDatabase, ownDatabase } from "./database/database.ts";
 import { createDemoService } from "./seed/demo_service.ts";
 import { type Deployment, forgetDeployed, watchDeployment } from "./project/deployment.ts";
-import { functionsEnvironment, userSecrets, whatsappAccount } from "./project/environment.ts";
+import { emailAccount, functionsEnvironment, userSecrets, whatsappAccount } from "./project/environment.ts";
 import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
 import { createMailbox } from "./project/mailbox.ts";
@@ -114,8 +114,14 @@ async function start(
   if (options.seed) await seed({ sql: database.sql, keys, url, api });
 
   const whatsapp = whatsappAccount(keys, secrets);
+  const mail = emailAccount(keys, secrets);
   const simulator = createSimulator({
     ...whatsapp,
+    mail: {
+      ...mail,
+      inboundUrl: `${url}/functions/v1/email-webhook/inbound`,
+      eventsUrl: `${url}/functions/v1/email-webhook/events`,
+    },
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     dataFile: join(folder.path, "simulator.jsonl"),
     links: async () =>
@@ -172,6 +178,7 @@ async function start(
       verifyToken: whatsapp.verifyToken,
       phoneNumberId: whatsapp.phoneNumberId,
     },
+    email: { apiToken: mail.apiToken, replyDomain: mail.replyDomain, sendDomain: mail.sendDomain },
     functions: options.functions,
     pids: { supervisor: Deno.pid, functions: host.pid(), postgres: database.pid() },
   });

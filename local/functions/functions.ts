@@ -32,6 +32,26 @@ const PREFIX = "/functions/v1/";
 const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 
 /**
+ * Addresses at the stack's root that lead to a function, as a proxy in front of a project would rewrite them: those that
+ * teams have given to SendGrid and to their services.
+ */
+export const REWRITES: Readonly<Record<string, string>> = {
+  "/api/sendgrid/send": "email-send",
+  "/api/sendgrid/inbound": "email-webhook/inbound",
+  "/sendgrid/inbound": "email-webhook/inbound",
+};
+
+/** The function's address that an address at the root stands for: `/sendgrid/inbound/x` -> `email-webhook/inbound/x`. */
+function rewritten(url: string, path: number): string | undefined {
+  for (const [begin, target] of Object.entries(REWRITES)) {
+    const after = path + begin.length;
+    if (url.startsWith(begin, path) && (after === url.length || "/?".includes(url[after]))) {
+      return target + url.slice(after);
+    }
+  }
+}
+
+/**
  * Names of the functions in a folder, and their entry points: those in config.toml beside the folder, else
  * each folder with an index.ts.
  */
@@ -88,16 +108,20 @@ export function serveFunctions(folder: string): Functions {
       const url = request.url;
       const path = url.indexOf("/", 8);
       const link = LINK_PATHS.some((begin) => url.startsWith(begin, path)) && functions.has("deeplinks");
-      if (!link && !url.startsWith(PREFIX, path)) return undefined;
+      const target = link
+        ? undefined
+        : url.startsWith(PREFIX, path)
+        ? url.slice(path + PREFIX.length)
+        : rewritten(url, path);
+      if (!link && target === undefined) return undefined;
       // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
       // than everything else here.
       Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
-      if (link) return answer("deeplinks", request);
-      const begin = path + PREFIX.length;
-      const length = url.slice(begin).search(/[/?]/);
-      const name = length === -1 ? url.slice(begin) : url.slice(begin, begin + length);
+      if (target === undefined) return answer("deeplinks", request);
+      const length = target.search(/[/?]/);
+      const name = length === -1 ? target : target.slice(0, length);
       // On the platform the function sees /NAME/rest?query.
-      Object.defineProperty(request, "url", { value: url.slice(0, path + 1) + url.slice(begin) });
+      Object.defineProperty(request, "url", { value: url.slice(0, path + 1) + target });
       return answerWithoutPages(name, request);
     },
   };

@@ -28,6 +28,15 @@ export interface Keys {
     /** The number itself, digits only; a number that is never assigned. */
     displayNumber: string;
   };
+  email: {
+    /** Of the simulated SendGrid. */
+    apiKey: string;
+    /** The key pair with which it signs what it posts, in base64: PKCS #8 and SubjectPublicKeyInfo. */
+    signingKey: string;
+    publicKey: string;
+    /** Bearer token of services that send mail. */
+    apiToken: string;
+  };
 }
 
 /** The content of `stack.json`, with which others find a running stack. */
@@ -39,6 +48,7 @@ export interface StackFile {
   secretKey: string;
   admin: { email: string; password: string };
   whatsapp: { appSecret: string; verifyToken: string; phoneNumberId: string };
+  email: { apiToken: string; replyDomain: string; sendDomain: string };
   /** Folder of the functions; its `.env` holds the secrets of this stack. */
   functions: string;
   /** `postgres` is absent if the stack uses the user's own database. */
@@ -109,7 +119,7 @@ async function open(path: string, fresh: boolean): Promise<DataFolder> {
     checkRoom(path);
     // Postgres may run as another user, who has to pass through; what is in here is closed to others by itself.
     if (Deno.build.os !== "windows") await Deno.chmod(path, 0o711);
-    const keys = parse<Keys>(join(path, "keys.json")) ?? await makeKeys(path);
+    const keys = await withEmail(parse<Keys>(join(path, "keys.json")) ?? await makeKeys(), path);
     return {
       path,
       keys,
@@ -144,8 +154,28 @@ function checkRoom(path: string): void {
   }
 }
 
-async function makeKeys(path: string): Promise<Keys> {
-  const keys: Keys = {
+/** Keys with those that came later, which the folder of an older version lacks. */
+async function withEmail(keys: Omit<Keys, "email"> & Partial<Keys>, path: string): Promise<Keys> {
+  if (keys.email !== undefined) return { ...keys, email: keys.email };
+  const all = { ...keys, email: await makeEmail() };
+  write(join(path, "keys.json"), all);
+  return all;
+}
+
+async function makeEmail(): Promise<Keys["email"]> {
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+    "verify",
+  ]);
+  const [signingKey, publicKey] = await Promise.all([
+    crypto.subtle.exportKey("pkcs8", pair.privateKey),
+    crypto.subtle.exportKey("spki", pair.publicKey),
+  ]).then((keys) => keys.map((key) => btoa(String.fromCharCode(...new Uint8Array(key)))));
+  return { apiKey: `SG.${random(24)}`, signingKey, publicKey, apiToken: random(24) };
+}
+
+async function makeKeys(): Promise<Omit<Keys, "email">> {
+  return {
     publishableKey: (await generateApiKey("publishable")).key,
     secretKey: (await generateApiKey("secret")).key,
     jwtSecret: random(32),
@@ -159,8 +189,6 @@ async function makeKeys(path: string): Promise<Keys> {
       displayNumber: "15550100100",
     },
   };
-  write(join(path, "keys.json"), keys);
-  return keys;
 }
 
 /** Random bytes in hex. */

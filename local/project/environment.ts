@@ -56,6 +56,23 @@ export function whatsappAccount(keys: Keys, secrets: Record<string, string>): Ke
   };
 }
 
+/** Domains of the local stack's mails; both are reserved for documentation, so nothing leaves the machine. */
+export const MAIL_DOMAINS = { replyDomain: "reply.example.com", sendDomain: "example.com" };
+
+/** What the simulated SendGrid and the functions share, unless the user's secrets set it. */
+export function emailAccount(
+  keys: Keys,
+  secrets: Record<string, string>,
+): Keys["email"] & typeof MAIL_DOMAINS {
+  return {
+    ...keys.email,
+    replyDomain: secrets.INBOUND_PARSE_DOMAIN || MAIL_DOMAINS.replyDomain,
+    sendDomain: secrets.SEND_DOMAIN || MAIL_DOMAINS.sendDomain,
+    apiKey: secrets.SENDGRID_API_KEY || keys.email.apiKey,
+    apiToken: secrets.API_TOKEN?.split(",")[0].trim() || keys.email.apiToken,
+  };
+}
+
 /** Environment of the functions, added to this process's own. */
 export function functionsEnvironment(options: EnvironmentOptions): Record<string, string> {
   const { url, keys, whatsapp, apiUrl, dbUrl, secrets } = options;
@@ -65,6 +82,16 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     WHATSAPP_VERIFY_TOKEN: whatsapp.verifyToken,
     WHATSAPP_ACCESS_TOKEN: whatsapp.accessToken,
     WHATSAPP_GRAPH_URL: `${apiUrl}/simulator/graph/v26.0`,
+    SENDGRID_API_KEY: keys.email.apiKey,
+    SENDGRID_URL: `${apiUrl}/simulator/sendgrid`,
+    SENDGRID_INBOUND_PUBLIC_KEY: keys.email.publicKey,
+    SENDGRID_EVENTS_PUBLIC_KEY: keys.email.publicKey,
+    INBOUND_PARSE_DOMAIN: MAIL_DOMAINS.replyDomain,
+    SEND_DOMAIN: MAIL_DOMAINS.sendDomain,
+    FORWARD_FROM_EMAIL: `replies@${MAIL_DOMAINS.sendDomain}`,
+    FORWARD_FROM_NAME: "Gatelink",
+    API_TOKEN: keys.email.apiToken,
+    PUBLIC_BASE_URL: url,
     // The host adds the caller's address itself, so nobody can forge it.
     CLIENT_IP_HEADER: "x-forwarded-for",
     SEALING_KEYS: `local:${createHash("sha256").update(`sealing ${keys.secretKey}`).digest("base64")}`,

@@ -18,6 +18,7 @@ const KEYS: Keys = {
     phoneNumberId: "1",
     displayNumber: "15550100100",
   },
+  email: { apiKey: "SG.mail", signingKey: "signing", publicKey: "public", apiToken: "api-token" },
 };
 
 function environment(secrets: Record<string, string>): Record<string, string> {
@@ -32,7 +33,7 @@ function environment(secrets: Record<string, string>): Record<string, string> {
   });
 }
 
-Deno.test("functionsEnvironment: what the platform injects, and a Meta of the stack's own", () => {
+Deno.test("functionsEnvironment: what the platform injects, a Meta and a SendGrid of the stack's own", () => {
   const { SEALING_KEYS, ...rest } = environment({});
   assert(typeof readSealingKeys(SEALING_KEYS) !== "string");
   assertEquals(rest, {
@@ -46,6 +47,16 @@ Deno.test("functionsEnvironment: what the platform injects, and a Meta of the st
     WHATSAPP_VERIFY_TOKEN: "v",
     WHATSAPP_ACCESS_TOKEN: "t",
     WHATSAPP_GRAPH_URL: "http://127.0.0.1:1/simulator/graph/v26.0",
+    SENDGRID_API_KEY: "SG.mail",
+    SENDGRID_URL: "http://127.0.0.1:1/simulator/sendgrid",
+    SENDGRID_INBOUND_PUBLIC_KEY: "public",
+    SENDGRID_EVENTS_PUBLIC_KEY: "public",
+    INBOUND_PARSE_DOMAIN: "reply.example.com",
+    SEND_DOMAIN: "example.com",
+    FORWARD_FROM_EMAIL: "replies@example.com",
+    FORWARD_FROM_NAME: "Gatelink",
+    API_TOKEN: "api-token",
+    PUBLIC_BASE_URL: "http://127.0.0.1:9",
     CLIENT_IP_HEADER: "x-forwarded-for",
     LINK_DOMAIN: "127.0.0.1:9/l",
   });

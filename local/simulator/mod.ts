@@ -6,6 +6,7 @@
  * |---|---|
  * | `/simulator/` | the page |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
+ * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
  * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `GET …/{version}/{media_id}` |
  * | `GET /simulator/api/events` | server-sent events: first `{type: "state", …}`, then each SimulatorEvent |
  * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
@@ -23,6 +24,7 @@ import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { ContactInput } from "./people.ts";
 import { CALM, type Json, type Settings, type SimulatorEvent, type UserMessage } from "./model.ts";
 import { loadSamples } from "./samples.ts";
+import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { scan } from "./scan.ts";
 
 /** A running simulator. */
@@ -31,6 +33,8 @@ export interface Simulator {
   fetch(request: Request): Promise<Response>;
   /** The simulated Meta, for tests and the seed. */
   meta: MetaSimulator;
+  /** The simulated SendGrid, if it has options. */
+  mail: SendGridSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -39,6 +43,8 @@ export interface Simulator {
 export interface SimulatorOptions extends MetaOptions {
   /** Codes of the newest links, to choose from. @default none */
   links?(): Promise<string[]>;
+  /** Of the simulated SendGrid. @default there is none */
+  mail?: SendGridOptions;
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
@@ -69,6 +75,7 @@ const HEARTBEAT_MS = 15_000;
 export function createSimulator(options: SimulatorOptions): Simulator {
   const media = loadSamples();
   const meta = new MetaSimulator({ media, ...options });
+  const mail = options.mail && new SendGridSimulator(options.mail);
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
   /** The open pages: a function that closes each, and one that sends it the current state. */
   const streams = new Map<() => void, () => void>();
@@ -142,6 +149,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     "POST api/retry": () => (meta.retryNow(), {}),
     "POST api/reset": async () => {
       await meta.reset();
+      mail?.reset();
       newcomers();
       for (const tellState of streams.values()) tellState();
       return {};
@@ -157,6 +165,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     const rest = path.slice("/simulator/".length);
     if (!path.startsWith("/simulator/")) return notFound();
     if (rest.startsWith("graph/")) return meta.graph(request);
+    if (mail !== undefined && rest.startsWith("sendgrid/")) return await mail.fetch(request);
     if (request.method === "GET" && rest === "api/events") return events();
     const read = request.method === "GET" || request.method === "HEAD";
     if (read && rest.startsWith("media/")) return file(media.get(rest.slice("media/".length)));
@@ -176,8 +185,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   return {
     fetch: (request) => isLocal(request) ? answer(request) : Promise.resolve(refused()),
     meta,
+    mail,
     stop() {
       meta.stop();
+      mail?.stop();
       for (const end of streams.keys()) end();
     },
   };

@@ -12,9 +12,23 @@ import { composePipeline } from "../../supabase/functions/_shared/pipeline/compo
 import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
 import { outbound } from "../../supabase/functions/_shared/pipeline/outbound.ts";
-import { webhookContract, type WebhookSamples } from "../support/channel_contract.ts";
+import { Buffer } from "node:buffer";
+import { createHmac, createPrivateKey, sign as signBytes } from "node:crypto";
+import {
+  createResendDoor,
+  eventsDoor,
+  inboundDoor,
+} from "../../supabase/functions/_shared/channels/email/doors.ts";
+import { email } from "../../supabase/functions/_shared/channels/email/index.ts";
+import {
+  channelContract,
+  type ChannelSamples,
+  doorContract,
+  webhookContract,
+  type WebhookSamples,
+} from "../support/channel_contract.ts";
 import { databaseTest } from "../support/database.ts";
-import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
+import { edgeTest, KEYS, NUMBER, SENDGRID_KEYS } from "../support/edge.ts";
 import { PARROT, parrot } from "../support/parrot.ts";
 import { addDestination, addRoute, startService, withReplies } from "../support/service.ts";
 import { bytesOf, hook, text } from "../support/webhook.ts";
@@ -72,8 +86,113 @@ const parrotSamples: WebhookSamples = {
   refusal: (words) => new Response(words, { status: 400 }),
 };
 
+const emailSamples: ChannelSamples = {
+  channel: email,
+  secrets: [KEYS.sendgridKey],
+  credentials: ["SENDGRID_API_KEY", "SEND_DOMAIN", "INBOUND_PARSE_DOMAIN"],
+  message: { type: "email", subject: "Hello", html: "<p>Hello</p>" },
+  refusedMessages: [
+    [null, ""],
+    [{ type: "pigeon", subject: "Hello", text: "Hello" }, "type"],
+    [{ subject: "", text: "Hello" }, "subject"],
+    [{ subject: "two\r\nlines", text: "Hello" }, "subject"],
+    [{ subject: "Hello" }, "html"],
+    [{ subject: "Hello", text: "Hello", cc: ["nobody"] }, "cc.0"],
+    [{ subject: "Hello", text: "Hello", campaign_id: "spring" }, "campaign_id"],
+  ],
+  outgoing: {
+    id: "0197a000-0000-7000-8000-000000000001",
+    senderId: "alex@example.com",
+    to: "casey@example.org",
+    message: { type: "email", subject: "Hello", text: "Hello" },
+    mail: {
+      from: { address: "alex@example.com", name: "Alex" },
+      identity: null,
+      user_id: null,
+      provider: "sendgrid",
+      token: "5yczda6um6aar6h5",
+      campaign_id: null,
+      message_id_header: "<0197a000-0000-7000-8000-000000000001@example.com>",
+      in_reply_to: null,
+      references: [],
+      bulk: false,
+    },
+  },
+  taken: () => new Response(null, { status: 202, headers: { "x-message-id": "mail-1" } }),
+  refusal: (message) => Response.json({ errors: [{ message, field: null }] }, { status: 400 }),
+  // There is no idempotency key: what may have gone is never sent again by itself.
+  doubtful: ["unknown"],
+};
+
+/** SendGrid's signature of a body by a key. */
+function sendGridHeaders(
+  bytes: Uint8Array,
+  signingKey: string,
+  timestamp = "1795688551",
+): Record<string, string> {
+  const key = createPrivateKey({ key: Buffer.from(signingKey, "base64"), format: "der", type: "pkcs8" });
+  const signed = Buffer.concat([Buffer.from(timestamp), bytes]);
+  return {
+    "x-twilio-email-event-webhook-timestamp": timestamp,
+    "x-twilio-email-event-webhook-signature": signBytes("sha256", signed, key).toString("base64"),
+  };
+}
+
+const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+  "sign",
+]);
+const anotherKey = Buffer.from(await crypto.subtle.exportKey("pkcs8", privateKey)).toString("base64");
+
+for (const [name, door] of [["sendgrid inbound", inboundDoor], ["sendgrid events", eventsDoor]] as const) {
+  doorContract({
+    name,
+    door,
+    signed: (bytes) => post(bytes, sendGridHeaders(bytes, SENDGRID_KEYS.signingKey)),
+    forged: (bytes) => {
+      const right = sendGridHeaders(bytes, SENDGRID_KEYS.signingKey);
+      const signature = "x-twilio-email-event-webhook-signature";
+      return {
+        "another key": post(bytes, sendGridHeaders(bytes, anotherKey)),
+        "another time": post(bytes, { ...right, "x-twilio-email-event-webhook-timestamp": "1795688552" }),
+        "no time": post(bytes, { [signature]: right[signature] }),
+        "no DER": post(bytes, { ...right, [signature]: btoa("r and s") }),
+        "no base64": post(bytes, { ...right, [signature]: "*" }),
+        "empty": post(bytes, { ...right, [signature]: "" }),
+      };
+    },
+  });
+}
+
+const RESEND = { secret: `whsec_${btoa("secret of resend")}`, now: Date.parse("2026-11-29T12:00:00Z") };
+Deno.env.set("RESEND_WEBHOOK_SECRET", RESEND.secret);
+const svix = (bytes: Uint8Array, secret: string, seconds = RESEND.now / 1000) => ({
+  "svix-id": "msg_1",
+  "svix-timestamp": String(seconds),
+  "svix-signature": `v1,${
+    createHmac("sha256", Buffer.from(secret.slice(6), "base64")).update(`msg_1.${seconds}.`).update(bytes)
+      .digest("base64")
+  }`,
+});
+doorContract({
+  name: "resend",
+  door: createResendDoor(() => RESEND.now),
+  signed: (bytes) => post(bytes, svix(bytes, RESEND.secret)),
+  forged: (bytes) => ({
+    "another secret": post(bytes, svix(bytes, `whsec_${btoa("another secret")}`)),
+    "too old": post(bytes, svix(bytes, RESEND.secret, RESEND.now / 1000 - 301)),
+    "from the future": post(bytes, svix(bytes, RESEND.secret, RESEND.now / 1000 + 301)),
+    "another id": post(bytes, { ...svix(bytes, RESEND.secret), "svix-id": "msg_2" }),
+    "another version": post(bytes, {
+      ...svix(bytes, RESEND.secret),
+      "svix-signature": svix(bytes, RESEND.secret)["svix-signature"].replace("v1", "v2"),
+    }),
+  }),
+});
+
+channelContract(emailSamples);
+
 Deno.test("channels: each that is deployed is held to the contract", () => {
-  assertEquals(channels.all, [whatsappSamples.channel]);
+  assertEquals(channels.all, [whatsappSamples.channel, emailSamples.channel]);
 });
 
 databaseTest("channels: the database enforces the policy that each tells", async (sql) => {

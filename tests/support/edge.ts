@@ -7,6 +7,10 @@ import type { JSONValue, Sql } from "postgres";
 import "./answers_held.ts";
 import { createDataApi, type DataApi } from "../../local/data_api/data_api.ts";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
+import { SendGridSimulator } from "../../local/simulator/mail/sendgrid.ts";
+import { createStorageApi, type StorageApi, type StorageBucket } from "../../local/storage/storage_api.ts";
+import { tmpdir } from "node:os";
+import { join } from "../../lib/paths.ts";
 import type { Contact, Settings } from "../../local/simulator/model.ts";
 import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
@@ -28,7 +32,25 @@ export const KEYS = {
   publishableKey: "sb_publishable_test",
   sealingKeys: `test:${btoa("s".repeat(32))}`,
   audienceSecret: "audience-secret-of-the-test",
+  sendgridKey: "SG.key-of-the-test",
+  apiToken: "api-token-of-the-test",
 } as const;
+
+/** The key pair with which the simulated SendGrid signs: PKCS #8 and SubjectPublicKeyInfo in base64. */
+export const SENDGRID_KEYS = await keyPair();
+
+async function keyPair(): Promise<{ signingKey: string; publicKey: string }> {
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+    "verify",
+  ]);
+  const encoded = async (format: "pkcs8" | "spki", key: CryptoKey) =>
+    btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.exportKey(format, key))));
+  return {
+    signingKey: await encoded("pkcs8", pair.privateKey),
+    publicKey: await encoded("spki", pair.publicKey),
+  };
+}
 
 /** The business number, by its id at Meta and as people see it. */
 export const NUMBER = { id: "301245600017789", display: "12025550100" } as const;
@@ -37,6 +59,8 @@ type Function =
   | "wa-webhook"
   | "wa-router"
   | "wa-send"
+  | "email-webhook"
+  | "email-send"
   | "deeplinks"
   | "flags"
   | "health"
@@ -46,6 +70,8 @@ const NAMES: readonly Function[] = [
   "wa-webhook",
   "wa-router",
   "wa-send",
+  "email-webhook",
+  "email-send",
   "deeplinks",
   "flags",
   "health",
@@ -67,7 +93,9 @@ export interface Edge {
   /** URL of the functions, the Data API and Meta. */
   url: string;
   meta: MetaSimulator;
-  /** Calls a function. A body that is not a string is sent as JSON. */
+  /** The simulated SendGrid. */
+  mail: SendGridSimulator;
+  /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
     init?: { method?: string; headers?: HeadersInit; body?: unknown },
@@ -97,7 +125,7 @@ export interface Edge {
   settled(): Promise<void>;
 }
 
-let serving: { api: DataApi; meta: MetaSimulator } | undefined;
+let serving: { api: DataApi; meta: MetaSimulator; mail: SendGridSimulator; files: StorageApi } | undefined;
 /** Number of requests that are being answered. */
 let underWay = 0;
 
@@ -111,10 +139,12 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
+  if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
+  if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
 
@@ -133,6 +163,15 @@ for (
     WHATSAPP_VERIFY_TOKEN: KEYS.verifyToken,
     WHATSAPP_ACCESS_TOKEN: KEYS.accessToken,
     WHATSAPP_GRAPH_URL: `${url}/graph/v26.0`,
+    SENDGRID_API_KEY: KEYS.sendgridKey,
+    SENDGRID_URL: `${url}/sendgrid`,
+    SENDGRID_INBOUND_PUBLIC_KEY: SENDGRID_KEYS.publicKey,
+    SENDGRID_EVENTS_PUBLIC_KEY: SENDGRID_KEYS.publicKey,
+    INBOUND_PARSE_DOMAIN: "reply.example.com",
+    SEND_DOMAIN: "example.com",
+    FORWARD_FROM_EMAIL: "replies@example.com",
+    FORWARD_FROM_NAME: "Gatelink",
+    API_TOKEN: KEYS.apiToken,
   })
 ) Deno.env.set(name, value);
 
@@ -156,8 +195,22 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
   const database = await testDatabase();
   const api = createDataApi({ dbUrl: database.url, jwtSecret: "jwt-secret-of-the-test", ...KEYS });
   const meta = newMeta({ statusDelayMs: 0, autoRead: false });
-  serving = { api, meta };
-  const edge = edgeOf(database.sql, meta);
+  const mail = new SendGridSimulator({
+    apiKey: KEYS.sendgridKey,
+    signingKey: SENDGRID_KEYS.signingKey,
+    inboundUrl: `${url}/functions/v1/email-webhook/inbound`,
+    eventsUrl: `${url}/functions/v1/email-webhook/events`,
+    retryMs: 20,
+  });
+  const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
+  const files = createStorageApi({
+    folder,
+    ...KEYS,
+    jwtSecret: "jwt-secret-of-the-test",
+    buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
+  });
+  serving = { api, meta, mail, files };
+  const edge = edgeOf(database.sql, meta, mail);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -166,6 +219,9 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     await edge.set({
       "wa_router.enabled": "true",
       "wa_send.enabled": "true",
+      "email_router.enabled": "true",
+      "email_send.enabled": "true",
+      "email_reply_tokens.enabled": "true",
       "forward.allow_loopback": "true",
     });
     await use(edge);
@@ -173,6 +229,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     // Nothing that is due later shall be waited for.
     Deno.env.set("FEATURE_ENABLED", "false");
     meta.stop();
+    mail.stop();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -183,6 +240,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     await flushOutcomes();
     await until("nothing is under way", () => underWay === 0);
     serving = undefined;
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
     await api.close();
     await database.drop();
     // A function may have asked once more while the test ended.
@@ -201,10 +259,11 @@ function newMeta(settings: Partial<Settings>): MetaSimulator {
   });
 }
 
-function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
+function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
-    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-    const response = await fetch(`${url}/functions/v1/${name}`, { method, headers, body: text });
+    const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
+    const sent = (isRaw ? body : JSON.stringify(body)) as BodyInit | undefined;
+    const response = await fetch(`${url}/functions/v1/${name}`, { method, headers, body: sent });
     const answer = await response.text();
     const json = /\bjson\b/.test(response.headers.get("content-type") ?? "");
     return {
@@ -218,7 +277,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
     use: () => Promise<void>,
   ) => {
     const before = serving!;
-    serving = { meta, api: { ...before.api, fetch: (request) => fetch(before.api, request) } };
+    serving = { ...before, api: { ...before.api, fetch: (request) => fetch(before.api, request) } };
     try {
       await use();
     } finally {
@@ -240,6 +299,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
     sql,
     url,
     meta,
+    mail,
     call,
     reread,
     fetch: (request) => {

@@ -7,6 +7,7 @@ import { Document, isPair, visit } from "yaml";
 import { z } from "zod";
 import { join, ROOT } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
+import { MAIL } from "../../supabase/functions/_shared/channels/email/outbound/described.ts";
 import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/outbound/described.ts";
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
@@ -26,6 +27,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   FLAGS,
   MESSAGES,
   WHATSAPP,
+  MAIL,
   DESTINATIONS,
   OPERATION,
   INCIDENTS,

@@ -98,6 +98,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("webhook_results", "field", "result"),
     ),
     counter(
+      "mails_total",
+      "Mails that came in and are committed, by kind and verdict (forward, store, suppress, quarantine, relay, loop), or duplicate.",
+      counted("mail_results", "kind", "verdict"),
+    ),
+    counter(
       "webhook_updates_stored_total",
       "Updates stored, by Meta's field and kind; counted by the clock, up to a minute late.",
       measured("updates", "field", "kind"),

@@ -4,7 +4,8 @@
  * @module
  */
 import { createRegistry, type Registry } from "./registry.ts";
+import { email } from "./email/index.ts";
 import { whatsapp } from "./whatsapp/index.ts";
 
 /** Every deployed channel. */
-export const channels: Registry = createRegistry([whatsapp]);
+export const channels: Registry = createRegistry([whatsapp, email]);

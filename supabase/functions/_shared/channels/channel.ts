@@ -113,6 +113,10 @@ export interface SendRequest {
   readonly identities?: readonly { readonly kind: string; readonly value: string }[];
   /** The sender: the id of a number, a mailbox, a bot. */
   readonly number_id?: string;
+  /** The team's user whose sender it is to be, if `number_id` is absent. */
+  readonly user_id?: string;
+  /** Domain of the ids that mails get. */
+  readonly send_domain?: string;
   readonly message: Outbound;
   /** Its text, for people who read the conversation. */
   readonly text?: string;

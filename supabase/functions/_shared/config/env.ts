@@ -10,6 +10,7 @@
  * @module
  */
 import { z } from "zod";
+import { readPublicKey } from "../crypto/ecdsa.ts";
 import { readSealingKeys } from "../crypto/seal.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../log/log.ts";
@@ -55,6 +56,26 @@ const domain = z.string().toLowerCase().regex(
   "it is not a host like go.example.com, with or without a path",
 );
 
+/** A domain of mail addresses. */
+const mailDomain = text.transform((value) => value.toLowerCase()).pipe(
+  z.string().regex(
+    /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/,
+    "it is not a domain like reply.example.com",
+  ),
+);
+
+/** Comma-separated; none if it is not set. */
+const secrets = z.string().default("").transform((value) =>
+  value.split(",").map((part) => part.trim()).filter((part) => part !== "")
+);
+
+/** Public keys of SendGrid's webhooks. */
+const publicKeys = secrets.pipe(
+  z.array(
+    z.string().refine((key) => readPublicKey(key) !== undefined, "it is not a public key of SendGrid's"),
+  ),
+);
+
 const token = z.string().toLowerCase().regex(/^[a-z0-9!#$%&'*+.^_|~-]+$/, "it is not a header name");
 
 const VARIABLES = {
@@ -89,6 +110,58 @@ const VARIABLES = {
     purpose: "send messages somewhere else than to Meta's current Graph API",
     // v26.0 is the newest version that Meta served in autumn 2026; Meta keeps a version for two years.
     schema: z.string().default("https://graph.facebook.com/v26.0").pipe(url),
+  },
+  SENDGRID_API_KEY: { purpose: "send mail through SendGrid", schema: text, secret: true },
+  SENDGRID_URL: {
+    purpose: "reach SendGrid somewhere else, such as https://api.eu.sendgrid.com",
+    schema: z.string().default("https://api.sendgrid.com").pipe(url),
+  },
+  SENDGRID_INBOUND_PUBLIC_KEY: {
+    purpose: "verify mails that SendGrid's Inbound Parse posts; several, comma-separated, while rotating",
+    schema: publicKeys,
+  },
+  SENDGRID_INBOUND_SECRET: {
+    purpose:
+      "know SendGrid's Inbound Parse by a secret at the end of the address, where it does not sign; several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
+  },
+  SENDGRID_EVENTS_PUBLIC_KEY: {
+    purpose: "verify SendGrid's Event Webhook; several, comma-separated, while rotating",
+    schema: publicKeys,
+  },
+  RESEND_API_KEY: { purpose: "send mail through Resend", schema: text, secret: true },
+  RESEND_URL: {
+    purpose: "reach Resend somewhere else",
+    schema: z.string().default("https://api.resend.com").pipe(url),
+  },
+  RESEND_WEBHOOK_SECRET: {
+    purpose: "verify Resend's webhooks (whsec_…); several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
+  },
+  INBOUND_PARSE_DOMAIN: {
+    purpose: "receive answers to mails: the domain whose MX leads to the provider",
+    schema: mailDomain,
+  },
+  SEND_DOMAIN: { purpose: "make the ids of mails: the domain that they are sent from", schema: mailDomain },
+  FORWARD_FROM_EMAIL: {
+    purpose: "forward answers to the inboxes of identities: the address that forwards come from",
+    schema: text.transform((value) => value.toLowerCase()).pipe(z.email("it is not an e-mail address")),
+  },
+  FORWARD_FROM_NAME: {
+    purpose: "name the sender of forwards",
+    schema: z.string().optional(),
+  },
+  API_TOKEN: {
+    purpose:
+      "let services that know no key of the project send mail with a bearer token; several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
+  },
+  PUBLIC_BASE_URL: {
+    purpose: "write addresses into mails, such as those that end a subscription, with a host of your own",
+    schema: url.optional(),
   },
   LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: domain.optional() },
   LINK_HTML: {

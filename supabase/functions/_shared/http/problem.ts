@@ -131,6 +131,11 @@ export type ProblemCode = keyof typeof PROBLEMS;
 
 /** Options of a {@linkcode Problem}. */
 export interface ProblemOptions {
+  /**
+   * Another status than that of the code, for a caller who would do harm at the usual one: a provider that drops a mail
+   * for good at any 4xx.
+   */
+  status?: number;
   /** A sentence for the caller about this occurrence. No personal data, no internals. */
   detail?: string;
   /** Headers of the response, lower-case names; they override those of the code. */
@@ -164,7 +169,7 @@ export class Problem extends Error {
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;
-    this.status = kind.status;
+    this.status = options.status ?? kind.status;
     this.detail = options.detail;
     this.headers = { ...kind.headers, ...options.headers };
     this.extensions = options.extensions;

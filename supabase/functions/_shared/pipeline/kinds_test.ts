@@ -21,7 +21,11 @@ async function deliver(deliver: (forwarded: Forwarded) => Promise<Sent>, kind = 
       measure: (name, label) => void measured.push(`${name} ${label}`),
     },
   );
-  const { latencyMs: _, ...result } = await byKind(claimed, { ...destination, kind }, undefined);
+  const { latencyMs: _, ...result } = await byKind(
+    claimed,
+    { ...destination, kind: kind as "inbox" },
+    undefined,
+  );
   return { result, measured };
 }
 

@@ -18,6 +18,9 @@ export const taken = z.strictObject({ received: count, stored: count, duplicates
 /** See {@linkcode taken}. */
 export type Taken = z.infer<typeof taken>;
 
+/** The answer of `email-webhook` to the clock. */
+export const purged = z.strictObject({ removed: count }).describe("How many stored files were removed");
+
 /** The answer of `wa-send`. */
 export const queued = z.strictObject({
   id: id.describe("Returned as `messages.id`"),
@@ -112,4 +115,4 @@ export const repliesOf = (message: z.ZodType) =>
   });
 
 /** Schemas of this module that docs/openapi.yaml names. */
-export const MESSAGES = { Event: messageReceived, Queued: queued, Taken: taken } as const;
+export const MESSAGES = { Event: messageReceived, Purged: purged, Queued: queued, Taken: taken } as const;

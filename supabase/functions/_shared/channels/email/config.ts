@@ -1,0 +1,67 @@
+/**
+ * What e-mail takes from the environment. Read at each use, because secrets change while a worker lives.
+ *
+ * @module
+ */
+import { type ConfigFault, configFaults, env } from "../../config/env.ts";
+import type { MailWorld } from "../../mail/types.ts";
+import type { Missing } from "../channel.ts";
+import { createResend } from "./providers/resend.ts";
+import { createSendGrid } from "./providers/sendgrid.ts";
+import type { MailProvider } from "./providers/provider.ts";
+
+/** Every provider, by the name that identities have it under. */
+export const PROVIDERS: Readonly<Record<MailProvider["name"], MailProvider>> = {
+  sendgrid: createSendGrid(() => {
+    const { SENDGRID_URL: url, SENDGRID_API_KEY: key } = env("SENDGRID_URL", "SENDGRID_API_KEY");
+    return { url, key };
+  }),
+  resend: createResend(() => {
+    const { RESEND_URL: url, RESEND_API_KEY: key } = env("RESEND_URL", "RESEND_API_KEY");
+    return { url, key };
+  }),
+};
+
+const KEYS = {
+  sendgrid: ["SENDGRID_API_KEY", "SENDGRID_URL"],
+  resend: ["RESEND_API_KEY", "RESEND_URL"],
+} as const satisfies Record<MailProvider["name"], readonly unknown[]>;
+
+/** What is missing for a provider; empty if it can be called. */
+export function providerFaults(name: MailProvider["name"]): ConfigFault[] {
+  return configFaults(...KEYS[name]);
+}
+
+/** Whether mails can be sent: by one provider at least. An identity of the other one waits for itself. */
+export function ready(): true | readonly Missing[] {
+  const domains = configFaults("SEND_DOMAIN", "INBOUND_PARSE_DOMAIN");
+  const sendgrid = providerFaults("sendgrid");
+  const none = sendgrid.length > 0 && providerFaults("resend").length > 0 ? sendgrid : [];
+  const missing = [...none, ...domains];
+  return missing.length === 0 ? true : missing;
+}
+
+/** Domains of ours. @throws {Problem} `config_invalid` */
+export function domains(): { replyDomain: string; sendDomain: string } {
+  const { INBOUND_PARSE_DOMAIN: replyDomain, SEND_DOMAIN: sendDomain } = env(
+    "INBOUND_PARSE_DOMAIN",
+    "SEND_DOMAIN",
+  );
+  return { replyDomain, sendDomain };
+}
+
+/** Sender of forwards. @throws {Problem} `config_invalid` */
+export function forwardFrom(): { address: string; name: string | null } {
+  const { FORWARD_FROM_EMAIL: address, FORWARD_FROM_NAME: name } = env(
+    "FORWARD_FROM_EMAIL",
+    "FORWARD_FROM_NAME",
+  );
+  return { address, name: name ?? null };
+}
+
+/** What is ours, for judging a mail. @param ownForwardHeaders From the setting. @throws {Problem} `config_invalid` */
+export function mailWorld(ownForwardHeaders: readonly string[]): MailWorld {
+  // Without it nothing is forwarded, and so nothing comes from there.
+  const known = configFaults("FORWARD_FROM_EMAIL").length === 0;
+  return { ...domains(), forwardFrom: known ? forwardFrom().address : "", ownForwardHeaders };
+}

@@ -1,0 +1,117 @@
+import { createResendDoor, eventsDoor, inboundDoor } from "../_shared/channels/email/doors.ts";
+import { mailWorld } from "../_shared/channels/email/config.ts";
+import type { MailEvent } from "../_shared/channels/email/inbound/events.ts";
+import { parseResend } from "../_shared/channels/email/inbound/resend_events.ts";
+import { parseSendGridEvents } from "../_shared/channels/email/inbound/sendgrid_events.ts";
+import { holdsSecret } from "../_shared/channels/email/inbound/signatures.ts";
+import { pipeline } from "../_shared/compose.ts";
+import { env } from "../_shared/config/env.ts";
+import { killed } from "../_shared/config/kill_switch.ts";
+import type { IngestedMail, ResolvedMail } from "../_shared/contract/answers/mail.ts";
+import { rpc } from "../_shared/db/client.ts";
+import { loadConfig } from "../_shared/db/config.ts";
+import { count } from "../_shared/db/counters.ts";
+import { groupCommit } from "../_shared/db/group_commit.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import { waitUntil } from "../_shared/http/background.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import { serve } from "../_shared/serve/serve.ts";
+import type { Bucket } from "../_shared/storage/paths.ts";
+import { storage } from "../_shared/storage/storage.ts";
+import { createHandler } from "./handler.ts";
+import { createIntake } from "./intake.ts";
+import { fetchReceived } from "./received.ts";
+
+type Item = Record<string, unknown>;
+
+/** Mails in one call: a text of a mail may have 200 KB. */
+const GROUP = { maxItems: 32, maxQueued: 1000, maxBytes: 4 << 20, inFlight: 2, worthBeside: 8 };
+const size = (item: Item) => String(item.text_full ?? "").length + String(item.text ?? "").length + 2000;
+
+const resolve = groupCommit<Item, ResolvedMail>({
+  ...GROUP,
+  commit: (items) => rpc("resolve_mails", { p_mails: items }),
+});
+const ingest = groupCommit<Item, IngestedMail>({
+  ...GROUP,
+  size,
+  commit: (items) => rpc("ingest_mails", { p_mails: items }),
+});
+const ingestEvents = (events: readonly MailEvent[]) => rpc("ingest_mail_events", { p_events: events });
+
+/** Headers with which a former system marks its forwards: the setting, comma-separated. */
+async function ownForwardHeaders(): Promise<string[]> {
+  const { settings } = await loadConfig();
+  const value = settings.find(({ key }) => key === "email.own_forward_headers")?.value ?? "";
+  return value.split(",").map((name) => name.trim().toLowerCase()).filter((name) => name !== "");
+}
+
+function inboundCheck() {
+  const { SENDGRID_INBOUND_PUBLIC_KEY: keys, SENDGRID_INBOUND_SECRET: secrets } = env(
+    "SENDGRID_INBOUND_PUBLIC_KEY",
+    "SENDGRID_INBOUND_SECRET",
+  );
+  if (keys.length > 0) return "signature";
+  if (secrets.length > 0) return "secret";
+  throw new Problem("config_invalid", {
+    cause: new Error("set SENDGRID_INBOUND_PUBLIC_KEY or SENDGRID_INBOUND_SECRET to receive mail"),
+  });
+}
+
+/** Ends mails to many to whom a message was sent; whoever has the address of it may do so. */
+async function unsubscribe(token: string): Promise<void> {
+  const named = token.length === 16 ? { tokens: [token] } : { legacy: [{ message: token }] };
+  const [found] = await resolve({ tokens: [], legacy: [], references: [], ...named }).then((one) => [one]);
+  if (found.message === null || found.message.direction !== "out") return;
+  await ingestEvents([{
+    provider: "gatelink",
+    // A repetition changes nothing, and one after the person has subscribed again counts.
+    key: `unsubscribe:${crypto.randomUUID()}`,
+    event: "unsubscribe",
+    at: new Date().toISOString(),
+    message: found.message.id,
+    delivery: null,
+    provider_id: null,
+    address: found.message.contact ?? found.message.to,
+    error: null,
+    suppress: { reason: "unsubscribe", scope: "bulk" },
+    metadata: { by: "link" },
+    raw: {},
+  }]);
+}
+
+export default serve(
+  "email-webhook",
+  createHandler({
+    killed,
+    requireSecretKey: (headers) => void requireKey(headers),
+    doors: { inbound: inboundDoor, events: eventsDoor, resend: createResendDoor(Date.now) },
+    inboundCheck,
+    isInboundSecret: (shown) => holdsSecret(shown, env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET),
+    intake: createIntake({
+      resolve: (questions) => Promise.all(questions.map(resolve)),
+      ingest: (records) => Promise.all(records.map(ingest)),
+      note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
+      storage,
+      world: async () => mailWorld(await ownForwardHeaders()),
+      now: () => new Date(),
+      count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
+    }),
+    parseEvents: parseSendGridEvents,
+    parseResend,
+    fetchReceived: (id) => {
+      const { RESEND_URL: url, RESEND_API_KEY: key } = env("RESEND_URL", "RESEND_API_KEY");
+      return fetchReceived(id, { url, key, fetch: (url, init) => fetch(url, init) });
+    },
+    ingestEvents,
+    unsubscribe,
+    dueFiles: async (limit) => {
+      const files = await rpc("claim_storage_purges", { p_limit: limit });
+      return files.map(({ bucket, path }) => ({ bucket: bucket as Bucket, path }));
+    },
+    removeFiles: storage.remove,
+    forgetFiles: async (files) => void await rpc("settle_storage_purges", { p_objects: files }),
+    pipeline,
+    waitUntil,
+  }),
+);
