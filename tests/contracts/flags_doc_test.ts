@@ -15,7 +15,12 @@ databaseTest(
 
 databaseTest("flagTable(): a flag that code reads and nobody describes is refused", async (sql) => {
   await sql.begin((sql) =>
-    seedFlags(sql, ["wa_router.enabled", "wa_send.enabled", "email_reply_tokens.enabled"])
+    seedFlags(sql, [
+      "wa_router.enabled",
+      "wa_send.enabled",
+      "email_send.enabled",
+      "email_reply_tokens.enabled",
+    ])
   );
   let said = "";
   await flagTable(sql).catch((error) => said = error.message);
