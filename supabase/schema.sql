@@ -95,6 +95,7 @@ create type private.guard_state as (
 create type private.guard_suspicion as (
   calm bigint,
   suspect bigint,
+  lasting bigint,
   certain bigint
 );
 
@@ -1571,6 +1572,8 @@ create table public.rollout_events (
   -- What belongs to the event: names, numbers and limits. _shared/contract/words/rollouts.ts makes a sentence of it
   -- with kind, rule and verdict.
   figures jsonb default '{}'::jsonb not null,
+  -- Kind, rule and the numbers of figures in one line.
+  message text generated always as (private.event_message(kind, rule, figures)) stored,
   -- What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes,
   -- path, after, alarm, progress}; of a start, what the launch gates said.
   evidence jsonb,
@@ -1926,6 +1929,8 @@ create policy segments_read on public.segments for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells the functions at the edge to read the configuration again; a change of members changes the segment's row.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- A version is used once.
+create TRIGGER continue BEFORE INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION private.continue_segment();
 
 -- Whom we write as: numbers, addresses and bots of all channels, and how fast each may send. A WhatsApp number that
 -- first shows up in a signed webhook is added by itself.
@@ -5680,10 +5685,7 @@ declare
 begin
   perform private.require_role('operator');
   if p_expected_version = 0 then
-    -- One that was removed and comes back carries on counting, as settings do.
-    insert into public.segments (key, description, version)
-    values (p_key, coalesce(p_description, ''), 1 + coalesce(
-      (select max(h.version) from public.segment_history h where h.segment_key = p_key), 0))
+    insert into public.segments (key, description) values (p_key, coalesce(p_description, ''))
     on conflict (key) do nothing returning * into v_segment;
   end if;
   if v_segment.key is null then
@@ -7980,6 +7982,19 @@ AS $function$
 $function$;
 grant execute on function private.contact_last_four(p_contact_id uuid) to service_role;
 
+-- Trigger, before insert of segments: one that was removed and comes back carries on counting, as settings do.
+CREATE OR REPLACE FUNCTION private.continue_segment()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  new.version := greatest(new.version, 1 + coalesce(
+    (select max(h.version) from public.segment_history h where h.segment_key = new.key), 0));
+  return new;
+end $function$;
+
 -- A conversation as people see it in a list, with its latest message; names and words only with p_words.
 CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversations, p_last messages, p_words boolean)
  RETURNS jsonb
@@ -8663,6 +8678,18 @@ begin
 end $function$;
 grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
+-- An event of a rollout in one line, for people who read the table: kind, rule and numbers, no names.
+CREATE OR REPLACE FUNCTION private.event_message(p_kind text, p_rule text, p_figures jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select p_kind || coalesce(': ' || p_rule, '')
+    || coalesce((select ' (' || string_agg(f.key || ' ' || f.value::text, ', ' order by f.key) || ')' from jsonb_each(p_figures) f
+      where jsonb_typeof(f.value) = 'number'), '')
+$function$;
+
 -- How a row is given out that names a person among others: its key, the texts that name them, and true for other
 -- columns that do.
 CREATE OR REPLACE FUNCTION private.exported_row(p_relation text, p_columns text[])
@@ -9048,18 +9075,6 @@ AS $function$
 $function$;
 grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
 
--- Whether it has been suspected for longer than the other arm may be late. See aged() in series.ts.
-CREATE OR REPLACE FUNCTION private.guard_aged(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
- RETURNS boolean
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
- SET search_path TO ''
-AS $function$
-  select (p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
-    or (not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0 and p_minute - p_suspicion.suspect >= 5
-      and p_minute - p_suspicion.calm <= 15)
-$function$;
-
 -- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
 -- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
 -- rule, null where there was none.
@@ -9104,10 +9119,24 @@ AS $function$
     'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0}'::jsonb,
     'broken', 0, 'errors', series.empty, 'slow', series.empty, 'shift', '{"on": {"n": 0, "v": 0, "vv": 0},
       "off": {"n": 0, "v": 0, "vv": 0}, "quiet": {"on": {"n": 0, "v": 0, "vv": 0}, "off": {"n": 0, "v": 0, "vv": 0}},
-      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "certain": 0}}'::jsonb)
+      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}}'::jsonb)
   from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
     "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
-    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
+    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
+$function$;
+
+-- Whether S of a comparison blames the flag, and has for longer than the other arm may be late. See blames() in
+-- series.ts.
+CREATE OR REPLACE FUNCTION private.guard_blames(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select (not p_troubled and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
+    or (p_s >= p_enough and p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
+    or (p_s >= p_enough and not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0
+      and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15)
 $function$;
 
 -- What follows when somebody else wrote a rollout's flag: off ends the rollout, another percentage pauses it,
@@ -9283,7 +9312,7 @@ begin
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
     v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
       when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
-    if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
@@ -9292,7 +9321,7 @@ begin
   if p_control and p_slowed and v_absolute[2] >= c_seems then
     v_s := greatest(p_shift.s[1], p_shift.s[2]);
     v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
-    if v_s >= v_enough and private.guard_aged(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
       verdict := 'roll_back';
       rule := 'p95_relative';
       return;
@@ -9526,6 +9555,7 @@ AS $function$
   select row(
     case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
     case when p_after < 3688879 or p_absolute < 1000000 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 4605170 or p_absolute < 10819778 then 0 when p_suspicion.lasting = 0 then p_minute else p_suspicion.lasting end,
     case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
   )::private.guard_suspicion
 $function$;
@@ -9541,7 +9571,7 @@ AS $function$
 declare
   c_alarm constant bigint := 10819778;
   -- Below it no test has anything to say.
-  c_supported constant bigint := 6907755;
+  c_lasting constant bigint := 4605170;
   c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
   v_control boolean := (p_watch ->> 'control')::boolean;
   v_rate double precision := (p_watch ->> 'error_rate')::double precision;
@@ -9631,7 +9661,7 @@ begin
         greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]));
       if v_slow.shared = v_span.minute then
         v_shift.s := array[0, 0];
-        v_shift.relation := row(0, 0, 0);
+        v_shift.relation := row(0, 0, 0, 0);
       end if;
     end if;
     v_moved := v_failed or v_slowed;
@@ -9644,7 +9674,7 @@ begin
     v_rule := v_span.plain_rule;
     v_verdict := case when v_rule is null then null
       when case v_rule when 'error_rate_plain' then v_span.errors_shared else v_span.mean_shared end then 'page' else 'roll_back' end;
-    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_supported then
+    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_lasting then
       select j.verdict, j.rule into v_said, v_said_rule from private.guard_judge(v_errors, v_slow, v_shift, v_span.minute, v_failed, v_slowed, v_control, null, null) j;
     else
       v_said := null;

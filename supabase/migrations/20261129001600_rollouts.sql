@@ -97,6 +97,15 @@ create policy rollout_stages_read on public.rollout_stages for select to authent
   using ((select private.has_role('viewer')));
 comment on policy rollout_stages_read on public.rollout_stages is 'The whole team follows the rollouts.';
 
+-- Notifications, the panel and the command line have sentences: contract/words/rollouts.ts.
+create function private.event_message(p_kind text, p_rule text, p_figures jsonb) returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select p_kind || coalesce(': ' || p_rule, '')
+    || coalesce((select ' (' || string_agg(f.key || ' ' || f.value::text, ', ' order by f.key) || ')' from jsonb_each(p_figures) f
+      where jsonb_typeof(f.value) = 'number'), '')
+$$;
+comment on function private.event_message(text, text, jsonb) is 'An event of a rollout in one line, for people who read the table: kind, rule and numbers, no names.';
+
 create table public.rollout_events (
   id uuid constraint rollout_events_pkey primary key default private.uuid_v7(),
   rollout_id uuid not null references public.rollouts (id) on delete restrict,
@@ -107,6 +116,7 @@ create table public.rollout_events (
   verdict text constraint rollout_events_verdict_known check (verdict in ('advance', 'hold', 'roll_back', 'page')),
   rule text,
   figures jsonb not null default '{}',
+  message text generated always as (private.event_message(kind, rule, figures)) stored,
   evidence jsonb,
   rollout_version bigint not null,
   setting_version bigint,
@@ -126,6 +136,7 @@ comment on column public.rollout_events.verdict is 'What the guard said; null wh
 comment on column public.rollout_events.rule is 'By which rule, such as error_rate_relative or samples.';
 comment on column public.rollout_events.figures is
   'What belongs to the event: names, numbers and limits. _shared/contract/words/rollouts.ts makes a sentence of it with kind, rule and verdict.';
+comment on column public.rollout_events.message is 'Kind, rule and the numbers of figures in one line.';
 comment on column public.rollout_events.evidence is
   'What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes, path, after, alarm, progress}; of a start, what the launch gates said.';
 comment on column public.rollout_events.rollout_version is 'The version of the rollout that it made.';

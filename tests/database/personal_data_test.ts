@@ -83,7 +83,8 @@ const FREE: Record<string, string> = {
     "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",
   "public.rate_limits": "tat allowed",
   "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
-  "public.rollout_events": "id rollout_id at kind stage verdict rule rollout_version setting_version actor",
+  "public.rollout_events":
+    "id rollout_id at kind stage verdict rule message rollout_version setting_version actor",
   "public.rollout_stages":
     "rollout_id position name percentage segments hold_minutes min_samples overdue_minutes advance_when roll_back_when entered_at left_at",
   "public.rollouts":

@@ -14,5 +14,6 @@ drop function private.is_edge(jsonb);
 drop function private.is_text_list(jsonb, integer);
 drop function private.is_number(jsonb, numeric, numeric, integer);
 drop table public.rollout_events;
+drop function private.event_message(text, text, jsonb);
 drop table public.rollout_stages;
 drop table public.rollouts;

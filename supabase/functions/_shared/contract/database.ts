@@ -750,6 +750,7 @@ export type Database = {
             | "resumed"
             | "rolled_back"
             | "completed";
+          message: string | null;
           reason: string | null;
           rollout_id: string;
           rollout_version: number;
