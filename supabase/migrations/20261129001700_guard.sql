@@ -72,7 +72,7 @@ create type private.guard_quiet as ("on" bigint, off bigint, failed bigint);
 comment on type private.guard_quiet is
   'Outcomes of both arms, and failures without the flag, since somebody with the flag last failed.';
 
-create type private.guard_suspicion as (calm bigint, suspect bigint, certain bigint);
+create type private.guard_suspicion as (calm bigint, suspect bigint, lasting bigint, certain bigint);
 comment on type private.guard_suspicion is
   'Since which minutes S of a comparison is where it is: see Suspicion in series.ts.';
 
@@ -102,21 +102,23 @@ language sql immutable parallel safe set search_path = '' as $$
   select row(
     case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
     case when p_after < 3688879 or p_absolute < 1000000 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 4605170 or p_absolute < 10819778 then 0 when p_suspicion.lasting = 0 then p_minute else p_suspicion.lasting end,
     case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
   )::private.guard_suspicion
 $$;
 comment on function private.guard_suspects(private.guard_suspicion, bigint, bigint, bigint, bigint) is
   'Notes S of a comparison after a minute, what it was before, and S of the absolute test.';
 
-create function private.guard_aged(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
+create function private.guard_blames(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
 returns boolean
 language sql immutable parallel safe set search_path = '' as $$
-  select (p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
-    or (not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0 and p_minute - p_suspicion.suspect >= 5
-      and p_minute - p_suspicion.calm <= 15)
+  select (not p_troubled and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
+    or (p_s >= p_enough and p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
+    or (p_s >= p_enough and not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0
+      and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15)
 $$;
-comment on function private.guard_aged(private.guard_suspicion, bigint, bigint, bigint, boolean) is
-  'Whether it has been suspected for longer than the other arm may be late. See aged() in series.ts.';
+comment on function private.guard_blames(private.guard_suspicion, bigint, bigint, bigint, boolean) is
+  'Whether S of a comparison blames the flag, and has for longer than the other arm may be late. See blames() in series.ts.';
 
 -- What S of the alternatives 1.5, 2, 3, 5, 10 and (for trouble) 2 moves by, in millionths: for a failure and for a success.
 create function private.guard_logs(p_rate double precision, out failure bigint[], out success bigint[])
@@ -295,10 +297,10 @@ language sql immutable set search_path = '' as $$
     'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0}'::jsonb,
     'broken', 0, 'errors', series.empty, 'slow', series.empty, 'shift', '{"on": {"n": 0, "v": 0, "vv": 0},
       "off": {"n": 0, "v": 0, "vv": 0}, "quiet": {"on": {"n": 0, "v": 0, "vv": 0}, "off": {"n": 0, "v": 0, "vv": 0}},
-      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "certain": 0}}'::jsonb)
+      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}}'::jsonb)
   from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
     "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
-    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
+    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
 $$;
 comment on function private.guard_begin(bigint) is 'What the guard remembers at the beginning of a stage whose first whole minute this is.';
 
@@ -439,7 +441,7 @@ begin
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
     v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
       when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
-    if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
@@ -448,7 +450,7 @@ begin
   if p_control and p_slowed and v_absolute[2] >= c_seems then
     v_s := greatest(p_shift.s[1], p_shift.s[2]);
     v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
-    if v_s >= v_enough and private.guard_aged(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
       verdict := 'roll_back';
       rule := 'p95_relative';
       return;
@@ -484,7 +486,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   c_alarm constant bigint := 10819778;
   -- Below it no test has anything to say.
-  c_supported constant bigint := 6907755;
+  c_lasting constant bigint := 4605170;
   c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
   v_control boolean := (p_watch ->> 'control')::boolean;
   v_rate double precision := (p_watch ->> 'error_rate')::double precision;
@@ -574,7 +576,7 @@ begin
         greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]));
       if v_slow.shared = v_span.minute then
         v_shift.s := array[0, 0];
-        v_shift.relation := row(0, 0, 0);
+        v_shift.relation := row(0, 0, 0, 0);
       end if;
     end if;
     v_moved := v_failed or v_slowed;
@@ -587,7 +589,7 @@ begin
     v_rule := v_span.plain_rule;
     v_verdict := case when v_rule is null then null
       when case v_rule when 'error_rate_plain' then v_span.errors_shared else v_span.mean_shared end then 'page' else 'roll_back' end;
-    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_supported then
+    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_lasting then
       select j.verdict, j.rule into v_said, v_said_rule from private.guard_judge(v_errors, v_slow, v_shift, v_span.minute, v_failed, v_slowed, v_control, null, null) j;
     else
       v_said := null;

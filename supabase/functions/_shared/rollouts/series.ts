@@ -31,6 +31,9 @@ export const ALARM = 10_819_778;
  */
 export const SUPPORTED = 6_907_755;
 
+/** Still less is enough if all of that lasts, ln(100) in millionths. */
+export const LASTING = 4_605_170;
+
 /** S of the relative test at which the arm with the flag becomes suspect, ln(40) in millionths. */
 export const SUSPECT = 3_688_879;
 
@@ -84,13 +87,15 @@ export interface Suspicion {
   calm: number;
   /** First minute at {@linkcode SUSPECT}. */
   suspect: number;
+  /** First minute at {@linkcode LASTING} while the absolute test was at {@linkcode ALARM}. */
+  lasting: number;
   /** First minute at {@linkcode ALARM}. */
   certain: number;
 }
 
 /** Nothing suspected yet. */
 export function noSuspicion(): Suspicion {
-  return { calm: 0, suspect: 0, certain: 0 };
+  return { calm: 0, suspect: 0, lasting: 0, certain: 0 };
 }
 
 /**
@@ -107,23 +112,33 @@ export function suspects(
   if (Math.min(before, after) < CALM) suspicion.calm = minute;
   if (after < SUSPECT || absolute < CALM) suspicion.suspect = 0;
   else if (suspicion.suspect === 0) suspicion.suspect = minute;
+  if (after < LASTING || absolute < ALARM) suspicion.lasting = 0;
+  else if (suspicion.lasting === 0) suspicion.lasting = minute;
   if (after < ALARM) suspicion.certain = 0;
   else if (suspicion.certain === 0) suspicion.certain = minute;
 }
 
 /**
- * Whether S of a comparison has been enough for blame for longer than the other arm may be late; or, if it
- * grew steadily from a recent calm, whether it has been suspect for that long. A jump, or a rise while the
- * other arm is in trouble, may be a different event and needs certainty for that long; twice as long in the
- * second case.
+ * Whether S of a comparison blames the flag, and has for longer than the other arm may be late. Three ways:
+ *
+ * - it is `enough`, and has been certain for that long; twice as long while the other arm is in trouble;
+ * - it is `enough`, grew steadily from a recent calm, and has been suspect for that long;
+ * - it has been {@linkcode LASTING} for twice that long: what grows slowly, such as five times a base of 1 % at 10
+ *   outcomes a minute, seldom becomes certain.
+ *
+ * A jump may be a different event, and so may anything while the other arm is in trouble: only certainty counts
+ * then.
  */
-export function aged(
-  { calm, suspect, certain }: Suspicion,
+export function blames(
+  { calm, suspect, lasting, certain }: Suspicion,
   minute: number,
   { s, enough, troubled }: { s: number; enough: number; troubled: boolean },
 ): boolean {
-  if (certain > 0 && minute - certain >= (troubled ? 2 * LAG : LAG)) return true;
-  return !troubled && s < enough + LEAP && suspect > 0 && minute - suspect >= LAG && minute - calm <= EVENT;
+  const lasts = (since: number, minutes: number) => since > 0 && minute - since >= minutes;
+  if (!troubled && lasts(lasting, 2 * LAG)) return true;
+  if (s < enough) return false;
+  if (lasts(certain, troubled ? 2 * LAG : LAG)) return true;
+  return !troubled && s < enough + LEAP && lasts(suspect, LAG) && minute - calm <= EVENT;
 }
 
 /** Initial state of a series. */

@@ -64,7 +64,7 @@ const forecast = z.strictObject({
 /** How a plan would go. */
 export type Forecast = z.infer<typeof forecast>;
 
-const suspicion = z.strictObject({ calm: z.int(), suspect: z.int(), certain: z.int() });
+const suspicion = z.strictObject({ calm: z.int(), suspect: z.int(), lasting: z.int(), certain: z.int() });
 const tally = z.strictObject({ n: z.int(), k: z.int(), q: z.int(), m: z.int() });
 /** What one test of the guard remembers; see rollouts/series.ts. */
 const series = z.strictObject({
