@@ -109,15 +109,17 @@ $$;
 comment on function private.guard_suspects(private.guard_suspicion, bigint, bigint, bigint, bigint) is
   'Notes S of a comparison after a minute, what it was before, and S of the absolute test.';
 
-create function private.guard_blames(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
+create function private.guard_blames(
+  p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean, p_trouble bigint
+)
 returns boolean
 language sql immutable parallel safe set search_path = '' as $$
-  select (not p_troubled and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
+  select (not p_troubled and p_trouble < 1609438 and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
     or (p_s >= p_enough and p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
     or (p_s >= p_enough and not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0
       and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15)
 $$;
-comment on function private.guard_blames(private.guard_suspicion, bigint, bigint, bigint, boolean) is
+comment on function private.guard_blames(private.guard_suspicion, bigint, bigint, bigint, boolean, bigint) is
   'Whether S of a comparison blames the flag, and has for longer than the other arm may be late. See blames() in series.ts.';
 
 -- What S of the alternatives 1.5, 2, 3, 5, 10 and (for trouble) 2 moves by, in millionths: for a failure and for a success.
@@ -441,7 +443,7 @@ begin
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
     v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
       when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
-    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled, v_one.trouble) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
@@ -450,7 +452,7 @@ begin
   if p_control and p_slowed and v_absolute[2] >= c_seems then
     v_s := greatest(p_shift.s[1], p_shift.s[2]);
     v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
-    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled, p_slow.trouble) then
       verdict := 'roll_back';
       rule := 'p95_relative';
       return;

@@ -72,6 +72,7 @@ const DAYS: [label: string, Watch, Traffic][] = [
     off: { perMinute: 30, failing: 0.01, burst: 3 },
   }],
   ["the flag's fault", BASE, { on: { perMinute: 10, failing: 0.2 }, off: { perMinute: 30, failing: 0.005 } }],
+  ["a slow fault", BASE, { on: { perMinute: 10, failing: 0.04 }, off: { perMinute: 12, failing: 0.006 } }],
   ["shared", BASE, { on: { perMinute: 10, failing: 0.05 }, off: { perMinute: 30, failing: 0.05 } }],
   ["slow", BASE, {
     on: { perMinute: 10, failing: 0, slow: 0.3 },

@@ -34,6 +34,9 @@ export const SUPPORTED = 6_907_755;
 /** Still less is enough if all of that lasts, ln(100) in millionths. */
 export const LASTING = 4_605_170;
 
+/** S of the arm without the flag, for twice the allowed rate, below which it looks healthy, ln(5) in millionths. */
+const HEALTHY = 1_609_438;
+
 /** S of the relative test at which the arm with the flag becomes suspect, ln(40) in millionths. */
 export const SUSPECT = 3_688_879;
 
@@ -123,19 +126,21 @@ export function suspects(
  *
  * - it is `enough`, and has been certain for that long; twice as long while the other arm is in trouble;
  * - it is `enough`, grew steadily from a recent calm, and has been suspect for that long;
- * - it has been {@linkcode LASTING} for twice that long: what grows slowly, such as five times a base of 1 % at 10
- *   outcomes a minute, seldom becomes certain.
+ * - it has been {@linkcode LASTING} for twice that long, and the other arm looks healthy: what grows slowly, such as
+ *   five times a base of 1 % at 10 outcomes a minute, seldom becomes certain.
  *
  * A jump may be a different event, and so may anything while the other arm is in trouble: only certainty counts
  * then.
+ *
+ * @param trouble S of the arm without the flag.
  */
 export function blames(
   { calm, suspect, lasting, certain }: Suspicion,
   minute: number,
-  { s, enough, troubled }: { s: number; enough: number; troubled: boolean },
+  { s, enough, troubled, trouble }: { s: number; enough: number; troubled: boolean; trouble: number },
 ): boolean {
   const lasts = (since: number, minutes: number) => since > 0 && minute - since >= minutes;
-  if (!troubled && lasts(lasting, 2 * LAG)) return true;
+  if (!troubled && trouble < HEALTHY && lasts(lasting, 2 * LAG)) return true;
   if (s < enough) return false;
   if (lasts(certain, troubled ? 2 * LAG : LAG)) return true;
   return !troubled && s < enough + LEAP && lasts(suspect, LAG) && minute - calm <= EVENT;
