@@ -51,6 +51,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
     ],
     ...["cli/main.ts", "supabase/"],
   ],
+  "tests/contracts/guard_bound_test.ts": ["docs/rollouts.md"],
   "tests/contracts/layers_test.ts": ["supabase/functions/"],
   "tests/contracts/links_fields_test.ts": ["docs/"],
   "tests/contracts/limits_test.ts": [
@@ -81,6 +82,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/patterns_test.ts": ["supabase/functions/"],
   "tests/slow/package_test.ts": ["tools/release/release.ts"],
   "tests/stack/examples_test.ts": ["examples/"],
+  "tests/stack/first_rollout_test.ts": ["docs/first-rollout.md", "examples/", "cli/main.ts"],
   "tests/stack/link_domain_nginx_test.ts": ["docs/deploy.md"],
   "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
   "tests/stack/postgres_test.ts": [],
