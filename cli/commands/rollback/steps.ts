@@ -2,7 +2,7 @@
  * Runs a rollback: announces its steps, runs them one by one, verifies and times each, stops at the first
  * failure, and records the result.
  */
-import type { Api } from "../../core/api.ts";
+import { type Api, connect } from "../../core/api.ts";
 import { told } from "../../core/errors.ts";
 import { clean, paint } from "../../core/output.ts";
 import type { Result, Session } from "../../core/session.ts";
@@ -149,8 +149,11 @@ function line({ what, ok, ms, detail }: Taken): string {
   return `${mark} ${seconds(ms).padStart(8)}  ${clean(detail ? `${what}: ${detail}` : what)}`;
 }
 
-function recordBy(api: Api, event: Event): Promise<string> {
-  return api.rpc("record_rollback", { p_event: event });
+/** Longest wait for the record of a rollback, in milliseconds: its result is not held back for it. */
+const RECORD_MS = 5000;
+
+function recordBy({ stack }: Api, event: Event): Promise<string> {
+  return connect(stack, RECORD_MS).rpc("record_rollback", { p_event: event });
 }
 
 /** Milliseconds in readable form. */
