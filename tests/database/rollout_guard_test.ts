@@ -72,7 +72,6 @@ const DAYS: [label: string, Watch, Traffic][] = [
     off: { perMinute: 30, failing: 0.01, burst: 3 },
   }],
   ["the flag's fault", BASE, { on: { perMinute: 10, failing: 0.2 }, off: { perMinute: 30, failing: 0.005 } }],
-  ["a slow fault", BASE, { on: { perMinute: 10, failing: 0.04 }, off: { perMinute: 12, failing: 0.006 } }],
   ["shared", BASE, { on: { perMinute: 10, failing: 0.05 }, off: { perMinute: 30, failing: 0.05 } }],
   ["slow", BASE, {
     on: { perMinute: 10, failing: 0, slow: 0.3 },
@@ -124,6 +123,7 @@ const DAYS: [label: string, Watch, Traffic][] = [
   ["silent", BASE, { on: { perMinute: 0, failing: 0 }, off: { perMinute: 30, failing: 0.005 } }],
   ["next to nothing", BASE, { on: { perMinute: 0.05, failing: 0.1 }, off: { perMinute: 0.3, failing: 0.1 } }],
   ["busy", BASE, { on: { perMinute: 300, failing: 0.009 }, off: { perMinute: 500, failing: 0.008 } }],
+  ["a slow fault", BASE, { on: { perMinute: 10, failing: 0.04 }, off: { perMinute: 12, failing: 0.006 } }],
 ];
 
 interface Taken {
