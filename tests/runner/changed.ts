@@ -58,6 +58,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
     ...["admin/src/", "cli/", "docs/architecture.md", "supabase/functions/", "supabase/schema.sql"],
   ],
   "tests/contracts/incident_runbook_test.ts": ["docs/"],
+  "tests/contracts/manual_test.ts": ["docs/manual.md", "tests/", "supabase/functions/"],
   "tests/contracts/openapi_test.ts": ["supabase/config.toml"],
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/panel_sources_test.ts": ["admin/src/"],
