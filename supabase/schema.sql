@@ -6348,8 +6348,9 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
--- Transactions that hold locks on the tables of flags and rollouts for half a second or more, the oldest first:
--- [{pid, role, state, seconds, statement}]. Waits for no lock on them. For operators and secret keys.
+-- Transactions that hold locks on the tables of flags and rollouts, or where there are none on any table of ours, for
+-- half a second or more, the oldest first: [{pid, role, state, seconds, statement}]. Waits for no lock on them. For
+-- operators and secret keys.
 CREATE OR REPLACE FUNCTION public.who_blocks()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6358,7 +6359,7 @@ CREATE OR REPLACE FUNCTION public.who_blocks()
 AS $function$
 begin
   perform private.require_role('operator');
-  return private.lock_holders(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
+  return private.lock_holders_or_any(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
     'public.rollout_events', 'public.segments', 'public.segment_members']);
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
@@ -11021,9 +11022,9 @@ AS $function$
 $function$;
 grant execute on function private.lock_contacts() to service_role;
 
--- Transactions that have held a lock on one of these tables for half a second or more and wait for nobody, the oldest
--- first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values. Definer, for
--- pg_stat_activity shows other roles' sessions to few.
+-- Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and wait
+-- for nobody, the oldest first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values.
+-- Definer, for pg_stat_activity shows other roles' sessions to few.
 CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -11037,11 +11038,24 @@ AS $function$
     select distinct l.pid from pg_catalog.pg_locks l
     where l.granted and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and l.pid <> pg_backend_pid()
       and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
-      and l.relation in (select to_regclass(t.name)::oid from unnest(p_relations) as t (name))
+      and l.relation in (
+        select to_regclass(t.name)::oid from unnest(p_relations) as t (name)
+        union all
+        select c.oid from pg_catalog.pg_class c
+        where p_relations is null and c.relkind in ('r', 'p') and c.relnamespace in ('public'::regnamespace, 'private'::regnamespace))
   ) h
   left join pg_catalog.pg_stat_activity a on a.pid = h.pid
   where cardinality(pg_blocking_pids(h.pid)) = 0
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
+$function$;
+
+-- lock_holders() of these tables; where there are none, of any table of ours.
+CREATE OR REPLACE FUNCTION private.lock_holders_or_any(p_relations text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select coalesce(nullif(private.lock_holders(p_relations), '[]'), private.lock_holders(null))
 $function$;
 
 -- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
@@ -13098,14 +13112,15 @@ CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[]
  SET search_path TO ''
 AS $function$
 declare
-  v_holders jsonb := private.lock_holders(p_relations);
+  v_holders jsonb := private.lock_holders_or_any(p_relations);
 begin
   raise exception '% is locked by %', p_what, coalesce((
       select string_agg(format('process %s (%s), for %s s%s', h ->> 'pid', coalesce(h ->> 'role', 'role not known'),
         coalesce(h ->> 'seconds', '?'), coalesce(': ' || (h ->> 'statement'), '')), '; ')
       from jsonb_array_elements(v_holders) h), 'another transaction')
     using errcode = 'GL423', detail = v_holders::text,
-      hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
+      hint = p_instead || case when v_holders = '[]' then ''
+        else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $function$;
 
 -- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says

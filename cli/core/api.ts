@@ -127,8 +127,12 @@ const NO_WRITES: ReadonlySet<string> = new Set(["25006", "53100"]);
 
 /** Whether an error says that the database accepts no writes. */
 export function acceptsNoWrites(error: unknown): boolean {
-  return error instanceof CliError &&
-    NO_WRITES.has((error.cause as { code?: string } | undefined)?.code ?? "");
+  return NO_WRITES.has(sqlState(error) ?? "");
+}
+
+/** SQLSTATE of an error of {@linkcode Api}; undefined if it is none of the database. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof CliError ? (error.cause as { code?: string } | undefined)?.code : undefined;
 }
 
 /** Converts an error of the Data API. */
@@ -167,5 +171,5 @@ export function failure(stack: Stack, error: NonNullable<Answer["error"]>, statu
     );
   }
   const kind = CODES[code] ?? (/^(22|23514)/.test(code) ? "invalid" : "refused");
-  return new CliError(kind, sentence(error.message), error.hint ?? undefined);
+  return new CliError(kind, sentence(error.message), error.hint ?? undefined, { cause: error });
 }
