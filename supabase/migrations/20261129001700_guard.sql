@@ -296,7 +296,7 @@ comment on function private.guard_criteria(public.rollout_stages) is 'What a sta
 create function private.guard_begin(p_minute bigint) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
-    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0}'::jsonb,
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0, "told": 0, "alone": 0}'::jsonb,
     'broken', 0, 'errors', series.empty, 'slow', series.empty, 'shift', '{"on": {"n": 0, "v": 0, "vv": 0},
       "off": {"n": 0, "v": 0, "vv": 0}, "quiet": {"on": {"n": 0, "v": 0, "vv": 0}, "off": {"n": 0, "v": 0, "vv": 0}},
       "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}}'::jsonb)
@@ -331,7 +331,7 @@ returns table (
   off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint,
   on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint,
   on_again bigint, on_slow_again bigint, off_again bigint, off_slow_again bigint, on_score bigint, on_score2 bigint, off_score bigint,
-  off_score2 bigint, busiest bigint, unheard bigint
+  off_score2 bigint, busiest bigint, unheard bigint, told bigint, alone bigint
 )
 -- plpgsql keeps the plan. A flag's minutes lie one on a page, in the order of the index: a bitmap of them would only cost.
 language plpgsql stable set search_path = '' set jit = off set enable_bitmapscan = off as $$
@@ -351,14 +351,17 @@ begin
     coalesce(sum(s.on_again), 0), coalesce(sum(s.on_slow_again), 0), coalesce(sum(s.off_again), 0), coalesce(sum(s.off_slow_again), 0),
     coalesce(sum(s.on_score), 0)::bigint, coalesce(sum(s.on_score2), 0)::bigint, coalesce(sum(s.off_score), 0)::bigint,
     coalesce(sum(s.off_score2), 0)::bigint, max(coalesce(s.on_n, 0) + coalesce(s.off_n, 0))::bigint,
-    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint
+    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint,
+    coalesce(date_part('epoch', max(s.told))::bigint / 60, 0),
+    coalesce(max(s.on_so_far) - max(s.on_so_far) filter (where s.told is not null), sum(s.on_n), 0)::bigint
   from (
     -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
-    select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
+    select coalesce(a.minute, b.minute) as minute, a.minute as heard, b.minute as told, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
       a.late as on_late, a.ms as on_ms, a.again as on_again, a.slow_again as on_slow_again, a.score as on_score, a.score2 as on_score2,
       b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms, b.again as off_again,
       b.slow_again as off_slow_again, b.score as off_score, b.score2 as off_score2,
       sum(coalesce(b.n, 0)) over (order by coalesce(a.minute, b.minute)) as off_so_far,
+      sum(coalesce(a.n, 0)) over (order by coalesce(a.minute, b.minute)) as on_so_far,
       2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
         - coalesce(a.moves or p_plain is not null, false)::integer as span
     from (
@@ -397,7 +400,7 @@ comment on function private.guard_spans(text, integer, integer, integer, double 
 create type private.guard_seen as (n bigint, failed bigint, timed bigint, late bigint);
 comment on type private.guard_seen is 'Outcomes with the flag on since the stage began or began anew: all, failed, timed, and slower than the stage asks for.';
 
-create type private.guard_arms as ("on" bigint, off bigint, busiest bigint, silent bigint);
+create type private.guard_arms as ("on" bigint, off bigint, busiest bigint, silent bigint, told bigint, alone bigint);
 comment on type private.guard_arms is
   'Outcomes of both arms since the stage began, those of the busiest minute, and those without the flag since somebody with it was last heard of.';
 
@@ -548,14 +551,16 @@ begin
       v_span.on_late, v_span.on_ms, v_span.off_n, v_span.off_failed, v_span.off_timed, v_span.off_slow, v_span.off_ms,
       v_span.heard, v_span.on_minutes, v_span.on_timed_minutes, v_span.off_minutes, v_span.off_timed_minutes,
       v_span.off_failed_q, v_span.off_slow_q, v_span.on_again, v_span.on_slow_again, v_span.off_again, v_span.off_slow_again,
-      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard);
+      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard, v_span.told,
+      v_span.alone);
     continue when v_span.minute <= v_state.minute;
     v_state.minute := v_span.minute;
     v_state.heard := greatest(v_state.heard, v_span.heard);
     v_seen := row(v_seen.n + v_span.on_n, v_seen.failed + v_span.on_failed, v_seen.timed + v_span.on_timed,
       v_seen.late + v_span.on_late);
     v_arms := row(v_arms."on" + v_span.on_n, v_arms.off + v_span.off_n, greatest(v_arms.busiest, v_span.busiest),
-      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end);
+      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end,
+      greatest(v_arms.told, v_span.told), case when v_span.told > 0 then v_span.alone else v_arms.alone + v_span.alone end);
     v_failed := false;
     v_slowed := false;
     if v_rate is not null then
@@ -660,9 +665,11 @@ begin
   v_reason := case
     when v_heard > 0 and (p_state ->> 'minute')::bigint - v_heard >= 5 and v_arms.off > v_arms.silent
       and v_arms.silent * v_arms."on" >= 12 * (v_arms.off - v_arms.silent) then 'silent'
+    when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_arms.told > 0 and (p_state ->> 'minute')::bigint - v_arms.told >= 5
+      and v_arms."on" > v_arms.alone and v_arms.alone * v_arms.off >= 12 * (v_arms."on" - v_arms.alone) then 'control_silent'
     when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_all > 0 and p_now_ms - p_started_ms >= 10 * 60000
       and private.chance_of_so_few(v_arms."on" * v_arms.busiest / v_all, v_arms.busiest,
-        (p_criteria ->> 'percentage')::double precision / 100) < 10 then 'sample_ratio'
+        (p_criteria ->> 'percentage')::double precision / 100) < case when v_arms."on" = 0 then 1000 else 10 end then 'sample_ratio'
     when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
     when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
     when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
@@ -673,7 +680,7 @@ begin
   return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
 end $$;
 comment on function private.guard_progress(jsonb, jsonb, bigint, bigint) is
-  'Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent, sample_ratio, hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.';
+  'Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

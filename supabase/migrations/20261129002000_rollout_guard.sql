@@ -22,6 +22,9 @@ language sql immutable set search_path = '' as $$
     when 'silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state ->> 'heard')::bigint,
       'expected', (p_state #>> '{arms,silent}')::bigint * (p_state #>> '{arms,on}')::bigint
         / greatest(1, (p_state #>> '{arms,off}')::bigint - (p_state #>> '{arms,silent}')::bigint))
+    when 'control_silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state #>> '{arms,told}')::bigint,
+      'expected', (p_state #>> '{arms,alone}')::bigint * (p_state #>> '{arms,off}')::bigint
+        / greatest(1, (p_state #>> '{arms,on}')::bigint - (p_state #>> '{arms,alone}')::bigint))
     when 'sample_ratio' then jsonb_build_object('on', p_state #> '{arms,on}', 'off', p_state #> '{arms,off}', 'percentage', p_criteria -> 'percentage')
     when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
     when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
@@ -95,7 +98,7 @@ returns text
 language plpgsql volatile set search_path = '' as $$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio') then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'control_silent', 'sample_ratio') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
@@ -167,7 +170,7 @@ begin
 
   v_reason := case when r.state = 'paused' then 'paused'
     when v_stopped then 'incident'
-    when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
+    when v_progress ->> 'reason' in ('silent', 'control_silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else v_progress ->> 'reason' end;
   v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);

@@ -84,9 +84,10 @@ export interface State {
   seen: { n: number; failed: number; timed: number; late: number };
   /**
    * Outcomes of both arms since the stage began, of the busiest minute (both arms together), and of the arm
-   * without the flag since the last outcome of the other arm.
+   * without the flag since the last outcome of the other arm; the last minute with an outcome without the flag,
+   * 0 for none, and the outcomes with the flag since then.
    */
-  arms: { on: number; off: number; busiest: number; silent: number };
+  arms: { on: number; off: number; busiest: number; silent: number; told: number; alone: number };
   /**
    * First minute of the period in which only the mean of the arm with the flag has been above its threshold;
    * 0 if it is not.
@@ -143,7 +144,7 @@ export function begin(minute: number): State {
     window: minute,
     heard: 0,
     seen: { n: 0, failed: 0, timed: 0, late: 0 },
-    arms: { on: 0, off: 0, busiest: 0, silent: 0 },
+    arms: { on: 0, off: 0, busiest: 0, silent: 0, told: 0, alone: 0 },
     broken: 0,
     errors: series(),
     slow: series(),
@@ -161,7 +162,7 @@ export function begin(minute: number): State {
  */
 export function take(watch: Watch, state: State, spans: readonly Span[], path?: Point[]): Alarm | undefined {
   for (let i = 0; i < spans.length; i++) {
-    const { minute, heard, on, off, errors, slowness, busiest, unheard } = spans[i];
+    const { minute, heard, on, off, errors, slowness, busiest, unheard, told, alone } = spans[i];
     if (minute <= state.minute) continue;
     state.minute = minute;
     state.heard = Math.max(state.heard, heard);
@@ -174,6 +175,8 @@ export function take(watch: Watch, state: State, spans: readonly Span[], path?: 
     arms.off += off.n;
     arms.busiest = Math.max(arms.busiest, busiest);
     arms.silent = heard > 0 ? unheard : arms.silent + unheard;
+    arms.told = Math.max(arms.told, told);
+    arms.alone = told > 0 ? alone : arms.alone + alone;
     const failed = watch.error_rate !== null &&
       test(state.errors, watch.error_rate, minute, errors.on, errors.off);
     let slowed = false;

@@ -12,7 +12,8 @@ import { type Criteria, type Progress, progress } from "./progress.ts";
  * flag on; outcomes, failed, timed, slow, milliseconds with it off; the last minute with an outcome while the
  * flag was on; minutes with outcomes and with timed ones, on and off; the sums of failed² / outcomes and
  * slow² / timed with the flag off; failed again and slow again, on and off; score and its square, on and off;
- * outcomes of the busiest minute; outcomes with the flag off since the last one with it on.
+ * outcomes of the busiest minute; outcomes with the flag off since the last one with it on; the last minute with
+ * an outcome while the flag was off; outcomes with the flag on since then.
  */
 export type SpanRow = readonly number[];
 
@@ -100,7 +101,7 @@ function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidenc
   if (!equal(state, evidence.after)) differences.push("after");
   // Where a person acted or had paused it, or the stage was overdue, what the guard itself saw is in the evidence alone.
   const own = verdict === null || rule === null || rule === "overdue" || rule === "paused" ||
-      verdict === "page" && (rule === "silent" || rule === "sample_ratio")
+      verdict === "page" && (rule === "silent" || rule === "control_silent" || rule === "sample_ratio")
     ? evidence.alarm ?? said(evidence.progress ?? { verdict: "hold", reason: "hold_time" })
     : { verdict, rule };
   if (own.verdict !== recomputed.verdict) differences.push("verdict");
@@ -131,13 +132,27 @@ export function spanOf(row: SpanRow): Span {
     row;
   const [heard, onMinutes, onTimedMinutes, offMinutes, offTimedMinutes, offFailedQ, offSlowQ, ...more] =
     spread;
-  const [again, slowAgain, offAgain, offSlowAgain, score, score2, offScore, offScore2, busiest, unheard] =
-    more;
+  const [
+    again,
+    slowAgain,
+    offAgain,
+    offSlowAgain,
+    score,
+    score2,
+    offScore,
+    offScore2,
+    busiest,
+    unheard,
+    told,
+    alone,
+  ] = more;
   return {
     minute,
     heard,
     busiest,
     unheard,
+    told,
+    alone,
     on: { n, failed, again, timed, slow, slowAgain, late, ms, score, score2 },
     off: {
       ...none(),

@@ -84,7 +84,7 @@ const state = z.strictObject({
   window: z.int(),
   heard: z.int(),
   seen: z.strictObject({ n: count, failed: count, timed: count, late: count }),
-  arms: z.strictObject({ on: count, off: count, busiest: count, silent: count }),
+  arms: z.strictObject({ on: count, off: count, busiest: count, silent: count, told: count, alone: count }),
   broken: z.int(),
   errors: series,
   slow: series,
@@ -134,7 +134,16 @@ const evidence = z.strictObject({
     z.strictObject({ verdict: z.literal("advance") }),
     z.strictObject({
       verdict: z.literal("hold"),
-      reason: z.enum(["silent", "sample_ratio", "hold_time", "no_data", "samples", "error_rate", "p95"]),
+      reason: z.enum([
+        "silent",
+        "control_silent",
+        "sample_ratio",
+        "hold_time",
+        "no_data",
+        "samples",
+        "error_rate",
+        "p95",
+      ]),
     }),
   ]).nullable(),
 });

@@ -75,6 +75,8 @@ const PAGES: Readonly<Record<string, Words>> = {
   ...ALARMS,
   silent: ({ figures: { minutes, expected } }) =>
     `nobody with the flag has been heard of for ${minutes} minutes, in which about ${expected} outcomes would be usual: the rollout waits`,
+  control_silent: ({ figures: { minutes, expected } }) =>
+    `nobody without the flag has been heard of for ${minutes} minutes, in which about ${expected} outcomes would be usual: there is nothing to compare with, and the rollout waits`,
   sample_ratio: ({ figures: { on, off, percentage } }) =>
     `${on} outcomes with the flag and ${off} without it are not ${
       percent(percentage)
@@ -155,6 +157,8 @@ const PAGED: Readonly<Record<string, string>> = {
   guard_failed:
     "The guard cannot judge this rollout, and nothing advances until it can: read the message, and pause or roll back by hand.",
   silent: LOST,
+  control_silent:
+    "The guard cannot tell the flag's fault from another without them: check what reports outcomes of people without the flag. The rollout goes on once they are heard of again.",
   sample_ratio: LOST,
   error_rate_no_control: NO_CONTROL,
   p95_no_control: NO_CONTROL,
