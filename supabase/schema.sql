@@ -65,7 +65,8 @@ create type private.guard_series as (
   relative bigint[],
   trouble bigint,
   relation private.guard_suspicion,
-  shared bigint
+  shared bigint,
+  rose bigint
 );
 
 -- Whether people with the flag wait longer: see Shift in shift.ts.
@@ -9125,21 +9126,21 @@ AS $function$
       "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}}'::jsonb)
   from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
     "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
-    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
+    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0, "rose": 0}'::jsonb as empty) series
 $function$;
 
 -- Whether S of a comparison blames the flag, and has for longer than the other arm may be late. See blames() in
 -- series.ts.
-CREATE OR REPLACE FUNCTION private.guard_blames(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean, p_trouble bigint)
+CREATE OR REPLACE FUNCTION private.guard_blames(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean, p_trouble bigint, p_rose bigint)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
  SET search_path TO ''
 AS $function$
-  select (not p_troubled and p_trouble < 1609438 and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
+  select (p_troubled or p_rose <> p_minute) and ((not p_troubled and p_trouble < 1609438 and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
     or (p_s >= p_enough and p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
     or (p_s >= p_enough and not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0
-      and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15)
+      and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15))
 $function$;
 
 -- What follows when somebody else wrote a rollout's flag: off ends the rollout, another percentage pauses it,
@@ -9189,6 +9190,7 @@ declare
   v_apart double precision;
   v_weight double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.v + p_on.v, v_with.vv + p_on.vv);
   v_without := row(v_without.n + p_off.n, v_without.v + p_off.v, v_without.vv + p_off.vv);
@@ -9315,7 +9317,7 @@ begin
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
     v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
       when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
-    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled, v_one.trouble) then
+    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled, v_one.trouble, v_one.rose) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
@@ -9324,7 +9326,7 @@ begin
   if p_control and p_slowed and v_absolute[2] >= c_seems then
     v_s := greatest(p_shift.s[1], p_shift.s[2]);
     v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
-    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled, p_slow.trouble) then
+    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled, p_slow.trouble, 0) then
       verdict := 'roll_back';
       rule := 'p95_relative';
       return;
@@ -9794,6 +9796,7 @@ declare
   v_scatter bigint;
   v_n double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.k + p_on.k, v_with.q + p_on.q, v_with.m + p_on.m);
   v_without := row(v_without.n + p_off.n, v_without.k + p_off.k, v_without.q + p_off.q, v_without.m + p_off.m);
@@ -9842,11 +9845,15 @@ begin
     end if;
     exit when v_on_k > 0;
     v_before := greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]);
+    v_healthier := v_series.trouble;
     v_on := p_on.n;
     v_on_k := p_on.k;
     v_off := p_off.n;
     v_off_k := p_off.k;
   end loop;
+  if v_series.trouble > v_healthier then
+    v_series.rose := p_minute;
+  end if;
   v_series.relation := private.guard_suspects(v_series.relation, p_minute, v_before,
     greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]),
     greatest(v_series.absolute[1], v_series.absolute[2], v_series.absolute[3], v_series.absolute[4], v_series.absolute[5]));

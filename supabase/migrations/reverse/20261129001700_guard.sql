@@ -20,7 +20,7 @@ drop function private.guard_watch(public.rollout_stages);
 drop function private.guard_compare(private.guard_shift, bigint, private.guard_places, private.guard_places, boolean, bigint);
 drop function private.guard_test(private.guard_series, bigint[], bigint[], bigint, private.guard_tally, private.guard_tally);
 drop function private.guard_logs(double precision);
-drop function private.guard_blames(private.guard_suspicion, bigint, bigint, bigint, boolean, bigint);
+drop function private.guard_blames(private.guard_suspicion, bigint, bigint, bigint, boolean, bigint, bigint);
 drop function private.guard_suspects(private.guard_suspicion, bigint, bigint, bigint, bigint);
 drop type private.guard_shift;
 drop type private.guard_places_of_both;

@@ -239,17 +239,25 @@ function relative(
 ): Alarm | undefined {
   if (!control) return;
   const troubled = errors.shared > 0 || slow.shared > 0;
-  const blamed = (s: number, enough: number, relation: Suspicion, trouble: number) =>
-    blames(relation, minute, { s, enough, troubled, trouble });
-  const rates = ({ absolute, relative, relation, trouble }: Series) => {
+  const blamed = (
+    s: number,
+    enough: number,
+    relation: Suspicion,
+    { trouble, rose }: Pick<Series, "trouble" | "rose">,
+  ) => blames(relation, minute, { s, enough, troubled, trouble, rose });
+  const rates = (series: Series) => {
+    const { absolute, relative, relation } = series;
     const s = highest(absolute);
     const enough = troubled ? 2 * ALARM : s >= ALARM ? SUPPORTED : s >= SEEMS ? ALARM : UNSUPPORTED;
-    return blamed(highest(relative), enough, relation, trouble);
+    return blamed(highest(relative), enough, relation, series);
   };
   if (moved.failed && rates(errors)) return { verdict: "roll_back", rule: "error_rate_relative", minute };
   // Or everybody with the flag waits longer, and more than may be seem to be above the limit.
   const waits = highest(slow.absolute) >= SEEMS &&
-    blamed(highest(shift.s), troubled ? 2 * ALARM : LONGER, shift.relation, slow.trouble);
+    blamed(highest(shift.s), troubled ? 2 * ALARM : LONGER, shift.relation, {
+      trouble: slow.trouble,
+      rose: 0,
+    });
   if (moved.slowed && (rates(slow) || waits)) return { verdict: "roll_back", rule: "p95_relative", minute };
 }
 

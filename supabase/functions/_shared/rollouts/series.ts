@@ -82,6 +82,8 @@ export interface Series {
   relation: Suspicion;
   /** Minute in which the arm without the flag got into trouble; 0 once its S is back at 0. */
   shared: number;
+  /** The last minute in which S of the arm without the flag rose while somebody with it failed; 0 for none. */
+  rose: number;
 }
 
 /** The minutes since which S of a comparison has been at each level; 0 for never. */
@@ -130,15 +132,23 @@ export function suspects(
  *   five times a base of 1 % at 10 outcomes a minute, seldom becomes certain.
  *
  * A jump may be a different event, and so may anything while the other arm is in trouble: only certainty counts
- * then.
+ * then. While S of the other arm rises, blame waits: it may only be late.
  *
  * @param trouble S of the arm without the flag.
+ * @param rose The last minute in which that rose.
  */
 export function blames(
   { calm, suspect, lasting, certain }: Suspicion,
   minute: number,
-  { s, enough, troubled, trouble }: { s: number; enough: number; troubled: boolean; trouble: number },
+  { s, enough, troubled, trouble, rose }: {
+    s: number;
+    enough: number;
+    troubled: boolean;
+    trouble: number;
+    rose: number;
+  },
 ): boolean {
+  if (!troubled && rose === minute) return false;
   const lasts = (since: number, minutes: number) => since > 0 && minute - since >= minutes;
   if (!troubled && trouble < HEALTHY && lasts(lasting, 2 * LAG)) return true;
   if (s < enough) return false;
@@ -158,6 +168,7 @@ export function series(): Series {
     trouble: 0,
     relation: noSuspicion(),
     shared: 0,
+    rose: 0,
   };
 }
 
@@ -183,8 +194,9 @@ export function test(series: Series, p0: number, minute: number, on: Tally, off:
   move(series, p0, quiet.on, 0, quiet.off, quiet.failed, scattered);
   share(series, minute);
   series.quiet = { on: 0, off: 0, failed: 0 };
-  const before = Math.max(...series.relative);
+  const before = Math.max(...series.relative), healthier = series.trouble;
   move(series, p0, on.n, on.k, off.n, off.k, scattered);
+  if (series.trouble > healthier) series.rose = minute;
   share(series, minute);
   suspects(series.relation, minute, before, Math.max(...series.relative), Math.max(...series.absolute));
   return true;

@@ -76,6 +76,7 @@ const series = z.strictObject({
   trouble: z.int(),
   relation: suspicion,
   shared: z.int(),
+  rose: z.int(),
 });
 const places = z.strictObject({ n: z.int(), v: z.int(), vv: z.int() });
 const state = z.strictObject({
