@@ -1,5 +1,5 @@
 /** What a drill puts in the way of the rollbacks: the states in which an emergency may find the database. */
-import type { Beside } from "./drill.ts";
+import type { Beside } from "./states.ts";
 import postgres, { type Sql } from "postgres";
 
 /** A state that is in force until {@linkcode end}. */

@@ -1,18 +1,10 @@
 /** `gatelink drill`: runs and times all four rollbacks on a separate stack, so that they work when needed. */
 import { type Command, Option } from "commander";
+import { BESIDE, type Beside } from "./states.ts";
 import { fromCheckout } from "../../core/checkout.ts";
 import { table, verdict } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { LEVELS, seconds } from "../rollback/steps.ts";
-
-/** What can be put in the way of the rollbacks, with what each is. */
-const BESIDE = {
-  "open-transaction": "a forgotten transaction holds the flag and the table of the migration",
-  "full-segments": "two segments of 10,000 people, and 20,000 targets of the flag",
-  "read-only": "the database accepts no writes, like one that is full",
-} as const;
-
-export type Beside = keyof typeof BESIDE;
 
 /** Defines the command. */
 export function drill(command: Command, run: Run): void {

@@ -4,7 +4,7 @@ import { join } from "../../../lib/paths.ts";
 import postgres from "postgres";
 import { type Api, connect } from "../../core/api.ts";
 import { type Obstacle, obstruct } from "./beside.ts";
-import type { Beside } from "./drill.ts";
+import type { Beside } from "./states.ts";
 import { copy, type DrillProject, makeProject } from "./project.ts";
 import { startDrillStack } from "./stack.ts";
 import { CliError, told } from "../../core/errors.ts";
