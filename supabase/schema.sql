@@ -268,6 +268,101 @@ create policy allowlist_history_read on public.allowlist_history for select to a
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Who gets an announcement: the audience as it was when the announcement was made.
+create table public.announcement_recipients (
+  -- The announcement.
+  announcement_id uuid not null,
+  -- The person.
+  contact_id uuid not null,
+  -- pending, queued (its message is in outbound_messages) or left_out.
+  state text default 'pending'::text not null,
+  -- Why one was left out: opted_out, window_closed, group, merged (the same person is in it already) or what the
+  -- queue refused. Of one that is pending, why it waits: feature_off or sender_held.
+  why text,
+  -- When one that waits is tried again.
+  next_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- The message. Not a reference: the record outlives it.
+  message_id uuid,
+  -- When it was queued or left out.
+  at timestamp with time zone,
+  -- A person once an announcement.
+  constraint announcement_recipients_pkey PRIMARY KEY (announcement_id, contact_id),
+  constraint announcement_recipients_announcement_id_fkey FOREIGN KEY (announcement_id) REFERENCES announcements(id) ON DELETE CASCADE,
+  constraint announcement_recipients_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint announcement_recipients_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'queued'::text, 'left_out'::text])))
+) with (fillfactor=80);
+-- What a person got; serves the foreign key.
+create INDEX announcement_recipients_contact_idx ON public.announcement_recipients USING btree (contact_id);
+-- Who is next.
+create INDEX announcement_recipients_pending_idx ON public.announcement_recipients USING btree (announcement_id, next_at) WHERE (state = 'pending'::text);
+-- Who was last.
+create INDEX announcement_recipients_queued_idx ON public.announcement_recipients USING btree (announcement_id, at) WHERE (state = 'queued'::text);
+alter table public.announcement_recipients enable row level security;
+grant select on public.announcement_recipients to authenticated, service_role;
+-- Ids of contacts, as conversations show them.
+create policy announcement_recipients_read on public.announcement_recipients for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Messages to many people. Written by create_announcement, start_announcement, stop_announcement and
+-- delete_announcement alone, and by the clock.
+create table public.announcements (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- What the team calls it. Nobody else reads it.
+  name text not null,
+  -- Whom it is for: {kind: flag, flag_key, days, targets_only}, {kind: segments, segments}, {kind: wrote, days} or
+  -- {kind: affected, flag_key, since}. Who that was when it was made is in announcement_recipients.
+  audience jsonb not null,
+  -- What people read who wrote within the last 24 hours; null where all get the template.
+  text text,
+  -- The template message for everybody else, as wa-send takes it; null where nobody else gets anything.
+  template jsonb,
+  -- The sender (senders.id); null for the number that a person has last used.
+  number_id text,
+  -- How many are queued in a minute at most.
+  per_minute integer default 300 not null,
+  -- draft, sending, stopped (may be resumed) or done.
+  state text default 'draft'::text not null,
+  -- How many of the audience are known by an id alone that is no contact's.
+  unreachable integer default 0 not null,
+  -- Grows with each change that people make. Give the version you read.
+  version bigint default 1 not null,
+  -- When it was made.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- Who made it: a user id, or the database role.
+  created_by text default private.actor() not null,
+  -- When it was first started.
+  started_at timestamp with time zone,
+  -- Who started it last.
+  started_by text,
+  -- When it was stopped last.
+  stopped_at timestamp with time zone,
+  -- Who stopped it.
+  stopped_by text,
+  -- Why.
+  stopped_because text,
+  -- When the last one was queued.
+  finished_at timestamp with time zone,
+  -- An announcement's id.
+  constraint announcements_pkey PRIMARY KEY (id),
+  constraint announcements_audience CHECK ((jsonb_typeof(audience) = 'object'::text)),
+  constraint announcements_name CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 120))),
+  constraint announcements_per_minute CHECK (((per_minute >= 6) AND (per_minute <= 6000))),
+  constraint announcements_state_known CHECK ((state = ANY (ARRAY['draft'::text, 'sending'::text, 'stopped'::text, 'done'::text]))),
+  constraint announcements_stopped_because CHECK ((char_length(stopped_because) <= 500)),
+  constraint announcements_template CHECK (((template ->> 'type'::text) = 'template'::text)),
+  constraint announcements_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 4096))),
+  -- It says something.
+  constraint announcements_words CHECK (((text IS NOT NULL) OR (template IS NOT NULL)))
+) with (fillfactor=80);
+-- What the clock has to send.
+create INDEX announcements_sending_idx ON public.announcements USING btree (started_at) WHERE (state = 'sending'::text);
+alter table public.announcements enable row level security;
+grant select on public.announcements to authenticated, service_role;
+-- The whole team sees what is announced.
+create policy announcements_read on public.announcements for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
 create table public.attributions (
   -- The message.
@@ -2079,7 +2174,7 @@ create table public.settings (
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2268,6 +2363,27 @@ create table public.webhook_events (
 create INDEX webhook_events_received_idx ON public.webhook_events USING brin (received_at);
 alter table public.webhook_events enable row level security;
 grant select, insert, update, delete on public.webhook_events to service_role;
+
+-- For whom a feature failed that they had: at most 100,000 a flag, the first ones, for 60 days after the last
+-- failure. Whom to write to afterwards.
+create table private.affected_people (
+  -- The flag.
+  flag_key text not null,
+  -- The id that the flag was asked with.
+  subject_id text not null,
+  -- In how many minutes it failed.
+  failures integer not null,
+  -- The minute of the first failure.
+  first_at timestamp with time zone not null,
+  -- The minute of the last one.
+  last_at timestamp with time zone not null,
+  -- A person once a flag.
+  constraint affected_people_pkey PRIMARY KEY (flag_key, subject_id)
+) with (fillfactor=70);
+-- Whom a flag failed for since some time.
+create INDEX affected_people_last_idx ON private.affected_people USING btree (flag_key, last_at);
+alter table private.affected_people enable row level security;
+grant select, insert, update, delete on private.affected_people to service_role;
 
 -- Batches of clicks that were written: one whose answer was lost is sent again, and must not count twice.
 create table private.click_batches (
@@ -3284,6 +3400,23 @@ begin
 end $function$;
 grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
 
+-- Makes the draft of an announcement {name, audience, text, template: {name, language, category, parameters},
+-- number_id, per_minute}, with its audience as it is now, and answers it with the counts of who would get what.
+-- Nothing is sent. Who wrote within 24 hours gets the text if there is one, everybody else the template; who has
+-- opted out gets nothing. For operators and secret keys. Errors: 42501, GL404 no such flag, segment or sender, GL422
+-- and 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.create_announcement(p_announcement jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.create_announcement(p_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.create_announcement(p_announcement jsonb) to authenticated, service_role;
+
 -- Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}:
 -- 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash
 -- that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
@@ -3388,6 +3521,22 @@ begin
   return v_rollout;
 end $function$;
 grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
+
+-- Deletes a draft, with its list of people. What was sent stays on record. For operators and secret keys. Errors:
+-- 42501, GL404, GL409 somebody else was faster, or it is no draft.
+CREATE OR REPLACE FUNCTION public.delete_announcement(p_id uuid, p_expected_version bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  perform private.announcement_at(p_id, p_expected_version, array['draft']);
+  delete from public.announcements a where a.id = p_id;
+  return found;
+end $function$;
+grant execute on function public.delete_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
 
 -- Deletes a link for its visitors; clicks and password stay, so that update_link can restore it, and the code is
 -- never given to another link. False when there was none. For secret keys.
@@ -3861,6 +4010,63 @@ AS $function$
 $function$;
 grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
 
+-- For whom a feature failed that they had, latest first, and since when: {flag_key, since, people, contacts: how many
+-- of them can be written to, failures: how many were counted, more than the list has where it is full, rows:
+-- [{subject_id, contact_id, last_four, failures: in how many minutes, first_at, last_at}]}. Numbers are shown by
+-- reveal_contact alone. For viewers and secret keys. GL404 where there is no such flag.
+CREATE OR REPLACE FUNCTION public.list_affected(p_flag_key text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone, p_offset integer DEFAULT 0, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_since timestamptz := coalesce(p_since, '-infinity');
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.may('operator');
+  if not exists (select from public.settings s where s.key = p_flag_key)
+    and not exists (select from private.affected_people a where a.flag_key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'gatelink flags list';
+  end if;
+  return jsonb_build_object('flag_key', p_flag_key, 'since', p_since,
+    'people', (select count(*) from private.affected_people a where a.flag_key = p_flag_key and a.last_at >= v_since),
+    'contacts', (
+      select count(distinct private.contact_of_subject(a.subject_id)) from private.affected_people a where a.flag_key = p_flag_key and a.last_at >= v_since),
+    'failures', (
+      select coalesce(sum(m.failed), 0) from public.flag_metrics m
+      where m.flag_key = p_flag_key and m.arm = 'on' and m.minute >= v_since and m.failed > 0),
+    'rows', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'subject_id', case when v_whole or k.id is not null then a.subject_id else '…' || right(a.subject_id, least(4, length(a.subject_id) / 2)) end,
+        'contact_id', k.id, 'last_four', private.contact_last_four(k.id), 'failures', a.failures, 'first_at', a.first_at, 'last_at', a.last_at)
+        order by a.last_at desc, a.subject_id), '[]')
+      from (
+        select * from private.affected_people x
+        where x.flag_key = p_flag_key and x.last_at >= v_since
+        order by x.last_at desc, x.subject_id
+        offset greatest(coalesce(p_offset, 0), 0)
+        limit least(greatest(coalesce(p_limit, 100), 1), 1000)) a
+      cross join lateral (select private.contact_of_subject(a.subject_id) as id) k));
+end $function$;
+grant execute on function public.list_affected(p_flag_key text, p_since timestamp with time zone, p_offset integer, p_limit integer) to authenticated, service_role;
+
+-- Announcements with their figures, latest first. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_announcements(p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.announcement_view(a, clock_timestamp()) order by a.id desc), '[]')
+    from (select * from public.announcements x order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
+end $function$;
+grant execute on function public.list_announcements(p_limit integer) to authenticated, service_role;
+
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
 -- p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret
@@ -4331,6 +4537,33 @@ begin
   return private.rollout_template(p_name, null, null);
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
+
+-- An announcement with its figures and a page of its people after a contact's id: {…, recipients: [{contact_id,
+-- last_four, state, why, message_id, at, status}]}. For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_announcement(p_id uuid, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('viewer');
+  select * into v_announcement from public.announcements a where a.id = p_id;
+  if v_announcement.id is null then
+    raise exception 'there is no such announcement' using errcode = 'GL404', hint = 'gatelink announce list';
+  end if;
+  return private.announcement_view(v_announcement, clock_timestamp()) || jsonb_build_object('recipients', (
+    select coalesce(jsonb_agg(jsonb_build_object('contact_id', r.contact_id, 'last_four', private.contact_last_four(r.contact_id),
+      'state', r.state, 'why', r.why, 'message_id', r.message_id, 'at', r.at,
+      'status', (select m.status from public.messages m where m.id = r.message_id)) order by r.contact_id), '[]')
+    from (
+      select * from public.announcement_recipients x
+      where x.announcement_id = p_id and (p_after is null or x.contact_id > p_after)
+      order by x.contact_id limit least(greatest(coalesce(p_limit, 50), 1), 1000)) r));
+end $function$;
+grant execute on function public.read_announcement(p_id uuid, p_after uuid, p_limit integer) to authenticated, service_role;
 
 -- An incident with its updates, oldest first, and the way back that was taken: {…, updates, rollback, rollout}. For
 -- viewers and secret keys. GL404 where there is none.
@@ -6007,6 +6240,30 @@ begin
 end $function$;
 grant execute on function public.stale_flags(p_now timestamp with time zone) to authenticated, service_role;
 
+-- Sends a draft, or goes on with one that was stopped, if it is at the version that was read: the clock queues so
+-- many a minute. For operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster, it is under way
+-- or done, or nobody is left.
+CREATE OR REPLACE FUNCTION public.start_announcement(p_id uuid, p_expected_version bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('operator');
+  v_announcement := private.announcement_at(p_id, p_expected_version, array['draft', 'stopped']);
+  if not exists (select from public.announcement_recipients r where r.announcement_id = p_id and r.state = 'pending') then
+    raise exception 'there is nobody to send it to' using errcode = 'GL409', hint = 'Make another one: its audience may have people by now.';
+  end if;
+  update public.announcements a
+  set state = 'sending', started_at = coalesce(a.started_at, clock_timestamp()), started_by = private.actor(), version = a.version + 1
+  where a.id = p_id returning a.* into v_announcement;
+  return private.announcement_view(v_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.start_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
+
 -- Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept
 -- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason
 -- is given, GL409 stale version, not a draft, another one under way, or the flag is on for more people already;
@@ -6102,6 +6359,27 @@ begin
     where e.item ->> 'component' <> 'config'));
 end $function$;
 grant execute on function public.status_page() to service_role;
+
+-- Stops an announcement: what is queued already, ten seconds' worth at most, still goes. For operators and secret
+-- keys. Errors: 42501, GL404, GL409 somebody else was faster, or it is not under way.
+CREATE OR REPLACE FUNCTION public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('operator');
+  v_announcement := private.announcement_at(p_id, p_expected_version, array['sending']);
+  update public.announcements a
+  set state = 'stopped', stopped_at = clock_timestamp(), stopped_by = private.actor(), stopped_because = private.given_reason(p_reason),
+    version = a.version + 1
+  where a.id = p_id returning a.* into v_announcement;
+  return private.announcement_view(v_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
 -- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
@@ -6536,6 +6814,89 @@ AS $function$
     when p_rule like 'p95%' then jsonb_build_object('p95_ms', p_watch -> 'p95_ms')
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
+
+-- Locks an announcement that is at this version and in one of these states; GL404 or GL409 when it is not.
+CREATE OR REPLACE FUNCTION private.announcement_at(p_id uuid, p_expected_version bigint, p_states text[])
+ RETURNS announcements
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  select * into v_announcement from public.announcements a where a.id = p_id for update;
+  if v_announcement.id is null then
+    raise exception 'there is no such announcement' using errcode = 'GL404', hint = 'gatelink announce list';
+  elsif p_expected_version is null then
+    raise exception 'which version did you read?' using errcode = 'GL422', hint = 'p_expected_version';
+  elsif v_announcement.version <> p_expected_version then
+    raise exception 'the announcement is at version %, not %', v_announcement.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  elsif v_announcement.state <> all (p_states) then
+    raise exception 'the announcement is %', case v_announcement.state when 'sending' then 'being sent' when 'draft' then 'a draft' else v_announcement.state end
+      using errcode = 'GL409';
+  end if;
+  return v_announcement;
+end $function$;
+
+-- An announcement with its figures: {…, people, pending, queued, left_out: {why: n}, waits: {why: n}, statuses:
+-- {status: n}, would: {text, template, opted_out, group, window_closed: n}; null while it is sent}.
+CREATE OR REPLACE FUNCTION private.announcement_view(p_announcement announcements, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select to_jsonb(p_announcement) || jsonb_build_object(
+    'people', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id),
+    'pending', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.state = 'pending'),
+    'queued', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.state = 'queued'),
+    'left_out', (
+      select coalesce(jsonb_object_agg(w.why, w.n), '{}') from (
+        select r.why, count(*) as n from public.announcement_recipients r
+        where r.announcement_id = p_announcement.id and r.state = 'left_out' group by r.why) w),
+    'waits', (
+      select coalesce(jsonb_object_agg(w.why, w.n), '{}') from (
+        select r.why, count(*) as n from public.announcement_recipients r
+        where r.announcement_id = p_announcement.id and r.state = 'pending' and r.why is not null group by r.why) w),
+    'statuses', (
+      select coalesce(jsonb_object_agg(w.status, w.n), '{}') from (
+        select coalesce(m.status, 'purged') as status, count(*) as n
+        from public.announcement_recipients r left join public.messages m on m.id = r.message_id
+        where r.announcement_id = p_announcement.id and r.state = 'queued' group by 1) w),
+    'would', case when p_announcement.state in ('draft', 'stopped') then (
+      select coalesce(jsonb_object_agg(w.way, w.n), '{}') from (
+        select y.way, count(*) as n from public.announcement_recipients r
+        cross join lateral private.announcement_way(r.contact_id, p_announcement.number_id, p_announcement.text is not null,
+          p_announcement.template is not null, p_now) y
+        where r.announcement_id = p_announcement.id and r.state = 'pending' group by y.way) w) end)
+$function$;
+
+-- How a person gets an announcement: text, template, or not: opted_out, group, window_closed; and from which number,
+-- null where none is known.
+CREATE OR REPLACE FUNCTION private.announcement_way(p_contact_id uuid, p_number_id text, p_text boolean, p_template boolean, p_now timestamp with time zone, OUT number_id text, OUT way text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_last timestamptz;
+begin
+  if exists (select from public.conversations c where c.contact_id = p_contact_id and c.channel = 'whatsapp' and c.opted_out_at is not null) then
+    way := 'opted_out';
+  elsif exists (select from public.contact_identities i where i.contact_id = p_contact_id and i.kind = 'group' and i.valid_to is null) then
+    way := 'group';
+  else
+    select c.number_id, c.last_inbound_at into number_id, v_last from public.conversations c
+    where c.contact_id = p_contact_id and c.channel = 'whatsapp' and c.number_id = coalesce(p_number_id, c.number_id)
+    order by c.last_inbound_at desc nulls last, c.last_message_at desc nulls last limit 1;
+    number_id := coalesce(p_number_id, number_id);
+    way := case
+      when p_text and coalesce(v_last, '-infinity') > p_now - (private.channel_policy('whatsapp')).reply_window then 'text'
+      when p_template then 'template' else 'window_closed' end;
+  end if;
+end $function$;
 
 -- Versions of Gatelink's migrations that were applied and are on record, oldest first; null when nobody kept a
 -- record.
@@ -6988,6 +7349,44 @@ AS $function$
     select s.value::integer from public.settings s where s.key = p_key and s.value ~ '^[0-9]{1,5}$'), p_default))
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
+
+-- Who an audience is now, by the ids that it names them with, and the contact of each; somebody may be there twice.
+CREATE OR REPLACE FUNCTION private.audience(p_audience jsonb, p_now timestamp with time zone)
+ RETURNS TABLE(subject_id text, contact_id uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag text := p_audience ->> 'flag_key';
+  v_days integer := coalesce((p_audience ->> 'days')::integer, 30);
+  v_everybody boolean;
+begin
+  case p_audience ->> 'kind'
+    when 'segments' then
+      return query select distinct m.subject_id, private.contact_of_subject(m.subject_id) from public.segment_members m
+        where m.segment_key in (select jsonb_array_elements_text(p_audience -> 'segments'));
+    when 'wrote' then
+      return query select w.contact_id::text, w.contact_id from private.wrote_within(v_days, p_now) w;
+    when 'affected' then
+      return query select a.subject_id, private.contact_of_subject(a.subject_id) from private.affected_people a
+        where a.flag_key = v_flag and a.last_at >= coalesce((p_audience ->> 'since')::timestamptz, '-infinity');
+    else
+      return query
+        select t.id, private.contact_of_subject(t.id) from (
+          select jsonb_array_elements_text(coalesce(s.metadata -> 'target_user_ids', '[]')) from public.settings s where s.key = v_flag
+          union
+          select m.subject_id from public.settings s
+          cross join lateral jsonb_array_elements_text(coalesce(s.metadata -> 'target_segments', '[]')) as k (key)
+          join public.segment_members m on m.segment_key = k.key
+          where s.key = v_flag) t (id);
+      if not coalesce((p_audience ->> 'targets_only')::boolean, false) then
+        v_everybody := private.on_for_everybody(v_flag);
+        return query select w.contact_id::text, w.contact_id from private.wrote_within(v_days, p_now) w
+          where v_everybody or (select e.value from private.evaluate_flag(v_flag, w.contact_id::text) e);
+      end if;
+  end case;
+end $function$;
 
 -- Gives these deliveries a full schedule of attempts and keeps what was tried before.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
@@ -7725,6 +8124,7 @@ AS $function$
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
+    ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
@@ -7980,6 +8380,17 @@ AS $function$
 $function$;
 grant execute on function private.contact_last_four(p_contact_id uuid) to service_role;
 
+-- The contact that an id of flags means, or whom that turned out to be; null for ids of other systems.
+CREATE OR REPLACE FUNCTION private.contact_of_subject(p_subject_id text)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(c.merged_into, c.id) from public.contacts c
+  where case when pg_input_is_valid(p_subject_id, 'uuid') then c.id = p_subject_id::uuid else false end
+$function$;
+
 -- A conversation as people see it in a list, with its latest message; names and words only with p_words.
 CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversations, p_last messages, p_words boolean)
  RETURNS jsonb
@@ -8017,6 +8428,56 @@ AS $function$
   group by 1, 2
 $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
+
+-- create_announcement with the time given.
+CREATE OR REPLACE FUNCTION private.create_announcement(p_announcement jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_template jsonb := nullif(p_announcement -> 'template', 'null');
+  v_number text := p_announcement ->> 'number_id';
+  v_made public.announcements;
+begin
+  if not private.object_keys_within(p_announcement, array['name', 'audience', 'text', 'template', 'number_id', 'per_minute'])
+    or exists (select from jsonb_each(p_announcement) e where e.key in ('name', 'text', 'number_id') and jsonb_typeof(e.value) not in ('string', 'null'))
+    or p_announcement ? 'per_minute' and not private.is_number(p_announcement -> 'per_minute', 6, 6000, 0) then
+    raise exception 'this cannot be an announcement' using errcode = 'GL422',
+      hint = '{name, audience, text, template, number_id, per_minute (6 to 6000)}; a text, a template or both';
+  elsif v_template is not null and not (private.object_keys_within(v_template, array['name', 'language', 'category', 'parameters'])
+    and coalesce(v_template ->> 'name', '') ~ '^[a-z0-9_]+$' and char_length(v_template ->> 'name') <= 512 and coalesce(v_template ->> 'language', '') ~ '^[A-Za-z_]{2,15}$'
+    and coalesce(v_template ->> 'category', 'marketing') in ('marketing', 'utility')
+    and private.is_text_list(coalesce(v_template -> 'parameters', '[]'), 20)) then
+    raise exception 'this cannot be a template' using errcode = 'GL422',
+      hint = '{name: as WhatsApp knows it, language: such as en or pt_BR, category: marketing or utility, parameters: the texts of its body}';
+  elsif v_number is not null and not exists (select from public.senders s where s.channel = 'whatsapp' and s.id = v_number) then
+    raise exception 'there is no such sender' using errcode = 'GL404', hint = 'A number of ours (wa_numbers.phone_number_id).';
+  end if;
+  perform private.refuse_audience(p_announcement -> 'audience');
+  insert into public.announcements (name, audience, text, template, number_id, per_minute, created_at)
+  values (btrim(coalesce(p_announcement ->> 'name', '')), p_announcement -> 'audience', p_announcement ->> 'text',
+    case when v_template is not null then jsonb_build_object('type', 'template', 'template',
+      jsonb_build_object('name', v_template -> 'name', 'language', jsonb_build_object('code', v_template -> 'language'))
+      || case when coalesce(v_template -> 'parameters', '[]') <> '[]' then jsonb_build_object('components', jsonb_build_array(
+        jsonb_build_object('type', 'body', 'parameters', (
+          select jsonb_agg(jsonb_build_object('type', 'text', 'text', p.value) order by p.place)
+          from jsonb_array_elements(v_template -> 'parameters') with ordinality as p (value, place))))) else '{}' end)
+      || case when v_template ->> 'category' is not null then jsonb_build_object('category', v_template -> 'category') else '{}' end end,
+    v_number, coalesce((p_announcement ->> 'per_minute')::integer, 300), p_now)
+  returning * into v_made;
+  with people as materialized (
+    select * from private.audience(v_made.audience, p_now)
+  ), named as (
+    insert into public.announcement_recipients (announcement_id, contact_id)
+    select distinct v_made.id, p.contact_id from people p join public.contacts c on c.id = p.contact_id and c.channel = 'whatsapp'
+    returning contact_id
+  )
+  update public.announcements a set unreachable = (
+    select count(distinct p.subject_id) from people p where not exists (select from named n where n.contact_id = p.contact_id))
+  where a.id = v_made.id returning a.* into v_made;
+  return private.announcement_view(v_made, p_now);
+end $function$;
 
 -- A person's ids {kind: value} as a sender of ours knows them: of several of a kind the one that was told to this
 -- sender, as the provider spells it.
@@ -12039,6 +12500,7 @@ AS $function$
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
     ('private.flag_sufferers', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('private.affected_people', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
@@ -12049,6 +12511,8 @@ AS $function$
     ('public.rollback_events', '{reason,steps}', '', 'words'),
     ('public.incidents', '{title}', '', 'words'),
     ('public.incident_updates', '{text,changes}', '', 'words'),
+    ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
+    ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
     ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
@@ -12343,8 +12807,8 @@ begin
   return v_count;
 end $function$;
 
--- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that
--- are over. For the clock.
+-- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; whom a feature failed for longer
+-- ago; and who suffered in rollouts that are over. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
  RETURNS integer
  LANGUAGE plpgsql
@@ -12353,6 +12817,7 @@ AS $function$
 declare
   v_count integer;
 begin
+  delete from private.affected_people a where a.last_at < p_now - interval '60 days';
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
   delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
     select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
@@ -12812,6 +13277,34 @@ AS $function$
 $function$;
 grant execute on function private.reconcile_counts() to service_role;
 
+-- Remembers for whom a feature failed that they had.
+CREATE OR REPLACE FUNCTION private.record_affected(p_outcomes jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with failed as (
+    select o.flag, p.person ->> 0 as subject_id, count(distinct o.minute) as failures, min(m.at) as first_at, max(m.at) as last_at
+    from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, people jsonb)
+    cross join lateral (select least(to_timestamp(o.minute * 60.0), p_now) as at) m
+    cross join lateral jsonb_array_elements(o.people) as p (person)
+    where o.arm = 'on' and (p.person ->> 1)::boolean and char_length(p.person ->> 0) <= 200
+    group by 1, 2
+  ), full_flags as materialized (
+    select f.flag from (select distinct flag from failed) f
+    where (select count(*) from (select from private.affected_people k where k.flag_key = f.flag limit 100000) many) = 100000
+  )
+  insert into private.affected_people as a (flag_key, subject_id, failures, first_at, last_at)
+  select f.flag, f.subject_id, f.failures, f.first_at, f.last_at from failed f
+  where f.flag not in (select flag from full_flags)
+    or exists (select from private.affected_people k where k.flag_key = f.flag and k.subject_id = f.subject_id)
+  order by 1, 2
+  on conflict on constraint affected_people_pkey do update
+    set failures = a.failures + excluded.failures, first_at = least(a.first_at, excluded.first_at),
+      last_at = greatest(a.last_at, excluded.last_at)
+$function$;
+grant execute on function private.record_affected(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert, update or delete of destination_allowlist: writes allowlist_history.
 CREATE OR REPLACE FUNCTION private.record_allowlist()
  RETURNS trigger
@@ -12921,6 +13414,7 @@ begin
       ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le), failed_again = m.failed_again + excluded.failed_again,
       slow_again = case when m.slow_again = '{}' then excluded.slow_again when excluded.slow_again = '{}' then m.slow_again
         else private.add_histograms(m.slow_again, excluded.slow_again) end;
+  perform private.record_affected(p_outcomes, p_now);
 end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
@@ -12985,6 +13479,42 @@ begin
     case when tg_op <> 'INSERT' then jsonb_build_object('role', old.role, 'approvals', old.approvals) end,
     case when tg_op <> 'DELETE' then jsonb_build_object('role', new.role, 'approvals', new.approvals) end);
   return null;
+end $function$;
+
+-- GL422 where an audience cannot be one, GL404 where its flag or a segment is not there.
+CREATE OR REPLACE FUNCTION private.refuse_audience(p_audience jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_kind text := p_audience ->> 'kind';
+  v_unknown text;
+begin
+  if not coalesce(case v_kind
+      when 'flag' then private.object_keys_within(p_audience, array['kind', 'flag_key', 'days', 'targets_only'])
+        and (not p_audience ? 'days' or private.is_number(p_audience -> 'days', 1, 365, 0))
+        and (not p_audience ? 'targets_only' or jsonb_typeof(p_audience -> 'targets_only') = 'boolean')
+      when 'segments' then private.object_keys_within(p_audience, array['kind', 'segments'])
+        and private.is_text_list(p_audience -> 'segments', 20) and jsonb_array_length(p_audience -> 'segments') > 0
+      when 'wrote' then private.object_keys_within(p_audience, array['kind', 'days'])
+        and private.is_number(p_audience -> 'days', 1, 365, 0)
+      when 'affected' then private.object_keys_within(p_audience, array['kind', 'flag_key', 'since'])
+        and (not p_audience ? 'since' or jsonb_typeof(p_audience -> 'since') = 'string' and pg_input_is_valid(p_audience ->> 'since', 'timestamptz'))
+    end, false) then
+    raise exception 'this cannot be an audience' using errcode = 'GL422',
+      hint = '{kind: flag, flag_key, days (1 to 365), targets_only}, {kind: segments, segments}, {kind: wrote, days} or {kind: affected, flag_key, since}';
+  end if;
+  if v_kind in ('flag', 'affected') and not exists (select from public.settings s where s.key = p_audience ->> 'flag_key' and s.key like '%.enabled') then
+    raise exception 'there is no flag %', coalesce(p_audience ->> 'flag_key', 'without a key') using errcode = 'GL404', hint = 'gatelink flags list';
+  elsif v_kind = 'segments' then
+    select k.key into v_unknown from jsonb_array_elements_text(p_audience -> 'segments') as k (key)
+    where not exists (select from public.segments s where s.key = k.key) limit 1;
+    if v_unknown is not null then
+      raise exception 'there is no segment %', v_unknown using errcode = 'GL404', hint = 'gatelink flags segments list';
+    end if;
+  end if;
 end $function$;
 
 -- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
@@ -13370,6 +13900,7 @@ AS $function$
     ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
@@ -13871,6 +14402,102 @@ begin
     raise exception 'segment % is at version %, not %', p_key, coalesce(v_version, 0), p_expected_version
       using errcode = 'GL409', hint = 'Read it again and decide anew.';
   end if;
+end $function$;
+
+-- Queues an announcement for a person, or writes down why not: queued, left_out or waits (sending is off for the
+-- person, or the sender is held).
+CREATE OR REPLACE FUNCTION private.send_announcement_to(p_announcement announcements, p_contact_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_way record;
+  v_sender public.senders;
+  v_answer jsonb;
+  v_why text;
+  v_waits boolean := false;
+begin
+  if v_contact <> p_contact_id and exists (
+    select from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.contact_id = v_contact) then
+    v_why := 'merged';
+  else
+    select * into v_way from private.announcement_way(v_contact, p_announcement.number_id, p_announcement.text is not null,
+      p_announcement.template is not null, p_now);
+    if v_way.way in ('opted_out', 'group', 'window_closed') then
+      v_why := v_way.way;
+    else
+      select * into v_sender from public.senders s where s.channel = 'whatsapp' and s.id = v_way.number_id;
+      if v_sender.held_since is not null or v_sender.state <> 'active' then
+        v_why := 'sender_held';
+        v_waits := true;
+      else
+        v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+          'channel', 'whatsapp', 'identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', v_contact)),
+          'number_id', v_way.number_id, 'idempotency_key', format('announcement:%s:%s', p_announcement.id, v_contact),
+          'text', case when v_way.way = 'text' then p_announcement.text end,
+          'message', case when v_way.way = 'text'
+            then jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_announcement.text)) else p_announcement.template end,
+          'fallback', case when v_way.way = 'text' then p_announcement.template end))), p_now) -> 0;
+        v_why := v_answer ->> 'error';
+        v_waits := v_why = 'feature_off';
+      end if;
+    end if;
+  end if;
+  update public.announcement_recipients r
+  set state = case when v_waits then 'pending' when v_why is null then 'queued' else 'left_out' end, why = v_why,
+    message_id = (v_answer ->> 'id')::uuid, next_at = case when v_waits then p_now + interval '1 minute' else r.next_at end,
+    at = case when not coalesce(v_waits, false) then p_now end
+  where r.announcement_id = p_announcement.id and r.contact_id = p_contact_id;
+  return case when v_waits then 'waits' when v_why is null then 'queued' else 'left_out' end;
+end $function$;
+
+-- Queues the next people of each announcement that is being sent: a sixth of what may go in a minute, less what the
+-- queue still holds of it. Says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.send_announcements(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  v_announcement public.announcements;
+  v_contact uuid;
+  v_batch integer;
+  v_open integer;
+  v_became text;
+  v_count integer := 0;
+begin
+  for v_announcement in
+    select * from public.announcements a where a.state = 'sending' order by a.started_at for update skip locked
+  loop
+    v_batch := greatest(1, v_announcement.per_minute / 6);
+    select count(*) into v_open from (
+      select r.message_id from public.announcement_recipients r
+      where r.announcement_id = v_announcement.id and r.state = 'queued' order by r.at desc limit v_batch) l
+    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    for v_contact in
+      select r.contact_id from public.announcement_recipients r
+      where r.announcement_id = v_announcement.id and r.state = 'pending' and r.next_at <= p_now
+      order by r.next_at, r.contact_id limit v_batch - v_open
+    loop
+      begin
+        v_became := private.send_announcement_to(v_announcement, v_contact, p_now);
+      exception when others then
+        v_became := 'left_out';
+        update public.announcement_recipients r
+        set next_at = p_now + interval '10 minutes', why = 'failed ' || sqlstate
+        where r.announcement_id = v_announcement.id and r.contact_id = v_contact;
+        raise warning 'announcement % could not be queued for a person: %', v_announcement.id, sqlerrm;
+      end;
+      v_count := v_count + (v_became = 'queued')::integer;
+    end loop;
+    update public.announcements a set state = 'done', finished_at = p_now
+    where a.id = v_announcement.id
+      and not exists (select from public.announcement_recipients r where r.announcement_id = a.id and r.state = 'pending');
+  end loop;
+  return v_count;
 end $function$;
 
 -- The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not
@@ -15430,3 +16057,15 @@ begin
     insert into private.status_posts (update_id, incident_id, next_attempt_at) values (v_id, p_incident.id, p_at);
   end if;
 end $function$;
+
+-- Contacts on WhatsApp who wrote within so many days.
+CREATE OR REPLACE FUNCTION private.wrote_within(p_days integer, p_now timestamp with time zone)
+ RETURNS TABLE(contact_id uuid)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select distinct coalesce(c.merged_into, c.id)
+  from public.conversations v join public.contacts c on c.id = v.contact_id
+  where v.channel = 'whatsapp' and v.last_inbound_at > p_now - make_interval(days => p_days)
+$function$;

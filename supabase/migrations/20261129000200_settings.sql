@@ -73,7 +73,7 @@ create table public.settings (
       else value::integer >= case key when 'retention.event_days' then 8 when 'retention.word_days' then 1 when 'retention.cron_days' then 1 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.contact_days', 'retention.cron_days') end),
+          'retention.notification_days', 'retention.announcement_days', 'retention.contact_days', 'retention.cron_days') end),
   -- A text with a hole in it must be told when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
     case when key not like 'incident\_template.%' then true

@@ -264,11 +264,58 @@ alter table private.flag_sufferers enable row level security;
 revoke all on private.flag_sufferers from anon, authenticated, service_role, public;
 grant select, insert, update, delete on private.flag_sufferers to service_role;
 
+create table private.affected_people (
+  flag_key text not null,
+  subject_id text not null,
+  failures integer not null,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  constraint affected_people_pkey primary key (flag_key, subject_id)
+) with (fillfactor = 70);
+comment on table private.affected_people is
+  'For whom a feature failed that they had: at most 100,000 a flag, the first ones, for 60 days after the last failure. Whom to write to afterwards.';
+comment on constraint affected_people_pkey on private.affected_people is 'A person once a flag.';
+comment on column private.affected_people.flag_key is 'The flag.';
+comment on column private.affected_people.subject_id is 'The id that the flag was asked with.';
+comment on column private.affected_people.failures is 'In how many minutes it failed.';
+comment on column private.affected_people.first_at is 'The minute of the first failure.';
+comment on column private.affected_people.last_at is 'The minute of the last one.';
+create index affected_people_last_idx on private.affected_people (flag_key, last_at);
+comment on index private.affected_people_last_idx is 'Whom a flag failed for since some time.';
+alter table private.affected_people enable row level security;
+revoke all on private.affected_people from anon, authenticated, service_role, public;
+grant select, insert, update, delete on private.affected_people to service_role;
+
 create function private.add_histograms(p_a integer[], p_b integer[]) returns integer[]
 language sql immutable strict parallel safe set search_path = '' as $$
   select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
 $$;
 comment on function private.add_histograms(integer[], integer[]) is 'The sum of two histograms, count by count.';
+
+-- What a person had is the arm that the outcome counts in: who failed without the feature was not affected by it.
+create function private.record_affected(p_outcomes jsonb, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+  with failed as (
+    select o.flag, p.person ->> 0 as subject_id, count(distinct o.minute) as failures, min(m.at) as first_at, max(m.at) as last_at
+    from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, people jsonb)
+    cross join lateral (select least(to_timestamp(o.minute * 60.0), p_now) as at) m
+    cross join lateral jsonb_array_elements(o.people) as p (person)
+    where o.arm = 'on' and (p.person ->> 1)::boolean and char_length(p.person ->> 0) <= 200
+    group by 1, 2
+  ), full_flags as materialized (
+    select f.flag from (select distinct flag from failed) f
+    where (select count(*) from (select from private.affected_people k where k.flag_key = f.flag limit 100000) many) = 100000
+  )
+  insert into private.affected_people as a (flag_key, subject_id, failures, first_at, last_at)
+  select f.flag, f.subject_id, f.failures, f.first_at, f.last_at from failed f
+  where f.flag not in (select flag from full_flags)
+    or exists (select from private.affected_people k where k.flag_key = f.flag and k.subject_id = f.subject_id)
+  order by 1, 2
+  on conflict on constraint affected_people_pkey do update
+    set failures = a.failures + excluded.failures, first_at = least(a.first_at, excluded.first_at),
+      last_at = greatest(a.last_at, excluded.last_at)
+$$;
+comment on function private.record_affected(jsonb, timestamptz) is 'Remembers for whom a feature failed that they had.';
 
 -- The guard reads a minute 20 seconds after its end and decides by what it read. What comes later than 10 seconds counts
 -- in the minute that is open then, so that a minute once read never changes, and evidence can be recomputed for ever.
@@ -320,6 +367,7 @@ begin
       ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le), failed_again = m.failed_again + excluded.failed_again,
       slow_again = case when m.slow_again = '{}' then excluded.slow_again when excluded.slow_again = '{}' then m.slow_again
         else private.add_histograms(m.slow_again, excluded.slow_again) end;
+  perform private.record_affected(p_outcomes, p_now);
 end $$;
 comment on function private.record_outcomes(jsonb, timestamptz) is 'The outcomes part of record_outcomes, with the time given.';
 
@@ -347,6 +395,7 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_count integer;
 begin
+  delete from private.affected_people a where a.last_at < p_now - interval '60 days';
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
   delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
     select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
@@ -356,7 +405,7 @@ begin
   return v_count;
 end $$;
 comment on function private.purge_flag_metrics(timestamptz, integer) is
-  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that are over. For the clock.';
+  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many; whom a feature failed for longer ago; and who suffered in rollouts that are over. For the clock.';
 
 -- Flags that look done with -----------------------------------------------------------------------
 
@@ -401,6 +450,7 @@ grant execute on function
   private.latency_edges(),
   private.latency_places(integer, integer[], boolean),
   private.add_histograms(integer[], integer[]),
+  private.record_affected(jsonb, timestamptz),
   private.record_outcomes(jsonb, timestamptz),
   private.record_evaluations(text[], timestamptz),
   public.record_outcomes(jsonb, text[])

@@ -27,6 +27,7 @@ language sql immutable set search_path = '' as $$
     ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
@@ -241,6 +242,7 @@ language sql immutable set search_path = '' as $$
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
+    ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),

@@ -57,6 +57,8 @@ const READERS: Record<string, TeamRole> = {
   "public.incidents": "viewer",
   "public.incident_updates": "viewer",
   "public.escalation_steps": "viewer",
+  "public.announcements": "viewer",
+  "public.announcement_recipients": "viewer",
   "public.clicks": "operator",
   "public.contact_acts": "viewer",
   "public.route_history": "viewer",
@@ -201,6 +203,19 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "resolve_incident(bigint,bigint,text,text)": { role: "operator", why: "Operators lead incidents." },
   "list_incidents(boolean,integer)": { role: "viewer", why: "The team sees what is wrong." },
   "read_incident(bigint)": { role: "viewer", why: "The team sees what is wrong." },
+  "create_announcement(jsonb)": { role: "operator", why: "Operators write to people." },
+  "start_announcement(uuid,bigint)": { role: "operator", why: "Operators write to people." },
+  "stop_announcement(uuid,bigint,text)": { role: "operator", why: "Operators write to people." },
+  "delete_announcement(uuid,bigint)": { role: "operator", why: "Operators write to people." },
+  "list_announcements(integer)": { role: "viewer", why: "The team sees what is announced." },
+  "read_announcement(uuid,uuid,integer)": {
+    role: "viewer",
+    why: "The team sees who got an announcement, redacted.",
+  },
+  "list_affected(text,timestamp with time zone,integer,integer)": {
+    role: "viewer",
+    why: "The team sees for whom a feature failed, redacted.",
+  },
   "set_escalation(text,jsonb)": { role: "admin", why: "Admins say who is called." },
 };
 
@@ -231,6 +246,8 @@ const CLOSED_TO_SERVICE = [
   "public.gate_approvals",
   "public.rollback_events",
   "public.incident_updates",
+  "public.announcements",
+  "public.announcement_recipients",
   "public.escalation_steps",
   "public.contact_acts",
   "public.route_history",

@@ -41,6 +41,9 @@ const FREE: Record<string, string> = {
   "private.storage_days": "day bytes",
   "private.part_states": "component status since told",
   "private.write_probe": "only_row at",
+  "public.announcement_recipients": "announcement_id state why next_at at",
+  "public.announcements":
+    "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",
   "public.attributions": "code confidence reason first_touch clicked_at created_at",
   "public.click_counts": "code day slot human bot preview prefetch own",
   "public.click_days":
@@ -63,6 +66,7 @@ const FREE: Record<string, string> = {
   "public.erasures": "id part at by transaction counts done",
   "public.escalation_steps": "severity after_minutes role endpoint_id",
   "public.flag_evaluations": "flag_key first_at last_at",
+  "private.affected_people": "flag_key failures first_at last_at",
   "private.flag_sufferers": "flag_key failed place at",
   "public.flag_metrics": "flag_key minute arm n failed timed ms le failed_again slow_again score score2",
   "public.gate_approvals":
@@ -247,6 +251,12 @@ async function plant(sql: Sql) {
   await sql`insert into public.segments (key, description) values ('beta', ${`led by ${NAME}`})`;
   await sql`insert into public.segment_members (segment_key, subject_id) values ('beta', ${id}), ('beta', ${other}), ('beta', 'u1')`;
   await sql`insert into private.flag_sufferers (flag_key, subject_id, failed, place, at) values ('new.enabled', ${id}, true, 0, now()), ('new.enabled', ${other}, true, 0, now()), ('new.enabled', 'u9', true, 0, now())`;
+  await sql`insert into private.affected_people (flag_key, subject_id, failures, first_at, last_at) values ('new.enabled', ${id}, 1, now(), now()), ('new.enabled', ${other}, 1, now(), now())`;
+  await sql`insert into public.announcements (id, name, audience, text, template, stopped_because) values
+    ('00000000-0000-7000-8000-0000000000f3', ${`news for ${NAME}`}, '{"kind": "wrote", "days": 1}', ${`Dear ${NAME}`}, ${
+    sql.json({ type: "template", template: { components: [{ text: NAME }] } })
+  }, ${`${PHONE} complained`})`;
+  await sql`insert into public.announcement_recipients (announcement_id, contact_id) values ('00000000-0000-7000-8000-0000000000f3', ${id}), ('00000000-0000-7000-8000-0000000000f3', ${other})`;
   await sql`insert into public.rollouts (id, flag_key, plan) values ('00000000-0000-7000-8000-000000000b01', 'new.enabled', 'custom')`;
   await sql`insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, hold_minutes, min_samples, advance_when, roll_back_when)
     values ('00000000-0000-7000-8000-000000000b01', 1, 'first', 0, array[${id}::text], 60, 100, '{}', '{}')`;

@@ -19,6 +19,7 @@ async function purge(sql: Sql, days: number, limit = 10_000): Promise<Record<str
 
 /** What grows with what people and the team configure, or is bounded by itself; or has a purge of its own, in the clock's jobs. */
 const BOUNDED: Record<string, string> = {
+  "private.affected_people": "purge_flag_metrics",
   "private.click_batches": "purge_clicks",
   "private.config_changes": "the next change of configuration",
   "private.config_revision": "one row",
@@ -44,6 +45,7 @@ const BOUNDED: Record<string, string> = {
   "private.unknown_tokens": "ten minutes",
   "private.write_probe": "one row",
   "private.visitor_keys": "purge_clicks",
+  "public.announcement_recipients": "with announcements",
   "public.allowlist_history": "with what the team does",
   "public.click_counts": "rolled up",
   "public.click_days": "one row a link and day: the figures that stay",

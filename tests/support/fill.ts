@@ -153,6 +153,9 @@ export const FILL: Record<string, string> = {
   "private.flag_sufferers": `
     insert into private.flag_sufferers (flag_key, subject_id, failed, place, at) values
       ('deeplinks.enabled', 'u1', true, 9, '2026-11-21 10:00Z')`,
+  "private.affected_people": `
+    insert into private.affected_people (flag_key, subject_id, failures, first_at, last_at) values
+      ('deeplinks.enabled', 'u1', 2, '2026-11-21 10:00Z', '2026-11-21 10:05Z')`,
   "public.rollouts": `
     insert into public.rollouts (id, flag_key, plan) values
       ('00000000-0000-7000-8000-000000000b01', 'deeplinks.enabled', 'custom')`,
@@ -201,6 +204,13 @@ export const FILL: Record<string, string> = {
   "private.status_posts": `
     insert into private.status_posts (update_id, incident_id, next_attempt_at) values
       ('00000000-0000-7000-8000-00000000f002', '00000000-0000-7000-8000-00000000f001', now())`,
+
+  "public.announcements": `
+    insert into public.announcements (id, name, audience, text) values
+      ('00000000-0000-7000-8000-00000000f003', 'beta', '{"kind": "segments", "segments": ["beta"]}', 'It is here.')`,
+  "public.announcement_recipients": `
+    insert into public.announcement_recipients (announcement_id, contact_id) values
+      ('00000000-0000-7000-8000-00000000f003', '00000000-0000-7000-8000-0000000000c1')`,
 
   "public.contact_acts": `
     insert into public.contact_acts (act, contact_id, reason) values

@@ -4,6 +4,7 @@
  * @module
  */
 import type { z } from "zod";
+import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
@@ -25,6 +26,7 @@ type JsonFunction = {
 
 /** The answers, to be checked where it is worth its time: tests check each. One that is missing does not compile. */
 export const ANSWERS = {
+  ...ANNOUNCEMENTS,
   ...DELIVERIES,
   ...INCIDENTS,
   ...LINKS,

@@ -25,6 +25,60 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      announcement_recipients: {
+        Row: {
+          announcement_id: string;
+          at: string | null;
+          contact_id: string;
+          message_id: string | null;
+          next_at: string;
+          state: "pending" | "queued" | "left_out";
+          why: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "announcement_recipients_announcement_id_fkey";
+            columns: ["announcement_id"];
+            isOneToOne: false;
+            referencedRelation: "announcements";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "announcement_recipients_contact_id_fkey";
+            columns: ["contact_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      announcements: {
+        Row: {
+          audience: JsonOf<"announcements.audience">;
+          created_at: string;
+          created_by: string;
+          finished_at: string | null;
+          id: string;
+          name: string;
+          number_id: string | null;
+          per_minute: number;
+          started_at: string | null;
+          started_by: string | null;
+          state: "draft" | "sending" | "stopped" | "done";
+          stopped_at: string | null;
+          stopped_because: string | null;
+          stopped_by: string | null;
+          template: JsonOf<"announcements.template"> | null;
+          text: string | null;
+          unreachable: number;
+          version: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       attributions: {
         Row: {
           clicked_at: string | null;
@@ -1239,6 +1293,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      create_announcement: {
+        Args: {
+          p_announcement: Json;
+        };
+        Returns: Json;
+      };
       create_links: {
         Args: {
           p_links: Json;
@@ -1253,6 +1313,13 @@ export type Database = {
           p_reason?: string | null;
         };
         Returns: Database["public"]["Tables"]["rollouts"]["Row"];
+      };
+      delete_announcement: {
+        Args: {
+          p_id: string;
+          p_expected_version: number;
+        };
+        Returns: boolean;
       };
       delete_link: {
         Args: {
@@ -1353,6 +1420,21 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_affected: {
+        Args: {
+          p_flag_key: string;
+          p_since?: string | null;
+          p_offset?: number;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_announcements: {
+        Args: {
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_conversations: {
         Args: {
           p_before?: string | null;
@@ -1440,6 +1522,14 @@ export type Database = {
       plan_of_template: {
         Args: {
           p_name: string;
+        };
+        Returns: Json;
+      };
+      read_announcement: {
+        Args: {
+          p_id: string;
+          p_after?: string | null;
+          p_limit?: number;
         };
         Returns: Json;
       };
@@ -1818,6 +1908,13 @@ export type Database = {
           since: string;
         }[];
       };
+      start_announcement: {
+        Args: {
+          p_id: string;
+          p_expected_version: number;
+        };
+        Returns: Json;
+      };
       start_rollout: {
         Args: {
           p_id: string;
@@ -1829,6 +1926,14 @@ export type Database = {
       };
       status: { Args: Record<never, never>; Returns: Json };
       status_page: { Args: Record<never, never>; Returns: Json };
+      stop_announcement: {
+        Args: {
+          p_id: string;
+          p_expected_version: number;
+          p_reason?: string | null;
+        };
+        Returns: Json;
+      };
       switch_off: {
         Args: {
           p_key: string;
