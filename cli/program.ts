@@ -56,6 +56,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "incidents: open, escalate, update, resolve; texts and status page",
     load: async () => (await import("./commands/incidents/incidents.ts")).incidents,
   },
+  announce: {
+    about: "write to many people: beta users, everybody, or whom a feature failed for",
+    load: async () => (await import("./commands/announce/announce.ts")).announce,
+  },
   drill: {
     about: "practise all four rollbacks on a separate stack, and time them",
     load: async () => (await import("./commands/drill/drill.ts")).drill,

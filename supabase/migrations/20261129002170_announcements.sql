@@ -249,7 +249,7 @@ begin
       using errcode = 'GL409', hint = 'Read it again and decide anew.';
   elsif v_announcement.state <> all (p_states) then
     raise exception 'the announcement is %', case v_announcement.state when 'sending' then 'being sent' when 'draft' then 'a draft' else v_announcement.state end
-      using errcode = 'GL409';
+      using errcode = 'GL409', hint = 'A draft is started or deleted, what is being sent is stopped, what is stopped goes on.';
   end if;
   return v_announcement;
 end $$;

@@ -54,7 +54,14 @@ function Facts({ story }: { story: IncidentStory }) {
           , feature{" "}
           <Anchor component={Link} href={`/flags/${story.flag_key}`} underline="always">
             {story.flag_key}
-          </Anchor>
+          </Anchor>{" "}
+          (<Anchor
+            component={Link}
+            href={`/announcements/new?to=affected&flag=${encodeURIComponent(story.flag_key)}`}
+            underline="always"
+          >
+            notify affected people
+          </Anchor>)
         </>
       )}
       {story.component && `, component ${story.component}`}. Opened <Time at={story.opened_at} /> by{" "}
