@@ -1443,8 +1443,8 @@ create table public.notification_endpoints (
   kind text not null,
   -- Host of its address, for people to recognise.
   host text not null,
-  -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, and steps of
-  -- incidents.
+  -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
+  -- and reports.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1456,7 +1456,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -1473,7 +1473,7 @@ create table public.notifications (
   id uuid default private.uuid_v7() not null,
   -- Who is told.
   endpoint_id uuid not null,
-  -- The event of a rollout; null where it is about a part of health or an incident.
+  -- The event of a rollout; null where it is about a part of health, an incident or a report.
   event_id uuid,
   -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
@@ -1605,6 +1605,46 @@ create unlogged table public.rate_limits (
 ) with (fillfactor=50);
 alter table public.rate_limits enable row level security;
 grant select, insert, update, delete on public.rate_limits to service_role;
+
+-- Reports as they were when they were due. Written by the clock.
+create table public.reports (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- first_day (of a rollout or a launch, every two hours), daily (in its first week) or weekly (about everything).
+  kind text not null,
+  -- The rollout; null for the weekly one.
+  rollout_id uuid,
+  -- Its flag.
+  flag_key text,
+  -- From when it counts.
+  period_from timestamp with time zone not null,
+  -- Until when it counts, which is when it was due.
+  due_at timestamp with time zone not null,
+  -- What it says; _shared/contract/words/reports.ts makes sentences of it.
+  figures jsonb not null,
+  -- What somebody should look at: silent, error_rate, p95, worse, paged, incident, complaints, debt; empty where all
+  -- is well.
+  look text[] not null,
+  -- When it was written.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- A report's id.
+  constraint reports_pkey PRIMARY KEY (id),
+  -- One report a time.
+  constraint reports_once UNIQUE NULLS NOT DISTINCT (kind, rollout_id, due_at),
+  constraint reports_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint reports_kind_known CHECK ((kind = ANY (ARRAY['first_day'::text, 'daily'::text, 'weekly'::text]))),
+  -- The weekly one is about everything.
+  constraint reports_of_rollout CHECK (((kind = 'weekly'::text) = (rollout_id IS NULL)))
+);
+-- A feature's reports.
+create INDEX reports_flag_idx ON public.reports USING btree (flag_key, due_at);
+-- Serves the foreign key.
+create INDEX reports_rollout_idx ON public.reports USING btree (rollout_id) WHERE (rollout_id IS NOT NULL);
+alter table public.reports enable row level security;
+grant select on public.reports to authenticated, service_role;
+-- Figures only: the whole team reads them.
+create policy reports_read on public.reports for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Each way back that was taken with gatelink rollback, successful or not. Append-only. Level 4 over this very table
 -- leaves no row.
@@ -2174,7 +2214,7 @@ create table public.settings (
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2191,6 +2231,8 @@ create table public.settings (
       WHEN jsonb_path_exists(metadata, 'strict $."schedule".*?(@.type() != "string")'::jsonpath) THEN false
       ELSE ((concat((metadata #>> '{schedule,on_at}'::text[]), (metadata #>> '{schedule,off_at}'::text[])) ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'::text) AND (((metadata #>> '{schedule,on_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone) AND (((metadata #>> '{schedule,off_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone))
   END),
+  -- 1 to 999 days until a flag that does not change looks done with.
+  constraint settings_stale_days CHECK (((key <> 'flags.stale_days'::text) OR (value ~ '^[1-9][0-9]{0,2}$'::text))),
   -- Megabytes, a whole number above 0.
   constraint settings_storage_limit CHECK (((key <> 'storage.limit_mb'::text) OR (value ~ '^[1-9][0-9]{0,8}$'::text))),
   constraint settings_target_segments CHECK (
@@ -2942,7 +2984,7 @@ grant execute on function public.add_measurements(p_measurements jsonb) to servi
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
 -- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
 -- cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4187,6 +4229,24 @@ begin
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
 
+-- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
+-- figures, look, created_at}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.due_at desc, r.id desc), '[]')
+    from (
+      select * from public.reports x where p_flag_key is null or x.flag_key = p_flag_key
+      order by x.due_at desc, x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) r);
+end $function$;
+grant execute on function public.list_reports(p_flag_key text, p_limit integer) to authenticated, service_role;
+
 -- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
 -- histories name people by user_id. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_team()
@@ -4590,6 +4650,25 @@ begin
       from public.rollouts r where r.id = v_incident.rollout_id));
 end $function$;
 grant execute on function public.read_incident(p_number bigint) to authenticated, service_role;
+
+-- One report, as list_reports gives it. For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_report(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_report public.reports;
+begin
+  perform private.require_role('viewer');
+  select * into v_report from public.reports r where r.id = p_id;
+  if v_report.id is null then
+    raise exception 'there is no such report' using errcode = 'GL404', hint = 'gatelink report list';
+  end if;
+  return to_jsonb(v_report);
+end $function$;
+grant execute on function public.read_report(p_id uuid) to authenticated, service_role;
 
 -- Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages,
 -- deliveries}.
@@ -5168,6 +5247,21 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
+
+-- The report that would be written now, kept nowhere: of a flag's last rollout about the last two hours, without a
+-- flag the weekly one about the last seven days. For viewers and secret keys. GL404 where no rollout of the flag was
+-- started.
+CREATE OR REPLACE FUNCTION public.report_now(p_flag_key text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.report_now(p_flag_key, clock_timestamp());
+end $function$;
+grant execute on function public.report_now(p_flag_key text) to authenticated, service_role;
 
 -- Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many.
 -- For the function wa-router alone.
@@ -6207,9 +6301,10 @@ begin
 end $function$;
 grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
 
--- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated
--- (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers
--- and secret keys.
+-- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days: the setting
+-- flags.stale_days), fully_off (the same, off for everybody), past_end (launched that long ago and still there, or
+-- still on an hour after its scheduled end), never_evaluated (made 7 days ago or earlier, and nobody has ever asked
+-- for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.stale_flags(p_now timestamp with time zone DEFAULT now())
  RETURNS TABLE(key text, why text, since timestamp with time zone)
  LANGUAGE plpgsql
@@ -6218,25 +6313,7 @@ CREATE OR REPLACE FUNCTION public.stale_flags(p_now timestamp with time zone DEF
 AS $function$
 begin
   perform private.require_role('viewer');
-  return query
-    select s.key, w.why, w.since
-    from public.settings s
-    left join public.flag_evaluations e on e.flag_key = s.key
-    cross join lateral (
-      select 'fully_on', s.updated_at
-      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - interval '30 days'
-        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
-          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
-      union all
-      -- A new flag is one that nothing has been deployed for yet.
-      select 'never_evaluated', m.at
-      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
-      where e.flag_key is null and m.at <= p_now - interval '7 days'
-      union all
-      select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
-    ) as w (why, since)
-    where s.key like '%.enabled'
-    order by s.key, w.why;
+  return query select * from private.stale_flags(p_now);
 end $function$;
 grant execute on function public.stale_flags(p_now timestamp with time zone) to authenticated, service_role;
 
@@ -8124,6 +8201,7 @@ AS $function$
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
+    ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
     ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
@@ -11207,6 +11285,24 @@ AS $function$
 $function$;
 grant execute on function private.latency_places(p_timed integer, p_le integer[], p_squares boolean) to service_role;
 
+-- The quantile (0 to 1) of a cumulative histogram of flag_metrics in milliseconds, linear between two edges; null
+-- where nothing was timed. What took longer than the last edge counts as that.
+CREATE OR REPLACE FUNCTION private.le_quantile(p_timed bigint, p_le bigint[], p_quantile double precision)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  with edges as (
+    select e.i, e.upto, (private.latency_edges())[e.i] as edge,
+      coalesce(lag(e.upto) over (order by e.i), 0) as before, coalesce((private.latency_edges())[e.i - 1], 0) as edge_before
+    from unnest(p_le) with ordinality as e (upto, i)
+  )
+  select case when p_timed > 0 then coalesce((
+    select round(edge_before + (edge - edge_before) * ((p_quantile * p_timed - before) / greatest(upto - before, 1)))::integer
+    from edges where upto >= p_quantile * p_timed order by i limit 1), (private.latency_edges())[27]) end
+$function$;
+
 -- Keeps what the provider's answers tell of the people that messages went to, where it is new.
 CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
  RETURNS void
@@ -12322,6 +12418,28 @@ AS $function$
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
 $function$;
 grant execute on function private.outbound_events(p_message messages) to service_role;
+
+-- Outcomes of an arm in a time: {n, failed, error_rate, p50_ms, p95_ms, p99_ms}; a rate of none, and quantiles of
+-- what was not timed, are null.
+CREATE OR REPLACE FUNCTION private.outcome_figures(p_flag_key text, p_arm text, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('n', s.n, 'failed', s.failed,
+    'error_rate', case when s.n > 0 then round(s.failed::numeric / s.n, 5) end,
+    'p50_ms', private.le_quantile(s.timed, s.le, 0.5), 'p95_ms', private.le_quantile(s.timed, s.le, 0.95),
+    'p99_ms', private.le_quantile(s.timed, s.le, 0.99))
+  from (
+    select coalesce(sum(m.n), 0)::bigint as n, coalesce(sum(m.failed), 0)::bigint as failed, coalesce(sum(m.timed), 0)::bigint as timed,
+      array[sum(m.le[1]), sum(m.le[2]), sum(m.le[3]), sum(m.le[4]), sum(m.le[5]), sum(m.le[6]), sum(m.le[7]), sum(m.le[8]),
+      sum(m.le[9]), sum(m.le[10]), sum(m.le[11]), sum(m.le[12]), sum(m.le[13]), sum(m.le[14]), sum(m.le[15]), sum(m.le[16]),
+      sum(m.le[17]), sum(m.le[18]), sum(m.le[19]), sum(m.le[20]), sum(m.le[21]), sum(m.le[22]), sum(m.le[23]), sum(m.le[24]),
+      sum(m.le[25]), sum(m.le[26]), sum(m.le[27])] as le
+    from public.flag_metrics m
+    where m.flag_key = p_flag_key and m.arm = p_arm and m.minute >= p_from and m.minute < p_to) s
+$function$;
 
 -- For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole
 -- channel, pause, circuit or rate.
@@ -13723,6 +13841,90 @@ begin
 end $function$;
 grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
 
+-- report_now with the time given.
+CREATE OR REPLACE FUNCTION private.report_now(p_flag_key text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_from timestamptz;
+  v_figures jsonb;
+  v_look text[];
+begin
+  if p_flag_key is null then
+    v_from := p_now - interval '7 days';
+    select f.figures, f.look into v_figures, v_look from private.weekly_report(v_from, p_now) f;
+  else
+    select * into v_rollout from public.rollouts r
+    where r.flag_key = p_flag_key and r.started_at is not null order by r.started_at desc limit 1;
+    if v_rollout.id is null then
+      raise exception 'no rollout of % has been started', p_flag_key using errcode = 'GL404', hint = 'gatelink rollout list';
+    end if;
+    v_from := p_now - interval '2 hours';
+    select f.figures, f.look into v_figures, v_look from private.rollout_report(v_rollout, v_from, p_now) f;
+  end if;
+  return jsonb_build_object('id', null, 'kind', case when p_flag_key is null then 'weekly' else 'first_day' end, 'rollout_id', v_rollout.id,
+    'flag_key', p_flag_key, 'period_from', v_from, 'due_at', p_now, 'figures', v_figures, 'look', to_jsonb(v_look), 'created_at', p_now);
+end $function$;
+
+-- What people said in a time (of a rollout: those who had the feature), and business metrics of its days (whole ones,
+-- UTC) and as many before: {complaints, ratings, positive, metrics: [{name, n, before}]}.
+CREATE OR REPLACE FUNCTION private.report_signals(p_rollout_id uuid, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_days interval := greatest(date_trunc('day', p_to) - date_trunc('day', p_from), interval '1 day');
+  v_signals jsonb := '{"complaints": 0, "ratings": 0, "positive": 0, "metrics": []}';
+begin
+  if to_regclass('public.rollout_feedback') is not null then
+    select v_signals || jsonb_build_object(
+        'complaints', count(distinct f.subject_id) filter (where f.kind = 'complaint'),
+        'ratings', count(*) filter (where f.kind = 'rating'), 'positive', count(*) filter (where f.kind = 'rating' and f.positive))
+    into v_signals
+    from public.feedback f
+    where f.at >= p_from and f.at < p_to and (p_rollout_id is null or exists (
+      select from public.rollout_feedback o where o.feedback_id = f.id and o.rollout_id = p_rollout_id and o.arm = 'on'));
+  end if;
+  if to_regclass('public.metric_days') is not null then
+    select v_signals || jsonb_build_object('metrics', coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'before', d.before) order by d.name), '[]'))
+    into v_signals
+    from (
+      select m.name, coalesce(sum(m.n) filter (where m.day >= (p_to - v_days)::date), 0) as n,
+        coalesce(sum(m.n) filter (where m.day < (p_to - v_days)::date), 0) as before
+      from public.metric_days m
+      where m.day >= (p_to - 2 * v_days)::date and m.day < p_to::date group by m.name) d;
+  end if;
+  return v_signals;
+end $function$;
+
+-- The report about something that began then that was due last: every two hours on the first day, daily until the
+-- seventh; null where none was.
+CREATE OR REPLACE FUNCTION private.report_slot(p_since timestamp with time zone, p_now timestamp with time zone, OUT kind text, OUT due_at timestamp with time zone, OUT period_from timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_hours double precision := extract(epoch from p_now - p_since) / 3600;
+begin
+  if v_hours >= 48 and v_hours < 192 then
+    kind := 'daily';
+    due_at := p_since + make_interval(days => least(7, floor(v_hours / 24))::integer);
+    period_from := due_at - interval '1 day';
+  elsif v_hours >= 2 and v_hours < 48 then
+    kind := 'first_day';
+    due_at := p_since + make_interval(hours => least(24, 2 * floor(v_hours / 2))::integer);
+    period_from := due_at - interval '2 hours';
+  end if;
+end $function$;
+
 -- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). The owner of
 -- the table, who migrates and restores, is not asked.
 CREATE OR REPLACE FUNCTION private.require_condition()
@@ -13901,6 +14103,7 @@ AS $function$
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
@@ -14106,6 +14309,45 @@ begin
   return coalesce(v_faults, '{}');
 end $function$;
 grant execute on function private.rollout_plan_faults(p_plan jsonb) to service_role;
+
+-- How a rollout did in a time, with as long before it, and what somebody should look at.
+CREATE OR REPLACE FUNCTION private.rollout_report(p_rollout rollouts, p_from timestamp with time zone, p_to timestamp with time zone, OUT figures jsonb, OUT look text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_stage public.rollout_stages;
+  v_on jsonb := private.outcome_figures(p_rollout.flag_key, 'on', p_from, p_to);
+  v_signals jsonb := private.report_signals(p_rollout.id, p_from, p_to);
+  v_before jsonb := private.outcome_figures(p_rollout.flag_key, 'on', p_from - (p_to - p_from), p_from);
+  v_paged bigint;
+  v_open bigint;
+  v_opened bigint;
+begin
+  select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage;
+  select count(*) into v_paged from public.rollout_events e
+  where e.rollout_id = p_rollout.id and e.kind = 'paged' and e.at >= p_from and e.at < p_to;
+  select count(*) filter (where i.status <> 'resolved'), count(*) filter (where i.opened_at >= p_from and i.opened_at < p_to)
+  into v_open, v_opened
+  from public.incidents i
+  where coalesce(i.flag_key, p_rollout.flag_key) = p_rollout.flag_key and (i.status <> 'resolved' or i.opened_at >= p_from);
+  figures := jsonb_build_object('state', p_rollout.state, 'plan', p_rollout.plan, 'hold_reason', p_rollout.hold_reason,
+    'stage', case when v_stage.position is not null then
+      jsonb_build_object('position', v_stage.position, 'name', v_stage.name, 'percentage', v_stage.percentage) end,
+    'on', v_on, 'off', private.outcome_figures(p_rollout.flag_key, 'off', p_from, p_to), 'before', v_before,
+    'pages', v_paged, 'incidents_opened', v_opened, 'incidents_open', v_open) || v_signals;
+  look := array_remove(array[
+    case when (v_on ->> 'n')::bigint = 0 then 'silent' end,
+    case when (v_on ->> 'error_rate')::numeric > (v_stage.roll_back_when ->> 'error_rate_above')::numeric then 'error_rate' end,
+    case when (v_on ->> 'p95_ms')::numeric > (v_stage.roll_back_when ->> 'p95_ms_above')::numeric then 'p95' end,
+    case when (v_on ->> 'n')::bigint >= 100 and (v_before ->> 'n')::bigint >= 100
+      and (v_on ->> 'error_rate')::numeric > 2 * (v_before ->> 'error_rate')::numeric + 0.005 then 'worse' end,
+    case when v_paged > 0 then 'paged' end,
+    case when v_open > 0 then 'incident' end,
+    case when (v_signals ->> 'complaints')::bigint > 0 then 'complaints' end], null);
+end $function$;
 
 -- The stage that a rollout is in.
 CREATE OR REPLACE FUNCTION private.rollout_stage(p_rollout rollouts)
@@ -15001,6 +15243,51 @@ begin
 end $function$;
 grant execute on function private.spellings(p_kind text, p_value text) to service_role;
 
+-- stale_flags for whoever may.
+CREATE OR REPLACE FUNCTION private.stale_flags(p_now timestamp with time zone)
+ RETURNS TABLE(key text, why text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_unchanged interval := make_interval(days => coalesce((select s.value::integer from public.settings s where s.key = 'flags.stale_days'), 30));
+begin
+  return query
+    select s.key, w.why, w.since
+    from public.settings s
+    left join public.flag_evaluations e on e.flag_key = s.key
+    cross join lateral (
+      select 'fully_on', s.updated_at
+      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
+          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
+      union all
+      select 'fully_off', s.updated_at
+      where not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and not exists (select from public.rollouts r where r.flag_key = s.key and r.state in ('draft', 'running', 'paused'))
+        and (s.value <> 'true' or (s.metadata ->> 'rollout_percentage')::numeric = 0
+          and coalesce(s.metadata -> 'target_user_ids', '[]') = '[]' and coalesce(s.metadata -> 'target_segments', '[]') = '[]')
+      union all
+      -- What was launched is to be taken out of the code; what should have ended is still on.
+      select 'past_end', e.at
+      from (
+        select case when pg_input_is_valid(s.metadata ->> 'launched_at', 'timestamptz') then (s.metadata ->> 'launched_at')::timestamptz + v_unchanged end
+        union all
+        select (s.metadata #>> '{schedule,off_at}')::timestamptz + interval '1 hour' where s.value = 'true') e (at)
+      where e.at <= p_now
+      union all
+      -- A new flag is one that nothing has been deployed for yet.
+      select 'never_evaluated', m.at
+      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
+      where e.flag_key is null and m.at <= p_now - interval '7 days'
+      union all
+      select 'not_evaluated', e.last_at where e.last_at <= p_now - v_unchanged
+    ) as w (why, since)
+    where s.key like '%.enabled'
+    order by s.key, w.why;
+end $function$;
+
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
 -- says, writes target ids as flags compare them, keeps all targets together within what the functions can hold, and
 -- refuses a wrong deeplinks.apps.
@@ -15841,6 +16128,60 @@ begin
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
 
+-- Adoption (the share of outcomes of people who had a feature) and how each feature did, beside the time before;
+-- flags that look done with; incidents and rollouts.
+CREATE OR REPLACE FUNCTION private.weekly_report(p_from timestamp with time zone, p_to timestamp with time zone, OUT figures jsonb, OUT look text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_features jsonb;
+  v_signals jsonb := private.report_signals(null, p_from, p_to);
+  v_debt jsonb;
+  v_open bigint;
+begin
+  with used as (
+    select m.flag_key, m.minute >= p_from as now, coalesce(sum(m.n) filter (where m.arm = 'on'), 0) as had, sum(m.n) as n
+    from public.flag_metrics m where m.minute >= p_from - (p_to - p_from) and m.minute < p_to
+    group by 1, 2
+  ), features as (
+    select s.key, s.value, s.metadata,
+      round(n.had / nullif(n.n, 0), 5) as adoption, round(b.had / nullif(b.n, 0), 5) as adoption_before,
+      private.outcome_figures(s.key, 'on', p_from, p_to) as now, private.outcome_figures(s.key, 'on', p_from - (p_to - p_from), p_from) as before
+    from public.settings s
+    left join used n on n.flag_key = s.key and n.now
+    left join used b on b.flag_key = s.key and not b.now
+    where s.key like '%.enabled' and (n.n is not null or b.n is not null)
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('flag_key', f.key, 'on', f.value = 'true', 'percentage', f.metadata -> 'rollout_percentage',
+    'adoption', f.adoption, 'adoption_before', f.adoption_before, 'now', f.now, 'before', f.before,
+    'worse', coalesce((f.now ->> 'n')::bigint >= 100 and (f.before ->> 'n')::bigint >= 100
+      and ((f.now ->> 'error_rate')::numeric > 2 * (f.before ->> 'error_rate')::numeric + 0.005
+        or (f.now ->> 'p95_ms')::numeric > 1.5 * (f.before ->> 'p95_ms')::numeric), false)) order by f.key), '[]')
+  into v_features from features f;
+  select coalesce(jsonb_agg(jsonb_build_object('flag_key', d.key, 'why', d.why, 'since', d.since) order by d.key, d.why), '[]')
+  into v_debt from private.stale_flags(p_to) d;
+  select count(*) into v_open from public.incidents i where i.status <> 'resolved';
+  figures := jsonb_build_object('features', v_features, 'debt', v_debt,
+    'incidents_opened', (select count(*) from public.incidents i where i.opened_at >= p_from and i.opened_at < p_to),
+    'incidents_resolved', (select count(*) from public.incidents i where i.resolved_at >= p_from and i.resolved_at < p_to),
+    'incidents_open', v_open,
+    'rollouts', (
+      select jsonb_build_object(
+        'started', count(*) filter (where r.started_at >= p_from and r.started_at < p_to),
+        'completed', count(*) filter (where r.state = 'completed' and r.finished_at >= p_from and r.finished_at < p_to),
+        'rolled_back', count(*) filter (where r.state = 'rolled_back' and r.finished_at >= p_from and r.finished_at < p_to),
+        'under_way', count(*) filter (where r.state in ('running', 'paused')))
+      from public.rollouts r)) || v_signals;
+  look := array_remove(array[
+    case when jsonb_path_exists(v_features, '$[*] ? (@.worse == true)') then 'worse' end,
+    case when v_open > 0 then 'incident' end,
+    case when (v_signals ->> 'complaints')::bigint > 0 then 'complaints' end,
+    case when v_debt <> '[]' then 'debt' end], null);
+end $function$;
+
 -- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody.
 -- p_known is whom the update is about by what we know ourselves. The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid)
@@ -16056,6 +16397,76 @@ begin
   if p_public then
     insert into private.status_posts (update_id, incident_id, next_attempt_at) values (v_id, p_incident.id, p_at);
   end if;
+end $function$;
+
+-- Keeps a report and queues it for those who are told; false where it was written before.
+CREATE OR REPLACE FUNCTION private.write_report(p_report reports, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.reports (kind, rollout_id, flag_key, period_from, due_at, figures, look, created_at)
+  values (p_report.kind, p_report.rollout_id, p_report.flag_key, p_report.period_from, p_report.due_at, p_report.figures, p_report.look, p_now)
+  on conflict on constraint reports_once do nothing
+  returning * into p_report;
+  if p_report.id is null then
+    return false;
+  end if;
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', 'report', 'at', p_report.due_at, 'report', to_jsonb(p_report) - 'created_at')
+  from public.notification_endpoints e where e.state = 'active' and 'report' = any (e.events);
+  return true;
+end $function$;
+
+-- Writes the reports that are due: of rollouts that began or were completed within a week, and on Mondays at 8 in the
+-- team's zone the weekly one. Says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.write_reports(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_report public.reports;
+  v_slot record;
+  v_zone text := private.team_zone();
+  v_count integer := 0;
+begin
+  for v_rollout in
+    select * from public.rollouts r
+    where r.state in ('running', 'paused') and r.started_at > p_now - interval '8 days'
+      or r.state = 'completed' and r.finished_at > p_now - interval '8 days'
+    order by r.id
+  loop
+    v_slot := private.report_slot(coalesce(v_rollout.finished_at, v_rollout.started_at), p_now);
+    continue when v_slot.kind is null or exists (
+      select from public.reports x where x.kind = v_slot.kind and x.rollout_id = v_rollout.id and x.due_at = v_slot.due_at);
+    begin
+      v_report := null;
+      v_report.kind := v_slot.kind;
+      v_report.rollout_id := v_rollout.id;
+      v_report.flag_key := v_rollout.flag_key;
+      v_report.period_from := v_slot.period_from;
+      v_report.due_at := v_slot.due_at;
+      select f.figures, f.look into v_report.figures, v_report.look
+      from private.rollout_report(v_rollout, v_slot.period_from, v_slot.due_at) f;
+      v_count := v_count + private.write_report(v_report, p_now)::integer;
+    exception when others then
+      raise warning 'the report about rollout % could not be written: % (%)', v_rollout.id, sqlerrm, sqlstate;
+    end;
+  end loop;
+
+  v_report := null;
+  v_report.kind := 'weekly';
+  v_report.due_at := (date_trunc('week', (p_now - interval '8 hours') at time zone v_zone) + interval '8 hours') at time zone v_zone;
+  v_report.period_from := (v_report.due_at at time zone v_zone - interval '7 days') at time zone v_zone;
+  if exists (select from private.config_revision c where c.installed_at < v_report.due_at)
+    and not exists (select from public.reports x where x.kind = 'weekly' and x.due_at = v_report.due_at) then
+    select f.figures, f.look into v_report.figures, v_report.look from private.weekly_report(v_report.period_from, v_report.due_at) f;
+    v_count := v_count + private.write_report(v_report, p_now)::integer;
+  end if;
+  return v_count;
 end $function$;
 
 -- Contacts on WhatsApp who wrote within so many days.

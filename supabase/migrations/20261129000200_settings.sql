@@ -73,7 +73,7 @@ create table public.settings (
       else value::integer >= case key when 'retention.event_days' then 8 when 'retention.word_days' then 1 when 'retention.cron_days' then 1 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.announcement_days', 'retention.contact_days', 'retention.cron_days') end),
+          'retention.notification_days', 'retention.announcement_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days') end),
   -- A text with a hole in it must be told when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
     case when key not like 'incident\_template.%' then true
@@ -87,6 +87,7 @@ create table public.settings (
         then regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}', '', 'g') !~ '\{\{|\}\}'
       else false end),
   constraint settings_one_person_many_roles check (key <> 'gates.one_person_many_roles' or value in ('true', 'false')),
+  constraint settings_stale_days check (key <> 'flags.stale_days' or value ~ '^[1-9][0-9]{0,2}$'),
   constraint settings_own_networks check (
     case when key = 'deeplinks.own_networks' then array_remove(regexp_split_to_array(value, E'[\\s,]+'), '')::inet[] is not null else true end),
   -- The second part refuses a zone that nobody knows: each click would fail for it.
@@ -116,6 +117,7 @@ comment on constraint settings_flag_key on public.settings is
   'The key of a flag has a name before .enabled, without control characters. feature.enabled is none: FEATURE_ENABLED stops every feature.';
 comment on constraint settings_one_person_many_roles on public.settings is 'true or false: whether one person may sign a gate in several roles.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
+comment on constraint settings_stale_days on public.settings is '1 to 999 days until a flag that does not change looks done with.';
 comment on constraint settings_own_networks on public.settings is 'Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.';
 comment on constraint settings_team_zone on public.settings is 'The name of a time zone, such as Europe/Berlin.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';

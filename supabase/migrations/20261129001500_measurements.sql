@@ -409,33 +409,57 @@ comment on function private.purge_flag_metrics(timestamptz, integer) is
 
 -- Flags that look done with -----------------------------------------------------------------------
 
-create function public.stale_flags(p_now timestamptz default now())
+create function private.stale_flags(p_now timestamptz)
 returns table (key text, why text, since timestamptz)
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
+declare
+  v_unchanged interval := make_interval(days => coalesce((select s.value::integer from public.settings s where s.key = 'flags.stale_days'), 30));
 begin
-  perform private.require_role('viewer');
   return query
     select s.key, w.why, w.since
     from public.settings s
     left join public.flag_evaluations e on e.flag_key = s.key
     cross join lateral (
       select 'fully_on', s.updated_at
-      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - interval '30 days'
+      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
         and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
           case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
+      union all
+      select 'fully_off', s.updated_at
+      where not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and not exists (select from public.rollouts r where r.flag_key = s.key and r.state in ('draft', 'running', 'paused'))
+        and (s.value <> 'true' or (s.metadata ->> 'rollout_percentage')::numeric = 0
+          and coalesce(s.metadata -> 'target_user_ids', '[]') = '[]' and coalesce(s.metadata -> 'target_segments', '[]') = '[]')
+      union all
+      -- What was launched is to be taken out of the code; what should have ended is still on.
+      select 'past_end', e.at
+      from (
+        select case when pg_input_is_valid(s.metadata ->> 'launched_at', 'timestamptz') then (s.metadata ->> 'launched_at')::timestamptz + v_unchanged end
+        union all
+        select (s.metadata #>> '{schedule,off_at}')::timestamptz + interval '1 hour' where s.value = 'true') e (at)
+      where e.at <= p_now
       union all
       -- A new flag is one that nothing has been deployed for yet.
       select 'never_evaluated', m.at
       from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
       where e.flag_key is null and m.at <= p_now - interval '7 days'
       union all
-      select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
+      select 'not_evaluated', e.last_at where e.last_at <= p_now - v_unchanged
     ) as w (why, since)
     where s.key like '%.enabled'
     order by s.key, w.why;
 end $$;
+comment on function private.stale_flags(timestamptz) is 'stale_flags for whoever may.';
+
+create function public.stale_flags(p_now timestamptz default now())
+returns table (key text, why text, since timestamptz)
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return query select * from private.stale_flags(p_now);
+end $$;
 comment on function public.stale_flags(timestamptz) is
-  'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
+  'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days: the setting flags.stale_days), fully_off (the same, off for everybody), past_end (launched that long ago and still there, or still on an hour after its scheduled end), never_evaluated (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

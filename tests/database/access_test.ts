@@ -57,6 +57,7 @@ const READERS: Record<string, TeamRole> = {
   "public.incidents": "viewer",
   "public.incident_updates": "viewer",
   "public.escalation_steps": "viewer",
+  "public.reports": "viewer",
   "public.announcements": "viewer",
   "public.announcement_recipients": "viewer",
   "public.clicks": "operator",
@@ -216,6 +217,9 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees for whom a feature failed, redacted.",
   },
+  "list_reports(text,integer)": { role: "viewer", why: "The team reads how things go." },
+  "read_report(uuid)": { role: "viewer", why: "The team reads how things go." },
+  "report_now(text)": { role: "viewer", why: "The team reads how things go." },
   "set_escalation(text,jsonb)": { role: "admin", why: "Admins say who is called." },
 };
 
@@ -247,6 +251,7 @@ const CLOSED_TO_SERVICE = [
   "public.rollback_events",
   "public.incident_updates",
   "public.announcements",
+  "public.reports",
   "public.announcement_recipients",
   "public.escalation_steps",
   "public.contact_acts",

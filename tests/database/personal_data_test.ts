@@ -86,6 +86,7 @@ const FREE: Record<string, string> = {
   "public.outbound_messages":
     "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",
   "public.rate_limits": "tat allowed",
+  "public.reports": "id kind rollout_id flag_key period_from due_at figures look created_at",
   "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
   "public.rollout_events": "id rollout_id at kind stage verdict rule rollout_version setting_version actor",
   "public.rollout_stages":

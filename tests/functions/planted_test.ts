@@ -69,6 +69,7 @@ interface Scene {
   route: string;
   rollout: string;
   announcement: string;
+  report: string;
 }
 
 /** Each way in which what identifies the person gets into the database. */
@@ -196,6 +197,8 @@ async function plant(edge: Edge): Promise<Scene> {
   await sql`
     insert into private.affected_people (flag_key, subject_id, failures, first_at, last_at)
     select 'wa_send.enabled', c.id, 1, now(), now() from public.contacts c`;
+  const report = await one(sql`
+    insert into public.reports (kind, period_from, due_at, figures, look) values ('weekly', now(), now(), '{}', '{}') returning id`);
   const announcement = await one(
     sql`select public.create_announcement(${
       sql.json({ name: "news", text: "Hello", audience: { kind: "wrote", days: 30 } })
@@ -218,6 +221,7 @@ async function plant(edge: Edge): Promise<Scene> {
     route,
     rollout,
     announcement,
+    report,
   };
 }
 
@@ -313,6 +317,9 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "list_announcements(integer)": () => [""],
   "read_announcement(uuid,uuid,integer)": ({ announcement }) => [`'${announcement}'`],
   "list_affected(text,timestamp with time zone,integer,integer)": () => ["'wa_send.enabled'"],
+  "list_reports(text,integer)": () => [""],
+  "read_report(uuid)": ({ report }) => [`'${report}'`],
+  "report_now(text)": () => ["", "'wa_send.enabled'"],
   "set_escalation(text,jsonb)": () => [`'P0', '[{"after_minutes": 5, "role": "lead"}]'`],
   "list_conversations(uuid,integer)": () => [""],
   "search_conversations(text,integer)": ({ message, conversation }) => [

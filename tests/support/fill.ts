@@ -205,6 +205,9 @@ export const FILL: Record<string, string> = {
     insert into private.status_posts (update_id, incident_id, next_attempt_at) values
       ('00000000-0000-7000-8000-00000000f002', '00000000-0000-7000-8000-00000000f001', now())`,
 
+  "public.reports": `
+    insert into public.reports (kind, period_from, due_at, figures, look) values
+      ('weekly', '2026-11-16T08:00Z', '2026-11-23T08:00Z', '{"features": [], "debt": []}', '{}')`,
   "public.announcements": `
     insert into public.announcements (id, name, audience, text) values
       ('00000000-0000-7000-8000-00000000f003', 'beta', '{"kind": "segments", "segments": ["beta"]}', 'It is here.')`,

@@ -7,6 +7,7 @@ set local statement_timeout = '60s';
 delete from private.own_migrations where version = '20261129001500';
 
 drop function public.stale_flags(timestamptz);
+drop function private.stale_flags(timestamptz);
 drop function private.purge_flag_metrics(timestamptz, integer);
 drop function public.record_outcomes(jsonb, text[]);
 drop function private.record_evaluations(text[], timestamptz);

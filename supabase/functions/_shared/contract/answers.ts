@@ -12,6 +12,7 @@ import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
 import { PEOPLE } from "./answers/people.ts";
 import { PIPELINE } from "./answers/pipeline.ts";
+import { REPORTS } from "./answers/reports.ts";
 import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
 import type { Database } from "./database.ts";
@@ -34,6 +35,7 @@ export const ANSWERS = {
   ...OPERATIONS,
   ...PEOPLE,
   ...PIPELINE,
+  ...REPORTS,
   ...ROLLOUTS,
   ...ROUTES,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;

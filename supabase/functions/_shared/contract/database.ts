@@ -769,6 +769,30 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      reports: {
+        Row: {
+          created_at: string;
+          due_at: string;
+          figures: JsonOf<"reports.figures">;
+          flag_key: string | null;
+          id: string;
+          kind: "first_day" | "daily" | "weekly";
+          look: string[];
+          period_from: string;
+          rollout_id: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "reports_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollback_events: {
         Row: {
           began_at: string;
@@ -1463,6 +1487,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_reports: {
+        Args: {
+          p_flag_key?: string | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_team: { Args: Record<never, never>; Returns: Json };
       list_waiting: {
         Args: {
@@ -1536,6 +1567,12 @@ export type Database = {
       read_incident: {
         Args: {
           p_number: number;
+        };
+        Returns: Json;
+      };
+      read_report: {
+        Args: {
+          p_id: string;
         };
         Returns: Json;
       };
@@ -1654,6 +1691,12 @@ export type Database = {
           p_conversation_id: string;
           p_text: string;
           p_key: string;
+        };
+        Returns: Json;
+      };
+      report_now: {
+        Args: {
+          p_flag_key?: string | null;
         };
         Returns: Json;
       };
