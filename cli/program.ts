@@ -56,6 +56,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "incidents: open, escalate, update, resolve; texts and status page",
     load: async () => (await import("./commands/incidents/incidents.ts")).incidents,
   },
+  report: {
+    about: "how rollouts and features did: two-hourly, daily, weekly",
+    load: async () => (await import("./commands/report/report.ts")).report,
+  },
   announce: {
     about: "write to many people: beta users, everybody, or whom a feature failed for",
     load: async () => (await import("./commands/announce/announce.ts")).announce,

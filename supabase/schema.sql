@@ -16148,7 +16148,7 @@ begin
     group by 1, 2
   ), features as (
     select s.key, s.value, s.metadata,
-      round(n.had / nullif(n.n, 0), 5) as adoption, round(b.had / nullif(b.n, 0), 5) as adoption_before,
+      round(n.had::numeric / nullif(n.n, 0), 5) as adoption, round(b.had::numeric / nullif(b.n, 0), 5) as adoption_before,
       private.outcome_figures(s.key, 'on', p_from, p_to) as now, private.outcome_figures(s.key, 'on', p_from - (p_to - p_from), p_from) as before
     from public.settings s
     left join used n on n.flag_key = s.key and n.now
