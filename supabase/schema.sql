@@ -8369,7 +8369,8 @@ begin
 end $function$;
 grant execute on function private.condition_fault(p_condition jsonb, p_path text, p_depth integer) to service_role;
 
--- The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.
+-- The configuration: degraded where messages have nowhere to go, a flag stops all routing or sending, or an active
+-- route names a flag that does not exist.
 CREATE OR REPLACE FUNCTION private.config_health()
  RETURNS jsonb
  LANGUAGE sql
@@ -8381,7 +8382,9 @@ AS $function$
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
       then jsonb_build_object('revision', (select r.revision from private.config_now() r))
-      else jsonb_build_object('faults', c.faults) end)
+      else jsonb_build_object('faults', c.faults) || case when c.faults ? 'unknown_flags' then jsonb_build_object('unknown_flags', (
+        select jsonb_agg(distinct r.flag_key) from public.routes r
+        where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key))) else '{}' end end)
   from (
     select jsonb_agg(f.fault) as faults
     from (values
@@ -8392,7 +8395,11 @@ AS $function$
       (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
         'router_off'),
       (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
-        'send_off')
+        'send_off'),
+      -- A typing error, or a flag that was removed: such a route takes nothing, and says so nowhere else.
+      (exists (select from public.routes r
+          where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key)),
+        'unknown_flags')
     ) as f (holds, fault) where f.holds
   ) c
 $function$;

@@ -253,7 +253,9 @@ language sql stable set search_path = '' as $$
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
       then jsonb_build_object('revision', (select r.revision from private.config_now() r))
-      else jsonb_build_object('faults', c.faults) end)
+      else jsonb_build_object('faults', c.faults) || case when c.faults ? 'unknown_flags' then jsonb_build_object('unknown_flags', (
+        select jsonb_agg(distinct r.flag_key) from public.routes r
+        where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key))) else '{}' end end)
   from (
     select jsonb_agg(f.fault) as faults
     from (values
@@ -264,12 +266,16 @@ language sql stable set search_path = '' as $$
       (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
         'router_off'),
       (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
-        'send_off')
+        'send_off'),
+      -- A typing error, or a flag that was removed: such a route takes nothing, and says so nowhere else.
+      (exists (select from public.routes r
+          where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key)),
+        'unknown_flags')
     ) as f (holds, fault) where f.holds
   ) c
 $$;
 comment on function private.config_health() is
-  'The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.';
+  'The configuration: degraded where messages have nowhere to go, a flag stops all routing or sending, or an active route names a flag that does not exist.';
 
 create table private.purges (
   what text constraint purges_pkey primary key,

@@ -7,13 +7,13 @@ const FLAG = "checkout.enabled";
 Deno.test("gatelink report: lists, shows, and says how it is now", async () => {
   await sql`insert into public.settings (key, value) values (${FLAG}, 'false')`;
   const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
-  await fails("report now checkout", 4, "not_found", /no rollout of checkout.enabled has been started/);
+  await fails("report now checkout", 4, "not_found", /No rollout of checkout.enabled has been started/);
   await sql`select public.start_rollout(${id}, 1, 'a test')`;
   await sql`insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)
     values (${FLAG}, now() - interval '1 minute', 'on', 100, 40, 100, 4000, array_fill(100, array[27]))`;
   assertEquals(await document("report list"), []);
   const now = await gatelink("report now checkout");
-  assertMatch(now.out, /With the feature: 100 outcomes, 40 % failed, p50 3 ms, p95 5 ms, p99 5 ms\./);
+  assertMatch(now.out, /With the feature: 100 outcomes, 40 % failed, p50 2 ms, p95 5 ms, p99 5 ms\./);
   assertMatch(now.out, /Look: more fail than the stage allows\./);
   assertMatch(now.out, /gatelink rollback 1 checkout\.enabled/);
 

@@ -13,6 +13,7 @@ import {
   unmet,
   versionOf,
 } from "./api.ts";
+import { carrying } from "./carry.ts";
 import { history, schedule } from "./history.ts";
 import { segments, targets } from "./people.ts";
 import { stale } from "./stale.ts";
@@ -31,6 +32,7 @@ export function flags(group: Command, run: Run): void {
   schedule(group, run);
   history(group, run);
   stale(group, run);
+  carrying(group, run);
 }
 
 function listing(group: Command, run: Run): void {
