@@ -149,7 +149,7 @@ edgeTest(
       select i.number::int, i.opened_at as opened from public.open_incident('Checkout fails', 'error_rate') i`;
       /** The clock so many minutes later: its own statement, then its call of the function if something is due. */
       const clock = async (minutes: number, delivered: number) => {
-        const at = new Date(opened.getTime() + minutes * 60_000).toISOString();
+        const at = new Date(opened.getTime() + minutes * 60_000 + 1000).toISOString();
         await sql.unsafe(job.replace("now()", `'${at}'`));
         const [{ due }] = await sql`select private.notifications_are_due(${at}) as due`;
         await sql`update public.notifications set next_attempt_at = now() where state = 'pending'`;
