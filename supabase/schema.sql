@@ -317,6 +317,25 @@ grant select, insert, delete on public.attributions to service_role;
 -- The columns that are granted name nobody: every role may read.
 create policy "team reads attributions" on public.attributions for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Conversions of links are a business metric.
+create TRIGGER count_conversion AFTER INSERT ON public.attributions FOR EACH ROW WHEN (((new.code IS NOT NULL) AND (new.confidence = ANY (ARRAY['exact'::text, 'contact'::text])))) EXECUTE FUNCTION private.count_conversion();
+
+-- Names of business metrics: at most 100, each by its first use.
+create table public.business_metrics (
+  -- Such as checkout.completed; link.converted is counted by the gateway itself.
+  name text not null,
+  -- When it was first counted.
+  created_at timestamp with time zone not null,
+  -- A metric is named.
+  constraint business_metrics_pkey PRIMARY KEY (name),
+  constraint business_metrics_name CHECK ((name ~ '^[a-z][a-z0-9_.]{0,59}$'::text))
+);
+alter table public.business_metrics enable row level security;
+grant select on public.business_metrics to authenticated;
+grant select, insert on public.business_metrics to service_role;
+-- The whole team sees what is counted.
+create policy business_metrics_read on public.business_metrics for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
@@ -881,6 +900,52 @@ grant select on public.escalation_steps to authenticated, service_role;
 create policy escalation_steps_read on public.escalation_steps for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- What people say of features: complaints and ratings, each from one person. Written by record_feedback, add_feedback
+-- and the guard.
+create table public.feedback (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- When it was said.
+  at timestamp with time zone not null,
+  -- complaint, or rating.
+  kind text not null,
+  -- Who said it: the id that flags are asked with.
+  subject_id text not null,
+  -- 1 to 5; null for a complaint, and for praise in words.
+  rating smallint,
+  -- Whether it is praise: a rating of 4 or 5, or a word.
+  positive boolean not null,
+  -- What was said, where somebody wrote it down.
+  text text,
+  -- api: a service; team: a person of the team; chat: a word in a conversation.
+  source text not null,
+  -- The message, of a word in a chat or where the team read it.
+  message_id uuid,
+  -- Keyed hash of the caller's idempotency key.
+  key bytea,
+  -- Who wrote it down: a user id, or the database role.
+  actor text default private.actor() not null,
+  -- An id.
+  constraint feedback_pkey PRIMARY KEY (id),
+  constraint feedback_key_key UNIQUE (key),
+  constraint feedback_message_key UNIQUE (message_id),
+  constraint feedback_kind_known CHECK ((kind = ANY (ARRAY['complaint'::text, 'rating'::text]))),
+  -- A complaint is not positive; a rating is from 4 on, and one without a number is praise.
+  constraint feedback_positive CHECK (
+  CASE kind
+      WHEN 'complaint'::text THEN ((NOT positive) AND (rating IS NULL))
+      ELSE (positive = (COALESCE((rating)::integer, 5) >= 4))
+  END),
+  constraint feedback_rating CHECK (((rating >= 1) AND (rating <= 5))),
+  constraint feedback_source_known CHECK ((source = ANY (ARRAY['api'::text, 'team'::text, 'chat'::text]))),
+  constraint feedback_subject CHECK (((char_length(subject_id) >= 1) AND (char_length(subject_id) <= 200))),
+  constraint feedback_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 2000)))
+);
+-- What somebody said, for export and erasure.
+create INDEX feedback_subject_idx ON public.feedback USING btree (subject_id);
+alter table public.feedback enable row level security;
+grant select, insert, delete on public.feedback to service_role;
+
 -- When a flag was first and last asked for, to the hour: what no code asks for can go.
 create table public.flag_evaluations (
   -- The flag. It may not exist: somebody asks for it all the same.
@@ -1337,6 +1402,30 @@ grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
 
+-- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
+-- add them up.
+create table public.metric_days (
+  -- The metric.
+  name text not null,
+  -- The day, UTC.
+  day date not null,
+  -- 0 to 15.
+  slot smallint not null,
+  -- How often.
+  n bigint not null,
+  -- The sum of the values.
+  value double precision not null,
+  -- A slot of a metric's day; serves the foreign key.
+  constraint metric_days_pkey PRIMARY KEY (name, day, slot),
+  constraint metric_days_name_fkey FOREIGN KEY (name) REFERENCES business_metrics(name) ON DELETE RESTRICT
+) with (fillfactor=70);
+alter table public.metric_days enable row level security;
+grant select on public.metric_days to authenticated;
+grant select, insert, update on public.metric_days to service_role;
+-- Sums only: the whole team reads them.
+create policy metric_days_read on public.metric_days for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Who is told of rollouts and of what fails. The address itself, which with Slack is the secret, is in
 -- private.notification_addresses.
 create table public.notification_endpoints (
@@ -1600,6 +1689,31 @@ create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rollout
 -- Somebody has to look why it was taken back.
 create TRIGGER open_incident AFTER INSERT ON public.rollout_events FOR EACH ROW WHEN (((new.kind = 'rolled_back'::text) AND (new.verdict = 'roll_back'::text))) EXECUTE FUNCTION private.open_for_rollback();
 
+-- Which rollouts feedback counts for: those that were under way, or completed within 7 days, and what the person had.
+create table public.rollout_feedback (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- The feedback.
+  feedback_id uuid not null,
+  -- The stage that it was in.
+  stage integer not null,
+  -- on or off: whether the person had the feature.
+  arm text not null,
+  -- Feedback counts once a rollout.
+  constraint rollout_feedback_pkey PRIMARY KEY (rollout_id, feedback_id),
+  constraint rollout_feedback_feedback_id_fkey FOREIGN KEY (feedback_id) REFERENCES feedback(id) ON DELETE CASCADE,
+  constraint rollout_feedback_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint rollout_feedback_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text])))
+);
+-- Serves the foreign key.
+create INDEX rollout_feedback_feedback_idx ON public.rollout_feedback USING btree (feedback_id);
+alter table public.rollout_feedback enable row level security;
+grant select on public.rollout_feedback to authenticated;
+grant select, insert, delete on public.rollout_feedback to service_role;
+-- Whom it came from is not in it: the whole team sees how much there is.
+create policy rollout_feedback_read on public.rollout_feedback for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- The stages of a rollout's plan, and when it was in them.
 create table public.rollout_stages (
   -- The rollout.
@@ -1614,23 +1728,38 @@ create table public.rollout_stages (
   user_ids text[] default '{}'::text[] not null,
   -- Segments that have it besides; they keep it in the stages after.
   segments text[] default '{}'::text[] not null,
+  -- How many people have it besides, chosen when the stage begins; null for none. Those of earlier stages are among
+  -- them, and they keep it in the stages after.
+  users integer,
+  -- Segments among whose members they are chosen; empty: among the people who wrote within 90 days.
+  among text[] default '{}'::text[] not null,
+  -- Who was chosen, in the order in which they are: by the hash that percentages go by.
+  chosen text[] default '{}'::text[] not null,
   -- How long it lasts at least.
   hold_minutes integer not null,
   -- How many outcomes it needs at least.
   min_samples integer not null,
   -- After how long somebody is to look; null for never.
   overdue_minutes integer,
-  -- Success criteria: no_errors, error_rate_below, p95_ms_below.
+  -- Success criteria: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above with
+  -- min_ratings.
   advance_when jsonb not null,
-  -- Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes.
+  -- Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes,
+  -- complaints_above.
   roll_back_when jsonb not null,
+  -- Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above,
+  -- p95_ms_above, complaints_above. Null for none.
+  first_day jsonb,
+  -- What business metrics may do: [{name, max_fall, then, min_people, by, at_least_per_day}].
+  metrics jsonb default '[]'::jsonb not null,
   -- When it began; null before.
   entered_at timestamp with time zone,
   -- When it ended; null before.
   left_at timestamp with time zone,
   -- The order of a rollout's stages.
   constraint rollout_stages_pkey PRIMARY KEY (rollout_id, "position"),
-  constraint rollout_stages_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT
+  constraint rollout_stages_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint rollout_stages_users CHECK (((users >= 1) AND (users <= 10000)))
 );
 alter table public.rollout_stages enable row level security;
 grant select on public.rollout_stages to authenticated, service_role;
@@ -1653,7 +1782,8 @@ create table public.rollouts (
   -- When the stage began.
   stage_started_at timestamp with time zone,
   -- Why the last verdict was to hold: silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused,
-  -- incident, overdue.
+  -- kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal, ratings,
+  -- feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -1687,6 +1817,8 @@ grant select on public.rollouts to authenticated, service_role;
 -- The whole team follows the rollouts.
 create policy rollouts_read on public.rollouts for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- No rollout goes on whose feature nobody has, by whichever door.
+create TRIGGER refuse_killed BEFORE UPDATE ON public.rollouts FOR EACH ROW WHEN ((((new.state = 'completed'::text) AND (old.state <> 'completed'::text)) OR ((new.state = ANY (ARRAY['running'::text, 'paused'::text])) AND (old.stage > 0) AND (new.stage > old.stage)))) EXECUTE FUNCTION private.refuse_killed();
 -- No launch during an incident, by whichever door.
 create TRIGGER refuse_launch BEFORE UPDATE ON public.rollouts FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
 
@@ -2028,6 +2160,14 @@ create table public.settings (
       ELSE (((metadata ->> 'client'::text) = 'false'::text) OR (key !~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$'::text))
   END),
   constraint settings_enabled_true_or_false CHECK (((key !~~ '%.enabled'::text) OR (value = ANY (ARRAY['true'::text, 'false'::text])))),
+  -- A JSON list of at most 100 words of 1 to 60 characters, without blanks around them; an empty one for none.
+  constraint settings_feedback_words CHECK (
+  CASE
+      WHEN (key <> ALL (ARRAY['feedback.complaint_words'::text, 'feedback.praise_words'::text])) THEN true
+      WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
+      WHEN (jsonb_array_length((value)::jsonb) > 100) THEN false
+      ELSE ((NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath)) AND (NOT jsonb_path_exists((value)::jsonb, '$[*]?(!(@ like_regex "^\\S(.{0,58}\\S)?$"))'::jsonpath)))
+  END),
   -- The key of a flag has a name before .enabled, without control characters. feature.enabled is none:
   -- FEATURE_ENABLED stops every feature.
   constraint settings_flag_key CHECK (((key !~~ '%.enabled'::text) OR ((key ~ '^[^[:cntrl:][:space:].][^[:cntrl:]]*\.enabled$'::text) AND (key <> 'feature.enabled'::text)))),
@@ -2079,7 +2219,7 @@ create table public.settings (
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2129,7 +2269,8 @@ create table public.settings (
   CASE
       WHEN (key = 'wa_send.window_fallback'::text) THEN (COALESCE(((value)::jsonb ->> 'type'::text), ''::text) = 'template'::text)
       ELSE true
-  END)
+  END),
+  constraint refuse_launch_at_end TRIGGER DEFERRABLE INITIALLY DEFERRED
 );
 alter table public.settings enable row level security;
 grant select on public.settings to authenticated, service_role;
@@ -2143,7 +2284,9 @@ create TRIGGER off_stays_off BEFORE UPDATE OF value ON public.settings FOR EACH 
 -- A row of history for each write.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.record_setting();
 -- No launch during an incident, by whichever door.
-create TRIGGER refuse_launch BEFORE UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
+create TRIGGER refuse_launch BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
+-- Nor by a transaction that began before the incident did.
+create CONSTRAINT TRIGGER refuse_launch_at_end AFTER INSERT OR UPDATE ON public.settings DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.key ~~ '%.enabled'::text) AND (new.value = 'true'::text))) EXECUTE FUNCTION private.refuse_launch();
 -- A truncate would leave no history: delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 -- Version, time and author of each write.
@@ -2420,6 +2563,19 @@ create table private.erased_opt_outs (
 alter table private.erased_opt_outs enable row level security;
 grant select, delete on private.erased_opt_outs to service_role;
 
+-- Up to when the messages were looked at for words of feedback.
+create table private.feedback_heard (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- Messages of before were looked at.
+  up_to timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- One row.
+  constraint feedback_heard_pkey PRIMARY KEY (only_row),
+  constraint feedback_heard_only_row CHECK (only_row)
+);
+alter table private.feedback_heard enable row level security;
+grant select, update on private.feedback_heard to service_role;
+
 -- Who failed, or waited long, in the stage of a rollout that is under way: at most 10,000 a flag, for the guard to
 -- count each once. Gone when the rollout is over.
 create table private.flag_sufferers (
@@ -2467,6 +2623,20 @@ create table private.hash_key (
 alter table private.hash_key enable row level security;
 grant select on private.hash_key to service_role;
 
+-- Flags whose kill switch the functions found set in their environment, which the database cannot read.
+create table private.kill_switches (
+  -- The flag.
+  flag_key text not null,
+  -- When it was first found set.
+  since timestamp with time zone not null,
+  -- When it was last found set: the functions say it again every minute.
+  seen_at timestamp with time zone not null,
+  -- A flag has one switch.
+  constraint kill_switches_pkey PRIMARY KEY (flag_key)
+) with (fillfactor=50);
+alter table private.kill_switches enable row level security;
+grant select, insert, update, delete on private.kill_switches to service_role;
+
 -- Networks that have guessed at a link's password today, and when each may guess again. No row: at once.
 create unlogged table private.link_guessers (
   -- The link.
@@ -2500,6 +2670,47 @@ create table private.link_passwords (
 );
 alter table private.link_passwords enable row level security;
 grant select, insert, update, delete on private.link_passwords to service_role;
+
+-- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
+create table private.metric_keys (
+  -- Keyed hash of the metric's name and the key.
+  key bytea not null,
+  -- When it was counted.
+  at timestamp with time zone not null,
+  -- Once a key.
+  constraint metric_keys_pkey PRIMARY KEY (key)
+);
+-- Purge by age.
+create INDEX metric_keys_at_idx ON private.metric_keys USING brin (at);
+alter table private.metric_keys enable row level security;
+grant select, insert, delete on private.metric_keys to service_role;
+
+-- Who did what a stage of a rollout under way asks about, and what they had: each person counts once. Gone when the
+-- rollout is over.
+create table private.metric_people (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- Its stage.
+  stage integer not null,
+  -- The metric.
+  name text not null,
+  -- Who: the id that flags are asked with.
+  subject_id text not null,
+  -- on or off: what the flag said when they first did it.
+  arm text not null,
+  -- Whether by the percentage: only these people are compared with each other.
+  by_share boolean not null,
+  -- How often.
+  n integer not null,
+  -- The sum of the values.
+  value double precision not null,
+  -- A person once a stage and metric.
+  constraint metric_people_pkey PRIMARY KEY (rollout_id, stage, name, subject_id),
+  constraint metric_people_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint metric_people_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text])))
+) with (fillfactor=80);
+alter table private.metric_people enable row level security;
+grant select, insert, update, delete on private.metric_people to service_role;
 
 -- Where notifications go, and what signs them.
 create table private.notification_addresses (
@@ -2781,6 +2992,49 @@ begin
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $function$;
 grant execute on function public.add_destination(p_name text, p_url text, p_options jsonb) to authenticated, service_role;
+
+-- Writes down what somebody told the team: a complaint, or a rating of 1 to 5, of a person (a phone number with +, or
+-- an id) or the writer of a message. Answers {id, counts_for: [{flag_key, rollout_id, stage, arm}]}. For operators
+-- and secret keys. Errors: 42501, GL404 no such flag, number or message, GL409 the message is written down already,
+-- GL422 what cannot be.
+CREATE OR REPLACE FUNCTION public.add_feedback(p_kind text, p_person text, p_flag_key text DEFAULT NULL::text, p_rating integer DEFAULT NULL::integer, p_text text DEFAULT NULL::text, p_message_id uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_id uuid := private.uuid_v7();
+  v_person text := btrim(p_person);
+  v_kept record;
+begin
+  perform private.require_role('operator');
+  if p_kind is null or p_kind not in ('complaint', 'rating') or (p_kind = 'rating') <> (p_rating is not null) then
+    raise exception 'feedback is a complaint, or a rating of 1 to 5' using errcode = 'GL422', hint = 'p_kind: complaint or rating; p_rating';
+  elsif p_flag_key is not null and not exists (select from public.settings s where s.key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404';
+  elsif p_message_id is not null then
+    select c.contact_id::text into v_person from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = p_message_id and m.direction = 'in';
+    if v_person is null then
+      raise exception 'there is no message % of somebody''s', p_message_id using errcode = 'GL404';
+    end if;
+  elsif coalesce(v_person, '') = '' then
+    raise exception 'who said it?' using errcode = 'GL422', hint = 'A phone number, or the id that flags are asked with.';
+  elsif v_person ~ '^\+[0-9][0-9 ().-]*$' then
+    v_person := (private.subject_ids('{}', array[v_person]))[1];
+  end if;
+  select * into v_kept from private.keep_feedback(row(v_id, v_now, p_kind, private.subject_id(v_person), p_rating, coalesce(p_rating >= 4, false),
+    private.given_reason(p_text), 'team', p_message_id, null, null)::public.feedback, p_flag_key, v_now);
+  if not v_kept.kept then
+    raise exception 'this message is written down already' using errcode = 'GL409';
+  end if;
+  return jsonb_build_object('id', v_id, 'counts_for', (
+    select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', f.stage, 'arm', f.arm) order by r.flag_key), '[]')
+    from public.rollout_feedback f join public.rollouts r on r.id = f.rollout_id where f.feedback_id = v_id));
+end $function$;
+grant execute on function public.add_feedback(p_kind text, p_person text, p_flag_key text, p_rating integer, p_text text, p_message_id uuid) to authenticated, service_role;
 
 -- Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact's id) and
 -- segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment,
@@ -3371,17 +3625,20 @@ begin
   if p_flag_key is null or p_flag_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_flag_key) then
     raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'Make it first, off: set_flag.';
   end if;
-  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s, jsonb_array_elements_text(s -> 'segments') as k (key)
+  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s,
+    jsonb_array_elements_text(coalesce(s -> 'segments', '[]') || coalesce(s -> 'among', '[]')) as k (key)
   where not exists (select from public.segments g where g.key = k.key) limit 1;
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
   insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
-  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, hold_minutes, min_samples,
-    overdue_minutes, advance_when, roll_back_when)
+  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, users, among, hold_minutes, min_samples,
+    overdue_minutes, advance_when, roll_back_when, first_day, metrics)
   select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
-    private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
-    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
+    private.text_array(s.stage -> 'segments'), (s.stage ->> 'users')::integer, private.text_array(s.stage -> 'among'),
+    (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
+    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when',
+    s.stage -> 'first_day', coalesce(s.stage -> 'metrics', '[]')
   from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
   perform private.log_rollout(v_rollout, clock_timestamp(), 'created',
     jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
@@ -3776,6 +4033,21 @@ begin
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
 
+-- Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.kill_switches()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('flag_key', k.flag_key, 'since', k.since) order by k.flag_key), '[]')
+    from private.kill_switches k where k.seen_at > clock_timestamp() - interval '10 minutes');
+end $function$;
+grant execute on function public.kill_switches() to authenticated, service_role;
+
 -- What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations,
 -- without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes,
 -- told, tables, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.
@@ -3931,6 +4203,35 @@ begin
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
+-- The latest feedback, of all or of a flag's rollouts: [{id, at, kind, rating, positive, source, who: the last four
+-- characters, text: for operators, message_id, counts_for}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_feedback(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.has_role('operator');
+  return (
+    select coalesce(jsonb_agg(x.item order by x.id desc), '[]')
+    from (
+      select f.id, jsonb_build_object('id', f.id, 'at', f.at, 'kind', f.kind, 'rating', f.rating, 'positive', f.positive, 'source', f.source,
+        'who', right(f.subject_id, 4), 'text', case when v_whole then f.text end, 'message_id', f.message_id, 'counts_for', (
+          select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', o.stage, 'arm', o.arm)
+            order by r.flag_key), '[]')
+          from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id where o.feedback_id = f.id)) as item
+      from public.feedback f
+      where p_flag_key is null or exists (
+        select from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id
+        where o.feedback_id = f.id and r.flag_key = p_flag_key)
+      order by f.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) x);
+end $function$;
+grant execute on function public.list_feedback(p_flag_key text, p_limit integer) to authenticated, service_role;
+
 -- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
 -- latest. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50)
@@ -3980,6 +4281,29 @@ begin
   return v_links;
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
+
+-- Business metrics of the last days (1 to 400): [{name, since, n, value, days: [{day, n, value}]}]. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_metrics(p_days integer DEFAULT 14)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', b.name, 'since', b.created_at, 'n', t.n, 'value', t.value, 'days', t.days) order by b.name), '[]')
+    from public.business_metrics b
+    cross join lateral (
+      select coalesce(sum(d.n), 0) as n, coalesce(sum(d.value), 0) as value,
+        coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n, 'value', d.value) order by d.day), '[]') as days
+      from (
+        select x.day, sum(x.n) as n, sum(x.value) as value from public.metric_days x
+        where x.name = b.name and x.day > (clock_timestamp() at time zone 'UTC')::date - least(greatest(coalesce(p_days, 14), 1), 400)
+        group by x.day) d) t);
+end $function$;
+grant execute on function public.list_metrics(p_days integer) to authenticated, service_role;
 
 -- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
 -- histories name people by user_id. For viewers and secret keys.
@@ -4510,6 +4834,32 @@ begin
 end $function$;
 grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb) to service_role;
 
+-- Writes down what people say [{kind: complaint or rating, subject, rating (1 to 5), text, flag (left out: every
+-- feature under way), key}]: {accepted, repeated: known by their key}. What a person had, the flag says. For secret
+-- keys. 23514 for what cannot be.
+CREATE OR REPLACE FUNCTION public.record_feedback(p_feedback jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.record_feedback(p_feedback, clock_timestamp());
+$function$;
+grant execute on function public.record_feedback(p_feedback jsonb) to service_role;
+
+-- Counts business metrics [{name, subject, value (1 unless given), key}], each key once in 8 days: {accepted,
+-- repeated}. Under which flags, and what the person had, the rollouts under way say. For secret keys. Errors: 23514 a
+-- name that cannot be, GL422 more than 100 names.
+CREATE OR REPLACE FUNCTION public.record_metrics(p_metrics jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.record_metrics(p_metrics, clock_timestamp());
+$function$;
+grant execute on function public.record_metrics(p_metrics jsonb) to service_role;
+
 -- Counts visits of unknown codes [{code, which, client}] and takes each from its client's limit (bursts of 20, then
 -- one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets;
 -- which tells apart the codes of one call; client is a keyed hash, or absent where no address can be trusted. Answers
@@ -4935,6 +5285,17 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
+
+-- Which flags' kill switches are set in the environment of the functions; all others are not. For secret keys.
+CREATE OR REPLACE FUNCTION public.report_kill_switches(p_flags text[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.report_kill_switches(p_flags, clock_timestamp());
+$function$;
+grant execute on function public.report_kill_switches(p_flags text[]) to service_role;
 
 -- Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many.
 -- For the function wa-router alone.
@@ -5476,6 +5837,8 @@ begin
   elsif (select count(distinct s -> 'after_minutes') < count(*) from jsonb_array_elements(p_steps) s) then
     raise exception 'two steps are due at the same minute' using errcode = 'GL422';
   end if;
+  -- Two at once would both find nothing to delete, and the second would meet the steps of the first.
+  perform pg_advisory_xact_lock(hashtext('gatelink.escalation'));
   delete from public.escalation_steps e where e.severity = p_severity;
   insert into public.escalation_steps (severity, after_minutes, role, endpoint_id)
   select p_severity, (s ->> 'after_minutes')::integer, btrim(s ->> 'role'),
@@ -6041,8 +6404,8 @@ begin
   end if;
   v_gates := private.start_gates(p_gates, p_reason);
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan,
-    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => v_gates, p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan)
+    || private.stage_figures(private.rollout_stage(v_rollout)), p_evidence => v_gates, p_reason => p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text, p_gates jsonb) to authenticated, service_role;
@@ -6496,6 +6859,11 @@ AS $function$
 declare
   r public.rollouts;
 begin
+  begin
+    perform private.hear_feedback(p_now);
+  exception when others then
+    raise warning 'what people wrote could not be looked at: % (%)', sqlerrm, sqlstate;
+  end;
   for r in select * from public.rollouts o where o.state in ('running', 'paused') order by o.id loop
     rollout_id := r.id;
     flag_key := r.flag_key;
@@ -6504,6 +6872,9 @@ begin
       if verdict is null and exists (select from public.rollouts o where o.id = r.id and o.state in ('running', 'paused')) then
         raise lock_not_available;
       end if;
+      -- What would be refused at the end of the transaction is this rollout's matter, and not that of the others.
+      set constraints public.refuse_launch_at_end immediate;
+      set constraints public.refuse_launch_at_end deferred;
       delete from private.guard_skips s where s.rollout_id = r.id;
     exception when lock_not_available or sqlstate 'GL423' then
       verdict := 'hold';
@@ -6815,6 +7186,31 @@ begin
       and not private.ids_at(p_one, p_kind, i.sender_id) && private.ids_at(p_other, p_kind, i.sender_id));
 end $function$;
 grant execute on function private.are_apart(p_one uuid, p_other uuid, p_kind text) to service_role;
+
+-- Whether somebody has the feature of a flag, on or off; null where that says nothing, as armOf() in
+-- _shared/rollouts/observe.ts. by_share: by the percentage, and not by a list.
+CREATE OR REPLACE FUNCTION private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_found record;
+begin
+  select e.value, e.reason, s.value as set_to into v_found
+  from public.settings s cross join lateral private.evaluate_flag(s.key, p_subject_id) e where s.key = p_flag_key;
+  by_share := false;
+  if not found then
+    return;
+  elsif v_found.set_to <> 'true' or private.killed_since(p_flag_key, p_now) is not null then
+    arm := 'off';
+  elsif v_found.reason not in ('DISABLED', 'ERROR') then
+    arm := case when v_found.value then 'on' else 'off' end;
+    by_share := v_found.reason = 'SPLIT';
+  end if;
+end $function$;
+grant execute on function private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean) to service_role;
 
 -- Finds, makes or merges the contact of each update, in its place; null for one that names nobody.
 CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
@@ -7247,6 +7643,40 @@ AS $function$
     case p_channel when 'whatsapp' then interval '10 seconds' end
 $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval) to service_role;
+
+-- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
+-- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
+-- last. Fewer where there are not so many.
+CREATE OR REPLACE FUNCTION private.choose_users(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  -- Who was chosen stays chosen, whoever came since.
+  v_chosen text[] := coalesce((
+    select s.chosen from public.rollout_stages s
+    where s.rollout_id = p_rollout.id and s.position <= p_stage.position and s.chosen <> '{}' order by s.position desc limit 1), '{}');
+  v_salt text := coalesce((select s.metadata ->> 'salt' from public.settings s where s.key = p_rollout.flag_key), p_rollout.flag_key);
+begin
+  v_chosen := v_chosen || array(
+    select c.id
+    from (
+      select distinct m.subject_id as id from public.segment_members m where m.segment_key = any (p_stage.among)
+      union
+      select l.id from (
+        -- A hash for each: not for millions.
+        select x.contact_id::text as id
+        from public.conversations x join public.contacts k on k.id = x.contact_id and k.merged_into is null
+        where p_stage.among = '{}' and x.last_inbound_at > p_now - interval '90 days'
+        order by x.last_inbound_at desc limit 50000) l
+    ) c
+    where c.id <> all (v_chosen)
+    order by private.murmur3_32(convert_to(v_salt || c.id, 'UTF8')), c.id
+    limit greatest(0, p_stage.users - cardinality(v_chosen)));
+  return v_chosen;
+end $function$;
 
 -- Ids of a person's messages that histories and reasons name.
 CREATE OR REPLACE FUNCTION private.cited(p_person private.person)
@@ -8001,6 +8431,23 @@ AS $function$
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
 
+-- Trigger, after insert of attributions: counts the business metric link.converted, for what certainly came from a
+-- link.
+CREATE OR REPLACE FUNCTION private.count_conversion()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.record_metrics(jsonb_build_array(jsonb_build_object('name', 'link.converted', 'subject', new.contact_id,
+    'key', new.message_id)), clock_timestamp());
+  return null;
+exception when others then
+  raise warning 'a conversion could not be counted: % (%)', sqlerrm, sqlstate;
+  return null;
+end $function$;
+grant execute on function private.count_conversion() to service_role;
+
 -- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
 -- missing yet.
 CREATE OR REPLACE FUNCTION private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone)
@@ -8373,14 +8820,20 @@ declare
   v_rollout public.rollouts := p_rollout;
   v_stage public.rollout_stages;
   v_flag public.settings;
+  v_users text[] := '{}';
 begin
   select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_position;
+  if v_stage.users is not null then
+    -- Before the flag is locked: it takes a moment, and the way back must not wait for it.
+    v_users := private.choose_users(p_rollout, v_stage, p_now);
+    update public.rollout_stages s set chosen = v_users where s.rollout_id = p_rollout.id and s.position = p_position;
+  end if;
   select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
   perform set_config('gatelink.gates', 'rollout', true);
   v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata
     || jsonb_build_object('rollout_percentage', trim_scale(v_stage.percentage))
-    || case when v_stage.user_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
-      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids) order by 1))) else '{}' end
+    || case when v_stage.user_ids || v_users <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids || v_users) order by 1))) else '{}' end
     || case when v_stage.segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(v_stage.segments) order by 1))) else '{}' end,
     v_flag.version, format('rollout %s: stage %s, %s', p_rollout.id, p_position, v_stage.name));
@@ -8679,6 +9132,64 @@ AS $function$
     string_agg(format('%1$L, case when private.mentions(t.%1$I::text, $1) then %2$s end', a.attname,
       case when a.atttypid = 'text'::regtype then format('to_jsonb(t.%I)', a.attname) else '''true''::jsonb' end), ', '))
   from pg_catalog.pg_attribute a where a.attrelid = p_relation::regclass and a.attname = any (p_columns)
+$function$;
+
+-- The evidence, in millionths, that fewer with the flag do something than a fall of max_fall allows: see fallS() in
+-- signals.ts.
+CREATE OR REPLACE FUNCTION private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  r double precision;
+  q double precision := p_share * (1 - p_max_fall) / (p_share * (1 - p_max_fall) + (1 - p_share));
+  q_r double precision;
+  v_s bigint := 0;
+begin
+  foreach r in array array[0.9, 0.75, 0.5, 0.25]::double precision[] loop
+    q_r := r * q / (r * q + (1 - q));
+    v_s := greatest(v_s, (p_on * round(ln(q_r / q) * 1000000)::bigint + p_off * round(ln((1 - q_r) / (1 - q)) * 1000000)::bigint) / 1000 - 1386294);
+  end loop;
+  return v_s;
+end $function$;
+
+-- What a message says: a complaint or praise that begins with one of the words, or a rating such as 4/5; nulls for
+-- anything else.
+CREATE OR REPLACE FUNCTION private.feedback_said(p_text text, p_complaint text[], p_praise text[], OUT kind text, OUT rating smallint)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_text text := lower(btrim(p_text, E' \t\n\r.!"'''));
+begin
+  if v_text ~ '^[1-5] ?/ ?5$' then
+    kind := 'rating';
+    rating := left(v_text, 1)::smallint;
+  -- The word, or what begins with it: "Complaint: the total is wrong".
+  elsif exists (select from unnest(p_complaint) w where v_text = w or starts_with(v_text, w) and substr(v_text, char_length(w) + 1, 1) ~ '[^[:alnum:]]') then
+    kind := 'complaint';
+  elsif exists (select from unnest(p_praise) w where v_text = w or starts_with(v_text, w) and substr(v_text, char_length(w) + 1, 1) ~ '[^[:alnum:]]') then
+    kind := 'rating';
+  end if;
+end $function$;
+
+-- The words by which people complain (complaint) or praise, by the settings feedback.complaint_words and
+-- feedback.praise_words, in lower case.
+CREATE OR REPLACE FUNCTION private.feedback_words(p_what text)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(
+    (select array(select lower(w.word) from jsonb_array_elements_text(s.value::jsonb) as w (word))
+    from public.settings s where s.key = format('feedback.%s_words', p_what)),
+    case p_what when 'complaint' then array['complaint', 'beschwerde', 'reclamación', 'réclamation', 'reclamação', 'reclamo', 'malalamiko', 'شكوى', 'शिकायत']
+      else array['praise', 'lob', 'elogio', 'éloge', 'sifa', 'ثناء', 'तारीफ़'] end)
 $function$;
 
 -- The contact of each update, in its place, where every id and the name are as we know them and no change is
@@ -9063,14 +9574,14 @@ $function$;
 -- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
 -- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
 -- rule, null where there was none.
-CREATE OR REPLACE FUNCTION private.guard_alarms(INOUT rollout rollouts, p_to bigint, p_now timestamp with time zone, OUT taken private.guard_taken, OUT verdict text, OUT rule text)
+CREATE OR REPLACE FUNCTION private.guard_alarms(INOUT rollout rollouts, p_to bigint, p_now timestamp with time zone, p_sharp boolean, OUT taken private.guard_taken, OUT verdict text, OUT rule text)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, p_sharp);
   v_late_ms integer := (v_stage.advance_when ->> 'p95_ms_below')::integer;
   v_evidence jsonb;
 begin
@@ -9197,6 +9708,34 @@ AS $function$
     'percentage', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end)
 $function$;
 
+-- Ends the first day of a stage for the guard: takes its minutes by the tighter limits, and begins S anew for the
+-- others. Answers the rollout after it, and an alarm's verdict and rule.
+CREATE OR REPLACE FUNCTION private.guard_first_day_ends(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS TABLE(rollout rollouts, verdict text, rule text)
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_to bigint := private.sharp_until(p_stage) - 1;
+  v_alarms record;
+  v_state jsonb;
+begin
+  select * into v_alarms from private.guard_alarms(p_rollout, v_to, p_now, true);
+  rollout := v_alarms.rollout;
+  verdict := v_alarms.verdict;
+  rule := v_alarms.rule;
+  if verdict is distinct from 'roll_back' then
+    -- Up to its last minute, whether anybody was heard of in it or not.
+    v_state := (v_alarms.taken).state;
+    perform private.log_rollout(rollout, p_now, 'checked', '{}', null, 'first_day_over',
+      private.rollout_evidence(rollout, v_to, p_now, v_alarms.taken), p_tell => false);
+    v_state := private.guard_relax(v_state) || jsonb_build_object('minute', greatest((v_state ->> 'minute')::bigint, v_to));
+    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now
+    where o.id = p_rollout.id returning o.* into rollout;
+  end if;
+  return next;
+end $function$;
+
 -- The guard of rollouts: degraded while another transaction's lock keeps it from judging one, down after five minutes
 -- of that.
 CREATE OR REPLACE FUNCTION private.guard_health(p_now timestamp with time zone)
@@ -9223,14 +9762,14 @@ grant execute on function private.guard_health(p_now timestamp with time zone) t
 
 -- Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due.
 -- Answers hold or page where somebody is told of it, else null.
-CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken)
+CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken, p_signals jsonb)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio') then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio', 'kill_switch', 'guardrail') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
@@ -9238,11 +9777,12 @@ begin
     and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
     v_verdict := case v_kind when 'paged' then 'page' else 'hold' end;
     perform private.log_rollout(p_rollout, p_now, v_kind,
-      case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+      case when p_reason = 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        when p_reason = p_signals #>> '{said,rule}' then p_signals #> '{said,figures}'
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
-      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken));
+      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals));
   elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
-    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken),
+    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals),
       p_tell => false);
   else
     return null;
@@ -9369,6 +9909,18 @@ begin
   return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
 end $function$;
 
+-- What the guard remembers once other limits hold: what it has seen, and no S, which was measured by the limits
+-- before. See relax() in guard.ts.
+CREATE OR REPLACE FUNCTION private.guard_relax(p_state jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select p_state || jsonb_build_object('errors', b.state -> 'errors', 'slow', b.state -> 'slow', 'shift', b.state -> 'shift')
+  from (select private.guard_begin(0) as state) b
+$function$;
+
 -- Judges one rollout and acts on it: verdict advance, hold, roll_back or page, and the rule. Nothing when somebody
 -- else has it in hand.
 CREATE OR REPLACE FUNCTION private.guard_rollout(p_id uuid, p_now timestamp with time zone, OUT verdict text, OUT rule text)
@@ -9386,7 +9938,8 @@ declare
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
   v_told text;
-  v_stopped boolean;
+  v_signals jsonb;
+  v_said text;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -9402,31 +9955,52 @@ begin
     r.setting_version := v_flag.version;
   end if;
 
-  select * into v_alarms from private.guard_alarms(r, v_to, p_now);
-  verdict := v_alarms.verdict;
-  rule := v_alarms.rule;
+  v_stage := private.rollout_stage(r);
+  if v_stage.first_day is not null and (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage) and v_to >= private.sharp_until(v_stage) then
+    select * into v_alarms from private.guard_first_day_ends(r, v_stage, p_now);
+    verdict := v_alarms.verdict;
+    rule := v_alarms.rule;
+    if verdict = 'roll_back' then
+      return;
+    end if;
+    r := v_alarms.rollout;
+  end if;
+  select * into v_alarms from private.guard_alarms(r, v_to, p_now, (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
+  verdict := coalesce(v_alarms.verdict, verdict);
+  rule := coalesce(v_alarms.rule, rule);
   if verdict = 'roll_back' then
     return;
   end if;
   r := v_alarms.rollout;
   v_taken := v_alarms.taken;
-  v_stage := private.rollout_stage(r);
+  v_signals := private.rollout_signals(r, v_stage, p_now);
+  v_said := v_signals #>> '{said,verdict}';
+  if v_said = 'roll_back' then
+    verdict := v_said;
+    rule := v_signals #>> '{said,rule}';
+    perform private.log_rollout(private.end_rollout(r, 'rolled_back', p_now), p_now, 'rolled_back', v_signals #> '{said,figures}', verdict, rule,
+      private.rollout_evidence(r, v_to, p_now, v_taken, v_signals));
+    return;
+  end if;
   v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
     private.epoch_ms(p_now));
-  v_stopped := v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null;
-  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' and not v_stopped then
+  v_reason := case when r.state = 'paused' then 'paused'
+    when private.killed_since(r.flag_key, p_now) is not null then 'kill_switch'
+    when v_said = 'page' then v_signals #>> '{said,rule}'
+    when v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null then 'incident'
+    when v_progress ->> 'verdict' = 'advance' then v_signals #>> '{said,rule}' end;
+  if v_progress ->> 'verdict' = 'advance' and v_reason is null then
     verdict := 'advance';
     rule := 'criteria_met';
-    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
+    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken, v_signals), verdict, rule, null);
     return;
   end if;
 
-  v_reason := case when r.state = 'paused' then 'paused'
-    when v_stopped then 'incident'
+  v_reason := case when v_reason in ('kill_switch', 'paused', 'incident', 'guardrail') then v_reason
     when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
-    else v_progress ->> 'reason' end;
-  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);
+    else coalesce(v_reason, v_progress ->> 'reason') end;
+  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken, v_signals);
   if v_told is not null or verdict is null then
     verdict := coalesce(v_told, 'hold');
     rule := v_reason;
@@ -9813,8 +10387,8 @@ begin
   return v_series;
 end $function$;
 
--- What the guard watches during a stage.
-CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages)
+-- What the guard watches during a stage: on its first day (p_sharp) by its tighter triggers, where it has some.
+CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages, p_sharp boolean)
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE
@@ -9822,14 +10396,15 @@ CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages)
 AS $function$
   select jsonb_build_object(
     'control', p_stage.percentage < 100,
-    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
-    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'error_rate', coalesce(case when p_sharp then p_stage.first_day -> 'error_rate_above' end, p_stage.roll_back_when -> 'error_rate_above'),
+    'p95_ms', coalesce(case when p_sharp then p_stage.first_day -> 'p95_ms_above' end, p_stage.roll_back_when -> 'p95_ms_above'),
     'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
       'minutes', p_stage.roll_back_when #> '{plain,minutes}',
       'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
       'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
       'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+    || case when p_stage.first_day is not null then jsonb_build_object('sharp', p_sharp) else '{}' end
 $function$;
 
 -- How long a network waits after its nth wrong guess at a link: five are free, then 10 seconds, doubling up to an
@@ -9887,6 +10462,51 @@ AS $function$
     private.guard_health(p_now))
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
+
+-- Writes down what people said of features in their chats since it last looked, at most ten minutes ago, and says how
+-- often. For the clock.
+CREATE OR REPLACE FUNCTION private.hear_feedback(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_from timestamptz;
+  v_to timestamptz := p_now - interval '20 seconds';
+  v_complaint text[];
+  v_praise text[];
+  v_longest integer;
+  v_said record;
+  v_count integer := 0;
+begin
+  if not exists (
+    select from public.rollouts r
+    where r.state in ('running', 'paused') or r.state = 'completed' and r.finished_at > p_now - interval '7 days') then
+    return 0;
+  end if;
+  select greatest(h.up_to, p_now - interval '10 minutes') into v_from from private.feedback_heard h for update skip locked;
+  if not found or v_from >= v_to then
+    return 0;
+  end if;
+  v_complaint := private.feedback_words('complaint');
+  v_praise := private.feedback_words('praise');
+  for v_said in
+    select m.id, m.created_at, c.contact_id, m.text, s.kind, s.rating
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    cross join lateral private.feedback_said(left(m.text, 200), v_complaint, v_praise) s
+    where m.id >= private.uuid_v7_from(v_from - interval '20 seconds') and m.id < private.uuid_v7_from(v_to + interval '20 seconds')
+      and m.created_at >= v_from and m.created_at < v_to and m.direction = 'in' and m.type in ('text', 'button') and s.kind is not null
+    order by m.id
+  loop
+    v_count := v_count + (select k.kept::integer from private.keep_feedback(row(private.uuid_v7(), v_said.created_at, v_said.kind,
+      coalesce((select x.merged_into from public.contacts x where x.id = v_said.contact_id), v_said.contact_id)::text, v_said.rating,
+      v_said.kind = 'rating' and coalesce(v_said.rating, 5) >= 4, null, 'chat', v_said.id, null, null)::public.feedback, null, p_now) k);
+  end loop;
+  update private.feedback_heard h set up_to = v_to;
+  return v_count;
+end $function$;
 
 -- The quantile (0 to 1) of a histogram of measurements in milliseconds, linear within its bucket; null for an empty
 -- one. What took longer than the last bound counts as that.
@@ -10603,6 +11223,31 @@ AS $function$
 $function$;
 grant execute on function private.just_launched(p_now timestamp with time zone, p_flag_key text) to service_role;
 
+-- Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the
+-- person says something about.
+CREATE OR REPLACE FUNCTION private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  concerns := 0;
+  insert into public.feedback (id, at, kind, subject_id, rating, positive, text, source, message_id, key)
+  select p_feedback.id, p_feedback.at, p_feedback.kind, p_feedback.subject_id, p_feedback.rating, p_feedback.positive, p_feedback.text,
+    p_feedback.source, p_feedback.message_id, p_feedback.key
+  on conflict do nothing;
+  kept := found;
+  if kept then
+    insert into public.rollout_feedback (rollout_id, feedback_id, stage, arm)
+    select r.id, p_feedback.id, r.stage, a.arm
+    from public.rollouts r cross join lateral private.arm_of(r.flag_key, p_feedback.subject_id, p_now) a
+    where r.flag_key = coalesce(p_flag_key, r.flag_key) and a.arm is not null
+      and (r.state in ('running', 'paused') or r.state = 'completed' and r.finished_at > p_now - interval '7 days');
+    get diagnostics concerns = row_count;
+  end if;
+end $function$;
+grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
+
 -- Trigger, before insert of conversations: whoever had opted out before being erased still has.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
  RETURNS trigger
@@ -10679,6 +11324,17 @@ AS $function$
 $function$;
 grant execute on function private.keyed_hash(p_value text) to service_role;
 
+-- Since when a flag's kill switch is set; null where it is not, as far as the functions said within ten minutes.
+CREATE OR REPLACE FUNCTION private.killed_since(p_flag_key text, p_now timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select k.since from private.kill_switches k where k.flag_key = p_flag_key and k.seen_at > p_now - interval '10 minutes'
+$function$;
+grant execute on function private.killed_since(p_flag_key text, p_now timestamp with time zone) to service_role;
+
 -- When the first lane of a destination on a channel is due, or its lease over; null where nothing waits.
 CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
  RETURNS timestamp with time zone
@@ -10745,6 +11401,24 @@ AS $function$
   from unnest(p_le) with ordinality as e (count, i)
 $function$;
 grant execute on function private.latency_places(p_timed integer, p_le integer[], p_squares boolean) to service_role;
+
+-- Whether a flag is launched by being written so: marked as launched, or on for everybody, new or where it was on for
+-- fewer or had never been on for everybody. The second is the row before, null for none.
+CREATE OR REPLACE FUNCTION private.launches(p_new settings, p_old settings)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_new.value = 'true' and (
+    coalesce(p_new.metadata ->> 'launched_at', '') <> '' and coalesce(p_old.metadata ->> 'launched_at', '') = ''
+    or private.opens_to_everybody('true', p_new.metadata)
+      and not (coalesce(p_old.value, '') = 'true' and private.opens_to_everybody('true', p_old.metadata))
+      and not (private.opens_to_everybody('true', coalesce(p_old.metadata, '{"target_user_ids": []}')) and exists (
+        select from public.settings_history h
+        where h.key = p_new.key and h.version <= p_old.version and h.after ->> 'value' = 'true'
+          and private.opens_to_everybody('true', h.after -> 'metadata'))))
+$function$;
 
 -- Keeps what the provider's answers tell of the people that messages went to, where it is new.
 CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
@@ -11476,8 +12150,8 @@ begin
       update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
     end if;
     v_stage := private.rollout_stage(v_rollout);
-    perform private.log_rollout(v_rollout, p_now, 'advanced', jsonb_build_object('stage', v_stage.name,
-      'percentage', trim_scale(v_stage.percentage), 'paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'advanced', private.stage_figures(v_stage)
+      || jsonb_build_object('paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
   else
     v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
     perform private.log_rollout(v_rollout, p_now, 'completed', '{}', p_verdict, p_rule, p_evidence, p_reason);
@@ -11665,8 +12339,10 @@ begin
   select sum(m.failed)::double precision / nullif(sum(m.n), 0) into v_rate from public.flag_metrics m
   where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
   perform private.open_incident(
-    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' else 'too many failed' end),
-    case when v_slow then 'performance' else 'error_rate' end, case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
+    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' when new.rule = 'complaints' then 'people complained'
+      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') else 'too many failed' end),
+    case when v_slow then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
+    case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
     v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
   return null;
 exception when others then
@@ -12039,10 +12715,13 @@ AS $function$
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
     ('private.flag_sufferers', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('private.metric_people', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('public.feedback', '{subject_id,message_id,text,key}', 't.subject_id = any (($1).subjects) or t.message_id = any (($1).messages)', 'deleted'),
+    ('public.feedback', '{text}', '', 'words'),
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
-    ('public.rollout_stages', '{user_ids}', '', 'words'),
+    ('public.rollout_stages', '{user_ids,chosen}', '', 'words'),
     ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
     ('public.notifications', '{payload,last_error}', '', 'words'),
     ('public.gate_approvals', '{note,revoked_because}', '', 'words'),
@@ -12343,8 +13022,8 @@ begin
   return v_count;
 end $function$;
 
--- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that
--- are over. For the clock.
+-- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered, and whose metrics
+-- were counted, in rollouts that are over. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
  RETURNS integer
  LANGUAGE plpgsql
@@ -12356,6 +13035,8 @@ begin
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
   delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
     select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
+  delete from private.metric_people p where not exists (
+    select from public.rollouts r where r.id = p.rollout_id and r.state in ('running', 'paused'));
   delete from public.flag_metrics m where ctid = any (array(
     select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
   get diagnostics v_count = row_count;
@@ -12845,6 +13526,34 @@ AS $function$
 $function$;
 grant execute on function private.record_evaluations(p_flags text[], p_now timestamp with time zone) to service_role;
 
+-- record_feedback with the time given.
+CREATE OR REPLACE FUNCTION private.record_feedback(p_feedback jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_item record;
+  v_kept record;
+  v_accepted integer := 0;
+  v_repeated integer := 0;
+begin
+  for v_item in
+    select * from jsonb_to_recordset(p_feedback) as f (kind text, subject text, rating smallint, text text, flag text, key text)
+  loop
+    select * into v_kept from private.keep_feedback(row(private.uuid_v7(), p_now, v_item.kind, private.subject_id(v_item.subject), v_item.rating,
+      v_item.kind = 'rating' and v_item.rating >= 4, nullif(btrim(v_item.text), ''), 'api', null,
+      private.keyed_hash('feedback ' || v_item.key), null)::public.feedback, v_item.flag, p_now);
+    if v_kept.kept then
+      v_accepted := v_accepted + 1;
+    else
+      v_repeated := v_repeated + 1;
+    end if;
+  end loop;
+  return jsonb_build_object('accepted', v_accepted, 'repeated', v_repeated);
+end $function$;
+grant execute on function private.record_feedback(p_feedback jsonb, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert or delete of segment_members: moves each segment's version and writes segment_history.
 CREATE OR REPLACE FUNCTION private.record_members()
  RETURNS trigger
@@ -12871,6 +13580,61 @@ begin
   end loop;
   return null;
 end $function$;
+
+-- record_metrics with the time given.
+CREATE OR REPLACE FUNCTION private.record_metrics(p_metrics jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_new text[] := array(
+    select distinct m.name from jsonb_to_recordset(p_metrics) as m (name text)
+    where not exists (select from public.business_metrics b where b.name = m.name) order by 1);
+  v_given integer := jsonb_array_length(p_metrics);
+  v_counted integer;
+begin
+  if v_new <> '{}' then
+    perform pg_advisory_xact_lock(hashtext('gatelink.business_metrics'));
+    insert into public.business_metrics (name, created_at) select u.name, p_now from unnest(v_new) as u (name) on conflict do nothing;
+    if (select count(*) from public.business_metrics) > 100 then
+      raise exception 'there are 100 business metrics already, and % would be more', v_new[1] using errcode = 'GL422',
+        hint = 'A name stands for a kind of event, not for one: what differs belongs in the value or the key.';
+    end if;
+  end if;
+  with given as (
+    select m.name, private.subject_id(m.subject) as subject, coalesce(m.value, 1) as value, m.place,
+      private.keyed_hash('metric ' || m.name || ' ' || (m.key)) as key
+    from rows from (jsonb_to_recordset(p_metrics) as (name text, subject text, value double precision, key text)) with ordinality
+      as m (name, subject, value, key, place)
+  ), fresh as (
+    insert into private.metric_keys (key, at)
+    select distinct g.key, p_now from given g where g.key is not null order by g.key
+    on conflict on constraint metric_keys_pkey do nothing returning key
+  ), counted as materialized (
+    select g.* from given g where g.key is null
+    union all
+    (select distinct on (g.key) g.* from given g join fresh f on f.key = g.key order by g.key, g.place)
+  ), days as (
+    insert into public.metric_days as d (name, day, slot, n, value)
+    select c.name, (p_now at time zone 'UTC')::date, pg_backend_pid() % 16, count(*), sum(c.value) from counted c group by c.name order by c.name
+    on conflict on constraint metric_days_pkey do update set n = d.n + excluded.n, value = d.value + excluded.value
+  ), people as (
+    insert into private.metric_people as p (rollout_id, stage, name, subject_id, arm, by_share, n, value)
+    select r.id, r.stage, t.name, t.subject, a.arm, a.by_share, t.n, t.value
+    from (
+      select c.name, c.subject, count(*)::integer as n, sum(c.value) as value from counted c where c.subject is not null group by c.name, c.subject) t
+    join public.rollouts r on r.state in ('running', 'paused')
+    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name))
+    cross join lateral private.arm_of(r.flag_key, t.subject, p_now) a
+    where a.arm is not null
+    order by r.id, t.name, t.subject
+    on conflict on constraint metric_people_pkey do update set n = p.n + excluded.n, value = p.value + excluded.value
+  )
+  select count(*) into v_counted from counted;
+  return jsonb_build_object('accepted', v_counted, 'repeated', v_given - v_counted);
+end $function$;
+grant execute on function private.record_metrics(p_metrics jsonb, p_now timestamp with time zone) to service_role;
 
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
@@ -13031,8 +13795,24 @@ begin
 end $function$;
 grant execute on function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) to service_role;
 
--- Trigger, before update: a rollout is not completed nor taken to 100 %, and a flag not marked as launched nor raised
--- to 100 %, while a severe incident is open (GL409).
+-- Trigger, before update of rollouts: none goes on or is completed while its flag's kill switch is set (GL409).
+CREATE OR REPLACE FUNCTION private.refuse_killed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if private.killed_since(new.flag_key, clock_timestamp()) is not null then
+    raise exception 'the kill switch of % is set: nobody has it, and its rollout stays where it is', new.flag_key using errcode = 'GL409',
+      hint = 'Unset the variable (docs/flags.md, Kill switches), or roll back.';
+  end if;
+  return new;
+end $function$;
+
+-- Trigger, before insert or update, and of settings at the end of the transaction too: a rollout is not completed nor
+-- taken to 100 %, and a flag not marked as launched, nor made or raised to be on for everybody, while a severe
+-- incident is open (GL409).
 CREATE OR REPLACE FUNCTION private.refuse_launch()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -13047,10 +13827,7 @@ begin
       select from public.rollout_stages s where s.rollout_id = new.id and s.position = new.stage and s.percentage = 100) then
       v_number := private.incident_in_the_way(new.flag_key);
     end if;
-  elsif new.key like '%.enabled' and new.value = 'true' and (
-    coalesce(new.metadata ->> 'launched_at', '') <> '' and coalesce(old.metadata ->> 'launched_at', '') = ''
-    or new.metadata -> 'rollout_percentage' = '100' and old.metadata -> 'rollout_percentage' is distinct from '100'
-      and (old.metadata ? 'rollout_percentage' or old.value is distinct from 'true')) then
+  elsif new.key like '%.enabled' and private.launches(new, case when tg_op = 'UPDATE' then old end) then
     v_number := private.incident_in_the_way(new.key);
   end if;
   if v_number is not null then
@@ -13192,6 +13969,22 @@ begin
   where l.conversation_id = any (p_conversations);
 end $function$;
 grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
+
+-- report_kill_switches with the time given.
+CREATE OR REPLACE FUNCTION private.report_kill_switches(p_flags text[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  delete from private.kill_switches k where k.flag_key <> all (p_flags);
+  insert into private.kill_switches as k (flag_key, since, seen_at)
+  select distinct f.key, p_now, p_now from unnest(p_flags) as f (key) where exists (select from public.settings s where s.key = f.key)
+  order by f.key
+  on conflict on constraint kill_switches_pkey do update
+    set seen_at = excluded.seen_at, since = case when k.seen_at < p_now - interval '10 minutes' then p_now else k.since end;
+end $function$;
+grant execute on function private.report_kill_switches(p_flags text[], p_now timestamp with time zone) to service_role;
 
 -- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). The owner of
 -- the table, who migrates and restores, is not asked.
@@ -13372,6 +14165,8 @@ AS $function$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
@@ -13510,8 +14305,9 @@ begin
 end $function$;
 
 -- The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from.
--- p_taken is what came of taking those minutes into rollouts.guard, where that was done already.
-CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken DEFAULT NULL::private.guard_taken)
+-- p_taken is what came of taking those minutes into rollouts.guard, where that was done already; p_signals, what
+-- people and business metrics say.
+CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken DEFAULT NULL::private.guard_taken, p_signals jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
@@ -13519,7 +14315,7 @@ CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to big
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, (p_rollout.checkpoint ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
   v_criteria jsonb := private.guard_criteria(v_stage);
   v_taken private.guard_taken := p_taken;
 begin
@@ -13530,12 +14326,32 @@ begin
   return jsonb_build_object('guard', 2, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
     'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
     'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
+    'signals', coalesce(p_signals, private.rollout_signals(p_rollout, v_stage, p_now)),
     'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,
       private.epoch_ms(p_rollout.stage_started_at), private.epoch_ms(p_now)) end);
 end $function$;
 
--- What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, hold_minutes, min_samples,
--- overdue_minutes, advance_when, roll_back_when}]}; empty when it is sound. See docs/rollouts.md.
+-- Whether a stage of a plan can ask for this of a business metric.
+CREATE OR REPLACE FUNCTION private.rollout_metric_is_sound(p_metric jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select private.object_keys_within(p_metric, array['name', 'max_fall', 'then', 'min_people', 'by', 'at_least_per_day'])
+    and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
+    and (p_metric ? 'max_fall' or p_metric ? 'at_least_per_day')
+    and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
+    and (p_metric ? 'max_fall') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
+    and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
+    and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
+    and (not p_metric ? 'at_least_per_day' or private.is_number(p_metric -> 'at_least_per_day', 0, 1000000000))
+$function$;
+
+-- What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, users, among, hold_minutes,
+-- min_samples, overdue_minutes, advance_when, roll_back_when, first_day, metrics}]}; empty when it is sound. See
+-- docs/rollouts.md.
 CREATE OR REPLACE FUNCTION private.rollout_plan_faults(p_plan jsonb)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -13559,22 +14375,40 @@ begin
   select array_agg(r.fault) into v_faults
   from (
     select count(distinct s.stage ->> 'name') = count(*) as names,
-      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends
+      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends, bool_and(s.users > s.fewer) as more,
+      bool_and(s.users is null or s.before = 0) as first
     from (
       select e.stage, (e.stage ->> 'percentage')::numeric as percentage,
-        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before
+        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before, (e.stage ->> 'users')::integer as users,
+        max((e.stage ->> 'users')::integer) over (order by e.i rows between unbounded preceding and 1 preceding) as fewer
       from jsonb_array_elements(p_plan -> 'stages') with ordinality as e (stage, i)
     ) s
   ) p
   cross join lateral (values
     (p.names, 'stages: two stages have the same name'),
     (p.grows, 'stages: percentages must not decrease'),
-    (p.ends, 'stages: the last stage must be 100 %')
+    (p.ends, 'stages: the last stage must be 100 %'),
+    (coalesce(p.more, true), 'stages: users must grow'),
+    (coalesce(p.first, true), 'stages: users come before percentages')
   ) as r (kept, fault)
   where r.kept is not true;
   return coalesce(v_faults, '{}');
 end $function$;
 grant execute on function private.rollout_plan_faults(p_plan jsonb) to service_role;
+
+-- What people and business metrics say of the stage that a rollout is in: {asked, seen, said}.
+CREATE OR REPLACE FUNCTION private.rollout_signals(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_asked jsonb := private.signals_asked(p_stage, private.epoch_ms(p_now) / 60000 < private.sharp_until(p_stage));
+  v_seen jsonb := private.signals_seen(p_rollout, p_stage, p_now);
+begin
+  return jsonb_build_object('asked', v_asked, 'seen', v_seen, 'said', private.signals_say(v_asked, v_seen));
+end $function$;
 
 -- The stage that a rollout is in.
 CREATE OR REPLACE FUNCTION private.rollout_stage(p_rollout rollouts)
@@ -13595,30 +14429,65 @@ CREATE OR REPLACE FUNCTION private.rollout_stage_faults(p_stage jsonb)
 AS $function$
   select f.fault
   from (select p_stage -> 'advance_when' as go, p_stage -> 'roll_back_when' as back,
-    p_stage #> '{roll_back_when,plain}' as plain) s
+    p_stage #> '{roll_back_when,plain}' as plain,
+    p_stage -> 'first_day' as day) s
   cross join lateral (values
-    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'hold_minutes', 'min_samples',
-      'overdue_minutes', 'advance_when', 'roll_back_when']), 'a stage has other members than it may'),
+    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'users', 'among', 'hold_minutes', 'min_samples',
+      'overdue_minutes', 'advance_when', 'roll_back_when', 'first_day', 'metrics']), 'a stage has other members than it may'),
     (coalesce(jsonb_typeof(p_stage -> 'name') = 'string' and char_length(p_stage ->> 'name') between 1 and 60, false),
       'name: 1 to 60 characters'),
     (private.is_number(p_stage -> 'percentage', 0, 100, 2), 'percentage: 0 to 100 in steps of 0.01'),
     (not p_stage ? 'user_ids' or private.is_text_list(p_stage -> 'user_ids', 1000), 'user_ids: at most 1000 ids'),
     (not p_stage ? 'segments' or private.is_text_list(p_stage -> 'segments', 20), 'segments: at most 20 keys'),
-    (p_stage -> 'percentage' <> '0' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
-      'percentage: a stage at 0 % needs user_ids or segments'),
+    (p_stage -> 'percentage' <> '0' or p_stage ? 'users' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
+      'percentage: a stage at 0 % needs user_ids, segments or users'),
+    (not p_stage ? 'users' or private.is_number(p_stage -> 'users', 1, 10000, 0), 'users: 1 to 10000'),
+    (not p_stage ? 'users' or p_stage -> 'percentage' = '0', 'users: a stage of so many people has percentage 0'),
+    (not p_stage ? 'among' or private.is_text_list(p_stage -> 'among', 20), 'among: at most 20 keys of segments'),
+    (not p_stage ? 'among' or p_stage ? 'users', 'among: only with users'),
     (private.is_number(p_stage -> 'hold_minutes', 1, 129600, 0), 'hold_minutes: 1 to 129600'),
     (private.is_number(p_stage -> 'min_samples', 0, 10000000, 0), 'min_samples: 0 to 10000000'),
     (not p_stage ? 'overdue_minutes' or (private.is_number(p_stage -> 'overdue_minutes', 1, 259200, 0)
       and p_stage -> 'overdue_minutes' > p_stage -> 'hold_minutes'), 'overdue_minutes: more than hold_minutes, at most 259200'),
-    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below']),
-      'advance_when: no_errors, error_rate_below, p95_ms_below'),
+    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below', 'complaints_at_most', 'positive_share_above', 'min_ratings']),
+      'advance_when: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above, min_ratings'),
+    (not coalesce(s.go ? 'complaints_at_most', false) or private.is_number(s.go -> 'complaints_at_most', 0, 10000, 0),
+      'advance_when.complaints_at_most: 0 to 10000'),
+    (not coalesce(s.go ? 'positive_share_above', false) or private.is_number(s.go -> 'positive_share_above', 0, 0.99),
+      'advance_when.positive_share_above: 0 to 0.99'),
+    (not coalesce(s.go ? 'min_ratings', false) or private.is_number(s.go -> 'min_ratings', 1, 10000, 0),
+      'advance_when.min_ratings: 1 to 10000'),
+    (coalesce(s.go ? 'positive_share_above' = s.go ? 'min_ratings', true),
+      'advance_when.min_ratings: together with positive_share_above'),
+    (coalesce(s.go -> 'complaints_at_most' <= s.back -> 'complaints_above', true),
+      'advance_when.complaints_at_most: not above roll_back_when.complaints_above'),
     (not coalesce(s.go ? 'no_errors', false) or s.go -> 'no_errors' = 'true', 'advance_when.no_errors: true, or left out'),
     (not coalesce(s.go ? 'error_rate_below', false) or private.is_number(s.go -> 'error_rate_below', 0.00001, 0.99),
       'advance_when.error_rate_below: 0.00001 to 0.99'),
     (not coalesce(s.go ? 'p95_ms_below', false) or private.is_edge(s.go -> 'p95_ms_below'),
       'advance_when.p95_ms_below: one of the latencies that are counted'),
-    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain']) and s.back <> '{}',
+    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain', 'complaints_above']) and s.back - 'complaints_above' <> '{}',
       'roll_back_when: at least one of error_rate_above, p95_ms_above, plain'),
+    (not coalesce(s.back ? 'complaints_above', false) or private.is_number(s.back -> 'complaints_above', 0, 10000, 0),
+      'roll_back_when.complaints_above: 0 to 10000'),
+    (not p_stage ? 'first_day' or private.object_keys_within(s.day, array['error_rate_above', 'p95_ms_above', 'complaints_above']) and s.day <> '{}',
+      'first_day: at least one of error_rate_above, p95_ms_above, complaints_above'),
+    (not coalesce(s.day ? 'error_rate_above', false) or private.is_number(s.day -> 'error_rate_above', 0.00001, 0.5)
+      and coalesce(s.day -> 'error_rate_above' <= s.back -> 'error_rate_above', false),
+      'first_day.error_rate_above: not above roll_back_when.error_rate_above, which must be there'),
+    (not coalesce(s.day ? 'p95_ms_above', false) or private.is_edge(s.day -> 'p95_ms_above')
+      and coalesce(s.day -> 'p95_ms_above' <= s.back -> 'p95_ms_above', false),
+      'first_day.p95_ms_above: one of the latencies that are counted, not above roll_back_when.p95_ms_above, which must be there'),
+    (not coalesce(s.day ? 'complaints_above', false) or private.is_number(s.day -> 'complaints_above', 0, 10000, 0)
+      and coalesce(s.day -> 'complaints_above' <= s.back -> 'complaints_above', false),
+      'first_day.complaints_above: not above roll_back_when.complaints_above, which must be there'),
+    (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
+      else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
+        select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
+      'metrics: 1 to 10 of {name, max_fall or at_least_per_day, then (roll_back or hold), min_people, by (people or value)}'),
+    (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
+      or not jsonb_path_exists(p_stage, 'lax $.metrics[*].max_fall'),
+      'metrics: max_fall needs people with and without the feature: a percentage between 0 and 100'),
     (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
       'roll_back_when.error_rate_above: 0.00001 to 0.5'),
     (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
@@ -13652,17 +14521,25 @@ AS $function$
       select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.hold, 'min_samples', t.samples,
           'advance_when', t.go, 'roll_back_when', t.back)
         || case when t.overdue is not null then jsonb_build_object('overdue_minutes', t.overdue) else '{}' end
+        || case when t.day is not null then jsonb_build_object('first_day', t.day) else '{}' end
         || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
         order by t.i)
       from (values
-        (1, 'internal', 0, 1440, 20, null, '{"no_errors": true}'::jsonb, '{"error_rate_above": 0.05}'::jsonb),
-        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}', '{"error_rate_above": 0.02}'),
-        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}')
-      ) as t (i, name, percentage, hold, samples, overdue, go, back)))
+        (1, 'internal', 0, 1440, 60, null, '{"no_errors": true, "p95_ms_below": 500}'::jsonb,
+          '{"error_rate_above": 0.05, "p95_ms_above": 1000}'::jsonb, null::jsonb),
+        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}',
+          '{"error_rate_above": 0.02, "complaints_above": 5}', '{"error_rate_above": 0.01, "complaints_above": 3}'),
+        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', null)
+      ) as t (i, name, percentage, hold, samples, overdue, go, back, day)))
     when 'canary' then jsonb_build_object('name', 'canary', 'stages', (
       select jsonb_agg(jsonb_build_object('name', t.percentage || ' %', 'percentage', t.percentage, 'hold_minutes', t.hold,
           'min_samples', 3000, 'advance_when', '{"error_rate_below": 0.001}'::jsonb,
@@ -14344,6 +15221,16 @@ begin
 end $function$;
 grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
 
+-- The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.
+CREATE OR REPLACE FUNCTION private.sharp_until(p_stage rollout_stages)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_stage.first_day is not null then floor(extract(epoch from p_stage.entered_at) / 60)::bigint + 1440 else 0 end
+$function$;
+
 -- The state in which a destination is shown: active, paused, or circuit_open for an active one that gets nothing but
 -- a probe. shownDestinationState() of the contract says the same.
 CREATE OR REPLACE FUNCTION private.shown_state(p_state text, p_circuit_open_until timestamp with time zone)
@@ -14355,6 +15242,133 @@ AS $function$
   select case when p_state = 'active' and p_circuit_open_until is not null then 'circuit_open' else p_state end
 $function$;
 grant execute on function private.shown_state(p_state text, p_circuit_open_until timestamp with time zone) to service_role;
+
+-- What a stage asks of complaints, ratings and business metrics; on its first day by its tighter triggers.
+CREATE OR REPLACE FUNCTION private.signals_asked(p_stage rollout_stages, p_sharp boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'complaints_above', coalesce(case when p_sharp then p_stage.first_day -> 'complaints_above' end, p_stage.roll_back_when -> 'complaints_above'),
+    'complaints_at_most', p_stage.advance_when -> 'complaints_at_most',
+    'positive_share_above', p_stage.advance_when -> 'positive_share_above',
+    'min_ratings', p_stage.advance_when -> 'min_ratings',
+    'share', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end,
+    'metrics', p_stage.metrics)
+$function$;
+
+-- What signals mean: {verdict: roll_back, page or hold, rule, figures}; null where nothing is in the way. See
+-- signalsSay() in signals.ts.
+CREATE OR REPLACE FUNCTION private.signals_say(p_asked jsonb, p_seen jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_share double precision := (p_asked ->> 'share')::double precision / 100;
+  v_complaints bigint := (p_seen ->> 'complaints')::bigint;
+  v_ratings bigint := (p_seen ->> 'ratings')::bigint;
+  v_metric record;
+  v_s bigint;
+  v_figures jsonb;
+  v_page jsonb;
+  v_few jsonb;
+  v_unclear jsonb;
+  v_goal jsonb;
+begin
+  if v_complaints > (p_asked ->> 'complaints_above')::bigint then
+    return jsonb_build_object('verdict', 'roll_back', 'rule', 'complaints',
+      'figures', jsonb_build_object('complaints', v_complaints, 'complaints_above', p_asked -> 'complaints_above'));
+  end if;
+  for v_metric in
+    select a.item as asked, s.item as seen
+    from jsonb_array_elements(p_asked -> 'metrics') with ordinality as a (item, place)
+    join jsonb_array_elements(p_seen -> 'metrics') with ordinality as s (item, place) on s.place = a.place
+    order by a.place
+  loop
+    if v_metric.asked ? 'max_fall' and v_share is not null then
+      v_s := private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision, (v_metric.seen ->> 'on_weight')::bigint,
+        (v_metric.seen ->> 'off_weight')::bigint);
+      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'max_fall', v_metric.asked -> 'max_fall', 'on', v_metric.seen -> 'on',
+        'off', v_metric.seen -> 'off', 's', v_s);
+      if v_s >= 6907755 and v_metric.asked ->> 'then' = 'roll_back' then
+        return jsonb_build_object('verdict', 'roll_back', 'rule', 'guardrail', 'figures', v_figures);
+      elsif v_s >= 6907755 then
+        v_page := coalesce(v_page, v_figures);
+      elsif (v_metric.seen ->> 'on')::bigint + (v_metric.seen ->> 'off')::bigint < coalesce((v_metric.asked ->> 'min_people')::bigint, 20) then
+        v_few := coalesce(v_few, v_figures || jsonb_build_object('min_people', coalesce((v_metric.asked ->> 'min_people')::bigint, 20)));
+      elsif v_s >= 2302585 then
+        v_unclear := coalesce(v_unclear, v_figures);
+      end if;
+    end if;
+    if (v_metric.seen ->> 'per_day')::numeric < (v_metric.asked ->> 'at_least_per_day')::numeric then
+      v_goal := coalesce(v_goal, jsonb_build_object('metric', v_metric.asked -> 'name', 'per_day', v_metric.seen -> 'per_day',
+        'at_least_per_day', v_metric.asked -> 'at_least_per_day'));
+    end if;
+  end loop;
+  return case
+    when v_page is not null then jsonb_build_object('verdict', 'page', 'rule', 'guardrail', 'figures', v_page)
+    when v_complaints > (p_asked ->> 'complaints_at_most')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'complaints',
+      'figures', jsonb_build_object('complaints', v_complaints, 'complaints_at_most', p_asked -> 'complaints_at_most'))
+    when v_few is not null then jsonb_build_object('verdict', 'hold', 'rule', 'people', 'figures', v_few)
+    when v_unclear is not null then jsonb_build_object('verdict', 'hold', 'rule', 'guardrail_unclear', 'figures', v_unclear)
+    when v_goal is not null then jsonb_build_object('verdict', 'hold', 'rule', 'goal', 'figures', v_goal)
+    when v_ratings < (p_asked ->> 'min_ratings')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'ratings',
+      'figures', jsonb_build_object('ratings', v_ratings, 'min_ratings', p_asked -> 'min_ratings'))
+    when (p_seen ->> 'positive')::bigint <= (p_asked ->> 'positive_share_above')::double precision * v_ratings
+      then jsonb_build_object('verdict', 'hold', 'rule', 'feedback', 'figures', jsonb_build_object('positive', p_seen -> 'positive',
+        'ratings', v_ratings, 'positive_share_above', p_asked -> 'positive_share_above')) end;
+end $function$;
+
+-- What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did:
+-- {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight,
+-- off_weight: the same or their values, in thousandths, per_day: with the feature}]}.
+CREATE OR REPLACE FUNCTION private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'complaints', (
+      select count(distinct f.subject_id) from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'on' and f.kind = 'complaint'),
+    'complaints_without', (
+      select count(distinct f.subject_id) from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'off' and f.kind = 'complaint'),
+    'ratings', l.ratings, 'positive', l.positive,
+    'metrics', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
+        'off_weight', t.off_weight, 'per_day', t.per_day) order by t.place), '[]')
+      from (
+        select m.place, m.name,
+          count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
+          coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
+          coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
+          round((coalesce(sum(case when m.by = 'value' then p.value else p.n end) filter (where p.arm = 'on'), 0)
+            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day
+        from (
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by
+          from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
+        left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
+        left join lateral (
+          select percentile_disc(0.5) within group (order by x.value) as half from private.metric_people x
+          where m.by = 'value' and x.rollout_id = p_rollout.id and x.stage = p_rollout.stage and x.name = m.name and x.by_share and x.value > 0) h on true
+        left join lateral (
+          select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
+            when p.value <= 0 or h.half is null then 0
+            else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
+        group by m.place, m.name) t))
+  from (
+    select count(*) as ratings, count(*) filter (where x.positive) as positive
+    from (
+      select distinct on (f.subject_id) f.positive from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'on' and f.kind = 'rating'
+      order by f.subject_id, f.at desc, f.id desc) x) l
+$function$;
 
 -- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
 -- without the digit that is dialled and not shown, or the other way round.
@@ -14373,6 +15387,18 @@ begin
     else array[p_value] end;
 end $function$;
 grant execute on function private.spellings(p_kind text, p_value text) to service_role;
+
+-- What an event tells of the stage that began with it.
+CREATE OR REPLACE FUNCTION private.stage_figures(p_stage rollout_stages)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('stage', p_stage.name, 'percentage', trim_scale(p_stage.percentage))
+    || case when p_stage.users is not null
+      then jsonb_build_object('users', cardinality(p_stage.chosen), 'of_users', p_stage.users) else '{}' end
+$function$;
 
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
 -- says, writes target ids as flags compare them, keeps all targets together within what the functions can hold, and

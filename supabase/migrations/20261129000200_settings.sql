@@ -73,7 +73,7 @@ create table public.settings (
       else value::integer >= case key when 'retention.event_days' then 8 when 'retention.word_days' then 1 when 'retention.cron_days' then 1 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.contact_days', 'retention.cron_days') end),
+          'retention.notification_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days') end),
   -- A text with a hole in it must be told when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
     case when key not like 'incident\_template.%' then true
@@ -104,7 +104,14 @@ create table public.settings (
   constraint settings_opt_out_words check (
     case when key not in ('opt_out.stop_words', 'opt_out.start_words') then true
       when jsonb_typeof(value::jsonb) <> 'array' then false
-      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")') end)
+      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")') end),
+  -- An empty word would be said by every message.
+  constraint settings_feedback_words check (
+    case when key not in ('feedback.complaint_words', 'feedback.praise_words') then true
+      when jsonb_typeof(value::jsonb) <> 'array' then false
+      when jsonb_array_length(value::jsonb) > 100 then false
+      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")')
+        and not jsonb_path_exists(value::jsonb, 'lax $[*] ? (!(@ like_regex "^\\S(.{0,58}\\S)?$"))') end)
 );
 comment on table public.settings is
   'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
@@ -112,6 +119,7 @@ comment on constraint settings_forward_retry_seconds on public.settings is 'A JS
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
 comment on constraint settings_incident_template on public.settings is 'A text of at most 2000 characters for a template that there is, with no other placeholders than it may have: _shared/contract/incidents.ts.';
 comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
+comment on constraint settings_feedback_words on public.settings is 'A JSON list of at most 100 words of 1 to 60 characters, without blanks around them; an empty one for none.';
 comment on constraint settings_flag_key on public.settings is
   'The key of a flag has a name before .enabled, without control characters. feature.enabled is none: FEATURE_ENABLED stops every feature.';
 comment on constraint settings_one_person_many_roles on public.settings is 'true or false: whether one person may sign a gate in several roles.';

@@ -29,6 +29,8 @@ language sql immutable set search_path = '' as $$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $$;
