@@ -4,7 +4,7 @@
  */
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
-import { age, type Cell, destinationState, paint, table, verdict } from "../core/output.ts";
+import { age, type Cell, destinationState, paint, table, time, verdict } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
 
 /** Defines `status`. */
@@ -36,6 +36,18 @@ Examples:
             }`,
             `${counted(outbound.open, "message")} to send` +
             `${outbound.open === 0 ? "" : `, the oldest for ${age(outbound.oldest_seconds)}`}`,
+            ...status.kill_switches.map(({ flag_key, since }) =>
+              paint("red", `The kill switch of ${flag_key} is set since ${time(since)}: nobody has it`)
+            ),
+            ...status.rollouts.map(({ flag_key, state, stage, hold_reason, killed_since }) =>
+              `The rollout of ${flag_key} is ${state} at ${stage}${
+                killed_since !== null
+                  ? ", and waits for its kill switch"
+                  : hold_reason === null
+                  ? ""
+                  : ` and waits: ${hold_reason}`
+              }`
+            ),
             "",
             table(
               ["destination", "state", "queue", "oldest", "dead", "url"],

@@ -108,7 +108,7 @@ create table public.feedback (
   text text constraint feedback_text check (char_length(btrim(text)) between 1 and 2000),
   source text not null constraint feedback_source_known check (source in ('api', 'team', 'chat')),
   message_id uuid constraint feedback_message_key unique,
-  key bytea constraint feedback_key_key unique,
+  key text constraint feedback_key_key unique,
   actor text not null default private.actor(),
   constraint feedback_positive check (case kind when 'complaint' then not positive and rating is null else positive = (coalesce(rating, 5) >= 4) end)
 );
@@ -124,7 +124,7 @@ comment on column public.feedback.positive is 'Whether it is praise: a rating of
 comment on column public.feedback.text is 'What was said, where somebody wrote it down.';
 comment on column public.feedback.source is 'api: a service; team: a person of the team; chat: a word in a conversation.';
 comment on column public.feedback.message_id is 'The message, of a word in a chat or where the team read it.';
-comment on column public.feedback.key is 'Keyed hash of the caller''s idempotency key.';
+comment on column public.feedback.key is 'Keyed hash of the caller''s idempotency key, in hex.';
 comment on column public.feedback.actor is 'Who wrote it down: a user id, or the database role.';
 create index feedback_subject_idx on public.feedback (subject_id);
 comment on index public.feedback_subject_idx is 'What somebody said, for export and erasure.';
@@ -191,7 +191,7 @@ begin
   loop
     select * into v_kept from private.keep_feedback(row(private.uuid_v7(), p_now, v_item.kind, private.subject_id(v_item.subject), v_item.rating,
       v_item.kind = 'rating' and v_item.rating >= 4, nullif(btrim(v_item.text), ''), 'api', null,
-      private.keyed_hash('feedback ' || v_item.key), null)::public.feedback, v_item.flag, p_now);
+      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'), null)::public.feedback, v_item.flag, p_now);
     if v_kept.kept then
       v_accepted := v_accepted + 1;
     else

@@ -263,6 +263,11 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
         pace: createPace(),
         outcomes: { outcome: () => {}, evaluated: () => {} },
         notify: () => Promise.resolve(),
+        signals: {
+          feedback: () => Promise.reject(new Error("none")),
+          metrics: () => Promise.reject(new Error("none")),
+        },
+        reportSwitches: () => Promise.resolve(),
         waitUntil: () => {},
         onFlag: () => {},
       }),

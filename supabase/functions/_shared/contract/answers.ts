@@ -13,6 +13,7 @@ import { PEOPLE } from "./answers/people.ts";
 import { PIPELINE } from "./answers/pipeline.ts";
 import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
+import { SIGNALS } from "./answers/signals.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -34,6 +35,7 @@ export const ANSWERS = {
   ...PIPELINE,
   ...ROLLOUTS,
   ...ROUTES,
+  ...SIGNALS,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** What is answered in JSON, by the function's name. */
