@@ -375,13 +375,16 @@ end $$;
 comment on function private.take_back(public.incidents, timestamptz) is
   'Takes the rollout under way of an incident''s flag back, where the incident is one that does.';
 
--- On for everybody again is no launch: a brake that was pulled may be let go.
+-- On for everybody again is no launch: a brake that was pulled may be let go. Nor is a switch of the gateway itself: what is
+-- down may need it to come up.
 create function private.launches(p_new public.settings, p_old public.settings) returns boolean
 language sql stable set search_path = '' as $$
   select p_new.value = 'true' and (
     coalesce(p_new.metadata ->> 'launched_at', '') <> '' and coalesce(p_old.metadata ->> 'launched_at', '') = ''
     or private.opens_to_everybody('true', p_new.metadata)
       and not (coalesce(p_old.value, '') = 'true' and private.opens_to_everybody('true', p_old.metadata))
+      and not (p_new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' and not p_new.metadata ? 'rollout_percentage'
+        and private.opens_to_everybody('true', coalesce(p_old.metadata, '{}')))
       and not (private.opens_to_everybody('true', coalesce(p_old.metadata, '{"target_user_ids": []}')) and exists (
         select from public.settings_history h
         where h.key = p_new.key and h.version <= p_old.version and h.after ->> 'value' = 'true'

@@ -62,7 +62,7 @@ comment on function public.kill_switches() is 'Flags whose kill switch is set in
 create function private.refuse_killed() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 begin
-  if private.killed_since(new.flag_key, clock_timestamp()) is not null then
+  if private.killed_since(new.flag_key, greatest(clock_timestamp(), new.stage_started_at, new.finished_at)) is not null then
     raise exception 'the kill switch of % is set: nobody has it, and its rollout stays where it is', new.flag_key using errcode = 'GL409',
       hint = 'Unset the variable (docs/flags.md, Kill switches), or roll back.';
   end if;
