@@ -628,7 +628,7 @@ databaseTest(
         Array.from({ length: minutes }, (_, i) => ({
           minute: i + 1,
           on: countsOf({ n: 10, failed: i % 30 === 0 ? 1 : 0, timed: 10, slow: 0, late: 0, ms: 1000 }),
-          off: countsOf({ n: 10, failed: 0, timed: 10, slow: 0, late: 0, ms: 1000 }),
+          off: countsOf({ n: 10, failed: i % 30 === 7 ? 1 : 0, timed: 10, slow: 0, late: 0, ms: 1000 }),
         })),
         first.getTime() / 60_000 - 1 + from,
       );
