@@ -50,6 +50,9 @@ const READERS: Record<string, TeamRole> = {
   "public.rollouts": "viewer",
   "public.rollout_stages": "viewer",
   "public.rollout_events": "viewer",
+  "public.rollout_feedback": "viewer",
+  "public.business_metrics": "viewer",
+  "public.metric_days": "viewer",
   "public.notification_endpoints": "viewer",
   "public.notifications": "viewer",
   "public.gate_approvals": "viewer",
@@ -201,6 +204,16 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "resolve_incident(bigint,bigint,text,text)": { role: "operator", why: "Operators lead incidents." },
   "list_incidents(boolean,integer)": { role: "viewer", why: "The team sees what is wrong." },
   "read_incident(bigint)": { role: "viewer", why: "The team sees what is wrong." },
+  "kill_switches()": { role: "viewer", why: "The team sees which features the environment stops." },
+  "add_feedback(text,text,text,integer,text,uuid)": {
+    role: "operator",
+    why: "Operators write down complaints.",
+  },
+  "list_feedback(text,integer)": {
+    role: "viewer",
+    why: "The team sees what people say; words are for operators.",
+  },
+  "list_metrics(integer)": { role: "viewer", why: "The team sees business metrics, which are sums." },
   "set_escalation(text,jsonb)": { role: "admin", why: "Admins say who is called." },
 };
 
