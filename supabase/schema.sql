@@ -921,8 +921,8 @@ create table public.feedback (
   source text not null,
   -- The message, of a word in a chat or where the team read it.
   message_id uuid,
-  -- Keyed hash of the caller's idempotency key.
-  key bytea,
+  -- Keyed hash of the caller's idempotency key, in hex.
+  key text,
   -- Who wrote it down: a user id, or the database role.
   actor text default private.actor() not null,
   -- An id.
@@ -4496,6 +4496,9 @@ AS $function$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'business', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
+      from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -4510,6 +4513,17 @@ AS $function$
           'errors', private.largest(r.guard #> '{errors,absolute}'), 'errors_relative', private.largest(r.guard #> '{errors,relative}'),
           'slow', private.largest(r.guard #> '{slow,absolute}'), 'slow_relative', private.largest(r.guard #> '{slow,relative}'),
           'longer', private.largest(r.guard #> '{shift,s}')) end,
+        'killed', private.killed_since(r.flag_key, clock_timestamp()) is not null,
+        'signals', case when r.state in ('running', 'paused') then (
+          select jsonb_build_object('complaints', x.seen -> 'complaints', 'ratings', x.seen -> 'ratings', 'positive', x.seen -> 'positive',
+            'metrics', (
+              select coalesce(jsonb_agg(jsonb_build_object('name', m.item -> 'name', 'on', m.item -> 'on', 'off', m.item -> 'off',
+                'per_day', m.item -> 'per_day', 's', case when a.item ? 'max_fall' and s.percentage > 0 and s.percentage < 100
+                  then private.fall_s((s.percentage / 100)::double precision, (a.item ->> 'max_fall')::double precision,
+                    (m.item ->> 'on_weight')::bigint, (m.item ->> 'off_weight')::bigint) end) order by m.place), '[]')
+              from jsonb_array_elements(x.seen -> 'metrics') with ordinality as m (item, place)
+              join jsonb_array_elements(s.metrics) with ordinality as a (item, place) on a.place = m.place))
+          from (select private.signals_seen(r, s, clock_timestamp()) as seen) x) end,
         'verdict', (
           select jsonb_build_object('verdict', e.verdict, 'rule', e.rule, 'at', extract(epoch from e.at))
           from public.rollout_events e where e.rollout_id = r.id and e.verdict is not null order by e.at desc, e.id desc limit 1)
@@ -4608,8 +4622,8 @@ grant execute on function public.open_incident(p_title text, p_kind text, p_seve
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
 -- deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind,
 -- severity, status, flag_key, component, public, opened_at, acknowledged_at, version}], rollouts: [{id, flag_key,
--- state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and
--- secret keys.
+-- state, stage, stage_name, percentage, hold_reason, killed_since}], changes: [{at, kind, name, change, figures, who,
+-- why}]}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.overview(p_minutes integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6410,8 +6424,8 @@ begin
 end $function$;
 grant execute on function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text, p_gates jsonb) to authenticated, service_role;
 
--- What waits and why: unrouted conversations, each destination's state and queue, outbound queue, counters. For
--- viewers and secret keys.
+-- What waits and why: unrouted conversations, each destination's state and queue, outbound queue, kill switches that
+-- are set, rollouts under way and why they wait, counters. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.status()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6443,6 +6457,12 @@ begin
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
+    'kill_switches', public.kill_switches(),
+    'rollouts', (
+      select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'state', r.state, 'stage', s.name, 'hold_reason', r.hold_reason,
+        'killed_since', private.killed_since(r.flag_key, now())) order by r.flag_key), '[]')
+      from public.rollouts r join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
+      where r.state in ('running', 'paused')),
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('name', name, 'label', label, 'value', total) order by name, label), '[]')
       from (select c.name, c.label, sum(c.value) as total from public.counters c group by c.name, c.label) t));
@@ -11414,6 +11434,8 @@ AS $function$
     coalesce(p_new.metadata ->> 'launched_at', '') <> '' and coalesce(p_old.metadata ->> 'launched_at', '') = ''
     or private.opens_to_everybody('true', p_new.metadata)
       and not (coalesce(p_old.value, '') = 'true' and private.opens_to_everybody('true', p_old.metadata))
+      and not (p_new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' and not p_new.metadata ? 'rollout_percentage'
+        and private.opens_to_everybody('true', coalesce(p_old.metadata, '{}')))
       and not (private.opens_to_everybody('true', coalesce(p_old.metadata, '{"target_user_ids": []}')) and exists (
         select from public.settings_history h
         where h.key = p_new.key and h.version <= p_old.version and h.after ->> 'value' = 'true'
@@ -12593,7 +12615,8 @@ AS $function$
       from public.incidents i where i.status <> 'resolved'),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
-        'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
+        'stage_name', s.name, 'percentage', s.percentage, 'hold_reason', r.hold_reason, 'killed_since', private.killed_since(r.flag_key, p_now))
+        order by r.flag_key), '[]')
       from public.rollouts r left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
       where r.state in ('running', 'paused')),
     'changes', private.recent_changes(20))
@@ -13543,7 +13566,7 @@ begin
   loop
     select * into v_kept from private.keep_feedback(row(private.uuid_v7(), p_now, v_item.kind, private.subject_id(v_item.subject), v_item.rating,
       v_item.kind = 'rating' and v_item.rating >= 4, nullif(btrim(v_item.text), ''), 'api', null,
-      private.keyed_hash('feedback ' || v_item.key), null)::public.feedback, v_item.flag, p_now);
+      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'), null)::public.feedback, v_item.flag, p_now);
     if v_kept.kept then
       v_accepted := v_accepted + 1;
     else
@@ -13803,7 +13826,7 @@ CREATE OR REPLACE FUNCTION private.refuse_killed()
  SET search_path TO ''
 AS $function$
 begin
-  if private.killed_since(new.flag_key, clock_timestamp()) is not null then
+  if private.killed_since(new.flag_key, greatest(clock_timestamp(), new.stage_started_at, new.finished_at)) is not null then
     raise exception 'the kill switch of % is set: nobody has it, and its rollout stays where it is', new.flag_key using errcode = 'GL409',
       hint = 'Unset the variable (docs/flags.md, Kill switches), or roll back.';
   end if;
