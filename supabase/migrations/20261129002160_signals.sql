@@ -688,7 +688,9 @@ grant execute on function
   public.record_feedback(jsonb),
   private.record_metrics(jsonb, timestamptz),
   public.record_metrics(jsonb),
-  private.count_conversion()
+  private.count_conversion(),
+  private.signals_seen(public.rollouts, public.rollout_stages, timestamptz),
+  private.fall_s(double precision, double precision, bigint, bigint)
   to service_role;
 grant execute on function
   public.kill_switches(),
