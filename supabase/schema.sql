@@ -4203,8 +4203,8 @@ begin
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- The latest feedback, of all or of a flag's rollouts: [{id, at, kind, rating, positive, source, who: the last four
--- characters, text: for operators, message_id, counts_for}]. For viewers and secret keys.
+-- The latest feedback, of all or of a flag's rollouts: [{id, at, kind, rating, positive, source, who: the last
+-- characters of the id, text: for operators, message_id, counts_for}]. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_feedback(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4215,12 +4215,13 @@ declare
   v_whole boolean;
 begin
   perform private.require_role('viewer');
-  v_whole := private.has_role('operator');
+  v_whole := private.may('operator');
   return (
     select coalesce(jsonb_agg(x.item order by x.id desc), '[]')
     from (
       select f.id, jsonb_build_object('id', f.id, 'at', f.at, 'kind', f.kind, 'rating', f.rating, 'positive', f.positive, 'source', f.source,
-        'who', right(f.subject_id, 4), 'text', case when v_whole then f.text end, 'message_id', f.message_id, 'counts_for', (
+        -- As of contacts: of an address its host, of anything else four characters, and never all of them.
+        'who', coalesce(substring(f.subject_id from '@[^@]*$'), right(f.subject_id, least(4, char_length(f.subject_id) / 2))), 'text', case when v_whole then f.text end, 'message_id', f.message_id, 'counts_for', (
           select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', o.stage, 'arm', o.arm)
             order by r.flag_key), '[]')
           from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id where o.feedback_id = f.id)) as item
@@ -4862,8 +4863,8 @@ $function$;
 grant execute on function public.record_feedback(p_feedback jsonb) to service_role;
 
 -- Counts business metrics [{name, subject, value (1 unless given), key}], each key once in 8 days: {accepted,
--- repeated}. Under which flags, and what the person had, the rollouts under way say. For secret keys. Errors: 23514 a
--- name that cannot be, GL422 more than 100 names.
+-- repeated}. Under which flags, and what the person had, the rollouts under way say. For secret keys. GL422 for a
+-- name that cannot be, or more than 100 of them.
 CREATE OR REPLACE FUNCTION public.record_metrics(p_metrics jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -9174,6 +9175,7 @@ begin
   end loop;
   return v_s;
 end $function$;
+grant execute on function private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint) to service_role;
 
 -- What a message says: a complaint or praise that begins with one of the words, or a rating such as 4/5; nulls for
 -- anything else.
@@ -13617,7 +13619,10 @@ declare
   v_given integer := jsonb_array_length(p_metrics);
   v_counted integer;
 begin
-  if v_new <> '{}' then
+  if exists (select from unnest(v_new) as u (name) where coalesce(u.name, '') !~ '^[a-z][a-z0-9_.]{0,59}$') then
+    raise exception 'a business metric cannot be named so' using errcode = 'GL422',
+      hint = '1 to 60 lower-case letters, digits, dots and underscores, beginning with a letter.';
+  elsif v_new <> '{}' then
     perform pg_advisory_xact_lock(hashtext('gatelink.business_metrics'));
     insert into public.business_metrics (name, created_at) select u.name, p_now from unnest(v_new) as u (name) on conflict do nothing;
     if (select count(*) from public.business_metrics) > 100 then
@@ -15392,6 +15397,7 @@ AS $function$
       where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'on' and f.kind = 'rating'
       order by f.subject_id, f.at desc, f.id desc) x) l
 $function$;
+grant execute on function private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone) to service_role;
 
 -- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
 -- without the digit that is dialled and not shown, or the other way round.

@@ -254,12 +254,13 @@ declare
   v_whole boolean;
 begin
   perform private.require_role('viewer');
-  v_whole := private.has_role('operator');
+  v_whole := private.may('operator');
   return (
     select coalesce(jsonb_agg(x.item order by x.id desc), '[]')
     from (
       select f.id, jsonb_build_object('id', f.id, 'at', f.at, 'kind', f.kind, 'rating', f.rating, 'positive', f.positive, 'source', f.source,
-        'who', right(f.subject_id, 4), 'text', case when v_whole then f.text end, 'message_id', f.message_id, 'counts_for', (
+        -- As of contacts: of an address its host, of anything else four characters, and never all of them.
+        'who', coalesce(substring(f.subject_id from '@[^@]*$'), right(f.subject_id, least(4, char_length(f.subject_id) / 2))), 'text', case when v_whole then f.text end, 'message_id', f.message_id, 'counts_for', (
           select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', o.stage, 'arm', o.arm)
             order by r.flag_key), '[]')
           from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id where o.feedback_id = f.id)) as item
@@ -270,7 +271,7 @@ begin
       order by f.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) x);
 end $$;
 comment on function public.list_feedback(text, integer) is
-  'The latest feedback, of all or of a flag''s rollouts: [{id, at, kind, rating, positive, source, who: the last four characters, text: for operators, message_id, counts_for}]. For viewers and secret keys.';
+  'The latest feedback, of all or of a flag''s rollouts: [{id, at, kind, rating, positive, source, who: the last characters of the id, text: for operators, message_id, counts_for}]. For viewers and secret keys.';
 
 -- A word in a chat --------------------------------------------------------------------------------
 
@@ -447,7 +448,10 @@ declare
   v_given integer := jsonb_array_length(p_metrics);
   v_counted integer;
 begin
-  if v_new <> '{}' then
+  if exists (select from unnest(v_new) as u (name) where coalesce(u.name, '') !~ '^[a-z][a-z0-9_.]{0,59}$') then
+    raise exception 'a business metric cannot be named so' using errcode = 'GL422',
+      hint = '1 to 60 lower-case letters, digits, dots and underscores, beginning with a letter.';
+  elsif v_new <> '{}' then
     perform pg_advisory_xact_lock(hashtext('gatelink.business_metrics'));
     insert into public.business_metrics (name, created_at) select u.name, p_now from unnest(v_new) as u (name) on conflict do nothing;
     if (select count(*) from public.business_metrics) > 100 then
@@ -495,7 +499,7 @@ language sql volatile set search_path = '' as $$
   select private.record_metrics(p_metrics, clock_timestamp());
 $$;
 comment on function public.record_metrics(jsonb) is
-  'Counts business metrics [{name, subject, value (1 unless given), key}], each key once in 8 days: {accepted, repeated}. Under which flags, and what the person had, the rollouts under way say. For secret keys. Errors: 23514 a name that cannot be, GL422 more than 100 names.';
+  'Counts business metrics [{name, subject, value (1 unless given), key}], each key once in 8 days: {accepted, repeated}. Under which flags, and what the person had, the rollouts under way say. For secret keys. GL422 for a name that cannot be, or more than 100 of them.';
 
 -- A link that brought somebody to write: failure policy open, for the message counts more than its figure.
 create function private.count_conversion() returns trigger

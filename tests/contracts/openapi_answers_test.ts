@@ -304,14 +304,13 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
   }
 
   const refused = () => Promise.resolve(Response.json({ code: "GL503", message: "" }, { status: 400 }));
-  for (
-    const [path, at, body] of [
-      [ONE, `${ALL}/all.enabled`, context],
-      [ALL, ALL, context],
-      [OUTCOMES, OUTCOMES, { outcomes }],
-      ...signals.map(([path, body]) => [path, path, body] as const),
-    ]
-  ) {
+  const doors: readonly (readonly [path: string, at: string, body: unknown])[] = [
+    [ONE, `${ALL}/all.enabled`, context],
+    [ALL, ALL, context],
+    [OUTCOMES, OUTCOMES, { outcomes }],
+    ...signals.map(([path, body]) => [path, path, body] as const),
+  ];
+  for (const [path, at, body] of doors) {
     see(path, "post", 503, await fresh(refused)(at, body));
     forgetRefusal();
   }

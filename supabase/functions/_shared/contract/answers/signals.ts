@@ -26,7 +26,7 @@ const feedback = z.array(z.strictObject({
   rating: count.nullable(),
   positive: z.boolean(),
   source: z.enum(["api", "team", "chat"]),
-  /** The last four characters of the id. */
+  /** The last characters of the id, at most four; of an e-mail address its host. */
   who: z.string(),
   /** For operators; null for others, and where there are no words. */
   text: z.string().nullable(),
