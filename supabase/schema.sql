@@ -4033,21 +4033,6 @@ begin
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
 
--- Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.kill_switches()
- RETURNS jsonb
- LANGUAGE plpgsql
- STABLE SECURITY DEFINER
- SET search_path TO ''
-AS $function$
-begin
-  perform private.require_role('viewer');
-  return (
-    select coalesce(jsonb_agg(jsonb_build_object('flag_key', k.flag_key, 'since', k.since) order by k.flag_key), '[]')
-    from private.kill_switches k where k.seen_at > clock_timestamp() - interval '10 minutes');
-end $function$;
-grant execute on function public.kill_switches() to authenticated, service_role;
-
 -- What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations,
 -- without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes,
 -- told, tables, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.
@@ -4250,6 +4235,21 @@ begin
       order by x.status = 'resolved', x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
 end $function$;
 grant execute on function public.list_incidents(p_open boolean, p_limit integer) to authenticated, service_role;
+
+-- Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_kill_switches()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('flag_key', k.flag_key, 'since', k.since) order by k.flag_key), '[]')
+    from private.kill_switches k where k.seen_at > clock_timestamp() - interval '10 minutes');
+end $function$;
+grant execute on function public.list_kill_switches() to authenticated, service_role;
 
 -- Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them),
 -- campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with
@@ -6458,7 +6458,7 @@ begin
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
-    'kill_switches', public.kill_switches(),
+    'kill_switches', public.list_kill_switches(),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'state', r.state, 'stage', s.name, 'hold_reason', r.hold_reason,
         'killed_since', private.killed_since(r.flag_key, now())) order by r.flag_key), '[]')

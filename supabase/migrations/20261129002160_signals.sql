@@ -48,7 +48,7 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.killed_since(text, timestamptz) is 'Since when a flag''s kill switch is set; null where it is not, as far as the functions said within ten minutes.';
 
-create function public.kill_switches() returns jsonb
+create function public.list_kill_switches() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
@@ -56,7 +56,7 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object('flag_key', k.flag_key, 'since', k.since) order by k.flag_key), '[]')
     from private.kill_switches k where k.seen_at > clock_timestamp() - interval '10 minutes');
 end $$;
-comment on function public.kill_switches() is 'Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.';
+comment on function public.list_kill_switches() is 'Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.';
 
 -- Failure policy: closed. Nobody has the feature, so nothing that is seen of a stage says anything.
 create function private.refuse_killed() returns trigger
@@ -697,7 +697,7 @@ grant execute on function
   private.fall_s(double precision, double precision, bigint, bigint)
   to service_role;
 grant execute on function
-  public.kill_switches(),
+  public.list_kill_switches(),
   public.add_feedback(text, text, text, integer, text, uuid),
   public.list_feedback(text, integer),
   public.list_metrics(integer)

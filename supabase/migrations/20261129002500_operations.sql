@@ -420,7 +420,7 @@ begin
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
-    'kill_switches', public.kill_switches(),
+    'kill_switches', public.list_kill_switches(),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'state', r.state, 'stage', s.name, 'hold_reason', r.hold_reason,
         'killed_since', private.killed_since(r.flag_key, now())) order by r.flag_key), '[]')

@@ -204,7 +204,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "resolve_incident(bigint,bigint,text,text)": { role: "operator", why: "Operators lead incidents." },
   "list_incidents(boolean,integer)": { role: "viewer", why: "The team sees what is wrong." },
   "read_incident(bigint)": { role: "viewer", why: "The team sees what is wrong." },
-  "kill_switches()": { role: "viewer", why: "The team sees which features the environment stops." },
+  "list_kill_switches()": { role: "viewer", why: "The team sees which features the environment stops." },
   "add_feedback(text,text,text,integer,text,uuid)": {
     role: "operator",
     why: "Operators write down complaints.",

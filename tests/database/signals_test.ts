@@ -507,7 +507,7 @@ databaseTest(
       "GL409",
     );
     assertEquals(await refusal(sql`update public.rollouts set stage = 2 where id = ${id}`), "GL409");
-    const [{ told }] = await sql`select public.kill_switches() as told`;
+    const [{ told }] = await sql`select public.list_kill_switches() as told`;
     assertEquals(told.map(({ flag_key }: { flag_key: string }) => flag_key), [FLAG]);
     const [{ status }] = await sql`select public.status() as status`;
     assert(status.rollouts[0].killed_since !== null && status.kill_switches.length === 1);

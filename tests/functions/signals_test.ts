@@ -119,7 +119,7 @@ edgeTest(
     await sql`insert into public.settings (key, value) values ('checkout.enabled', 'true'), ('other.enabled', 'true')`;
     await reread();
     const killed = async () =>
-      (await sql`select public.kill_switches() as a`)[0].a.map(({ flag_key }: { flag_key: string }) =>
+      (await sql`select public.list_kill_switches() as a`)[0].a.map(({ flag_key }: { flag_key: string }) =>
         flag_key
       );
     const beat = async () => {

@@ -128,7 +128,7 @@ async function shown(api: Api, name: string): Promise<Result> {
     stagesOf(api, rollout.id),
     eventsOf(api, rollout.id),
     underWay ? api.rpc("watch_rollout", { p_id: rollout.id }) : null,
-    api.rpc("kill_switches", {}),
+    api.rpc("list_kill_switches", {}),
   ]);
   const killedSince = switches.find(({ flag_key }) => flag_key === rollout.flag_key)?.since ?? null;
   const signals = watch?.signals.seen ?? null;

@@ -33,7 +33,7 @@ drop table public.feedback;
 drop function private.arm_of(text, text, timestamptz);
 drop trigger refuse_killed on public.rollouts;
 drop function private.refuse_killed();
-drop function public.kill_switches();
+drop function public.list_kill_switches();
 drop function private.killed_since(text, timestamptz);
 drop function public.report_kill_switches(text[]);
 drop function private.report_kill_switches(text[], timestamptz);

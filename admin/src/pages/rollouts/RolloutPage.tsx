@@ -93,7 +93,7 @@ function Details(
 }
 
 function KillSwitch({ flag }: { flag: string }) {
-  const since = useRpc("kill_switches", {}).data?.find(({ flag_key }) => flag_key === flag)?.since;
+  const since = useRpc("list_kill_switches", {}).data?.find(({ flag_key }) => flag_key === flag)?.since;
   if (since === undefined) return null;
   return (
     <Alert color="red" icon={<Icon name="warn" />} title="The kill switch is set: nobody has the feature">

@@ -1428,7 +1428,6 @@ export type Database = {
         };
         Returns: Json;
       };
-      kill_switches: { Args: Record<never, never>; Returns: Json };
       launch_facts: {
         Args: {
           p_flag_key: string;
@@ -1471,6 +1470,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_kill_switches: { Args: Record<never, never>; Returns: Json };
       list_links: {
         Args: {
           p_filter?: Json;

@@ -51,7 +51,7 @@ export const SIGNALS = {
   add_feedback: z.strictObject({ id, counts_for: countsFor }),
   list_feedback: feedback,
   list_metrics: metrics,
-  kill_switches: killSwitches,
+  list_kill_switches: killSwitches,
   record_feedback: accepted,
   record_metrics: accepted,
 } as const;
