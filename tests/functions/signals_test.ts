@@ -58,6 +58,12 @@ edgeTest(
           { feedback: [{ kind: "rating", targetingKey: "u1", rating: 6 }] },
           /^feedback\[0\]\.rating: /,
         ],
+        ["feedback", { feedback: [{ ...good, text: "a\0b" }] }, /^feedback\[0\]\.text: is not valid Unicode/],
+        [
+          "metrics",
+          { metrics: [{ name: "a", idempotency_key: "\ud800" }] },
+          /^metrics\[0\]\.idempotency_key: /,
+        ],
         ["feedback", {}, /^feedback: /],
         ["feedback", { feedback: Array(501).fill(good) }, /^feedback: /],
         ["metrics", { metrics: [{ name: "order.paid" }, { name: "Order" }] }, /^metrics\[1\]\.name: /],

@@ -9,6 +9,7 @@
  */
 import { z } from "zod";
 import { id } from "../answers/common.ts";
+import { storable } from "../link_values.ts";
 import { ROLLOUT_STATES } from "../states.ts";
 import { MAX_REPORTS, MAX_SIGNALS } from "./limits.ts";
 
@@ -101,16 +102,16 @@ export const outcomesAccepted = z.strictObject({ accepted: z.int().describe("Out
 /** See {@linkcode outcomesAccepted}. */
 export type OutcomesAccepted = z.infer<typeof outcomesAccepted>;
 
-const idempotencyKey = z.string().min(1).max(200).optional()
+const idempotencyKey = storable(200).min(1).optional()
   .describe("Yours: what comes again with the same key is not counted again");
 
 /** What somebody says of a feature. */
 export const feedbackItem = z.strictObject({
   kind: z.enum(["complaint", "rating"]),
-  targetingKey: z.string().min(1).max(200).describe("The id that the flag was evaluated for"),
+  targetingKey: storable(200).min(1).describe("The id that the flag was evaluated for"),
   rating: z.int().min(1).max(5).optional().describe("Of a rating; 4 and 5 are positive"),
-  text: z.string().max(2000).optional(),
-  flag: z.string().min(1).optional()
+  text: storable(2000).optional(),
+  flag: storable(200).min(1).optional()
     .describe("Left out: it counts for every rollout that it says something about"),
   idempotency_key: idempotencyKey,
 }).refine(({ kind, rating }) => (kind === "rating") === (rating !== undefined), {
@@ -124,7 +125,7 @@ export const feedbackReports = z.strictObject({ feedback: z.array(feedbackItem).
 export const metricItem = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9_.]{0,59}$/)
     .describe("1 to 60 lower-case letters, digits, dots and underscores; at most 100 different names"),
-  targetingKey: z.string().min(1).max(200).optional()
+  targetingKey: storable(200).min(1).optional()
     .describe("Who did it: the id that flags are evaluated for; without it, it counts under no rollout"),
   value: z.number().min(-1e12).max(1e12).optional().describe("Such as an amount; 1 if left out"),
   idempotency_key: idempotencyKey,
