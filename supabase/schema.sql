@@ -318,7 +318,7 @@ grant select, insert, delete on public.attributions to service_role;
 create policy "team reads attributions" on public.attributions for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Conversions of links are a business metric.
-create TRIGGER count_conversion AFTER INSERT ON public.attributions FOR EACH ROW WHEN (((new.code IS NOT NULL) AND (new.confidence = ANY (ARRAY['exact'::text, 'contact'::text])))) EXECUTE FUNCTION private.count_conversion();
+create TRIGGER count_conversion AFTER INSERT ON public.attributions FOR EACH ROW WHEN (((new.code IS NOT NULL) AND ((new.confidence = 'exact'::text) OR (new.reason = 'clicked'::text)))) EXECUTE FUNCTION private.count_conversion();
 
 -- Names of business metrics: at most 100, each by its first use.
 create table public.business_metrics (
@@ -8452,8 +8452,8 @@ AS $function$
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
 
--- Trigger, after insert of attributions: counts the business metric link.converted, for what certainly came from a
--- link.
+-- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
+-- from a click.
 CREATE OR REPLACE FUNCTION private.count_conversion()
  RETURNS trigger
  LANGUAGE plpgsql

@@ -512,9 +512,9 @@ exception when others then
   raise warning 'a conversion could not be counted: % (%)', sqlerrm, sqlstate;
   return null;
 end $$;
-comment on function private.count_conversion() is 'Trigger, after insert of attributions: counts the business metric link.converted, for what certainly came from a link.';
+comment on function private.count_conversion() is 'Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came from a click.';
 create trigger count_conversion after insert on public.attributions for each row
-  when (new.code is not null and new.confidence in ('exact', 'contact')) execute function private.count_conversion();
+  when (new.code is not null and (new.confidence = 'exact' or new.reason = 'clicked')) execute function private.count_conversion();
 comment on trigger count_conversion on public.attributions is 'Conversions of links are a business metric.';
 
 create function public.list_metrics(p_days integer default 14) returns jsonb

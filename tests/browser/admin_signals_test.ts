@@ -78,11 +78,11 @@ panelTest(
     await sql`insert into public.settings (key, value) values (${FLAG}, 'false')`;
     const [{ id }] = await sql`select id from public.create_rollout(${FLAG}, '{"template": "canary"}')`;
     await sql`select public.start_rollout(${id}, 1, 'a test')`;
-    await sql`select public.record_feedback('[{"kind": "complaint", "subject": "user-1", "text": "swordfish"}]')`;
+    await sql`select public.record_feedback('[{"kind": "complaint", "subject": "visitor-1", "text": "swordfish"}]')`;
     const page = await signIn("viewer");
     await go(page, `/rollouts/${id}`, FLAG);
     const section = page.getByRole("region", { name: "People and business" });
-    await section.getByText(/complaint from …er-1/).waitFor();
+    await section.getByText(/complaint from …or-1/).waitFor();
     assertEquals((await page.content()).includes("swordfish"), false);
     assertEquals(await section.getByRole("button", { name: "Record complaint" }).count(), 0);
   },
@@ -94,6 +94,7 @@ panelTest(
     await sql`select public.set_flag(${FLAG}, '{"on": false, "percentage": 0}', 0)`;
     const page = await signIn("operator");
     await go(page, `/rollouts/new?flag=${FLAG}`, "New rollout");
+    await page.getByRole("button", { name: "Edit stages" }).click();
     await page.getByLabel("Stage 1: number of people").fill("10");
     await page.getByLabel("Stage 1: advance when complaints are at most").fill("0");
     await page.getByLabel("Stage 1: roll back when complaints exceed").fill("5");

@@ -1,7 +1,10 @@
 /** Rollouts that listen to people and business metrics, for tests of the database. */
 import type { Sql } from "postgres";
+import { eventInWords } from "../../supabase/functions/_shared/contract/words/rollouts.ts";
+import { replay, type RolloutEvent } from "../../supabase/functions/_shared/rollouts/replay.ts";
+import { assertEquals } from "./assert.ts";
 import { bucket } from "../../supabase/functions/_shared/flags/bucket.ts";
-import { writeMinutes } from "./rollouts.ts";
+import { advance, writeMinutes } from "./rollouts.ts";
 import { countsOf, minutesOfDay, xorshift } from "./rollout_traffic.ts";
 
 export const FLAG = "checkout.enabled";
@@ -81,4 +84,31 @@ export async function happened(
 ): Promise<void> {
   const items = ids.map((subject, i) => ({ name, subject, value: value?.(i) }));
   await sql`select private.record_metrics(${sql.json(items as never)}, ${at})`;
+}
+
+/** So many minutes after an instant. */
+export const after = (first: Date, minutes: number) => new Date(first.getTime() + minutes * 60_000);
+
+/** The guard's verdict, minutes after the stage's first. */
+export async function verdict(sql: Sql, first: Date, minutes: number): Promise<string> {
+  const [said] = await advance(sql, first, minutes * 60 + 25);
+  return `${said.verdict} ${said.rule}`;
+}
+
+/** How a rollout and its flag stand. */
+export async function stateOf(sql: Sql, id: string) {
+  const [row] =
+    await sql`select state, hold_reason, (select value from public.settings where key = flag_key) as flag
+    from public.rollouts where id = ${id}`;
+  return { ...row } as { state: string; hold_reason: string | null; flag: string };
+}
+
+/** The events, each with what it says; and nothing in their evidence differs when it is recomputed. */
+export async function story(sql: Sql, id: string): Promise<string[]> {
+  const events = await sql`select id, at::text, kind, stage, verdict, rule, figures, evidence
+    from public.rollout_events where rollout_id = ${id} order by at, id`;
+  for (const { kind, recorded, differences } of replay([...events] as unknown as RolloutEvent[])) {
+    assertEquals(differences, [], `${kind} ${recorded.rule}`);
+  }
+  return events.map((event) => eventInWords(event as never));
 }
