@@ -3,8 +3,6 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { as, refusal, SERVICE } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, message } from "../support/intake.ts";
-import { holds } from "../support/property.ts";
-import { advance } from "../support/rollouts.ts";
 import {
   after,
   FLAG,

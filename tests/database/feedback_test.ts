@@ -1,6 +1,5 @@
 /** How feedback comes in: from services, the team and chats; and who may read of it what. */
 import { assert, assertEquals } from "../support/assert.ts";
-import { none } from "../../supabase/functions/_shared/rollouts/minutes.ts";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, message } from "../support/intake.ts";

@@ -1,8 +1,7 @@
 /** Kill switches, as the functions report them: the rollout waits, says so, and nobody moves it on. */
 import { assert, assertEquals } from "../support/assert.ts";
-import { as, refusal } from "../support/callers.ts";
+import { refusal } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
-import { advance } from "../support/rollouts.ts";
 import {
   after,
   complain,

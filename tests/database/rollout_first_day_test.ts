@@ -1,11 +1,10 @@
 /** The first day of a stage: tighter limits for 24 hours, with evidence that can be replayed across its end. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { none } from "../../supabase/functions/_shared/rollouts/minutes.ts";
-import { as } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { advance, writeMinutes } from "../support/rollouts.ts";
 import { countsOf } from "../support/rollout_traffic.ts";
-import { FLAG, LAST, rate, stage, start, stateOf, story } from "../support/signals.ts";
+import { FLAG, LAST, stage, start, stateOf, story } from "../support/signals.ts";
 
 databaseTest(
   "first day: tighter limits for 24 hours, then the usual ones, and the evidence of both replays",

@@ -2,10 +2,9 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { murmur3 } from "../../supabase/functions/_shared/crypto/murmur3.ts";
 import { evaluate, prepareFlags, type Setting } from "../../supabase/functions/_shared/flags/evaluate.ts";
-import { as } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, message } from "../support/intake.ts";
-import { FLAG, LAST, people, stage, start, story } from "../support/signals.ts";
+import { FLAG, LAST, stage, start, story } from "../support/signals.ts";
 
 const utf8 = new TextEncoder();
 /** The whole hash of which a bucket is the beginning. */

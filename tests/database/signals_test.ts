@@ -2,10 +2,8 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import { fallS, signalsSay } from "../../supabase/functions/_shared/rollouts/signals.ts";
-import { as } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { holds } from "../support/property.ts";
-import { advance } from "../support/rollouts.ts";
 import {
   after,
   complain,
