@@ -6461,7 +6461,7 @@ begin
     'kill_switches', public.list_kill_switches(),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'state', r.state, 'stage', s.name, 'hold_reason', r.hold_reason,
-        'killed_since', private.killed_since(r.flag_key, now())) order by r.flag_key), '[]')
+        'killed_since', private.killed_since(r.flag_key, now()), 'signals', private.signals_seen(r, s, now())) order by r.flag_key), '[]')
       from public.rollouts r join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
       where r.state in ('running', 'paused')),
     'counters', (

@@ -2,6 +2,7 @@
  * `gatelink status` and `gatelink reconcile`: the queues and their causes, and the proof that nothing was
  * lost.
  */
+import type { Result } from "../../supabase/functions/_shared/contract/sql.ts";
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { age, type Cell, destinationState, paint, table, time, verdict } from "../core/output.ts";
@@ -39,15 +40,7 @@ Examples:
             ...status.kill_switches.map(({ flag_key, since }) =>
               paint("red", `The kill switch of ${flag_key} is set since ${time(since)}: nobody has it`)
             ),
-            ...status.rollouts.map(({ flag_key, state, stage, hold_reason, killed_since }) =>
-              `The rollout of ${flag_key} is ${state} at ${stage}${
-                killed_since !== null
-                  ? ", and waits for its kill switch"
-                  : hold_reason === null
-                  ? ""
-                  : ` and waits: ${hold_reason}`
-              }`
-            ),
+            ...status.rollouts.map(rolloutLine),
             "",
             table(
               ["destination", "state", "queue", "oldest", "dead", "url"],
@@ -71,6 +64,25 @@ Examples:
         };
       })
     );
+}
+
+/** Where a rollout stands, why it waits, and what people say and do. */
+function rolloutLine(
+  { flag_key, state, stage, hold_reason, killed_since, signals }: Result<"status">["rollouts"][number],
+): string {
+  const waits = killed_since !== null
+    ? ", and waits for its kill switch"
+    : hold_reason === null
+    ? ""
+    : ` and waits: ${hold_reason}`;
+  const seen = [
+    ...(signals.complaints > 0 ? [counted(signals.complaints, "complaint")] : []),
+    ...(signals.ratings > 0 ? [`${signals.positive} of ${signals.ratings} content`] : []),
+    ...signals.metrics.map(({ name, on, off }) => `${name}: ${on} with it, ${off} without`),
+  ];
+  return `The rollout of ${flag_key} is ${state} at ${stage}${waits}${
+    seen.length === 0 ? "" : `; ${seen.join("; ")}`
+  }`;
 }
 
 /** Defines `reconcile`. */

@@ -67,6 +67,10 @@ Deno.test("gatelink feedback: a complaint and a rating of somebody who has the f
   const shown = await gatelink(`rollout show ${flag}`);
   assertMatch(shown.out, /complaints +1 in this stage \(1 without the feature\)/);
   assertMatch(shown.out, /ratings +1 of 1 are content/);
+  assertMatch(
+    (await gatelink("status")).out,
+    new RegExp(`rollout of ${flag} is running at ten and waits: hold_time; 1 complaint; 1 of 1 content`),
+  );
   assertMatch(shown.out, /ten +10 people chosen, 1 person/);
   assertMatch(shown.out, /complaints at most 0, min ratings 3, positive share above 50 %/);
   assertMatch(shown.out, /\(first day: complaints above 2\)/);

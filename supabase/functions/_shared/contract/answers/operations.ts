@@ -8,7 +8,7 @@ import { activity } from "../http/operation.ts";
 import { HEALTH_COMPONENTS, HEALTH_STATES, ROLLOUT_STATES } from "../states.ts";
 import { openIncident } from "./incidents.ts";
 import { at, count, destinationState, figures, id, rate } from "./common.ts";
-import { killSwitches } from "./signals.ts";
+import { killSwitches, signalsSeen } from "./signals.ts";
 
 /** One part, in codes that words/health.ts puts into words. Further members are figures that are shown as they are. */
 const part = z.object({
@@ -129,6 +129,7 @@ const status = z.strictObject({
     stage: z.string(),
     hold_reason: z.string().nullable(),
     killed_since: at.nullable(),
+    signals: signalsSeen,
   })),
   counters: z.array(z.strictObject({ name: z.string(), label: z.string(), value: count })),
 });

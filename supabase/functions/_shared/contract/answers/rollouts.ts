@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { FlagMetadata } from "../columns.ts";
 import { at, count, id, passed } from "./common.ts";
+import { signalsSeen } from "./signals.ts";
 
 /** A flag's metadata; see columns.ts. */
 const metadata = z.custom<FlagMetadata>((value) => passed.safeParse(value).success);
@@ -29,20 +30,7 @@ const signals = z.strictObject({
     share: z.number().nullable(),
     metrics: z.array(metricAsked),
   }),
-  seen: z.strictObject({
-    complaints: count,
-    complaints_without: count,
-    ratings: count,
-    positive: count,
-    metrics: z.array(z.strictObject({
-      name: z.string(),
-      on: count,
-      off: count,
-      on_weight: count,
-      off_weight: count,
-      per_day: z.number(),
-    })),
-  }),
+  seen: signalsSeen,
   said: z.strictObject({
     verdict: z.enum(["roll_back", "page", "hold"]),
     rule: z.enum(["complaints", "people", "guardrail", "guardrail_unclear", "goal", "ratings", "feedback"]),

@@ -6,6 +6,22 @@
 import { z } from "zod";
 import { at, count, id } from "./common.ts";
 
+/** What people said and did in a stage of a rollout; see rollouts/signals.ts. */
+export const signalsSeen = z.strictObject({
+  complaints: count,
+  complaints_without: count,
+  ratings: count,
+  positive: count,
+  metrics: z.array(z.strictObject({
+    name: z.string(),
+    on: count,
+    off: count,
+    on_weight: count,
+    off_weight: count,
+    per_day: z.number(),
+  })),
+});
+
 /** Flags whose kill switch is set. */
 export const killSwitches = z.array(z.strictObject({ flag_key: z.string(), since: at }));
 
