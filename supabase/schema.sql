@@ -7,7 +7,7 @@ grant usage on schema private to authenticated, service_role;
 
 -- Types -------------------------------------------------------------------------------------------
 
--- Deliveries claimed with their leases, and conversations whose lanes turned out to have nothing open.
+-- Claimed deliveries with their leases, and conversations whose lanes turned out to have no open delivery.
 create type private.claim as (
   delivery_ids uuid[],
   leases uuid[],
@@ -116,15 +116,15 @@ create type private.guard_tally as (
   m bigint
 );
 
--- An id that an update gives of a person: its kind as in contact_identities, the id, and the one that it replaces
--- where the person's change is what the update tells. Value or previous may be null.
+-- An id of a person in an update: its kind as in contact_identities, the id, and, if the update reports a change, the
+-- id it replaces. Value or previous may be null.
 create type private.identity as (
   kind text,
   value text,
   previous text
 );
 
--- One update as the intake works on it: its place in the batch (from 1) and what a channel's parse makes
+-- One update during intake: its place in the batch (from 1) and the result of the channel's parser
 -- (_shared/channels/*/inbound).
 create type private.inbound_update as (
   ord integer,
@@ -157,7 +157,7 @@ create type private.inbound_update as (
   raw jsonb
 );
 
--- A delivery that is about to be made.
+-- A delivery that is about to be created.
 create type private.new_delivery as (
   message_id uuid,
   destination_id uuid,
@@ -166,7 +166,7 @@ create type private.new_delivery as (
   seq bigint
 );
 
--- That somebody has opted out of what a sender of ours writes, or in again, and when.
+-- A person's opt-out of a sender's messages, or opt-in again, and its time.
 create type private.opt_word as (
   channel text,
   number_id text,
@@ -190,7 +190,7 @@ create type private.person as (
   words text
 );
 
--- A message that may go: who takes it, what it says, and under which key it was asked for.
+-- A message that may be sent: its recipient, its content and its idempotency key.
 create type private.queued as (
   id uuid,
   conversation_id uuid,
@@ -206,7 +206,7 @@ create type private.queued as (
   used_fallback boolean
 );
 
--- What the provider answered to a message, with where it belongs.
+-- The provider's answer to a message, with its conversation and sender.
 create type private.sending as (
   id uuid,
   lease uuid,
@@ -222,7 +222,7 @@ create type private.sending as (
   message_id uuid
 );
 
--- What an attempt came to, with the delivery's lane and the number of the attempt.
+-- The outcome of an attempt, with the delivery's lane and the number of the attempt.
 create type private.settlement as (
   delivery_id uuid,
   lease uuid,
@@ -242,10 +242,10 @@ create type private.settlement as (
 
 -- Tables ------------------------------------------------------------------------------------------
 
--- Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds
--- nothing of customers.
+-- Who added or removed which host, and when. Written by trigger; append-only and kept permanently: it holds no
+-- customer data.
 create table public.allowlist_history (
-  -- UUID v7: the order of the changes.
+  -- UUID v7, in the order of the changes.
   id uuid default private.uuid_v7() not null,
   -- The host pattern.
   pattern text not null,
@@ -253,19 +253,19 @@ create table public.allowlist_history (
   purpose text not null,
   -- added or removed.
   change text not null,
-  -- When.
+  -- When it was changed.
   at timestamp with time zone default clock_timestamp() not null,
-  -- Who: a user id, or the database role.
+  -- Who changed it: a user id, or the database role.
   by text default private.actor() not null,
   constraint allowlist_history_pkey PRIMARY KEY (id),
   constraint allowlist_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'removed'::text])))
 );
 alter table public.allowlist_history enable row level security;
 grant select on public.allowlist_history to authenticated, service_role;
--- Admins answer for where messages may go.
+-- Admins are accountable for where messages may go.
 create policy allowlist_history_read on public.allowlist_history for select to authenticated
   using (( SELECT private.has_role('admin'::text) AS has_role));
--- Nobody rewrites history.
+-- History cannot be changed.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
@@ -308,13 +308,13 @@ create table public.attributions (
 create INDEX attributions_contact_idx ON public.attributions USING btree (contact_id, created_at);
 -- A token counts as exact once, however many messages carry it at the same moment.
 create UNIQUE INDEX attributions_exact_idx ON public.attributions USING btree (token) WHERE (confidence = 'exact'::text);
--- What a link brought; serves the foreign key.
+-- The attributions of a link; serves the foreign key.
 create INDEX attributions_link_idx ON public.attributions USING btree (code, created_at);
--- Whether a click has come back.
+-- Finds whether a click has been attributed.
 create INDEX attributions_token_idx ON public.attributions USING btree (token) WHERE (token IS NOT NULL);
 alter table public.attributions enable row level security;
 grant select, insert, delete on public.attributions to service_role;
--- The columns that are granted name nobody: every role may read.
+-- The granted columns identify nobody: every role may read.
 create policy "team reads attributions" on public.attributions for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Conversions of links are a business metric.
@@ -366,7 +366,7 @@ grant select, insert, update, delete on public.click_counts to service_role;
 create policy "team reads click counts" on public.click_counts for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- What stays of a day's clicks of a link.
+-- The permanent daily summary of a link's clicks.
 create table public.click_days (
   -- The link.
   code text collate "C" not null,
@@ -407,24 +407,24 @@ grant select, insert, update, delete on public.click_days to service_role;
 create policy "team reads click days" on public.click_days for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last
--- row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.
+-- One row per redirected visit, up to 60 an hour for one visitor and link; further visits count on the last row. No
+-- IP address is kept. Purged after the setting retention.click_days (90); click_days stays.
 create table public.clicks (
   -- The link.
   code text collate "C" not null,
   -- When the visit was answered.
   at timestamp with time zone not null,
   -- human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the
-  -- networks of the setting deeplinks.own_networks).
+  -- networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).
   verdict text not null,
-  -- By what the verdict was reached; null for a human.
+  -- Why the visitor was judged a program; null for a human.
   reason text,
   -- Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the
   -- link).
   target text not null,
   -- ios, android, windows, macos, linux or other.
   platform text not null,
-  -- Two letters, where a proxy told.
+  -- Two letters, if a proxy reported it.
   country text,
   -- Host of the page that it came from.
   referrer text,
@@ -433,20 +433,20 @@ create table public.clicks (
   visitor bigint,
   -- The audience user that the link named (?u=).
   user_id text,
-  -- What was handed on with the visit, in the text of a chat or to an app, and comes back.
+  -- The token passed on with the visit, in the text of a chat or to an app, to be recognised later.
   token text collate "C",
-  -- Keyed hash of network and device, where the link allows it: to find an app's first open.
+  -- Keyed hash of network and device, if the link allows it: to match an app's first open.
   fingerprint bigint,
-  -- Which of the link's targets took the visit, from 0; null where none did.
+  -- Which of the link's targets took the visit, from 0; null if none did.
   rule smallint,
   -- When an app's first open claimed it.
   claimed_at timestamp with time zone,
   -- Keyed hash of the network and program that claimed it by fingerprint, under the day's key: so that it gets the
   -- same answer again.
   claimed_by bigint,
-  -- How many visits it stands for.
+  -- How many visits the row counts.
   visits integer default 1 not null,
-  -- True where the QR code was scanned (?src=qr), else null.
+  -- True if the QR code was scanned (?src=qr), else null.
   qr boolean,
   constraint clicks_target_known CHECK ((target = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'whatsapp'::text, 'fallback'::text, 'preview'::text]))),
   constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text, 'own'::text])))
@@ -459,12 +459,12 @@ create INDEX clicks_fingerprint_idx ON public.clicks USING btree (fingerprint, a
 create INDEX clicks_link_idx ON public.clicks USING btree (code, at);
 -- The click that a message or an app brings back.
 create UNIQUE INDEX clicks_token_idx ON public.clicks USING btree (token) WHERE (token IS NOT NULL);
--- Whether a contact who writes has clicked just before.
+-- Finds whether a contact who writes has just clicked.
 create INDEX clicks_user_idx ON public.clicks USING btree (user_id, at) WHERE ((user_id IS NOT NULL) AND (token IS NOT NULL));
 alter table public.clicks enable row level security;
 grant select on public.clicks to authenticated;
 grant select, insert, update, delete on public.clicks to service_role;
--- A token stands for a person until it is used: operators and admins only.
+-- A token identifies a person until it is used: operators and admins only.
 create policy "operators read clicks" on public.clicks for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
@@ -502,29 +502,29 @@ create policy contact_acts_read on public.contact_acts for select to authenticat
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.contact_acts FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Under which ids a person is or was known on a channel. Nothing is overwritten: a changed id is closed by valid_to.
+-- The ids by which a person is or was known on a channel. Nothing is overwritten: when an id changes, valid_to closes
+-- the old row.
 create table public.contact_identities (
-  -- Order in which identities were learnt.
+  -- The order in which identities were learnt.
   id bigint generated always as identity not null,
   -- The person.
   contact_id uuid not null,
-  -- The channel that the id belongs to.
+  -- The channel of the id.
   channel text default 'whatsapp'::text not null,
   -- phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username,
-  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid, group (several people who write in one conversation); a
-  -- channel may have kinds of its own.
+  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid, group (several people in one conversation); channels
+  -- may add their own kinds.
   kind text not null,
-  -- The id, exactly as the channel or the caller gives it: numbers are not "fixed up".
+  -- The id, exactly as the channel or the caller gave it: numbers are not normalised.
   value text not null,
-  -- The sender of ours that learnt it. Ids that a provider gives each of its customers apart (bsuid, parent_bsuid)
-  -- say nothing beyond that customer's senders, so a person has several of them side by side; null where no sender is
-  -- known.
+  -- The sender that learnt it. Some ids (bsuid, parent_bsuid) are scoped to one customer of the provider and mean
+  -- nothing to the senders of another, so a person may have several at once. Null if no sender is known.
   sender_id text,
-  -- A further spelling of a number: the provider takes it, and calls the person by another one.
+  -- True for an alternative spelling of a number: the provider accepts it but reports the person under another one.
   dialled boolean default false not null,
-  -- Since when the person is known by it.
+  -- When the person became known by it.
   valid_from timestamp with time zone default now() not null,
-  -- Until when; null while it is current.
+  -- When it stopped being current; null while it is.
   valid_to timestamp with time zone,
   constraint contact_identities_pkey PRIMARY KEY (id),
   constraint contact_identities_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
@@ -534,23 +534,23 @@ create table public.contact_identities (
 );
 -- A person's ids.
 create INDEX contact_identities_contact_idx ON public.contact_identities USING btree (contact_id, kind);
--- An id belongs to at most one person at a time; the look-up of every inbound message.
+-- An id belongs to at most one person at a time. Every inbound message is looked up here.
 create UNIQUE INDEX contact_identities_current_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NULL);
 -- Search by the last four digits.
 create INDEX contact_identities_last_four_idx ON public.contact_identities USING btree ("right"(value, 4)) WHERE ((kind = 'phone'::text) AND (valid_to IS NULL) AND (length(value) >= 4));
--- Finds who was known by an id that nobody has any more.
+-- Finds the person who was known by an id that nobody has any more.
 create INDEX contact_identities_past_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NOT NULL);
 alter table public.contact_identities enable row level security;
 grant select, insert, update, delete on public.contact_identities to service_role;
 
--- One row a person. Two rows found to be one person are merged: the younger points to the older and keeps its row as
--- history.
+-- One row per person. When two rows turn out to be one person they are merged: the newer row points to the older one
+-- and stays as history.
 create table public.contacts (
-  -- UUID v7; also the targeting id that flags are asked with.
+  -- UUID v7; also the targeting key for flags.
   id uuid default private.uuid_v7() not null,
-  -- Where this person writes from, for example whatsapp.
+  -- The channel this person uses, for example whatsapp.
   channel text default 'whatsapp'::text not null,
-  -- Profile name as last told by the channel.
+  -- Profile name, as last reported by the channel.
   name text,
   -- The older contact that turned out to be the same person; null for a live contact.
   merged_into uuid,
@@ -562,7 +562,7 @@ create table public.contacts (
   constraint contacts_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contacts(id) ON DELETE SET NULL,
   constraint contacts_channel_check CHECK ((channel <> ''::text))
 );
--- Finds what was merged into a contact; serves the foreign key.
+-- Finds the contacts that were merged into one; serves the foreign key.
 create INDEX contacts_merged_into_idx ON public.contacts USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 alter table public.contacts enable row level security;
 grant select on public.contacts to authenticated;
@@ -573,47 +573,47 @@ create policy "operators read contacts" on public.contacts for select to authent
 -- Who was targeted stays targeted.
 create TRIGGER follow_merge AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.follow_merge();
 
--- One row a contact and sender of ours. Its row lock is what puts the messages of a conversation in order.
+-- One row per contact and sender. Its row lock puts the messages of a conversation in order.
 create table public.conversations (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
-  -- The channel of both sides.
+  -- The channel of the sender and the person.
   channel text default 'whatsapp'::text not null,
-  -- The sender of ours (senders.id), for WhatsApp the business number.
+  -- The sender (senders.id); for WhatsApp, the business number.
   number_id text not null,
   -- The person.
   contact_id uuid not null,
-  -- When the person last wrote: opens the 24-hour customer service window.
+  -- When the person last wrote. This opens the 24-hour customer service window.
   last_inbound_at timestamp with time zone,
   -- When either side last wrote.
   last_message_at timestamp with time zone,
-  -- Since when the person has opted out, of what the channel's policy says (WhatsApp: marketing templates); null if
-  -- they have not.
+  -- When the person opted out of what the channel's policy names (WhatsApp: marketing templates); null if they have
+  -- not.
   opted_out_at timestamp with time zone,
-  -- When the last word about that was said, either way; an older one that comes later changes nothing.
+  -- When the person last opted out or in. An older request that arrives later changes nothing.
   opt_told_at timestamp with time zone,
-  -- Route that keeps this conversation until sticky_until.
+  -- The route that keeps this conversation until sticky_until.
   sticky_route_id uuid,
-  -- End of the stickiness.
+  -- When the conversation stops being sticky.
   sticky_until timestamp with time zone,
-  -- Since when a message waits for the router; null when none does.
+  -- How long a message has been waiting for the router: the time it began; null if none waits.
   unrouted_since timestamp with time zone,
-  -- Configuration revision at which the router's flag said no for this contact: not asked again until the
-  -- configuration changes.
+  -- Configuration revision at which the router's flag was off for this contact. The flag is not evaluated again until
+  -- the configuration changes.
   held_revision bigint,
   -- messages.seq up to which the router has decided.
   routed_seq bigint default 0 not null,
   -- When the conversation began.
   created_at timestamp with time zone default now() not null,
   constraint conversations_pkey PRIMARY KEY (id),
-  -- One conversation for each sender of ours and person. The person first: the look-up of every message compares
-  -- least, and a person's conversations are found by it too.
+  -- One conversation per sender and person. The person comes first: look-ups then compare least, and it also finds
+  -- all conversations of a person.
   constraint conversations_pair_key UNIQUE (contact_id, channel, number_id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint conversations_channel_check CHECK ((channel <> ''::text))
 ) with (fillfactor=70);
--- The router's queue: conversations of a channel with something to decide, those held back apart by revision, each
--- oldest first.
+-- The router's queue: conversations of a channel with undecided messages, oldest first; those held back are kept
+-- apart by revision.
 create INDEX conversations_unrouted_idx ON public.conversations USING btree (channel, held_revision, unrouted_since) WHERE (unrouted_since IS NOT NULL);
 alter table public.conversations enable row level security;
 grant select on public.conversations to authenticated;
@@ -621,7 +621,7 @@ grant select, insert, update, delete on public.conversations to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads conversations" on public.conversations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- An erasure takes no opt-out back.
+-- Erasing a person does not cancel their opt-out.
 create TRIGGER keep_opt_out BEFORE INSERT ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.keep_opt_out();
 
 -- How often things happened since the beginning. The value of a counter is the sum over its slots. For people to look
@@ -645,7 +645,7 @@ grant select, insert, update on public.counters to service_role;
 create policy counters_read on public.counters for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row a message and destination. The id is the webhook-id that the service sees, the same at each attempt.
+-- One row per message and destination. The id is the webhook-id that the service sees, the same at each attempt.
 create table public.deliveries (
   -- UUID v7; sent as webhook-id.
   id uuid default private.uuid_v7() not null,
@@ -653,14 +653,14 @@ create table public.deliveries (
   message_id uuid not null,
   -- The destination.
   destination_id uuid not null,
-  -- The message's conversation; with the destination it names the lane. Not a reference: the message goes with its
-  -- conversation, and this row with the message.
+  -- The message's conversation; together with the destination it identifies the lane. Not a foreign key: deleting the
+  -- conversation deletes the message, and with it this row.
   conversation_id uuid not null,
   -- messages.seq: the order within the lane.
   seq bigint not null,
   -- pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).
   state text default 'pending'::text not null,
-  -- Attempts begun.
+  -- Attempts started.
   attempt integer default 0 not null,
   -- When it is due, if it is the first of its lane.
   next_attempt_at timestamp with time zone default now() not null,
@@ -670,19 +670,19 @@ create table public.deliveries (
   dropped_reason text,
   -- When a 2xx answer was settled.
   delivered_at timestamp with time zone,
-  -- It failed and waits; it is due at once when its destination answers again.
+  -- True if it failed and waits: it becomes due at once when its destination answers again.
   wakes boolean default false not null,
-  -- The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by
-  -- itself would use up its attempts while others succeed.
+  -- The attempt after which it was made due early. The next wait is then kept in full; otherwise a delivery that
+  -- fails on its own would use up its attempts while others succeed.
   woken integer,
-  -- How often a person had it sent again after it had been delivered; the service is told.
+  -- How often a person resent it after it had been delivered; the event tells the service.
   resent integer default 0 not null,
-  -- When it was decided.
+  -- When the router decided on it.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
   updated_at timestamp with time zone default now() not null,
   constraint deliveries_pkey PRIMARY KEY (id),
-  -- A message goes to a destination once.
+  -- A message is delivered to a destination once.
   constraint deliveries_once_key UNIQUE (message_id, destination_id),
   constraint deliveries_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
   constraint deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
@@ -690,13 +690,13 @@ create table public.deliveries (
 ) with (fillfactor=80);
 -- Dead letters of a destination, page by page.
 create INDEX deliveries_dead_destination_idx ON public.deliveries USING btree (destination_id, updated_at, id) WHERE (state = 'dead'::text);
--- Dead letters, latest first.
+-- Dead letters, newest first.
 create INDEX deliveries_dead_idx ON public.deliveries USING btree (updated_at) WHERE (state = 'dead'::text);
 -- Counts of a destination; serves the foreign key.
 create INDEX deliveries_destination_idx ON public.deliveries USING btree (destination_id, created_at);
 -- The first open delivery of a lane.
 create INDEX deliveries_open_idx ON public.deliveries USING btree (destination_id, conversation_id, seq) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
--- What a destination that answers again is due at once.
+-- Deliveries to make due when a destination answers again.
 create INDEX deliveries_wakes_idx ON public.deliveries USING btree (destination_id) WHERE (wakes AND (state = 'pending'::text));
 alter table public.deliveries enable row level security;
 grant select on public.deliveries to authenticated;
@@ -705,24 +705,24 @@ grant select, insert, update, delete on public.deliveries to service_role;
 create policy "team reads deliveries" on public.deliveries for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- What each attempt met.
+-- The result of each attempt.
 create table public.delivery_attempts (
   -- The delivery.
   delivery_id uuid not null,
-  -- From 1; a gap is an attempt whose function died before it could settle.
+  -- Counted from 1; a gap is an attempt whose function died before settling it.
   attempt integer not null,
   -- delivered, retry or dead.
   outcome text not null,
-  -- HTTP status of the answer; null when there was none.
+  -- HTTP status of the response; null if there was none.
   status integer,
-  -- Until the whole answer, in milliseconds.
+  -- Milliseconds until the whole response was read.
   latency_ms integer,
-  -- Code and sentence of the failure; of a delivered one, why its replies are not used.
+  -- Code and description of the failure; for a delivered one, why its replies are not used.
   error text,
-  -- The answer, cut to 20 KB.
+  -- The response, truncated to 20 KB.
   answer text,
-  -- Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for
-  -- none.
+  -- Replies in the response that were not sent, and why: [{reply (its position, from 1; absent for all), why}]; null
+  -- for none.
   left_out jsonb,
   -- When it was settled.
   at timestamp with time zone default now() not null,
@@ -736,13 +736,14 @@ create table public.delivery_attempts (
 create INDEX delivery_attempts_at_idx ON public.delivery_attempts USING brin (at);
 alter table public.delivery_attempts enable row level security;
 grant select, insert, update, delete on public.delivery_attempts to service_role;
--- How each call of a service went is for those who run things.
+-- Operators and admins may see the result of each call of a service.
 create policy "operators read attempts" on public.delivery_attempts for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
 -- Hosts that messages may be forwarded to and links may redirect to. Nothing goes anywhere else.
 create table public.destination_allowlist (
-  -- Lower-case ASCII host, or *.host for each name below it (not the host itself); a port only where it is not 443.
+  -- Lower-case ASCII host, or *.host for every name below it (not the host itself); with a port only if it is not
+  -- 443.
   pattern text not null,
   -- forward (messages to services) or redirect (targets of links).
   purpose text not null,
@@ -750,7 +751,7 @@ create table public.destination_allowlist (
   created_at timestamp with time zone default now() not null,
   -- Who allowed it.
   created_by text default private.actor() not null,
-  -- A pattern stands once for each purpose.
+  -- One row per pattern and purpose.
   constraint destination_allowlist_pkey PRIMARY KEY (pattern, purpose),
   constraint destination_allowlist_pattern_check CHECK (((pattern ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?$'::text) OR (pattern = ANY (ARRAY['localhost'::text, '127.0.0.1'::text, '[::1]'::text])))),
   constraint destination_allowlist_purpose_check CHECK ((purpose = ANY (ARRAY['forward'::text, 'redirect'::text])))
@@ -761,52 +762,52 @@ grant select, insert, update, delete on public.destination_allowlist to service_
 -- Every role may see which hosts are allowed.
 create policy "team reads allowlist" on public.destination_allowlist for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER destination_allowlist_revision AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- A row of history for each change.
+-- Records each change in the history.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH ROW EXECUTE FUNCTION private.record_allowlist();
--- A truncate would leave no history: delete instead.
+-- Truncating would leave no history; delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Services that get messages. Its secrets are in private.destination_secrets.
+-- Services that receive messages. Their secrets are in private.destination_secrets.
 create table public.destinations (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
-  -- How it is reached: http, a signed POST to its URL.
+  -- How it is reached: http is a signed POST to its URL.
   kind text default 'http'::text not null,
-  -- Where messages are posted; passed the allowlist when stored, and passes it again at each delivery.
+  -- Where messages are posted. Checked against the allowlist when stored and at each delivery.
   url text not null,
-  -- active, or paused by a person: its queue waits.
+  -- active, or paused: its queue waits.
   state text default 'active'::text not null,
-  -- How long an answer may take, body included.
+  -- Maximum time for a response, including its body, in milliseconds.
   timeout_ms integer default 15000 not null,
-  -- Deliveries a second at most; null for no limit.
+  -- Maximum deliveries per second; null for no limit.
   rate_per_second numeric,
-  -- Deliveries that may go at once within rate_per_second.
+  -- Deliveries that may be made at once within rate_per_second.
   rate_burst integer default 10 not null,
-  -- GCRA state of the rate: theoretical arrival time of the next delivery.
+  -- GCRA state of the rate: the theoretical arrival time of the next delivery.
   rate_tat timestamp with time zone,
-  -- Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule;
-  -- docs/architecture.md has it.
+  -- Waits between attempts, in seconds; null for the setting forward.retry_seconds or, without it, the built-in
+  -- schedule in docs/architecture.md.
   retry_seconds numeric[],
-  -- Failed attempts in a row.
+  -- Consecutive failed attempts.
   circuit_failures integer default 0 not null,
-  -- While in the future the circuit is open and the queue waits; past but not null: one delivery probes.
+  -- While in the future, the circuit is open and the queue waits; once past, one delivery probes. Null while closed.
   circuit_open_until timestamp with time zone,
-  -- Times in a row that the circuit opened; doubles the wait.
+  -- How often in a row the circuit has opened; each time doubles the wait.
   circuit_trips integer default 0 not null,
-  -- Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.
+  -- Lease of the delivery that probes an open circuit: only its failure opens the circuit again.
   circuit_probe uuid,
-  -- It answers again, and more that failed before is to be made due than was at once.
+  -- True while it answers again but some deliveries that failed before have yet to be made due.
   circuit_waking boolean default false not null,
-  -- What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does
-  -- not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.
+  -- What a failure does to the conversation, by status, with else for all others: hold, aside or pause. Statuses that
+  -- it does not list follow the built-in policy: aside for 400, 413, 415 and 422, pause for 410, hold for the rest.
   failure_policy jsonb default '{}'::jsonb not null,
-  -- Why it was paused where no person did it: what it answered. Null otherwise.
+  -- The response that paused it; null if a person paused it or it is active.
   paused_because text,
-  -- Grows with each change made by people.
+  -- Incremented by each change that a person makes.
   version integer default 1 not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
@@ -814,7 +815,7 @@ create table public.destinations (
   updated_at timestamp with time zone default now() not null,
   -- Who last changed it.
   updated_by text default private.actor() not null,
-  -- When it was removed: what was delivered there still names it. Null otherwise.
+  -- When it was removed; null otherwise. The row stays, because past deliveries refer to it.
   removed_at timestamp with time zone,
   constraint destinations_pkey PRIMARY KEY (id),
   constraint destinations_check CHECK (((removed_at IS NULL) OR (state = 'paused'::text))),
@@ -829,27 +830,27 @@ create table public.destinations (
   constraint destinations_url_check CHECK ((length(url) <= 2000)),
   constraint destinations_circuit_revision TRIGGER DEFERRABLE INITIALLY DEFERRED
 ) with (fillfactor=70);
--- A destination is named by people and the command line; the name of one that was removed is free.
+-- People and the command line use the name; the name of a removed destination can be reused.
 create UNIQUE INDEX destinations_name_key ON public.destinations USING btree (name) WHERE (removed_at IS NULL);
 alter table public.destinations enable row level security;
 grant select on public.destinations to authenticated;
 grant select, insert, update, delete on public.destinations to service_role;
--- Every role may see the services; secrets are elsewhere.
+-- Every role may see the services; their secrets are elsewhere.
 create policy "team reads destinations" on public.destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge that a circuit opened or closed.
+-- Makes the edge functions reload the configuration when a circuit opens or closes.
 create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version, removed_at OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- Credentials go to the host that they were given for.
+-- Credentials are sent only to the host they were set for.
 create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
--- The allowlist is asked at every door.
+-- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 
 -- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
 -- alone; update, delete and truncate are refused to every role.
 create table public.erasures (
-  -- The erasure; says nothing about the person.
+  -- The erasure's id; reveals nothing about the person.
   id uuid not null,
   -- From 1.
   part integer not null,
@@ -857,18 +858,18 @@ create table public.erasures (
   at timestamp with time zone default now() not null,
   -- Who erased: a user id, or the database role.
   by text default private.actor() not null,
-  -- Its transaction: in it, and in no other, tombstones may be put into histories.
+  -- Its transaction: the only one in which tombstones may be written into histories.
   transaction xid8 default pg_current_xact_id() not null,
   -- Rows that were deleted or changed, by table.
   counts jsonb default '{}'::jsonb not null,
-  -- Whether the person is gone; else more parts follow.
+  -- Whether the erasure is complete; otherwise more parts follow.
   done boolean default false not null,
   -- Of a person with many messages the parts are counted.
   constraint erasures_pkey PRIMARY KEY (id, part)
 );
 alter table public.erasures enable row level security;
 grant select on public.erasures to authenticated, service_role;
--- The whole team sees that somebody was erased, and by whom.
+-- The whole team sees that a person was erased, and by whom.
 create policy erasures_read on public.erasures for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Nobody rewrites history.
@@ -1207,27 +1208,27 @@ create table public.links (
   external_id text,
   -- Hash of the request that made it, to tell a repetition from another request under the same external id.
   request_hash text not null,
-  -- What the team calls it. Never given to an isolate, and so to no visitor.
+  -- The team's name for it. Never given to an isolate, and so never to a visitor.
   title text,
-  -- Free text of the team's. Never given to an isolate, and so to no visitor.
+  -- The team's free text. Never given to an isolate, and so never to a visitor.
   note text,
-  -- Where a visit goes that no target takes, and every visit while the link's flag is off.
+  -- Where visits go that no target takes, and all visits while the link's flag is off.
   default_url text,
   -- Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.
   targets jsonb default '[]'::jsonb not null,
-  -- Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.
+  -- Chat that a visit opens if no target takes it: {phone_number_id, text}. Takes precedence over default_url.
   whatsapp jsonb,
-  -- Not before; null for no limit.
+  -- The link works from this time on; null for no limit.
   starts_at timestamp with time zone,
-  -- Not from here on; null for no limit.
+  -- The link stops working at this time; null for no limit.
   expires_at timestamp with time zone,
   -- Where a visit goes while the link cannot be used, instead of an error.
   expired_url text,
-  -- Whether people press a button before they go on, so that programs that scan links take no use.
+  -- Whether people must press a button to continue, so that programs that scan links use nothing up.
   confirm boolean default false not null,
-  -- Human visits that go through at most; null for no limit.
+  -- Maximum number of human visits; null for no limit.
   max_uses integer,
-  -- Uses taken so far. Counted only where max_uses is set.
+  -- Uses so far. Counted only if max_uses is set.
   uses integer default 0 not null,
   -- How many the last take was granted: how the one statement that takes tells its caller.
   taken integer default 0 not null,
@@ -1242,7 +1243,7 @@ create table public.links (
   -- A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to
   -- default_url.
   flag_key text,
-  -- What a messenger shows of the link: any of title, description, image.
+  -- What messengers show for the link: any of title, description, image.
   preview jsonb,
   -- Whether an app's first open may be matched by network and device, which is a guess.
   fingerprint boolean default false not null,
@@ -1251,7 +1252,10 @@ create table public.links (
   state text default 'active'::text not null,
   -- Grows with each change made by people.
   version integer default 1 not null,
-  -- Transaction that last changed it: how isolates learn what to forget, see refresh_links.
+  -- The version in which each member was last changed, {member: version}; absent for one as it was made. Tells
+  -- whether two changes are of the same member.
+  member_versions jsonb default '{}'::jsonb not null,
+  -- Transaction that last changed it; tells isolates what to reload, see refresh_links.
   changed_in xid8 default pg_current_xact_id() not null,
   -- When it was made.
   created_at timestamp with time zone default clock_timestamp() not null,
@@ -1267,6 +1271,7 @@ create table public.links (
   constraint links_flag_key_filled CHECK ((flag_key <> ''::text)),
   constraint links_lead_somewhere CHECK (((default_url IS NOT NULL) OR (whatsapp IS NOT NULL))),
   constraint links_max_uses_positive CHECK ((max_uses > 0)),
+  constraint links_member_versions_object CHECK ((jsonb_typeof(member_versions) = 'object'::text)),
   constraint links_note_length CHECK (((length(note) >= 1) AND (length(note) <= 500))),
   constraint links_preview_object CHECK ((jsonb_typeof(preview) = 'object'::text)),
   constraint links_state_known CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'blocked'::text, 'deleted'::text]))),
@@ -1277,9 +1282,9 @@ create table public.links (
 ) with (fillfactor=90);
 -- Lists by campaign.
 create INDEX links_campaign_idx ON public.links USING btree (campaign, created_at) WHERE (campaign IS NOT NULL);
--- What changed since an isolate last asked.
+-- Links that changed since an isolate last asked.
 create INDEX links_changed_idx ON public.links USING btree (changed_in);
--- Makes creating idempotent; a deleted link gives its external id free.
+-- Makes creation idempotent; deleting a link frees its external id.
 create UNIQUE INDEX links_external_id_idx ON public.links USING btree (external_id) WHERE ((state <> 'deleted'::text) AND (external_id IS NOT NULL));
 -- Lists, newest first, page by page.
 create INDEX links_newest_idx ON public.links USING btree (created_at, code);
@@ -1293,7 +1298,7 @@ grant select, insert, update on public.links to service_role;
 -- Every role may see the links; passwords are elsewhere.
 create policy "team reads links" on public.links for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells isolates to read the link again, also after an update by hand.
+-- Tells isolates to read the link again, also after an update by hand, and which members were changed.
 create TRIGGER links_changed BEFORE UPDATE ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
@@ -1329,10 +1334,10 @@ grant select, insert, update, delete on public.measurements to service_role;
 create policy measurements_read on public.measurements for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- Messages of both directions. seq is given under the lock of the conversation, so within a conversation it is the
+-- Messages in both directions. seq is assigned under the conversation's lock, so within a conversation it is the
 -- order of acceptance.
 create table public.messages (
-  -- UUID v7; for an outbound message also the id that wa-send answers.
+  -- UUID v7; for an outbound message also the id that wa-send returns.
   id uuid default private.uuid_v7() not null,
   -- Order of acceptance within a conversation.
   seq bigint generated always as identity not null,
@@ -1342,43 +1347,43 @@ create table public.messages (
   conversation_id uuid not null,
   -- in: from the person; out: from the business.
   direction text not null,
-  -- The provider's id (WhatsApp's wamid…), one message's within its channel; null for an outbound message not sent
-  -- yet.
+  -- The provider's id (WhatsApp's wamid…), unique within its channel; null for an outbound message that has not been
+  -- sent.
   provider_id text,
-  -- text, image, interactive, … as the provider names it.
+  -- text, image, interactive, …, the provider's term.
   type text not null,
-  -- The words, whatever the type: body, caption, title of the chosen button, emoji. Null where there are none, or
-  -- where whoever wrote them took them back.
+  -- The text, whatever the type: body, caption, title of the chosen button, emoji. Null if there is none, or if its
+  -- author withdrew the message.
   text text,
-  -- Id of the chosen button or list row, or the quick reply's payload.
+  -- Id of the chosen button or list row, or the payload of the quick reply.
   choice text,
   -- provider_id of the message that this one answers, edits, withdraws (type revoke) or reacts to.
   reply_to text,
-  -- Deep-link token carried in the text.
+  -- The deep-link token in the text.
   link_token text,
-  -- The ad or post that the person came from.
+  -- The ad or post the person came from.
   referral jsonb,
   -- Whether the person forwarded it.
   forwarded boolean default false not null,
-  -- The message as the provider gave it, or as it is given to the provider; null once it was withdrawn.
+  -- The message as received from, or sent to, the provider; null once it was withdrawn.
   native jsonb,
   -- in: received, or deleted; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.
   status text not null,
-  -- Rank of status; a status of a lower rank only adds its time.
+  -- Rank of the status; a status of a lower rank only adds its time.
   status_rank smallint default 0 not null,
   -- When each status was reached, by name.
   status_at jsonb default '{}'::jsonb not null,
-  -- What the provider charged, as it tells with the status.
+  -- What the provider charged, as reported with the status.
   pricing jsonb,
-  -- Why it failed, as the provider tells.
+  -- Why it failed, as reported by the provider.
   error jsonb,
-  -- W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its
-  -- trace is its id then.
+  -- W3C trace context of the request that brought it, or that a reply continues; null if there was none: its id is
+  -- then its trace id.
   traceparent text,
-  -- The thread that it belongs to, on channels that have threads within a conversation; null elsewhere. Not a
-  -- reference: what keeps threads may be taken away.
+  -- The thread it belongs to, on channels that have threads within a conversation; null elsewhere. Not a foreign key,
+  -- so that the tables of threads can be removed.
   thread_id uuid,
-  -- The provider's time of the message.
+  -- When it was sent, by the provider's clock.
   sent_at timestamp with time zone,
   -- When we stored it.
   created_at timestamp with time zone default now() not null,
@@ -1386,16 +1391,16 @@ create table public.messages (
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
 );
--- What changed or withdrew a message, which may have come before the message itself.
+-- Finds the edits and withdrawals of a message, which may arrive before the message itself.
 create INDEX messages_changes_idx ON public.messages USING btree (reply_to) WHERE (type = ANY (ARRAY['edit'::text, 'revoke'::text]));
--- A conversation in order; what the router has yet to decide.
+-- A conversation in order, and its messages that the router has yet to decide.
 create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
--- Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each
--- message pays for the width.
+-- Finds the message that a status is about. Without the channel: two channels hardly ever use the same id, and a
+-- wider index costs every message.
 create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id) WHERE (provider_id IS NOT NULL);
--- A thread in order. Messages without one have no entry.
+-- A thread in order. Messages outside threads have no entry.
 create INDEX messages_thread_idx ON public.messages USING btree (thread_id, seq) WHERE (thread_id IS NOT NULL);
--- Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.
+-- Finds the messages of a trace that began elsewhere. Nearly all messages have none and no entry here.
 create INDEX messages_trace_idx ON public.messages USING btree (substr(traceparent, 4, 32)) WHERE (traceparent IS NOT NULL);
 alter table public.messages enable row level security;
 grant select, insert, update, delete on public.messages to service_role;
@@ -1510,7 +1515,7 @@ create policy notifications_read on public.notifications for select to authentic
 create table public.orphan_visits (
   -- The day (UTC).
   day date not null,
-  -- The code asked for where it is a misprint of a link's, else its kind in brackets, which no code has.
+  -- The requested code if it is a misprint of a link's, else its kind in brackets, which no code contains.
   code text collate "C" not null,
   -- How often.
   visits bigint not null,
@@ -1524,60 +1529,60 @@ grant select, insert, update, delete on public.orphan_visits to service_role;
 create policy "team reads orphan visits" on public.orphan_visits for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- The queue to the provider. Its message is a row of messages with the same id; a read receipt has none.
+-- The queue to the provider. Each entry has a row in messages with the same id, except read receipts.
 create table public.outbound_messages (
-  -- UUID v7; answered by wa-send and given to the provider as its callback data.
+  -- UUID v7; returned by wa-send and passed to the provider as callback data.
   id uuid default private.uuid_v7() not null,
   -- The channel that carries it.
   channel text default 'whatsapp'::text not null,
   -- The conversation; also the lane.
   conversation_id uuid not null,
-  -- The sender (senders.id), for WhatsApp the business number.
+  -- The sender (senders.id); for WhatsApp, the business number.
   number_id text not null,
   -- Its message; null for a read receipt.
   message_id uuid,
-  -- What is sent, where no message's native keeps it.
+  -- What is sent, unless the message's native column has it.
   payload jsonb,
-  -- The id that it is addressed to.
+  -- The id it is addressed to.
   recipient text,
   -- The caller's key, or reply:<delivery>:<n>.
   idempotency_key text,
-  -- Hash of the request, to tell a repetition from another request under the same key.
+  -- Hash of the request, to distinguish a repetition from another request with the same key.
   request_hash text,
-  -- queued, leased (under way), sent (the provider took it) or failed (given up).
+  -- queued, leased (under way), sent (accepted by the provider) or failed (given up).
   state text default 'queued'::text not null,
-  -- Attempts begun, without those that were put off.
+  -- Attempts started, except those that were deferred.
   attempt integer default 0 not null,
-  -- How often it was put off for what is no fault of its own: a pace, a fault of the account.
+  -- How often it was deferred for a reason outside the message: a rate limit, or a fault of the account.
   deferred integer default 0 not null,
-  -- When it was first tried; null before.
+  -- When it was first tried; null before that.
   tried_at timestamp with time zone,
-  -- Whether it has stepped aside: the next ones of its conversation no longer wait for it.
+  -- Whether it has been set aside: later messages of its conversation no longer wait for it.
   aside boolean default false not null,
   -- When it is due, if it is the first of its lane.
   next_attempt_at timestamp with time zone default now() not null,
-  -- What the provider answered last, if it refused.
+  -- The provider's last answer, if it refused.
   error jsonb,
-  -- The template that goes instead where the window is closed, if the caller gave one.
+  -- The template to send instead if the window is closed, if the caller gave one.
   fallback jsonb,
-  -- Whether the template went instead, because the window was closed.
+  -- Whether the template was sent instead, because the window was closed.
   used_fallback boolean default false not null,
   -- When it was queued.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
   updated_at timestamp with time zone default now() not null,
   constraint outbound_messages_pkey PRIMARY KEY (id),
-  -- A request with the same key on the same channel is the same message.
+  -- Requests with the same key on the same channel are the same message.
   constraint outbound_messages_idempotency_key UNIQUE (idempotency_key, channel),
   constraint outbound_messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint outbound_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text])))
 ) with (fillfactor=80);
--- What has stepped aside in a lane.
+-- The messages of a lane that have been set aside.
 create INDEX outbound_messages_aside_idx ON public.outbound_messages USING btree (conversation_id, next_attempt_at) WHERE (aside AND (state = ANY (ARRAY['queued'::text, 'leased'::text])));
--- What was sent in a conversation; serves the foreign key and merges.
+-- The sent messages of a conversation; serves the foreign key and merges.
 create INDEX outbound_messages_conversation_idx ON public.outbound_messages USING btree (conversation_id);
--- What could not be sent, latest first.
+-- Messages that could not be sent, newest first.
 create INDEX outbound_messages_failed_idx ON public.outbound_messages USING btree (updated_at) WHERE (state = 'failed'::text);
 -- The queue row of a message; serves the foreign key.
 create INDEX outbound_messages_message_idx ON public.outbound_messages USING btree (message_id);
@@ -1586,7 +1591,7 @@ create INDEX outbound_messages_open_idx ON public.outbound_messages USING btree 
 alter table public.outbound_messages enable row level security;
 grant select, insert, update, delete on public.outbound_messages to service_role;
 
--- State of the rate limits. A row whose tat is past says the same as no row.
+-- State of the rate limits. A row whose tat is in the past is equivalent to no row.
 create unlogged table public.rate_limits (
   -- What is limited, such as send:<contact id>. Ids, never phone numbers.
   key text not null,
@@ -1826,11 +1831,11 @@ create TRIGGER refuse_launch BEFORE UPDATE ON public.rollouts FOR EACH ROW EXECU
 create table public.route_destinations (
   -- The route.
   route_id uuid not null,
-  -- The destination; one that a route needs cannot be deleted.
+  -- The destination; it cannot be deleted while a route uses it.
   destination_id uuid not null,
   -- Order among the route's destinations, from 1.
   "position" smallint not null,
-  -- A route names a destination once.
+  -- A route has a destination once.
   constraint route_destinations_pkey PRIMARY KEY (route_id, destination_id),
   constraint route_destinations_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
   constraint route_destinations_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE CASCADE
@@ -1843,16 +1848,16 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 -- Every role may see the routes.
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- No route leads to what was removed.
+-- No route may lead to a removed destination.
 create TRIGGER present_destination BEFORE INSERT OR UPDATE OF destination_id ON public.route_destinations FOR EACH ROW EXECUTE FUNCTION private.require_present_destination();
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
--- What a route was at each of its versions, from the first change on. Append-only; outlives the route.
+-- Each version of a route, from the first change on. Append-only; it outlives the route.
 create table public.route_history (
-  -- The route. Not a reference: the history outlives it.
+  -- The route. Not a foreign key: the history outlives it.
   route_id uuid not null,
-  -- Which version this was.
+  -- The version.
   version integer not null,
   -- Its name.
   name text not null,
@@ -1872,26 +1877,26 @@ create table public.route_history (
   active boolean not null,
   -- Its channels.
   channels text[] not null,
-  -- Since when it was so.
+  -- When it became so.
   changed_at timestamp with time zone not null,
-  -- Who made it so.
+  -- Who changed it.
   changed_by text not null,
-  -- A version is written once.
+  -- One row per version.
   constraint route_history_pkey PRIMARY KEY (route_id, version)
 );
 alter table public.route_history enable row level security;
 grant select on public.route_history to authenticated, service_role;
--- Every role may see who changed which route; those for numbers of people, operators.
+-- Every role may see who changed which route; only operators see routes for people's numbers.
 create policy route_history_read on public.route_history for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
--- Nobody rewrites history.
+-- History cannot be changed.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.route_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Which messages go where. The first route by priority, then age, whose condition matches decides.
+-- Which messages go where. The first route whose condition matches decides, by priority, then age.
 create table public.routes (
   -- UUID v7: also the order of routes of one priority.
   id uuid default private.uuid_v7() not null,
-  -- What explanations call it.
+  -- The name used in explanations.
   name text not null,
   -- Smaller comes first.
   priority integer default 100 not null,
@@ -1899,16 +1904,16 @@ create table public.routes (
   condition jsonb not null,
   -- first: to the first of its destinations that is not paused; all: to each of them.
   mode text default 'first'::text not null,
-  -- The route counts only where this flag is on for the contact; null for always.
+  -- The route applies only if this flag is on for the contact; null for always.
   flag_key text,
-  -- Keeps the conversation with this route for so long after each match; null for not.
+  -- How long the conversation stays with this route after each match; null if it does not.
   sticky_minutes integer,
-  -- A route that is not active matches nothing.
+  -- An inactive route matches nothing.
   active boolean default true not null,
-  -- The channels whose messages it may take. WhatsApp alone unless others are named, so that a fallback gets no mail
-  -- that nobody meant for it.
+  -- The channels whose messages it may take. Only WhatsApp by default, so that a fallback does not receive e-mail by
+  -- accident.
   channels text[] default '{whatsapp}'::text[] not null,
-  -- Grows with each change.
+  -- Incremented by each change.
   version integer default 1 not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
@@ -1917,7 +1922,7 @@ create table public.routes (
   -- Who last changed it.
   updated_by text default private.actor() not null,
   constraint routes_pkey PRIMARY KEY (id),
-  -- A route is named by people and explanations.
+  -- People and explanations refer to a route by its name.
   constraint routes_name_key UNIQUE (name),
   constraint routes_channels_check CHECK ((((cardinality(channels) >= 1) AND (cardinality(channels) <= 20)) AND (array_position(channels, NULL::text) IS NULL))),
   constraint routes_condition_check CHECK (((jsonb_typeof(condition) = 'object'::text) AND (condition ? 'type'::text))),
@@ -1929,33 +1934,33 @@ create table public.routes (
 alter table public.routes enable row level security;
 grant select on public.routes to authenticated;
 grant select, insert, update, delete on public.routes to service_role;
--- Every role may see the routes; those for numbers of people, operators.
+-- Every role may see the routes; only operators see routes for people's numbers.
 create policy "team reads routes" on public.routes for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER routes_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.routes FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- What matches nothing is refused where it is written.
+-- Refuses a condition that could never match when it is written.
 create TRIGGER usable_condition BEFORE INSERT OR UPDATE OF condition ON public.routes FOR EACH ROW EXECUTE FUNCTION private.require_condition();
 
--- One row a routed message: which route, why, and why not the others. Holds no personal data.
+-- One row per routed message: which route, why, and why not the others. Holds no personal data.
 create table public.routing_decisions (
-  -- The message; decided once and for all.
+  -- The message; it is decided only once.
   message_id uuid not null,
-  -- The route that took it; null when none matched or the route was removed since.
+  -- The route that took it; null if none matched or the route has been removed since.
   route_id uuid,
   -- The route's name at that time.
   route_name text,
   -- matched, sticky (the conversation stayed), default (a fallback), or no_match.
   reason text not null,
-  -- Where it was sent.
+  -- The destinations it was sent to.
   destination_ids uuid[] default '{}'::uuid[] not null,
-  -- The contact, redacted: the last four digits of the number at most.
+  -- The contact, redacted: at most the last four digits of the number.
   contact text,
-  -- A list of {route, name, matched, why}, in the order asked.
+  -- A list of {route, name, matched, why}, in the order of evaluation.
   explanation jsonb default '[]'::jsonb not null,
-  -- Revision of the configuration that decided.
+  -- Revision of the configuration used for the decision.
   revision bigint not null,
-  -- When.
+  -- When it was decided.
   decided_at timestamp with time zone default now() not null,
   constraint routing_decisions_pkey PRIMARY KEY (message_id),
   constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
@@ -1990,7 +1995,7 @@ create table public.segment_history (
   changed_by text not null,
   -- Why, as in settings_history.
   reason text,
-  -- A change makes a version.
+  -- Each change creates a version.
   constraint segment_history_pkey PRIMARY KEY (segment_key, version)
 );
 alter table public.segment_history enable row level security;
@@ -2026,11 +2031,11 @@ create policy segment_members_read on public.segment_members for select to authe
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- One way to write an id.
 create TRIGGER admit BEFORE INSERT ON public.segment_members FOR EACH ROW EXECUTE FUNCTION private.admit_member();
--- What is accepted can be read everywhere.
+-- Refuses more members than the functions can load.
 create TRIGGER bound AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.bound_members();
--- Version and history of who came in.
+-- Records added members in version and history.
 create TRIGGER record_added AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
--- Version and history of who went out.
+-- Records removed members in version and history.
 create TRIGGER record_removed AFTER DELETE ON public.segment_members REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
 -- People are added and removed, so that the history has them.
 create TRIGGER refuse_others BEFORE UPDATE OR TRUNCATE ON public.segment_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
@@ -2056,53 +2061,53 @@ grant select on public.segments to authenticated, service_role;
 -- The whole team reads which segments there are.
 create policy segments_read on public.segments for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge to read the configuration again; a change of members changes the segment's row.
+-- Tells the edge functions to read the configuration again; a change of members changes the segment's row.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
--- Whom we write as: numbers, addresses and bots of all channels, and how fast each may send. A WhatsApp number that
--- first shows up in a signed webhook is added by itself.
+-- The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number
+-- that first appears in a signed webhook is added automatically.
 create table public.senders (
-  -- The channel that it sends on, for example whatsapp.
+  -- The channel it sends on, for example whatsapp.
   channel text default 'whatsapp'::text not null,
-  -- How the provider names it: for WhatsApp Meta's phone_number_id. conversations.number_id refers to it.
+  -- The provider's id of it: for WhatsApp, Meta's phone_number_id. conversations.number_id refers to it.
   id text not null,
-  -- As people see it: a number as they dial it (digits only), an e-mail address, a bot's name.
+  -- What people see: a number as dialled (digits only), an e-mail address or a bot's name.
   address text,
-  -- What it is for, where a channel tells its senders apart; null where it does not.
+  -- Its purpose, on channels whose senders differ in purpose; null elsewhere.
   class text,
-  -- Who carries its messages, for example whatsapp (Meta itself).
+  -- The provider that carries its messages, for example whatsapp (Meta itself).
   provider text default 'whatsapp'::text not null,
-  -- The provider's account that it belongs to and its templates with it, as webhooks tell: for WhatsApp Meta's WABA
-  -- id; null while none has.
+  -- The provider's account that owns it and its templates, as reported by webhooks: for WhatsApp, Meta's WABA id.
+  -- Null until a webhook has reported it.
   account text,
-  -- Name of the secret that it sends with, in the functions' environment; null for the channel's own. Never the
-  -- secret itself.
+  -- Name of the environment variable of the functions that holds its credentials; null for the channel's default.
+  -- Never the secret itself.
   credentials text,
-  -- active, or paused by a person: what it has to send waits.
+  -- active, or paused by a person: its messages wait.
   state text default 'active'::text not null,
-  -- Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
+  -- Messages it may send per second: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
   max_per_second integer default 80 not null,
-  -- Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it); 0
-  -- where it has no such limit.
+  -- Sustained interval, in seconds, between messages to the same person that the provider allows (Meta answers error
+  -- 131056 beyond it); 0 where there is no such limit.
   pair_seconds numeric default 6 not null,
-  -- Messages to the same person that may go at once before pair_seconds applies.
+  -- Messages to the same person that may be sent at once before pair_seconds applies.
   pair_burst integer default 45 not null,
   -- GCRA state of max_per_second: the theoretical arrival time of the next message.
   send_tat timestamp with time zone,
-  -- Since when a fault of the account (its token, its payment, a restriction) keeps everything of this sender from
-  -- going; null while nothing does.
+  -- When a fault of the account (token, payment, a restriction) began to block everything from this sender; null
+  -- while nothing blocks it.
   held_since timestamp with time zone,
-  -- The provider's code of that fault.
+  -- The provider's error code of that fault.
   held_code text,
-  -- When the next one message tries whether it was repaired.
+  -- When a single message next tests whether the fault has been repaired.
   held_until timestamp with time zone,
-  -- How often that was tried.
+  -- How many such tests have been made.
   held_probes integer default 0 not null,
-  -- The organisation that it belongs to; null where there is only one.
+  -- The organisation it belongs to; null if there is only one.
   org uuid,
   -- When it was first seen or added.
   created_at timestamp with time zone default now() not null,
-  -- An id is one sender's within its channel.
+  -- An id is unique within its channel.
   constraint senders_pkey PRIMARY KEY (channel, id),
   constraint senders_account_check CHECK ((account <> ''::text)),
   constraint senders_channel_check CHECK ((channel ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
@@ -2118,7 +2123,7 @@ create table public.senders (
 alter table public.senders enable row level security;
 grant select on public.senders to authenticated;
 grant select, insert, update, delete on public.senders to service_role;
--- Every role of the team may see whom we write as.
+-- Every role of the team may see the senders.
 create policy "team reads senders" on public.senders for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
@@ -2196,6 +2201,8 @@ create table public.settings (
       WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath))
   END),
+  -- A word of 8 to 100 letters, digits, - and _, or none.
+  constraint settings_own_key CHECK (((key <> 'deeplinks.own_key'::text) OR (value ~ '^([A-Za-z0-9_-]{8,100})?$'::text))),
   -- Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.
   constraint settings_own_networks CHECK (
   CASE
@@ -2277,7 +2284,7 @@ grant select on public.settings to authenticated, service_role;
 -- The whole team reads settings: nothing in them is secret.
 create policy settings_read on public.settings for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge to read the configuration again.
+-- Tells the edge functions to read the configuration again.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Off cancels a scheduled start, whoever writes it.
 create TRIGGER off_stays_off BEFORE UPDATE OF value ON public.settings FOR EACH ROW WHEN (((new.value = 'false'::text) AND ((new.metadata -> 'schedule'::text) ? 'on_at'::text))) EXECUTE FUNCTION private.call_off_start();
@@ -2287,7 +2294,7 @@ create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EA
 create TRIGGER refuse_launch BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
 -- Nor by a transaction that began before the incident did.
 create CONSTRAINT TRIGGER refuse_launch_at_end AFTER INSERT OR UPDATE ON public.settings DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.key ~~ '%.enabled'::text) AND (new.value = 'true'::text))) EXECUTE FUNCTION private.refuse_launch();
--- A truncate would leave no history: delete instead.
+-- Truncating would leave no history; delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 -- Version, time and author of each write.
 create TRIGGER stamp BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.stamp_setting();
@@ -2309,8 +2316,8 @@ create table public.settings_history (
   -- Why, from set_setting or, in plain SQL, from select set_config('gatelink.reason', '…', true) in the same
   -- transaction.
   reason text,
-  -- Where the change turns a flag on for everybody, or has the clock do so: rollout (its start asked the launch
-  -- gates, or says why not) or not_asked. Null for every other change.
+  -- For a change that turns a flag on for everybody, now or by schedule: rollout (its start checked the launch gates,
+  -- or states why not) or not_asked. Null for every other change.
   gates text,
   constraint settings_history_pkey PRIMARY KEY (key, version),
   constraint settings_history_gates_known CHECK ((gates = ANY (ARRAY['rollout'::text, 'not_asked'::text])))
@@ -2325,16 +2332,16 @@ create policy settings_history_read on public.settings_history for select to aut
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Who gave whom which role, and when. Written by trigger; append-only, and kept for good: it names people of the team
--- and no customers.
+-- Who gave whom which role, and when. Written by trigger; append-only and kept permanently: it names team members,
+-- not customers.
 create table public.team_history (
   -- UUID v7: the order of the changes.
   id uuid default private.uuid_v7() not null,
   -- Whose role it is. Not a reference: the history outlives the account.
   user_id uuid not null,
-  -- Their address at that time, for when the account is gone.
+  -- Their address at that time, in case the account is deleted.
   email text,
-  -- added, changed or removed; removed also where the account was deleted.
+  -- added, changed or removed; also removed if the account was deleted.
   change text not null,
   -- role and approvals before; null for who was added.
   before jsonb,
@@ -2342,7 +2349,7 @@ create table public.team_history (
   after jsonb,
   -- When.
   at timestamp with time zone default clock_timestamp() not null,
-  -- Who did it: a user id, or the database role (that of Supabase Auth where an account was deleted).
+  -- Who changed it: a user id, or the database role (that of Supabase Auth if an account was deleted).
   by text default private.actor() not null,
   constraint team_history_pkey PRIMARY KEY (id),
   constraint team_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'changed'::text, 'removed'::text])))
@@ -2383,31 +2390,31 @@ create policy team_members_read on public.team_members for select to authenticat
 create TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.guard_team();
 -- A row of history for each change.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.record_team();
--- A truncate would leave no history and no admin.
+-- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are
--- purged; it exceeds the provider's retry time by far.
+-- Every acknowledged update, once, including those that are not understood. Rows older than the retention are purged;
+-- it is far longer than any provider retries.
 create table public.webhook_events (
-  -- Who sent it, for example whatsapp.
+  -- The provider that sent it, for example whatsapp.
   provider text default 'whatsapp'::text not null,
-  -- The same for each repetition of an update and for nothing else.
+  -- Equal for repetitions of one update, and for nothing else.
   dedupe_key text not null,
-  -- The webhook field that it came under; unknown where there was none.
+  -- The webhook field it came under; unknown if there was none.
   field text not null,
-  -- What it was understood as: message, echo, status, identity or other.
+  -- How it was understood: message, echo, status, identity or other.
   kind text not null,
   -- The business number it concerns, if any.
   number_id text,
-  -- The update as it came; null where the message's row (messages.native) keeps it.
+  -- The update as received; null if the message's row (messages.native) has it.
   raw jsonb,
   -- When it was stored.
   received_at timestamp with time zone default now() not null,
-  -- The idempotency of the intake: a repeated update conflicts here and is answered as a duplicate.
+  -- Makes the intake idempotent: a repeated update conflicts here and is answered as a duplicate.
   constraint webhook_events_pkey PRIMARY KEY (provider, dedupe_key),
   constraint webhook_events_kind_check CHECK ((kind = ANY (ARRAY['message'::text, 'echo'::text, 'status'::text, 'identity'::text, 'other'::text])))
 );
--- Range scans by time for purge and reports; BRIN, since rows arrive in this order.
+-- Range scans by time, for purging and reports; BRIN, because rows arrive in this order.
 create INDEX webhook_events_received_idx ON public.webhook_events USING brin (received_at);
 alter table public.webhook_events enable row level security;
 grant select, insert, update, delete on public.webhook_events to service_role;
@@ -2440,12 +2447,12 @@ grant select on private.config_changes to service_role;
 
 -- One row: the number that changes with every committed change of configuration.
 create table private.config_revision (
-  -- Always true; the key that allows no second row.
+  -- Always true; as primary key it prevents a second row.
   only_row boolean default true not null,
   -- Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a
   -- number again that stood for something else.
   revision bigint default ((date_part('epoch'::text, clock_timestamp()) * (1000)::double precision))::bigint not null,
-  -- When it last grew: what a flag or a pause held back until then may be due at once.
+  -- When it last increased: what a flag or a pause held back until then may be due at once.
   changed_at timestamp with time zone default clock_timestamp() not null,
   -- When the schema was installed: what has not run since may not be due yet.
   installed_at timestamp with time zone default clock_timestamp() not null,
@@ -2455,7 +2462,7 @@ create table private.config_revision (
 alter table private.config_revision enable row level security;
 grant select on private.config_revision to service_role;
 
--- The key by which we know visitors' cookies again as ours. Who deletes it makes all visitors new ones.
+-- The key that authenticates visitors' cookies. Deleting it makes every visitor a new one.
 create table private.cookie_key (
   -- There is one.
   one boolean default true not null,
@@ -2468,45 +2475,45 @@ create table private.cookie_key (
 alter table private.cookie_key enable row level security;
 grant select, insert, delete on private.cookie_key to service_role;
 
--- The queue of one conversation to one destination: when it is due, and who works on it.
+-- The queue of one conversation to one destination: when it is due, and its lease.
 create table private.delivery_lanes (
-  -- The destination. Not a reference: the deliveries in it have one, and a lane alone leads nowhere.
+  -- The destination. Not a foreign key: the lane's deliveries have one, and an empty lane does nothing.
   destination_id uuid not null,
   -- The conversation.
   conversation_id uuid not null,
-  -- That of the conversation: a channel that is switched off is not claimed.
+  -- The conversation's channel: lanes of a channel that is switched off are not claimed.
   channel text default 'whatsapp'::text not null,
   -- When its first open delivery may be tried; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
-  -- Fencing token of the current lease: a result that carries another one comes too late.
+  -- Fencing token of the current lease: a result with another token is too late.
   lease uuid,
-  -- One lane for each destination and conversation. The conversation first: its lanes are found by it too.
+  -- One lane per destination and conversation. The conversation comes first, so that this also finds its lanes.
   constraint delivery_lanes_pkey PRIMARY KEY (conversation_id, destination_id),
   constraint delivery_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read. Without
--- what is leased: a lane that is leased as soon as it has something leaves no entry behind that each claim would step
--- over until the next vacuum.
+-- Due lanes of a destination on a channel, oldest first; those of a channel that is off are not read. Without leased
+-- lanes: a lane that is leased as soon as it has something leaves no dead entry for each claim to skip until the next
+-- vacuum.
 create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE ((due_at IS NOT NULL) AND (lease IS NULL));
--- Leases by their end: those that are over are claimed again.
+-- Leases by their end: expired ones are claimed again.
 create INDEX delivery_lanes_leased_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE (lease IS NOT NULL);
 alter table private.delivery_lanes enable row level security;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
--- Headers of a destination's own, such as authorization. Sealed by the functions with a key that the database does
--- not have.
+-- Custom headers of a destination, such as authorization. Encrypted by the functions with a key that the database
+-- does not have.
 create table private.destination_headers (
   -- The destination.
   destination_id uuid not null,
-  -- In lower case.
+  -- The header's name in lower case.
   name text not null,
-  -- v1, the name of the key, iv and text, see _shared/crypto/seal.ts.
+  -- Version (v1), key name, IV and ciphertext; see _shared/crypto/seal.ts.
   sealed text not null,
-  -- When.
+  -- When it was set.
   set_at timestamp with time zone default now() not null,
-  -- Who: a user id, or key: and the name of a secret key.
+  -- Who set it: a user id, or key: and the name of a secret key.
   set_by text not null,
-  -- A header is sent once.
+  -- One row per destination and header.
   constraint destination_headers_pkey PRIMARY KEY (destination_id, name),
   constraint destination_headers_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
   constraint destination_headers_name_check CHECK ((name ~ '^[a-z0-9!#$%&''*+.^_|~-]{1,64}$'::text)),
@@ -2515,13 +2522,13 @@ create table private.destination_headers (
 alter table private.destination_headers enable row level security;
 grant select, insert, update, delete on private.destination_headers to service_role;
 
--- Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.
+-- Signing secrets as in Standard Webhooks; several during a rotation. Shown once, when created.
 create table private.destination_secrets (
   -- The destination.
   destination_id uuid not null,
-  -- whsec_ and 32 random bytes in base64.
+  -- whsec_ followed by 32 random bytes in base64.
   secret text not null,
-  -- When it was made.
+  -- When it was created.
   created_at timestamp with time zone default now() not null,
   -- End of the overlap after a rotation; null for the current one.
   expires_at timestamp with time zone,
@@ -2533,31 +2540,31 @@ create table private.destination_secrets (
 alter table private.destination_secrets enable row level security;
 grant select, insert, update, delete on private.destination_secrets to service_role;
 
--- Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days,
--- for which no provider repeats.
+-- Updates of erased people: if the provider repeats one, it must not recreate the person. Kept for 8 days, longer
+-- than any provider repeats.
 create table private.erased_keys (
-  -- Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider's) of a message
-  -- that was sent, whose statuses may still come.
+  -- Keyed hash of an update's provider and dedupe key, or of the channel and ids (ours and the provider's) of a sent
+  -- message whose statuses may still arrive.
   hash bytea not null,
   -- When it was erased.
   at timestamp with time zone default now() not null,
-  -- What was erased is looked up by its hash.
+  -- Looks up what was erased, by its hash.
   constraint erased_keys_pkey PRIMARY KEY (hash)
 );
 alter table private.erased_keys enable row level security;
 grant select on private.erased_keys to service_role;
 
--- Opt-outs of people who were erased: nobody may write to them for that.
+-- Opt-outs of people who were erased, so that erasing them does not allow anyone to write to them again.
 create table private.erased_opt_outs (
-  -- Keyed hash of kind and value of an id that the person had.
+  -- Keyed hash of the kind and value of one of the person's ids.
   identity bytea not null,
   -- The channel.
   channel text not null,
-  -- The sender of ours (senders.id) that may not write.
+  -- The sender (senders.id) that must not write.
   number_id text not null,
-  -- Since when.
+  -- When the person opted out.
   opted_out_at timestamp with time zone not null,
-  -- An id opts out of a sender once.
+  -- One row per identity and sender.
   constraint erased_opt_outs_pkey PRIMARY KEY (identity, channel, number_id)
 );
 alter table private.erased_opt_outs enable row level security;
@@ -2611,9 +2618,9 @@ create table private.guard_skips (
 alter table private.guard_skips enable row level security;
 grant select on private.guard_skips to service_role;
 
--- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
+-- One row: the key of the hashes that stand for erased people. Without it the hashes reveal nothing.
 create table private.hash_key (
-  -- Always true; the key that allows no second row.
+  -- Always true; as primary key it prevents a second row.
   only_row boolean default true not null,
   -- 32 bytes, 244 of their bits from the server's strong random source.
   key bytea default (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) not null,
@@ -2729,7 +2736,7 @@ create table private.notification_addresses (
 alter table private.notification_addresses enable row level security;
 grant select on private.notification_addresses to service_role;
 
--- The queue of one conversation to the provider, with the pace of its pair.
+-- The queue of one conversation to the provider, with the pacing of its pair.
 create table private.outbound_lanes (
   -- The conversation: sender and person.
   conversation_id uuid not null,
@@ -2737,29 +2744,29 @@ create table private.outbound_lanes (
   channel text default 'whatsapp'::text not null,
   -- The sender (senders.id).
   number_id text not null,
-  -- When its first open message may go; while leased, when the lease ends; null when empty.
+  -- When its first open message may be sent; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
   -- Fencing token of the current lease.
   lease uuid,
-  -- GCRA state of the pair's pace: theoretical arrival time of the next message.
+  -- GCRA state of the pair's limit: the theoretical arrival time of the next message.
   pair_tat timestamp with time zone,
-  -- The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake
-  -- it. Null when there is none.
+  -- A media message that the provider has accepted but not yet sent (outbound_messages.id): later messages would
+  -- overtake it. Null if there is none.
   waits_for uuid,
-  -- How long the lane waits for a status of that.
+  -- Until when the lane waits for its status.
   waits_until timestamp with time zone,
   constraint outbound_lanes_pkey PRIMARY KEY (conversation_id),
   constraint outbound_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- What a sender has to send, oldest first.
+-- Due lanes of a sender, oldest first.
 create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (channel, number_id, due_at) WHERE (due_at IS NOT NULL);
--- The lane that waits for a status of a message; nearly always there is none.
+-- The lane that waits for a status of a message; there is hardly ever one.
 create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (waits_for) WHERE (waits_for IS NOT NULL);
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
--- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: all others are somebody
--- else's, and nobody here judges or takes back those.
+-- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: the others belong to the
+-- project and are neither checked nor rolled back.
 create table private.own_migrations (
   -- Of the migration.
   version text collate "C" not null,
@@ -2867,29 +2874,29 @@ create table private.storage_days (
 alter table private.storage_days enable row level security;
 grant select on private.storage_days to service_role;
 
--- What templates are, as the provider told or was asked: an opt-out is about marketing alone.
+-- Categories of templates, as reported by the provider or fetched from it: an opt-out covers only marketing.
 create table private.template_categories (
   -- The channel.
   channel text not null,
-  -- The provider's account that it belongs to (senders.account).
+  -- The provider's account that owns it (senders.account).
   account text not null,
-  -- Its name.
+  -- The template's name.
   name text not null,
-  -- Code of its language.
+  -- The language's code.
   language text not null,
-  -- The provider's id of it, by which some of its notices name it; null where none was told.
+  -- The provider's id, which some of its notices use; null if it was not reported.
   template_id text,
-  -- marketing, utility, authentication, …; null where the provider was asked and knows none.
+  -- marketing, utility, authentication, …; null if the provider was asked and had none.
   category text,
-  -- When that was told (the provider's time), or asked.
+  -- When it was reported (by the provider's clock) or fetched.
   at timestamp with time zone not null,
-  -- A template has a category in each of its languages.
+  -- A template has one category per language.
   constraint template_categories_pkey PRIMARY KEY (channel, account, name, language)
 );
 alter table private.template_categories enable row level security;
 grant select, insert, update on private.template_categories to service_role;
 
--- Messages with a token that no click has, or not yet: looked at again for ten minutes.
+-- Messages with a token that no click has (yet): checked again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
   message_id uuid not null,
@@ -2901,8 +2908,7 @@ create table private.unknown_tokens (
 alter table private.unknown_tokens enable row level security;
 grant select, insert, delete on private.unknown_tokens to service_role;
 
--- Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash
--- stood for.
+-- Keys of the visitor hashes, one per day. Once a key is purged, its hashes can no longer be attributed to anyone.
 create table private.visitor_keys (
   -- The day, in the team's zone.
   day date not null,
@@ -2960,8 +2966,8 @@ begin
 end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
--- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers
--- its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
+-- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Returns
+-- its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3108,8 +3114,7 @@ end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
 -- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels
--- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 for none, 23514 for a condition that cannot be
--- used.
+-- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 if there is none, 23514 for an invalid condition.
 CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3137,9 +3142,9 @@ begin
 end $function$;
 grant execute on function public.add_route(p_destinations text[], p_condition jsonb, p_priority integer, p_options jsonb) to authenticated, service_role;
 
--- Adds people to a segment, by id or by phone number (kept as the contact's id); who is in it already is no error. At
--- most 10,000. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has,
--- GL422.
+-- Adds people to a segment, by id or by phone number (stored as the contact's id); existing members are not an error.
+-- At most 10,000. For operators and secret keys. Errors: GL409 it was changed in the meantime, GL404 a number that
+-- nobody has, GL422.
 CREATE OR REPLACE FUNCTION public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS segments
  LANGUAGE plpgsql
@@ -3161,9 +3166,9 @@ begin
 end $function$;
 grant execute on function public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
 
--- Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL300
--- several accounts have confirmed it, GL404 no such user, GL409 a member already, GL422 none that can sign in has,
--- 23514 unknown role or approval.
+-- Adds the user who has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed,
+-- GL300 several accounts have confirmed it, GL404 no such user, GL409 already a member, GL422 no account that can
+-- sign in has confirmed it, 23514 unknown role or approval.
 CREATE OR REPLACE FUNCTION public.add_team_member(p_email text, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -3215,8 +3220,8 @@ begin
 end $function$;
 grant execute on function public.advance_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Puts a host pattern on the allowlist for forward or redirect; an admin's act. Repeating it changes nothing. 23514
--- for a pattern that is none.
+-- Adds a host pattern to the allowlist for forward or redirect; for admins. Repeating it changes nothing. 23514 for
+-- an invalid pattern.
 CREATE OR REPLACE FUNCTION public.allow_host(p_pattern text, p_purpose text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3234,8 +3239,8 @@ begin
 end $function$;
 grant execute on function public.allow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Keeps what the provider answered about the template of a queued message [{id, language, category}], also that it
--- knows none, and says whether the message may not go for it: {opted_out}.
+-- Records the provider's answer about the template of a queued message [{id, language, category}], including that it
+-- knows none, and returns whether this blocks the message: {opted_out}.
 CREATE OR REPLACE FUNCTION public.answer_category(p_message_id uuid, p_found jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3251,7 +3256,7 @@ begin
   join public.senders s on s.channel = o.channel and s.id = o.number_id
   where o.id = p_message_id and s.account is not null and m.type = 'template';
   if found then
-    -- In whole seconds, as the provider tells: what it tells in this one is newer. Of all that the name means.
+    -- In whole seconds, like the provider's times: its report within the same second is newer. For every match of the name.
     insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
     select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
       date_trunc('second', clock_timestamp())
@@ -3273,7 +3278,7 @@ grant execute on function public.answer_category(p_message_id uuid, p_found json
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
 -- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.
--- Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
+-- Returns {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[] DEFAULT NULL::text[], p_claimers text[] DEFAULT NULL::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3330,9 +3335,9 @@ begin
 end $function$;
 grant execute on function public.claim_click(p_token text, p_fingerprints text[], p_claimers text[]) to service_role;
 
--- Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under
--- way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message,
--- the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
+-- Leases up to p_limit due lanes of these channels, given how many per destination (by id) the caller has under way,
+-- and returns {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the
+-- destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
 CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3371,11 +3376,11 @@ $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
--- many of each channel (by name) it has under way, within the pace of pair and sender and where the channel's flag
--- (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred,
--- channel, number_id, contact_id, to, message, traceparent, and of who has opted out opted_out: true (it is not to be
--- sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel
--- alone may take every place; of several each has half of those that the others leave.
+-- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
+-- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
+-- channel, number_id, contact_id, to, message, traceparent, and, if the person has opted out, opted_out: true (do not
+-- send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A
+-- single channel may take every place; of several, each gets half of those that the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3417,9 +3422,10 @@ AS $function$
 $function$;
 grant execute on function public.claim_status_posts(p_limit integer, p_lease_seconds integer) to service_role;
 
--- The conversations of these channels that wait longest for the router, each with its oldest undecided messages in
--- order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could
--- not be when they came. Leaves out conversations held back at this configuration revision.
+-- The conversations of these channels that have waited longest for the router, each with its oldest undecided
+-- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
+-- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
+-- revision.
 CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer DEFAULT 20, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3492,9 +3498,9 @@ end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
--- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null
--- when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers.
--- For viewers and secret keys.
+-- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null if
+-- there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For
+-- viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3538,9 +3544,9 @@ begin
 end $function$;
 grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
 
--- Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}:
--- 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash
--- that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
+-- Creates links that have been checked, on behalf of p_actor, and returns for each, in order, {status, code | error}:
+-- 201 created; 200 created before with this external_id and request_hash (with a password, also its current
+-- password_hash, for comparison); 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
 CREATE OR REPLACE FUNCTION public.create_links(p_links jsonb, p_actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3718,8 +3724,8 @@ begin
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
--- What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is
--- none of that name. For the function wa-router alone: people get no secret a second time.
+-- What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is
+-- no such destination. Only for the function wa-router: people never see a secret twice.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3756,7 +3762,7 @@ begin
 end $function$;
 grant execute on function public.diagnostics() to authenticated, service_role;
 
--- Takes a host pattern off the allowlist; false when it was not on it. Takes effect within 5 seconds.
+-- Removes a host pattern from the allowlist; false if it was not there. Takes effect within 5 seconds.
 CREATE OR REPLACE FUNCTION public.disallow_host(p_pattern text, p_purpose text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3770,8 +3776,8 @@ begin
 end $function$;
 grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.
--- Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
+-- Permanently closes waiting and dead deliveries, recording the reason and who gave it; the rows stay. Returns how
+-- many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
 CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3801,9 +3807,9 @@ begin
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
--- Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (absent:
--- where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback,
--- traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or
+-- Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (if
+-- absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback,
+-- traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or
 -- {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for WhatsApp, for the contact), window,
 -- opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
@@ -3894,7 +3900,8 @@ begin
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
--- A link as its owners see it, also a deleted one; null when there is none. For secret keys.
+-- A link as its owners see it, even if deleted, with the version in which each member was last changed
+-- (member_versions); null if there is none. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  RETURNS jsonb
  LANGUAGE sql
@@ -3902,7 +3909,8 @@ CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.link_view(l) from public.links l where l.code = p_code
+  select private.link_view(l) || jsonb_build_object('member_versions', l.member_versions)
+  from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
 
@@ -4009,8 +4017,8 @@ $function$;
 grant execute on function public.health() to service_role;
 
 -- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
--- order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d
--- (duplicate); and freed: true where a status lets a message go that waited for it.
+-- order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d
+-- (duplicate); and freed: true if a status released a waiting message.
 CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4081,19 +4089,32 @@ begin
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
 
--- A link's clicks from day to day, both included, in the team's zone: {code, uses, max_uses, zone, from, to, clicks,
--- visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to),
--- platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.
-CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date)
+-- A link's clicks from day to day, both included, in the zone p_zone, without it the team's: {code, uses, max_uses,
+-- zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations
+-- (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link.
+-- Days of another zone than the team's are counted from the clicks: from is then not before the first day of which
+-- all are kept. For secret keys.
+CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date, p_zone text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
+  with zoned as (
+    select coalesce(p_zone, private.team_zone()) as zone, coalesce(p_zone <> private.team_zone(), false) as is_other
+  ), asked as materialized (
+    select z.zone, z.is_other, f.day, f.day::timestamp at time zone z.zone as starts, (p_to + 1)::timestamp at time zone z.zone as ends
+    from zoned z
+    cross join lateral (
+      select case when z.is_other then greatest(p_from, private.first_day_in(z.zone)) else p_from end as day) f
+  ), days as materialized (
+    select d.* from asked q cross join lateral private.link_days(p_code, q.day, p_to) d where not q.is_other
+    union all
+    select d.* from asked q cross join lateral private.link_days_in(p_code, q.day, p_to, q.zone) d where q.is_other
+  )
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', q.zone, 'from', q.day, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
         'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
@@ -4101,22 +4122,21 @@ AS $function$
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
         'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
-    'attributions', private.link_attributions(p_code, p_from, p_to),
+    'attributions', private.link_attributions(p_code, q.starts, q.ends),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
+      where a.code = p_code and a.created_at >= q.starts and a.created_at < q.ends),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
     'targets', (select private.add_up(array_agg(d.targets)) from days d),
     'rules', (select private.add_up(array_agg(d.rules)) from days d),
     'sources', (select private.add_up(array_agg(d.sources)) from days d))
-  from public.links l where l.code = p_code
+  from public.links l cross join asked q where l.code = p_code
 $function$;
-grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
+grant execute on function public.link_stats(p_code text, p_from date, p_to date, p_zone text) to service_role;
 
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
@@ -4367,7 +4387,7 @@ begin
 end $function$;
 grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
+-- What the edge functions keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
 -- {revision, unchanged: true} when the caller has that revision.
 CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
  RETURNS json
@@ -4409,7 +4429,7 @@ grant execute on function public.load_config(p_revision bigint) to service_role;
 
 -- All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with
 -- its explanation), outbound, written_by and attempts (answers without the contact's ids and cut to 2,000
--- characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.
+-- characters); null if there is none. Words and answers are null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.message_story(p_message_id uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4534,10 +4554,10 @@ AS $function$
 $function$;
 grant execute on function public.metrics() to service_role;
 
--- Puts a route, if it still is at the version the caller read, right before another one, or last with null; routes
--- with the condition default move among themselves. Answers the new order of all, [{id, priority, version}]: others
--- may get another priority too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409
--- somebody else was faster, GL422 a fallback before what is none.
+-- Moves a route that is still at the version the caller read directly before another one, or to the end with null;
+-- routes with the condition default move among themselves. Returns the new order of all, [{id, priority, version}]:
+-- the priority of others may change too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
+-- route, GL409 it was changed in the meantime, GL422 a fallback before a route that is not one.
 CREATE OR REPLACE FUNCTION public.move_route(p_id uuid, p_version integer, p_before uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4780,11 +4800,11 @@ begin
 end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
 
--- Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
+-- Records the router's decisions for conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
 -- decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first
--- decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction. With p_claim
--- {limit, free, lease_seconds, busy, channels} those that can go at once are claimed for the caller: claim
--- {deliveries, destinations}, as claim_deliveries answers it.
+-- decision on a message stands. Creates the deliveries and wakes their lanes, all in one transaction. With p_claim
+-- {limit, free, lease_seconds, busy, channels} those that can start at once are claimed for the caller: claim
+-- {deliveries, destinations}, as returned by claim_deliveries.
 CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5017,7 +5037,7 @@ begin
 end $function$;
 grant execute on function public.record_rollback(p_event jsonb) to authenticated, service_role;
 
--- What an isolate needs to keep its links right: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is
+-- What an isolate needs to keep its links current: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is
 -- that of the days of visitor_keys. changed lists the codes of links made or changed since the `since` of an earlier
 -- answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret
 -- keys.
@@ -5060,10 +5080,10 @@ begin
 end $function$;
 grant execute on function public.refresh_links(p_since text) to service_role;
 
--- Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is
--- free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name,
--- dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead
--- there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.
+-- Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may
+-- use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators
+-- and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait
+-- or are dead and no reason is given, GL422 a reason that names a contact.
 CREATE OR REPLACE FUNCTION public.remove_destination(p_name text, p_reason text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5093,7 +5113,7 @@ begin
     raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
       using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
   end if;
-  -- What is under way is fenced off with its lease.
+  -- Deliveries under way are fenced off by their lease.
   update private.delivery_lanes set lease = null, due_at = null
   where destination_id = v_id and (lease is not null or due_at is not null);
   update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
@@ -5150,9 +5170,9 @@ begin
 end $function$;
 grant execute on function public.remove_notification_endpoint(p_name text) to authenticated, service_role;
 
--- Takes a business number away: nothing is sent from it any more, and whoever leaves out the sender need not choose
--- between it and others. Its conversations stay. A webhook of it adds it again. For admins and secret keys. Errors:
--- 42501 not allowed, GL404 no such number, GL409 messages wait to be sent from it.
+-- Removes a business number: nothing more is sent from it, and it no longer counts when a caller omits the sender.
+-- Its conversations stay. A webhook for it adds it again. For admins and secret keys. Errors: 42501 not allowed,
+-- GL404 no such number, GL409 messages are waiting to be sent from it.
 CREATE OR REPLACE FUNCTION public.remove_number(p_id text)
  RETURNS void
  LANGUAGE plpgsql
@@ -5173,7 +5193,7 @@ begin
 end $function$;
 grant execute on function public.remove_number(p_id text) to authenticated, service_role;
 
--- Removes a route; its past decisions stay. False when there was none.
+-- Removes a route; its past decisions stay. False if it did not exist.
 CREATE OR REPLACE FUNCTION public.remove_route(p_id uuid)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -5187,8 +5207,8 @@ begin
 end $function$;
 grant execute on function public.remove_route(p_id uuid) to authenticated, service_role;
 
--- Removes a segment that no flag targets; its history stays. False when there was none (version null). For operators
--- and secret keys. Errors: GL409 a flag targets it, or somebody else was faster.
+-- Removes a segment that no flag targets; its history stays. False if it did not exist (version null). For operators
+-- and secret keys. Errors: GL409 a flag targets it, or it was changed in the meantime.
 CREATE OR REPLACE FUNCTION public.remove_segment(p_key text, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -5213,8 +5233,8 @@ begin
 end $function$;
 grant execute on function public.remove_segment(p_key text, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Takes people out of a segment; who was not in it is no error. For operators and secret keys. Errors: GL409 somebody
--- else was faster, GL404 a number that nobody has.
+-- Removes people from a segment; people who are not members are not an error. For operators and secret keys. Errors:
+-- GL409 it was changed in the meantime, GL404 a number that nobody has.
 CREATE OR REPLACE FUNCTION public.remove_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS segments
  LANGUAGE plpgsql
@@ -5251,7 +5271,7 @@ end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
--- p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
+-- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
 -- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
 -- Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation,
 -- GL422 no words or too many.
@@ -5312,8 +5332,8 @@ AS $function$
 $function$;
 grant execute on function public.report_kill_switches(p_flags text[]) to service_role;
 
--- Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many.
--- For the function wa-router alone.
+-- Replaces encrypted headers, [{destination_id, name, before, after}], that have not changed. Returns how many. Only
+-- for the function wa-router.
 CREATE OR REPLACE FUNCTION public.reseal_headers(p_headers jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -5323,7 +5343,7 @@ declare
   v_count integer;
 begin
   perform private.refuse_older_code();
-  -- What somebody set meanwhile is newer.
+  -- A header that was set in the meantime is newer.
   update private.destination_headers h set sealed = r.after
   from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
   where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
@@ -5332,9 +5352,9 @@ begin
 end $function$;
 grant execute on function public.reseal_headers(p_headers jsonb) to service_role;
 
--- Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in
--- the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to
--- pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed,
+-- Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id,
+-- in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what
+-- to pass as p_after for the rest; null if that was all. For operators and secret keys. Errors: 42501 not allowed,
 -- GL404 no such destination, GL422 no range.
 CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000)
  RETURNS jsonb
@@ -5375,7 +5395,7 @@ end $function$;
 grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
 
 -- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
--- contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
+-- contact_acts. Returns {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
 -- operators and secret keys. Errors: GL404, GL409.
 CREATE OR REPLACE FUNCTION public.resend_message(p_message_id uuid)
  RETURNS jsonb
@@ -5453,7 +5473,7 @@ end $function$;
 grant execute on function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts,
--- waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination
+-- waiting ones with the attempts they have left, and also those they wait behind. Returns how many. A destination
 -- that is paused, or whose circuit is open, still waits.
 CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
  RETURNS integer
@@ -5477,7 +5497,7 @@ begin
   select coalesce(array_agg(id), '{}') into v_dead from retried;
   perform private.begin_again(v_dead);
   v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
-  -- One that waits behind another can go no sooner than that one.
+  -- A delivery that waits behind another cannot start before it.
   update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
   where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
     select head.id from public.deliveries w
@@ -5595,8 +5615,8 @@ begin
 end $function$;
 grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422).
--- Answers the new one, which is not shown again.
+-- Creates a new signing secret; during the overlap, 0 to 168 hours (GL422), deliveries carry the signatures of both.
+-- Returns the new one, which is not shown again.
 CREATE OR REPLACE FUNCTION public.rotate_destination_secret(p_name text, p_overlap_hours integer DEFAULT 24)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5637,8 +5657,8 @@ begin
 end $function$;
 grant execute on function public.schema_state() to service_role;
 
--- Version of the newest of Gatelink's migrations that was applied, null when nobody kept a record. For secret keys:
--- the health check compares it with what the code needs.
+-- Version of the newest of Gatelink's migrations that was applied, null if there is no record. For secret keys: the
+-- health check compares it with what the code needs.
 CREATE OR REPLACE FUNCTION public.schema_version()
  RETURNS text
  LANGUAGE plpgsql
@@ -5652,8 +5672,8 @@ begin
 end $function$;
 grant execute on function public.schema_version() to service_role;
 
--- Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function
--- wa-router alone.
+-- Every encrypted header, [{destination_id, name, sealed}], for re-encryption with another key. Only for the function
+-- wa-router.
 CREATE OR REPLACE FUNCTION public.sealed_headers()
  RETURNS jsonb
  LANGUAGE sql
@@ -5717,11 +5737,11 @@ begin
 end $function$;
 grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
 
--- Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second,
--- rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What
--- waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed,
--- GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member,
--- 23502 and 23514 a value that cannot be.
+-- Changes a destination that is still at the version the caller read: any of url, timeout_ms, rate_per_second,
+-- rate_burst, retry_seconds, failure_policy; null resets rate_per_second and retry_seconds. Waiting deliveries use
+-- the new values. Returns the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the
+-- allowlist refuses the URL, GL404 no such destination, GL409 it was changed in the meantime, GL422 an unknown
+-- member, 23502 and 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.set_destination(p_name text, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5759,9 +5779,9 @@ begin
 end $function$;
 grant execute on function public.set_destination(p_name text, p_version integer, p_changes jsonb) to authenticated, service_role;
 
--- Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name,
--- key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such
--- destination, GL422 more than 20.
+-- Sets custom headers of a destination, {name: sealed value, or null to remove it}; the others stay. Returns all,
+-- [{name, key: name of the key, set_at, set_by}]. Only for the function wa-router, which encrypts them. Errors: GL404
+-- no such destination, GL422 more than 20.
 CREATE OR REPLACE FUNCTION public.set_destination_headers(p_name text, p_headers jsonb, p_by text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5787,8 +5807,8 @@ begin
 end $function$;
 grant execute on function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) to service_role;
 
--- Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it
--- is resumed. GL404 when there is none of that name.
+-- Pauses (paused) or resumes (active) a destination; its queue is kept, and becomes due at once when it is resumed.
+-- GL404 if there is no such destination.
 CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5801,7 +5821,7 @@ declare
 begin
   perform private.require_role('operator');
   v_id := private.destination_named(p_name);
-  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
+  -- Resuming also closes the circuit and makes waiting deliveries due at once, because a person has checked.
   if p_state = 'active' then
     perform from private.delivery_lanes l
     where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
@@ -5955,9 +5975,9 @@ begin
 end $function$;
 grant execute on function public.set_notification_state(p_name text, p_state text) to authenticated, service_role;
 
--- How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person,
--- and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
--- number, 23514 a value that cannot be.
+-- Sets how fast a business number sends: messages per second in total (1 to 1,000), seconds between messages to the
+-- same person, and how many of these may be sent at once. For operators and secret keys. Errors: 42501 not allowed,
+-- GL404 no such number, 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer)
  RETURNS wa_numbers
  LANGUAGE plpgsql
@@ -5978,9 +5998,10 @@ begin
 end $function$;
 grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
 
--- A service's word that somebody has opted out (or, with false, in again), by phone number or id, of one sender or of
--- all on the channel. What it stops is the channel's policy: on WhatsApp marketing templates. Answers {contact_id,
--- opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 nobody can be meant.
+-- Records a service's report that a person has opted out (or, with false, in again), by phone number or id, for one
+-- sender or for all on the channel. The channel's policy says what it blocks: on WhatsApp, marketing templates.
+-- Returns {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 no person can have
+-- this id.
 CREATE OR REPLACE FUNCTION public.set_opt_out(p_to text, p_opted_out boolean DEFAULT true, p_number_id text DEFAULT NULL::text, p_channel text DEFAULT 'whatsapp'::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6000,10 +6021,10 @@ begin
 end $function$;
 grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text) to service_role;
 
--- Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key,
--- sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history.
--- For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else
--- was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value or condition that cannot be.
+-- Changes a route that is still at the version the caller read: any of name, condition, mode, flag_key,
+-- sticky_minutes, active, channels, destinations (names). Returns the route. Both versions are in route_history. For
+-- operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 it was changed in
+-- the meantime, GL422 an unknown member or no destination, 23505 name taken, 23514 invalid value or condition.
 CREATE OR REPLACE FUNCTION public.set_route(p_id uuid, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6045,8 +6066,8 @@ begin
 end $function$;
 grant execute on function public.set_route(p_id uuid, p_version integer, p_changes jsonb) to authenticated, service_role;
 
--- Makes a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else
--- was faster, 23514 a key that cannot be.
+-- Creates a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 it was
+-- changed in the meantime, 23514 invalid key.
 CREATE OR REPLACE FUNCTION public.set_segment(p_key text, p_description text, p_expected_version bigint)
  RETURNS segments
  LANGUAGE plpgsql
@@ -6058,7 +6079,7 @@ declare
 begin
   perform private.require_role('operator');
   if p_expected_version = 0 then
-    -- One that was removed and comes back carries on counting, as settings do.
+    -- A segment that was removed and added again continues its version numbers, as settings do.
     insert into public.segments (key, description, version)
     values (p_key, coalesce(p_description, ''), 1 + coalesce(
       (select max(h.version) from public.segment_history h where h.segment_key = p_key), 0))
@@ -6074,10 +6095,10 @@ begin
 end $function$;
 grant execute on function public.set_segment(p_key text, p_description text, p_expected_version bigint) to authenticated, service_role;
 
--- Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row.
--- Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was
--- faster, GL422 a key that no flag can have, a reason of blanks, none for a flag that is on for everybody from now
--- on, or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the
+-- Writes a setting if it is still at the version the caller read (0: it must not exist yet) and returns the new row.
+-- Null keeps the metadata. For operators and secret keys. Errors: 42501 not allowed, GL409 it was changed in the
+-- meantime, GL422 an invalid key for a flag, a blank reason, no reason for a flag that is now on for everybody, or
+-- too many targets, GL423 another transaction (named in the error) holds the row, 23514 invalid value, with the
 -- constraint's name.
 CREATE OR REPLACE FUNCTION public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS settings
@@ -6120,9 +6141,9 @@ begin
 end $function$;
 grant execute on function public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys.
--- Errors: 42501 not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514
--- unknown role or approval.
+-- Adds a user to the team or changes the role; null keeps the approvals. For admins and secret keys. Errors: 42501
+-- not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514 unknown role or
+-- approval.
 CREATE OR REPLACE FUNCTION public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -6147,13 +6168,13 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
--- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not
--- called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it
--- must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
--- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled,
--- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag
--- forbid. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also answers claim: what
--- claim_deliveries would.
+-- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
+-- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
+-- it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
+-- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Returns {settled,
+-- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}, left_out being the replies forbidden by
+-- window, opt-out or flag. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also returns claim,
+-- like claim_deliveries.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6201,9 +6222,9 @@ begin
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
--- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the
--- person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not
--- called), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message
+-- Records the provider's answers [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person,
+-- as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called),
+-- scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message
 -- gets through. A result whose lease is not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
@@ -6330,8 +6351,8 @@ begin
 end $function$;
 grant execute on function public.sign_gate(p_flag_key text, p_role text, p_gate text, p_note text, p_applies boolean, p_signer text) to authenticated, service_role;
 
--- Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many.
--- Retried later they come after what was delivered meanwhile.
+-- Turns waiting deliveries into dead letters, so that those behind them continue. Returns how many. If retried later,
+-- they arrive after what was delivered in the meantime.
 CREATE OR REPLACE FUNCTION public.skip_deliveries(p_ids uuid[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -6570,8 +6591,8 @@ begin
 end $function$;
 grant execute on function public.take_uses(p_wanted jsonb) to service_role;
 
--- Writes down which account senders belong to [{channel, id, address, provider, account}], as webhooks tell, and adds
--- those that are not known.
+-- Records the accounts that senders belong to, [{channel, id, address, provider, account}], as reported by webhooks,
+-- and adds unknown senders.
 CREATE OR REPLACE FUNCTION public.tell_accounts(p_senders jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -6590,7 +6611,7 @@ grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
 
 -- The story of the message with this id, ours (also without hyphens), the provider's, or that of a trace, of which it
 -- is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id,
--- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds
+-- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null if there is none. Holds
 -- no words and no numbers of people. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.trace_message(p_message text)
  RETURNS jsonb
@@ -6686,6 +6707,7 @@ begin
     delete from private.link_passwords p where p.code = p_code;
     insert into private.link_passwords (code, hash)
     select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
+    update public.links l set member_versions = l.member_versions || jsonb_build_object('password', l.version) where l.code = p_code;
   end if;
   return private.link_view(v_link);
 end $function$;
@@ -6730,8 +6752,8 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
--- Transactions that hold locks on the tables of flags and rollouts for half a second or more, the oldest first:
--- [{pid, role, state, seconds, statement}]. Waits for no lock on them. For operators and secret keys.
+-- Transactions that have held locks on the tables of flags and rollouts for half a second or more, oldest first:
+-- [{pid, role, state, seconds, statement}]. Does not wait for these locks. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.who_blocks()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6745,8 +6767,8 @@ begin
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
 
--- The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns
--- what a caller's token is worth.
+-- The signed-in user as a member of the team, {user_id, role}; null for others. Edge functions use it to check a
+-- caller's token.
 CREATE OR REPLACE FUNCTION public.whoami()
  RETURNS jsonb
  LANGUAGE sql
@@ -6840,7 +6862,7 @@ AS $function$
 $function$;
 grant execute on function private.add_up(p_groups jsonb[]) to service_role;
 
--- Where a sender of ours can write to a person; null for nowhere.
+-- The address at which a sender can write to a person; null if there is none.
 CREATE OR REPLACE FUNCTION private.address_of(p_contact_id uuid, p_channel text, p_sender_id text)
  RETURNS text
  LANGUAGE plpgsql
@@ -6929,8 +6951,7 @@ AS $function$
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
 
--- Versions of Gatelink's migrations that were applied and are on record, oldest first; null when nobody kept a
--- record.
+-- Versions of Gatelink's migrations that were applied and are on record, oldest first; null if there is no record.
 CREATE OR REPLACE FUNCTION private.applied_migrations()
  RETURNS text[]
  LANGUAGE plpgsql
@@ -6987,7 +7008,7 @@ begin
   return v_count;
 end $function$;
 
--- Writes down what updates say of opting out or in, each with its contact.
+-- Records the opt-outs and opt-ins in updates, each with its contact.
 CREATE OR REPLACE FUNCTION private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -7018,15 +7039,15 @@ begin
 end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
--- Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that
--- is not ours stays in webhook_events only. Whether a lane that waited for one may go on.
+-- Advances outbound messages by rank, never back, and records the time of each status. A status of a message that is
+-- not ours stays in webhook_events only. Returns whether a lane that waited for one may continue.
 CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[])
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  -- Which messages updates are about, by the places of the updates.
+  -- The message that each update is about, by the update's place.
   v_about uuid[];
   v_places bigint[];
   v_ids uuid[];
@@ -7038,7 +7059,7 @@ declare
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
-  -- By our own id where the provider gives it back, else by the provider's id.
+  -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
   from unnest(p_updates) with ordinality as u
   cross join lateral (
@@ -7065,7 +7086,7 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- Locks in one order: lanes before messages wherever both are, those that wait for one of these, and of what goes again.
+  -- One lock order, lanes before messages: the lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -7097,7 +7118,7 @@ begin
   if cardinality(v_unnamed) > 0 then
     perform private.drop_echoes(v_unnamed);
   end if;
-  -- A status proves that the provider took it, also where the sender died before it could say so.
+  -- A status proves that the provider accepted the message, even if the sender died before recording it.
   update public.outbound_messages o set state = 'sent', updated_at = now()
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
   if v_window_closed then
@@ -7108,8 +7129,8 @@ begin
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
--- Writes down the categories of templates that updates tell, {account, id, name, language, category}, by name and
--- language or, without, by id. The newer one counts.
+-- Records the template categories that updates report, {account, id, name, language, category}, by name and language,
+-- or without these by id. The newer one wins.
 CREATE OR REPLACE FUNCTION private.apply_templates(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -7193,7 +7214,7 @@ begin
   return null;
 end $function$;
 
--- Whether two contacts have different ids of this kind at one sender of ours, and so are two people.
+-- Whether two contacts have different ids of this kind at the same sender, and so are two people.
 CREATE OR REPLACE FUNCTION private.are_apart(p_one uuid, p_other uuid, p_kind text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -7233,7 +7254,7 @@ begin
 end $function$;
 grant execute on function private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean) to service_role;
 
--- Finds, makes or merges the contact of each update, in its place; null for one that names nobody.
+-- Finds, creates or merges the contact of each update, in its place; null for an update that identifies nobody.
 CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -7250,7 +7271,7 @@ begin
   end if;
   perform private.lock_contacts();
   perform private.make_newcomers(p_updates);
-  -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
+  -- The others, neither clearly known nor clearly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
     select u.channel, u.sender_id, u.identities, min(u.at) as at,
@@ -7266,7 +7287,7 @@ begin
       v_contacts[v_place] := v_contact;
     end loop;
   end loop;
-  -- A later one may have merged what an earlier one found.
+  -- A later update may have merged the contact of an earlier one.
   return private.merged(v_contacts);
 end $function$;
 grant execute on function private.assign_contacts(p_updates private.inbound_update[]) to service_role;
@@ -7368,7 +7389,7 @@ begin
     delete from private.unknown_tokens u
     where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
   end if;
-  -- So does nobody's click of a known contact.
+  -- The same applies to clicks of known contacts.
   if not exists (select from public.clicks k where k.user_id is not null and k.token is not null limit 1) then
     return;
   end if;
@@ -7406,13 +7427,13 @@ AS $function$
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
 
--- Gives these deliveries a full schedule of attempts and keeps what was tried before.
+-- Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
  RETURNS void
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
-  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  -- Attempts start over; the results of earlier ones stay readable under negative numbers.
   update public.delivery_attempts a
   set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
   where a.delivery_id = any (p_ids) and a.attempt > 0
@@ -7442,7 +7463,7 @@ begin
   return null;
 end $function$;
 
--- Version of the newest migration that older code must not run on; null when there is none.
+-- Version of the newest migration that older code must not run on; null if there is none.
 CREATE OR REPLACE FUNCTION private.breaking_version()
  RETURNS text
  LANGUAGE sql
@@ -7641,13 +7662,13 @@ begin
   return v_now;
 end $function$;
 
--- What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always.
--- opt_out, what conversations.opted_out_at stops: until_resumed (marketing templates alone, until the person resumes
--- them), until_start and suppression (everything, until the person's START or until the address is taken off the
--- list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a
--- first webhook makes; its row says what it has now. window_code: with which code the provider says that the window
--- is closed, opt_out_code: that the person has opted out; null for none. media_wait: how long what comes after media
--- waits for a status of it; null where it need not.
+-- What a channel allows. reply_window: how long after the person's last message free-form replies are allowed; null
+-- for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the
+-- person resumes them), until_start and suppression (everything, until the person sends START, or until the address
+-- leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and
+-- pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and
+-- opt_out_code: the provider's error codes for a closed window and for an opted-out person; null for none.
+-- media_wait: how long the messages after a media message wait for its status; null if they do not wait.
 CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval)
  RETURNS record
  LANGUAGE sql
@@ -7723,7 +7744,7 @@ begin
   return v_found;
 end $function$;
 
--- claim_deliveries by what a caller of another function says beside: {limit, free, lease_seconds, busy, channels,
+-- claim_deliveries for the caller of another function, from its argument {limit, free, lease_seconds, busy, channels,
 -- expired}.
 CREATE OR REPLACE FUNCTION private.claim_also(p_claim jsonb, p_now timestamp with time zone)
  RETURNS jsonb
@@ -7736,8 +7757,8 @@ begin
 end $function$;
 grant execute on function private.claim_also(p_claim jsonb, p_now timestamp with time zone) to service_role;
 
--- claim_deliveries with the time given, whether leases that are over are looked for, and how many places the caller
--- has free where it wants fewer filled.
+-- claim_deliveries with a given time, whether to look for expired leases, and how many of the caller's places to fill
+-- if not all.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean DEFAULT true, p_free integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7764,7 +7785,7 @@ begin
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
-    -- What is limited is decided under the row's lock; everything else need not wait for anybody.
+    -- Limits are decided under the row's lock; destinations without limits need not wait for anybody.
     if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
       continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
       select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
@@ -7778,7 +7799,7 @@ begin
       p_lease_seconds, p_channels, p_expired, p_now);
     if v_claim.delivery_ids is not null then
       if v_destination.circuit_open_until is not null then
-        -- The probe keeps everybody else out until it is settled or its lease ends.
+        -- The probe excludes all others until it is settled or its lease ends.
         update public.destinations
         set circuit_open_until = p_now + make_interval(secs => p_lease_seconds), circuit_probe = v_claim.leases[1]
         where id = v_destination.id;
@@ -7798,7 +7819,7 @@ end $function$;
 grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;
 
 -- Leases due lanes of one destination and these channels within its rate and circuit, with p_expired also those whose
--- lease is over, and answers the first open delivery of each.
+-- lease has expired, and returns the first open delivery of each.
 CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone)
  RETURNS private.claim
  LANGUAGE plpgsql
@@ -7813,7 +7834,7 @@ begin
     v_limit := 1; -- half open: one delivery probes
   end if;
   if p_destination.rate_per_second is not null then
-    -- GCRA: how many more arrivals conform now.
+    -- GCRA: how many more deliveries conform now.
     v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,
       extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
   end if;
@@ -7821,7 +7842,7 @@ begin
     return v_claim;
   end if;
 
-  -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
+  -- Channel by channel, so that each is read from its start. Locks beyond the limit are released at the commit.
   with ready as materialized (
     select first.* from unnest(p_channels) as on_channel (name)
     cross join lateral (
@@ -7864,8 +7885,8 @@ begin
     (select array_agg(heads.conversation_id) from heads where heads.id is null)
   into v_claim;
 
-  -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
-  -- delivery may have been committed meanwhile.
+  -- A lane without an open delivery in that snapshot: look again in a fresh one, now holding its lock, because its
+  -- delivery may have been committed in the meantime.
   if v_claim.empty is not null then
     perform private.release_lane(p_destination.id, conversation_id) from unnest(v_claim.empty) as conversation_id;
   end if;
@@ -7880,7 +7901,7 @@ begin
 end $function$;
 grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone) to service_role;
 
--- claim_outbound with the time given.
+-- claim_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7895,7 +7916,7 @@ AS $function$
 declare
   v_number public.senders;
   v_flag text;
-  -- Then it is asked once and not for each.
+  -- So that it is evaluated once and not for each.
   v_everybody boolean;
   v_limit integer;
   v_left integer := p_limit;
@@ -7914,23 +7935,23 @@ begin
     select n.* from public.senders n
     where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
-    order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
+    order by n.send_tat nulls first -- the most recent sender comes last, so that none is always first when places are few
     for update of n skip locked
   loop
     exit when v_left <= 0;
     v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
     v_everybody := private.on_for_everybody(v_flag);
-    -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
+    -- A burst of a tenth of a second, the rest at nine tenths of the rate: no second exceeds the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
     v_limit := least(v_left, v_burst - ceil(greatest(0,
       extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
-    -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
+    -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
     if v_shared then
       v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
     end if;
-    -- Of one that is held a single message tries whether that was repaired.
+    -- For a held sender, a single message tests whether the fault has been repaired.
     if v_number.held_since is not null then
       v_limit := least(v_limit, 1);
     end if;
@@ -7946,14 +7967,14 @@ begin
       from due
       join public.conversations c on c.id = due.conversation_id
     ), held as (
-      -- Off for this contact: what a service replied waits, and is asked about again.
+      -- Off for this contact: a service's reply waits, and the flag is evaluated again later.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
       select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
       from asked
       left join lateral (
-        -- Words never wait for a read receipt, and neither for its pace: it has none.
+        -- Messages never wait for a read receipt, which has no rate limit.
         select first.id, first.message_id
         from (
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
@@ -7991,13 +8012,13 @@ begin
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient,
-        -- Nobody shall seem to type who has written already.
+        -- No typing indicator after the message has been sent.
         'message', case when b.payload ? 'typing_indicator' and exists (
             select from public.outbound_messages w
             where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
           then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
         'traceparent', m.traceparent) || case
-          -- The person may have opted out while it waited. A receipt is no message.
+          -- The person may have opted out while it waited. Receipts are not affected.
           when b.opted_out_at is not null and b.message_id is not null
             then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
           else '{}' end order by b.id),
@@ -8026,13 +8047,13 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    -- A channel that has its half waits for what it has under way, and must not hide when the others are due.
+    -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
       and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
 grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
 
--- Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.
+-- Deliveries that were just claimed, each with its lease, in the form that the edge functions expect; null for none.
 CREATE OR REPLACE FUNCTION private.claimed_deliveries(p_ids uuid[], p_leases uuid[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8066,7 +8087,7 @@ begin
 end $function$;
 grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
 
--- What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.
+-- What edge functions need to deliver to destinations, including secrets and encrypted headers.
 CREATE OR REPLACE FUNCTION private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8085,6 +8106,17 @@ begin
     from public.destinations d where d.id = any (p_ids));
 end $function$;
 grant execute on function private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone) to service_role;
+
+-- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
+CREATE OR REPLACE FUNCTION private.click_days_kept()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90))
+$function$;
+grant execute on function private.click_days_kept() to service_role;
 
 -- A link's human clicks from p_from to before p_to by platform, country, target, rule, source or referrer: {value:
 -- n}, the empty text for unknown.
@@ -8189,8 +8221,8 @@ AS $function$
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
--- Takes the functions that this transaction made from public, anon and authenticated. Last of all in a migration that
--- makes some, before the grants.
+-- Revokes execution of the functions that this transaction created from public, anon and authenticated. Called at the
+-- end of a migration that creates functions, before its grants.
 CREATE OR REPLACE PROCEDURE private.close_functions()
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -8233,7 +8265,7 @@ AS $function$
   select (private.epoch_ms(p_now) - 20000) / 60000 - 1
 $function$;
 
--- What keeps a condition from being used, with its place; null for nothing that the database can tell.
+-- Why a condition cannot be used, with the position of the fault; null if the database finds none.
 CREATE OR REPLACE FUNCTION private.condition_fault(p_condition jsonb, p_path text DEFAULT ''::text, p_depth integer DEFAULT 1)
  RETURNS text
  LANGUAGE plpgsql
@@ -8371,8 +8403,8 @@ AS $function$
 $function$;
 grant execute on function private.config_health() to service_role;
 
--- The revision of the configuration as this snapshot sees it, and when it last grew: no two committed states have the
--- same number, and a later one has a larger.
+-- The revision of the configuration as this snapshot sees it, and when it last increased: committed states have
+-- distinct numbers, later ones larger.
 CREATE OR REPLACE FUNCTION private.config_now(OUT revision bigint, OUT changed_at timestamp with time zone)
  RETURNS record
  LANGUAGE sql
@@ -8486,8 +8518,8 @@ AS $function$
 $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
 
--- A person's ids {kind: value} as a sender of ours knows them: of several of a kind the one that was told to this
--- sender, as the provider spells it.
+-- A person's ids {kind: value} as a sender knows them: of several of one kind, the one reported to this sender, in
+-- the provider's spelling.
 CREATE OR REPLACE FUNCTION private.current_ids(p_contact_id uuid, p_sender_id text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8518,7 +8550,7 @@ AS $function$
 $function$;
 grant execute on function private.database_health() to service_role;
 
--- The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.
+-- The setting forward.retry_seconds, a JSON list of waits in seconds; null if it is not set.
 CREATE OR REPLACE FUNCTION private.default_retry_seconds()
  RETURNS jsonb
  LANGUAGE sql
@@ -8543,7 +8575,7 @@ AS $function$
 $function$;
 grant execute on function private.deliveries_view(p_message_id uuid) to service_role;
 
--- The id of a destination by name; GL404 when there is none.
+-- The id of a destination by name; GL404 if there is none.
 CREATE OR REPLACE FUNCTION private.destination_named(p_name text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -8562,8 +8594,8 @@ begin
 end $function$;
 grant execute on function private.destination_named(p_name text) to service_role;
 
--- Whether the allowlist lets a URL be stored for a purpose: https, host pattern, no credentials, no IP literal;
--- loopback only by the setting forward.allow_loopback.
+-- Whether the allowlist permits storing a URL for a purpose: https, a matching host pattern, no credentials, no IP
+-- literal; loopback only if the setting forward.allow_loopback is on.
 CREATE OR REPLACE FUNCTION private.destination_permitted(p_url text, p_purpose text DEFAULT 'forward'::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8598,7 +8630,7 @@ begin
 end $function$;
 grant execute on function private.destination_permitted(p_url text, p_purpose text) to service_role;
 
--- diagnostics with the time given.
+-- diagnostics with a given time.
 CREATE OR REPLACE FUNCTION private.diagnostics(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -8638,7 +8670,7 @@ AS $function$
 $function$;
 grant execute on function private.diagnostics(p_now timestamp with time zone) to service_role;
 
--- Takes away the echoes of these messages of ours, whose provider's id has just become known.
+-- Deletes the echoes of these messages of ours, whose provider ids have just become known.
 CREATE OR REPLACE FUNCTION private.drop_echoes(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -8656,7 +8688,7 @@ begin
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
 
--- The message that an edit edits, where that is attributed; else the edit itself.
+-- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
  RETURNS uuid
  LANGUAGE sql
@@ -8716,8 +8748,8 @@ begin
   return v_rollout;
 end $function$;
 
--- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is
--- not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed,
+-- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where to send it, if not
+-- to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, window_closed,
 -- unknown_message, idempotency_conflict.
 CREATE OR REPLACE FUNCTION private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone)
  RETURNS jsonb
@@ -8727,7 +8759,7 @@ AS $function$
 declare
   v_message jsonb := p_item -> 'message';
   v_key text := p_item ->> 'idempotency_key';
-  -- A repetition is another request of the same caller, and may be of another trace.
+  -- A repetition is another request of the same caller, and may belong to another trace.
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
@@ -8747,7 +8779,7 @@ begin
   end if;
 
   if v_receipt then
-    -- A service's reply may name any message: it tells a person that theirs was read, and nobody else.
+    -- A service's reply may name any message: a receipt must only go to the person who wrote that message.
     if not exists (
       select from public.messages m
       where m.provider_id = v_message ->> 'message_id' and m.conversation_id = p_conversation.id and m.direction = 'in') then
@@ -8778,7 +8810,7 @@ begin
 end $function$;
 grant execute on function private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone) to service_role;
 
--- enqueue_outbound with the time given.
+-- enqueue_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.enqueue_outbound(p_items jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8792,7 +8824,7 @@ declare
   v_conversation public.conversations;
   v_answers jsonb := '[]';
 begin
-  -- Before the first conversation's lock, which those who make contacts wait for.
+  -- Before the first conversation's lock, which transactions that create contacts wait for.
   if exists (
     select from jsonb_array_elements(p_items) as e (item)
     where e.item ? 'to' and private.recipient(coalesce(e.item ->> 'channel', 'whatsapp'), private.identities_of(e.item)) is null) then
@@ -8985,7 +9017,7 @@ begin
   return v_counts;
 end $function$;
 
--- Since when somebody who was erased wanted nothing from a sender, by an id of theirs; null for nobody.
+-- When an erased person with this id opted out of a sender; null if none did.
 CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -8993,7 +9025,7 @@ CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id te
  SET search_path TO ''
 AS $function$
 begin
-  -- Nearly always there is none: a hash is made only where there are some to be found.
+  -- The table is nearly always empty: compute the hash only if it is not.
   if not exists (select from private.erased_opt_outs) then
     return null;
   end if;
@@ -9214,8 +9246,8 @@ AS $function$
       else array['praise', 'lob', 'elogio', 'éloge', 'sifa', 'ثناء', 'तारीफ़'] end)
 $function$;
 
--- The contact of each update, in its place, where every id and the name are as we know them and no change is
--- announced; null elsewhere.
+-- The contact of each update, in its place, if every id and the name are unchanged and no change is announced; null
+-- otherwise.
 CREATE OR REPLACE FUNCTION private.find_contacts(p_updates private.inbound_update[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -9242,7 +9274,7 @@ begin
 end $function$;
 grant execute on function private.find_contacts(p_updates private.inbound_update[]) to service_role;
 
--- The conversation of each update, in its place; null where there is none yet.
+-- The conversation of each update, in its place; null if there is none yet.
 CREATE OR REPLACE FUNCTION private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -9294,6 +9326,20 @@ begin
     array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
     coalesce(v_phone, v_given));
 end $function$;
+
+-- The first day in a zone of which all clicks are kept.
+CREATE OR REPLACE FUNCTION private.first_day_in(p_zone text)
+ RETURNS date
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select (k.since at time zone p_zone + interval '1 day' - interval '1 microsecond')::date
+  from (
+    select ((clock_timestamp() at time zone private.team_zone())::date - private.click_days_kept())::timestamp
+      at time zone private.team_zone() as since) k
+$function$;
+grant execute on function private.first_day_in(p_zone text) to service_role;
 
 -- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
 CREATE OR REPLACE FUNCTION private.flag_at(p_key text, p_expected_version bigint)
@@ -9414,7 +9460,7 @@ begin
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $function$;
 
--- Trigger, after a destination moved to another host or was removed: its own headers are gone.
+-- Trigger, after a destination moved to another host or was removed: deletes its custom headers.
 CREATE OR REPLACE FUNCTION private.forget_headers()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -9426,7 +9472,7 @@ begin
   return null;
 end $function$;
 
--- Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.
+-- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -9436,7 +9482,7 @@ declare
   v_lanes uuid[];
   v_freed boolean;
 begin
-  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
+  -- The holder of a lock is about to wait, or to make the lane due; the lane never waits beyond its limit.
   with free as (
     select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
   ), freed as (
@@ -10294,7 +10340,7 @@ begin
     to_jsonb(v_minutes), to_jsonb(v_path));
 end $function$;
 
--- Trigger, before insert, update or delete of team_members: lets confirmed accounts in alone (GL422), and keeps one
+-- Trigger, before insert, update or delete of team_members: admits only confirmed accounts (GL422), and keeps one
 -- admin who can sign in (GL409).
 CREATE OR REPLACE FUNCTION private.guard_team()
  RETURNS trigger
@@ -10315,7 +10361,7 @@ begin
     raise exception 'a membership cannot go to somebody else: remove one and add the other' using errcode = '23514';
   end if;
   if old.role = 'admin' and (tg_op = 'DELETE' or new.role is distinct from 'admin') then
-    -- One at a time, so that two admins cannot demote each other in the same moment: who comes second sees the first.
+    -- One at a time, so that two admins cannot demote each other at the same moment: the second sees the first change.
     perform pg_advisory_xact_lock(hashtext('gatelink.team'));
     if not exists (
       select from public.team_members m
@@ -10460,7 +10506,7 @@ AS $function$
 $function$;
 grant execute on function private.has_role(p_role text) to authenticated, service_role;
 
--- The own headers of a destination, {name: sealed}; null for none.
+-- The custom headers of a destination, {name: sealed}; null for none.
 CREATE OR REPLACE FUNCTION private.headers_of(p_destination_id uuid)
  RETURNS jsonb
  LANGUAGE sql
@@ -10571,8 +10617,8 @@ AS $function$
     else '{}' end
 $function$;
 
--- Makes an id the current one of its kind for a person, as told to a sender of ours; what it replaces is closed, not
--- deleted. With p_beside a number replaces none: it is how the provider spells one that we know.
+-- Makes an id the person's current one of its kind, as reported to a sender; the id it replaces is closed, not
+-- deleted. With p_beside a number replaces none: it is the provider's spelling of one we know.
 CREATE OR REPLACE FUNCTION private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean)
  RETURNS void
  LANGUAGE plpgsql
@@ -10584,7 +10630,7 @@ begin
     where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null and i.contact_id = p_contact_id) then
     return;
   end if;
-  -- Whoever held it, and what this person held in its place, becomes history. Other spellings of a number remain.
+  -- Closes the id for its previous holder, and the id this person had before. Other spellings of a number remain.
   update public.contact_identities i
   set valid_to = case when old.stays then null else greatest(p_at, i.valid_from) end, dialled = old.stays
   from (
@@ -10601,7 +10647,7 @@ begin
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean) to service_role;
 
--- Writes down what it means for a sender that a message was put off.
+-- Records the effect of a deferred message on its sender.
 CREATE OR REPLACE FUNCTION private.hold_sender(p_sending private.sending, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10611,7 +10657,7 @@ declare
   v_until timestamptz := p_now + make_interval(secs => p_sending.retry_after_ms / 1000.0);
 begin
   if p_sending.put_off = 'back' then
-    -- It was no probe of a sender that is held: the next one may be at once.
+    -- It did not test a held sender: the next test may be made at once.
     update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
     where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
   elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
@@ -10671,7 +10717,7 @@ AS $function$
 $function$;
 grant execute on function private.hot_queries() to service_role;
 
--- Whom a message to send is for, by its identities [{kind, value}]; null for nobody.
+-- The recipient of an outbound message, by its identities [{kind, value}]; null for nobody.
 CREATE OR REPLACE FUNCTION private.identities_of(p_item jsonb)
  RETURNS private.identity[]
  LANGUAGE plpgsql
@@ -10685,7 +10731,7 @@ begin
 end $function$;
 grant execute on function private.identities_of(p_item jsonb) to service_role;
 
--- What the id of this kind replaces; null when it replaces none.
+-- The id that the one of this kind replaces; null if it replaces none.
 CREATE OR REPLACE FUNCTION private.identity_before(p_identities private.identity[], p_kind text)
  RETURNS text
  LANGUAGE plpgsql
@@ -10697,7 +10743,7 @@ begin
 end $function$;
 grant execute on function private.identity_before(p_identities private.identity[], p_kind text) to service_role;
 
--- Who is known by this id now, however a number is spelled; null when nobody is.
+-- The person currently known by this id, whatever the spelling of a number; null if there is none.
 CREATE OR REPLACE FUNCTION private.identity_holder(p_channel text, p_kind text, p_value text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -10707,7 +10753,7 @@ AS $function$
 begin
   return (
     select i.contact_id
-    -- One at a time: before Postgres 17 a list may be a filter behind the index, which then reads everybody.
+    -- One at a time: before Postgres 17 a list may be applied as a filter after the index scan, which then reads every row.
     from unnest(private.spellings(p_kind, p_value)) as s (value)
     cross join lateral (
       select k.contact_id from public.contact_identities k
@@ -10716,7 +10762,7 @@ begin
 end $function$;
 grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
 
--- The id of this kind among those given; null when there is none.
+-- The id of this kind in the list; null if there is none.
 CREATE OR REPLACE FUNCTION private.identity_value(p_identities private.identity[], p_kind text)
  RETURNS text
  LANGUAGE plpgsql
@@ -10728,7 +10774,7 @@ begin
 end $function$;
 grant execute on function private.identity_value(p_identities private.identity[], p_kind text) to service_role;
 
--- The ids of a kind that a person has at a sender of ours, at any where none is given; null for none.
+-- A person's ids of one kind at a sender, or at any sender if none is given; null if there are none.
 CREATE OR REPLACE FUNCTION private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -10893,7 +10939,7 @@ AS $function$
 $function$;
 grant execute on function private.incident_severities() to service_role;
 
--- One attempt of ingest_updates; fails where a person of the batch is erased in this moment.
+-- One attempt of ingest_updates; fails if a person in the batch is erased at the same moment.
 CREATE OR REPLACE FUNCTION private.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10909,7 +10955,7 @@ declare
   v_other_contacts uuid[];
   v_outcomes text;
   v_stored bigint;
-  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
+  -- Whether all are messages of senders, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
   v_echoes boolean;
   v_revokes boolean;
@@ -10918,7 +10964,7 @@ declare
   v_stop text[] := private.opt_words('stop');
   v_start text[] := private.opt_words('start');
   v_words text[] := v_stop || v_start;
-  -- With what may stand around a word. Most messages are longer.
+  -- Including the punctuation around a word. Most messages are longer.
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
   v_templates boolean;
@@ -10936,8 +10982,8 @@ begin
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
     status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
-  -- Written, or tapped on a template. In line what nearly every message is asked: a function costs more than the rest;
-  -- and once (offset 0), though it is used twice.
+  -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
+  -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
       when u.kind <> 'message' or u.type not in ('text', 'button') then null
@@ -10948,12 +10994,12 @@ begin
     return '{"outcomes": ""}';
   end if;
 
-  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
-  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
+  -- A sender's address may change. One random update per batch is checked: this costs next to nothing however large the
+  -- batch is, and also reaches senders with little traffic.
   v_one := v_all[1 + floor(random() * cardinality(v_all))::integer];
 
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
-  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  -- the second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
     select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
     from unnest(v_all) u order by u.key, u.provider, u.ord
@@ -10971,7 +11017,7 @@ begin
     (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
   into v_outcomes, v_stored, v_address
   from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
-  -- In a statement of its own: what this one waited for may have been an erasure.
+  -- In a separate statement: the previous one may have waited for an erasure.
   if v_stored > 0 and exists (select from private.erased_keys) then
     v_outcomes := private.refuse_erased(v_all, v_outcomes);
     v_stored := length(replace(v_outcomes, 'd', ''));
@@ -10999,7 +11045,7 @@ begin
     from unnest(v_new) u;
   end if;
   if v_echoes then
-    -- The echo of a message of ours is that message.
+    -- The echo of one of our messages is that message.
     v_messages := nullif(array(
       select u from unnest(v_messages) u
       where u.kind <> 'echo' or not exists (
@@ -11007,11 +11053,11 @@ begin
         where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
       order by u.ord), '{}');
   end if;
-  -- All that may need the contacts' lock comes before the first conversation's.
+  -- Everything that may need the contacts' lock comes before the first conversation's lock.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
-      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
+      -- Messages that identify nobody are stored too, under one contact per channel.
       with nobody as (
         select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
         where v_contacts[u.ordinality] is null group by u.channel
@@ -11056,8 +11102,8 @@ begin
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
--- Whether the message that this one edits, or an edit of the same message, is attributed already: what was edited is
--- one message.
+-- Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits
+-- count as one.
 CREATE OR REPLACE FUNCTION private.is_attributed_otherwise(p_message messages)
  RETURNS boolean
  LANGUAGE sql
@@ -11074,7 +11120,7 @@ AS $function$
 $function$;
 grant execute on function private.is_attributed_otherwise(p_message messages) to service_role;
 
--- Whether a destination has a lane of these channels that is due, or with p_expired one whose lease is over.
+-- Whether a destination has a due lane of these channels or, with p_expired, one whose lease has expired.
 CREATE OR REPLACE FUNCTION private.is_due(p_destination_id uuid, p_channels text[], p_expired boolean, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -11102,8 +11148,9 @@ AS $function$
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $function$;
 
--- Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold
--- keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.
+-- Whether this is a valid failure policy, such as {"404": "aside", "else": "hold"}: keys are a status from 300 to
+-- 599, or else; hold makes the conversation wait, aside gives up the delivery after its second attempt, pause pauses
+-- the destination.
 CREATE OR REPLACE FUNCTION private.is_failure_policy(p_policy jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -11116,7 +11163,7 @@ AS $function$
 $function$;
 grant execute on function private.is_failure_policy(p_policy jsonb) to service_role;
 
--- Whether a route with this condition is asked after all others, whatever its priority.
+-- Whether a route with this condition is evaluated after all others, whatever its priority.
 CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -11126,7 +11173,8 @@ AS $function$
   select p_condition ->> 'type' = 'default'
 $function$;
 
--- Whether a link got so many wrong passwords in this hour and the one before that somebody must be guessing: 20.
+-- Whether a link received so many wrong passwords in this hour and the previous one (20) that somebody must be
+-- guessing.
 CREATE OR REPLACE FUNCTION private.is_guessed_at(p_code text, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -11138,7 +11186,7 @@ AS $function$
 $function$;
 grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
 
--- Whether a message to send holds a file, alone or at the head of another type.
+-- Whether an outbound message contains a file, alone or as the header of another type.
 CREATE OR REPLACE FUNCTION private.is_media(p_message jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -11151,7 +11199,7 @@ AS $function$
 $function$;
 grant execute on function private.is_media(p_message jsonb) to service_role;
 
--- Whether this code, which no link has, is one slip away from a link's, or the first half of one.
+-- Whether this code, which no link has, is one typo away from a link's, or the first half of one.
 CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
  RETURNS boolean
  LANGUAGE sql
@@ -11180,7 +11228,7 @@ AS $function$
 $function$;
 grant execute on function private.is_misprint(p_code text) to service_role;
 
--- Whether there is an id among these that this contact never had.
+-- Whether the list has an id that this contact never had.
 CREATE OR REPLACE FUNCTION private.is_news(p_contact_id uuid, p_identities private.identity[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -11207,8 +11255,8 @@ AS $function$
     and scale(trim_scale((p_value #>> '{}')::numeric)) <= p_scale, false)
 $function$;
 
--- Whether a provider gives ids of this kind to each of its customers apart: a person may have several, and two people
--- never the same.
+-- Whether ids of this kind are scoped to one customer of the provider: a person may have several, and two people
+-- never share one.
 CREATE OR REPLACE FUNCTION private.is_scoped(p_kind text)
  RETURNS boolean
  LANGUAGE sql
@@ -11270,7 +11318,7 @@ begin
 end $function$;
 grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
 
--- Trigger, before insert of conversations: whoever had opted out before being erased still has.
+-- Trigger, before insert of conversations: restores the opt-out of a person who was erased.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -11287,8 +11335,8 @@ begin
 end $function$;
 grant execute on function private.keep_opt_out() to service_role;
 
--- Writes down who has opted out or in, at most one word a conversation, where it is not older than what is known;
--- makes the conversations that there are not.
+-- Records opt-outs and opt-ins, at most one per conversation, unless they are older than what is known; creates
+-- missing conversations.
 CREATE OR REPLACE FUNCTION private.keep_opt_words(p_words private.opt_word[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11311,7 +11359,7 @@ begin
   set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
   from unnest(p_words) w
   where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
-    -- The newer one counts, by the provider's whole seconds; of the same second the one that came later.
+    -- The newer one wins, by the provider's whole seconds; within one second, the one that arrived later.
     and w.at >= coalesce(c.opt_told_at, '-infinity');
   if exists (select from private.erased_opt_outs) then
     delete from private.erased_opt_outs o
@@ -11335,7 +11383,8 @@ AS $function$
 $function$;
 grant execute on function private.kept_days(p_setting text, p_otherwise integer, p_at_least integer) to service_role;
 
--- Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.
+-- A keyed hash in place of a text that is not kept: equal texts give equal hashes, and it is useless without
+-- private.hash_key.
 CREATE OR REPLACE FUNCTION private.keyed_hash(p_value text)
  RETURNS bytea
  LANGUAGE sql
@@ -11357,7 +11406,7 @@ AS $function$
 $function$;
 grant execute on function private.killed_since(p_flag_key text, p_now timestamp with time zone) to service_role;
 
--- When the first lane of a destination on a channel is due, or its lease over; null where nothing waits.
+-- When the first lane of a destination on a channel is due or its lease expires; null if nothing waits.
 CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -11444,7 +11493,7 @@ AS $function$
           and private.opens_to_everybody('true', h.after -> 'metadata'))))
 $function$;
 
--- Keeps what the provider's answers tell of the people that messages went to, where it is new.
+-- Records new ids that the provider's answers report for recipients.
 CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11471,8 +11520,8 @@ begin
 end $function$;
 grant execute on function private.learn_answered(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- Keeps what the provider told of the person that a message of ours went to: whoever has these ids is the same one.
--- The caller holds the contacts' lock.
+-- Records the ids that the provider reported for the recipient of one of our messages: whoever has these ids is that
+-- person. The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11485,7 +11534,7 @@ declare
     where i.contact_id = v_known and i.kind = 'phone' and i.valid_to is null);
   v_contact uuid := private.resolve_contact(p_channel, p_identities, null, p_at, p_sender_id, v_known);
 begin
-  -- What was written to remains theirs, also where it was another contact's until now.
+  -- The address we wrote to stays theirs, even if it belonged to another contact until now.
   insert into public.contact_identities (contact_id, channel, kind, value, sender_id, dialled, valid_from)
   select v_contact, p_channel, 'phone', w.value, p_sender_id, true, p_at from unnest(v_written) as w (value)
   where v_contact = (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_known)
@@ -11493,7 +11542,7 @@ begin
 end $function$;
 grant execute on function private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone) to service_role;
 
--- Keeps what statuses of our own messages tell of the people that they went to, where it is new.
+-- Records new ids that the statuses of our messages report for their recipients.
 CREATE OR REPLACE FUNCTION private.learn_recipients(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11527,8 +11576,8 @@ begin
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
--- Messages that a link brought from day to day (in the team's zone): {total, first_touch, by_confidence}.
-CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from date, p_to date)
+-- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
+CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
@@ -11539,11 +11588,10 @@ AS $function$
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
+    where a.code = p_code and a.created_at >= p_from and a.created_at < p_to
     group by a.confidence) g
 $function$;
-grant execute on function private.link_attributions(p_code text, p_from date, p_to date) to service_role;
+grant execute on function private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
 
 -- Columns of links that people write, and what stands in each where nothing is given: every column but those of our
 -- own, so that one that is added is written.
@@ -11556,7 +11604,7 @@ AS $function$
   select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
+    and a.attname <> all ('{code,request_hash,uses,taken,version,member_versions,changed_in,created_at,created_by,updated_at,updated_by}')
   order by a.attnum
 $function$;
 grant execute on function private.link_columns() to service_role;
@@ -11590,6 +11638,34 @@ AS $function$
     select n.day::timestamp at time zone private.team_zone() as starts, (n.day + 1)::timestamp at time zone private.team_zone() as ends) b
 $function$;
 grant execute on function private.link_days(p_code text, p_from date, p_to date) to service_role;
+
+-- A link's days with clicks in a zone, first and last included, as far back as clicks are kept. A visitor whose hash
+-- changes within such a day, at midnight of the team's zone, counts twice.
+CREATE OR REPLACE FUNCTION private.link_days_in(p_code text, p_from date, p_to date, p_zone text)
+ RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select n.day, n.human, n.bot, n.preview, n.prefetch, n.visitors,
+    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
+    n.own, private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
+  from (
+    select (c.at at time zone p_zone)::date as day,
+      coalesce(sum(c.visits) filter (where c.verdict = 'human'), 0)::bigint as human,
+      coalesce(sum(c.visits) filter (where c.verdict = 'bot'), 0)::bigint as bot,
+      coalesce(sum(c.visits) filter (where c.verdict = 'preview'), 0)::bigint as preview,
+      coalesce(sum(c.visits) filter (where c.verdict = 'prefetch'), 0)::bigint as prefetch,
+      coalesce(sum(c.visits) filter (where c.verdict = 'own'), 0)::bigint as own,
+      count(distinct c.visitor) filter (where c.verdict = 'human') as visitors
+    from public.clicks c
+    where c.code = p_code and c.at >= p_from::timestamp at time zone p_zone and c.at < (p_to + 1)::timestamp at time zone p_zone
+    group by 1) n
+  cross join lateral (
+    select n.day::timestamp at time zone p_zone as starts, (n.day + 1)::timestamp at time zone p_zone as ends) b
+$function$;
+grant execute on function private.link_days_in(p_code text, p_from date, p_to date, p_zone text) to service_role;
 
 -- What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be
 -- made now. p_made: the codes of those made so far, by place.
@@ -11653,7 +11729,7 @@ CREATE OR REPLACE FUNCTION private.link_view(p_link links)
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign', 'member_versions'])
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $function$;
 grant execute on function private.link_view(p_link links) to service_role;
@@ -11679,7 +11755,7 @@ begin
     + 1 / (12 * n) - 1 / (360 * n * n * n);
 end $function$;
 
--- Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.
+-- Lets one transaction at a time create, change or merge contacts. Messages from known people do not need it.
 CREATE OR REPLACE FUNCTION private.lock_contacts()
  RETURNS void
  LANGUAGE sql
@@ -11689,9 +11765,9 @@ AS $function$
 $function$;
 grant execute on function private.lock_contacts() to service_role;
 
--- Transactions that have held a lock on one of these tables for half a second or more and wait for nobody, the oldest
--- first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values. Definer, for
--- pg_stat_activity shows other roles' sessions to few.
+-- Transactions that have held a lock on one of these tables for half a second or more and are not waiting themselves,
+-- oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated, without values. Security
+-- definer, because few roles may see other roles' sessions in pg_stat_activity.
 CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -11712,7 +11788,7 @@ AS $function$
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
 $function$;
 
--- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
+-- Locks the lanes of these deliveries in the common order, and ends expired leases on them.
 CREATE OR REPLACE FUNCTION private.lock_lanes(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11722,7 +11798,7 @@ begin
   perform from private.delivery_lanes l
   join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
   where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
-  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
+  -- The holder of an expired lease has died. A paused destination is not claimed, so nobody else would end the lease.
   with over as (
     update private.delivery_lanes l set lease = null
     from public.deliveries d
@@ -11753,8 +11829,8 @@ begin
   end if;
 end $function$;
 
--- Makes deliveries and wakes their lanes; those that may begin at once within the caller's places {limit, free,
--- lease_seconds, busy, channels} are claimed with it. The caller holds the conversations' locks.
+-- Creates deliveries and wakes their lanes; claims those that may start at once within the caller's places {limit,
+-- free, lease_seconds, busy, channels}. The caller holds the conversations' locks.
 CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone)
  RETURNS private.claim
  LANGUAGE plpgsql
@@ -11794,7 +11870,7 @@ begin
 end $function$;
 grant execute on function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone) to service_role;
 
--- Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.
+-- Creates the contacts of updates whose ids nobody has and no other update of the batch combines differently.
 CREATE OR REPLACE FUNCTION private.make_newcomers(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11834,7 +11910,8 @@ begin
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
--- Trigger, before an update: sets changed_in where anything but uses and taken becomes another.
+-- Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions
+-- of what does.
 CREATE OR REPLACE FUNCTION private.mark_link_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -11848,6 +11925,11 @@ begin
   v_before.campaign := new.campaign;
   if v_before is distinct from new then
     new.changed_in := pg_current_xact_id();
+    new.member_versions := new.member_versions || (
+      select coalesce(jsonb_object_agg(n.key, new.version), '{}')
+      from jsonb_each(to_jsonb(new)) n
+      join private.link_columns() c on c.name = quote_ident(n.key)
+      where n.value is distinct from to_jsonb(old) -> n.key);
   end if;
   return new;
 end $function$;
@@ -11875,8 +11957,8 @@ begin
   return p_text ~* p_person.words or private.holds(p_text, p_person.subjects);
 end $function$;
 
--- Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the
--- other stays as a row that points to it.
+-- Merges two contacts that are one person: identities, conversations, messages and queues of the other move to the
+-- kept one; the other stays as a row that points to it.
 CREATE OR REPLACE FUNCTION private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11886,8 +11968,8 @@ declare
   v_pair record;
   v_undecided bigint;
 begin
-  -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
-  -- customers of a provider, and spellings of one number, are there side by side.
+  -- The other's current ids move over, except for kinds of which the kept contact has a current one. Ids scoped to
+  -- different customers, and spellings of one number, coexist.
   update public.contact_identities i
   set valid_to = case when k.value = any (private.spellings(i.kind, i.value)) then null else greatest(p_at, i.valid_from) end,
     dialled = i.kind = 'phone'
@@ -11896,7 +11978,7 @@ begin
     and k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null and not k.dialled;
   update public.contact_identities set contact_id = p_keep where contact_id = p_other;
 
-  -- Locks in the order of everybody: conversations, lanes, then messages.
+  -- Locks in the common order: conversations, lanes, then messages.
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
   perform from private.delivery_lanes l
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
@@ -11914,7 +11996,7 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
-    -- What is decided stays decided, also where the decision was purged since.
+    -- What is decided stays decided, even if the decision has been purged since.
     select min(m.seq) into v_undecided
     from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
     where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
@@ -11923,9 +12005,9 @@ begin
     from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
-    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
-    -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
-    -- there may be retried.
+    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two workers share a lane: its
+    -- attempt is fenced off and repeated under the same webhook-id. Empty lanes move without being woken: deliveries
+    -- that were given up there may be retried.
     insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
     select destination_id, v_pair.keep_id, channel, case when due_at is not null then p_at end from private.delivery_lanes
     where conversation_id = v_pair.other_id
@@ -11956,7 +12038,7 @@ begin
 end $function$;
 grant execute on function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone) to service_role;
 
--- The live contact of each, in its place.
+-- Replaces each contact, in its place, by the one it was merged into.
 CREATE OR REPLACE FUNCTION private.merged(p_contacts uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -12117,7 +12199,7 @@ AS $function$
 $function$;
 grant execute on function private.new_webhook_secret() to service_role;
 
--- Milliseconds until the next lane of these channels is due, or a lease is over; null for none.
+-- Milliseconds until the next lane of these channels is due or a lease expires; null for none.
 CREATE OR REPLACE FUNCTION private.next_delivery_ms(p_channels text[], p_now timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -12420,8 +12502,8 @@ begin
   return v_incident;
 end $function$;
 
--- How many of these deliveries may begin at once, by destination: those whose pace and circuit need no look at their
--- row's lock, within the caller's places {limit, free, busy}.
+-- How many of these deliveries may start at once, by destination: those whose rate and circuit can be judged without
+-- the row's lock, within the caller's places {limit, free, busy}.
 CREATE OR REPLACE FUNCTION private.open_places(p_new private.new_delivery[], p_claim jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -12465,8 +12547,8 @@ AS $function$
       else not p_metadata ?| array['target_user_ids', 'target_segments'] end, false)
 $function$;
 
--- What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask:
--- {name, account}}, ask for the template; {}, nothing.
+-- What to do before sending a message to a person who has opted out: {opted_out: true}, do not send it; {ask: {name,
+-- account}}, ask the provider about the template; {}, nothing.
 CREATE OR REPLACE FUNCTION private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -12483,8 +12565,8 @@ begin
 end $function$;
 grant execute on function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
 
--- Whether a message does not go to who has opted out: on WhatsApp templates of marketing, on other channels by their
--- policy. Null where the provider is to be asked for the category first, which the queue does.
+-- Whether an opt-out blocks a message: on WhatsApp marketing templates, on other channels by their policy. Null if
+-- the provider must be asked for the category first, which the queue does.
 CREATE OR REPLACE FUNCTION private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -12502,7 +12584,7 @@ begin
 end $function$;
 grant execute on function private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
 
--- Whether a message says, with nothing but the word, that the person opts out or in; a button also by its payload.
+-- Whether a message consists of just a word that opts the person out or in; for a button also its payload.
 CREATE OR REPLACE FUNCTION private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[])
  RETURNS text
  LANGUAGE sql
@@ -12515,7 +12597,7 @@ AS $function$
 $function$;
 grant execute on function private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[]) to service_role;
 
--- The words by which people opt out (stop) or in again (start), by the settings opt_out.stop_words and
+-- The words by which people opt out (stop) or in again (start), from the settings opt_out.stop_words and
 -- opt_out.start_words, in lower case.
 CREATE OR REPLACE FUNCTION private.opt_words(p_what text)
  RETURNS text[]
@@ -12624,7 +12706,7 @@ AS $function$
     'changes', private.recent_changes(20))
 $function$;
 
--- Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.
+-- Earliest time of a pair's next message, given its theoretical arrival time; null if the pair is new.
 CREATE OR REPLACE FUNCTION private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -12790,7 +12872,7 @@ AS $function$
 $function$;
 grant execute on function private.personal_data() to service_role;
 
--- What of links is data of people, as private.personal_data() has it.
+-- The personal data in links, in the form of private.personal_data().
 CREATE OR REPLACE FUNCTION private.personal_links()
  RETURNS TABLE(relation text, columns text[], tied text, erased text)
  LANGUAGE sql
@@ -12862,8 +12944,8 @@ begin
 end $function$;
 grant execute on function private.pipeline_is_due(p_now timestamp with time zone) to service_role;
 
--- How many deliveries to a destination, of which the caller has so many under way, may be claimed into places that
--- are left.
+-- How many deliveries to a destination may be claimed, given how many the caller has under way and how many places
+-- are free.
 CREATE OR REPLACE FUNCTION private.places_for(p_left integer, p_busy integer)
  RETURNS integer
  LANGUAGE sql
@@ -12874,8 +12956,8 @@ AS $function$
 $function$;
 grant execute on function private.places_for(p_left integer, p_busy integer) to service_role;
 
--- The replies to deliveries all of whose replies may go as they are, in their order; null for none. The others are
--- asked one by one.
+-- The replies to deliveries, in order, where all replies may be sent as they are; null for none. The others are
+-- checked one by one.
 CREATE OR REPLACE FUNCTION private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone)
  RETURNS private.queued[]
  LANGUAGE plpgsql
@@ -12890,7 +12972,7 @@ begin
       cross join lateral (select c as row from public.conversations c where c.id = r.conversation_id limit 1) c
       where r.outcome = 'delivered' and jsonb_typeof(r.replies) = 'array'
     ), asked as (
-      -- No "not exists": of many it would be asked by a hash of the whole table.
+      -- Not "not exists": for many rows the planner would hash the whole table.
       select *, bool_and((item #>> '{message,type}' <> 'read' and private.send_refusal(conversation, item -> 'message', p_now) is null
           and (
             select o.id from public.outbound_messages o
@@ -12999,7 +13081,7 @@ AS $function$
 declare
   v_zone text := private.team_zone();
   v_today date := (p_now at time zone v_zone)::date;
-  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
+  v_days integer := private.click_days_kept();
   v_clicks bigint;
 begin
   -- A day that is not rolled up yet keeps its clicks.
@@ -13082,7 +13164,7 @@ begin
   return v_count;
 end $function$;
 
--- Removes the limits that are whole again at p_now, and says how many those were. For the clock.
+-- Deletes the limits that are fully replenished at p_now, and returns how many. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_rate_limits(p_now timestamp with time zone)
  RETURNS bigint
  LANGUAGE sql
@@ -13119,7 +13201,7 @@ begin
   into looked, done, last using p_before, p_limit, p_from;
 end $function$;
 
--- Queues a message that has failed anew, as if it had never been tried. The caller holds the lane's lock.
+-- Queues a failed message again, as if it had never been tried. The caller holds the lane's lock.
 CREATE OR REPLACE FUNCTION private.queue_again(p_id uuid, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -13137,8 +13219,8 @@ begin
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- Queues the replies of a service to a delivery, each asked for itself: how many, and which window, opt-out or flag
--- forbid [{reply, why}], null for none. The caller holds the conversation's lock.
+-- Queues the replies of a service to a delivery, each checked on its own. Returns how many, and those that window,
+-- opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation's lock.
 CREATE OR REPLACE FUNCTION private.queue_each_reply(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb)
  RETURNS record
  LANGUAGE plpgsql
@@ -13188,8 +13270,8 @@ AS $function$
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
--- Makes a lane due for a message that was queued. What is due later may be a receipt that words need not wait for, or
--- the other way round; where it is not, the claim finds nothing and the lane waits on.
+-- Makes a lane due for a message that was queued. What is due later may be a receipt that messages need not wait for,
+-- or vice versa; if not, the claim finds nothing and the lane keeps waiting.
 CREATE OR REPLACE FUNCTION private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -13204,8 +13286,8 @@ begin
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
--- Queues messages in conversations whose locks the caller holds, and answers which (ids): those whose key nobody else
--- had.
+-- Queues messages in conversations whose locks the caller holds. Returns the ids of those that were queued: those
+-- whose key was not taken.
 CREATE OR REPLACE FUNCTION private.queue_messages(p_messages private.queued[], p_now timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -13233,7 +13315,7 @@ begin
   )
   select coalesce(array_agg(m.id), '{}') into v_queued from made m;
   if cardinality(v_queued) < cardinality(p_messages) then
-    -- Somebody else committed the same key in this moment: theirs is the message.
+    -- Another transaction has just committed the same key: its message counts.
     delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
   end if;
   perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
@@ -13429,7 +13511,7 @@ AS $function$
     (select sum(timed - le[array_position(private.latency_edges(), p_late_ms)])::double precision / nullif(sum(timed), 0) from arms)
 $function$;
 
--- The known contact that a message to send is for; null where nobody is known by these ids.
+-- The known contact that an outbound message is for; null if nobody is known by these ids.
 CREATE OR REPLACE FUNCTION private.recipient(p_channel text, p_identities private.identity[])
  RETURNS uuid
  LANGUAGE plpgsql
@@ -13716,7 +13798,7 @@ begin
 end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
--- Writes a route's version of now into its history, unless it is there.
+-- Records a route's current version in its history, unless it is already there.
 CREATE OR REPLACE FUNCTION private.record_route(p_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -13770,7 +13852,7 @@ begin
   end if;
   insert into public.team_history (user_id, email, change, before, after)
   values (v_user,
-    -- An account that is being deleted is gone by now.
+    -- An account that is being deleted no longer exists at this point.
     coalesce((select u.email from auth.users u where u.id = v_user),
       (select h.email from public.team_history h where h.user_id = v_user order by h.id desc limit 1)),
     case tg_op when 'INSERT' then 'added' when 'UPDATE' then 'changed' else 'removed' end,
@@ -13796,8 +13878,8 @@ begin
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $function$;
 
--- Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was
--- sent to them. Answers the outcomes with d for these.
+-- Removes updates of erased people from those just stored: repetitions, and statuses of messages to them. Returns the
+-- outcomes with d for these.
 CREATE OR REPLACE FUNCTION private.refuse_erased(p_updates private.inbound_update[], p_outcomes text)
  RETURNS text
  LANGUAGE plpgsql
@@ -13865,7 +13947,7 @@ begin
   return new;
 end $function$;
 
--- Raises GL423: what is locked, by which process, of which role, for how long and by what statement (detail:
+-- Raises GL423: what is locked, by which process and role, for how long and by which statement (detail:
 -- lock_holders), and what to do instead.
 CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[], p_instead text)
  RETURNS void
@@ -13883,9 +13965,8 @@ begin
       hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
 end $function$;
 
--- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
--- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
--- request.headers.
+-- First line of each function that the edge functions call with a secret key: raises GL503 for code whose header
+-- x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.
 CREATE OR REPLACE FUNCTION private.refuse_older_code()
  RETURNS void
  LANGUAGE plpgsql
@@ -13957,7 +14038,7 @@ CREATE OR REPLACE FUNCTION private.release_lanes(p_ids uuid[])
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
-  -- A lane that is leased is released, and woken, by who works on it.
+  -- A leased lane is released, and woken, by its holder.
   select private.release_lane(l.destination_id, l.conversation_id)
   from private.delivery_lanes l
   where l.lease is null and (l.destination_id, l.conversation_id) in (
@@ -13965,8 +14046,8 @@ AS $function$
 $function$;
 grant execute on function private.release_lanes(p_ids uuid[]) to service_role;
 
--- Ends the leases of lanes and makes each due with its first open message, or one that has stepped aside, not before
--- the pair's pace and media on its way allow. The caller holds the lanes' locks from an earlier statement (see
+-- Ends the leases of lanes and makes each due with its first open message, or one that was set aside, as soon as the
+-- pair's limit and any pending media allow. The caller holds the lanes' locks from an earlier statement (see
 -- release_lane).
 CREATE OR REPLACE FUNCTION private.release_outbound_lanes(p_conversations uuid[])
  RETURNS void
@@ -14014,8 +14095,8 @@ begin
 end $function$;
 grant execute on function private.report_kill_switches(p_flags text[], p_now timestamp with time zone) to service_role;
 
--- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). The owner of
--- the table, who migrates and restores, is not asked.
+-- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). Does not apply
+-- to the table's owner, who migrates and restores.
 CREATE OR REPLACE FUNCTION private.require_condition()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -14033,8 +14114,8 @@ begin
   return new;
 end $function$;
 
--- Refuses the key of a new flag that the command line or a kill switch could not name: GL422. Plain SQL may still
--- make it, for OpenFeature clients that ask by such a key.
+-- Refuses a new flag whose key the command line or a kill switch could not use: GL422. Plain SQL may still create it,
+-- for OpenFeature clients that use such a key.
 CREATE OR REPLACE FUNCTION private.require_flag_key(p_key text)
  RETURNS void
  LANGUAGE plpgsql
@@ -14096,7 +14177,7 @@ begin
 end $function$;
 grant execute on function private.require_role(p_role text) to service_role;
 
--- Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.
+-- Codes that no link gets: words used in our addresses, and words that people or proxies request by mistake.
 CREATE OR REPLACE FUNCTION private.reserved_link_codes()
  RETURNS text[]
  LANGUAGE sql
@@ -14111,8 +14192,9 @@ AS $function$
 $function$;
 grant execute on function private.reserved_link_codes() to service_role;
 
--- The person that these ids, told to a sender of ours, name on a channel, made, moved or merged as needed; p_known is
--- whom they are told of, where we know. The caller holds the contacts' lock (private.lock_contacts).
+-- The person whom these ids, reported to a sender, identify on a channel; creates, moves or merges contacts as
+-- needed. p_known is the contact they are about, if known. The caller holds the contacts' lock
+-- (private.lock_contacts).
 CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone, p_sender_id text, p_known uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -14218,8 +14300,8 @@ AS $function$
   where least(e.edge, 3 * p_limit) > e.before
 $function$;
 
--- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
--- For the clock.
+-- Turns the counts of days before p_now's into click_days, at most p_limit links and days per call, and returns how
+-- many. For the clock.
 CREATE OR REPLACE FUNCTION private.roll_up_clicks(p_now timestamp with time zone, p_limit integer DEFAULT 200000)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -14241,7 +14323,7 @@ begin
 end $function$;
 grant execute on function private.roll_up_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
 
--- Turns the counts of a day into click_days, at most p_limit links, and says how many.
+-- Turns the counts of a day into click_days, at most p_limit links, and returns how many.
 CREATE OR REPLACE FUNCTION private.roll_up_day(p_day date, p_limit integer)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -14590,7 +14672,8 @@ AS $function$
     where e.rollout_id = p_id and e.at > p_since and e.stage = p_stage and e.kind = p_kind and e.rule = p_rule)
 $function$;
 
--- Locks a route that is at this version and answers it. GL404 when there is none, GL409 when somebody was faster.
+-- Locks and returns a route if it is at this version. GL404 if it does not exist, GL409 if it was changed in the
+-- meantime.
 CREATE OR REPLACE FUNCTION private.route_at(p_id uuid, p_version integer)
  RETURNS routes
  LANGUAGE plpgsql
@@ -14610,8 +14693,7 @@ begin
   return v_route;
 end $function$;
 
--- The flag that deciding and forwarding of a channel stand under; the same as routerFlag in
--- _shared/pipeline/routed.ts.
+-- The flag that controls routing and forwarding on a channel; the same as routerFlag in _shared/pipeline/routed.ts.
 CREATE OR REPLACE FUNCTION private.router_flag(p_channel text)
  RETURNS text
  LANGUAGE sql
@@ -14622,8 +14704,7 @@ AS $function$
 $function$;
 grant execute on function private.router_flag(p_channel text) to service_role;
 
--- What a click counts under in figures by rule: the number of the target that took it, else default, fallback or
--- preview.
+-- The label of a click in figures by rule: the number of the target that took it, else default, fallback or preview.
 CREATE OR REPLACE FUNCTION private.rule_name(p_rule smallint, p_target text)
  RETURNS text
  LANGUAGE sql
@@ -14778,10 +14859,10 @@ begin
   end if;
 end $function$;
 
--- The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not
--- to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no
--- earlier conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by somebody who was erased
--- since).
+-- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
+-- (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier
+-- conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by a person who has since been
+-- erased).
 CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14796,7 +14877,7 @@ declare
   v_address text;
   v_made text;
 begin
-  -- A receipt names the message that was read, and that has a conversation.
+  -- A receipt names the message that was read, which has a conversation.
   if p_item #>> '{message,type}' = 'read' then
     select m.conversation_id into v_conversation from public.messages m
     where m.provider_id = p_item #>> '{message,message_id}' and m.channel = v_channel and m.direction = 'in' order by m.seq desc limit 1;
@@ -14824,7 +14905,7 @@ begin
     if p_item ->> 'to' is null then
       return '{"error": "unknown_recipient"}';
     end if;
-    -- Nobody is made anew to be told no.
+    -- Do not create a contact only to refuse the message.
     if private.opt_out_stops(v_channel, v_number, p_item -> 'message', now()) and exists (
       select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
       return '{"error": "opted_out"}';
@@ -14856,7 +14937,7 @@ begin
 end $function$;
 grant execute on function private.send_conversation(p_item jsonb) to service_role;
 
--- Sends the fallback in place of a message that the provider refused because the window is closed, once. False where
+-- Sends the fallback, once, in place of a message that the provider refused because the window is closed. False if
 -- there is none, or the person has opted out. The caller holds the lane's lock.
 CREATE OR REPLACE FUNCTION private.send_fallback(p_id uuid, p_now timestamp with time zone)
  RETURNS boolean
@@ -14881,7 +14962,7 @@ begin
 end $function$;
 grant execute on function private.send_fallback(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- The flag that sending on a channel stands under.
+-- The flag that controls sending on a channel.
 CREATE OR REPLACE FUNCTION private.send_flag(p_channel text)
  RETURNS text
  LANGUAGE sql
@@ -14892,8 +14973,8 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Why a message may not go in a conversation now: opted_out, window_closed; null where it may, as far as is known
--- now.
+-- Why a message may not be sent in a conversation now: opted_out or window_closed; null if it may, as far as is
+-- known.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -14949,7 +15030,7 @@ AS $function$
 $function$;
 grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
 
--- set_opt_out with the time given.
+-- set_opt_out with a given time.
 CREATE OR REPLACE FUNCTION private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14971,7 +15052,7 @@ begin
   where i.channel = p_channel and i.value = any (private.spellings('phone', v_digits) || v_given) and i.valid_to is null
   order by i.kind = 'phone' desc, i.id limit 1;
   if v_contact is null then
-    -- Whoever is not known yet shall not be written to either.
+    -- This also applies to people who are not known yet.
     v_identity := case when v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
       when v_given ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', v_given, null)::private.identity
       when v_given ~ '^[^@\s]+@[^@\s]+$' then row('email', lower(v_given), null)::private.identity end;
@@ -15013,8 +15094,8 @@ AS $function$
   ) c
 $function$;
 
--- Moves a destination's circuit after some attempts: any success closes it and makes due what failed before, ten
--- failures in a row open it, the failure of its probe opens it again.
+-- Updates a destination's circuit after attempts: any success closes it and makes failed deliveries due, ten failures
+-- in a row open it, and the failure of its probe opens it again.
 CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -15028,7 +15109,7 @@ begin
     set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
     where id = p_destination_id
       and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
-    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
+    -- A thousand at once; each success adds the next, so that a service that fails again has not cost every delivery an attempt.
     if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
       update public.destinations set circuit_waking = true where id = p_destination_id;
     end if;
@@ -15047,7 +15128,7 @@ begin
 end $function$;
 grant execute on function private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone) to service_role;
 
--- settle_deliveries with the time given.
+-- settle_deliveries with a given time.
 CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -15084,10 +15165,10 @@ begin
   cross join lateral (
     select from private.delivery_lanes l
     where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id
-      -- With "=" the index of all leases would do too.
+      -- With "=" the planner could also choose the index of all leases.
       and l.lease is not distinct from r.lease for update) l;
 
-  -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
+  -- put_back: the service was not called. It is not an attempt, and says nothing about the service.
   insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
   select r.delivery_id, r.attempt, r.outcome, r.status, r.latency_ms, r.error, r.answer, r.left_out, p_now
   from unnest(v_settled) r where r.outcome <> 'put_back'
@@ -15109,7 +15190,7 @@ begin
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
   end if;
-  -- As release_lane, and for its reason in a statement of its own.
+  -- Like release_lane, and for the same reason in a separate statement.
   update private.delivery_lanes l
   set lease = null, due_at = (
     select d.next_attempt_at from public.deliveries d
@@ -15119,7 +15200,7 @@ begin
   from unnest(v_settled) r
   where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id;
 
-  -- What was fenced off tells of the service too.
+  -- Results that were fenced off also say something about the service.
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
     select r.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
@@ -15128,7 +15209,7 @@ begin
     from unnest(v_results) r
     group by r.destination_id order by r.destination_id
   ) per;
-  -- Only where asked: the statement alone would count as a change of the configuration.
+  -- Only if asked: the statement alone would count as a change of the configuration.
   if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
     update public.destinations t
     set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
@@ -15145,7 +15226,7 @@ begin
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- settle_outbound with the time given.
+-- settle_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -15159,9 +15240,9 @@ AS $function$
 declare
   v_settled private.sending[];
 begin
-  -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
+  -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
-  -- That the person has opted out is the conversation's, which is locked before its lane.
+  -- Opt-outs belong to the conversation, which is locked before its lane.
   if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
@@ -15182,7 +15263,7 @@ begin
   join public.outbound_messages o on o.id = r.id
   join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
 
-  -- A status may have overtaken the answer: it stays. In the order of ids, as apply_statuses locks them.
+  -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
   where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
   update public.messages m
@@ -15199,7 +15280,7 @@ begin
     attempt = o.attempt - (r.put_off is not null)::integer,
     deferred = o.deferred + coalesce(r.put_off <> 'back', false)::integer,
     tried_at = case when r.put_off = 'back' and o.attempt = 1 then null else o.tried_at end,
-    -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
+    -- A message that the provider keeps refusing must not block the chat: the person waits for the next ones.
     aside = case when r.put_off is null
       then o.attempt >= 3 or o.tried_at + interval '30 seconds' < p_now + make_interval(secs => r.retry_after_ms / 1000.0)
       else o.aside or (r.put_off = 'held' and r.scope = 'pair') end,
@@ -15209,7 +15290,7 @@ begin
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
-  -- A status may have come before the answer, and then says that it went.
+  -- A status that arrived before the answer proves that it was sent.
   update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
   from (
     select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
@@ -15217,7 +15298,7 @@ begin
   cross join lateral private.channel_policy(media.channel) policy
   where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
-  -- An answer about the message itself says that the account is well again; who has opted out was not written to.
+  -- An answer about the message itself shows that the account works again; opted-out people were not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
   where s.held_since is not null and exists (
@@ -15228,7 +15309,7 @@ begin
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- settle_password_attempt with the time given.
+-- settle_password_attempt with a given time.
 CREATE OR REPLACE FUNCTION private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -15259,8 +15340,8 @@ AS $function$
   select case when p_stage.first_day is not null then floor(extract(epoch from p_stage.entered_at) / 60)::bigint + 1440 else 0 end
 $function$;
 
--- The state in which a destination is shown: active, paused, or circuit_open for an active one that gets nothing but
--- a probe. shownDestinationState() of the contract says the same.
+-- The displayed state of a destination: active, paused, or circuit_open for an active one that gets only probes. The
+-- same as shownDestinationState() of the contract.
 CREATE OR REPLACE FUNCTION private.shown_state(p_state text, p_circuit_open_until timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -15399,8 +15480,8 @@ AS $function$
 $function$;
 grant execute on function private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone) to service_role;
 
--- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
--- without the digit that is dialled and not shown, or the other way round.
+-- Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit
+-- that only one of dialling and display has.
 CREATE OR REPLACE FUNCTION private.spellings(p_kind text, p_value text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -15442,13 +15523,13 @@ begin
   if tg_op = 'UPDATE' and new.key <> old.key then
     raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
   end if;
-  -- Apple and Google would not say what is wrong with their file: links would just open no app.
+  -- Apple and Google do not report what is wrong with their file: links would simply open no app.
   if new.key = 'deeplinks.apps' and private.apps_fault(new.value) is not null then
     raise exception 'the setting deeplinks.apps is wrong: %', private.apps_fault(new.value) using errcode = '23514',
       hint = 'docs/deploy.md, Apps, shows one that is right.';
   end if;
-  -- A key that was deleted and comes back carries on counting, so a version read before the deletion
-  -- never fits what is there now.
+  -- A key that was deleted and added again continues its version numbers, so a version read before the deletion
+  -- never matches the new row.
   new.version := 1 + case tg_op when 'UPDATE' then old.version
     else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
   new.updated_at := clock_timestamp();
@@ -15458,7 +15539,7 @@ begin
     raise exception '% is one of the gateway''s own flags, which no app may read', new.key using errcode = 'GL422',
       hint = 'Give the app a flag of its own that says what it needs to know.';
   end if;
-  -- Lists that stay are not looked at again: a way back must not depend on what was accepted before.
+  -- Unchanged lists are not checked again: a rollback must not depend on what was accepted before.
   if jsonb_typeof(new.metadata -> 'target_user_ids') = 'array'
     and (tg_op = 'INSERT' or new.metadata -> 'target_user_ids' is distinct from old.metadata -> 'target_user_ids') then
     if exists (select from jsonb_array_elements_text(new.metadata -> 'target_user_ids') as i (id) where i.id <> private.subject_id(i.id)) then
@@ -15602,7 +15683,8 @@ begin
 end $function$;
 grant execute on function private.storage_health(p_now timestamp with time zone, p_bytes bigint) to service_role;
 
--- Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.
+-- Stores senders, conversations and messages of updates, all of them messages or echoes of a sender, each with its
+-- contact.
 CREATE OR REPLACE FUNCTION private.store_messages(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -15626,14 +15708,14 @@ begin
     v_conversations := private.find_conversations(p_updates, p_contacts);
   end if;
 
-  -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
-  -- so messages.seq, given below, is the order in which they are acknowledged.
+  -- Lock the conversations, always in the order of ids. Until the commit nobody else can add to them, so messages.seq,
+  -- assigned below, is the order in which messages are acknowledged.
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
       v_conversations[u.ordinality] as conversation,
-      -- Its revoke may have come first.
+      -- Its revoke may have arrived first.
       exists (
         select from public.messages r
         where r.type = 'revoke' and r.reply_to = case when u.type = 'edit' then u.reply_to else u.provider_id end
@@ -15660,7 +15742,7 @@ begin
   from (
     select p.conversation,
       bool_or(p.kind = 'message') as inbound,
-      -- The provider's clock opens the window, never beyond ours.
+      -- The window opens by the provider's clock, but never later than now by ours.
       max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type is distinct from 'system') as inbound_at
     from placed p group by p.conversation
   ) latest
@@ -15748,7 +15830,7 @@ begin
   return v_incident;
 end $function$;
 
--- take_password_attempt with the time given.
+-- take_password_attempt with a given time.
 CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -15765,7 +15847,7 @@ begin
     return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
   end if;
   if p_client is null then
-    -- Nobody can be told apart: one budget for all.
+    -- Callers cannot be distinguished: one budget for all.
     select t.retry_after_ms into v_retry
     from private.take_rate('link_password:' || p_code, 1 / 60.0, 20, 1, p_now) t;
   else
@@ -15822,8 +15904,8 @@ AS $function$
 $function$;
 grant execute on function private.team_zone() to service_role;
 
--- The category of a template message: as the provider told, else as its category states, else marketing; null where
--- the provider is to be asked first.
+-- The category of a template message: the provider's, else the one stated in the message, else marketing; null if the
+-- provider must be asked first.
 CREATE OR REPLACE FUNCTION private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -15866,7 +15948,7 @@ AS $function$
   select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
 $function$;
 
--- What keeps a value from being a list of texts of this form, with its place; null for nothing.
+-- Why a value is not a list of texts of this form, with the position of the fault; null if it is one.
 CREATE OR REPLACE FUNCTION private.texts_fault(p_list jsonb, p_path text, p_form text DEFAULT ''::text, p_said text DEFAULT ''::text)
  RETURNS text
  LANGUAGE sql
@@ -15889,25 +15971,25 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
--- By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message
--- tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was
--- removed.
+-- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
+-- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
+-- destination was being removed.
 CREATE OR REPLACE FUNCTION private.tidy_destinations(p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
+  -- A successful delivery closes a circuit. With none left to try, and routes using their spare, it would stay open.
   update public.destinations d
   set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
   where d.circuit_open_until <= p_now and not exists (
     select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
-  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
+  -- The failed deliveries may wait for hours while new messages go to the spare: one of them probes early.
   perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
   where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
     select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
-  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
+  -- The router may have chosen it by a configuration seconds old: such deliveries are given up, not left waiting.
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
   from public.destinations t
@@ -16021,7 +16103,8 @@ AS $function$
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
 
--- Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.
+-- Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has
+-- seen it.
 CREATE OR REPLACE FUNCTION private.unmake_conversation(p_conversation conversations, p_made text)
  RETURNS void
  LANGUAGE plpgsql
@@ -16037,8 +16120,8 @@ begin
 end $function$;
 grant execute on function private.unmake_conversation(p_conversation conversations, p_made text) to service_role;
 
--- The conversations of these channels that wait longest for the router, but those held back at this configuration
--- revision; null for none. Of those held at another one the longest held come first.
+-- The conversations of these channels that have waited longest for the router, except those held back at this
+-- configuration revision; null for none. Of those held at another revision, the longest held come first.
 CREATE OR REPLACE FUNCTION private.unrouted(p_revision bigint, p_limit integer, p_channels text[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -16193,7 +16276,7 @@ AS $function$
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
 
--- Makes due what failed at a destination that answers again, so many at most; whether there may be more.
+-- Makes failed deliveries of a destination that answers again due, up to a limit; returns whether there may be more.
 CREATE OR REPLACE FUNCTION private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -16269,8 +16352,8 @@ begin
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
 
--- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody.
--- p_known is whom the update is about by what we know ourselves. The caller holds the contacts' lock.
+-- The known contact that WhatsApp's ids identify, merged if they prove two to be one; null if they identify nobody.
+-- p_known is the contact that we already know the update to be about. The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -16302,12 +16385,12 @@ begin
     v_other_bsuids := private.ids_at(v_other, 'bsuid', p_sender_id);
     v_suits := v_bsuid is null or v_other_bsuids is null or v_bsuid = any (v_other_bsuids);
     if v_contact is null then
-      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
+      -- Only known by number so far, or the same user id: the same person. Another user id: the number has moved.
       if v_notice or v_suits then
         v_contact := v_other;
       end if;
     elsif v_other <> v_contact then
-      -- Through a notice the previous user id is over; the new one must survive the merge.
+      -- After a notice the previous user id is obsolete; the new one must survive the merge.
       if v_notice and v_bsuid = any (v_other_bsuids) then
         update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
         where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null
@@ -16324,8 +16407,8 @@ begin
 end $function$;
 grant execute on function private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid) to service_role;
 
--- The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it
--- is not set.
+-- The setting wa_send.window_fallback: the template message to send instead when the window is closed; null if it is
+-- not set.
 CREATE OR REPLACE FUNCTION private.window_fallback()
  RETURNS jsonb
  LANGUAGE sql
@@ -16354,7 +16437,7 @@ begin
   return p_person;
 end $function$;
 
--- Takes the words from the messages that these updates withdraw, and from what edited them.
+-- Removes the text of the messages that these updates withdraw, and of their edits.
 CREATE OR REPLACE FUNCTION private.withdraw_messages(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql

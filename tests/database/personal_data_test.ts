@@ -80,7 +80,7 @@ const FREE: Record<string, string> = {
   "public.incidents":
     "id number kind severity status flag_key component public cause rollout_id rollback_id opened_at opened_by acknowledged_at acknowledged_by resolved_at resolved_by escalated escalates_from escalate_at status_page_id version",
   "public.links":
-    "code request_hash starts_at expires_at max_uses uses taken campaign confirm pass_query flag_key fingerprint state version changed_in created_at created_by updated_at updated_by",
+    "code request_hash starts_at expires_at max_uses uses taken campaign confirm pass_query flag_key fingerprint state version member_versions changed_in created_at created_by updated_at updated_by",
   "public.measurements": "name label minute n ms counts last_at",
   "public.messages":
     "id seq channel direction type forwarded status status_rank status_at pricing sent_at created_at",

@@ -559,6 +559,7 @@ export type Database = {
           fingerprint: boolean;
           flag_key: string | null;
           max_uses: number | null;
+          member_versions: JsonOf<"links.member_versions">;
           note: string | null;
           pass_query: boolean;
           preview: JsonOf<"links.preview"> | null;
@@ -1439,6 +1440,7 @@ export type Database = {
           p_code: string;
           p_from: string;
           p_to: string;
+          p_zone?: string | null;
         };
         Returns: Json;
       };

@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from "zod";
+import type { RolloutPlan } from "../contract/arguments.ts";
 import { EDGES_MS } from "./latency.ts";
 
 const edge = z.number().refine((ms) => EDGES_MS.includes(ms), {
@@ -163,7 +164,7 @@ export const planSchema = z.strictObject({
   if (stages.some(({ users }, i) => users !== undefined && i > 0 && stages[i - 1].percentage > 0)) {
     fault("users come before percentages");
   }
-});
+}) satisfies z.ZodType<RolloutPlan, RolloutPlan>;
 
 /** A checked plan. */
 export type Plan = z.output<typeof planSchema>;
