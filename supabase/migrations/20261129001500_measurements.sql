@@ -399,13 +399,15 @@ begin
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
   delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
     select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
+  delete from private.metric_people p where not exists (
+    select from public.rollouts r where r.id = p.rollout_id and r.state in ('running', 'paused'));
   delete from public.flag_metrics m where ctid = any (array(
     select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
 comment on function private.purge_flag_metrics(timestamptz, integer) is
-  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many; whom a feature failed for longer ago; and who suffered in rollouts that are over. For the clock.';
+  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many; whom a feature failed for longer ago; and who suffered, and whose metrics were counted, in rollouts that are over. For the clock.';
 
 -- Flags that look done with -----------------------------------------------------------------------
 

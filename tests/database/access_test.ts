@@ -50,6 +50,9 @@ const READERS: Record<string, TeamRole> = {
   "public.rollouts": "viewer",
   "public.rollout_stages": "viewer",
   "public.rollout_events": "viewer",
+  "public.rollout_feedback": "viewer",
+  "public.business_metrics": "viewer",
+  "public.metric_days": "viewer",
   "public.notification_endpoints": "viewer",
   "public.notifications": "viewer",
   "public.gate_approvals": "viewer",
@@ -220,6 +223,16 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "list_reports(text,integer)": { role: "viewer", why: "The team reads how things go." },
   "read_report(uuid)": { role: "viewer", why: "The team reads how things go." },
   "report_now(text)": { role: "viewer", why: "The team reads how things go." },
+  "list_kill_switches()": { role: "viewer", why: "The team sees which features the environment stops." },
+  "add_feedback(text,text,text,integer,text,uuid)": {
+    role: "operator",
+    why: "Operators write down complaints.",
+  },
+  "list_feedback(text,integer)": {
+    role: "viewer",
+    why: "The team sees what people say; words are for operators.",
+  },
+  "list_metrics(integer)": { role: "viewer", why: "The team sees business metrics, which are sums." },
   "set_escalation(text,jsonb)": { role: "admin", why: "Admins say who is called." },
 };
 

@@ -307,6 +307,10 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "acknowledge_incident(bigint)": () => ["1"],
   "resolve_incident(bigint,bigint,text,text)": () => ["1, 1"],
   "list_incidents(boolean,integer)": () => [""],
+  "list_kill_switches()": () => [""],
+  "add_feedback(text,text,text,integer,text,uuid)": () => ["'complaint', 'user-1'"],
+  "list_feedback(text,integer)": () => [""],
+  "list_metrics(integer)": () => [""],
   "read_incident(bigint)": () => ["1"],
   "create_announcement(jsonb)": () => [
     `'{"name": "news", "text": "Hello", "audience": {"kind": "wrote", "days": 30}}'`,

@@ -167,6 +167,24 @@ export const FILL: Record<string, string> = {
     insert into public.rollout_events (id, rollout_id, at, kind, stage, figures, rollout_version) values
       ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0,
         '{"flag": "deeplinks.enabled", "plan": "custom"}', 1)`,
+  "private.kill_switches": `
+    insert into private.kill_switches (flag_key, since, seen_at) values ('stopped.enabled', now(), now())`,
+  "public.feedback": `
+    insert into public.feedback (id, at, kind, subject_id, positive, text, source) values
+      ('00000000-0000-7000-8000-000000000c01', now(), 'complaint', 'u1', false, 'it fails', 'api')`,
+  "public.rollout_feedback": `
+    insert into public.rollout_feedback (rollout_id, feedback_id, stage, arm) values
+      ('00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-000000000c01', 1, 'on')`,
+  "private.feedback_heard": "", // one row from the beginning
+  "public.business_metrics": `
+    insert into public.business_metrics (name, created_at) values ('order.paid', now())`,
+  "public.metric_days": `
+    insert into public.metric_days (name, day, slot, n, value) values ('order.paid', '2026-11-21', 0, 2, 25)`,
+  "private.metric_keys": `
+    insert into private.metric_keys (key, at) values (sha256('order-1'), now())`,
+  "private.metric_people": `
+    insert into private.metric_people (rollout_id, stage, name, subject_id, arm, by_share, n, value) values
+      ('00000000-0000-7000-8000-000000000b01', 1, 'order.paid', 'u1', 'on', true, 2, 25)`,
   "private.guard_skips": `
     insert into private.guard_skips (rollout_id, since, at, holders) values
       ('00000000-0000-7000-8000-000000000b01', now(), now(), '[]')`,

@@ -1,15 +1,7 @@
 /** What is carried from one stack to another, and how a flag differs from it. Pure. */
+import type { StagePlan } from "../../../supabase/functions/_shared/contract/arguments.ts";
 import type { FlagMetadata } from "../../../supabase/functions/_shared/contract/columns.ts";
 import type { FlagRow } from "./api.ts";
-
-/** A stage of a plan, as create_rollout takes it. */
-export interface CarriedStage {
-  name: string;
-  percentage: number;
-  user_ids?: string[];
-  segments?: string[];
-  [member: string]: unknown;
-}
 
 /** The content of an export. */
 export interface Carried {
@@ -18,7 +10,7 @@ export interface Carried {
   flags: { key: string; value: string; metadata: FlagMetadata; version: number }[];
   /** Members only if people are carried. */
   segments: { key: string; description: string; version: number; members?: string[] }[];
-  plans: { flag_key: string; name: string; stages: CarriedStage[] }[];
+  plans: { flag_key: string; name: string; stages: StagePlan[] }[];
 }
 
 /** Why a value is no export; undefined if it is one. */

@@ -10,7 +10,8 @@ import type { Run } from "../../core/session.ts";
 import { reason } from "../../core/values.ts";
 import { loadConfig } from "../../core/config.ts";
 import { flagKey, type FlagRow, listFlags } from "./api.ts";
-import { type Carried, carriedFaults, type CarriedStage, compareFlag } from "./carried.ts";
+import type { StagePlan } from "../../../supabase/functions/_shared/contract/arguments.ts";
+import { type Carried, carriedFaults, compareFlag } from "./carried.ts";
 
 /** Adds the commands. */
 export function carrying(group: Command, run: Run): void {
@@ -194,7 +195,7 @@ async function draftsOf(api: Api, keys: string[], people: boolean): Promise<Carr
             ...(people && user_ids.length > 0 ? { user_ids } : {}),
             ...(segments.length > 0 ? { segments } : {}),
           }).filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0)),
-        ) as unknown as CarriedStage
+        ) as unknown as StagePlan
       ),
     });
   }

@@ -101,7 +101,7 @@ Example:
             people: shortened(metadata.target_user_ids),
             segments: list(metadata.target_segments),
             needs: list(metadata.prerequisites),
-            "needs, but": describeUnmet(unmet(flag, rows)) || null,
+            "not met": describeUnmet(unmet(flag, rows)) || null,
             "turns on": metadata.schedule?.on_at ?? null,
             "turns off": metadata.schedule?.off_at ?? null,
             rollout: rollout === undefined ? null : `${rollout.id}, ${rollout.state}, stage ${rollout.stage}`,

@@ -77,7 +77,7 @@ async function ask(url: string, { env }: Pick<Io, "env">, flag: string | undefin
     );
   }
   const api = connect(
-    { url: url.replace(/\/+$/, ""), secretKey, from: STAGING_KEY, folder: undefined },
+    { url: url.replace(/\/+$/, ""), secretKey, from: STAGING_KEY, file: undefined },
     10_000,
   );
   const [there, events] = await Promise.all([

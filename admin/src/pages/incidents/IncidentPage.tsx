@@ -108,7 +108,9 @@ function History({ updates }: { updates: IncidentUpdate[] }) {
         {[...updates].reverse().map((update) => (
           <li key={update.id}>
             <Group justify="space-between" gap="xs">
-              <Text size="sm" fw={600}>{update.kind.replaceAll("_", " ")}, {update.status}</Text>
+              <Text size="sm" fw={600}>
+                {[...new Set([update.kind.replaceAll("_", " "), update.status])].join(", ")}
+              </Text>
               {update.public && <State tone="info">public</State>}
             </Group>
             <Text size="sm" className={classes.words} style={{ whiteSpace: "pre-line" }}>

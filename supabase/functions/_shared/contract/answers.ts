@@ -15,6 +15,7 @@ import { PIPELINE } from "./answers/pipeline.ts";
 import { REPORTS } from "./answers/reports.ts";
 import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
+import { SIGNALS } from "./answers/signals.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -38,6 +39,7 @@ export const ANSWERS = {
   ...REPORTS,
   ...ROLLOUTS,
   ...ROUTES,
+  ...SIGNALS,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** What is answered in JSON, by the function's name. */

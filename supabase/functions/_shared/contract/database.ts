@@ -120,6 +120,15 @@ export type Database = {
           },
         ];
       };
+      business_metrics: {
+        Row: {
+          created_at: string;
+          name: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       click_counts: {
         Row: {
           bot: number;
@@ -414,6 +423,24 @@ export type Database = {
           },
         ];
       };
+      feedback: {
+        Row: {
+          actor: string;
+          at: string;
+          id: string;
+          key: string | null;
+          kind: "complaint" | "rating";
+          message_id: string | null;
+          positive: boolean;
+          rating: number | null;
+          source: "api" | "team" | "chat";
+          subject_id: string;
+          text: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       flag_evaluations: {
         Row: {
           first_at: string;
@@ -586,6 +613,7 @@ export type Database = {
           fingerprint: boolean;
           flag_key: string | null;
           max_uses: number | null;
+          member_versions: JsonOf<"links.member_versions">;
           note: string | null;
           pass_query: boolean;
           preview: JsonOf<"links.preview"> | null;
@@ -656,6 +684,26 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "conversations";
             referencedColumns: ["id"];
+          },
+        ];
+      };
+      metric_days: {
+        Row: {
+          day: string;
+          n: number;
+          name: string;
+          slot: number;
+          value: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "metric_days_name_fkey";
+            columns: ["name"];
+            isOneToOne: false;
+            referencedRelation: "business_metrics";
+            referencedColumns: ["name"];
           },
         ];
       };
@@ -848,12 +896,42 @@ export type Database = {
           },
         ];
       };
+      rollout_feedback: {
+        Row: {
+          arm: "on" | "off";
+          feedback_id: string;
+          rollout_id: string;
+          stage: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "rollout_feedback_feedback_id_fkey";
+            columns: ["feedback_id"];
+            isOneToOne: false;
+            referencedRelation: "feedback";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "rollout_feedback_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollout_stages: {
         Row: {
           advance_when: JsonOf<"rollout_stages.advance_when">;
+          among: string[];
+          chosen: string[];
           entered_at: string | null;
+          first_day: JsonOf<"rollout_stages.first_day"> | null;
           hold_minutes: number;
           left_at: string | null;
+          metrics: JsonOf<"rollout_stages.metrics">;
           min_samples: number;
           name: string;
           overdue_minutes: number | null;
@@ -863,6 +941,7 @@ export type Database = {
           rollout_id: string;
           segments: string[];
           user_ids: string[];
+          users: number | null;
         };
         Insert: Record<never, never>;
         Update: Record<never, never>;
@@ -1171,6 +1250,17 @@ export type Database = {
         };
         Returns: Json;
       };
+      add_feedback: {
+        Args: {
+          p_kind: string;
+          p_person: string;
+          p_flag_key?: string | null;
+          p_rating?: number | null;
+          p_text?: string | null;
+          p_message_id?: string | null;
+        };
+        Returns: Json;
+      };
       add_flag_targets: {
         Args: {
           p_key: string;
@@ -1441,6 +1531,7 @@ export type Database = {
           p_code: string;
           p_from: string;
           p_to: string;
+          p_zone?: string | null;
         };
         Returns: Json;
       };
@@ -1473,6 +1564,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_feedback: {
+        Args: {
+          p_flag_key?: string | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_incidents: {
         Args: {
           p_open?: boolean | null;
@@ -1480,10 +1578,17 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_kill_switches: { Args: Record<never, never>; Returns: Json };
       list_links: {
         Args: {
           p_filter?: Json;
           p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_metrics: {
+        Args: {
+          p_days?: number;
         };
         Returns: Json;
       };
@@ -1593,6 +1698,18 @@ export type Database = {
         };
         Returns: Json;
       };
+      record_feedback: {
+        Args: {
+          p_feedback: Json;
+        };
+        Returns: Json;
+      };
+      record_metrics: {
+        Args: {
+          p_metrics: Json;
+        };
+        Returns: Json;
+      };
       record_orphans: {
         Args: {
           p_visits: Json;
@@ -1693,6 +1810,12 @@ export type Database = {
           p_key: string;
         };
         Returns: Json;
+      };
+      report_kill_switches: {
+        Args: {
+          p_flags: readonly string[];
+        };
+        Returns: null;
       };
       report_now: {
         Args: {
