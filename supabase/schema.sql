@@ -14783,34 +14783,30 @@ end $function$;
 -- UTC) and as many before: {complaints, ratings, positive, metrics: [{name, n, before}]}.
 CREATE OR REPLACE FUNCTION private.report_signals(p_rollout_id uuid, p_from timestamp with time zone, p_to timestamp with time zone)
  RETURNS jsonb
- LANGUAGE plpgsql
+ LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-declare
-  v_days interval := greatest(date_trunc('day', p_to) - date_trunc('day', p_from), interval '1 day');
-  v_signals jsonb := '{"complaints": 0, "ratings": 0, "positive": 0, "metrics": []}';
-begin
-  if to_regclass('public.rollout_feedback') is not null then
-    select v_signals || jsonb_build_object(
-        'complaints', count(distinct f.subject_id) filter (where f.kind = 'complaint'),
-        'ratings', count(*) filter (where f.kind = 'rating'), 'positive', count(*) filter (where f.kind = 'rating' and f.positive))
-    into v_signals
+  select jsonb_build_object('complaints', said.complaints, 'ratings', said.ratings, 'positive', said.positive, 'metrics', counted.metrics)
+  from (
+    select count(distinct f.subject_id) filter (where f.kind = 'complaint') as complaints,
+      count(*) filter (where f.kind = 'rating') as ratings, count(*) filter (where f.kind = 'rating' and f.positive) as positive
     from public.feedback f
     where f.at >= p_from and f.at < p_to and (p_rollout_id is null or exists (
-      select from public.rollout_feedback o where o.feedback_id = f.id and o.rollout_id = p_rollout_id and o.arm = 'on'));
-  end if;
-  if to_regclass('public.metric_days') is not null then
-    select v_signals || jsonb_build_object('metrics', coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'before', d.before) order by d.name), '[]'))
-    into v_signals
+      select from public.rollout_feedback o where o.feedback_id = f.id and o.rollout_id = p_rollout_id and o.arm = 'on'))
+  ) said
+  cross join lateral (
+    select greatest(date_trunc('day', p_to) - date_trunc('day', p_from), interval '1 day') as days
+  ) span
+  cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'before', d.before) order by d.name), '[]') as metrics
     from (
-      select m.name, coalesce(sum(m.n) filter (where m.day >= (p_to - v_days)::date), 0) as n,
-        coalesce(sum(m.n) filter (where m.day < (p_to - v_days)::date), 0) as before
+      select m.name, coalesce(sum(m.n) filter (where m.day >= (p_to - span.days)::date), 0) as n,
+        coalesce(sum(m.n) filter (where m.day < (p_to - span.days)::date), 0) as before
       from public.metric_days m
-      where m.day >= (p_to - 2 * v_days)::date and m.day < p_to::date group by m.name) d;
-  end if;
-  return v_signals;
-end $function$;
+      where m.day >= (p_to - 2 * span.days)::date and m.day < p_to::date group by m.name) d
+  ) counted
+$function$;
 
 -- The report about something that began then that was due last: every two hours on the first day, daily until the
 -- seventh; null where none was.

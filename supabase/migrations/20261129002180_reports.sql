@@ -80,31 +80,27 @@ comment on function private.outcome_figures(text, text, timestamptz, timestamptz
 
 -- Signals come with a migration of their own; without it there are none.
 create function private.report_signals(p_rollout_id uuid, p_from timestamptz, p_to timestamptz) returns jsonb
-language plpgsql stable set search_path = '' as $$
-declare
-  v_days interval := greatest(date_trunc('day', p_to) - date_trunc('day', p_from), interval '1 day');
-  v_signals jsonb := '{"complaints": 0, "ratings": 0, "positive": 0, "metrics": []}';
-begin
-  if to_regclass('public.rollout_feedback') is not null then
-    select v_signals || jsonb_build_object(
-        'complaints', count(distinct f.subject_id) filter (where f.kind = 'complaint'),
-        'ratings', count(*) filter (where f.kind = 'rating'), 'positive', count(*) filter (where f.kind = 'rating' and f.positive))
-    into v_signals
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('complaints', said.complaints, 'ratings', said.ratings, 'positive', said.positive, 'metrics', counted.metrics)
+  from (
+    select count(distinct f.subject_id) filter (where f.kind = 'complaint') as complaints,
+      count(*) filter (where f.kind = 'rating') as ratings, count(*) filter (where f.kind = 'rating' and f.positive) as positive
     from public.feedback f
     where f.at >= p_from and f.at < p_to and (p_rollout_id is null or exists (
-      select from public.rollout_feedback o where o.feedback_id = f.id and o.rollout_id = p_rollout_id and o.arm = 'on'));
-  end if;
-  if to_regclass('public.metric_days') is not null then
-    select v_signals || jsonb_build_object('metrics', coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'before', d.before) order by d.name), '[]'))
-    into v_signals
+      select from public.rollout_feedback o where o.feedback_id = f.id and o.rollout_id = p_rollout_id and o.arm = 'on'))
+  ) said
+  cross join lateral (
+    select greatest(date_trunc('day', p_to) - date_trunc('day', p_from), interval '1 day') as days
+  ) span
+  cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'before', d.before) order by d.name), '[]') as metrics
     from (
-      select m.name, coalesce(sum(m.n) filter (where m.day >= (p_to - v_days)::date), 0) as n,
-        coalesce(sum(m.n) filter (where m.day < (p_to - v_days)::date), 0) as before
+      select m.name, coalesce(sum(m.n) filter (where m.day >= (p_to - span.days)::date), 0) as n,
+        coalesce(sum(m.n) filter (where m.day < (p_to - span.days)::date), 0) as before
       from public.metric_days m
-      where m.day >= (p_to - 2 * v_days)::date and m.day < p_to::date group by m.name) d;
-  end if;
-  return v_signals;
-end $$;
+      where m.day >= (p_to - 2 * span.days)::date and m.day < p_to::date group by m.name) d
+  ) counted
+$$;
 comment on function private.report_signals(uuid, timestamptz, timestamptz) is
   'What people said in a time (of a rollout: those who had the feature), and business metrics of its days (whole ones, UTC) and as many before: {complaints, ratings, positive, metrics: [{name, n, before}]}.';
 

@@ -166,6 +166,35 @@ databaseTest(
   },
 );
 
+databaseTest(
+  "reports: complaints of people who had the feature are looked at, others' are not; metrics stand beside the days before",
+  async (sql) => {
+    const id = await running(sql);
+    await sql`insert into public.business_metrics (name, created_at) values ('checkout.completed', now())`;
+    await sql`insert into public.metric_days (name, day, slot, n, value) values
+      ('checkout.completed', '2026-11-23', 0, 4, 4), ('checkout.completed', '2026-11-24', 0, 5, 5),
+      ('checkout.completed', '2026-11-24', 1, 2, 2), ('checkout.completed', '2026-11-25', 0, 100, 100)`;
+    const complain = async (subject: string, arm: string, hours: number) => {
+      const [{ feedback }] = await sql`
+        insert into public.feedback (at, kind, subject_id, positive, source) values (${
+        at(hours)
+      }, 'complaint', ${subject}, false, 'api')
+        returning id as feedback`;
+      await sql`insert into public.rollout_feedback (rollout_id, feedback_id, stage, arm) values (${id}, ${feedback}, 0, ${arm})`;
+    };
+    await complain("without", "off", 1);
+    await write(sql, 2);
+    await complain("with", "on", 3);
+    await complain("with", "on", 3.5);
+    await write(sql, 4);
+    const reports =
+      await sql`select figures, look from public.reports where kind = 'first_day' order by due_at`;
+    assertEquals(reports.map(({ figures }) => [figures.complaints, figures.ratings]), [[0, 0], [1, 0]]);
+    assertEquals(reports.map(({ look }) => look.includes("complaints")), [false, true]);
+    assertEquals(reports[0].figures.metrics, [{ name: "checkout.completed", n: 7, before: 4 }]);
+  },
+);
+
 databaseTest("reports: those who want are told once, with what the report says", async (sql) => {
   await running(sql);
   await sql`insert into public.destination_allowlist (pattern, purpose) values ('hooks.example.com', 'forward')`;

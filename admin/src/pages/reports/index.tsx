@@ -1,5 +1,5 @@
 /** Reports: what the clock wrote about rollouts and about everything, and how it is now. */
-import { Accordion, Anchor, Badge, Code, Group, NativeSelect, Stack, Text } from "@mantine/core";
+import { Accordion, Anchor, Code, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { Link, Route, Switch } from "wouter";
 import type { Report } from "../../../../supabase/functions/_shared/contract/answers/reports.ts";
 import {
@@ -15,6 +15,7 @@ import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
+import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 
 export default function Reports() {
@@ -72,13 +73,7 @@ function Item({ report }: { report: Report }) {
               Until <Time at={report.due_at} />
             </Text>
           </div>
-          <Badge
-            variant={look === "" ? "light" : "filled"}
-            color={look === "" ? "teal" : "yellow.4"}
-            autoContrast
-          >
-            {look === "" ? "well" : "look"}
-          </Badge>
+          <State tone={look === "" ? "good" : "warn"}>{look === "" ? "well" : "look"}</State>
         </Group>
       </Accordion.Control>
       <Accordion.Panel>
