@@ -10,6 +10,8 @@ export function flagSettings(): Setting[] {
     key: `feature_${i}.enabled`,
     value: "true",
     metadata: {
+      // Marked for apps: the bench asks with a publishable key.
+      client: true,
       rollout_percentage: (i * 37 % 9999 + 1) / 100,
       target_user_ids: Array.from({ length: TARGETS }, (_, n) => `target-${i}-${n}`),
     },

@@ -1,16 +1,5 @@
 /** `deno task bench NAME`: speed, measured as medians of several runs, on a server beside a limit of the same run. */
-const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
-  pipeline: () => import("./pipeline/main.ts"),
-  webhook: () => import("./webhook.ts"),
-  links: () => import("./links.ts"),
-  flags: () => import("./flags.ts"),
-  panel: () => import("./panel.ts"),
-  deploy: () => import("./deploy.ts"),
-  costs: () => import("./costs.ts"),
-  cli: () => import("./cli.ts"),
-  growth: () => import("./growth/main.ts"),
-  guard: () => import("./guard.ts"),
-};
+import { BENCHES } from "./benches.ts";
 
 const [name, ...args] = Deno.args;
 const help = Deno.args.includes("--help");
@@ -22,7 +11,7 @@ NAME is one of: ${Object.keys(BENCHES).join(", ")}
 pipeline takes --runs N and --only PART,… (plain, bare, delivered, turns, latency); links --full goes up to a million links, in
 about seven minutes; panel needs Chromium; deploy measures first answers of fresh processes on the hosted Deno; cli measures
 the command line itself; growth fills --rows N messages, a million unless said otherwise and up to ten, and compares with ten
-thousand; guard simulates --days N of rollouts, a thousand unless said otherwise; --quick, of all but webhook, only shows that the bench works`);
+thousand; guard simulates --days N of rollouts, a thousand unless said otherwise; --quick only shows that the bench works`);
   Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

@@ -190,7 +190,8 @@ async function conversation(sql: Sql, messages: number): Promise<string> {
 /** Scrolls the thread until the message that begins so is seen. @returns How long each frame took, in milliseconds. */
 async function scroll(page: Page, perFrame: number, until: string): Promise<number[]> {
   return await page.evaluate<number[]>(`new Promise((resolve, reject) => {
-    const list = document.querySelector('[role="group"][aria-label="The conversation"]');
+    const list = document.querySelector('[role="group"][aria-label="Conversation"]');
+    if (list === null) return reject(new Error("the conversation is not to be seen"));
     const frames = [], began = performance.now();
     let last;
     const isSeen = () => {

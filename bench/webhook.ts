@@ -4,19 +4,22 @@
  * in batches. What users get, with everything on, is `bench pipeline`.
  */
 import postgres from "postgres";
+import { configSeen } from "../tests/support/config_seen.ts";
 import { startStack } from "../tests/support/stack.ts";
 import { type Load, load } from "./load.ts";
 import { makePlainTables, plainSql } from "./pipeline/plain.ts";
 import { median, print, type Row } from "./report.ts";
 import { request, type WebhookTarget } from "./webhooks.ts";
 
-const RUNS = 5;
-const REQUESTS = 30_000;
+/** How much is done; `--quick` is for seeing that the bench itself works. */
+const SIZES = { whole: { runs: 5, requests: 30_000 }, quick: { runs: 1, requests: 500 } };
+type Size = (typeof SIZES)["whole"];
 const CONNECTIONS = 64;
 const BARE_PORT_LINE = /listening on (\d+)/;
 
-/** Runs the bench; `--json` prints one JSON document. */
+/** Runs the bench; `--json` prints one JSON document, `--quick` does little. */
 export async function main(args: string[]): Promise<void> {
+  const size = SIZES[args.includes("--quick") ? "quick" : "whole"];
   const stack = await startStack();
   const { url, stack: { dbUrl, whatsapp } } = stack;
   const sql = postgres(dbUrl, { max: 4, onnotice: () => {} });
@@ -24,11 +27,12 @@ export async function main(args: string[]): Promise<void> {
   const rows: Row[] = [];
   try {
     await sql`update public.settings set value = 'false' where key in ('wa_router.enabled', 'wa_send.enabled')`;
-    const intake = await repeat(() => load(target, requests(target), CONNECTIONS));
-    const big = await bigBodies(target);
-    const bare = await bareServer(target);
+    await configSeen(stack, sql);
+    const intake = await repeat(size, () => load(target, requests(target, size), CONNECTIONS));
+    const big = await bigBodies(target, size);
+    const bare = await bareServer(target, size);
     await makePlainTables(sql);
-    const plain = median(await repeat(() => plainSql(sql)));
+    const plain = median(await repeat(size, () => plainSql(sql)));
     const [{ report }] = await sql`select public.reconcile() as report`;
 
     const perSecond = median(intake.map((run) => run.perSecond));
@@ -55,7 +59,7 @@ export async function main(args: string[]): Promise<void> {
     );
     print(
       "webhook",
-      `medians of ${RUNS} runs of ${REQUESTS.toLocaleString("en")} requests`,
+      `medians of ${size.runs} runs of ${size.requests.toLocaleString("en")} requests`,
       rows,
       args.includes("--json"),
     );
@@ -65,25 +69,25 @@ export async function main(args: string[]): Promise<void> {
   }
 }
 
-function requests(target: WebhookTarget): Uint8Array[] {
-  return Array.from({ length: REQUESTS }, () => request(target));
+function requests(target: WebhookTarget, size: Size): Uint8Array[] {
+  return Array.from({ length: size.requests }, () => request(target));
 }
 
-async function repeat<T>(run: () => Promise<T>): Promise<T[]> {
+async function repeat<T>({ runs: times }: Size, run: () => Promise<T>): Promise<T[]> {
   const runs: T[] = [];
   // The first one warms caches, plans and the compiler, and makes the contacts.
-  for (let i = 0; i <= RUNS; i++) runs.push(await run());
+  for (let i = 0; i <= times; i++) runs.push(await run());
   return runs.slice(1);
 }
 
-async function bigBodies(target: WebhookTarget): Promise<number[]> {
+async function bigBodies(target: WebhookTarget, { runs }: Size): Promise<number[]> {
   const times: number[] = [];
-  for (let i = 0; i < 2 * RUNS; i++) times.push((await load(target, [request(target, 1000)], 1)).p50);
-  return times.slice(RUNS);
+  for (let i = 0; i < 2 * runs; i++) times.push((await load(target, [request(target, 1000)], 1)).p50);
+  return times.slice(runs);
 }
 
 /** A process of its own, as the functions host is one. */
-async function bareServer(target: WebhookTarget): Promise<Load> {
+async function bareServer(target: WebhookTarget, size: Size): Promise<Load> {
   const server = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", new URL("./bare_server.ts", import.meta.url).pathname, target.appSecret],
     stdout: "piped",
@@ -91,8 +95,11 @@ async function bareServer(target: WebhookTarget): Promise<Load> {
   const reader = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const port = Number(BARE_PORT_LINE.exec((await reader.read()).value ?? "")?.[1]);
   try {
-    const runs = await repeat(() => load({ hostname: "127.0.0.1", port }, requests(target), CONNECTIONS));
-    return runs.sort((a, b) => a.perSecond - b.perSecond)[Math.floor(RUNS / 2)];
+    const runs = await repeat(
+      size,
+      () => load({ hostname: "127.0.0.1", port }, requests(target, size), CONNECTIONS),
+    );
+    return runs.sort((a, b) => a.perSecond - b.perSecond)[Math.floor(size.runs / 2)];
   } finally {
     server.kill("SIGKILL");
     await reader.cancel();

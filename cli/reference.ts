@@ -1,7 +1,8 @@
 /** `deno run -A cli/reference.ts` writes docs/cli.md from the commands' own help. */
 import type { Command } from "commander";
 import { join, ROOT } from "../lib/paths.ts";
-import { NAMES, program } from "./program.ts";
+import { NAMES } from "./entries.ts";
+import { program } from "./program.ts";
 
 /** Where the reference is. */
 export const REFERENCE: string = join(ROOT, "docs", "cli.md");

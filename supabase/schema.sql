@@ -7,7 +7,7 @@ grant usage on schema private to authenticated, service_role;
 
 -- Types -------------------------------------------------------------------------------------------
 
--- Deliveries claimed with their leases, and conversations whose lanes turned out to have nothing open.
+-- Claimed deliveries with their leases, and conversations whose lanes turned out to have no open delivery.
 create type private.claim as (
   delivery_ids uuid[],
   leases uuid[],
@@ -120,15 +120,15 @@ create type private.guard_tally as (
   m bigint
 );
 
--- An id that an update gives of a person: its kind as in contact_identities, the id, and the one that it replaces
--- where the person's change is what the update tells. Value or previous may be null.
+-- An id of a person in an update: its kind as in contact_identities, the id, and, if the update reports a change, the
+-- id it replaces. Value or previous may be null.
 create type private.identity as (
   kind text,
   value text,
   previous text
 );
 
--- One update as the intake works on it: its place in the batch (from 1) and what a channel's parse makes
+-- One update during intake: its place in the batch (from 1) and the result of the channel's parser
 -- (_shared/channels/*/inbound).
 create type private.inbound_update as (
   ord integer,
@@ -161,7 +161,7 @@ create type private.inbound_update as (
   raw jsonb
 );
 
--- A delivery that is about to be made.
+-- A delivery that is about to be created.
 create type private.new_delivery as (
   message_id uuid,
   destination_id uuid,
@@ -170,7 +170,7 @@ create type private.new_delivery as (
   seq bigint
 );
 
--- That somebody has opted out of what a sender of ours writes, or in again, and when.
+-- A person's opt-out of a sender's messages, or opt-in again, and its time.
 create type private.opt_word as (
   channel text,
   number_id text,
@@ -194,7 +194,7 @@ create type private.person as (
   words text
 );
 
--- A message that may go: who takes it, what it says, and under which key it was asked for.
+-- A message that may be sent: its recipient, its content and its idempotency key.
 create type private.queued as (
   id uuid,
   conversation_id uuid,
@@ -210,7 +210,7 @@ create type private.queued as (
   used_fallback boolean
 );
 
--- What the provider answered to a message, with where it belongs.
+-- The provider's answer to a message, with its conversation and sender.
 create type private.sending as (
   id uuid,
   lease uuid,
@@ -226,7 +226,7 @@ create type private.sending as (
   message_id uuid
 );
 
--- What an attempt came to, with the delivery's lane and the number of the attempt.
+-- The outcome of an attempt, with the delivery's lane and the number of the attempt.
 create type private.settlement as (
   delivery_id uuid,
   lease uuid,
@@ -246,10 +246,10 @@ create type private.settlement as (
 
 -- Tables ------------------------------------------------------------------------------------------
 
--- Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds
--- nothing of customers.
+-- Who added or removed which host, and when. Written by trigger; append-only and kept permanently: it holds no
+-- customer data.
 create table public.allowlist_history (
-  -- UUID v7: the order of the changes.
+  -- UUID v7, in the order of the changes.
   id uuid default private.uuid_v7() not null,
   -- The host pattern.
   pattern text not null,
@@ -257,20 +257,115 @@ create table public.allowlist_history (
   purpose text not null,
   -- added or removed.
   change text not null,
-  -- When.
+  -- When it was changed.
   at timestamp with time zone default clock_timestamp() not null,
-  -- Who: a user id, or the database role.
+  -- Who changed it: a user id, or the database role.
   by text default private.actor() not null,
   constraint allowlist_history_pkey PRIMARY KEY (id),
   constraint allowlist_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'removed'::text])))
 );
 alter table public.allowlist_history enable row level security;
 grant select on public.allowlist_history to authenticated, service_role;
--- Admins answer for where messages may go.
+-- Admins are accountable for where messages may go.
 create policy allowlist_history_read on public.allowlist_history for select to authenticated
   using (( SELECT private.has_role('admin'::text) AS has_role));
--- Nobody rewrites history.
+-- History cannot be changed.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Who gets an announcement: the audience as it was when the announcement was made.
+create table public.announcement_recipients (
+  -- The announcement.
+  announcement_id uuid not null,
+  -- The person.
+  contact_id uuid not null,
+  -- pending, queued (its message is in outbound_messages) or left_out.
+  state text default 'pending'::text not null,
+  -- Why one was left out: opted_out, window_closed, group, merged (the same person is in it already) or what the
+  -- queue refused. Of one that is pending, why it waits: feature_off or sender_held.
+  why text,
+  -- When one that waits is tried again.
+  next_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- The message. Not a reference: the record outlives it.
+  message_id uuid,
+  -- When it was queued or left out.
+  at timestamp with time zone,
+  -- A person once an announcement.
+  constraint announcement_recipients_pkey PRIMARY KEY (announcement_id, contact_id),
+  constraint announcement_recipients_announcement_id_fkey FOREIGN KEY (announcement_id) REFERENCES announcements(id) ON DELETE CASCADE,
+  constraint announcement_recipients_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint announcement_recipients_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'queued'::text, 'left_out'::text])))
+) with (fillfactor=80);
+-- What a person got; serves the foreign key.
+create INDEX announcement_recipients_contact_idx ON public.announcement_recipients USING btree (contact_id);
+-- Who is next.
+create INDEX announcement_recipients_pending_idx ON public.announcement_recipients USING btree (announcement_id, next_at) WHERE (state = 'pending'::text);
+-- Who was last.
+create INDEX announcement_recipients_queued_idx ON public.announcement_recipients USING btree (announcement_id, at) WHERE (state = 'queued'::text);
+alter table public.announcement_recipients enable row level security;
+grant select on public.announcement_recipients to authenticated, service_role;
+-- Ids of contacts, as conversations show them.
+create policy announcement_recipients_read on public.announcement_recipients for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Messages to many people. Written by create_announcement, start_announcement, stop_announcement and
+-- delete_announcement alone, and by the clock.
+create table public.announcements (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- What the team calls it. Nobody else reads it.
+  name text not null,
+  -- Whom it is for: {kind: flag, flag_key, days, targets_only}, {kind: segments, segments}, {kind: wrote, days} or
+  -- {kind: affected, flag_key, since}. Who that was when it was made is in announcement_recipients.
+  audience jsonb not null,
+  -- What people read who wrote within the last 24 hours; null where all get the template.
+  text text,
+  -- The template message for everybody else, as wa-send takes it; null where nobody else gets anything.
+  template jsonb,
+  -- The sender (senders.id); null for the number that a person has last used.
+  number_id text,
+  -- How many are queued in a minute at most.
+  per_minute integer default 300 not null,
+  -- draft, sending, stopped (may be resumed) or done.
+  state text default 'draft'::text not null,
+  -- How many of the audience are known by an id alone that is no contact's.
+  unreachable integer default 0 not null,
+  -- Grows with each change that people make. Give the version you read.
+  version bigint default 1 not null,
+  -- When it was made.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- Who made it: a user id, or the database role.
+  created_by text default private.actor() not null,
+  -- When it was first started.
+  started_at timestamp with time zone,
+  -- Who started it last.
+  started_by text,
+  -- When it was stopped last.
+  stopped_at timestamp with time zone,
+  -- Who stopped it.
+  stopped_by text,
+  -- Why.
+  stopped_because text,
+  -- When the last one was queued.
+  finished_at timestamp with time zone,
+  -- An announcement's id.
+  constraint announcements_pkey PRIMARY KEY (id),
+  constraint announcements_audience CHECK ((jsonb_typeof(audience) = 'object'::text)),
+  constraint announcements_name CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 120))),
+  constraint announcements_per_minute CHECK (((per_minute >= 6) AND (per_minute <= 6000))),
+  constraint announcements_state_known CHECK ((state = ANY (ARRAY['draft'::text, 'sending'::text, 'stopped'::text, 'done'::text]))),
+  constraint announcements_stopped_because CHECK ((char_length(stopped_because) <= 500)),
+  constraint announcements_template CHECK (((template ->> 'type'::text) = 'template'::text)),
+  constraint announcements_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 4096))),
+  -- It says something.
+  constraint announcements_words CHECK (((text IS NOT NULL) OR (template IS NOT NULL)))
+) with (fillfactor=80);
+-- What the clock has to send.
+create INDEX announcements_sending_idx ON public.announcements USING btree (started_at) WHERE (state = 'sending'::text);
+alter table public.announcements enable row level security;
+grant select on public.announcements to authenticated, service_role;
+-- The whole team sees what is announced.
+create policy announcements_read on public.announcements for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
 create table public.attributions (
@@ -312,14 +407,33 @@ create table public.attributions (
 create INDEX attributions_contact_idx ON public.attributions USING btree (contact_id, created_at);
 -- A token counts as exact once, however many messages carry it at the same moment.
 create UNIQUE INDEX attributions_exact_idx ON public.attributions USING btree (token) WHERE (confidence = 'exact'::text);
--- What a link brought; serves the foreign key.
+-- The attributions of a link; serves the foreign key.
 create INDEX attributions_link_idx ON public.attributions USING btree (code, created_at);
--- Whether a click has come back.
+-- Finds whether a click has been attributed.
 create INDEX attributions_token_idx ON public.attributions USING btree (token) WHERE (token IS NOT NULL);
 alter table public.attributions enable row level security;
 grant select, insert, delete on public.attributions to service_role;
--- The columns that are granted name nobody: every role may read.
+-- The granted columns identify nobody: every role may read.
 create policy "team reads attributions" on public.attributions for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Conversions of links are a business metric.
+create TRIGGER count_conversion AFTER INSERT ON public.attributions FOR EACH ROW WHEN (((new.code IS NOT NULL) AND ((new.confidence = 'exact'::text) OR (new.reason = 'clicked'::text)))) EXECUTE FUNCTION private.count_conversion();
+
+-- Names of business metrics: at most 100, each by its first use.
+create table public.business_metrics (
+  -- Such as checkout.completed; link.converted is counted by the gateway itself.
+  name text not null,
+  -- When it was first counted.
+  created_at timestamp with time zone not null,
+  -- A metric is named.
+  constraint business_metrics_pkey PRIMARY KEY (name),
+  constraint business_metrics_name CHECK ((name ~ '^[a-z][a-z0-9_.]{0,59}$'::text))
+);
+alter table public.business_metrics enable row level security;
+grant select on public.business_metrics to authenticated;
+grant select, insert on public.business_metrics to service_role;
+-- The whole team sees what is counted.
+create policy business_metrics_read on public.business_metrics for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
@@ -351,7 +465,7 @@ grant select, insert, update, delete on public.click_counts to service_role;
 create policy "team reads click counts" on public.click_counts for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- What stays of a day's clicks of a link.
+-- The permanent daily summary of a link's clicks.
 create table public.click_days (
   -- The link.
   code text collate "C" not null,
@@ -392,24 +506,24 @@ grant select, insert, update, delete on public.click_days to service_role;
 create policy "team reads click days" on public.click_days for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last
--- row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.
+-- One row per redirected visit, up to 60 an hour for one visitor and link; further visits count on the last row. No
+-- IP address is kept. Purged after the setting retention.click_days (90); click_days stays.
 create table public.clicks (
   -- The link.
   code text collate "C" not null,
   -- When the visit was answered.
   at timestamp with time zone not null,
   -- human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the
-  -- networks of the setting deeplinks.own_networks).
+  -- networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).
   verdict text not null,
-  -- By what the verdict was reached; null for a human.
+  -- Why the visitor was judged a program; null for a human.
   reason text,
   -- Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the
   -- link).
   target text not null,
   -- ios, android, windows, macos, linux or other.
   platform text not null,
-  -- Two letters, where a proxy told.
+  -- Two letters, if a proxy reported it.
   country text,
   -- Host of the page that it came from.
   referrer text,
@@ -418,20 +532,20 @@ create table public.clicks (
   visitor bigint,
   -- The audience user that the link named (?u=).
   user_id text,
-  -- What was handed on with the visit, in the text of a chat or to an app, and comes back.
+  -- The token passed on with the visit, in the text of a chat or to an app, to be recognised later.
   token text collate "C",
-  -- Keyed hash of network and device, where the link allows it: to find an app's first open.
+  -- Keyed hash of network and device, if the link allows it: to match an app's first open.
   fingerprint bigint,
-  -- Which of the link's targets took the visit, from 0; null where none did.
+  -- Which of the link's targets took the visit, from 0; null if none did.
   rule smallint,
   -- When an app's first open claimed it.
   claimed_at timestamp with time zone,
   -- Keyed hash of the network and program that claimed it by fingerprint, under the day's key: so that it gets the
   -- same answer again.
   claimed_by bigint,
-  -- How many visits it stands for.
+  -- How many visits the row counts.
   visits integer default 1 not null,
-  -- True where the QR code was scanned (?src=qr), else null.
+  -- True if the QR code was scanned (?src=qr), else null.
   qr boolean,
   constraint clicks_target_known CHECK ((target = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'whatsapp'::text, 'fallback'::text, 'preview'::text]))),
   constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text, 'own'::text])))
@@ -444,12 +558,12 @@ create INDEX clicks_fingerprint_idx ON public.clicks USING btree (fingerprint, a
 create INDEX clicks_link_idx ON public.clicks USING btree (code, at);
 -- The click that a message or an app brings back.
 create UNIQUE INDEX clicks_token_idx ON public.clicks USING btree (token) WHERE (token IS NOT NULL);
--- Whether a contact who writes has clicked just before.
+-- Finds whether a contact who writes has just clicked.
 create INDEX clicks_user_idx ON public.clicks USING btree (user_id, at) WHERE ((user_id IS NOT NULL) AND (token IS NOT NULL));
 alter table public.clicks enable row level security;
 grant select on public.clicks to authenticated;
 grant select, insert, update, delete on public.clicks to service_role;
--- A token stands for a person until it is used: operators and admins only.
+-- A token identifies a person until it is used: operators and admins only.
 create policy "operators read clicks" on public.clicks for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
@@ -487,29 +601,29 @@ create policy contact_acts_read on public.contact_acts for select to authenticat
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.contact_acts FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Under which ids a person is or was known on a channel. Nothing is overwritten: a changed id is closed by valid_to.
+-- The ids by which a person is or was known on a channel. Nothing is overwritten: when an id changes, valid_to closes
+-- the old row.
 create table public.contact_identities (
-  -- Order in which identities were learnt.
+  -- The order in which identities were learnt.
   id bigint generated always as identity not null,
   -- The person.
   contact_id uuid not null,
-  -- The channel that the id belongs to.
+  -- The channel of the id.
   channel text default 'whatsapp'::text not null,
   -- phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username,
-  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid, group (several people who write in one conversation); a
-  -- channel may have kinds of its own.
+  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid, group (several people in one conversation); channels
+  -- may add their own kinds.
   kind text not null,
-  -- The id, exactly as the channel or the caller gives it: numbers are not "fixed up".
+  -- The id, exactly as the channel or the caller gave it: numbers are not normalised.
   value text not null,
-  -- The sender of ours that learnt it. Ids that a provider gives each of its customers apart (bsuid, parent_bsuid)
-  -- say nothing beyond that customer's senders, so a person has several of them side by side; null where no sender is
-  -- known.
+  -- The sender that learnt it. Some ids (bsuid, parent_bsuid) are scoped to one customer of the provider and mean
+  -- nothing to the senders of another, so a person may have several at once. Null if no sender is known.
   sender_id text,
-  -- A further spelling of a number: the provider takes it, and calls the person by another one.
+  -- True for an alternative spelling of a number: the provider accepts it but reports the person under another one.
   dialled boolean default false not null,
-  -- Since when the person is known by it.
+  -- When the person became known by it.
   valid_from timestamp with time zone default now() not null,
-  -- Until when; null while it is current.
+  -- When it stopped being current; null while it is.
   valid_to timestamp with time zone,
   constraint contact_identities_pkey PRIMARY KEY (id),
   constraint contact_identities_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
@@ -519,23 +633,23 @@ create table public.contact_identities (
 );
 -- A person's ids.
 create INDEX contact_identities_contact_idx ON public.contact_identities USING btree (contact_id, kind);
--- An id belongs to at most one person at a time; the look-up of every inbound message.
+-- An id belongs to at most one person at a time. Every inbound message is looked up here.
 create UNIQUE INDEX contact_identities_current_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NULL);
 -- Search by the last four digits.
 create INDEX contact_identities_last_four_idx ON public.contact_identities USING btree ("right"(value, 4)) WHERE ((kind = 'phone'::text) AND (valid_to IS NULL) AND (length(value) >= 4));
--- Finds who was known by an id that nobody has any more.
+-- Finds the person who was known by an id that nobody has any more.
 create INDEX contact_identities_past_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NOT NULL);
 alter table public.contact_identities enable row level security;
 grant select, insert, update, delete on public.contact_identities to service_role;
 
--- One row a person. Two rows found to be one person are merged: the younger points to the older and keeps its row as
--- history.
+-- One row per person. When two rows turn out to be one person they are merged: the newer row points to the older one
+-- and stays as history.
 create table public.contacts (
-  -- UUID v7; also the targeting id that flags are asked with.
+  -- UUID v7; also the targeting key for flags.
   id uuid default private.uuid_v7() not null,
-  -- Where this person writes from, for example whatsapp.
+  -- The channel this person uses, for example whatsapp.
   channel text default 'whatsapp'::text not null,
-  -- Profile name as last told by the channel.
+  -- Profile name, as last reported by the channel.
   name text,
   -- The older contact that turned out to be the same person; null for a live contact.
   merged_into uuid,
@@ -547,7 +661,7 @@ create table public.contacts (
   constraint contacts_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contacts(id) ON DELETE SET NULL,
   constraint contacts_channel_check CHECK ((channel <> ''::text))
 );
--- Finds what was merged into a contact; serves the foreign key.
+-- Finds the contacts that were merged into one; serves the foreign key.
 create INDEX contacts_merged_into_idx ON public.contacts USING btree (merged_into) WHERE (merged_into IS NOT NULL);
 alter table public.contacts enable row level security;
 grant select on public.contacts to authenticated;
@@ -558,47 +672,47 @@ create policy "operators read contacts" on public.contacts for select to authent
 -- Who was targeted stays targeted.
 create TRIGGER follow_merge AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.follow_merge();
 
--- One row a contact and sender of ours. Its row lock is what puts the messages of a conversation in order.
+-- One row per contact and sender. Its row lock puts the messages of a conversation in order.
 create table public.conversations (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
-  -- The channel of both sides.
+  -- The channel of the sender and the person.
   channel text default 'whatsapp'::text not null,
-  -- The sender of ours (senders.id), for WhatsApp the business number.
+  -- The sender (senders.id); for WhatsApp, the business number.
   number_id text not null,
   -- The person.
   contact_id uuid not null,
-  -- When the person last wrote: opens the 24-hour customer service window.
+  -- When the person last wrote. This opens the 24-hour customer service window.
   last_inbound_at timestamp with time zone,
   -- When either side last wrote.
   last_message_at timestamp with time zone,
-  -- Since when the person has opted out, of what the channel's policy says (WhatsApp: marketing templates); null if
-  -- they have not.
+  -- When the person opted out of what the channel's policy names (WhatsApp: marketing templates); null if they have
+  -- not.
   opted_out_at timestamp with time zone,
-  -- When the last word about that was said, either way; an older one that comes later changes nothing.
+  -- When the person last opted out or in. An older request that arrives later changes nothing.
   opt_told_at timestamp with time zone,
-  -- Route that keeps this conversation until sticky_until.
+  -- The route that keeps this conversation until sticky_until.
   sticky_route_id uuid,
-  -- End of the stickiness.
+  -- When the conversation stops being sticky.
   sticky_until timestamp with time zone,
-  -- Since when a message waits for the router; null when none does.
+  -- How long a message has been waiting for the router: the time it began; null if none waits.
   unrouted_since timestamp with time zone,
-  -- Configuration revision at which the router's flag said no for this contact: not asked again until the
-  -- configuration changes.
+  -- Configuration revision at which the router's flag was off for this contact. The flag is not evaluated again until
+  -- the configuration changes.
   held_revision bigint,
   -- messages.seq up to which the router has decided.
   routed_seq bigint default 0 not null,
   -- When the conversation began.
   created_at timestamp with time zone default now() not null,
   constraint conversations_pkey PRIMARY KEY (id),
-  -- One conversation for each sender of ours and person. The person first: the look-up of every message compares
-  -- least, and a person's conversations are found by it too.
+  -- One conversation per sender and person. The person comes first: look-ups then compare least, and it also finds
+  -- all conversations of a person.
   constraint conversations_pair_key UNIQUE (contact_id, channel, number_id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint conversations_channel_check CHECK ((channel <> ''::text))
 ) with (fillfactor=70);
--- The router's queue: conversations of a channel with something to decide, those held back apart by revision, each
--- oldest first.
+-- The router's queue: conversations of a channel with undecided messages, oldest first; those held back are kept
+-- apart by revision.
 create INDEX conversations_unrouted_idx ON public.conversations USING btree (channel, held_revision, unrouted_since) WHERE (unrouted_since IS NOT NULL);
 alter table public.conversations enable row level security;
 grant select on public.conversations to authenticated;
@@ -606,7 +720,7 @@ grant select, insert, update, delete on public.conversations to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads conversations" on public.conversations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- An erasure takes no opt-out back.
+-- Erasing a person does not cancel their opt-out.
 create TRIGGER keep_opt_out BEFORE INSERT ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.keep_opt_out();
 
 -- How often things happened since the beginning. The value of a counter is the sum over its slots. For people to look
@@ -630,7 +744,7 @@ grant select, insert, update on public.counters to service_role;
 create policy counters_read on public.counters for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row a message and destination. The id is the webhook-id that the service sees, the same at each attempt.
+-- One row per message and destination. The id is the webhook-id that the service sees, the same at each attempt.
 create table public.deliveries (
   -- UUID v7; sent as webhook-id.
   id uuid default private.uuid_v7() not null,
@@ -638,14 +752,14 @@ create table public.deliveries (
   message_id uuid not null,
   -- The destination.
   destination_id uuid not null,
-  -- The message's conversation; with the destination it names the lane. Not a reference: the message goes with its
-  -- conversation, and this row with the message.
+  -- The message's conversation; together with the destination it identifies the lane. Not a foreign key: deleting the
+  -- conversation deletes the message, and with it this row.
   conversation_id uuid not null,
   -- messages.seq: the order within the lane.
   seq bigint not null,
   -- pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).
   state text default 'pending'::text not null,
-  -- Attempts begun.
+  -- Attempts started.
   attempt integer default 0 not null,
   -- When it is due, if it is the first of its lane.
   next_attempt_at timestamp with time zone default now() not null,
@@ -655,19 +769,19 @@ create table public.deliveries (
   dropped_reason text,
   -- When a 2xx answer was settled.
   delivered_at timestamp with time zone,
-  -- It failed and waits; it is due at once when its destination answers again.
+  -- True if it failed and waits: it becomes due at once when its destination answers again.
   wakes boolean default false not null,
-  -- The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by
-  -- itself would use up its attempts while others succeed.
+  -- The attempt after which it was made due early. The next wait is then kept in full; otherwise a delivery that
+  -- fails on its own would use up its attempts while others succeed.
   woken integer,
-  -- How often a person had it sent again after it had been delivered; the service is told.
+  -- How often a person resent it after it had been delivered; the event tells the service.
   resent integer default 0 not null,
-  -- When it was decided.
+  -- When the router decided on it.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
   updated_at timestamp with time zone default now() not null,
   constraint deliveries_pkey PRIMARY KEY (id),
-  -- A message goes to a destination once.
+  -- A message is delivered to a destination once.
   constraint deliveries_once_key UNIQUE (message_id, destination_id),
   constraint deliveries_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
   constraint deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
@@ -675,13 +789,13 @@ create table public.deliveries (
 ) with (fillfactor=80);
 -- Dead letters of a destination, page by page.
 create INDEX deliveries_dead_destination_idx ON public.deliveries USING btree (destination_id, updated_at, id) WHERE (state = 'dead'::text);
--- Dead letters, latest first.
+-- Dead letters, newest first.
 create INDEX deliveries_dead_idx ON public.deliveries USING btree (updated_at) WHERE (state = 'dead'::text);
 -- Counts of a destination; serves the foreign key.
 create INDEX deliveries_destination_idx ON public.deliveries USING btree (destination_id, created_at);
 -- The first open delivery of a lane.
 create INDEX deliveries_open_idx ON public.deliveries USING btree (destination_id, conversation_id, seq) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
--- What a destination that answers again is due at once.
+-- Deliveries to make due when a destination answers again.
 create INDEX deliveries_wakes_idx ON public.deliveries USING btree (destination_id) WHERE (wakes AND (state = 'pending'::text));
 alter table public.deliveries enable row level security;
 grant select on public.deliveries to authenticated;
@@ -690,24 +804,24 @@ grant select, insert, update, delete on public.deliveries to service_role;
 create policy "team reads deliveries" on public.deliveries for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- What each attempt met.
+-- The result of each attempt.
 create table public.delivery_attempts (
   -- The delivery.
   delivery_id uuid not null,
-  -- From 1; a gap is an attempt whose function died before it could settle.
+  -- Counted from 1; a gap is an attempt whose function died before settling it.
   attempt integer not null,
   -- delivered, retry or dead.
   outcome text not null,
-  -- HTTP status of the answer; null when there was none.
+  -- HTTP status of the response; null if there was none.
   status integer,
-  -- Until the whole answer, in milliseconds.
+  -- Milliseconds until the whole response was read.
   latency_ms integer,
-  -- Code and sentence of the failure; of a delivered one, why its replies are not used.
+  -- Code and description of the failure; for a delivered one, why its replies are not used.
   error text,
-  -- The answer, cut to 20 KB.
+  -- The response, truncated to 20 KB.
   answer text,
-  -- Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for
-  -- none.
+  -- Replies in the response that were not sent, and why: [{reply (its position, from 1; absent for all), why}]; null
+  -- for none.
   left_out jsonb,
   -- When it was settled.
   at timestamp with time zone default now() not null,
@@ -721,13 +835,14 @@ create table public.delivery_attempts (
 create INDEX delivery_attempts_at_idx ON public.delivery_attempts USING brin (at);
 alter table public.delivery_attempts enable row level security;
 grant select, insert, update, delete on public.delivery_attempts to service_role;
--- How each call of a service went is for those who run things.
+-- Operators and admins may see the result of each call of a service.
 create policy "operators read attempts" on public.delivery_attempts for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
 -- Hosts that messages may be forwarded to and links may redirect to. Nothing goes anywhere else.
 create table public.destination_allowlist (
-  -- Lower-case ASCII host, or *.host for each name below it (not the host itself); a port only where it is not 443.
+  -- Lower-case ASCII host, or *.host for every name below it (not the host itself); with a port only if it is not
+  -- 443.
   pattern text not null,
   -- forward (messages to services) or redirect (targets of links).
   purpose text not null,
@@ -735,7 +850,7 @@ create table public.destination_allowlist (
   created_at timestamp with time zone default now() not null,
   -- Who allowed it.
   created_by text default private.actor() not null,
-  -- A pattern stands once for each purpose.
+  -- One row per pattern and purpose.
   constraint destination_allowlist_pkey PRIMARY KEY (pattern, purpose),
   constraint destination_allowlist_pattern_check CHECK (((pattern ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?$'::text) OR (pattern = ANY (ARRAY['localhost'::text, '127.0.0.1'::text, '[::1]'::text])))),
   constraint destination_allowlist_purpose_check CHECK ((purpose = ANY (ARRAY['forward'::text, 'redirect'::text])))
@@ -746,52 +861,52 @@ grant select, insert, update, delete on public.destination_allowlist to service_
 -- Every role may see which hosts are allowed.
 create policy "team reads allowlist" on public.destination_allowlist for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER destination_allowlist_revision AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- A row of history for each change.
+-- Records each change in the history.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH ROW EXECUTE FUNCTION private.record_allowlist();
--- A truncate would leave no history: delete instead.
+-- Truncating would leave no history; delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Services that get messages. Its secrets are in private.destination_secrets.
+-- Services that receive messages. Their secrets are in private.destination_secrets.
 create table public.destinations (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
-  -- How it is reached: http, a signed POST to its URL.
+  -- How it is reached: http is a signed POST to its URL.
   kind text default 'http'::text not null,
-  -- Where messages are posted; passed the allowlist when stored, and passes it again at each delivery.
+  -- Where messages are posted. Checked against the allowlist when stored and at each delivery.
   url text not null,
-  -- active, or paused by a person: its queue waits.
+  -- active, or paused: its queue waits.
   state text default 'active'::text not null,
-  -- How long an answer may take, body included.
+  -- Maximum time for a response, including its body, in milliseconds.
   timeout_ms integer default 15000 not null,
-  -- Deliveries a second at most; null for no limit.
+  -- Maximum deliveries per second; null for no limit.
   rate_per_second numeric,
-  -- Deliveries that may go at once within rate_per_second.
+  -- Deliveries that may be made at once within rate_per_second.
   rate_burst integer default 10 not null,
-  -- GCRA state of the rate: theoretical arrival time of the next delivery.
+  -- GCRA state of the rate: the theoretical arrival time of the next delivery.
   rate_tat timestamp with time zone,
-  -- Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule;
-  -- docs/architecture.md has it.
+  -- Waits between attempts, in seconds; null for the setting forward.retry_seconds or, without it, the built-in
+  -- schedule in docs/architecture.md.
   retry_seconds numeric[],
-  -- Failed attempts in a row.
+  -- Consecutive failed attempts.
   circuit_failures integer default 0 not null,
-  -- While in the future the circuit is open and the queue waits; past but not null: one delivery probes.
+  -- While in the future, the circuit is open and the queue waits; once past, one delivery probes. Null while closed.
   circuit_open_until timestamp with time zone,
-  -- Times in a row that the circuit opened; doubles the wait.
+  -- How often in a row the circuit has opened; each time doubles the wait.
   circuit_trips integer default 0 not null,
-  -- Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.
+  -- Lease of the delivery that probes an open circuit: only its failure opens the circuit again.
   circuit_probe uuid,
-  -- It answers again, and more that failed before is to be made due than was at once.
+  -- True while it answers again but some deliveries that failed before have yet to be made due.
   circuit_waking boolean default false not null,
-  -- What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does
-  -- not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.
+  -- What a failure does to the conversation, by status, with else for all others: hold, aside or pause. Statuses that
+  -- it does not list follow the built-in policy: aside for 400, 413, 415 and 422, pause for 410, hold for the rest.
   failure_policy jsonb default '{}'::jsonb not null,
-  -- Why it was paused where no person did it: what it answered. Null otherwise.
+  -- The response that paused it; null if a person paused it or it is active.
   paused_because text,
-  -- Grows with each change made by people.
+  -- Incremented by each change that a person makes.
   version integer default 1 not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
@@ -799,7 +914,7 @@ create table public.destinations (
   updated_at timestamp with time zone default now() not null,
   -- Who last changed it.
   updated_by text default private.actor() not null,
-  -- When it was removed: what was delivered there still names it. Null otherwise.
+  -- When it was removed; null otherwise. The row stays, because past deliveries refer to it.
   removed_at timestamp with time zone,
   constraint destinations_pkey PRIMARY KEY (id),
   constraint destinations_check CHECK (((removed_at IS NULL) OR (state = 'paused'::text))),
@@ -814,27 +929,27 @@ create table public.destinations (
   constraint destinations_url_check CHECK ((length(url) <= 2000)),
   constraint destinations_circuit_revision TRIGGER DEFERRABLE INITIALLY DEFERRED
 ) with (fillfactor=70);
--- A destination is named by people and the command line; the name of one that was removed is free.
+-- People and the command line use the name; the name of a removed destination can be reused.
 create UNIQUE INDEX destinations_name_key ON public.destinations USING btree (name) WHERE (removed_at IS NULL);
 alter table public.destinations enable row level security;
 grant select on public.destinations to authenticated;
 grant select, insert, update, delete on public.destinations to service_role;
--- Every role may see the services; secrets are elsewhere.
+-- Every role may see the services; their secrets are elsewhere.
 create policy "team reads destinations" on public.destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge that a circuit opened or closed.
+-- Makes the edge functions reload the configuration when a circuit opens or closes.
 create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version, removed_at OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- Credentials go to the host that they were given for.
+-- Credentials are sent only to the host they were set for.
 create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
--- The allowlist is asked at every door.
+-- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 
 -- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
 -- alone; update, delete and truncate are refused to every role.
 create table public.erasures (
-  -- The erasure; says nothing about the person.
+  -- The erasure's id; reveals nothing about the person.
   id uuid not null,
   -- From 1.
   part integer not null,
@@ -842,18 +957,18 @@ create table public.erasures (
   at timestamp with time zone default now() not null,
   -- Who erased: a user id, or the database role.
   by text default private.actor() not null,
-  -- Its transaction: in it, and in no other, tombstones may be put into histories.
+  -- Its transaction: the only one in which tombstones may be written into histories.
   transaction xid8 default pg_current_xact_id() not null,
   -- Rows that were deleted or changed, by table.
   counts jsonb default '{}'::jsonb not null,
-  -- Whether the person is gone; else more parts follow.
+  -- Whether the erasure is complete; otherwise more parts follow.
   done boolean default false not null,
   -- Of a person with many messages the parts are counted.
   constraint erasures_pkey PRIMARY KEY (id, part)
 );
 alter table public.erasures enable row level security;
 grant select on public.erasures to authenticated, service_role;
--- The whole team sees that somebody was erased, and by whom.
+-- The whole team sees that a person was erased, and by whom.
 create policy erasures_read on public.erasures for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Nobody rewrites history.
@@ -884,6 +999,52 @@ grant select on public.escalation_steps to authenticated, service_role;
 -- The whole team sees who is called.
 create policy escalation_steps_read on public.escalation_steps for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- What people say of features: complaints and ratings, each from one person. Written by record_feedback, add_feedback
+-- and the guard.
+create table public.feedback (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- When it was said.
+  at timestamp with time zone not null,
+  -- complaint, or rating.
+  kind text not null,
+  -- Who said it: the id that flags are asked with.
+  subject_id text not null,
+  -- 1 to 5; null for a complaint, and for praise in words.
+  rating smallint,
+  -- Whether it is praise: a rating of 4 or 5, or a word.
+  positive boolean not null,
+  -- What was said, where somebody wrote it down.
+  text text,
+  -- api: a service; team: a person of the team; chat: a word in a conversation.
+  source text not null,
+  -- The message, of a word in a chat or where the team read it.
+  message_id uuid,
+  -- Keyed hash of the caller's idempotency key, in hex.
+  key text,
+  -- Who wrote it down: a user id, or the database role.
+  actor text default private.actor() not null,
+  -- An id.
+  constraint feedback_pkey PRIMARY KEY (id),
+  constraint feedback_key_key UNIQUE (key),
+  constraint feedback_message_key UNIQUE (message_id),
+  constraint feedback_kind_known CHECK ((kind = ANY (ARRAY['complaint'::text, 'rating'::text]))),
+  -- A complaint is not positive; a rating is from 4 on, and one without a number is praise.
+  constraint feedback_positive CHECK (
+  CASE kind
+      WHEN 'complaint'::text THEN ((NOT positive) AND (rating IS NULL))
+      ELSE (positive = (COALESCE((rating)::integer, 5) >= 4))
+  END),
+  constraint feedback_rating CHECK (((rating >= 1) AND (rating <= 5))),
+  constraint feedback_source_known CHECK ((source = ANY (ARRAY['api'::text, 'team'::text, 'chat'::text]))),
+  constraint feedback_subject CHECK (((char_length(subject_id) >= 1) AND (char_length(subject_id) <= 200))),
+  constraint feedback_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 2000)))
+);
+-- What somebody said, for export and erasure.
+create INDEX feedback_subject_idx ON public.feedback USING btree (subject_id);
+alter table public.feedback enable row level security;
+grant select, insert, delete on public.feedback to service_role;
 
 -- When a flag was first and last asked for, to the hour: what no code asks for can go.
 create table public.flag_evaluations (
@@ -1146,27 +1307,27 @@ create table public.links (
   external_id text,
   -- Hash of the request that made it, to tell a repetition from another request under the same external id.
   request_hash text not null,
-  -- What the team calls it. Never given to an isolate, and so to no visitor.
+  -- The team's name for it. Never given to an isolate, and so never to a visitor.
   title text,
-  -- Free text of the team's. Never given to an isolate, and so to no visitor.
+  -- The team's free text. Never given to an isolate, and so never to a visitor.
   note text,
-  -- Where a visit goes that no target takes, and every visit while the link's flag is off.
+  -- Where visits go that no target takes, and all visits while the link's flag is off.
   default_url text,
   -- Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.
   targets jsonb default '[]'::jsonb not null,
-  -- Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.
+  -- Chat that a visit opens if no target takes it: {phone_number_id, text}. Takes precedence over default_url.
   whatsapp jsonb,
-  -- Not before; null for no limit.
+  -- The link works from this time on; null for no limit.
   starts_at timestamp with time zone,
-  -- Not from here on; null for no limit.
+  -- The link stops working at this time; null for no limit.
   expires_at timestamp with time zone,
   -- Where a visit goes while the link cannot be used, instead of an error.
   expired_url text,
-  -- Whether people press a button before they go on, so that programs that scan links take no use.
+  -- Whether people must press a button to continue, so that programs that scan links use nothing up.
   confirm boolean default false not null,
-  -- Human visits that go through at most; null for no limit.
+  -- Maximum number of human visits; null for no limit.
   max_uses integer,
-  -- Uses taken so far. Counted only where max_uses is set.
+  -- Uses so far. Counted only if max_uses is set.
   uses integer default 0 not null,
   -- How many the last take was granted: how the one statement that takes tells its caller.
   taken integer default 0 not null,
@@ -1181,7 +1342,7 @@ create table public.links (
   -- A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to
   -- default_url.
   flag_key text,
-  -- What a messenger shows of the link: any of title, description, image.
+  -- What messengers show for the link: any of title, description, image.
   preview jsonb,
   -- Whether an app's first open may be matched by network and device, which is a guess.
   fingerprint boolean default false not null,
@@ -1190,7 +1351,10 @@ create table public.links (
   state text default 'active'::text not null,
   -- Grows with each change made by people.
   version integer default 1 not null,
-  -- Transaction that last changed it: how isolates learn what to forget, see refresh_links.
+  -- The version in which each member was last changed, {member: version}; absent for one as it was made. Tells
+  -- whether two changes are of the same member.
+  member_versions jsonb default '{}'::jsonb not null,
+  -- Transaction that last changed it; tells isolates what to reload, see refresh_links.
   changed_in xid8 default pg_current_xact_id() not null,
   -- When it was made.
   created_at timestamp with time zone default clock_timestamp() not null,
@@ -1206,6 +1370,7 @@ create table public.links (
   constraint links_flag_key_filled CHECK ((flag_key <> ''::text)),
   constraint links_lead_somewhere CHECK (((default_url IS NOT NULL) OR (whatsapp IS NOT NULL))),
   constraint links_max_uses_positive CHECK ((max_uses > 0)),
+  constraint links_member_versions_object CHECK ((jsonb_typeof(member_versions) = 'object'::text)),
   constraint links_note_length CHECK (((length(note) >= 1) AND (length(note) <= 500))),
   constraint links_preview_object CHECK ((jsonb_typeof(preview) = 'object'::text)),
   constraint links_state_known CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'blocked'::text, 'deleted'::text]))),
@@ -1216,9 +1381,9 @@ create table public.links (
 ) with (fillfactor=90);
 -- Lists by campaign.
 create INDEX links_campaign_idx ON public.links USING btree (campaign, created_at) WHERE (campaign IS NOT NULL);
--- What changed since an isolate last asked.
+-- Links that changed since an isolate last asked.
 create INDEX links_changed_idx ON public.links USING btree (changed_in);
--- Makes creating idempotent; a deleted link gives its external id free.
+-- Makes creation idempotent; deleting a link frees its external id.
 create UNIQUE INDEX links_external_id_idx ON public.links USING btree (external_id) WHERE ((state <> 'deleted'::text) AND (external_id IS NOT NULL));
 -- Lists, newest first, page by page.
 create INDEX links_newest_idx ON public.links USING btree (created_at, code);
@@ -1232,7 +1397,7 @@ grant select, insert, update on public.links to service_role;
 -- Every role may see the links; passwords are elsewhere.
 create policy "team reads links" on public.links for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells isolates to read the link again, also after an update by hand.
+-- Tells isolates to read the link again, also after an update by hand, and which members were changed.
 create TRIGGER links_changed BEFORE UPDATE ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
@@ -1268,10 +1433,10 @@ grant select, insert, update, delete on public.measurements to service_role;
 create policy measurements_read on public.measurements for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- Messages of both directions. seq is given under the lock of the conversation, so within a conversation it is the
+-- Messages in both directions. seq is assigned under the conversation's lock, so within a conversation it is the
 -- order of acceptance.
 create table public.messages (
-  -- UUID v7; for an outbound message also the id that wa-send answers.
+  -- UUID v7; for an outbound message also the id that wa-send returns.
   id uuid default private.uuid_v7() not null,
   -- Order of acceptance within a conversation.
   seq bigint generated always as identity not null,
@@ -1281,43 +1446,43 @@ create table public.messages (
   conversation_id uuid not null,
   -- in: from the person; out: from the business.
   direction text not null,
-  -- The provider's id (WhatsApp's wamid…), one message's within its channel; null for an outbound message not sent
-  -- yet.
+  -- The provider's id (WhatsApp's wamid…), unique within its channel; null for an outbound message that has not been
+  -- sent.
   provider_id text,
-  -- text, image, interactive, … as the provider names it.
+  -- text, image, interactive, …, the provider's term.
   type text not null,
-  -- The words, whatever the type: body, caption, title of the chosen button, emoji. Null where there are none, or
-  -- where whoever wrote them took them back.
+  -- The text, whatever the type: body, caption, title of the chosen button, emoji. Null if there is none, or if its
+  -- author withdrew the message.
   text text,
-  -- Id of the chosen button or list row, or the quick reply's payload.
+  -- Id of the chosen button or list row, or the payload of the quick reply.
   choice text,
   -- provider_id of the message that this one answers, edits, withdraws (type revoke) or reacts to.
   reply_to text,
-  -- Deep-link token carried in the text.
+  -- The deep-link token in the text.
   link_token text,
-  -- The ad or post that the person came from.
+  -- The ad or post the person came from.
   referral jsonb,
   -- Whether the person forwarded it.
   forwarded boolean default false not null,
-  -- The message as the provider gave it, or as it is given to the provider; null once it was withdrawn.
+  -- The message as received from, or sent to, the provider; null once it was withdrawn.
   native jsonb,
   -- in: received, or deleted; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.
   status text not null,
-  -- Rank of status; a status of a lower rank only adds its time.
+  -- Rank of the status; a status of a lower rank only adds its time.
   status_rank smallint default 0 not null,
   -- When each status was reached, by name.
   status_at jsonb default '{}'::jsonb not null,
-  -- What the provider charged, as it tells with the status.
+  -- What the provider charged, as reported with the status.
   pricing jsonb,
-  -- Why it failed, as the provider tells.
+  -- Why it failed, as reported by the provider.
   error jsonb,
-  -- W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its
-  -- trace is its id then.
+  -- W3C trace context of the request that brought it, or that a reply continues; null if there was none: its id is
+  -- then its trace id.
   traceparent text,
-  -- The thread that it belongs to, on channels that have threads within a conversation; null elsewhere. Not a
-  -- reference: what keeps threads may be taken away.
+  -- The thread it belongs to, on channels that have threads within a conversation; null elsewhere. Not a foreign key,
+  -- so that the tables of threads can be removed.
   thread_id uuid,
-  -- The provider's time of the message.
+  -- When it was sent, by the provider's clock.
   sent_at timestamp with time zone,
   -- When we stored it.
   created_at timestamp with time zone default now() not null,
@@ -1325,21 +1490,45 @@ create table public.messages (
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
 );
--- What changed or withdrew a message, which may have come before the message itself.
+-- Finds the edits and withdrawals of a message, which may arrive before the message itself.
 create INDEX messages_changes_idx ON public.messages USING btree (reply_to) WHERE (type = ANY (ARRAY['edit'::text, 'revoke'::text]));
--- A conversation in order; what the router has yet to decide.
+-- A conversation in order, and its messages that the router has yet to decide.
 create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
--- Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each
--- message pays for the width.
+-- Finds the message that a status is about. Without the channel: two channels hardly ever use the same id, and a
+-- wider index costs every message.
 create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id) WHERE (provider_id IS NOT NULL);
--- A thread in order. Messages without one have no entry.
+-- A thread in order. Messages outside threads have no entry.
 create INDEX messages_thread_idx ON public.messages USING btree (thread_id, seq) WHERE (thread_id IS NOT NULL);
--- Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.
+-- Finds the messages of a trace that began elsewhere. Nearly all messages have none and no entry here.
 create INDEX messages_trace_idx ON public.messages USING btree (substr(traceparent, 4, 32)) WHERE (traceparent IS NOT NULL);
 alter table public.messages enable row level security;
 grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
+
+-- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
+-- add them up.
+create table public.metric_days (
+  -- The metric.
+  name text not null,
+  -- The day, UTC.
+  day date not null,
+  -- 0 to 15.
+  slot smallint not null,
+  -- How often.
+  n bigint not null,
+  -- The sum of the values.
+  value double precision not null,
+  -- A slot of a metric's day; serves the foreign key.
+  constraint metric_days_pkey PRIMARY KEY (name, day, slot),
+  constraint metric_days_name_fkey FOREIGN KEY (name) REFERENCES business_metrics(name) ON DELETE RESTRICT
+) with (fillfactor=70);
+alter table public.metric_days enable row level security;
+grant select on public.metric_days to authenticated;
+grant select, insert, update on public.metric_days to service_role;
+-- Sums only: the whole team reads them.
+create policy metric_days_read on public.metric_days for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Who is told of rollouts and of what fails. The address itself, which with Slack is the secret, is in
 -- private.notification_addresses.
@@ -1352,8 +1541,8 @@ create table public.notification_endpoints (
   kind text not null,
   -- Host of its address, for people to recognise.
   host text not null,
-  -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, and steps of
-  -- incidents.
+  -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
+  -- and reports.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1365,7 +1554,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -1382,7 +1571,7 @@ create table public.notifications (
   id uuid default private.uuid_v7() not null,
   -- Who is told.
   endpoint_id uuid not null,
-  -- The event of a rollout; null where it is about a part of health or an incident.
+  -- The event of a rollout; null where it is about a part of health, an incident or a report.
   event_id uuid,
   -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
@@ -1425,7 +1614,7 @@ create policy notifications_read on public.notifications for select to authentic
 create table public.orphan_visits (
   -- The day (UTC).
   day date not null,
-  -- The code asked for where it is a misprint of a link's, else its kind in brackets, which no code has.
+  -- The requested code if it is a misprint of a link's, else its kind in brackets, which no code contains.
   code text collate "C" not null,
   -- How often.
   visits bigint not null,
@@ -1439,60 +1628,60 @@ grant select, insert, update, delete on public.orphan_visits to service_role;
 create policy "team reads orphan visits" on public.orphan_visits for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- The queue to the provider. Its message is a row of messages with the same id; a read receipt has none.
+-- The queue to the provider. Each entry has a row in messages with the same id, except read receipts.
 create table public.outbound_messages (
-  -- UUID v7; answered by wa-send and given to the provider as its callback data.
+  -- UUID v7; returned by wa-send and passed to the provider as callback data.
   id uuid default private.uuid_v7() not null,
   -- The channel that carries it.
   channel text default 'whatsapp'::text not null,
   -- The conversation; also the lane.
   conversation_id uuid not null,
-  -- The sender (senders.id), for WhatsApp the business number.
+  -- The sender (senders.id); for WhatsApp, the business number.
   number_id text not null,
   -- Its message; null for a read receipt.
   message_id uuid,
-  -- What is sent, where no message's native keeps it.
+  -- What is sent, unless the message's native column has it.
   payload jsonb,
-  -- The id that it is addressed to.
+  -- The id it is addressed to.
   recipient text,
   -- The caller's key, or reply:<delivery>:<n>.
   idempotency_key text,
-  -- Hash of the request, to tell a repetition from another request under the same key.
+  -- Hash of the request, to distinguish a repetition from another request with the same key.
   request_hash text,
-  -- queued, leased (under way), sent (the provider took it) or failed (given up).
+  -- queued, leased (under way), sent (accepted by the provider) or failed (given up).
   state text default 'queued'::text not null,
-  -- Attempts begun, without those that were put off.
+  -- Attempts started, except those that were deferred.
   attempt integer default 0 not null,
-  -- How often it was put off for what is no fault of its own: a pace, a fault of the account.
+  -- How often it was deferred for a reason outside the message: a rate limit, or a fault of the account.
   deferred integer default 0 not null,
-  -- When it was first tried; null before.
+  -- When it was first tried; null before that.
   tried_at timestamp with time zone,
-  -- Whether it has stepped aside: the next ones of its conversation no longer wait for it.
+  -- Whether it has been set aside: later messages of its conversation no longer wait for it.
   aside boolean default false not null,
   -- When it is due, if it is the first of its lane.
   next_attempt_at timestamp with time zone default now() not null,
-  -- What the provider answered last, if it refused.
+  -- The provider's last answer, if it refused.
   error jsonb,
-  -- The template that goes instead where the window is closed, if the caller gave one.
+  -- The template to send instead if the window is closed, if the caller gave one.
   fallback jsonb,
-  -- Whether the template went instead, because the window was closed.
+  -- Whether the template was sent instead, because the window was closed.
   used_fallback boolean default false not null,
   -- When it was queued.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
   updated_at timestamp with time zone default now() not null,
   constraint outbound_messages_pkey PRIMARY KEY (id),
-  -- A request with the same key on the same channel is the same message.
+  -- Requests with the same key on the same channel are the same message.
   constraint outbound_messages_idempotency_key UNIQUE (idempotency_key, channel),
   constraint outbound_messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint outbound_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text])))
 ) with (fillfactor=80);
--- What has stepped aside in a lane.
+-- The messages of a lane that have been set aside.
 create INDEX outbound_messages_aside_idx ON public.outbound_messages USING btree (conversation_id, next_attempt_at) WHERE (aside AND (state = ANY (ARRAY['queued'::text, 'leased'::text])));
--- What was sent in a conversation; serves the foreign key and merges.
+-- The sent messages of a conversation; serves the foreign key and merges.
 create INDEX outbound_messages_conversation_idx ON public.outbound_messages USING btree (conversation_id);
--- What could not be sent, latest first.
+-- Messages that could not be sent, newest first.
 create INDEX outbound_messages_failed_idx ON public.outbound_messages USING btree (updated_at) WHERE (state = 'failed'::text);
 -- The queue row of a message; serves the foreign key.
 create INDEX outbound_messages_message_idx ON public.outbound_messages USING btree (message_id);
@@ -1501,7 +1690,7 @@ create INDEX outbound_messages_open_idx ON public.outbound_messages USING btree 
 alter table public.outbound_messages enable row level security;
 grant select, insert, update, delete on public.outbound_messages to service_role;
 
--- State of the rate limits. A row whose tat is past says the same as no row.
+-- State of the rate limits. A row whose tat is in the past is equivalent to no row.
 create unlogged table public.rate_limits (
   -- What is limited, such as send:<contact id>. Ids, never phone numbers.
   key text not null,
@@ -1514,6 +1703,46 @@ create unlogged table public.rate_limits (
 ) with (fillfactor=50);
 alter table public.rate_limits enable row level security;
 grant select, insert, update, delete on public.rate_limits to service_role;
+
+-- Reports as they were when they were due. Written by the clock.
+create table public.reports (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- first_day (of a rollout or a launch, every two hours), daily (in its first week) or weekly (about everything).
+  kind text not null,
+  -- The rollout; null for the weekly one.
+  rollout_id uuid,
+  -- Its flag.
+  flag_key text,
+  -- From when it counts.
+  period_from timestamp with time zone not null,
+  -- Until when it counts, which is when it was due.
+  due_at timestamp with time zone not null,
+  -- What it says; _shared/contract/words/reports.ts makes sentences of it.
+  figures jsonb not null,
+  -- What somebody should look at: silent, error_rate, p95, worse, paged, incident, complaints, debt; empty where all
+  -- is well.
+  look text[] not null,
+  -- When it was written.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- A report's id.
+  constraint reports_pkey PRIMARY KEY (id),
+  -- One report a time.
+  constraint reports_once UNIQUE NULLS NOT DISTINCT (kind, rollout_id, due_at),
+  constraint reports_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint reports_kind_known CHECK ((kind = ANY (ARRAY['first_day'::text, 'daily'::text, 'weekly'::text]))),
+  -- The weekly one is about everything.
+  constraint reports_of_rollout CHECK (((kind = 'weekly'::text) = (rollout_id IS NULL)))
+);
+-- A feature's reports.
+create INDEX reports_flag_idx ON public.reports USING btree (flag_key, due_at);
+-- Serves the foreign key.
+create INDEX reports_rollout_idx ON public.reports USING btree (rollout_id) WHERE (rollout_id IS NOT NULL);
+alter table public.reports enable row level security;
+grant select on public.reports to authenticated, service_role;
+-- Figures only: the whole team reads them.
+create policy reports_read on public.reports for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Each way back that was taken with gatelink rollback, successful or not. Append-only. Level 4 over this very table
 -- leaves no row.
@@ -1606,6 +1835,31 @@ create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rollout
 -- Somebody has to look why it was taken back.
 create TRIGGER open_incident AFTER INSERT ON public.rollout_events FOR EACH ROW WHEN (((new.kind = 'rolled_back'::text) AND (new.verdict = 'roll_back'::text))) EXECUTE FUNCTION private.open_for_rollback();
 
+-- Which rollouts feedback counts for: those that were under way, or completed within 7 days, and what the person had.
+create table public.rollout_feedback (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- The feedback.
+  feedback_id uuid not null,
+  -- The stage that it was in.
+  stage integer not null,
+  -- on or off: whether the person had the feature.
+  arm text not null,
+  -- Feedback counts once a rollout.
+  constraint rollout_feedback_pkey PRIMARY KEY (rollout_id, feedback_id),
+  constraint rollout_feedback_feedback_id_fkey FOREIGN KEY (feedback_id) REFERENCES feedback(id) ON DELETE CASCADE,
+  constraint rollout_feedback_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint rollout_feedback_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text])))
+);
+-- Serves the foreign key.
+create INDEX rollout_feedback_feedback_idx ON public.rollout_feedback USING btree (feedback_id);
+alter table public.rollout_feedback enable row level security;
+grant select on public.rollout_feedback to authenticated;
+grant select, insert, delete on public.rollout_feedback to service_role;
+-- Whom it came from is not in it: the whole team sees how much there is.
+create policy rollout_feedback_read on public.rollout_feedback for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- The stages of a rollout's plan, and when it was in them.
 create table public.rollout_stages (
   -- The rollout.
@@ -1620,23 +1874,38 @@ create table public.rollout_stages (
   user_ids text[] default '{}'::text[] not null,
   -- Segments that have it besides; they keep it in the stages after.
   segments text[] default '{}'::text[] not null,
+  -- How many people have it besides, chosen when the stage begins; null for none. Those of earlier stages are among
+  -- them, and they keep it in the stages after.
+  users integer,
+  -- Segments among whose members they are chosen; empty: among the people who wrote within 90 days.
+  among text[] default '{}'::text[] not null,
+  -- Who was chosen, in the order in which they are: by the hash that percentages go by.
+  chosen text[] default '{}'::text[] not null,
   -- How long it lasts at least.
   hold_minutes integer not null,
   -- How many outcomes it needs at least.
   min_samples integer not null,
   -- After how long somebody is to look; null for never.
   overdue_minutes integer,
-  -- Success criteria: no_errors, error_rate_below, p95_ms_below.
+  -- Success criteria: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above with
+  -- min_ratings.
   advance_when jsonb not null,
-  -- Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes.
+  -- Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes,
+  -- complaints_above.
   roll_back_when jsonb not null,
+  -- Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above,
+  -- p95_ms_above, complaints_above. Null for none.
+  first_day jsonb,
+  -- What business metrics may do: [{name, max_fall, then, min_people, by, at_least_per_day}].
+  metrics jsonb default '[]'::jsonb not null,
   -- When it began; null before.
   entered_at timestamp with time zone,
   -- When it ended; null before.
   left_at timestamp with time zone,
   -- The order of a rollout's stages.
   constraint rollout_stages_pkey PRIMARY KEY (rollout_id, "position"),
-  constraint rollout_stages_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT
+  constraint rollout_stages_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint rollout_stages_users CHECK (((users >= 1) AND (users <= 10000)))
 );
 alter table public.rollout_stages enable row level security;
 grant select on public.rollout_stages to authenticated, service_role;
@@ -1659,7 +1928,8 @@ create table public.rollouts (
   -- When the stage began.
   stage_started_at timestamp with time zone,
   -- Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate,
-  -- p95, paused, incident, overdue.
+  -- p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal,
+  -- ratings, feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -1693,6 +1963,8 @@ grant select on public.rollouts to authenticated, service_role;
 -- The whole team follows the rollouts.
 create policy rollouts_read on public.rollouts for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- No rollout goes on whose feature nobody has, by whichever door.
+create TRIGGER refuse_killed BEFORE UPDATE ON public.rollouts FOR EACH ROW WHEN ((((new.state = 'completed'::text) AND (old.state <> 'completed'::text)) OR ((new.state = ANY (ARRAY['running'::text, 'paused'::text])) AND (old.stage > 0) AND (new.stage > old.stage)))) EXECUTE FUNCTION private.refuse_killed();
 -- No launch during an incident, by whichever door.
 create TRIGGER refuse_launch BEFORE UPDATE ON public.rollouts FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
 
@@ -1700,11 +1972,11 @@ create TRIGGER refuse_launch BEFORE UPDATE ON public.rollouts FOR EACH ROW EXECU
 create table public.route_destinations (
   -- The route.
   route_id uuid not null,
-  -- The destination; one that a route needs cannot be deleted.
+  -- The destination; it cannot be deleted while a route uses it.
   destination_id uuid not null,
   -- Order among the route's destinations, from 1.
   "position" smallint not null,
-  -- A route names a destination once.
+  -- A route has a destination once.
   constraint route_destinations_pkey PRIMARY KEY (route_id, destination_id),
   constraint route_destinations_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
   constraint route_destinations_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE CASCADE
@@ -1717,16 +1989,16 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 -- Every role may see the routes.
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- No route leads to what was removed.
+-- No route may lead to a removed destination.
 create TRIGGER present_destination BEFORE INSERT OR UPDATE OF destination_id ON public.route_destinations FOR EACH ROW EXECUTE FUNCTION private.require_present_destination();
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
--- What a route was at each of its versions, from the first change on. Append-only; outlives the route.
+-- Each version of a route, from the first change on. Append-only; it outlives the route.
 create table public.route_history (
-  -- The route. Not a reference: the history outlives it.
+  -- The route. Not a foreign key: the history outlives it.
   route_id uuid not null,
-  -- Which version this was.
+  -- The version.
   version integer not null,
   -- Its name.
   name text not null,
@@ -1746,26 +2018,26 @@ create table public.route_history (
   active boolean not null,
   -- Its channels.
   channels text[] not null,
-  -- Since when it was so.
+  -- When it became so.
   changed_at timestamp with time zone not null,
-  -- Who made it so.
+  -- Who changed it.
   changed_by text not null,
-  -- A version is written once.
+  -- One row per version.
   constraint route_history_pkey PRIMARY KEY (route_id, version)
 );
 alter table public.route_history enable row level security;
 grant select on public.route_history to authenticated, service_role;
--- Every role may see who changed which route; those for numbers of people, operators.
+-- Every role may see who changed which route; only operators see routes for people's numbers.
 create policy route_history_read on public.route_history for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
--- Nobody rewrites history.
+-- History cannot be changed.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.route_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Which messages go where. The first route by priority, then age, whose condition matches decides.
+-- Which messages go where. The first route whose condition matches decides, by priority, then age.
 create table public.routes (
   -- UUID v7: also the order of routes of one priority.
   id uuid default private.uuid_v7() not null,
-  -- What explanations call it.
+  -- The name used in explanations.
   name text not null,
   -- Smaller comes first.
   priority integer default 100 not null,
@@ -1773,16 +2045,16 @@ create table public.routes (
   condition jsonb not null,
   -- first: to the first of its destinations that is not paused; all: to each of them.
   mode text default 'first'::text not null,
-  -- The route counts only where this flag is on for the contact; null for always.
+  -- The route applies only if this flag is on for the contact; null for always.
   flag_key text,
-  -- Keeps the conversation with this route for so long after each match; null for not.
+  -- How long the conversation stays with this route after each match; null if it does not.
   sticky_minutes integer,
-  -- A route that is not active matches nothing.
+  -- An inactive route matches nothing.
   active boolean default true not null,
-  -- The channels whose messages it may take. WhatsApp alone unless others are named, so that a fallback gets no mail
-  -- that nobody meant for it.
+  -- The channels whose messages it may take. Only WhatsApp by default, so that a fallback does not receive e-mail by
+  -- accident.
   channels text[] default '{whatsapp}'::text[] not null,
-  -- Grows with each change.
+  -- Incremented by each change.
   version integer default 1 not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
@@ -1791,7 +2063,7 @@ create table public.routes (
   -- Who last changed it.
   updated_by text default private.actor() not null,
   constraint routes_pkey PRIMARY KEY (id),
-  -- A route is named by people and explanations.
+  -- People and explanations refer to a route by its name.
   constraint routes_name_key UNIQUE (name),
   constraint routes_channels_check CHECK ((((cardinality(channels) >= 1) AND (cardinality(channels) <= 20)) AND (array_position(channels, NULL::text) IS NULL))),
   constraint routes_condition_check CHECK (((jsonb_typeof(condition) = 'object'::text) AND (condition ? 'type'::text))),
@@ -1803,33 +2075,33 @@ create table public.routes (
 alter table public.routes enable row level security;
 grant select on public.routes to authenticated;
 grant select, insert, update, delete on public.routes to service_role;
--- Every role may see the routes; those for numbers of people, operators.
+-- Every role may see the routes; only operators see routes for people's numbers.
 create policy "team reads routes" on public.routes for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
--- Tells the functions at the edge to read the configuration again.
+-- Makes the edge functions reload the configuration.
 create TRIGGER routes_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.routes FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- What matches nothing is refused where it is written.
+-- Refuses a condition that could never match when it is written.
 create TRIGGER usable_condition BEFORE INSERT OR UPDATE OF condition ON public.routes FOR EACH ROW EXECUTE FUNCTION private.require_condition();
 
--- One row a routed message: which route, why, and why not the others. Holds no personal data.
+-- One row per routed message: which route, why, and why not the others. Holds no personal data.
 create table public.routing_decisions (
-  -- The message; decided once and for all.
+  -- The message; it is decided only once.
   message_id uuid not null,
-  -- The route that took it; null when none matched or the route was removed since.
+  -- The route that took it; null if none matched or the route has been removed since.
   route_id uuid,
   -- The route's name at that time.
   route_name text,
   -- matched, sticky (the conversation stayed), default (a fallback), or no_match.
   reason text not null,
-  -- Where it was sent.
+  -- The destinations it was sent to.
   destination_ids uuid[] default '{}'::uuid[] not null,
-  -- The contact, redacted: the last four digits of the number at most.
+  -- The contact, redacted: at most the last four digits of the number.
   contact text,
-  -- A list of {route, name, matched, why}, in the order asked.
+  -- A list of {route, name, matched, why}, in the order of evaluation.
   explanation jsonb default '[]'::jsonb not null,
-  -- Revision of the configuration that decided.
+  -- Revision of the configuration used for the decision.
   revision bigint not null,
-  -- When.
+  -- When it was decided.
   decided_at timestamp with time zone default now() not null,
   constraint routing_decisions_pkey PRIMARY KEY (message_id),
   constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
@@ -1864,7 +2136,7 @@ create table public.segment_history (
   changed_by text not null,
   -- Why, as in settings_history.
   reason text,
-  -- A change makes a version.
+  -- Each change creates a version.
   constraint segment_history_pkey PRIMARY KEY (segment_key, version)
 );
 alter table public.segment_history enable row level security;
@@ -1900,11 +2172,11 @@ create policy segment_members_read on public.segment_members for select to authe
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- One way to write an id.
 create TRIGGER admit BEFORE INSERT ON public.segment_members FOR EACH ROW EXECUTE FUNCTION private.admit_member();
--- What is accepted can be read everywhere.
+-- Refuses more members than the functions can load.
 create TRIGGER bound AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.bound_members();
--- Version and history of who came in.
+-- Records added members in version and history.
 create TRIGGER record_added AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
--- Version and history of who went out.
+-- Records removed members in version and history.
 create TRIGGER record_removed AFTER DELETE ON public.segment_members REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
 -- People are added and removed, so that the history has them.
 create TRIGGER refuse_others BEFORE UPDATE OR TRUNCATE ON public.segment_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
@@ -1930,55 +2202,55 @@ grant select on public.segments to authenticated, service_role;
 -- The whole team reads which segments there are.
 create policy segments_read on public.segments for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge to read the configuration again; a change of members changes the segment's row.
+-- Tells the edge functions to read the configuration again; a change of members changes the segment's row.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
--- A version is used once.
+-- Each version is used once.
 create TRIGGER continue BEFORE INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION private.continue_segment();
 
--- Whom we write as: numbers, addresses and bots of all channels, and how fast each may send. A WhatsApp number that
--- first shows up in a signed webhook is added by itself.
+-- The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number
+-- that first appears in a signed webhook is added automatically.
 create table public.senders (
-  -- The channel that it sends on, for example whatsapp.
+  -- The channel it sends on, for example whatsapp.
   channel text default 'whatsapp'::text not null,
-  -- How the provider names it: for WhatsApp Meta's phone_number_id. conversations.number_id refers to it.
+  -- The provider's id of it: for WhatsApp, Meta's phone_number_id. conversations.number_id refers to it.
   id text not null,
-  -- As people see it: a number as they dial it (digits only), an e-mail address, a bot's name.
+  -- What people see: a number as dialled (digits only), an e-mail address or a bot's name.
   address text,
-  -- What it is for, where a channel tells its senders apart; null where it does not.
+  -- Its purpose, on channels whose senders differ in purpose; null elsewhere.
   class text,
-  -- Who carries its messages, for example whatsapp (Meta itself).
+  -- The provider that carries its messages, for example whatsapp (Meta itself).
   provider text default 'whatsapp'::text not null,
-  -- The provider's account that it belongs to and its templates with it, as webhooks tell: for WhatsApp Meta's WABA
-  -- id; null while none has.
+  -- The provider's account that owns it and its templates, as reported by webhooks: for WhatsApp, Meta's WABA id.
+  -- Null until a webhook has reported it.
   account text,
-  -- Name of the secret that it sends with, in the functions' environment; null for the channel's own. Never the
-  -- secret itself.
+  -- Name of the environment variable of the functions that holds its credentials; null for the channel's default.
+  -- Never the secret itself.
   credentials text,
-  -- active, or paused by a person: what it has to send waits.
+  -- active, or paused by a person: its messages wait.
   state text default 'active'::text not null,
-  -- Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
+  -- Messages it may send per second: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
   max_per_second integer default 80 not null,
-  -- Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it); 0
-  -- where it has no such limit.
+  -- Sustained interval, in seconds, between messages to the same person that the provider allows (Meta answers error
+  -- 131056 beyond it); 0 where there is no such limit.
   pair_seconds numeric default 6 not null,
-  -- Messages to the same person that may go at once before pair_seconds applies.
+  -- Messages to the same person that may be sent at once before pair_seconds applies.
   pair_burst integer default 45 not null,
   -- GCRA state of max_per_second: the theoretical arrival time of the next message.
   send_tat timestamp with time zone,
-  -- Since when a fault of the account (its token, its payment, a restriction) keeps everything of this sender from
-  -- going; null while nothing does.
+  -- When a fault of the account (token, payment, a restriction) began to block everything from this sender; null
+  -- while nothing blocks it.
   held_since timestamp with time zone,
-  -- The provider's code of that fault.
+  -- The provider's error code of that fault.
   held_code text,
-  -- When the next one message tries whether it was repaired.
+  -- When a single message next tests whether the fault has been repaired.
   held_until timestamp with time zone,
-  -- How often that was tried.
+  -- How many such tests have been made.
   held_probes integer default 0 not null,
-  -- The organisation that it belongs to; null where there is only one.
+  -- The organisation it belongs to; null if there is only one.
   org uuid,
   -- When it was first seen or added.
   created_at timestamp with time zone default now() not null,
-  -- An id is one sender's within its channel.
+  -- An id is unique within its channel.
   constraint senders_pkey PRIMARY KEY (channel, id),
   constraint senders_account_check CHECK ((account <> ''::text)),
   constraint senders_channel_check CHECK ((channel ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
@@ -1994,7 +2266,7 @@ create table public.senders (
 alter table public.senders enable row level security;
 grant select on public.senders to authenticated;
 grant select, insert, update, delete on public.senders to service_role;
--- Every role of the team may see whom we write as.
+-- Every role of the team may see the senders.
 create policy "team reads senders" on public.senders for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
@@ -2036,6 +2308,14 @@ create table public.settings (
       ELSE (((metadata ->> 'client'::text) = 'false'::text) OR (key !~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$'::text))
   END),
   constraint settings_enabled_true_or_false CHECK (((key !~~ '%.enabled'::text) OR (value = ANY (ARRAY['true'::text, 'false'::text])))),
+  -- A JSON list of at most 100 words of 1 to 60 characters, without blanks around them; an empty one for none.
+  constraint settings_feedback_words CHECK (
+  CASE
+      WHEN (key <> ALL (ARRAY['feedback.complaint_words'::text, 'feedback.praise_words'::text])) THEN true
+      WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
+      WHEN (jsonb_array_length((value)::jsonb) > 100) THEN false
+      ELSE ((NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath)) AND (NOT jsonb_path_exists((value)::jsonb, '$[*]?(!(@ like_regex "^\\S(.{0,58}\\S)?$"))'::jsonpath)))
+  END),
   -- The key of a flag has a name before .enabled, without control characters. feature.enabled is none:
   -- FEATURE_ENABLED stops every feature.
   constraint settings_flag_key CHECK (((key !~~ '%.enabled'::text) OR ((key ~ '^[^[:cntrl:][:space:].][^[:cntrl:]]*\.enabled$'::text) AND (key <> 'feature.enabled'::text)))),
@@ -2064,6 +2344,8 @@ create table public.settings (
       WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath))
   END),
+  -- A word of 8 to 100 letters, digits, - and _, or none.
+  constraint settings_own_key CHECK (((key <> 'deeplinks.own_key'::text) OR (value ~ '^([A-Za-z0-9_-]{8,100})?$'::text))),
   -- Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.
   constraint settings_own_networks CHECK (
   CASE
@@ -2087,7 +2369,7 @@ create table public.settings (
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2104,6 +2386,8 @@ create table public.settings (
       WHEN jsonb_path_exists(metadata, 'strict $."schedule".*?(@.type() != "string")'::jsonpath) THEN false
       ELSE ((concat((metadata #>> '{schedule,on_at}'::text[]), (metadata #>> '{schedule,off_at}'::text[])) ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'::text) AND (((metadata #>> '{schedule,on_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone) AND (((metadata #>> '{schedule,off_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone))
   END),
+  -- 1 to 999 days until a flag that does not change looks done with.
+  constraint settings_stale_days CHECK (((key <> 'flags.stale_days'::text) OR (value ~ '^[1-9][0-9]{0,2}$'::text))),
   -- Megabytes, a whole number above 0.
   constraint settings_storage_limit CHECK (((key <> 'storage.limit_mb'::text) OR (value ~ '^[1-9][0-9]{0,8}$'::text))),
   constraint settings_target_segments CHECK (
@@ -2137,22 +2421,25 @@ create table public.settings (
   CASE
       WHEN (key = 'wa_send.window_fallback'::text) THEN (COALESCE(((value)::jsonb ->> 'type'::text), ''::text) = 'template'::text)
       ELSE true
-  END)
+  END),
+  constraint refuse_launch_at_end TRIGGER DEFERRABLE INITIALLY DEFERRED
 );
 alter table public.settings enable row level security;
 grant select on public.settings to authenticated, service_role;
 -- The whole team reads settings: nothing in them is secret.
 create policy settings_read on public.settings for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- Tells the functions at the edge to read the configuration again.
+-- Tells the edge functions to read the configuration again.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Off cancels a scheduled start, whoever writes it.
 create TRIGGER off_stays_off BEFORE UPDATE OF value ON public.settings FOR EACH ROW WHEN (((new.value = 'false'::text) AND ((new.metadata -> 'schedule'::text) ? 'on_at'::text))) EXECUTE FUNCTION private.call_off_start();
 -- A row of history for each write.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.record_setting();
 -- No launch during an incident, by whichever door.
-create TRIGGER refuse_launch BEFORE UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
--- A truncate would leave no history: delete instead.
+create TRIGGER refuse_launch BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
+-- Nor by a transaction that began before the incident did.
+create CONSTRAINT TRIGGER refuse_launch_at_end AFTER INSERT OR UPDATE ON public.settings DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.key ~~ '%.enabled'::text) AND (new.value = 'true'::text))) EXECUTE FUNCTION private.refuse_launch();
+-- Truncating would leave no history; delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 -- Version, time and author of each write.
 create TRIGGER stamp BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.stamp_setting();
@@ -2174,8 +2461,8 @@ create table public.settings_history (
   -- Why, from set_setting or, in plain SQL, from select set_config('gatelink.reason', '…', true) in the same
   -- transaction.
   reason text,
-  -- Where the change turns a flag on for everybody, or has the clock do so: rollout (its start asked the launch
-  -- gates, or says why not) or not_asked. Null for every other change.
+  -- For a change that turns a flag on for everybody, now or by schedule: rollout (its start checked the launch gates,
+  -- or states why not) or not_asked. Null for every other change.
   gates text,
   constraint settings_history_pkey PRIMARY KEY (key, version),
   constraint settings_history_gates_known CHECK ((gates = ANY (ARRAY['rollout'::text, 'not_asked'::text])))
@@ -2190,16 +2477,16 @@ create policy settings_history_read on public.settings_history for select to aut
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Who gave whom which role, and when. Written by trigger; append-only, and kept for good: it names people of the team
--- and no customers.
+-- Who gave whom which role, and when. Written by trigger; append-only and kept permanently: it names team members,
+-- not customers.
 create table public.team_history (
   -- UUID v7: the order of the changes.
   id uuid default private.uuid_v7() not null,
   -- Whose role it is. Not a reference: the history outlives the account.
   user_id uuid not null,
-  -- Their address at that time, for when the account is gone.
+  -- Their address at that time, in case the account is deleted.
   email text,
-  -- added, changed or removed; removed also where the account was deleted.
+  -- added, changed or removed; also removed if the account was deleted.
   change text not null,
   -- role and approvals before; null for who was added.
   before jsonb,
@@ -2207,7 +2494,7 @@ create table public.team_history (
   after jsonb,
   -- When.
   at timestamp with time zone default clock_timestamp() not null,
-  -- Who did it: a user id, or the database role (that of Supabase Auth where an account was deleted).
+  -- Who changed it: a user id, or the database role (that of Supabase Auth if an account was deleted).
   by text default private.actor() not null,
   constraint team_history_pkey PRIMARY KEY (id),
   constraint team_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'changed'::text, 'removed'::text])))
@@ -2248,34 +2535,55 @@ create policy team_members_read on public.team_members for select to authenticat
 create TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.guard_team();
 -- A row of history for each change.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.record_team();
--- A truncate would leave no history and no admin.
+-- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are
--- purged; it exceeds the provider's retry time by far.
+-- Every acknowledged update, once, including those that are not understood. Rows older than the retention are purged;
+-- it is far longer than any provider retries.
 create table public.webhook_events (
-  -- Who sent it, for example whatsapp.
+  -- The provider that sent it, for example whatsapp.
   provider text default 'whatsapp'::text not null,
-  -- The same for each repetition of an update and for nothing else.
+  -- Equal for repetitions of one update, and for nothing else.
   dedupe_key text not null,
-  -- The webhook field that it came under; unknown where there was none.
+  -- The webhook field it came under; unknown if there was none.
   field text not null,
-  -- What it was understood as: message, echo, status, identity or other.
+  -- How it was understood: message, echo, status, identity or other.
   kind text not null,
   -- The business number it concerns, if any.
   number_id text,
-  -- The update as it came; null where the message's row (messages.native) keeps it.
+  -- The update as received; null if the message's row (messages.native) has it.
   raw jsonb,
   -- When it was stored.
   received_at timestamp with time zone default now() not null,
-  -- The idempotency of the intake: a repeated update conflicts here and is answered as a duplicate.
+  -- Makes the intake idempotent: a repeated update conflicts here and is answered as a duplicate.
   constraint webhook_events_pkey PRIMARY KEY (provider, dedupe_key),
   constraint webhook_events_kind_check CHECK ((kind = ANY (ARRAY['message'::text, 'echo'::text, 'status'::text, 'identity'::text, 'other'::text])))
 );
--- Range scans by time for purge and reports; BRIN, since rows arrive in this order.
+-- Range scans by time, for purging and reports; BRIN, because rows arrive in this order.
 create INDEX webhook_events_received_idx ON public.webhook_events USING brin (received_at);
 alter table public.webhook_events enable row level security;
 grant select, insert, update, delete on public.webhook_events to service_role;
+
+-- For whom a feature failed that they had: at most 100,000 a flag, the first ones, for 60 days after the last
+-- failure. Whom to write to afterwards.
+create table private.affected_people (
+  -- The flag.
+  flag_key text not null,
+  -- The id that the flag was asked with.
+  subject_id text not null,
+  -- In how many minutes it failed.
+  failures integer not null,
+  -- The minute of the first failure.
+  first_at timestamp with time zone not null,
+  -- The minute of the last one.
+  last_at timestamp with time zone not null,
+  -- A person once a flag.
+  constraint affected_people_pkey PRIMARY KEY (flag_key, subject_id)
+) with (fillfactor=70);
+-- Whom a flag failed for since some time.
+create INDEX affected_people_last_idx ON private.affected_people USING btree (flag_key, last_at);
+alter table private.affected_people enable row level security;
+grant select, insert, update, delete on private.affected_people to service_role;
 
 -- Batches of clicks that were written: one whose answer was lost is sent again, and must not count twice.
 create table private.click_batches (
@@ -2305,12 +2613,12 @@ grant select on private.config_changes to service_role;
 
 -- One row: the number that changes with every committed change of configuration.
 create table private.config_revision (
-  -- Always true; the key that allows no second row.
+  -- Always true; as primary key it prevents a second row.
   only_row boolean default true not null,
   -- Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a
   -- number again that stood for something else.
   revision bigint default ((date_part('epoch'::text, clock_timestamp()) * (1000)::double precision))::bigint not null,
-  -- When it last grew: what a flag or a pause held back until then may be due at once.
+  -- When it last increased: what a flag or a pause held back until then may be due at once.
   changed_at timestamp with time zone default clock_timestamp() not null,
   -- When the schema was installed: what has not run since may not be due yet.
   installed_at timestamp with time zone default clock_timestamp() not null,
@@ -2320,7 +2628,7 @@ create table private.config_revision (
 alter table private.config_revision enable row level security;
 grant select on private.config_revision to service_role;
 
--- The key by which we know visitors' cookies again as ours. Who deletes it makes all visitors new ones.
+-- The key that authenticates visitors' cookies. Deleting it makes every visitor a new one.
 create table private.cookie_key (
   -- There is one.
   one boolean default true not null,
@@ -2333,45 +2641,45 @@ create table private.cookie_key (
 alter table private.cookie_key enable row level security;
 grant select, insert, delete on private.cookie_key to service_role;
 
--- The queue of one conversation to one destination: when it is due, and who works on it.
+-- The queue of one conversation to one destination: when it is due, and its lease.
 create table private.delivery_lanes (
-  -- The destination. Not a reference: the deliveries in it have one, and a lane alone leads nowhere.
+  -- The destination. Not a foreign key: the lane's deliveries have one, and an empty lane does nothing.
   destination_id uuid not null,
   -- The conversation.
   conversation_id uuid not null,
-  -- That of the conversation: a channel that is switched off is not claimed.
+  -- The conversation's channel: lanes of a channel that is switched off are not claimed.
   channel text default 'whatsapp'::text not null,
   -- When its first open delivery may be tried; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
-  -- Fencing token of the current lease: a result that carries another one comes too late.
+  -- Fencing token of the current lease: a result with another token is too late.
   lease uuid,
-  -- One lane for each destination and conversation. The conversation first: its lanes are found by it too.
+  -- One lane per destination and conversation. The conversation comes first, so that this also finds its lanes.
   constraint delivery_lanes_pkey PRIMARY KEY (conversation_id, destination_id),
   constraint delivery_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read. Without
--- what is leased: a lane that is leased as soon as it has something leaves no entry behind that each claim would step
--- over until the next vacuum.
+-- Due lanes of a destination on a channel, oldest first; those of a channel that is off are not read. Without leased
+-- lanes: a lane that is leased as soon as it has something leaves no dead entry for each claim to skip until the next
+-- vacuum.
 create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE ((due_at IS NOT NULL) AND (lease IS NULL));
--- Leases by their end: those that are over are claimed again.
+-- Leases by their end: expired ones are claimed again.
 create INDEX delivery_lanes_leased_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE (lease IS NOT NULL);
 alter table private.delivery_lanes enable row level security;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
--- Headers of a destination's own, such as authorization. Sealed by the functions with a key that the database does
--- not have.
+-- Custom headers of a destination, such as authorization. Encrypted by the functions with a key that the database
+-- does not have.
 create table private.destination_headers (
   -- The destination.
   destination_id uuid not null,
-  -- In lower case.
+  -- The header's name in lower case.
   name text not null,
-  -- v1, the name of the key, iv and text, see _shared/crypto/seal.ts.
+  -- Version (v1), key name, IV and ciphertext; see _shared/crypto/seal.ts.
   sealed text not null,
-  -- When.
+  -- When it was set.
   set_at timestamp with time zone default now() not null,
-  -- Who: a user id, or key: and the name of a secret key.
+  -- Who set it: a user id, or key: and the name of a secret key.
   set_by text not null,
-  -- A header is sent once.
+  -- One row per destination and header.
   constraint destination_headers_pkey PRIMARY KEY (destination_id, name),
   constraint destination_headers_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
   constraint destination_headers_name_check CHECK ((name ~ '^[a-z0-9!#$%&''*+.^_|~-]{1,64}$'::text)),
@@ -2380,13 +2688,13 @@ create table private.destination_headers (
 alter table private.destination_headers enable row level security;
 grant select, insert, update, delete on private.destination_headers to service_role;
 
--- Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.
+-- Signing secrets as in Standard Webhooks; several during a rotation. Shown once, when created.
 create table private.destination_secrets (
   -- The destination.
   destination_id uuid not null,
-  -- whsec_ and 32 random bytes in base64.
+  -- whsec_ followed by 32 random bytes in base64.
   secret text not null,
-  -- When it was made.
+  -- When it was created.
   created_at timestamp with time zone default now() not null,
   -- End of the overlap after a rotation; null for the current one.
   expires_at timestamp with time zone,
@@ -2398,35 +2706,48 @@ create table private.destination_secrets (
 alter table private.destination_secrets enable row level security;
 grant select, insert, update, delete on private.destination_secrets to service_role;
 
--- Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days,
--- for which no provider repeats.
+-- Updates of erased people: if the provider repeats one, it must not recreate the person. Kept for 8 days, longer
+-- than any provider repeats.
 create table private.erased_keys (
-  -- Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider's) of a message
-  -- that was sent, whose statuses may still come.
+  -- Keyed hash of an update's provider and dedupe key, or of the channel and ids (ours and the provider's) of a sent
+  -- message whose statuses may still arrive.
   hash bytea not null,
   -- When it was erased.
   at timestamp with time zone default now() not null,
-  -- What was erased is looked up by its hash.
+  -- Looks up what was erased, by its hash.
   constraint erased_keys_pkey PRIMARY KEY (hash)
 );
 alter table private.erased_keys enable row level security;
 grant select on private.erased_keys to service_role;
 
--- Opt-outs of people who were erased: nobody may write to them for that.
+-- Opt-outs of people who were erased, so that erasing them does not allow anyone to write to them again.
 create table private.erased_opt_outs (
-  -- Keyed hash of kind and value of an id that the person had.
+  -- Keyed hash of the kind and value of one of the person's ids.
   identity bytea not null,
   -- The channel.
   channel text not null,
-  -- The sender of ours (senders.id) that may not write.
+  -- The sender (senders.id) that must not write.
   number_id text not null,
-  -- Since when.
+  -- When the person opted out.
   opted_out_at timestamp with time zone not null,
-  -- An id opts out of a sender once.
+  -- One row per identity and sender.
   constraint erased_opt_outs_pkey PRIMARY KEY (identity, channel, number_id)
 );
 alter table private.erased_opt_outs enable row level security;
 grant select, delete on private.erased_opt_outs to service_role;
+
+-- Up to when the messages were looked at for words of feedback.
+create table private.feedback_heard (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- Messages of before were looked at.
+  up_to timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- One row.
+  constraint feedback_heard_pkey PRIMARY KEY (only_row),
+  constraint feedback_heard_only_row CHECK (only_row)
+);
+alter table private.feedback_heard enable row level security;
+grant select, update on private.feedback_heard to service_role;
 
 -- Who failed, or waited long, in the stage of a rollout that is under way: at most 10,000 a flag, for the guard to
 -- count each once. Gone when the rollout is over.
@@ -2463,9 +2784,9 @@ create table private.guard_skips (
 alter table private.guard_skips enable row level security;
 grant select on private.guard_skips to service_role;
 
--- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
+-- One row: the key of the hashes that stand for erased people. Without it the hashes reveal nothing.
 create table private.hash_key (
-  -- Always true; the key that allows no second row.
+  -- Always true; as primary key it prevents a second row.
   only_row boolean default true not null,
   -- 32 bytes, 244 of their bits from the server's strong random source.
   key bytea default (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) not null,
@@ -2474,6 +2795,20 @@ create table private.hash_key (
 );
 alter table private.hash_key enable row level security;
 grant select on private.hash_key to service_role;
+
+-- Flags whose kill switch the functions found set in their environment, which the database cannot read.
+create table private.kill_switches (
+  -- The flag.
+  flag_key text not null,
+  -- When it was first found set.
+  since timestamp with time zone not null,
+  -- When it was last found set: the functions say it again every minute.
+  seen_at timestamp with time zone not null,
+  -- A flag has one switch.
+  constraint kill_switches_pkey PRIMARY KEY (flag_key)
+) with (fillfactor=50);
+alter table private.kill_switches enable row level security;
+grant select, insert, update, delete on private.kill_switches to service_role;
 
 -- Networks that have guessed at a link's password today, and when each may guess again. No row: at once.
 create unlogged table private.link_guessers (
@@ -2509,6 +2844,47 @@ create table private.link_passwords (
 alter table private.link_passwords enable row level security;
 grant select, insert, update, delete on private.link_passwords to service_role;
 
+-- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
+create table private.metric_keys (
+  -- Keyed hash of the metric's name and the key.
+  key bytea not null,
+  -- When it was counted.
+  at timestamp with time zone not null,
+  -- Once a key.
+  constraint metric_keys_pkey PRIMARY KEY (key)
+);
+-- Purge by age.
+create INDEX metric_keys_at_idx ON private.metric_keys USING brin (at);
+alter table private.metric_keys enable row level security;
+grant select, insert, delete on private.metric_keys to service_role;
+
+-- Who did what a stage of a rollout under way asks about, and what they had: each person counts once. Gone when the
+-- rollout is over.
+create table private.metric_people (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- Its stage.
+  stage integer not null,
+  -- The metric.
+  name text not null,
+  -- Who: the id that flags are asked with.
+  subject_id text not null,
+  -- on or off: what the flag said when they first did it.
+  arm text not null,
+  -- Whether by the percentage: only these people are compared with each other.
+  by_share boolean not null,
+  -- How often.
+  n integer not null,
+  -- The sum of the values.
+  value double precision not null,
+  -- A person once a stage and metric.
+  constraint metric_people_pkey PRIMARY KEY (rollout_id, stage, name, subject_id),
+  constraint metric_people_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint metric_people_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text])))
+) with (fillfactor=80);
+alter table private.metric_people enable row level security;
+grant select, insert, update, delete on private.metric_people to service_role;
+
 -- Where notifications go, and what signs them.
 create table private.notification_addresses (
   -- The endpoint.
@@ -2526,7 +2902,7 @@ create table private.notification_addresses (
 alter table private.notification_addresses enable row level security;
 grant select on private.notification_addresses to service_role;
 
--- The queue of one conversation to the provider, with the pace of its pair.
+-- The queue of one conversation to the provider, with the pacing of its pair.
 create table private.outbound_lanes (
   -- The conversation: sender and person.
   conversation_id uuid not null,
@@ -2534,29 +2910,29 @@ create table private.outbound_lanes (
   channel text default 'whatsapp'::text not null,
   -- The sender (senders.id).
   number_id text not null,
-  -- When its first open message may go; while leased, when the lease ends; null when empty.
+  -- When its first open message may be sent; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
   -- Fencing token of the current lease.
   lease uuid,
-  -- GCRA state of the pair's pace: theoretical arrival time of the next message.
+  -- GCRA state of the pair's limit: the theoretical arrival time of the next message.
   pair_tat timestamp with time zone,
-  -- The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake
-  -- it. Null when there is none.
+  -- A media message that the provider has accepted but not yet sent (outbound_messages.id): later messages would
+  -- overtake it. Null if there is none.
   waits_for uuid,
-  -- How long the lane waits for a status of that.
+  -- Until when the lane waits for its status.
   waits_until timestamp with time zone,
   constraint outbound_lanes_pkey PRIMARY KEY (conversation_id),
   constraint outbound_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- What a sender has to send, oldest first.
+-- Due lanes of a sender, oldest first.
 create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (channel, number_id, due_at) WHERE (due_at IS NOT NULL);
--- The lane that waits for a status of a message; nearly always there is none.
+-- The lane that waits for a status of a message; there is hardly ever one.
 create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (waits_for) WHERE (waits_for IS NOT NULL);
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
--- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: all others are somebody
--- else's, and nobody here judges or takes back those.
+-- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: the others belong to the
+-- project and are neither checked nor rolled back.
 create table private.own_migrations (
   -- Of the migration.
   version text collate "C" not null,
@@ -2664,29 +3040,29 @@ create table private.storage_days (
 alter table private.storage_days enable row level security;
 grant select on private.storage_days to service_role;
 
--- What templates are, as the provider told or was asked: an opt-out is about marketing alone.
+-- Categories of templates, as reported by the provider or fetched from it: an opt-out covers only marketing.
 create table private.template_categories (
   -- The channel.
   channel text not null,
-  -- The provider's account that it belongs to (senders.account).
+  -- The provider's account that owns it (senders.account).
   account text not null,
-  -- Its name.
+  -- The template's name.
   name text not null,
-  -- Code of its language.
+  -- The language's code.
   language text not null,
-  -- The provider's id of it, by which some of its notices name it; null where none was told.
+  -- The provider's id, which some of its notices use; null if it was not reported.
   template_id text,
-  -- marketing, utility, authentication, …; null where the provider was asked and knows none.
+  -- marketing, utility, authentication, …; null if the provider was asked and had none.
   category text,
-  -- When that was told (the provider's time), or asked.
+  -- When it was reported (by the provider's clock) or fetched.
   at timestamp with time zone not null,
-  -- A template has a category in each of its languages.
+  -- A template has one category per language.
   constraint template_categories_pkey PRIMARY KEY (channel, account, name, language)
 );
 alter table private.template_categories enable row level security;
 grant select, insert, update on private.template_categories to service_role;
 
--- Messages with a token that no click has, or not yet: looked at again for ten minutes.
+-- Messages with a token that no click has (yet): checked again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
   message_id uuid not null,
@@ -2698,8 +3074,7 @@ create table private.unknown_tokens (
 alter table private.unknown_tokens enable row level security;
 grant select, insert, delete on private.unknown_tokens to service_role;
 
--- Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash
--- stood for.
+-- Keys of the visitor hashes, one per day. Once a key is purged, its hashes can no longer be attributed to anyone.
 create table private.visitor_keys (
   -- The day, in the team's zone.
   day date not null,
@@ -2757,8 +3132,8 @@ begin
 end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
--- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers
--- its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
+-- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Returns
+-- its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2789,6 +3164,49 @@ begin
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $function$;
 grant execute on function public.add_destination(p_name text, p_url text, p_options jsonb) to authenticated, service_role;
+
+-- Writes down what somebody told the team: a complaint, or a rating of 1 to 5, of a person (a phone number with +, or
+-- an id) or the writer of a message. Answers {id, counts_for: [{flag_key, rollout_id, stage, arm}]}. For operators
+-- and secret keys. Errors: 42501, GL404 no such flag, number or message, GL409 the message is written down already,
+-- GL422 what cannot be.
+CREATE OR REPLACE FUNCTION public.add_feedback(p_kind text, p_person text, p_flag_key text DEFAULT NULL::text, p_rating integer DEFAULT NULL::integer, p_text text DEFAULT NULL::text, p_message_id uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_id uuid := private.uuid_v7();
+  v_person text := btrim(p_person);
+  v_kept record;
+begin
+  perform private.require_role('operator');
+  if p_kind is null or p_kind not in ('complaint', 'rating') or (p_kind = 'rating') <> (p_rating is not null) then
+    raise exception 'feedback is a complaint, or a rating of 1 to 5' using errcode = 'GL422', hint = 'p_kind: complaint or rating; p_rating';
+  elsif p_flag_key is not null and not exists (select from public.settings s where s.key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404';
+  elsif p_message_id is not null then
+    select c.contact_id::text into v_person from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = p_message_id and m.direction = 'in';
+    if v_person is null then
+      raise exception 'there is no message % of somebody''s', p_message_id using errcode = 'GL404';
+    end if;
+  elsif coalesce(v_person, '') = '' then
+    raise exception 'who said it?' using errcode = 'GL422', hint = 'A phone number, or the id that flags are asked with.';
+  elsif v_person ~ '^\+[0-9][0-9 ().-]*$' then
+    v_person := (private.subject_ids('{}', array[v_person]))[1];
+  end if;
+  select * into v_kept from private.keep_feedback(row(v_id, v_now, p_kind, private.subject_id(v_person), p_rating, coalesce(p_rating >= 4, false),
+    private.given_reason(p_text), 'team', p_message_id, null, null)::public.feedback, p_flag_key, v_now);
+  if not v_kept.kept then
+    raise exception 'this message is written down already' using errcode = 'GL409';
+  end if;
+  return jsonb_build_object('id', v_id, 'counts_for', (
+    select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', f.stage, 'arm', f.arm) order by r.flag_key), '[]')
+    from public.rollout_feedback f join public.rollouts r on r.id = f.rollout_id where f.feedback_id = v_id));
+end $function$;
+grant execute on function public.add_feedback(p_kind text, p_person text, p_flag_key text, p_rating integer, p_text text, p_message_id uuid) to authenticated, service_role;
 
 -- Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact's id) and
 -- segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment,
@@ -2834,7 +3252,7 @@ grant execute on function public.add_measurements(p_measurements jsonb) to servi
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
 -- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
 -- cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2862,8 +3280,7 @@ end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
 -- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels
--- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 for none, 23514 for a condition that cannot be
--- used.
+-- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 if there is none, 23514 for an invalid condition.
 CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2891,9 +3308,9 @@ begin
 end $function$;
 grant execute on function public.add_route(p_destinations text[], p_condition jsonb, p_priority integer, p_options jsonb) to authenticated, service_role;
 
--- Adds people to a segment, by id or by phone number (kept as the contact's id); who is in it already is no error. At
--- most 10,000. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has,
--- GL422.
+-- Adds people to a segment, by id or by phone number (stored as the contact's id); existing members are not an error.
+-- At most 10,000. For operators and secret keys. Errors: GL409 it was changed in the meantime, GL404 a number that
+-- nobody has, GL422.
 CREATE OR REPLACE FUNCTION public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS segments
  LANGUAGE plpgsql
@@ -2915,9 +3332,9 @@ begin
 end $function$;
 grant execute on function public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
 
--- Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL300
--- several accounts have confirmed it, GL404 no such user, GL409 a member already, GL422 none that can sign in has,
--- 23514 unknown role or approval.
+-- Adds the user who has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed,
+-- GL300 several accounts have confirmed it, GL404 no such user, GL409 already a member, GL422 no account that can
+-- sign in has confirmed it, 23514 unknown role or approval.
 CREATE OR REPLACE FUNCTION public.add_team_member(p_email text, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -2969,8 +3386,8 @@ begin
 end $function$;
 grant execute on function public.advance_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Puts a host pattern on the allowlist for forward or redirect; an admin's act. Repeating it changes nothing. 23514
--- for a pattern that is none.
+-- Adds a host pattern to the allowlist for forward or redirect; for admins. Repeating it changes nothing. 23514 for
+-- an invalid pattern.
 CREATE OR REPLACE FUNCTION public.allow_host(p_pattern text, p_purpose text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2988,8 +3405,8 @@ begin
 end $function$;
 grant execute on function public.allow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Keeps what the provider answered about the template of a queued message [{id, language, category}], also that it
--- knows none, and says whether the message may not go for it: {opted_out}.
+-- Records the provider's answer about the template of a queued message [{id, language, category}], including that it
+-- knows none, and returns whether this blocks the message: {opted_out}.
 CREATE OR REPLACE FUNCTION public.answer_category(p_message_id uuid, p_found jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3005,7 +3422,7 @@ begin
   join public.senders s on s.channel = o.channel and s.id = o.number_id
   where o.id = p_message_id and s.account is not null and m.type = 'template';
   if found then
-    -- In whole seconds, as the provider tells: what it tells in this one is newer. Of all that the name means.
+    -- In whole seconds, like the provider's times: its report within the same second is newer. For every match of the name.
     insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
     select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
       date_trunc('second', clock_timestamp())
@@ -3027,7 +3444,7 @@ grant execute on function public.answer_category(p_message_id uuid, p_found json
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
 -- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.
--- Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
+-- Returns {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[] DEFAULT NULL::text[], p_claimers text[] DEFAULT NULL::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3084,9 +3501,9 @@ begin
 end $function$;
 grant execute on function public.claim_click(p_token text, p_fingerprints text[], p_claimers text[]) to service_role;
 
--- Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under
--- way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message,
--- the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
+-- Leases up to p_limit due lanes of these channels, given how many per destination (by id) the caller has under way,
+-- and returns {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the
+-- destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
 CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3125,11 +3542,11 @@ $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
--- many of each channel (by name) it has under way, within the pace of pair and sender and where the channel's flag
--- (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred,
--- channel, number_id, contact_id, to, message, traceparent, and of who has opted out opted_out: true (it is not to be
--- sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel
--- alone may take every place; of several each has half of those that the others leave.
+-- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
+-- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
+-- channel, number_id, contact_id, to, message, traceparent, and, if the person has opted out, opted_out: true (do not
+-- send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A
+-- single channel may take every place; of several, each gets half of those that the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3171,9 +3588,10 @@ AS $function$
 $function$;
 grant execute on function public.claim_status_posts(p_limit integer, p_lease_seconds integer) to service_role;
 
--- The conversations of these channels that wait longest for the router, each with its oldest undecided messages in
--- order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could
--- not be when they came. Leaves out conversations held back at this configuration revision.
+-- The conversations of these channels that have waited longest for the router, each with its oldest undecided
+-- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
+-- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
+-- revision.
 CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer DEFAULT 20, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3246,9 +3664,9 @@ end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
--- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null
--- when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers.
--- For viewers and secret keys.
+-- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null if
+-- there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For
+-- viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3292,9 +3710,26 @@ begin
 end $function$;
 grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
 
--- Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}:
--- 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash
--- that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
+-- Makes the draft of an announcement {name, audience, text, template: {name, language, category, parameters},
+-- number_id, per_minute}, with its audience as it is now, and answers it with the counts of who would get what.
+-- Nothing is sent. Who wrote within 24 hours gets the text if there is one, everybody else the template; who has
+-- opted out gets nothing. For operators and secret keys. Errors: 42501, GL404 no such flag, segment or sender, GL422
+-- and 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.create_announcement(p_announcement jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.create_announcement(p_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.create_announcement(p_announcement jsonb) to authenticated, service_role;
+
+-- Creates links that have been checked, on behalf of p_actor, and returns for each, in order, {status, code | error}:
+-- 201 created; 200 created before with this external_id and request_hash (with a password, also its current
+-- password_hash, for comparison); 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
 CREATE OR REPLACE FUNCTION public.create_links(p_links jsonb, p_actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3379,23 +3814,42 @@ begin
   if p_flag_key is null or p_flag_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_flag_key) then
     raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'Make it first, off: set_flag.';
   end if;
-  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s, jsonb_array_elements_text(s -> 'segments') as k (key)
+  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s,
+    jsonb_array_elements_text(coalesce(s -> 'segments', '[]') || coalesce(s -> 'among', '[]')) as k (key)
   where not exists (select from public.segments g where g.key = k.key) limit 1;
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
   insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
-  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, hold_minutes, min_samples,
-    overdue_minutes, advance_when, roll_back_when)
+  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, users, among, hold_minutes, min_samples,
+    overdue_minutes, advance_when, roll_back_when, first_day, metrics)
   select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
-    private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
-    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
+    private.text_array(s.stage -> 'segments'), (s.stage ->> 'users')::integer, private.text_array(s.stage -> 'among'),
+    (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
+    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when',
+    s.stage -> 'first_day', coalesce(s.stage -> 'metrics', '[]')
   from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
   perform private.log_rollout(v_rollout, clock_timestamp(), 'created',
     jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
   return v_rollout;
 end $function$;
 grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
+
+-- Deletes a draft, with its list of people. What was sent stays on record. For operators and secret keys. Errors:
+-- 42501, GL404, GL409 somebody else was faster, or it is no draft.
+CREATE OR REPLACE FUNCTION public.delete_announcement(p_id uuid, p_expected_version bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  perform private.announcement_at(p_id, p_expected_version, array['draft']);
+  delete from public.announcements a where a.id = p_id;
+  return found;
+end $function$;
+grant execute on function public.delete_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
 
 -- Deletes a link for its visitors; clicks and password stay, so that update_link can restore it, and the code is
 -- never given to another link. False when there was none. For secret keys.
@@ -3469,8 +3923,8 @@ begin
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
--- What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is
--- none of that name. For the function wa-router alone: people get no secret a second time.
+-- What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is
+-- no such destination. Only for the function wa-router: people never see a secret twice.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3507,7 +3961,7 @@ begin
 end $function$;
 grant execute on function public.diagnostics() to authenticated, service_role;
 
--- Takes a host pattern off the allowlist; false when it was not on it. Takes effect within 5 seconds.
+-- Removes a host pattern from the allowlist; false if it was not there. Takes effect within 5 seconds.
 CREATE OR REPLACE FUNCTION public.disallow_host(p_pattern text, p_purpose text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3521,8 +3975,8 @@ begin
 end $function$;
 grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.
--- Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
+-- Permanently closes waiting and dead deliveries, recording the reason and who gave it; the rows stay. Returns how
+-- many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
 CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3552,9 +4006,9 @@ begin
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
--- Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (absent:
--- where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback,
--- traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or
+-- Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (if
+-- absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback,
+-- traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or
 -- {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for WhatsApp, for the contact), window,
 -- opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
@@ -3645,7 +4099,8 @@ begin
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
--- A link as its owners see it, also a deleted one; null when there is none. For secret keys.
+-- A link as its owners see it, even if deleted, with the version in which each member was last changed
+-- (member_versions); null if there is none. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  RETURNS jsonb
  LANGUAGE sql
@@ -3653,7 +4108,8 @@ CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.link_view(l) from public.links l where l.code = p_code
+  select private.link_view(l) || jsonb_build_object('member_versions', l.member_versions)
+  from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
 
@@ -3760,8 +4216,8 @@ $function$;
 grant execute on function public.health() to service_role;
 
 -- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
--- order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d
--- (duplicate); and freed: true where a status lets a message go that waited for it.
+-- order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d
+-- (duplicate); and freed: true if a status released a waiting message.
 CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3832,19 +4288,32 @@ begin
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
 
--- A link's clicks from day to day, both included, in the team's zone: {code, uses, max_uses, zone, from, to, clicks,
--- visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to),
--- platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.
-CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date)
+-- A link's clicks from day to day, both included, in the zone p_zone, without it the team's: {code, uses, max_uses,
+-- zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations
+-- (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link.
+-- Days of another zone than the team's are counted from the clicks: from is then not before the first day of which
+-- all are kept. For secret keys.
+CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date, p_zone text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
+  with zoned as (
+    select coalesce(p_zone, private.team_zone()) as zone, coalesce(p_zone <> private.team_zone(), false) as is_other
+  ), asked as materialized (
+    select z.zone, z.is_other, f.day, f.day::timestamp at time zone z.zone as starts, (p_to + 1)::timestamp at time zone z.zone as ends
+    from zoned z
+    cross join lateral (
+      select case when z.is_other then greatest(p_from, private.first_day_in(z.zone)) else p_from end as day) f
+  ), days as materialized (
+    select d.* from asked q cross join lateral private.link_days(p_code, q.day, p_to) d where not q.is_other
+    union all
+    select d.* from asked q cross join lateral private.link_days_in(p_code, q.day, p_to, q.zone) d where q.is_other
+  )
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', q.zone, 'from', q.day, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
         'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
@@ -3852,22 +4321,78 @@ AS $function$
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
         'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
-    'attributions', private.link_attributions(p_code, p_from, p_to),
+    'attributions', private.link_attributions(p_code, q.starts, q.ends),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
+      where a.code = p_code and a.created_at >= q.starts and a.created_at < q.ends),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
     'targets', (select private.add_up(array_agg(d.targets)) from days d),
     'rules', (select private.add_up(array_agg(d.rules)) from days d),
     'sources', (select private.add_up(array_agg(d.sources)) from days d))
-  from public.links l where l.code = p_code
+  from public.links l cross join asked q where l.code = p_code
 $function$;
-grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
+grant execute on function public.link_stats(p_code text, p_from date, p_to date, p_zone text) to service_role;
+
+-- For whom a feature failed that they had, latest first, and since when: {flag_key, since, people, contacts: how many
+-- of them can be written to, failures: how many were counted, more than the list has where it is full, rows:
+-- [{subject_id, contact_id, last_four, failures: in how many minutes, first_at, last_at}]}. Numbers are shown by
+-- reveal_contact alone. For viewers and secret keys. GL404 where there is no such flag.
+CREATE OR REPLACE FUNCTION public.list_affected(p_flag_key text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone, p_offset integer DEFAULT 0, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_since timestamptz := coalesce(p_since, '-infinity');
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.may('operator');
+  if not exists (select from public.settings s where s.key = p_flag_key)
+    and not exists (select from private.affected_people a where a.flag_key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'gatelink flags list';
+  end if;
+  return jsonb_build_object('flag_key', p_flag_key, 'since', p_since,
+    'people', (select count(*) from private.affected_people a where a.flag_key = p_flag_key and a.last_at >= v_since),
+    'contacts', (
+      select count(distinct private.contact_of_subject(a.subject_id)) from private.affected_people a where a.flag_key = p_flag_key and a.last_at >= v_since),
+    'failures', (
+      select coalesce(sum(m.failed), 0) from public.flag_metrics m
+      where m.flag_key = p_flag_key and m.arm = 'on' and m.minute >= v_since and m.failed > 0),
+    'rows', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'subject_id', case when v_whole or k.id is not null then a.subject_id else '…' || right(a.subject_id, least(4, length(a.subject_id) / 2)) end,
+        'contact_id', k.id, 'last_four', private.contact_last_four(k.id), 'failures', a.failures, 'first_at', a.first_at, 'last_at', a.last_at)
+        order by a.last_at desc, a.subject_id), '[]')
+      from (
+        select * from private.affected_people x
+        where x.flag_key = p_flag_key and x.last_at >= v_since
+        order by x.last_at desc, x.subject_id
+        offset greatest(coalesce(p_offset, 0), 0)
+        limit least(greatest(coalesce(p_limit, 100), 1), 1000)) a
+      cross join lateral (select private.contact_of_subject(a.subject_id) as id) k));
+end $function$;
+grant execute on function public.list_affected(p_flag_key text, p_since timestamp with time zone, p_offset integer, p_limit integer) to authenticated, service_role;
+
+-- Announcements with their figures, latest first. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_announcements(p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.announcement_view(a, clock_timestamp()) order by a.id desc), '[]')
+    from (select * from public.announcements x order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
+end $function$;
+grant execute on function public.list_announcements(p_limit integer) to authenticated, service_role;
 
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
@@ -3939,6 +4464,36 @@ begin
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
+-- The latest feedback, of all or of a flag's rollouts: [{id, at, kind, rating, positive, source, who: the last
+-- characters of the id, text: for operators, message_id, counts_for}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_feedback(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.may('operator');
+  return (
+    select coalesce(jsonb_agg(x.item order by x.id desc), '[]')
+    from (
+      select f.id, jsonb_build_object('id', f.id, 'at', f.at, 'kind', f.kind, 'rating', f.rating, 'positive', f.positive, 'source', f.source,
+        -- As of contacts: of an address its host, of anything else four characters, and never all of them.
+        'who', coalesce(substring(f.subject_id from '@[^@]*$'), right(f.subject_id, least(4, char_length(f.subject_id) / 2))), 'text', case when v_whole then f.text end, 'message_id', f.message_id, 'counts_for', (
+          select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', o.stage, 'arm', o.arm)
+            order by r.flag_key), '[]')
+          from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id where o.feedback_id = f.id)) as item
+      from public.feedback f
+      where p_flag_key is null or exists (
+        select from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id
+        where o.feedback_id = f.id and r.flag_key = p_flag_key)
+      order by f.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) x);
+end $function$;
+grant execute on function public.list_feedback(p_flag_key text, p_limit integer) to authenticated, service_role;
+
 -- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
 -- latest. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50)
@@ -3956,6 +4511,21 @@ begin
       order by x.status = 'resolved', x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
 end $function$;
 grant execute on function public.list_incidents(p_open boolean, p_limit integer) to authenticated, service_role;
+
+-- Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_kill_switches()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('flag_key', k.flag_key, 'since', k.since) order by k.flag_key), '[]')
+    from private.kill_switches k where k.seen_at > clock_timestamp() - interval '10 minutes');
+end $function$;
+grant execute on function public.list_kill_switches() to authenticated, service_role;
 
 -- Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them),
 -- campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with
@@ -3988,6 +4558,47 @@ begin
   return v_links;
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
+
+-- Business metrics of the last days (1 to 400): [{name, since, n, value, days: [{day, n, value}]}]. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_metrics(p_days integer DEFAULT 14)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', b.name, 'since', b.created_at, 'n', t.n, 'value', t.value, 'days', t.days) order by b.name), '[]')
+    from public.business_metrics b
+    cross join lateral (
+      select coalesce(sum(d.n), 0) as n, coalesce(sum(d.value), 0) as value,
+        coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n, 'value', d.value) order by d.day), '[]') as days
+      from (
+        select x.day, sum(x.n) as n, sum(x.value) as value from public.metric_days x
+        where x.name = b.name and x.day > (clock_timestamp() at time zone 'UTC')::date - least(greatest(coalesce(p_days, 14), 1), 400)
+        group by x.day) d) t);
+end $function$;
+grant execute on function public.list_metrics(p_days integer) to authenticated, service_role;
+
+-- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
+-- figures, look, created_at}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.due_at desc, r.id desc), '[]')
+    from (
+      select * from public.reports x where p_flag_key is null or x.flag_key = p_flag_key
+      order by x.due_at desc, x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) r);
+end $function$;
+grant execute on function public.list_reports(p_flag_key text, p_limit integer) to authenticated, service_role;
 
 -- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
 -- histories name people by user_id. For viewers and secret keys.
@@ -4050,7 +4661,7 @@ begin
 end $function$;
 grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
+-- What the edge functions keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
 -- {revision, unchanged: true} when the caller has that revision.
 CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
  RETURNS json
@@ -4092,7 +4703,7 @@ grant execute on function public.load_config(p_revision bigint) to service_role;
 
 -- All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with
 -- its explanation), outbound, written_by and attempts (answers without the contact's ids and cut to 2,000
--- characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.
+-- characters); null if there is none. Words and answers are null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.message_story(p_message_id uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4180,6 +4791,9 @@ AS $function$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'business', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
+      from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -4194,6 +4808,17 @@ AS $function$
           'errors', private.largest(r.guard #> '{errors,absolute}'), 'errors_relative', private.largest(r.guard #> '{errors,relative}'),
           'slow', private.largest(r.guard #> '{slow,absolute}'), 'slow_relative', private.largest(r.guard #> '{slow,relative}'),
           'longer', private.largest(r.guard #> '{shift,s}')) end,
+        'killed', private.killed_since(r.flag_key, clock_timestamp()) is not null,
+        'signals', case when r.state in ('running', 'paused') then (
+          select jsonb_build_object('complaints', x.seen -> 'complaints', 'ratings', x.seen -> 'ratings', 'positive', x.seen -> 'positive',
+            'metrics', (
+              select coalesce(jsonb_agg(jsonb_build_object('name', m.item -> 'name', 'on', m.item -> 'on', 'off', m.item -> 'off',
+                'per_day', m.item -> 'per_day', 's', case when a.item ? 'max_fall' and s.percentage > 0 and s.percentage < 100
+                  then private.fall_s((s.percentage / 100)::double precision, (a.item ->> 'max_fall')::double precision,
+                    (m.item ->> 'on_weight')::bigint, (m.item ->> 'off_weight')::bigint) end) order by m.place), '[]')
+              from jsonb_array_elements(x.seen -> 'metrics') with ordinality as m (item, place)
+              join jsonb_array_elements(s.metrics) with ordinality as a (item, place) on a.place = m.place))
+          from (select private.signals_seen(r, s, clock_timestamp()) as seen) x) end,
         'verdict', (
           select jsonb_build_object('verdict', e.verdict, 'rule', e.rule, 'at', extract(epoch from e.at))
           from public.rollout_events e where e.rollout_id = r.id and e.verdict is not null order by e.at desc, e.id desc limit 1)
@@ -4203,10 +4828,10 @@ AS $function$
 $function$;
 grant execute on function public.metrics() to service_role;
 
--- Puts a route, if it still is at the version the caller read, right before another one, or last with null; routes
--- with the condition default move among themselves. Answers the new order of all, [{id, priority, version}]: others
--- may get another priority too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409
--- somebody else was faster, GL422 a fallback before what is none.
+-- Moves a route that is still at the version the caller read directly before another one, or to the end with null;
+-- routes with the condition default move among themselves. Returns the new order of all, [{id, priority, version}]:
+-- the priority of others may change too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
+-- route, GL409 it was changed in the meantime, GL422 a fallback before a route that is not one.
 CREATE OR REPLACE FUNCTION public.move_route(p_id uuid, p_version integer, p_before uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4292,8 +4917,8 @@ grant execute on function public.open_incident(p_title text, p_kind text, p_seve
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
 -- deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind,
 -- severity, status, flag_key, component, public, opened_at, acknowledged_at, version}], rollouts: [{id, flag_key,
--- state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and
--- secret keys.
+-- state, stage, stage_name, percentage, hold_reason, killed_since}], changes: [{at, kind, name, change, figures, who,
+-- why}]}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.overview(p_minutes integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4340,6 +4965,33 @@ begin
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
 
+-- An announcement with its figures and a page of its people after a contact's id: {…, recipients: [{contact_id,
+-- last_four, state, why, message_id, at, status}]}. For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_announcement(p_id uuid, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('viewer');
+  select * into v_announcement from public.announcements a where a.id = p_id;
+  if v_announcement.id is null then
+    raise exception 'there is no such announcement' using errcode = 'GL404', hint = 'gatelink announce list';
+  end if;
+  return private.announcement_view(v_announcement, clock_timestamp()) || jsonb_build_object('recipients', (
+    select coalesce(jsonb_agg(jsonb_build_object('contact_id', r.contact_id, 'last_four', private.contact_last_four(r.contact_id),
+      'state', r.state, 'why', r.why, 'message_id', r.message_id, 'at', r.at,
+      'status', (select m.status from public.messages m where m.id = r.message_id)) order by r.contact_id), '[]')
+    from (
+      select * from public.announcement_recipients x
+      where x.announcement_id = p_id and (p_after is null or x.contact_id > p_after)
+      order by x.contact_id limit least(greatest(coalesce(p_limit, 50), 1), 1000)) r));
+end $function$;
+grant execute on function public.read_announcement(p_id uuid, p_after uuid, p_limit integer) to authenticated, service_role;
+
 -- An incident with its updates, oldest first, and the way back that was taken: {…, updates, rollback, rollout}. For
 -- viewers and secret keys. GL404 where there is none.
 CREATE OR REPLACE FUNCTION public.read_incident(p_number bigint)
@@ -4365,6 +5017,25 @@ begin
       from public.rollouts r where r.id = v_incident.rollout_id));
 end $function$;
 grant execute on function public.read_incident(p_number bigint) to authenticated, service_role;
+
+-- One report, as list_reports gives it. For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_report(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_report public.reports;
+begin
+  perform private.require_role('viewer');
+  select * into v_report from public.reports r where r.id = p_id;
+  if v_report.id is null then
+    raise exception 'there is no such report' using errcode = 'GL404', hint = 'gatelink report list';
+  end if;
+  return to_jsonb(v_report);
+end $function$;
+grant execute on function public.read_report(p_id uuid) to authenticated, service_role;
 
 -- Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages,
 -- deliveries}.
@@ -4449,11 +5120,11 @@ begin
 end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
 
--- Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
+-- Records the router's decisions for conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
 -- decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first
--- decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction. With p_claim
--- {limit, free, lease_seconds, busy, channels} those that can go at once are claimed for the caller: claim
--- {deliveries, destinations}, as claim_deliveries answers it.
+-- decision on a message stands. Creates the deliveries and wakes their lanes, all in one transaction. With p_claim
+-- {limit, free, lease_seconds, busy, channels} those that can start at once are claimed for the caller: claim
+-- {deliveries, destinations}, as returned by claim_deliveries.
 CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4517,6 +5188,32 @@ begin
       'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now))) end;
 end $function$;
 grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb) to service_role;
+
+-- Writes down what people say [{kind: complaint or rating, subject, rating (1 to 5), text, flag (left out: every
+-- feature under way), key}]: {accepted, repeated: known by their key}. What a person had, the flag says. For secret
+-- keys. 23514 for what cannot be.
+CREATE OR REPLACE FUNCTION public.record_feedback(p_feedback jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.record_feedback(p_feedback, clock_timestamp());
+$function$;
+grant execute on function public.record_feedback(p_feedback jsonb) to service_role;
+
+-- Counts business metrics [{name, subject, value (1 unless given), key}], each key once in 8 days: {accepted,
+-- repeated}. Under which flags, and what the person had, the rollouts under way say. For secret keys. GL422 for a
+-- name that cannot be, or more than 100 of them.
+CREATE OR REPLACE FUNCTION public.record_metrics(p_metrics jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.record_metrics(p_metrics, clock_timestamp());
+$function$;
+grant execute on function public.record_metrics(p_metrics jsonb) to service_role;
 
 -- Counts visits of unknown codes [{code, which, client}] and takes each from its client's limit (bursts of 20, then
 -- one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets;
@@ -4660,7 +5357,7 @@ begin
 end $function$;
 grant execute on function public.record_rollback(p_event jsonb) to authenticated, service_role;
 
--- What an isolate needs to keep its links right: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is
+-- What an isolate needs to keep its links current: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is
 -- that of the days of visitor_keys. changed lists the codes of links made or changed since the `since` of an earlier
 -- answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret
 -- keys.
@@ -4703,10 +5400,10 @@ begin
 end $function$;
 grant execute on function public.refresh_links(p_since text) to service_role;
 
--- Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is
--- free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name,
--- dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead
--- there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.
+-- Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may
+-- use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators
+-- and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait
+-- or are dead and no reason is given, GL422 a reason that names a contact.
 CREATE OR REPLACE FUNCTION public.remove_destination(p_name text, p_reason text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4736,7 +5433,7 @@ begin
     raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
       using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
   end if;
-  -- What is under way is fenced off with its lease.
+  -- Deliveries under way are fenced off by their lease.
   update private.delivery_lanes set lease = null, due_at = null
   where destination_id = v_id and (lease is not null or due_at is not null);
   update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
@@ -4793,9 +5490,9 @@ begin
 end $function$;
 grant execute on function public.remove_notification_endpoint(p_name text) to authenticated, service_role;
 
--- Takes a business number away: nothing is sent from it any more, and whoever leaves out the sender need not choose
--- between it and others. Its conversations stay. A webhook of it adds it again. For admins and secret keys. Errors:
--- 42501 not allowed, GL404 no such number, GL409 messages wait to be sent from it.
+-- Removes a business number: nothing more is sent from it, and it no longer counts when a caller omits the sender.
+-- Its conversations stay. A webhook for it adds it again. For admins and secret keys. Errors: 42501 not allowed,
+-- GL404 no such number, GL409 messages are waiting to be sent from it.
 CREATE OR REPLACE FUNCTION public.remove_number(p_id text)
  RETURNS void
  LANGUAGE plpgsql
@@ -4816,7 +5513,7 @@ begin
 end $function$;
 grant execute on function public.remove_number(p_id text) to authenticated, service_role;
 
--- Removes a route; its past decisions stay. False when there was none.
+-- Removes a route; its past decisions stay. False if it did not exist.
 CREATE OR REPLACE FUNCTION public.remove_route(p_id uuid)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4830,8 +5527,8 @@ begin
 end $function$;
 grant execute on function public.remove_route(p_id uuid) to authenticated, service_role;
 
--- Removes a segment that no flag targets; its history stays. False when there was none (version null). For operators
--- and secret keys. Errors: GL409 a flag targets it, or somebody else was faster.
+-- Removes a segment that no flag targets; its history stays. False if it did not exist (version null). For operators
+-- and secret keys. Errors: GL409 a flag targets it, or it was changed in the meantime.
 CREATE OR REPLACE FUNCTION public.remove_segment(p_key text, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4856,8 +5553,8 @@ begin
 end $function$;
 grant execute on function public.remove_segment(p_key text, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Takes people out of a segment; who was not in it is no error. For operators and secret keys. Errors: GL409 somebody
--- else was faster, GL404 a number that nobody has.
+-- Removes people from a segment; people who are not members are not an error. For operators and secret keys. Errors:
+-- GL409 it was changed in the meantime, GL404 a number that nobody has.
 CREATE OR REPLACE FUNCTION public.remove_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS segments
  LANGUAGE plpgsql
@@ -4894,7 +5591,7 @@ end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
--- p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
+-- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
 -- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
 -- Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation,
 -- GL422 no words or too many.
@@ -4944,8 +5641,34 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
--- Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many.
--- For the function wa-router alone.
+-- Which flags' kill switches are set in the environment of the functions; all others are not. For secret keys.
+CREATE OR REPLACE FUNCTION public.report_kill_switches(p_flags text[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.report_kill_switches(p_flags, clock_timestamp());
+$function$;
+grant execute on function public.report_kill_switches(p_flags text[]) to service_role;
+
+-- The report that would be written now, kept nowhere: of a flag's last rollout about the last two hours, without a
+-- flag the weekly one about the last seven days. For viewers and secret keys. GL404 where no rollout of the flag was
+-- started.
+CREATE OR REPLACE FUNCTION public.report_now(p_flag_key text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.report_now(p_flag_key, clock_timestamp());
+end $function$;
+grant execute on function public.report_now(p_flag_key text) to authenticated, service_role;
+
+-- Replaces encrypted headers, [{destination_id, name, before, after}], that have not changed. Returns how many. Only
+-- for the function wa-router.
 CREATE OR REPLACE FUNCTION public.reseal_headers(p_headers jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -4955,7 +5678,7 @@ declare
   v_count integer;
 begin
   perform private.refuse_older_code();
-  -- What somebody set meanwhile is newer.
+  -- A header that was set in the meantime is newer.
   update private.destination_headers h set sealed = r.after
   from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
   where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
@@ -4964,9 +5687,9 @@ begin
 end $function$;
 grant execute on function public.reseal_headers(p_headers jsonb) to service_role;
 
--- Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in
--- the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to
--- pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed,
+-- Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id,
+-- in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what
+-- to pass as p_after for the rest; null if that was all. For operators and secret keys. Errors: 42501 not allowed,
 -- GL404 no such destination, GL422 no range.
 CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000)
  RETURNS jsonb
@@ -5007,7 +5730,7 @@ end $function$;
 grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
 
 -- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
--- contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
+-- contact_acts. Returns {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
 -- operators and secret keys. Errors: GL404, GL409.
 CREATE OR REPLACE FUNCTION public.resend_message(p_message_id uuid)
  RETURNS jsonb
@@ -5085,7 +5808,7 @@ end $function$;
 grant execute on function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts,
--- waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination
+-- waiting ones with the attempts they have left, and also those they wait behind. Returns how many. A destination
 -- that is paused, or whose circuit is open, still waits.
 CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
  RETURNS integer
@@ -5109,7 +5832,7 @@ begin
   select coalesce(array_agg(id), '{}') into v_dead from retried;
   perform private.begin_again(v_dead);
   v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
-  -- One that waits behind another can go no sooner than that one.
+  -- A delivery that waits behind another cannot start before it.
   update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
   where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
     select head.id from public.deliveries w
@@ -5227,8 +5950,8 @@ begin
 end $function$;
 grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422).
--- Answers the new one, which is not shown again.
+-- Creates a new signing secret; during the overlap, 0 to 168 hours (GL422), deliveries carry the signatures of both.
+-- Returns the new one, which is not shown again.
 CREATE OR REPLACE FUNCTION public.rotate_destination_secret(p_name text, p_overlap_hours integer DEFAULT 24)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5269,8 +5992,8 @@ begin
 end $function$;
 grant execute on function public.schema_state() to service_role;
 
--- Version of the newest of Gatelink's migrations that was applied, null when nobody kept a record. For secret keys:
--- the health check compares it with what the code needs.
+-- Version of the newest of Gatelink's migrations that was applied, null if there is no record. For secret keys: the
+-- health check compares it with what the code needs.
 CREATE OR REPLACE FUNCTION public.schema_version()
  RETURNS text
  LANGUAGE plpgsql
@@ -5284,8 +6007,8 @@ begin
 end $function$;
 grant execute on function public.schema_version() to service_role;
 
--- Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function
--- wa-router alone.
+-- Every encrypted header, [{destination_id, name, sealed}], for re-encryption with another key. Only for the function
+-- wa-router.
 CREATE OR REPLACE FUNCTION public.sealed_headers()
  RETURNS jsonb
  LANGUAGE sql
@@ -5349,11 +6072,11 @@ begin
 end $function$;
 grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
 
--- Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second,
--- rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What
--- waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed,
--- GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member,
--- 23502 and 23514 a value that cannot be.
+-- Changes a destination that is still at the version the caller read: any of url, timeout_ms, rate_per_second,
+-- rate_burst, retry_seconds, failure_policy; null resets rate_per_second and retry_seconds. Waiting deliveries use
+-- the new values. Returns the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the
+-- allowlist refuses the URL, GL404 no such destination, GL409 it was changed in the meantime, GL422 an unknown
+-- member, 23502 and 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.set_destination(p_name text, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5391,9 +6114,9 @@ begin
 end $function$;
 grant execute on function public.set_destination(p_name text, p_version integer, p_changes jsonb) to authenticated, service_role;
 
--- Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name,
--- key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such
--- destination, GL422 more than 20.
+-- Sets custom headers of a destination, {name: sealed value, or null to remove it}; the others stay. Returns all,
+-- [{name, key: name of the key, set_at, set_by}]. Only for the function wa-router, which encrypts them. Errors: GL404
+-- no such destination, GL422 more than 20.
 CREATE OR REPLACE FUNCTION public.set_destination_headers(p_name text, p_headers jsonb, p_by text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5419,8 +6142,8 @@ begin
 end $function$;
 grant execute on function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) to service_role;
 
--- Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it
--- is resumed. GL404 when there is none of that name.
+-- Pauses (paused) or resumes (active) a destination; its queue is kept, and becomes due at once when it is resumed.
+-- GL404 if there is no such destination.
 CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5433,7 +6156,7 @@ declare
 begin
   perform private.require_role('operator');
   v_id := private.destination_named(p_name);
-  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
+  -- Resuming also closes the circuit and makes waiting deliveries due at once, because a person has checked.
   if p_state = 'active' then
     perform from private.delivery_lanes l
     where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
@@ -5484,6 +6207,8 @@ begin
   elsif (select count(distinct s -> 'after_minutes') < count(*) from jsonb_array_elements(p_steps) s) then
     raise exception 'two steps are due at the same minute' using errcode = 'GL422';
   end if;
+  -- Two at once would both find nothing to delete, and the second would meet the steps of the first.
+  perform pg_advisory_xact_lock(hashtext('gatelink.escalation'));
   delete from public.escalation_steps e where e.severity = p_severity;
   insert into public.escalation_steps (severity, after_minutes, role, endpoint_id)
   select p_severity, (s ->> 'after_minutes')::integer, btrim(s ->> 'role'),
@@ -5585,9 +6310,9 @@ begin
 end $function$;
 grant execute on function public.set_notification_state(p_name text, p_state text) to authenticated, service_role;
 
--- How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person,
--- and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
--- number, 23514 a value that cannot be.
+-- Sets how fast a business number sends: messages per second in total (1 to 1,000), seconds between messages to the
+-- same person, and how many of these may be sent at once. For operators and secret keys. Errors: 42501 not allowed,
+-- GL404 no such number, 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer)
  RETURNS wa_numbers
  LANGUAGE plpgsql
@@ -5608,9 +6333,10 @@ begin
 end $function$;
 grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
 
--- A service's word that somebody has opted out (or, with false, in again), by phone number or id, of one sender or of
--- all on the channel. What it stops is the channel's policy: on WhatsApp marketing templates. Answers {contact_id,
--- opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 nobody can be meant.
+-- Records a service's report that a person has opted out (or, with false, in again), by phone number or id, for one
+-- sender or for all on the channel. The channel's policy says what it blocks: on WhatsApp, marketing templates.
+-- Returns {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 no person can have
+-- this id.
 CREATE OR REPLACE FUNCTION public.set_opt_out(p_to text, p_opted_out boolean DEFAULT true, p_number_id text DEFAULT NULL::text, p_channel text DEFAULT 'whatsapp'::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5630,10 +6356,10 @@ begin
 end $function$;
 grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text) to service_role;
 
--- Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key,
--- sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history.
--- For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else
--- was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value or condition that cannot be.
+-- Changes a route that is still at the version the caller read: any of name, condition, mode, flag_key,
+-- sticky_minutes, active, channels, destinations (names). Returns the route. Both versions are in route_history. For
+-- operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 it was changed in
+-- the meantime, GL422 an unknown member or no destination, 23505 name taken, 23514 invalid value or condition.
 CREATE OR REPLACE FUNCTION public.set_route(p_id uuid, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5675,8 +6401,8 @@ begin
 end $function$;
 grant execute on function public.set_route(p_id uuid, p_version integer, p_changes jsonb) to authenticated, service_role;
 
--- Makes a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else
--- was faster, 23514 a key that cannot be.
+-- Creates a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 it was
+-- changed in the meantime, 23514 invalid key.
 CREATE OR REPLACE FUNCTION public.set_segment(p_key text, p_description text, p_expected_version bigint)
  RETURNS segments
  LANGUAGE plpgsql
@@ -5701,10 +6427,10 @@ begin
 end $function$;
 grant execute on function public.set_segment(p_key text, p_description text, p_expected_version bigint) to authenticated, service_role;
 
--- Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row.
--- Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was
--- faster, GL422 a key that no flag can have, a reason of blanks, none for a flag that is on for everybody from now
--- on, or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the
+-- Writes a setting if it is still at the version the caller read (0: it must not exist yet) and returns the new row.
+-- Null keeps the metadata. For operators and secret keys. Errors: 42501 not allowed, GL409 it was changed in the
+-- meantime, GL422 an invalid key for a flag, a blank reason, no reason for a flag that is now on for everybody, or
+-- too many targets, GL423 another transaction (named in the error) holds the row, 23514 invalid value, with the
 -- constraint's name.
 CREATE OR REPLACE FUNCTION public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS settings
@@ -5747,9 +6473,9 @@ begin
 end $function$;
 grant execute on function public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys.
--- Errors: 42501 not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514
--- unknown role or approval.
+-- Adds a user to the team or changes the role; null keeps the approvals. For admins and secret keys. Errors: 42501
+-- not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514 unknown role or
+-- approval.
 CREATE OR REPLACE FUNCTION public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -5774,13 +6500,13 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
--- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not
--- called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it
--- must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
--- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled,
--- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag
--- forbid. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also answers claim: what
--- claim_deliveries would.
+-- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
+-- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
+-- it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
+-- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Returns {settled,
+-- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}, left_out being the replies forbidden by
+-- window, opt-out or flag. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also returns claim,
+-- like claim_deliveries.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5828,9 +6554,9 @@ begin
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
--- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the
--- person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not
--- called), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message
+-- Records the provider's answers [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person,
+-- as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called),
+-- scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message
 -- gets through. A result whose lease is not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
@@ -5957,8 +6683,8 @@ begin
 end $function$;
 grant execute on function public.sign_gate(p_flag_key text, p_role text, p_gate text, p_note text, p_applies boolean, p_signer text) to authenticated, service_role;
 
--- Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many.
--- Retried later they come after what was delivered meanwhile.
+-- Turns waiting deliveries into dead letters, so that those behind them continue. Returns how many. If retried later,
+-- they arrive after what was delivered in the meantime.
 CREATE OR REPLACE FUNCTION public.skip_deliveries(p_ids uuid[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -5979,9 +6705,10 @@ begin
 end $function$;
 grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
 
--- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated
--- (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers
--- and secret keys.
+-- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days: the setting
+-- flags.stale_days), fully_off (the same, off for everybody), past_end (launched that long ago and still there, or
+-- still on an hour after its scheduled end), never_evaluated (made 7 days ago or earlier, and nobody has ever asked
+-- for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.stale_flags(p_now timestamp with time zone DEFAULT now())
  RETURNS TABLE(key text, why text, since timestamp with time zone)
  LANGUAGE plpgsql
@@ -5990,27 +6717,33 @@ CREATE OR REPLACE FUNCTION public.stale_flags(p_now timestamp with time zone DEF
 AS $function$
 begin
   perform private.require_role('viewer');
-  return query
-    select s.key, w.why, w.since
-    from public.settings s
-    left join public.flag_evaluations e on e.flag_key = s.key
-    cross join lateral (
-      select 'fully_on', s.updated_at
-      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - interval '30 days'
-        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
-          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
-      union all
-      -- A new flag is one that nothing has been deployed for yet.
-      select 'never_evaluated', m.at
-      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
-      where e.flag_key is null and m.at <= p_now - interval '7 days'
-      union all
-      select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
-    ) as w (why, since)
-    where s.key like '%.enabled'
-    order by s.key, w.why;
+  return query select * from private.stale_flags(p_now);
 end $function$;
 grant execute on function public.stale_flags(p_now timestamp with time zone) to authenticated, service_role;
+
+-- Sends a draft, or goes on with one that was stopped, if it is at the version that was read: the clock queues so
+-- many a minute. For operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster, it is under way
+-- or done, or nobody is left.
+CREATE OR REPLACE FUNCTION public.start_announcement(p_id uuid, p_expected_version bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('operator');
+  v_announcement := private.announcement_at(p_id, p_expected_version, array['draft', 'stopped']);
+  if not exists (select from public.announcement_recipients r where r.announcement_id = p_id and r.state = 'pending') then
+    raise exception 'there is nobody to send it to' using errcode = 'GL409', hint = 'Make another one: its audience may have people by now.';
+  end if;
+  update public.announcements a
+  set state = 'sending', started_at = coalesce(a.started_at, clock_timestamp()), started_by = private.actor(), version = a.version + 1
+  where a.id = p_id returning a.* into v_announcement;
+  return private.announcement_view(v_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.start_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
 
 -- Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept
 -- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason
@@ -6046,14 +6779,14 @@ begin
   end if;
   v_gates := private.start_gates(p_gates, p_reason);
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan,
-    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => v_gates, p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan)
+    || private.stage_figures(private.rollout_stage(v_rollout)), p_evidence => v_gates, p_reason => p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text, p_gates jsonb) to authenticated, service_role;
 
--- What waits and why: unrouted conversations, each destination's state and queue, outbound queue, counters. For
--- viewers and secret keys.
+-- What waits and why: unrouted conversations, each destination's state and queue, outbound queue, kill switches that
+-- are set, rollouts under way and why they wait, counters. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.status()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6085,6 +6818,12 @@ begin
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
+    'kill_switches', public.list_kill_switches(),
+    'rollouts', (
+      select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'state', r.state, 'stage', s.name, 'hold_reason', r.hold_reason,
+        'killed_since', private.killed_since(r.flag_key, now()), 'signals', private.signals_seen(r, s, now())) order by r.flag_key), '[]')
+      from public.rollouts r join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
+      where r.state in ('running', 'paused')),
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('name', name, 'label', label, 'value', total) order by name, label), '[]')
       from (select c.name, c.label, sum(c.value) as total from public.counters c group by c.name, c.label) t));
@@ -6107,6 +6846,27 @@ begin
     where e.item ->> 'component' <> 'config'));
 end $function$;
 grant execute on function public.status_page() to service_role;
+
+-- Stops an announcement: what is queued already, ten seconds' worth at most, still goes. For operators and secret
+-- keys. Errors: 42501, GL404, GL409 somebody else was faster, or it is not under way.
+CREATE OR REPLACE FUNCTION public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('operator');
+  v_announcement := private.announcement_at(p_id, p_expected_version, array['sending']);
+  update public.announcements a
+  set state = 'stopped', stopped_at = clock_timestamp(), stopped_by = private.actor(), stopped_because = private.given_reason(p_reason),
+    version = a.version + 1
+  where a.id = p_id returning a.* into v_announcement;
+  return private.announcement_view(v_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
 -- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
@@ -6191,8 +6951,8 @@ begin
 end $function$;
 grant execute on function public.take_uses(p_wanted jsonb) to service_role;
 
--- Writes down which account senders belong to [{channel, id, address, provider, account}], as webhooks tell, and adds
--- those that are not known.
+-- Records the accounts that senders belong to, [{channel, id, address, provider, account}], as reported by webhooks,
+-- and adds unknown senders.
 CREATE OR REPLACE FUNCTION public.tell_accounts(p_senders jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -6211,7 +6971,7 @@ grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
 
 -- The story of the message with this id, ours (also without hyphens), the provider's, or that of a trace, of which it
 -- is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id,
--- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds
+-- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null if there is none. Holds
 -- no words and no numbers of people. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.trace_message(p_message text)
  RETURNS jsonb
@@ -6307,6 +7067,7 @@ begin
     delete from private.link_passwords p where p.code = p_code;
     insert into private.link_passwords (code, hash)
     select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
+    update public.links l set member_versions = l.member_versions || jsonb_build_object('password', l.version) where l.code = p_code;
   end if;
   return private.link_view(v_link);
 end $function$;
@@ -6351,9 +7112,9 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
--- Transactions that hold locks on the tables of flags and rollouts, or where there are none on any table of ours, for
--- half a second or more, the oldest first: [{pid, role, state, seconds, statement}]. Waits for no lock on them. For
--- operators and secret keys.
+-- Transactions that have held locks on the tables of flags and rollouts, or if there are none on any table of ours,
+-- for half a second or more, oldest first: [{pid, role, state, seconds, statement}]. Does not wait for these locks.
+-- For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.who_blocks()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6367,8 +7128,8 @@ begin
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
 
--- The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns
--- what a caller's token is worth.
+-- The signed-in user as a member of the team, {user_id, role}; null for others. Edge functions use it to check a
+-- caller's token.
 CREATE OR REPLACE FUNCTION public.whoami()
  RETURNS jsonb
  LANGUAGE sql
@@ -6462,7 +7223,7 @@ AS $function$
 $function$;
 grant execute on function private.add_up(p_groups jsonb[]) to service_role;
 
--- Where a sender of ours can write to a person; null for nowhere.
+-- The address at which a sender can write to a person; null if there is none.
 CREATE OR REPLACE FUNCTION private.address_of(p_contact_id uuid, p_channel text, p_sender_id text)
  RETURNS text
  LANGUAGE plpgsql
@@ -6502,6 +7263,11 @@ AS $function$
 declare
   r public.rollouts;
 begin
+  begin
+    perform private.hear_feedback(p_now);
+  exception when others then
+    raise warning 'what people wrote could not be looked at: % (%)', sqlerrm, sqlstate;
+  end;
   for r in select * from public.rollouts o where o.state in ('running', 'paused') order by o.id loop
     rollout_id := r.id;
     flag_key := r.flag_key;
@@ -6510,6 +7276,9 @@ begin
       if verdict is null and exists (select from public.rollouts o where o.id = r.id and o.state in ('running', 'paused')) then
         raise lock_not_available;
       end if;
+      -- What would be refused at the end of the transaction is this rollout's matter, and not that of the others.
+      set constraints public.refuse_launch_at_end immediate;
+      set constraints public.refuse_launch_at_end deferred;
       delete from private.guard_skips s where s.rollout_id = r.id;
     exception when lock_not_available or sqlstate 'GL423' then
       verdict := 'hold';
@@ -6543,8 +7312,90 @@ AS $function$
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
 
--- Versions of Gatelink's migrations that were applied and are on record, oldest first; null when nobody kept a
--- record.
+-- Locks an announcement that is at this version and in one of these states; GL404 or GL409 when it is not.
+CREATE OR REPLACE FUNCTION private.announcement_at(p_id uuid, p_expected_version bigint, p_states text[])
+ RETURNS announcements
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  select * into v_announcement from public.announcements a where a.id = p_id for update;
+  if v_announcement.id is null then
+    raise exception 'there is no such announcement' using errcode = 'GL404', hint = 'gatelink announce list';
+  elsif p_expected_version is null then
+    raise exception 'which version did you read?' using errcode = 'GL422', hint = 'p_expected_version';
+  elsif v_announcement.version <> p_expected_version then
+    raise exception 'the announcement is at version %, not %', v_announcement.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  elsif v_announcement.state <> all (p_states) then
+    raise exception 'the announcement is %', case v_announcement.state when 'sending' then 'being sent' when 'draft' then 'a draft' else v_announcement.state end
+      using errcode = 'GL409', hint = 'A draft is started or deleted, what is being sent is stopped, what is stopped goes on.';
+  end if;
+  return v_announcement;
+end $function$;
+
+-- An announcement with its figures: {…, people, pending, queued, left_out: {why: n}, waits: {why: n}, statuses:
+-- {status: n}, would: {text, template, opted_out, group, window_closed: n}; null while it is sent}.
+CREATE OR REPLACE FUNCTION private.announcement_view(p_announcement announcements, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select to_jsonb(p_announcement) || jsonb_build_object(
+    'people', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id),
+    'pending', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.state = 'pending'),
+    'queued', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.state = 'queued'),
+    'left_out', (
+      select coalesce(jsonb_object_agg(w.why, w.n), '{}') from (
+        select r.why, count(*) as n from public.announcement_recipients r
+        where r.announcement_id = p_announcement.id and r.state = 'left_out' group by r.why) w),
+    'waits', (
+      select coalesce(jsonb_object_agg(w.why, w.n), '{}') from (
+        select r.why, count(*) as n from public.announcement_recipients r
+        where r.announcement_id = p_announcement.id and r.state = 'pending' and r.why is not null group by r.why) w),
+    'statuses', (
+      select coalesce(jsonb_object_agg(w.status, w.n), '{}') from (
+        select coalesce(m.status, 'purged') as status, count(*) as n
+        from public.announcement_recipients r left join public.messages m on m.id = r.message_id
+        where r.announcement_id = p_announcement.id and r.state = 'queued' group by 1) w),
+    'would', case when p_announcement.state in ('draft', 'stopped') then (
+      select coalesce(jsonb_object_agg(w.way, w.n), '{}') from (
+        select y.way, count(*) as n from public.announcement_recipients r
+        cross join lateral private.announcement_way(r.contact_id, p_announcement.number_id, p_announcement.text is not null,
+          p_announcement.template is not null, p_now) y
+        where r.announcement_id = p_announcement.id and r.state = 'pending' group by y.way) w) end)
+$function$;
+
+-- How a person gets an announcement: text, template, or not: opted_out, group, window_closed; and from which number,
+-- null where none is known.
+CREATE OR REPLACE FUNCTION private.announcement_way(p_contact_id uuid, p_number_id text, p_text boolean, p_template boolean, p_now timestamp with time zone, OUT number_id text, OUT way text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_last timestamptz;
+begin
+  if exists (select from public.conversations c where c.contact_id = p_contact_id and c.channel = 'whatsapp' and c.opted_out_at is not null) then
+    way := 'opted_out';
+  elsif exists (select from public.contact_identities i where i.contact_id = p_contact_id and i.kind = 'group' and i.valid_to is null) then
+    way := 'group';
+  else
+    select c.number_id, c.last_inbound_at into number_id, v_last from public.conversations c
+    where c.contact_id = p_contact_id and c.channel = 'whatsapp' and c.number_id = coalesce(p_number_id, c.number_id)
+    order by c.last_inbound_at desc nulls last, c.last_message_at desc nulls last limit 1;
+    number_id := coalesce(p_number_id, number_id);
+    way := case
+      when p_text and coalesce(v_last, '-infinity') > p_now - (private.channel_policy('whatsapp')).reply_window then 'text'
+      when p_template then 'template' else 'window_closed' end;
+  end if;
+end $function$;
+
+-- Versions of Gatelink's migrations that were applied and are on record, oldest first; null if there is no record.
 CREATE OR REPLACE FUNCTION private.applied_migrations()
  RETURNS text[]
  LANGUAGE plpgsql
@@ -6601,7 +7452,7 @@ begin
   return v_count;
 end $function$;
 
--- Writes down what updates say of opting out or in, each with its contact.
+-- Records the opt-outs and opt-ins in updates, each with its contact.
 CREATE OR REPLACE FUNCTION private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6632,15 +7483,15 @@ begin
 end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
--- Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that
--- is not ours stays in webhook_events only. Whether a lane that waited for one may go on.
+-- Advances outbound messages by rank, never back, and records the time of each status. A status of a message that is
+-- not ours stays in webhook_events only. Returns whether a lane that waited for one may continue.
 CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[])
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  -- Which messages updates are about, by the places of the updates.
+  -- The message that each update is about, by the update's place.
   v_about uuid[];
   v_places bigint[];
   v_ids uuid[];
@@ -6652,7 +7503,7 @@ declare
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
-  -- By our own id where the provider gives it back, else by the provider's id.
+  -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
   from unnest(p_updates) with ordinality as u
   cross join lateral (
@@ -6679,7 +7530,7 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- Locks in one order: lanes before messages wherever both are, those that wait for one of these, and of what goes again.
+  -- One lock order, lanes before messages: the lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -6711,7 +7562,7 @@ begin
   if cardinality(v_unnamed) > 0 then
     perform private.drop_echoes(v_unnamed);
   end if;
-  -- A status proves that the provider took it, also where the sender died before it could say so.
+  -- A status proves that the provider accepted the message, even if the sender died before recording it.
   update public.outbound_messages o set state = 'sent', updated_at = now()
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
   if v_window_closed then
@@ -6722,8 +7573,8 @@ begin
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
--- Writes down the categories of templates that updates tell, {account, id, name, language, category}, by name and
--- language or, without, by id. The newer one counts.
+-- Records the template categories that updates report, {account, id, name, language, category}, by name and language,
+-- or without these by id. The newer one wins.
 CREATE OR REPLACE FUNCTION private.apply_templates(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -6807,7 +7658,7 @@ begin
   return null;
 end $function$;
 
--- Whether two contacts have different ids of this kind at one sender of ours, and so are two people.
+-- Whether two contacts have different ids of this kind at the same sender, and so are two people.
 CREATE OR REPLACE FUNCTION private.are_apart(p_one uuid, p_other uuid, p_kind text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -6822,7 +7673,32 @@ begin
 end $function$;
 grant execute on function private.are_apart(p_one uuid, p_other uuid, p_kind text) to service_role;
 
--- Finds, makes or merges the contact of each update, in its place; null for one that names nobody.
+-- Whether somebody has the feature of a flag, on or off; null where that says nothing, as armOf() in
+-- _shared/rollouts/observe.ts. by_share: by the percentage, and not by a list.
+CREATE OR REPLACE FUNCTION private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_found record;
+begin
+  select e.value, e.reason, s.value as set_to into v_found
+  from public.settings s cross join lateral private.evaluate_flag(s.key, p_subject_id) e where s.key = p_flag_key;
+  by_share := false;
+  if not found then
+    return;
+  elsif v_found.set_to <> 'true' or private.killed_since(p_flag_key, p_now) is not null then
+    arm := 'off';
+  elsif v_found.reason not in ('DISABLED', 'ERROR') then
+    arm := case when v_found.value then 'on' else 'off' end;
+    by_share := v_found.reason = 'SPLIT';
+  end if;
+end $function$;
+grant execute on function private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean) to service_role;
+
+-- Finds, creates or merges the contact of each update, in its place; null for an update that identifies nobody.
 CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -6839,7 +7715,7 @@ begin
   end if;
   perform private.lock_contacts();
   perform private.make_newcomers(p_updates);
-  -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
+  -- The others, neither clearly known nor clearly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
     select u.channel, u.sender_id, u.identities, min(u.at) as at,
@@ -6855,7 +7731,7 @@ begin
       v_contacts[v_place] := v_contact;
     end loop;
   end loop;
-  -- A later one may have merged what an earlier one found.
+  -- A later update may have merged the contact of an earlier one.
   return private.merged(v_contacts);
 end $function$;
 grant execute on function private.assign_contacts(p_updates private.inbound_update[]) to service_role;
@@ -6957,7 +7833,7 @@ begin
     delete from private.unknown_tokens u
     where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
   end if;
-  -- So does nobody's click of a known contact.
+  -- The same applies to clicks of known contacts.
   if not exists (select from public.clicks k where k.user_id is not null and k.token is not null limit 1) then
     return;
   end if;
@@ -6995,13 +7871,51 @@ AS $function$
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
 
--- Gives these deliveries a full schedule of attempts and keeps what was tried before.
+-- Who an audience is now, by the ids that it names them with, and the contact of each; somebody may be there twice.
+CREATE OR REPLACE FUNCTION private.audience(p_audience jsonb, p_now timestamp with time zone)
+ RETURNS TABLE(subject_id text, contact_id uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag text := p_audience ->> 'flag_key';
+  v_days integer := coalesce((p_audience ->> 'days')::integer, 30);
+  v_everybody boolean;
+begin
+  case p_audience ->> 'kind'
+    when 'segments' then
+      return query select distinct m.subject_id, private.contact_of_subject(m.subject_id) from public.segment_members m
+        where m.segment_key in (select jsonb_array_elements_text(p_audience -> 'segments'));
+    when 'wrote' then
+      return query select w.contact_id::text, w.contact_id from private.wrote_within(v_days, p_now) w;
+    when 'affected' then
+      return query select a.subject_id, private.contact_of_subject(a.subject_id) from private.affected_people a
+        where a.flag_key = v_flag and a.last_at >= coalesce((p_audience ->> 'since')::timestamptz, '-infinity');
+    else
+      return query
+        select t.id, private.contact_of_subject(t.id) from (
+          select jsonb_array_elements_text(coalesce(s.metadata -> 'target_user_ids', '[]')) from public.settings s where s.key = v_flag
+          union
+          select m.subject_id from public.settings s
+          cross join lateral jsonb_array_elements_text(coalesce(s.metadata -> 'target_segments', '[]')) as k (key)
+          join public.segment_members m on m.segment_key = k.key
+          where s.key = v_flag) t (id);
+      if not coalesce((p_audience ->> 'targets_only')::boolean, false) then
+        v_everybody := private.on_for_everybody(v_flag);
+        return query select w.contact_id::text, w.contact_id from private.wrote_within(v_days, p_now) w
+          where v_everybody or (select e.value from private.evaluate_flag(v_flag, w.contact_id::text) e);
+      end if;
+  end case;
+end $function$;
+
+-- Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
  RETURNS void
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
-  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  -- Attempts start over; the results of earlier ones stay readable under negative numbers.
   update public.delivery_attempts a
   set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
   where a.delivery_id = any (p_ids) and a.attempt > 0
@@ -7031,7 +7945,7 @@ begin
   return null;
 end $function$;
 
--- Version of the newest migration that older code must not run on; null when there is none.
+-- Version of the newest migration that older code must not run on; null if there is none.
 CREATE OR REPLACE FUNCTION private.breaking_version()
  RETURNS text
  LANGUAGE sql
@@ -7230,13 +8144,13 @@ begin
   return v_now;
 end $function$;
 
--- What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always.
--- opt_out, what conversations.opted_out_at stops: until_resumed (marketing templates alone, until the person resumes
--- them), until_start and suppression (everything, until the person's START or until the address is taken off the
--- list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a
--- first webhook makes; its row says what it has now. window_code: with which code the provider says that the window
--- is closed, opt_out_code: that the person has opted out; null for none. media_wait: how long what comes after media
--- waits for a status of it; null where it need not.
+-- What a channel allows. reply_window: how long after the person's last message free-form replies are allowed; null
+-- for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the
+-- person resumes them), until_start and suppression (everything, until the person sends START, or until the address
+-- leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and
+-- pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and
+-- opt_out_code: the provider's error codes for a closed window and for an opted-out person; null for none.
+-- media_wait: how long the messages after a media message wait for its status; null if they do not wait.
 CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval)
  RETURNS record
  LANGUAGE sql
@@ -7253,6 +8167,40 @@ AS $function$
     case p_channel when 'whatsapp' then interval '10 seconds' end
 $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval) to service_role;
+
+-- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
+-- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
+-- last. Fewer where there are not so many.
+CREATE OR REPLACE FUNCTION private.choose_users(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  -- Who was chosen stays chosen, whoever came since.
+  v_chosen text[] := coalesce((
+    select s.chosen from public.rollout_stages s
+    where s.rollout_id = p_rollout.id and s.position <= p_stage.position and s.chosen <> '{}' order by s.position desc limit 1), '{}');
+  v_salt text := coalesce((select s.metadata ->> 'salt' from public.settings s where s.key = p_rollout.flag_key), p_rollout.flag_key);
+begin
+  v_chosen := v_chosen || array(
+    select c.id
+    from (
+      select distinct m.subject_id as id from public.segment_members m where m.segment_key = any (p_stage.among)
+      union
+      select l.id from (
+        -- A hash for each: not for millions.
+        select x.contact_id::text as id
+        from public.conversations x join public.contacts k on k.id = x.contact_id and k.merged_into is null
+        where p_stage.among = '{}' and x.last_inbound_at > p_now - interval '90 days'
+        order by x.last_inbound_at desc limit 50000) l
+    ) c
+    where c.id <> all (v_chosen)
+    order by private.murmur3_32(convert_to(v_salt || c.id, 'UTF8')), c.id
+    limit greatest(0, p_stage.users - cardinality(v_chosen)));
+  return v_chosen;
+end $function$;
 
 -- Ids of a person's messages that histories and reasons name.
 CREATE OR REPLACE FUNCTION private.cited(p_person private.person)
@@ -7278,7 +8226,7 @@ begin
   return v_found;
 end $function$;
 
--- claim_deliveries by what a caller of another function says beside: {limit, free, lease_seconds, busy, channels,
+-- claim_deliveries for the caller of another function, from its argument {limit, free, lease_seconds, busy, channels,
 -- expired}.
 CREATE OR REPLACE FUNCTION private.claim_also(p_claim jsonb, p_now timestamp with time zone)
  RETURNS jsonb
@@ -7291,8 +8239,8 @@ begin
 end $function$;
 grant execute on function private.claim_also(p_claim jsonb, p_now timestamp with time zone) to service_role;
 
--- claim_deliveries with the time given, whether leases that are over are looked for, and how many places the caller
--- has free where it wants fewer filled.
+-- claim_deliveries with a given time, whether to look for expired leases, and how many of the caller's places to fill
+-- if not all.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean DEFAULT true, p_free integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7319,7 +8267,7 @@ begin
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
-    -- What is limited is decided under the row's lock; everything else need not wait for anybody.
+    -- Limits are decided under the row's lock; destinations without limits need not wait for anybody.
     if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
       continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
       select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
@@ -7333,7 +8281,7 @@ begin
       p_lease_seconds, p_channels, p_expired, p_now);
     if v_claim.delivery_ids is not null then
       if v_destination.circuit_open_until is not null then
-        -- The probe keeps everybody else out until it is settled or its lease ends.
+        -- The probe excludes all others until it is settled or its lease ends.
         update public.destinations
         set circuit_open_until = p_now + make_interval(secs => p_lease_seconds), circuit_probe = v_claim.leases[1]
         where id = v_destination.id;
@@ -7353,7 +8301,7 @@ end $function$;
 grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;
 
 -- Leases due lanes of one destination and these channels within its rate and circuit, with p_expired also those whose
--- lease is over, and answers the first open delivery of each.
+-- lease has expired, and returns the first open delivery of each.
 CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone)
  RETURNS private.claim
  LANGUAGE plpgsql
@@ -7368,7 +8316,7 @@ begin
     v_limit := 1; -- half open: one delivery probes
   end if;
   if p_destination.rate_per_second is not null then
-    -- GCRA: how many more arrivals conform now.
+    -- GCRA: how many more deliveries conform now.
     v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,
       extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
   end if;
@@ -7376,7 +8324,7 @@ begin
     return v_claim;
   end if;
 
-  -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
+  -- Channel by channel, so that each is read from its start. Locks beyond the limit are released at the commit.
   with ready as materialized (
     select first.* from unnest(p_channels) as on_channel (name)
     cross join lateral (
@@ -7419,8 +8367,8 @@ begin
     (select array_agg(heads.conversation_id) from heads where heads.id is null)
   into v_claim;
 
-  -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
-  -- delivery may have been committed meanwhile.
+  -- A lane without an open delivery in that snapshot: look again in a fresh one, now holding its lock, because its
+  -- delivery may have been committed in the meantime.
   if v_claim.empty is not null then
     perform private.release_lane(p_destination.id, conversation_id) from unnest(v_claim.empty) as conversation_id;
   end if;
@@ -7435,7 +8383,7 @@ begin
 end $function$;
 grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone) to service_role;
 
--- claim_outbound with the time given.
+-- claim_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7450,7 +8398,7 @@ AS $function$
 declare
   v_number public.senders;
   v_flag text;
-  -- Then it is asked once and not for each.
+  -- So that it is evaluated once and not for each.
   v_everybody boolean;
   v_limit integer;
   v_left integer := p_limit;
@@ -7469,23 +8417,23 @@ begin
     select n.* from public.senders n
     where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
-    order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
+    order by n.send_tat nulls first -- the most recent sender comes last, so that none is always first when places are few
     for update of n skip locked
   loop
     exit when v_left <= 0;
     v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
     v_everybody := private.on_for_everybody(v_flag);
-    -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
+    -- A burst of a tenth of a second, the rest at nine tenths of the rate: no second exceeds the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
     v_limit := least(v_left, v_burst - ceil(greatest(0,
       extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
-    -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
+    -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
     if v_shared then
       v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
     end if;
-    -- Of one that is held a single message tries whether that was repaired.
+    -- For a held sender, a single message tests whether the fault has been repaired.
     if v_number.held_since is not null then
       v_limit := least(v_limit, 1);
     end if;
@@ -7501,14 +8449,14 @@ begin
       from due
       join public.conversations c on c.id = due.conversation_id
     ), held as (
-      -- Off for this contact: what a service replied waits, and is asked about again.
+      -- Off for this contact: a service's reply waits, and the flag is evaluated again later.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
       select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
       from asked
       left join lateral (
-        -- Words never wait for a read receipt, and neither for its pace: it has none.
+        -- Messages never wait for a read receipt, which has no rate limit.
         select first.id, first.message_id
         from (
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
@@ -7546,13 +8494,13 @@ begin
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient,
-        -- Nobody shall seem to type who has written already.
+        -- No typing indicator after the message has been sent.
         'message', case when b.payload ? 'typing_indicator' and exists (
             select from public.outbound_messages w
             where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
           then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
         'traceparent', m.traceparent) || case
-          -- The person may have opted out while it waited. A receipt is no message.
+          -- The person may have opted out while it waited. Receipts are not affected.
           when b.opted_out_at is not null and b.message_id is not null
             then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
           else '{}' end order by b.id),
@@ -7581,13 +8529,13 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    -- A channel that has its half waits for what it has under way, and must not hide when the others are due.
+    -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
       and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
 grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
 
--- Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.
+-- Deliveries that were just claimed, each with its lease, in the form that the edge functions expect; null for none.
 CREATE OR REPLACE FUNCTION private.claimed_deliveries(p_ids uuid[], p_leases uuid[])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7621,7 +8569,7 @@ begin
 end $function$;
 grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
 
--- What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.
+-- What edge functions need to deliver to destinations, including secrets and encrypted headers.
 CREATE OR REPLACE FUNCTION private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7640,6 +8588,17 @@ begin
     from public.destinations d where d.id = any (p_ids));
 end $function$;
 grant execute on function private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone) to service_role;
+
+-- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
+CREATE OR REPLACE FUNCTION private.click_days_kept()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90))
+$function$;
+grant execute on function private.click_days_kept() to service_role;
 
 -- A link's human clicks from p_from to before p_to by platform, country, target, rule, source or referrer: {value:
 -- n}, the empty text for unknown.
@@ -7731,6 +8690,8 @@ AS $function$
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
+    ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
+    ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
@@ -7744,8 +8705,8 @@ AS $function$
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
--- Takes the functions that this transaction made from public, anon and authenticated. Last of all in a migration that
--- makes some, before the grants.
+-- Revokes execution of the functions that this transaction created from public, anon and authenticated. Called at the
+-- end of a migration that creates functions, before its grants.
 CREATE OR REPLACE PROCEDURE private.close_functions()
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -7788,7 +8749,7 @@ AS $function$
   select (private.epoch_ms(p_now) - 20000) / 60000 - 1
 $function$;
 
--- What keeps a condition from being used, with its place; null for nothing that the database can tell.
+-- Why a condition cannot be used, with the position of the fault; null if the database finds none.
 CREATE OR REPLACE FUNCTION private.condition_fault(p_condition jsonb, p_path text DEFAULT ''::text, p_depth integer DEFAULT 1)
  RETURNS text
  LANGUAGE plpgsql
@@ -7897,7 +8858,8 @@ begin
 end $function$;
 grant execute on function private.condition_fault(p_condition jsonb, p_path text, p_depth integer) to service_role;
 
--- The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.
+-- The configuration: degraded where messages have nowhere to go, a flag stops all routing or sending, or an active
+-- route names a flag that does not exist.
 CREATE OR REPLACE FUNCTION private.config_health()
  RETURNS jsonb
  LANGUAGE sql
@@ -7909,7 +8871,9 @@ AS $function$
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
       then jsonb_build_object('revision', (select r.revision from private.config_now() r))
-      else jsonb_build_object('faults', c.faults) end)
+      else jsonb_build_object('faults', c.faults) || case when c.faults ? 'unknown_flags' then jsonb_build_object('unknown_flags', (
+        select jsonb_agg(distinct r.flag_key) from public.routes r
+        where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key))) else '{}' end end)
   from (
     select jsonb_agg(f.fault) as faults
     from (values
@@ -7920,14 +8884,18 @@ AS $function$
       (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
         'router_off'),
       (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
-        'send_off')
+        'send_off'),
+      -- A typing error, or a flag that was removed: such a route takes nothing, and says so nowhere else.
+      (exists (select from public.routes r
+          where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key)),
+        'unknown_flags')
     ) as f (holds, fault) where f.holds
   ) c
 $function$;
 grant execute on function private.config_health() to service_role;
 
--- The revision of the configuration as this snapshot sees it, and when it last grew: no two committed states have the
--- same number, and a later one has a larger.
+-- The revision of the configuration as this snapshot sees it, and when it last increased: committed states have
+-- distinct numbers, later ones larger.
 CREATE OR REPLACE FUNCTION private.config_now(OUT revision bigint, OUT changed_at timestamp with time zone)
  RETURNS record
  LANGUAGE sql
@@ -7986,7 +8954,19 @@ AS $function$
 $function$;
 grant execute on function private.contact_last_four(p_contact_id uuid) to service_role;
 
--- Trigger, before insert of segments: one that was removed and comes back carries on counting, as settings do.
+-- The contact that an id of flags means, or whom that turned out to be; null for ids of other systems.
+CREATE OR REPLACE FUNCTION private.contact_of_subject(p_subject_id text)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(c.merged_into, c.id) from public.contacts c
+  where case when pg_input_is_valid(p_subject_id, 'uuid') then c.id = p_subject_id::uuid else false end
+$function$;
+
+-- Trigger, before insert of segments: a segment that was removed and added again continues its version numbers, as
+-- settings do.
 CREATE OR REPLACE FUNCTION private.continue_segment()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -8020,6 +9000,23 @@ AS $function$
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
 
+-- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
+-- from a click.
+CREATE OR REPLACE FUNCTION private.count_conversion()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.record_metrics(jsonb_build_array(jsonb_build_object('name', 'link.converted', 'subject', new.contact_id,
+    'key', new.message_id)), clock_timestamp());
+  return null;
+exception when others then
+  raise warning 'a conversion could not be counted: % (%)', sqlerrm, sqlstate;
+  return null;
+end $function$;
+grant execute on function private.count_conversion() to service_role;
+
 -- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
 -- missing yet.
 CREATE OR REPLACE FUNCTION private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone)
@@ -8037,8 +9034,58 @@ AS $function$
 $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
 
--- A person's ids {kind: value} as a sender of ours knows them: of several of a kind the one that was told to this
--- sender, as the provider spells it.
+-- create_announcement with the time given.
+CREATE OR REPLACE FUNCTION private.create_announcement(p_announcement jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_template jsonb := nullif(p_announcement -> 'template', 'null');
+  v_number text := p_announcement ->> 'number_id';
+  v_made public.announcements;
+begin
+  if not private.object_keys_within(p_announcement, array['name', 'audience', 'text', 'template', 'number_id', 'per_minute'])
+    or exists (select from jsonb_each(p_announcement) e where e.key in ('name', 'text', 'number_id') and jsonb_typeof(e.value) not in ('string', 'null'))
+    or p_announcement ? 'per_minute' and not private.is_number(p_announcement -> 'per_minute', 6, 6000, 0) then
+    raise exception 'this cannot be an announcement' using errcode = 'GL422',
+      hint = '{name, audience, text, template, number_id, per_minute (6 to 6000)}; a text, a template or both';
+  elsif v_template is not null and not (private.object_keys_within(v_template, array['name', 'language', 'category', 'parameters'])
+    and coalesce(v_template ->> 'name', '') ~ '^[a-z0-9_]+$' and char_length(v_template ->> 'name') <= 512 and coalesce(v_template ->> 'language', '') ~ '^[A-Za-z_]{2,15}$'
+    and coalesce(v_template ->> 'category', 'marketing') in ('marketing', 'utility')
+    and private.is_text_list(coalesce(v_template -> 'parameters', '[]'), 20)) then
+    raise exception 'this cannot be a template' using errcode = 'GL422',
+      hint = '{name: as WhatsApp knows it, language: such as en or pt_BR, category: marketing or utility, parameters: the texts of its body}';
+  elsif v_number is not null and not exists (select from public.senders s where s.channel = 'whatsapp' and s.id = v_number) then
+    raise exception 'there is no such sender' using errcode = 'GL404', hint = 'A number of ours (wa_numbers.phone_number_id).';
+  end if;
+  perform private.refuse_audience(p_announcement -> 'audience');
+  insert into public.announcements (name, audience, text, template, number_id, per_minute, created_at)
+  values (btrim(coalesce(p_announcement ->> 'name', '')), p_announcement -> 'audience', p_announcement ->> 'text',
+    case when v_template is not null then jsonb_build_object('type', 'template', 'template',
+      jsonb_build_object('name', v_template -> 'name', 'language', jsonb_build_object('code', v_template -> 'language'))
+      || case when coalesce(v_template -> 'parameters', '[]') <> '[]' then jsonb_build_object('components', jsonb_build_array(
+        jsonb_build_object('type', 'body', 'parameters', (
+          select jsonb_agg(jsonb_build_object('type', 'text', 'text', p.value) order by p.place)
+          from jsonb_array_elements(v_template -> 'parameters') with ordinality as p (value, place))))) else '{}' end)
+      || case when v_template ->> 'category' is not null then jsonb_build_object('category', v_template -> 'category') else '{}' end end,
+    v_number, coalesce((p_announcement ->> 'per_minute')::integer, 300), p_now)
+  returning * into v_made;
+  with people as materialized (
+    select * from private.audience(v_made.audience, p_now)
+  ), named as (
+    insert into public.announcement_recipients (announcement_id, contact_id)
+    select distinct v_made.id, p.contact_id from people p join public.contacts c on c.id = p.contact_id and c.channel = 'whatsapp'
+    returning contact_id
+  )
+  update public.announcements a set unreachable = (
+    select count(distinct p.subject_id) from people p where not exists (select from named n where n.contact_id = p.contact_id))
+  where a.id = v_made.id returning a.* into v_made;
+  return private.announcement_view(v_made, p_now);
+end $function$;
+
+-- A person's ids {kind: value} as a sender knows them: of several of one kind, the one reported to this sender, in
+-- the provider's spelling.
 CREATE OR REPLACE FUNCTION private.current_ids(p_contact_id uuid, p_sender_id text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8069,7 +9116,7 @@ AS $function$
 $function$;
 grant execute on function private.database_health() to service_role;
 
--- The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.
+-- The setting forward.retry_seconds, a JSON list of waits in seconds; null if it is not set.
 CREATE OR REPLACE FUNCTION private.default_retry_seconds()
  RETURNS jsonb
  LANGUAGE sql
@@ -8094,7 +9141,7 @@ AS $function$
 $function$;
 grant execute on function private.deliveries_view(p_message_id uuid) to service_role;
 
--- The id of a destination by name; GL404 when there is none.
+-- The id of a destination by name; GL404 if there is none.
 CREATE OR REPLACE FUNCTION private.destination_named(p_name text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -8113,8 +9160,8 @@ begin
 end $function$;
 grant execute on function private.destination_named(p_name text) to service_role;
 
--- Whether the allowlist lets a URL be stored for a purpose: https, host pattern, no credentials, no IP literal;
--- loopback only by the setting forward.allow_loopback.
+-- Whether the allowlist permits storing a URL for a purpose: https, a matching host pattern, no credentials, no IP
+-- literal; loopback only if the setting forward.allow_loopback is on.
 CREATE OR REPLACE FUNCTION private.destination_permitted(p_url text, p_purpose text DEFAULT 'forward'::text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8149,7 +9196,7 @@ begin
 end $function$;
 grant execute on function private.destination_permitted(p_url text, p_purpose text) to service_role;
 
--- diagnostics with the time given.
+-- diagnostics with a given time.
 CREATE OR REPLACE FUNCTION private.diagnostics(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -8189,7 +9236,7 @@ AS $function$
 $function$;
 grant execute on function private.diagnostics(p_now timestamp with time zone) to service_role;
 
--- Takes away the echoes of these messages of ours, whose provider's id has just become known.
+-- Deletes the echoes of these messages of ours, whose provider ids have just become known.
 CREATE OR REPLACE FUNCTION private.drop_echoes(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -8207,7 +9254,7 @@ begin
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
 
--- The message that an edit edits, where that is attributed; else the edit itself.
+-- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
  RETURNS uuid
  LANGUAGE sql
@@ -8267,8 +9314,8 @@ begin
   return v_rollout;
 end $function$;
 
--- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is
--- not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed,
+-- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where to send it, if not
+-- to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, window_closed,
 -- unknown_message, idempotency_conflict.
 CREATE OR REPLACE FUNCTION private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone)
  RETURNS jsonb
@@ -8278,7 +9325,7 @@ AS $function$
 declare
   v_message jsonb := p_item -> 'message';
   v_key text := p_item ->> 'idempotency_key';
-  -- A repetition is another request of the same caller, and may be of another trace.
+  -- A repetition is another request of the same caller, and may belong to another trace.
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
@@ -8298,7 +9345,7 @@ begin
   end if;
 
   if v_receipt then
-    -- A service's reply may name any message: it tells a person that theirs was read, and nobody else.
+    -- A service's reply may name any message: a receipt must only go to the person who wrote that message.
     if not exists (
       select from public.messages m
       where m.provider_id = v_message ->> 'message_id' and m.conversation_id = p_conversation.id and m.direction = 'in') then
@@ -8329,7 +9376,7 @@ begin
 end $function$;
 grant execute on function private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone) to service_role;
 
--- enqueue_outbound with the time given.
+-- enqueue_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.enqueue_outbound(p_items jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8343,7 +9390,7 @@ declare
   v_conversation public.conversations;
   v_answers jsonb := '[]';
 begin
-  -- Before the first conversation's lock, which those who make contacts wait for.
+  -- Before the first conversation's lock, which transactions that create contacts wait for.
   if exists (
     select from jsonb_array_elements(p_items) as e (item)
     where e.item ? 'to' and private.recipient(coalesce(e.item ->> 'channel', 'whatsapp'), private.identities_of(e.item)) is null) then
@@ -8392,14 +9439,20 @@ declare
   v_rollout public.rollouts := p_rollout;
   v_stage public.rollout_stages;
   v_flag public.settings;
+  v_users text[] := '{}';
 begin
   select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_position;
+  if v_stage.users is not null then
+    -- Before the flag is locked: it takes a moment, and the way back must not wait for it.
+    v_users := private.choose_users(p_rollout, v_stage, p_now);
+    update public.rollout_stages s set chosen = v_users where s.rollout_id = p_rollout.id and s.position = p_position;
+  end if;
   select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
   perform set_config('gatelink.gates', 'rollout', true);
   v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata
     || jsonb_build_object('rollout_percentage', trim_scale(v_stage.percentage))
-    || case when v_stage.user_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
-      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids) order by 1))) else '{}' end
+    || case when v_stage.user_ids || v_users <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids || v_users) order by 1))) else '{}' end
     || case when v_stage.segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(v_stage.segments) order by 1))) else '{}' end,
     v_flag.version, format('rollout %s: stage %s, %s', p_rollout.id, p_position, v_stage.name));
@@ -8530,7 +9583,7 @@ begin
   return v_counts;
 end $function$;
 
--- Since when somebody who was erased wanted nothing from a sender, by an id of theirs; null for nobody.
+-- When an erased person with this id opted out of a sender; null if none did.
 CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -8538,7 +9591,7 @@ CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id te
  SET search_path TO ''
 AS $function$
 begin
-  -- Nearly always there is none: a hash is made only where there are some to be found.
+  -- The table is nearly always empty: compute the hash only if it is not.
   if not exists (select from private.erased_opt_outs) then
     return null;
   end if;
@@ -8712,8 +9765,67 @@ AS $function$
   from pg_catalog.pg_attribute a where a.attrelid = p_relation::regclass and a.attname = any (p_columns)
 $function$;
 
--- The contact of each update, in its place, where every id and the name are as we know them and no change is
--- announced; null elsewhere.
+-- The evidence, in millionths, that fewer with the flag do something than a fall of max_fall allows: see fallS() in
+-- signals.ts.
+CREATE OR REPLACE FUNCTION private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  r double precision;
+  q double precision := p_share * (1 - p_max_fall) / (p_share * (1 - p_max_fall) + (1 - p_share));
+  q_r double precision;
+  v_s bigint := 0;
+begin
+  foreach r in array array[0.9, 0.75, 0.5, 0.25]::double precision[] loop
+    q_r := r * q / (r * q + (1 - q));
+    v_s := greatest(v_s, (p_on * round(ln(q_r / q) * 1000000)::bigint + p_off * round(ln((1 - q_r) / (1 - q)) * 1000000)::bigint) / 1000 - 1386294);
+  end loop;
+  return v_s;
+end $function$;
+grant execute on function private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint) to service_role;
+
+-- What a message says: a complaint or praise that begins with one of the words, or a rating such as 4/5; nulls for
+-- anything else.
+CREATE OR REPLACE FUNCTION private.feedback_said(p_text text, p_complaint text[], p_praise text[], OUT kind text, OUT rating smallint)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_text text := lower(btrim(p_text, E' \t\n\r.!"'''));
+begin
+  if v_text ~ '^[1-5] ?/ ?5$' then
+    kind := 'rating';
+    rating := left(v_text, 1)::smallint;
+  -- The word, or what begins with it: "Complaint: the total is wrong".
+  elsif exists (select from unnest(p_complaint) w where v_text = w or starts_with(v_text, w) and substr(v_text, char_length(w) + 1, 1) ~ '[^[:alnum:]]') then
+    kind := 'complaint';
+  elsif exists (select from unnest(p_praise) w where v_text = w or starts_with(v_text, w) and substr(v_text, char_length(w) + 1, 1) ~ '[^[:alnum:]]') then
+    kind := 'rating';
+  end if;
+end $function$;
+
+-- The words by which people complain (complaint) or praise, by the settings feedback.complaint_words and
+-- feedback.praise_words, in lower case.
+CREATE OR REPLACE FUNCTION private.feedback_words(p_what text)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(
+    (select array(select lower(w.word) from jsonb_array_elements_text(s.value::jsonb) as w (word))
+    from public.settings s where s.key = format('feedback.%s_words', p_what)),
+    case p_what when 'complaint' then array['complaint', 'beschwerde', 'reclamación', 'réclamation', 'reclamação', 'reclamo', 'malalamiko', 'شكوى', 'शिकायत']
+      else array['praise', 'lob', 'elogio', 'éloge', 'sifa', 'ثناء', 'तारीफ़'] end)
+$function$;
+
+-- The contact of each update, in its place, if every id and the name are unchanged and no change is announced; null
+-- otherwise.
 CREATE OR REPLACE FUNCTION private.find_contacts(p_updates private.inbound_update[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -8740,7 +9852,7 @@ begin
 end $function$;
 grant execute on function private.find_contacts(p_updates private.inbound_update[]) to service_role;
 
--- The conversation of each update, in its place; null where there is none yet.
+-- The conversation of each update, in its place; null if there is none yet.
 CREATE OR REPLACE FUNCTION private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -8792,6 +9904,20 @@ begin
     array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
     coalesce(v_phone, v_given));
 end $function$;
+
+-- The first day in a zone of which all clicks are kept.
+CREATE OR REPLACE FUNCTION private.first_day_in(p_zone text)
+ RETURNS date
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select (k.since at time zone p_zone + interval '1 day' - interval '1 microsecond')::date
+  from (
+    select ((clock_timestamp() at time zone private.team_zone())::date - private.click_days_kept())::timestamp
+      at time zone private.team_zone() as since) k
+$function$;
+grant execute on function private.first_day_in(p_zone text) to service_role;
 
 -- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
 CREATE OR REPLACE FUNCTION private.flag_at(p_key text, p_expected_version bigint)
@@ -8912,7 +10038,7 @@ begin
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $function$;
 
--- Trigger, after a destination moved to another host or was removed: its own headers are gone.
+-- Trigger, after a destination moved to another host or was removed: deletes its custom headers.
 CREATE OR REPLACE FUNCTION private.forget_headers()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -8924,7 +10050,7 @@ begin
   return null;
 end $function$;
 
--- Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.
+-- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8934,7 +10060,7 @@ declare
   v_lanes uuid[];
   v_freed boolean;
 begin
-  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
+  -- The holder of a lock is about to wait, or to make the lane due; the lane never waits beyond its limit.
   with free as (
     select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
   ), freed as (
@@ -9082,14 +10208,14 @@ grant execute on function private.graph_health(p_now timestamp with time zone) t
 -- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
 -- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
 -- rule, null where there was none.
-CREATE OR REPLACE FUNCTION private.guard_alarms(INOUT rollout rollouts, p_to bigint, p_now timestamp with time zone, OUT taken private.guard_taken, OUT verdict text, OUT rule text)
+CREATE OR REPLACE FUNCTION private.guard_alarms(INOUT rollout rollouts, p_to bigint, p_now timestamp with time zone, p_sharp boolean, OUT taken private.guard_taken, OUT verdict text, OUT rule text)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, p_sharp);
   v_late_ms integer := (v_stage.advance_when ->> 'p95_ms_below')::integer;
   v_evidence jsonb;
 begin
@@ -9231,6 +10357,34 @@ AS $function$
     'percentage', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end)
 $function$;
 
+-- Ends the first day of a stage for the guard: takes its minutes by the tighter limits, and begins S anew for the
+-- others. Answers the rollout after it, and an alarm's verdict and rule.
+CREATE OR REPLACE FUNCTION private.guard_first_day_ends(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS TABLE(rollout rollouts, verdict text, rule text)
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_to bigint := private.sharp_until(p_stage) - 1;
+  v_alarms record;
+  v_state jsonb;
+begin
+  select * into v_alarms from private.guard_alarms(p_rollout, v_to, p_now, true);
+  rollout := v_alarms.rollout;
+  verdict := v_alarms.verdict;
+  rule := v_alarms.rule;
+  if verdict is distinct from 'roll_back' then
+    -- Up to its last minute, whether anybody was heard of in it or not.
+    v_state := (v_alarms.taken).state;
+    perform private.log_rollout(rollout, p_now, 'checked', '{}', null, 'first_day_over',
+      private.rollout_evidence(rollout, v_to, p_now, v_alarms.taken), p_tell => false);
+    v_state := private.guard_relax(v_state) || jsonb_build_object('minute', greatest((v_state ->> 'minute')::bigint, v_to));
+    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now
+    where o.id = p_rollout.id returning o.* into rollout;
+  end if;
+  return next;
+end $function$;
+
 -- The guard of rollouts: degraded while another transaction's lock keeps it from judging one, down after five minutes
 -- of that.
 CREATE OR REPLACE FUNCTION private.guard_health(p_now timestamp with time zone)
@@ -9257,14 +10411,14 @@ grant execute on function private.guard_health(p_now timestamp with time zone) t
 
 -- Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due.
 -- Answers hold or page where somebody is told of it, else null.
-CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken)
+CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken, p_signals jsonb)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case when p_reason in ('overdue', 'silent', 'control_silent', 'sample_ratio') then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'control_silent', 'sample_ratio', 'kill_switch', 'guardrail') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
@@ -9272,11 +10426,12 @@ begin
     and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
     v_verdict := case v_kind when 'paged' then 'page' else 'hold' end;
     perform private.log_rollout(p_rollout, p_now, v_kind,
-      case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+      case when p_reason = 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        when p_reason = p_signals #>> '{said,rule}' then p_signals #> '{said,figures}'
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
-      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken));
+      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals));
   elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
-    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken),
+    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals),
       p_tell => false);
   else
     return null;
@@ -9405,6 +10560,18 @@ begin
   return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
 end $function$;
 
+-- What the guard remembers once other limits hold: what it has seen, and no S, which was measured by the limits
+-- before. See relax() in guard.ts.
+CREATE OR REPLACE FUNCTION private.guard_relax(p_state jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select p_state || jsonb_build_object('errors', b.state -> 'errors', 'slow', b.state -> 'slow', 'shift', b.state -> 'shift')
+  from (select private.guard_begin(0) as state) b
+$function$;
+
 -- Judges one rollout and acts on it: verdict advance, hold, roll_back or page, and the rule. Nothing when somebody
 -- else has it in hand.
 CREATE OR REPLACE FUNCTION private.guard_rollout(p_id uuid, p_now timestamp with time zone, OUT verdict text, OUT rule text)
@@ -9422,7 +10589,8 @@ declare
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
   v_told text;
-  v_stopped boolean;
+  v_signals jsonb;
+  v_said text;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -9438,31 +10606,52 @@ begin
     r.setting_version := v_flag.version;
   end if;
 
-  select * into v_alarms from private.guard_alarms(r, v_to, p_now);
-  verdict := v_alarms.verdict;
-  rule := v_alarms.rule;
+  v_stage := private.rollout_stage(r);
+  if v_stage.first_day is not null and (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage) and v_to >= private.sharp_until(v_stage) then
+    select * into v_alarms from private.guard_first_day_ends(r, v_stage, p_now);
+    verdict := v_alarms.verdict;
+    rule := v_alarms.rule;
+    if verdict = 'roll_back' then
+      return;
+    end if;
+    r := v_alarms.rollout;
+  end if;
+  select * into v_alarms from private.guard_alarms(r, v_to, p_now, (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
+  verdict := coalesce(v_alarms.verdict, verdict);
+  rule := coalesce(v_alarms.rule, rule);
   if verdict = 'roll_back' then
     return;
   end if;
   r := v_alarms.rollout;
   v_taken := v_alarms.taken;
-  v_stage := private.rollout_stage(r);
+  v_signals := private.rollout_signals(r, v_stage, p_now);
+  v_said := v_signals #>> '{said,verdict}';
+  if v_said = 'roll_back' then
+    verdict := v_said;
+    rule := v_signals #>> '{said,rule}';
+    perform private.log_rollout(private.end_rollout(r, 'rolled_back', p_now), p_now, 'rolled_back', v_signals #> '{said,figures}', verdict, rule,
+      private.rollout_evidence(r, v_to, p_now, v_taken, v_signals));
+    return;
+  end if;
   v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
     private.epoch_ms(p_now));
-  v_stopped := v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null;
-  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' and not v_stopped then
+  v_reason := case when r.state = 'paused' then 'paused'
+    when private.killed_since(r.flag_key, p_now) is not null then 'kill_switch'
+    when v_said = 'page' then v_signals #>> '{said,rule}'
+    when v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null then 'incident'
+    when v_progress ->> 'verdict' = 'advance' then v_signals #>> '{said,rule}' end;
+  if v_progress ->> 'verdict' = 'advance' and v_reason is null then
     verdict := 'advance';
     rule := 'criteria_met';
-    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
+    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken, v_signals), verdict, rule, null);
     return;
   end if;
 
-  v_reason := case when r.state = 'paused' then 'paused'
-    when v_stopped then 'incident'
+  v_reason := case when v_reason in ('kill_switch', 'paused', 'incident', 'guardrail') then v_reason
     when v_progress ->> 'reason' in ('silent', 'control_silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
-    else v_progress ->> 'reason' end;
-  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);
+    else coalesce(v_reason, v_progress ->> 'reason') end;
+  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken, v_signals);
   if v_told is not null or verdict is null then
     verdict := coalesce(v_told, 'hold');
     rule := v_reason;
@@ -9740,7 +10929,7 @@ begin
     to_jsonb(v_minutes), to_jsonb(v_path));
 end $function$;
 
--- Trigger, before insert, update or delete of team_members: lets confirmed accounts in alone (GL422), and keeps one
+-- Trigger, before insert, update or delete of team_members: admits only confirmed accounts (GL422), and keeps one
 -- admin who can sign in (GL409).
 CREATE OR REPLACE FUNCTION private.guard_team()
  RETURNS trigger
@@ -9761,7 +10950,7 @@ begin
     raise exception 'a membership cannot go to somebody else: remove one and add the other' using errcode = '23514';
   end if;
   if old.role = 'admin' and (tg_op = 'DELETE' or new.role is distinct from 'admin') then
-    -- One at a time, so that two admins cannot demote each other in the same moment: who comes second sees the first.
+    -- One at a time, so that two admins cannot demote each other at the same moment: the second sees the first change.
     perform pg_advisory_xact_lock(hashtext('gatelink.team'));
     if not exists (
       select from public.team_members m
@@ -9860,8 +11049,8 @@ begin
   return v_series;
 end $function$;
 
--- What the guard watches during a stage.
-CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages)
+-- What the guard watches during a stage: on its first day (p_sharp) by its tighter triggers, where it has some.
+CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages, p_sharp boolean)
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE
@@ -9869,14 +11058,15 @@ CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages)
 AS $function$
   select jsonb_build_object(
     'control', p_stage.percentage < 100,
-    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
-    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'error_rate', coalesce(case when p_sharp then p_stage.first_day -> 'error_rate_above' end, p_stage.roll_back_when -> 'error_rate_above'),
+    'p95_ms', coalesce(case when p_sharp then p_stage.first_day -> 'p95_ms_above' end, p_stage.roll_back_when -> 'p95_ms_above'),
     'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
       'minutes', p_stage.roll_back_when #> '{plain,minutes}',
       'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
       'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
       'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+    || case when p_stage.first_day is not null then jsonb_build_object('sharp', p_sharp) else '{}' end
 $function$;
 
 -- How long a network waits after its nth wrong guess at a link: five are free, then 10 seconds, doubling up to an
@@ -9910,7 +11100,7 @@ AS $function$
 $function$;
 grant execute on function private.has_role(p_role text) to authenticated, service_role;
 
--- The own headers of a destination, {name: sealed}; null for none.
+-- The custom headers of a destination, {name: sealed}; null for none.
 CREATE OR REPLACE FUNCTION private.headers_of(p_destination_id uuid)
  RETURNS jsonb
  LANGUAGE sql
@@ -9934,6 +11124,51 @@ AS $function$
     private.guard_health(p_now))
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
+
+-- Writes down what people said of features in their chats since it last looked, at most ten minutes ago, and says how
+-- often. For the clock.
+CREATE OR REPLACE FUNCTION private.hear_feedback(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_from timestamptz;
+  v_to timestamptz := p_now - interval '20 seconds';
+  v_complaint text[];
+  v_praise text[];
+  v_longest integer;
+  v_said record;
+  v_count integer := 0;
+begin
+  if not exists (
+    select from public.rollouts r
+    where r.state in ('running', 'paused') or r.state = 'completed' and r.finished_at > p_now - interval '7 days') then
+    return 0;
+  end if;
+  select greatest(h.up_to, p_now - interval '10 minutes') into v_from from private.feedback_heard h for update skip locked;
+  if not found or v_from >= v_to then
+    return 0;
+  end if;
+  v_complaint := private.feedback_words('complaint');
+  v_praise := private.feedback_words('praise');
+  for v_said in
+    select m.id, m.created_at, c.contact_id, m.text, s.kind, s.rating
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    cross join lateral private.feedback_said(left(m.text, 200), v_complaint, v_praise) s
+    where m.id >= private.uuid_v7_from(v_from - interval '20 seconds') and m.id < private.uuid_v7_from(v_to + interval '20 seconds')
+      and m.created_at >= v_from and m.created_at < v_to and m.direction = 'in' and m.type in ('text', 'button') and s.kind is not null
+    order by m.id
+  loop
+    v_count := v_count + (select k.kept::integer from private.keep_feedback(row(private.uuid_v7(), v_said.created_at, v_said.kind,
+      coalesce((select x.merged_into from public.contacts x where x.id = v_said.contact_id), v_said.contact_id)::text, v_said.rating,
+      v_said.kind = 'rating' and coalesce(v_said.rating, 5) >= 4, null, 'chat', v_said.id, null, null)::public.feedback, null, p_now) k);
+  end loop;
+  update private.feedback_heard h set up_to = v_to;
+  return v_count;
+end $function$;
 
 -- The quantile (0 to 1) of a histogram of measurements in milliseconds, linear within its bucket; null for an empty
 -- one. What took longer than the last bound counts as that.
@@ -9979,8 +11214,8 @@ AS $function$
     else '{}' end
 $function$;
 
--- Makes an id the current one of its kind for a person, as told to a sender of ours; what it replaces is closed, not
--- deleted. With p_beside a number replaces none: it is how the provider spells one that we know.
+-- Makes an id the person's current one of its kind, as reported to a sender; the id it replaces is closed, not
+-- deleted. With p_beside a number replaces none: it is the provider's spelling of one we know.
 CREATE OR REPLACE FUNCTION private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean)
  RETURNS void
  LANGUAGE plpgsql
@@ -9992,7 +11227,7 @@ begin
     where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null and i.contact_id = p_contact_id) then
     return;
   end if;
-  -- Whoever held it, and what this person held in its place, becomes history. Other spellings of a number remain.
+  -- Closes the id for its previous holder, and the id this person had before. Other spellings of a number remain.
   update public.contact_identities i
   set valid_to = case when old.stays then null else greatest(p_at, i.valid_from) end, dialled = old.stays
   from (
@@ -10009,7 +11244,7 @@ begin
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean) to service_role;
 
--- Writes down what it means for a sender that a message was put off.
+-- Records the effect of a deferred message on its sender.
 CREATE OR REPLACE FUNCTION private.hold_sender(p_sending private.sending, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10019,7 +11254,7 @@ declare
   v_until timestamptz := p_now + make_interval(secs => p_sending.retry_after_ms / 1000.0);
 begin
   if p_sending.put_off = 'back' then
-    -- It was no probe of a sender that is held: the next one may be at once.
+    -- It did not test a held sender: the next test may be made at once.
     update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
     where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
   elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
@@ -10079,7 +11314,7 @@ AS $function$
 $function$;
 grant execute on function private.hot_queries() to service_role;
 
--- Whom a message to send is for, by its identities [{kind, value}]; null for nobody.
+-- The recipient of an outbound message, by its identities [{kind, value}]; null for nobody.
 CREATE OR REPLACE FUNCTION private.identities_of(p_item jsonb)
  RETURNS private.identity[]
  LANGUAGE plpgsql
@@ -10093,7 +11328,7 @@ begin
 end $function$;
 grant execute on function private.identities_of(p_item jsonb) to service_role;
 
--- What the id of this kind replaces; null when it replaces none.
+-- The id that the one of this kind replaces; null if it replaces none.
 CREATE OR REPLACE FUNCTION private.identity_before(p_identities private.identity[], p_kind text)
  RETURNS text
  LANGUAGE plpgsql
@@ -10105,7 +11340,7 @@ begin
 end $function$;
 grant execute on function private.identity_before(p_identities private.identity[], p_kind text) to service_role;
 
--- Who is known by this id now, however a number is spelled; null when nobody is.
+-- The person currently known by this id, whatever the spelling of a number; null if there is none.
 CREATE OR REPLACE FUNCTION private.identity_holder(p_channel text, p_kind text, p_value text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -10115,7 +11350,7 @@ AS $function$
 begin
   return (
     select i.contact_id
-    -- One at a time: before Postgres 17 a list may be a filter behind the index, which then reads everybody.
+    -- One at a time: before Postgres 17 a list may be applied as a filter after the index scan, which then reads every row.
     from unnest(private.spellings(p_kind, p_value)) as s (value)
     cross join lateral (
       select k.contact_id from public.contact_identities k
@@ -10124,7 +11359,7 @@ begin
 end $function$;
 grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
 
--- The id of this kind among those given; null when there is none.
+-- The id of this kind in the list; null if there is none.
 CREATE OR REPLACE FUNCTION private.identity_value(p_identities private.identity[], p_kind text)
  RETURNS text
  LANGUAGE plpgsql
@@ -10136,7 +11371,7 @@ begin
 end $function$;
 grant execute on function private.identity_value(p_identities private.identity[], p_kind text) to service_role;
 
--- The ids of a kind that a person has at a sender of ours, at any where none is given; null for none.
+-- A person's ids of one kind at a sender, or at any sender if none is given; null if there are none.
 CREATE OR REPLACE FUNCTION private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -10301,7 +11536,7 @@ AS $function$
 $function$;
 grant execute on function private.incident_severities() to service_role;
 
--- One attempt of ingest_updates; fails where a person of the batch is erased in this moment.
+-- One attempt of ingest_updates; fails if a person in the batch is erased at the same moment.
 CREATE OR REPLACE FUNCTION private.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10317,7 +11552,7 @@ declare
   v_other_contacts uuid[];
   v_outcomes text;
   v_stored bigint;
-  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
+  -- Whether all are messages of senders, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
   v_echoes boolean;
   v_revokes boolean;
@@ -10326,7 +11561,7 @@ declare
   v_stop text[] := private.opt_words('stop');
   v_start text[] := private.opt_words('start');
   v_words text[] := v_stop || v_start;
-  -- With what may stand around a word. Most messages are longer.
+  -- Including the punctuation around a word. Most messages are longer.
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
   v_templates boolean;
@@ -10344,8 +11579,8 @@ begin
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
     status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
-  -- Written, or tapped on a template. In line what nearly every message is asked: a function costs more than the rest;
-  -- and once (offset 0), though it is used twice.
+  -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
+  -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
       when u.kind <> 'message' or u.type not in ('text', 'button') then null
@@ -10356,12 +11591,12 @@ begin
     return '{"outcomes": ""}';
   end if;
 
-  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
-  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
+  -- A sender's address may change. One random update per batch is checked: this costs next to nothing however large the
+  -- batch is, and also reaches senders with little traffic.
   v_one := v_all[1 + floor(random() * cardinality(v_all))::integer];
 
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
-  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  -- the second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
     select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
     from unnest(v_all) u order by u.key, u.provider, u.ord
@@ -10379,7 +11614,7 @@ begin
     (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
   into v_outcomes, v_stored, v_address
   from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
-  -- In a statement of its own: what this one waited for may have been an erasure.
+  -- In a separate statement: the previous one may have waited for an erasure.
   if v_stored > 0 and exists (select from private.erased_keys) then
     v_outcomes := private.refuse_erased(v_all, v_outcomes);
     v_stored := length(replace(v_outcomes, 'd', ''));
@@ -10407,7 +11642,7 @@ begin
     from unnest(v_new) u;
   end if;
   if v_echoes then
-    -- The echo of a message of ours is that message.
+    -- The echo of one of our messages is that message.
     v_messages := nullif(array(
       select u from unnest(v_messages) u
       where u.kind <> 'echo' or not exists (
@@ -10415,11 +11650,11 @@ begin
         where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
       order by u.ord), '{}');
   end if;
-  -- All that may need the contacts' lock comes before the first conversation's.
+  -- Everything that may need the contacts' lock comes before the first conversation's lock.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
-      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
+      -- Messages that identify nobody are stored too, under one contact per channel.
       with nobody as (
         select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
         where v_contacts[u.ordinality] is null group by u.channel
@@ -10464,8 +11699,8 @@ begin
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
--- Whether the message that this one edits, or an edit of the same message, is attributed already: what was edited is
--- one message.
+-- Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits
+-- count as one.
 CREATE OR REPLACE FUNCTION private.is_attributed_otherwise(p_message messages)
  RETURNS boolean
  LANGUAGE sql
@@ -10482,7 +11717,7 @@ AS $function$
 $function$;
 grant execute on function private.is_attributed_otherwise(p_message messages) to service_role;
 
--- Whether a destination has a lane of these channels that is due, or with p_expired one whose lease is over.
+-- Whether a destination has a due lane of these channels or, with p_expired, one whose lease has expired.
 CREATE OR REPLACE FUNCTION private.is_due(p_destination_id uuid, p_channels text[], p_expired boolean, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -10510,8 +11745,9 @@ AS $function$
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $function$;
 
--- Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold
--- keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.
+-- Whether this is a valid failure policy, such as {"404": "aside", "else": "hold"}: keys are a status from 300 to
+-- 599, or else; hold makes the conversation wait, aside gives up the delivery after its second attempt, pause pauses
+-- the destination.
 CREATE OR REPLACE FUNCTION private.is_failure_policy(p_policy jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -10524,7 +11760,7 @@ AS $function$
 $function$;
 grant execute on function private.is_failure_policy(p_policy jsonb) to service_role;
 
--- Whether a route with this condition is asked after all others, whatever its priority.
+-- Whether a route with this condition is evaluated after all others, whatever its priority.
 CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -10534,7 +11770,8 @@ AS $function$
   select p_condition ->> 'type' = 'default'
 $function$;
 
--- Whether a link got so many wrong passwords in this hour and the one before that somebody must be guessing: 20.
+-- Whether a link received so many wrong passwords in this hour and the previous one (20) that somebody must be
+-- guessing.
 CREATE OR REPLACE FUNCTION private.is_guessed_at(p_code text, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -10546,7 +11783,7 @@ AS $function$
 $function$;
 grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
 
--- Whether a message to send holds a file, alone or at the head of another type.
+-- Whether an outbound message contains a file, alone or as the header of another type.
 CREATE OR REPLACE FUNCTION private.is_media(p_message jsonb)
  RETURNS boolean
  LANGUAGE sql
@@ -10559,7 +11796,7 @@ AS $function$
 $function$;
 grant execute on function private.is_media(p_message jsonb) to service_role;
 
--- Whether this code, which no link has, is one slip away from a link's, or the first half of one.
+-- Whether this code, which no link has, is one typo away from a link's, or the first half of one.
 CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
  RETURNS boolean
  LANGUAGE sql
@@ -10588,7 +11825,7 @@ AS $function$
 $function$;
 grant execute on function private.is_misprint(p_code text) to service_role;
 
--- Whether there is an id among these that this contact never had.
+-- Whether the list has an id that this contact never had.
 CREATE OR REPLACE FUNCTION private.is_news(p_contact_id uuid, p_identities private.identity[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -10615,8 +11852,8 @@ AS $function$
     and scale(trim_scale((p_value #>> '{}')::numeric)) <= p_scale, false)
 $function$;
 
--- Whether a provider gives ids of this kind to each of its customers apart: a person may have several, and two people
--- never the same.
+-- Whether ids of this kind are scoped to one customer of the provider: a person may have several, and two people
+-- never share one.
 CREATE OR REPLACE FUNCTION private.is_scoped(p_kind text)
  RETURNS boolean
  LANGUAGE sql
@@ -10653,7 +11890,32 @@ AS $function$
 $function$;
 grant execute on function private.just_launched(p_now timestamp with time zone, p_flag_key text) to service_role;
 
--- Trigger, before insert of conversations: whoever had opted out before being erased still has.
+-- Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the
+-- person says something about.
+CREATE OR REPLACE FUNCTION private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  concerns := 0;
+  insert into public.feedback (id, at, kind, subject_id, rating, positive, text, source, message_id, key)
+  select p_feedback.id, p_feedback.at, p_feedback.kind, p_feedback.subject_id, p_feedback.rating, p_feedback.positive, p_feedback.text,
+    p_feedback.source, p_feedback.message_id, p_feedback.key
+  on conflict do nothing;
+  kept := found;
+  if kept then
+    insert into public.rollout_feedback (rollout_id, feedback_id, stage, arm)
+    select r.id, p_feedback.id, r.stage, a.arm
+    from public.rollouts r cross join lateral private.arm_of(r.flag_key, p_feedback.subject_id, p_now) a
+    where r.flag_key = coalesce(p_flag_key, r.flag_key) and a.arm is not null
+      and (r.state in ('running', 'paused') or r.state = 'completed' and r.finished_at > p_now - interval '7 days');
+    get diagnostics concerns = row_count;
+  end if;
+end $function$;
+grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
+
+-- Trigger, before insert of conversations: restores the opt-out of a person who was erased.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -10670,8 +11932,8 @@ begin
 end $function$;
 grant execute on function private.keep_opt_out() to service_role;
 
--- Writes down who has opted out or in, at most one word a conversation, where it is not older than what is known;
--- makes the conversations that there are not.
+-- Records opt-outs and opt-ins, at most one per conversation, unless they are older than what is known; creates
+-- missing conversations.
 CREATE OR REPLACE FUNCTION private.keep_opt_words(p_words private.opt_word[])
  RETURNS void
  LANGUAGE plpgsql
@@ -10694,7 +11956,7 @@ begin
   set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
   from unnest(p_words) w
   where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
-    -- The newer one counts, by the provider's whole seconds; of the same second the one that came later.
+    -- The newer one wins, by the provider's whole seconds; within one second, the one that arrived later.
     and w.at >= coalesce(c.opt_told_at, '-infinity');
   if exists (select from private.erased_opt_outs) then
     delete from private.erased_opt_outs o
@@ -10718,7 +11980,8 @@ AS $function$
 $function$;
 grant execute on function private.kept_days(p_setting text, p_otherwise integer, p_at_least integer) to service_role;
 
--- Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.
+-- A keyed hash in place of a text that is not kept: equal texts give equal hashes, and it is useless without
+-- private.hash_key.
 CREATE OR REPLACE FUNCTION private.keyed_hash(p_value text)
  RETURNS bytea
  LANGUAGE sql
@@ -10729,7 +11992,18 @@ AS $function$
 $function$;
 grant execute on function private.keyed_hash(p_value text) to service_role;
 
--- When the first lane of a destination on a channel is due, or its lease over; null where nothing waits.
+-- Since when a flag's kill switch is set; null where it is not, as far as the functions said within ten minutes.
+CREATE OR REPLACE FUNCTION private.killed_since(p_flag_key text, p_now timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select k.since from private.kill_switches k where k.flag_key = p_flag_key and k.seen_at > p_now - interval '10 minutes'
+$function$;
+grant execute on function private.killed_since(p_flag_key text, p_now timestamp with time zone) to service_role;
+
+-- When the first lane of a destination on a channel is due or its lease expires; null if nothing waits.
 CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -10796,7 +12070,45 @@ AS $function$
 $function$;
 grant execute on function private.latency_places(p_timed integer, p_le integer[], p_squares boolean) to service_role;
 
--- Keeps what the provider's answers tell of the people that messages went to, where it is new.
+-- Whether a flag is launched by being written so: marked as launched, or on for everybody, new or where it was on for
+-- fewer or had never been on for everybody. The second is the row before, null for none.
+CREATE OR REPLACE FUNCTION private.launches(p_new settings, p_old settings)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_new.value = 'true' and (
+    coalesce(p_new.metadata ->> 'launched_at', '') <> '' and coalesce(p_old.metadata ->> 'launched_at', '') = ''
+    or private.opens_to_everybody('true', p_new.metadata)
+      and not (coalesce(p_old.value, '') = 'true' and private.opens_to_everybody('true', p_old.metadata))
+      and not (p_new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' and not p_new.metadata ? 'rollout_percentage'
+        and private.opens_to_everybody('true', coalesce(p_old.metadata, '{}')))
+      and not (private.opens_to_everybody('true', coalesce(p_old.metadata, '{"target_user_ids": []}')) and exists (
+        select from public.settings_history h
+        where h.key = p_new.key and h.version <= p_old.version and h.after ->> 'value' = 'true'
+          and private.opens_to_everybody('true', h.after -> 'metadata'))))
+$function$;
+
+-- The quantile (0 to 1) of a cumulative histogram of flag_metrics in milliseconds, linear between two edges; null
+-- where nothing was timed. What took longer than the last edge counts as that.
+CREATE OR REPLACE FUNCTION private.le_quantile(p_timed bigint, p_le bigint[], p_quantile double precision)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  with edges as (
+    select e.i, e.upto, (private.latency_edges())[e.i] as edge,
+      coalesce(lag(e.upto) over (order by e.i), 0) as before, coalesce((private.latency_edges())[e.i - 1], 0) as edge_before
+    from unnest(p_le) with ordinality as e (upto, i)
+  )
+  select case when p_timed > 0 then coalesce((
+    select round(edge_before + (edge - edge_before) * ((p_quantile * p_timed - before) / greatest(upto - before, 1)))::integer
+    from edges where upto >= p_quantile * p_timed order by i limit 1), (private.latency_edges())[27]) end
+$function$;
+
+-- Records new ids that the provider's answers report for recipients.
 CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10823,8 +12135,8 @@ begin
 end $function$;
 grant execute on function private.learn_answered(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- Keeps what the provider told of the person that a message of ours went to: whoever has these ids is the same one.
--- The caller holds the contacts' lock.
+-- Records the ids that the provider reported for the recipient of one of our messages: whoever has these ids is that
+-- person. The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10837,7 +12149,7 @@ declare
     where i.contact_id = v_known and i.kind = 'phone' and i.valid_to is null);
   v_contact uuid := private.resolve_contact(p_channel, p_identities, null, p_at, p_sender_id, v_known);
 begin
-  -- What was written to remains theirs, also where it was another contact's until now.
+  -- The address we wrote to stays theirs, even if it belonged to another contact until now.
   insert into public.contact_identities (contact_id, channel, kind, value, sender_id, dialled, valid_from)
   select v_contact, p_channel, 'phone', w.value, p_sender_id, true, p_at from unnest(v_written) as w (value)
   where v_contact = (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_known)
@@ -10845,7 +12157,7 @@ begin
 end $function$;
 grant execute on function private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone) to service_role;
 
--- Keeps what statuses of our own messages tell of the people that they went to, where it is new.
+-- Records new ids that the statuses of our messages report for their recipients.
 CREATE OR REPLACE FUNCTION private.learn_recipients(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -10879,8 +12191,8 @@ begin
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
--- Messages that a link brought from day to day (in the team's zone): {total, first_touch, by_confidence}.
-CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from date, p_to date)
+-- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
+CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
@@ -10891,11 +12203,10 @@ AS $function$
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
+    where a.code = p_code and a.created_at >= p_from and a.created_at < p_to
     group by a.confidence) g
 $function$;
-grant execute on function private.link_attributions(p_code text, p_from date, p_to date) to service_role;
+grant execute on function private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
 
 -- Columns of links that people write, and what stands in each where nothing is given: every column but those of our
 -- own, so that one that is added is written.
@@ -10908,7 +12219,7 @@ AS $function$
   select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
+    and a.attname <> all ('{code,request_hash,uses,taken,version,member_versions,changed_in,created_at,created_by,updated_at,updated_by}')
   order by a.attnum
 $function$;
 grant execute on function private.link_columns() to service_role;
@@ -10942,6 +12253,34 @@ AS $function$
     select n.day::timestamp at time zone private.team_zone() as starts, (n.day + 1)::timestamp at time zone private.team_zone() as ends) b
 $function$;
 grant execute on function private.link_days(p_code text, p_from date, p_to date) to service_role;
+
+-- A link's days with clicks in a zone, first and last included, as far back as clicks are kept. A visitor whose hash
+-- changes within such a day, at midnight of the team's zone, counts twice.
+CREATE OR REPLACE FUNCTION private.link_days_in(p_code text, p_from date, p_to date, p_zone text)
+ RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select n.day, n.human, n.bot, n.preview, n.prefetch, n.visitors,
+    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
+    n.own, private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
+  from (
+    select (c.at at time zone p_zone)::date as day,
+      coalesce(sum(c.visits) filter (where c.verdict = 'human'), 0)::bigint as human,
+      coalesce(sum(c.visits) filter (where c.verdict = 'bot'), 0)::bigint as bot,
+      coalesce(sum(c.visits) filter (where c.verdict = 'preview'), 0)::bigint as preview,
+      coalesce(sum(c.visits) filter (where c.verdict = 'prefetch'), 0)::bigint as prefetch,
+      coalesce(sum(c.visits) filter (where c.verdict = 'own'), 0)::bigint as own,
+      count(distinct c.visitor) filter (where c.verdict = 'human') as visitors
+    from public.clicks c
+    where c.code = p_code and c.at >= p_from::timestamp at time zone p_zone and c.at < (p_to + 1)::timestamp at time zone p_zone
+    group by 1) n
+  cross join lateral (
+    select n.day::timestamp at time zone p_zone as starts, (n.day + 1)::timestamp at time zone p_zone as ends) b
+$function$;
+grant execute on function private.link_days_in(p_code text, p_from date, p_to date, p_zone text) to service_role;
 
 -- What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be
 -- made now. p_made: the codes of those made so far, by place.
@@ -11005,7 +12344,7 @@ CREATE OR REPLACE FUNCTION private.link_view(p_link links)
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign', 'member_versions'])
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $function$;
 grant execute on function private.link_view(p_link links) to service_role;
@@ -11031,7 +12370,7 @@ begin
     + 1 / (12 * n) - 1 / (360 * n * n * n);
 end $function$;
 
--- Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.
+-- Lets one transaction at a time create, change or merge contacts. Messages from known people do not need it.
 CREATE OR REPLACE FUNCTION private.lock_contacts()
  RETURNS void
  LANGUAGE sql
@@ -11041,9 +12380,9 @@ AS $function$
 $function$;
 grant execute on function private.lock_contacts() to service_role;
 
--- Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and wait
--- for nobody, the oldest first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values.
--- Definer, for pg_stat_activity shows other roles' sessions to few.
+-- Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and are
+-- not waiting themselves, oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated,
+-- without values. Security definer, because few roles may see other roles' sessions in pg_stat_activity.
 CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -11068,7 +12407,7 @@ AS $function$
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
 $function$;
 
--- lock_holders() of these tables; where there are none, of any table of ours.
+-- lock_holders() of these tables; if there are none, of any table of ours.
 CREATE OR REPLACE FUNCTION private.lock_holders_or_any(p_relations text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -11077,7 +12416,7 @@ AS $function$
   select coalesce(nullif(private.lock_holders(p_relations), '[]'), private.lock_holders(null))
 $function$;
 
--- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
+-- Locks the lanes of these deliveries in the common order, and ends expired leases on them.
 CREATE OR REPLACE FUNCTION private.lock_lanes(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11087,7 +12426,7 @@ begin
   perform from private.delivery_lanes l
   join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
   where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
-  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
+  -- The holder of an expired lease has died. A paused destination is not claimed, so nobody else would end the lease.
   with over as (
     update private.delivery_lanes l set lease = null
     from public.deliveries d
@@ -11118,8 +12457,8 @@ begin
   end if;
 end $function$;
 
--- Makes deliveries and wakes their lanes; those that may begin at once within the caller's places {limit, free,
--- lease_seconds, busy, channels} are claimed with it. The caller holds the conversations' locks.
+-- Creates deliveries and wakes their lanes; claims those that may start at once within the caller's places {limit,
+-- free, lease_seconds, busy, channels}. The caller holds the conversations' locks.
 CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone)
  RETURNS private.claim
  LANGUAGE plpgsql
@@ -11159,7 +12498,7 @@ begin
 end $function$;
 grant execute on function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone) to service_role;
 
--- Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.
+-- Creates the contacts of updates whose ids nobody has and no other update of the batch combines differently.
 CREATE OR REPLACE FUNCTION private.make_newcomers(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -11199,7 +12538,8 @@ begin
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
--- Trigger, before an update: sets changed_in where anything but uses and taken becomes another.
+-- Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions
+-- of what does.
 CREATE OR REPLACE FUNCTION private.mark_link_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -11213,6 +12553,11 @@ begin
   v_before.campaign := new.campaign;
   if v_before is distinct from new then
     new.changed_in := pg_current_xact_id();
+    new.member_versions := new.member_versions || (
+      select coalesce(jsonb_object_agg(n.key, new.version), '{}')
+      from jsonb_each(to_jsonb(new)) n
+      join private.link_columns() c on c.name = quote_ident(n.key)
+      where n.value is distinct from to_jsonb(old) -> n.key);
   end if;
   return new;
 end $function$;
@@ -11240,8 +12585,8 @@ begin
   return p_text ~* p_person.words or private.holds(p_text, p_person.subjects);
 end $function$;
 
--- Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the
--- other stays as a row that points to it.
+-- Merges two contacts that are one person: identities, conversations, messages and queues of the other move to the
+-- kept one; the other stays as a row that points to it.
 CREATE OR REPLACE FUNCTION private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11251,8 +12596,8 @@ declare
   v_pair record;
   v_undecided bigint;
 begin
-  -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
-  -- customers of a provider, and spellings of one number, are there side by side.
+  -- The other's current ids move over, except for kinds of which the kept contact has a current one. Ids scoped to
+  -- different customers, and spellings of one number, coexist.
   update public.contact_identities i
   set valid_to = case when k.value = any (private.spellings(i.kind, i.value)) then null else greatest(p_at, i.valid_from) end,
     dialled = i.kind = 'phone'
@@ -11261,7 +12606,7 @@ begin
     and k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null and not k.dialled;
   update public.contact_identities set contact_id = p_keep where contact_id = p_other;
 
-  -- Locks in the order of everybody: conversations, lanes, then messages.
+  -- Locks in the common order: conversations, lanes, then messages.
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
   perform from private.delivery_lanes l
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
@@ -11279,7 +12624,7 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
-    -- What is decided stays decided, also where the decision was purged since.
+    -- What is decided stays decided, even if the decision has been purged since.
     select min(m.seq) into v_undecided
     from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
     where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
@@ -11288,9 +12633,9 @@ begin
     from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
-    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
-    -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
-    -- there may be retried.
+    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two workers share a lane: its
+    -- attempt is fenced off and repeated under the same webhook-id. Empty lanes move without being woken: deliveries
+    -- that were given up there may be retried.
     insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
     select destination_id, v_pair.keep_id, channel, case when due_at is not null then p_at end from private.delivery_lanes
     where conversation_id = v_pair.other_id
@@ -11321,7 +12666,7 @@ begin
 end $function$;
 grant execute on function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone) to service_role;
 
--- The live contact of each, in its place.
+-- Replaces each contact, in its place, by the one it was merged into.
 CREATE OR REPLACE FUNCTION private.merged(p_contacts uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -11482,7 +12827,7 @@ AS $function$
 $function$;
 grant execute on function private.new_webhook_secret() to service_role;
 
--- Milliseconds until the next lane of these channels is due, or a lease is over; null for none.
+-- Milliseconds until the next lane of these channels is due or a lease expires; null for none.
 CREATE OR REPLACE FUNCTION private.next_delivery_ms(p_channels text[], p_now timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -11539,8 +12884,8 @@ begin
       update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
     end if;
     v_stage := private.rollout_stage(v_rollout);
-    perform private.log_rollout(v_rollout, p_now, 'advanced', jsonb_build_object('stage', v_stage.name,
-      'percentage', trim_scale(v_stage.percentage), 'paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'advanced', private.stage_figures(v_stage)
+      || jsonb_build_object('paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
   else
     v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
     perform private.log_rollout(v_rollout, p_now, 'completed', '{}', p_verdict, p_rule, p_evidence, p_reason);
@@ -11728,8 +13073,10 @@ begin
   select sum(m.failed)::double precision / nullif(sum(m.n), 0) into v_rate from public.flag_metrics m
   where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
   perform private.open_incident(
-    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' else 'too many failed' end),
-    case when v_slow then 'performance' else 'error_rate' end, case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
+    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' when new.rule = 'complaints' then 'people complained'
+      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') else 'too many failed' end),
+    case when v_slow then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
+    case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
     v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
   return null;
 exception when others then
@@ -11783,8 +13130,8 @@ begin
   return v_incident;
 end $function$;
 
--- How many of these deliveries may begin at once, by destination: those whose pace and circuit need no look at their
--- row's lock, within the caller's places {limit, free, busy}.
+-- How many of these deliveries may start at once, by destination: those whose rate and circuit can be judged without
+-- the row's lock, within the caller's places {limit, free, busy}.
 CREATE OR REPLACE FUNCTION private.open_places(p_new private.new_delivery[], p_claim jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11828,8 +13175,8 @@ AS $function$
       else not p_metadata ?| array['target_user_ids', 'target_segments'] end, false)
 $function$;
 
--- What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask:
--- {name, account}}, ask for the template; {}, nothing.
+-- What to do before sending a message to a person who has opted out: {opted_out: true}, do not send it; {ask: {name,
+-- account}}, ask the provider about the template; {}, nothing.
 CREATE OR REPLACE FUNCTION private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11846,8 +13193,8 @@ begin
 end $function$;
 grant execute on function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
 
--- Whether a message does not go to who has opted out: on WhatsApp templates of marketing, on other channels by their
--- policy. Null where the provider is to be asked for the category first, which the queue does.
+-- Whether an opt-out blocks a message: on WhatsApp marketing templates, on other channels by their policy. Null if
+-- the provider must be asked for the category first, which the queue does.
 CREATE OR REPLACE FUNCTION private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -11865,7 +13212,7 @@ begin
 end $function$;
 grant execute on function private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
 
--- Whether a message says, with nothing but the word, that the person opts out or in; a button also by its payload.
+-- Whether a message consists of just a word that opts the person out or in; for a button also its payload.
 CREATE OR REPLACE FUNCTION private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[])
  RETURNS text
  LANGUAGE sql
@@ -11878,7 +13225,7 @@ AS $function$
 $function$;
 grant execute on function private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[]) to service_role;
 
--- The words by which people opt out (stop) or in again (start), by the settings opt_out.stop_words and
+-- The words by which people opt out (stop) or in again (start), from the settings opt_out.stop_words and
 -- opt_out.start_words, in lower case.
 CREATE OR REPLACE FUNCTION private.opt_words(p_what text)
  RETURNS text[]
@@ -11924,6 +13271,28 @@ AS $function$
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
 $function$;
 grant execute on function private.outbound_events(p_message messages) to service_role;
+
+-- Outcomes of an arm in a time: {n, failed, error_rate, p50_ms, p95_ms, p99_ms}; a rate of none, and quantiles of
+-- what was not timed, are null.
+CREATE OR REPLACE FUNCTION private.outcome_figures(p_flag_key text, p_arm text, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('n', s.n, 'failed', s.failed,
+    'error_rate', case when s.n > 0 then round(s.failed::numeric / s.n, 5) end,
+    'p50_ms', private.le_quantile(s.timed, s.le, 0.5), 'p95_ms', private.le_quantile(s.timed, s.le, 0.95),
+    'p99_ms', private.le_quantile(s.timed, s.le, 0.99))
+  from (
+    select coalesce(sum(m.n), 0)::bigint as n, coalesce(sum(m.failed), 0)::bigint as failed, coalesce(sum(m.timed), 0)::bigint as timed,
+      array[sum(m.le[1]), sum(m.le[2]), sum(m.le[3]), sum(m.le[4]), sum(m.le[5]), sum(m.le[6]), sum(m.le[7]), sum(m.le[8]),
+      sum(m.le[9]), sum(m.le[10]), sum(m.le[11]), sum(m.le[12]), sum(m.le[13]), sum(m.le[14]), sum(m.le[15]), sum(m.le[16]),
+      sum(m.le[17]), sum(m.le[18]), sum(m.le[19]), sum(m.le[20]), sum(m.le[21]), sum(m.le[22]), sum(m.le[23]), sum(m.le[24]),
+      sum(m.le[25]), sum(m.le[26]), sum(m.le[27])] as le
+    from public.flag_metrics m
+    where m.flag_key = p_flag_key and m.arm = p_arm and m.minute >= p_from and m.minute < p_to) s
+$function$;
 
 -- For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole
 -- channel, pause, circuit or rate.
@@ -11980,13 +13349,14 @@ AS $function$
       from public.incidents i where i.status <> 'resolved'),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
-        'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
+        'stage_name', s.name, 'percentage', s.percentage, 'hold_reason', r.hold_reason, 'killed_since', private.killed_since(r.flag_key, p_now))
+        order by r.flag_key), '[]')
       from public.rollouts r left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
       where r.state in ('running', 'paused')),
     'changes', private.recent_changes(20))
 $function$;
 
--- Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.
+-- Earliest time of a pair's next message, given its theoretical arrival time; null if the pair is new.
 CREATE OR REPLACE FUNCTION private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -12102,16 +13472,22 @@ AS $function$
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
     ('private.flag_sufferers', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('private.affected_people', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('private.metric_people', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('public.feedback', '{subject_id,message_id,text,key}', 't.subject_id = any (($1).subjects) or t.message_id = any (($1).messages)', 'deleted'),
+    ('public.feedback', '{text}', '', 'words'),
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
-    ('public.rollout_stages', '{user_ids}', '', 'words'),
+    ('public.rollout_stages', '{user_ids,chosen}', '', 'words'),
     ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
     ('public.notifications', '{payload,last_error}', '', 'words'),
     ('public.gate_approvals', '{note,revoked_because}', '', 'words'),
     ('public.rollback_events', '{reason,steps}', '', 'words'),
     ('public.incidents', '{title}', '', 'words'),
     ('public.incident_updates', '{text,changes}', '', 'words'),
+    ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
+    ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
     ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
@@ -12149,7 +13525,7 @@ AS $function$
 $function$;
 grant execute on function private.personal_data() to service_role;
 
--- What of links is data of people, as private.personal_data() has it.
+-- The personal data in links, in the form of private.personal_data().
 CREATE OR REPLACE FUNCTION private.personal_links()
  RETURNS TABLE(relation text, columns text[], tied text, erased text)
  LANGUAGE sql
@@ -12221,8 +13597,8 @@ begin
 end $function$;
 grant execute on function private.pipeline_is_due(p_now timestamp with time zone) to service_role;
 
--- How many deliveries to a destination, of which the caller has so many under way, may be claimed into places that
--- are left.
+-- How many deliveries to a destination may be claimed, given how many the caller has under way and how many places
+-- are free.
 CREATE OR REPLACE FUNCTION private.places_for(p_left integer, p_busy integer)
  RETURNS integer
  LANGUAGE sql
@@ -12233,8 +13609,8 @@ AS $function$
 $function$;
 grant execute on function private.places_for(p_left integer, p_busy integer) to service_role;
 
--- The replies to deliveries all of whose replies may go as they are, in their order; null for none. The others are
--- asked one by one.
+-- The replies to deliveries, in order, where all replies may be sent as they are; null for none. The others are
+-- checked one by one.
 CREATE OR REPLACE FUNCTION private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone)
  RETURNS private.queued[]
  LANGUAGE plpgsql
@@ -12249,7 +13625,7 @@ begin
       cross join lateral (select c as row from public.conversations c where c.id = r.conversation_id limit 1) c
       where r.outcome = 'delivered' and jsonb_typeof(r.replies) = 'array'
     ), asked as (
-      -- No "not exists": of many it would be asked by a hash of the whole table.
+      -- Not "not exists": for many rows the planner would hash the whole table.
       select *, bool_and((item #>> '{message,type}' <> 'read' and private.send_refusal(conversation, item -> 'message', p_now) is null
           and (
             select o.id from public.outbound_messages o
@@ -12358,7 +13734,7 @@ AS $function$
 declare
   v_zone text := private.team_zone();
   v_today date := (p_now at time zone v_zone)::date;
-  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
+  v_days integer := private.click_days_kept();
   v_clicks bigint;
 begin
   -- A day that is not rolled up yet keeps its clicks.
@@ -12406,8 +13782,8 @@ begin
   return v_count;
 end $function$;
 
--- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that
--- are over. For the clock.
+-- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; whom a feature failed for longer
+-- ago; and who suffered, and whose metrics were counted, in rollouts that are over. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
  RETURNS integer
  LANGUAGE plpgsql
@@ -12416,9 +13792,12 @@ AS $function$
 declare
   v_count integer;
 begin
+  delete from private.affected_people a where a.last_at < p_now - interval '60 days';
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
   delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
     select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
+  delete from private.metric_people p where not exists (
+    select from public.rollouts r where r.id = p.rollout_id and r.state in ('running', 'paused'));
   delete from public.flag_metrics m where ctid = any (array(
     select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
   get diagnostics v_count = row_count;
@@ -12439,7 +13818,7 @@ begin
   return v_count;
 end $function$;
 
--- Removes the limits that are whole again at p_now, and says how many those were. For the clock.
+-- Deletes the limits that are fully replenished at p_now, and returns how many. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_rate_limits(p_now timestamp with time zone)
  RETURNS bigint
  LANGUAGE sql
@@ -12476,7 +13855,7 @@ begin
   into looked, done, last using p_before, p_limit, p_from;
 end $function$;
 
--- Queues a message that has failed anew, as if it had never been tried. The caller holds the lane's lock.
+-- Queues a failed message again, as if it had never been tried. The caller holds the lane's lock.
 CREATE OR REPLACE FUNCTION private.queue_again(p_id uuid, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -12494,8 +13873,8 @@ begin
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- Queues the replies of a service to a delivery, each asked for itself: how many, and which window, opt-out or flag
--- forbid [{reply, why}], null for none. The caller holds the conversation's lock.
+-- Queues the replies of a service to a delivery, each checked on its own. Returns how many, and those that window,
+-- opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation's lock.
 CREATE OR REPLACE FUNCTION private.queue_each_reply(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb)
  RETURNS record
  LANGUAGE plpgsql
@@ -12545,8 +13924,8 @@ AS $function$
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
--- Makes a lane due for a message that was queued. What is due later may be a receipt that words need not wait for, or
--- the other way round; where it is not, the claim finds nothing and the lane waits on.
+-- Makes a lane due for a message that was queued. What is due later may be a receipt that messages need not wait for,
+-- or vice versa; if not, the claim finds nothing and the lane keeps waiting.
 CREATE OR REPLACE FUNCTION private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -12561,8 +13940,8 @@ begin
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
--- Queues messages in conversations whose locks the caller holds, and answers which (ids): those whose key nobody else
--- had.
+-- Queues messages in conversations whose locks the caller holds. Returns the ids of those that were queued: those
+-- whose key was not taken.
 CREATE OR REPLACE FUNCTION private.queue_messages(p_messages private.queued[], p_now timestamp with time zone)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -12590,7 +13969,7 @@ begin
   )
   select coalesce(array_agg(m.id), '{}') into v_queued from made m;
   if cardinality(v_queued) < cardinality(p_messages) then
-    -- Somebody else committed the same key in this moment: theirs is the message.
+    -- Another transaction has just committed the same key: its message counts.
     delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
   end if;
   perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
@@ -12786,7 +14165,7 @@ AS $function$
     (select sum(timed - le[array_position(private.latency_edges(), p_late_ms)])::double precision / nullif(sum(timed), 0) from arms)
 $function$;
 
--- The known contact that a message to send is for; null where nobody is known by these ids.
+-- The known contact that an outbound message is for; null if nobody is known by these ids.
 CREATE OR REPLACE FUNCTION private.recipient(p_channel text, p_identities private.identity[])
  RETURNS uuid
  LANGUAGE plpgsql
@@ -12875,6 +14254,34 @@ AS $function$
 $function$;
 grant execute on function private.reconcile_counts() to service_role;
 
+-- Remembers for whom a feature failed that they had.
+CREATE OR REPLACE FUNCTION private.record_affected(p_outcomes jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with failed as (
+    select o.flag, p.person ->> 0 as subject_id, count(distinct o.minute) as failures, min(m.at) as first_at, max(m.at) as last_at
+    from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, people jsonb)
+    cross join lateral (select least(to_timestamp(o.minute * 60.0), p_now) as at) m
+    cross join lateral jsonb_array_elements(o.people) as p (person)
+    where o.arm = 'on' and (p.person ->> 1)::boolean and char_length(p.person ->> 0) <= 200
+    group by 1, 2
+  ), full_flags as materialized (
+    select f.flag from (select distinct flag from failed) f
+    where (select count(*) from (select from private.affected_people k where k.flag_key = f.flag limit 100000) many) = 100000
+  )
+  insert into private.affected_people as a (flag_key, subject_id, failures, first_at, last_at)
+  select f.flag, f.subject_id, f.failures, f.first_at, f.last_at from failed f
+  where f.flag not in (select flag from full_flags)
+    or exists (select from private.affected_people k where k.flag_key = f.flag and k.subject_id = f.subject_id)
+  order by 1, 2
+  on conflict on constraint affected_people_pkey do update
+    set failures = a.failures + excluded.failures, first_at = least(a.first_at, excluded.first_at),
+      last_at = greatest(a.last_at, excluded.last_at)
+$function$;
+grant execute on function private.record_affected(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert, update or delete of destination_allowlist: writes allowlist_history.
 CREATE OR REPLACE FUNCTION private.record_allowlist()
  RETURNS trigger
@@ -12908,6 +14315,34 @@ AS $function$
 $function$;
 grant execute on function private.record_evaluations(p_flags text[], p_now timestamp with time zone) to service_role;
 
+-- record_feedback with the time given.
+CREATE OR REPLACE FUNCTION private.record_feedback(p_feedback jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_item record;
+  v_kept record;
+  v_accepted integer := 0;
+  v_repeated integer := 0;
+begin
+  for v_item in
+    select * from jsonb_to_recordset(p_feedback) as f (kind text, subject text, rating smallint, text text, flag text, key text)
+  loop
+    select * into v_kept from private.keep_feedback(row(private.uuid_v7(), p_now, v_item.kind, private.subject_id(v_item.subject), v_item.rating,
+      v_item.kind = 'rating' and v_item.rating >= 4, nullif(btrim(v_item.text), ''), 'api', null,
+      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'), null)::public.feedback, v_item.flag, p_now);
+    if v_kept.kept then
+      v_accepted := v_accepted + 1;
+    else
+      v_repeated := v_repeated + 1;
+    end if;
+  end loop;
+  return jsonb_build_object('accepted', v_accepted, 'repeated', v_repeated);
+end $function$;
+grant execute on function private.record_feedback(p_feedback jsonb, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert or delete of segment_members: moves each segment's version and writes segment_history.
 CREATE OR REPLACE FUNCTION private.record_members()
  RETURNS trigger
@@ -12934,6 +14369,64 @@ begin
   end loop;
   return null;
 end $function$;
+
+-- record_metrics with the time given.
+CREATE OR REPLACE FUNCTION private.record_metrics(p_metrics jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_new text[] := array(
+    select distinct m.name from jsonb_to_recordset(p_metrics) as m (name text)
+    where not exists (select from public.business_metrics b where b.name = m.name) order by 1);
+  v_given integer := jsonb_array_length(p_metrics);
+  v_counted integer;
+begin
+  if exists (select from unnest(v_new) as u (name) where coalesce(u.name, '') !~ '^[a-z][a-z0-9_.]{0,59}$') then
+    raise exception 'a business metric cannot be named so' using errcode = 'GL422',
+      hint = '1 to 60 lower-case letters, digits, dots and underscores, beginning with a letter.';
+  elsif v_new <> '{}' then
+    perform pg_advisory_xact_lock(hashtext('gatelink.business_metrics'));
+    insert into public.business_metrics (name, created_at) select u.name, p_now from unnest(v_new) as u (name) on conflict do nothing;
+    if (select count(*) from public.business_metrics) > 100 then
+      raise exception 'there are 100 business metrics already, and % would be more', v_new[1] using errcode = 'GL422',
+        hint = 'A name stands for a kind of event, not for one: what differs belongs in the value or the key.';
+    end if;
+  end if;
+  with given as (
+    select m.name, private.subject_id(m.subject) as subject, coalesce(m.value, 1) as value, m.place,
+      private.keyed_hash('metric ' || m.name || ' ' || (m.key)) as key
+    from rows from (jsonb_to_recordset(p_metrics) as (name text, subject text, value double precision, key text)) with ordinality
+      as m (name, subject, value, key, place)
+  ), fresh as (
+    insert into private.metric_keys (key, at)
+    select distinct g.key, p_now from given g where g.key is not null order by g.key
+    on conflict on constraint metric_keys_pkey do nothing returning key
+  ), counted as materialized (
+    select g.* from given g where g.key is null
+    union all
+    (select distinct on (g.key) g.* from given g join fresh f on f.key = g.key order by g.key, g.place)
+  ), days as (
+    insert into public.metric_days as d (name, day, slot, n, value)
+    select c.name, (p_now at time zone 'UTC')::date, pg_backend_pid() % 16, count(*), sum(c.value) from counted c group by c.name order by c.name
+    on conflict on constraint metric_days_pkey do update set n = d.n + excluded.n, value = d.value + excluded.value
+  ), people as (
+    insert into private.metric_people as p (rollout_id, stage, name, subject_id, arm, by_share, n, value)
+    select r.id, r.stage, t.name, t.subject, a.arm, a.by_share, t.n, t.value
+    from (
+      select c.name, c.subject, count(*)::integer as n, sum(c.value) as value from counted c where c.subject is not null group by c.name, c.subject) t
+    join public.rollouts r on r.state in ('running', 'paused')
+    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name))
+    cross join lateral private.arm_of(r.flag_key, t.subject, p_now) a
+    where a.arm is not null
+    order by r.id, t.name, t.subject
+    on conflict on constraint metric_people_pkey do update set n = p.n + excluded.n, value = p.value + excluded.value
+  )
+  select count(*) into v_counted from counted;
+  return jsonb_build_object('accepted', v_counted, 'repeated', v_given - v_counted);
+end $function$;
+grant execute on function private.record_metrics(p_metrics jsonb, p_now timestamp with time zone) to service_role;
 
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
@@ -12984,10 +14477,11 @@ begin
       ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le), failed_again = m.failed_again + excluded.failed_again,
       slow_again = case when m.slow_again = '{}' then excluded.slow_again when excluded.slow_again = '{}' then m.slow_again
         else private.add_histograms(m.slow_again, excluded.slow_again) end;
+  perform private.record_affected(p_outcomes, p_now);
 end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
--- Writes a route's version of now into its history, unless it is there.
+-- Records a route's current version in its history, unless it is already there.
 CREATE OR REPLACE FUNCTION private.record_route(p_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -13041,13 +14535,49 @@ begin
   end if;
   insert into public.team_history (user_id, email, change, before, after)
   values (v_user,
-    -- An account that is being deleted is gone by now.
+    -- An account that is being deleted no longer exists at this point.
     coalesce((select u.email from auth.users u where u.id = v_user),
       (select h.email from public.team_history h where h.user_id = v_user order by h.id desc limit 1)),
     case tg_op when 'INSERT' then 'added' when 'UPDATE' then 'changed' else 'removed' end,
     case when tg_op <> 'INSERT' then jsonb_build_object('role', old.role, 'approvals', old.approvals) end,
     case when tg_op <> 'DELETE' then jsonb_build_object('role', new.role, 'approvals', new.approvals) end);
   return null;
+end $function$;
+
+-- GL422 where an audience cannot be one, GL404 where its flag or a segment is not there.
+CREATE OR REPLACE FUNCTION private.refuse_audience(p_audience jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_kind text := p_audience ->> 'kind';
+  v_unknown text;
+begin
+  if not coalesce(case v_kind
+      when 'flag' then private.object_keys_within(p_audience, array['kind', 'flag_key', 'days', 'targets_only'])
+        and (not p_audience ? 'days' or private.is_number(p_audience -> 'days', 1, 365, 0))
+        and (not p_audience ? 'targets_only' or jsonb_typeof(p_audience -> 'targets_only') = 'boolean')
+      when 'segments' then private.object_keys_within(p_audience, array['kind', 'segments'])
+        and private.is_text_list(p_audience -> 'segments', 20) and jsonb_array_length(p_audience -> 'segments') > 0
+      when 'wrote' then private.object_keys_within(p_audience, array['kind', 'days'])
+        and private.is_number(p_audience -> 'days', 1, 365, 0)
+      when 'affected' then private.object_keys_within(p_audience, array['kind', 'flag_key', 'since'])
+        and (not p_audience ? 'since' or jsonb_typeof(p_audience -> 'since') = 'string' and pg_input_is_valid(p_audience ->> 'since', 'timestamptz'))
+    end, false) then
+    raise exception 'this cannot be an audience' using errcode = 'GL422',
+      hint = '{kind: flag, flag_key, days (1 to 365), targets_only}, {kind: segments, segments}, {kind: wrote, days} or {kind: affected, flag_key, since}';
+  end if;
+  if v_kind in ('flag', 'affected') and not exists (select from public.settings s where s.key = p_audience ->> 'flag_key' and s.key like '%.enabled') then
+    raise exception 'there is no flag %', coalesce(p_audience ->> 'flag_key', 'without a key') using errcode = 'GL404', hint = 'gatelink flags list';
+  elsif v_kind = 'segments' then
+    select k.key into v_unknown from jsonb_array_elements_text(p_audience -> 'segments') as k (key)
+    where not exists (select from public.segments s where s.key = k.key) limit 1;
+    if v_unknown is not null then
+      raise exception 'there is no segment %', v_unknown using errcode = 'GL404', hint = 'gatelink flags segments list';
+    end if;
+  end if;
 end $function$;
 
 -- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
@@ -13067,8 +14597,8 @@ begin
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $function$;
 
--- Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was
--- sent to them. Answers the outcomes with d for these.
+-- Removes updates of erased people from those just stored: repetitions, and statuses of messages to them. Returns the
+-- outcomes with d for these.
 CREATE OR REPLACE FUNCTION private.refuse_erased(p_updates private.inbound_update[], p_outcomes text)
  RETURNS text
  LANGUAGE plpgsql
@@ -13094,8 +14624,24 @@ begin
 end $function$;
 grant execute on function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) to service_role;
 
--- Trigger, before update: a rollout is not completed nor taken to 100 %, and a flag not marked as launched nor raised
--- to 100 %, while a severe incident is open (GL409).
+-- Trigger, before update of rollouts: none goes on or is completed while its flag's kill switch is set (GL409).
+CREATE OR REPLACE FUNCTION private.refuse_killed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if private.killed_since(new.flag_key, greatest(clock_timestamp(), new.stage_started_at, new.finished_at)) is not null then
+    raise exception 'the kill switch of % is set: nobody has it, and its rollout stays where it is', new.flag_key using errcode = 'GL409',
+      hint = 'Unset the variable (docs/flags.md, Kill switches), or roll back.';
+  end if;
+  return new;
+end $function$;
+
+-- Trigger, before insert or update, and of settings at the end of the transaction too: a rollout is not completed nor
+-- taken to 100 %, and a flag not marked as launched, nor made or raised to be on for everybody, while a severe
+-- incident is open (GL409).
 CREATE OR REPLACE FUNCTION private.refuse_launch()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -13110,10 +14656,7 @@ begin
       select from public.rollout_stages s where s.rollout_id = new.id and s.position = new.stage and s.percentage = 100) then
       v_number := private.incident_in_the_way(new.flag_key);
     end if;
-  elsif new.key like '%.enabled' and new.value = 'true' and (
-    coalesce(new.metadata ->> 'launched_at', '') <> '' and coalesce(old.metadata ->> 'launched_at', '') = ''
-    or new.metadata -> 'rollout_percentage' = '100' and old.metadata -> 'rollout_percentage' is distinct from '100'
-      and (old.metadata ? 'rollout_percentage' or old.value is distinct from 'true')) then
+  elsif new.key like '%.enabled' and private.launches(new, case when tg_op = 'UPDATE' then old end) then
     v_number := private.incident_in_the_way(new.key);
   end if;
   if v_number is not null then
@@ -13123,7 +14666,7 @@ begin
   return new;
 end $function$;
 
--- Raises GL423: what is locked, by which process, of which role, for how long and by what statement (detail:
+-- Raises GL423: what is locked, by which process and role, for how long and by which statement (detail:
 -- lock_holders), and what to do instead.
 CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[], p_instead text)
  RETURNS void
@@ -13142,9 +14685,8 @@ begin
         else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $function$;
 
--- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
--- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
--- request.headers.
+-- First line of each function that the edge functions call with a secret key: raises GL503 for code whose header
+-- x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.
 CREATE OR REPLACE FUNCTION private.refuse_older_code()
  RETURNS void
  LANGUAGE plpgsql
@@ -13216,7 +14758,7 @@ CREATE OR REPLACE FUNCTION private.release_lanes(p_ids uuid[])
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
-  -- A lane that is leased is released, and woken, by who works on it.
+  -- A leased lane is released, and woken, by its holder.
   select private.release_lane(l.destination_id, l.conversation_id)
   from private.delivery_lanes l
   where l.lease is null and (l.destination_id, l.conversation_id) in (
@@ -13224,8 +14766,8 @@ AS $function$
 $function$;
 grant execute on function private.release_lanes(p_ids uuid[]) to service_role;
 
--- Ends the leases of lanes and makes each due with its first open message, or one that has stepped aside, not before
--- the pair's pace and media on its way allow. The caller holds the lanes' locks from an earlier statement (see
+-- Ends the leases of lanes and makes each due with its first open message, or one that was set aside, as soon as the
+-- pair's limit and any pending media allow. The caller holds the lanes' locks from an earlier statement (see
 -- release_lane).
 CREATE OR REPLACE FUNCTION private.release_outbound_lanes(p_conversations uuid[])
  RETURNS void
@@ -13257,8 +14799,104 @@ begin
 end $function$;
 grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
 
--- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). The owner of
--- the table, who migrates and restores, is not asked.
+-- report_kill_switches with the time given.
+CREATE OR REPLACE FUNCTION private.report_kill_switches(p_flags text[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  delete from private.kill_switches k where k.flag_key <> all (p_flags);
+  insert into private.kill_switches as k (flag_key, since, seen_at)
+  select distinct f.key, p_now, p_now from unnest(p_flags) as f (key) where exists (select from public.settings s where s.key = f.key)
+  order by f.key
+  on conflict on constraint kill_switches_pkey do update
+    set seen_at = excluded.seen_at, since = case when k.seen_at < p_now - interval '10 minutes' then p_now else k.since end;
+end $function$;
+grant execute on function private.report_kill_switches(p_flags text[], p_now timestamp with time zone) to service_role;
+
+-- report_now with the time given.
+CREATE OR REPLACE FUNCTION private.report_now(p_flag_key text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_from timestamptz;
+  v_figures jsonb;
+  v_look text[];
+begin
+  if p_flag_key is null then
+    v_from := p_now - interval '7 days';
+    select f.figures, f.look into v_figures, v_look from private.weekly_report(v_from, p_now) f;
+  else
+    select * into v_rollout from public.rollouts r
+    where r.flag_key = p_flag_key and r.started_at is not null order by r.started_at desc limit 1;
+    if v_rollout.id is null then
+      raise exception 'no rollout of % has been started', p_flag_key using errcode = 'GL404', hint = 'gatelink rollout list';
+    end if;
+    v_from := p_now - interval '2 hours';
+    select f.figures, f.look into v_figures, v_look from private.rollout_report(v_rollout, v_from, p_now) f;
+  end if;
+  return jsonb_build_object('id', null, 'kind', case when p_flag_key is null then 'weekly' else 'first_day' end, 'rollout_id', v_rollout.id,
+    'flag_key', p_flag_key, 'period_from', v_from, 'due_at', p_now, 'figures', v_figures, 'look', to_jsonb(v_look), 'created_at', p_now);
+end $function$;
+
+-- What people said in a time (of a rollout: those who had the feature), and business metrics of its days (whole ones,
+-- UTC) and as many before: {complaints, ratings, positive, metrics: [{name, n, before}]}.
+CREATE OR REPLACE FUNCTION private.report_signals(p_rollout_id uuid, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('complaints', said.complaints, 'ratings', said.ratings, 'positive', said.positive, 'metrics', counted.metrics)
+  from (
+    select count(distinct f.subject_id) filter (where f.kind = 'complaint') as complaints,
+      count(*) filter (where f.kind = 'rating') as ratings, count(*) filter (where f.kind = 'rating' and f.positive) as positive
+    from public.feedback f
+    where f.at >= p_from and f.at < p_to and (p_rollout_id is null or exists (
+      select from public.rollout_feedback o where o.feedback_id = f.id and o.rollout_id = p_rollout_id and o.arm = 'on'))
+  ) said
+  cross join lateral (
+    select greatest(date_trunc('day', p_to) - date_trunc('day', p_from), interval '1 day') as days
+  ) span
+  cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'before', d.before) order by d.name), '[]') as metrics
+    from (
+      select m.name, coalesce(sum(m.n) filter (where m.day >= (p_to - span.days)::date), 0) as n,
+        coalesce(sum(m.n) filter (where m.day < (p_to - span.days)::date), 0) as before
+      from public.metric_days m
+      where m.day >= (p_to - 2 * span.days)::date and m.day < p_to::date group by m.name) d
+  ) counted
+$function$;
+
+-- The report about something that began then that was due last: every two hours on the first day, daily until the
+-- seventh; null where none was.
+CREATE OR REPLACE FUNCTION private.report_slot(p_since timestamp with time zone, p_now timestamp with time zone, OUT kind text, OUT due_at timestamp with time zone, OUT period_from timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_hours double precision := extract(epoch from p_now - p_since) / 3600;
+begin
+  if v_hours >= 48 and v_hours < 192 then
+    kind := 'daily';
+    due_at := p_since + make_interval(days => least(7, floor(v_hours / 24))::integer);
+    period_from := due_at - interval '1 day';
+  elsif v_hours >= 2 and v_hours < 48 then
+    kind := 'first_day';
+    due_at := p_since + make_interval(hours => least(24, 2 * floor(v_hours / 2))::integer);
+    period_from := due_at - interval '2 hours';
+  end if;
+end $function$;
+
+-- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). Does not apply
+-- to the table's owner, who migrates and restores.
 CREATE OR REPLACE FUNCTION private.require_condition()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -13276,8 +14914,8 @@ begin
   return new;
 end $function$;
 
--- Refuses the key of a new flag that the command line or a kill switch could not name: GL422. Plain SQL may still
--- make it, for OpenFeature clients that ask by such a key.
+-- Refuses a new flag whose key the command line or a kill switch could not use: GL422. Plain SQL may still create it,
+-- for OpenFeature clients that use such a key.
 CREATE OR REPLACE FUNCTION private.require_flag_key(p_key text)
  RETURNS void
  LANGUAGE plpgsql
@@ -13339,7 +14977,7 @@ begin
 end $function$;
 grant execute on function private.require_role(p_role text) to service_role;
 
--- Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.
+-- Codes that no link gets: words used in our addresses, and words that people or proxies request by mistake.
 CREATE OR REPLACE FUNCTION private.reserved_link_codes()
  RETURNS text[]
  LANGUAGE sql
@@ -13354,8 +14992,9 @@ AS $function$
 $function$;
 grant execute on function private.reserved_link_codes() to service_role;
 
--- The person that these ids, told to a sender of ours, name on a channel, made, moved or merged as needed; p_known is
--- whom they are told of, where we know. The caller holds the contacts' lock (private.lock_contacts).
+-- The person whom these ids, reported to a sender, identify on a channel; creates, moves or merges contacts as
+-- needed. p_known is the contact they are about, if known. The caller holds the contacts' lock
+-- (private.lock_contacts).
 CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone, p_sender_id text, p_known uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -13434,8 +15073,12 @@ AS $function$
     ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
@@ -13459,8 +15102,8 @@ AS $function$
   where least(e.edge, 3 * p_limit) > e.before
 $function$;
 
--- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
--- For the clock.
+-- Turns the counts of days before p_now's into click_days, at most p_limit links and days per call, and returns how
+-- many. For the clock.
 CREATE OR REPLACE FUNCTION private.roll_up_clicks(p_now timestamp with time zone, p_limit integer DEFAULT 200000)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -13482,7 +15125,7 @@ begin
 end $function$;
 grant execute on function private.roll_up_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
 
--- Turns the counts of a day into click_days, at most p_limit links, and says how many.
+-- Turns the counts of a day into click_days, at most p_limit links, and returns how many.
 CREATE OR REPLACE FUNCTION private.roll_up_day(p_day date, p_limit integer)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -13574,8 +15217,9 @@ begin
 end $function$;
 
 -- The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from.
--- p_taken is what came of taking those minutes into rollouts.guard, where that was done already.
-CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken DEFAULT NULL::private.guard_taken)
+-- p_taken is what came of taking those minutes into rollouts.guard, where that was done already; p_signals, what
+-- people and business metrics say.
+CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken DEFAULT NULL::private.guard_taken, p_signals jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
@@ -13583,7 +15227,7 @@ CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to big
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, (p_rollout.checkpoint ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
   v_criteria jsonb := private.guard_criteria(v_stage);
   v_taken private.guard_taken := p_taken;
 begin
@@ -13594,12 +15238,32 @@ begin
   return jsonb_build_object('guard', 2, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
     'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
     'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
+    'signals', coalesce(p_signals, private.rollout_signals(p_rollout, v_stage, p_now)),
     'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,
       private.epoch_ms(p_rollout.stage_started_at), private.epoch_ms(p_now)) end);
 end $function$;
 
--- What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, hold_minutes, min_samples,
--- overdue_minutes, advance_when, roll_back_when}]}; empty when it is sound. See docs/rollouts.md.
+-- Whether a stage of a plan can ask for this of a business metric.
+CREATE OR REPLACE FUNCTION private.rollout_metric_is_sound(p_metric jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select private.object_keys_within(p_metric, array['name', 'max_fall', 'then', 'min_people', 'by', 'at_least_per_day'])
+    and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
+    and (p_metric ? 'max_fall' or p_metric ? 'at_least_per_day')
+    and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
+    and (p_metric ? 'max_fall') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
+    and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
+    and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
+    and (not p_metric ? 'at_least_per_day' or private.is_number(p_metric -> 'at_least_per_day', 0, 1000000000))
+$function$;
+
+-- What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, users, among, hold_minutes,
+-- min_samples, overdue_minutes, advance_when, roll_back_when, first_day, metrics}]}; empty when it is sound. See
+-- docs/rollouts.md.
 CREATE OR REPLACE FUNCTION private.rollout_plan_faults(p_plan jsonb)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -13623,22 +15287,79 @@ begin
   select array_agg(r.fault) into v_faults
   from (
     select count(distinct s.stage ->> 'name') = count(*) as names,
-      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends
+      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends, bool_and(s.users > s.fewer) as more,
+      bool_and(s.users is null or s.before = 0) as first
     from (
       select e.stage, (e.stage ->> 'percentage')::numeric as percentage,
-        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before
+        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before, (e.stage ->> 'users')::integer as users,
+        max((e.stage ->> 'users')::integer) over (order by e.i rows between unbounded preceding and 1 preceding) as fewer
       from jsonb_array_elements(p_plan -> 'stages') with ordinality as e (stage, i)
     ) s
   ) p
   cross join lateral (values
     (p.names, 'stages: two stages have the same name'),
     (p.grows, 'stages: percentages must not decrease'),
-    (p.ends, 'stages: the last stage must be 100 %')
+    (p.ends, 'stages: the last stage must be 100 %'),
+    (coalesce(p.more, true), 'stages: users must grow'),
+    (coalesce(p.first, true), 'stages: users come before percentages')
   ) as r (kept, fault)
   where r.kept is not true;
   return coalesce(v_faults, '{}');
 end $function$;
 grant execute on function private.rollout_plan_faults(p_plan jsonb) to service_role;
+
+-- How a rollout did in a time, with as long before it, and what somebody should look at.
+CREATE OR REPLACE FUNCTION private.rollout_report(p_rollout rollouts, p_from timestamp with time zone, p_to timestamp with time zone, OUT figures jsonb, OUT look text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_stage public.rollout_stages;
+  v_on jsonb := private.outcome_figures(p_rollout.flag_key, 'on', p_from, p_to);
+  v_signals jsonb := private.report_signals(p_rollout.id, p_from, p_to);
+  v_before jsonb := private.outcome_figures(p_rollout.flag_key, 'on', p_from - (p_to - p_from), p_from);
+  v_paged bigint;
+  v_open bigint;
+  v_opened bigint;
+begin
+  select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage;
+  select count(*) into v_paged from public.rollout_events e
+  where e.rollout_id = p_rollout.id and e.kind = 'paged' and e.at >= p_from and e.at < p_to;
+  select count(*) filter (where i.status <> 'resolved'), count(*) filter (where i.opened_at >= p_from and i.opened_at < p_to)
+  into v_open, v_opened
+  from public.incidents i
+  where coalesce(i.flag_key, p_rollout.flag_key) = p_rollout.flag_key and (i.status <> 'resolved' or i.opened_at >= p_from);
+  figures := jsonb_build_object('state', p_rollout.state, 'plan', p_rollout.plan, 'hold_reason', p_rollout.hold_reason,
+    'stage', case when v_stage.position is not null then
+      jsonb_build_object('position', v_stage.position, 'name', v_stage.name, 'percentage', v_stage.percentage) end,
+    'on', v_on, 'off', private.outcome_figures(p_rollout.flag_key, 'off', p_from, p_to), 'before', v_before,
+    'pages', v_paged, 'incidents_opened', v_opened, 'incidents_open', v_open) || v_signals;
+  look := array_remove(array[
+    case when (v_on ->> 'n')::bigint = 0 then 'silent' end,
+    case when (v_on ->> 'error_rate')::numeric > (v_stage.roll_back_when ->> 'error_rate_above')::numeric then 'error_rate' end,
+    case when (v_on ->> 'p95_ms')::numeric > (v_stage.roll_back_when ->> 'p95_ms_above')::numeric then 'p95' end,
+    case when (v_on ->> 'n')::bigint >= 100 and (v_before ->> 'n')::bigint >= 100
+      and (v_on ->> 'error_rate')::numeric > 2 * (v_before ->> 'error_rate')::numeric + 0.005 then 'worse' end,
+    case when v_paged > 0 then 'paged' end,
+    case when v_open > 0 then 'incident' end,
+    case when (v_signals ->> 'complaints')::bigint > 0 then 'complaints' end], null);
+end $function$;
+
+-- What people and business metrics say of the stage that a rollout is in: {asked, seen, said}.
+CREATE OR REPLACE FUNCTION private.rollout_signals(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_asked jsonb := private.signals_asked(p_stage, private.epoch_ms(p_now) / 60000 < private.sharp_until(p_stage));
+  v_seen jsonb := private.signals_seen(p_rollout, p_stage, p_now);
+begin
+  return jsonb_build_object('asked', v_asked, 'seen', v_seen, 'said', private.signals_say(v_asked, v_seen));
+end $function$;
 
 -- The stage that a rollout is in.
 CREATE OR REPLACE FUNCTION private.rollout_stage(p_rollout rollouts)
@@ -13659,30 +15380,65 @@ CREATE OR REPLACE FUNCTION private.rollout_stage_faults(p_stage jsonb)
 AS $function$
   select f.fault
   from (select p_stage -> 'advance_when' as go, p_stage -> 'roll_back_when' as back,
-    p_stage #> '{roll_back_when,plain}' as plain) s
+    p_stage #> '{roll_back_when,plain}' as plain,
+    p_stage -> 'first_day' as day) s
   cross join lateral (values
-    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'hold_minutes', 'min_samples',
-      'overdue_minutes', 'advance_when', 'roll_back_when']), 'a stage has other members than it may'),
+    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'users', 'among', 'hold_minutes', 'min_samples',
+      'overdue_minutes', 'advance_when', 'roll_back_when', 'first_day', 'metrics']), 'a stage has other members than it may'),
     (coalesce(jsonb_typeof(p_stage -> 'name') = 'string' and char_length(p_stage ->> 'name') between 1 and 60, false),
       'name: 1 to 60 characters'),
     (private.is_number(p_stage -> 'percentage', 0, 100, 2), 'percentage: 0 to 100 in steps of 0.01'),
     (not p_stage ? 'user_ids' or private.is_text_list(p_stage -> 'user_ids', 1000), 'user_ids: at most 1000 ids'),
     (not p_stage ? 'segments' or private.is_text_list(p_stage -> 'segments', 20), 'segments: at most 20 keys'),
-    (p_stage -> 'percentage' <> '0' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
-      'percentage: a stage at 0 % needs user_ids or segments'),
+    (p_stage -> 'percentage' <> '0' or p_stage ? 'users' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
+      'percentage: a stage at 0 % needs user_ids, segments or users'),
+    (not p_stage ? 'users' or private.is_number(p_stage -> 'users', 1, 10000, 0), 'users: 1 to 10000'),
+    (not p_stage ? 'users' or p_stage -> 'percentage' = '0', 'users: a stage of so many people has percentage 0'),
+    (not p_stage ? 'among' or private.is_text_list(p_stage -> 'among', 20), 'among: at most 20 keys of segments'),
+    (not p_stage ? 'among' or p_stage ? 'users', 'among: only with users'),
     (private.is_number(p_stage -> 'hold_minutes', 1, 129600, 0), 'hold_minutes: 1 to 129600'),
     (private.is_number(p_stage -> 'min_samples', 0, 10000000, 0), 'min_samples: 0 to 10000000'),
     (not p_stage ? 'overdue_minutes' or (private.is_number(p_stage -> 'overdue_minutes', 1, 259200, 0)
       and p_stage -> 'overdue_minutes' > p_stage -> 'hold_minutes'), 'overdue_minutes: more than hold_minutes, at most 259200'),
-    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below']),
-      'advance_when: no_errors, error_rate_below, p95_ms_below'),
+    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below', 'complaints_at_most', 'positive_share_above', 'min_ratings']),
+      'advance_when: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above, min_ratings'),
+    (not coalesce(s.go ? 'complaints_at_most', false) or private.is_number(s.go -> 'complaints_at_most', 0, 10000, 0),
+      'advance_when.complaints_at_most: 0 to 10000'),
+    (not coalesce(s.go ? 'positive_share_above', false) or private.is_number(s.go -> 'positive_share_above', 0, 0.99),
+      'advance_when.positive_share_above: 0 to 0.99'),
+    (not coalesce(s.go ? 'min_ratings', false) or private.is_number(s.go -> 'min_ratings', 1, 10000, 0),
+      'advance_when.min_ratings: 1 to 10000'),
+    (coalesce(s.go ? 'positive_share_above' = s.go ? 'min_ratings', true),
+      'advance_when.min_ratings: together with positive_share_above'),
+    (coalesce(s.go -> 'complaints_at_most' <= s.back -> 'complaints_above', true),
+      'advance_when.complaints_at_most: not above roll_back_when.complaints_above'),
     (not coalesce(s.go ? 'no_errors', false) or s.go -> 'no_errors' = 'true', 'advance_when.no_errors: true, or left out'),
     (not coalesce(s.go ? 'error_rate_below', false) or private.is_number(s.go -> 'error_rate_below', 0.00001, 0.99),
       'advance_when.error_rate_below: 0.00001 to 0.99'),
     (not coalesce(s.go ? 'p95_ms_below', false) or private.is_edge(s.go -> 'p95_ms_below'),
       'advance_when.p95_ms_below: one of the latencies that are counted'),
-    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain']) and s.back <> '{}',
+    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain', 'complaints_above']) and s.back - 'complaints_above' <> '{}',
       'roll_back_when: at least one of error_rate_above, p95_ms_above, plain'),
+    (not coalesce(s.back ? 'complaints_above', false) or private.is_number(s.back -> 'complaints_above', 0, 10000, 0),
+      'roll_back_when.complaints_above: 0 to 10000'),
+    (not p_stage ? 'first_day' or private.object_keys_within(s.day, array['error_rate_above', 'p95_ms_above', 'complaints_above']) and s.day <> '{}',
+      'first_day: at least one of error_rate_above, p95_ms_above, complaints_above'),
+    (not coalesce(s.day ? 'error_rate_above', false) or private.is_number(s.day -> 'error_rate_above', 0.00001, 0.5)
+      and coalesce(s.day -> 'error_rate_above' <= s.back -> 'error_rate_above', false),
+      'first_day.error_rate_above: not above roll_back_when.error_rate_above, which must be there'),
+    (not coalesce(s.day ? 'p95_ms_above', false) or private.is_edge(s.day -> 'p95_ms_above')
+      and coalesce(s.day -> 'p95_ms_above' <= s.back -> 'p95_ms_above', false),
+      'first_day.p95_ms_above: one of the latencies that are counted, not above roll_back_when.p95_ms_above, which must be there'),
+    (not coalesce(s.day ? 'complaints_above', false) or private.is_number(s.day -> 'complaints_above', 0, 10000, 0)
+      and coalesce(s.day -> 'complaints_above' <= s.back -> 'complaints_above', false),
+      'first_day.complaints_above: not above roll_back_when.complaints_above, which must be there'),
+    (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
+      else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
+        select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
+      'metrics: 1 to 10 of {name, max_fall or at_least_per_day, then (roll_back or hold), min_people, by (people or value)}'),
+    (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
+      or not jsonb_path_exists(p_stage, 'lax $.metrics[*].max_fall'),
+      'metrics: max_fall needs people with and without the feature: a percentage between 0 and 100'),
     (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
       'roll_back_when.error_rate_above: 0.00001 to 0.5'),
     (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
@@ -13716,17 +15472,25 @@ AS $function$
       select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.hold, 'min_samples', t.samples,
           'advance_when', t.go, 'roll_back_when', t.back)
         || case when t.overdue is not null then jsonb_build_object('overdue_minutes', t.overdue) else '{}' end
+        || case when t.day is not null then jsonb_build_object('first_day', t.day) else '{}' end
         || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
         order by t.i)
       from (values
-        (1, 'internal', 0, 1440, 20, null, '{"no_errors": true}'::jsonb, '{"error_rate_above": 0.05}'::jsonb),
-        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}', '{"error_rate_above": 0.02}'),
-        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}')
-      ) as t (i, name, percentage, hold, samples, overdue, go, back)))
+        (1, 'internal', 0, 1440, 60, null, '{"no_errors": true, "p95_ms_below": 500}'::jsonb,
+          '{"error_rate_above": 0.05, "p95_ms_above": 1000}'::jsonb, null::jsonb),
+        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}',
+          '{"error_rate_above": 0.02, "complaints_above": 5}', '{"error_rate_above": 0.01, "complaints_above": 3}'),
+        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', null)
+      ) as t (i, name, percentage, hold, samples, overdue, go, back, day)))
     when 'canary' then jsonb_build_object('name', 'canary', 'stages', (
       select jsonb_agg(jsonb_build_object('name', t.percentage || ' %', 'percentage', t.percentage, 'hold_minutes', t.hold,
           'min_samples', 3000, 'advance_when', '{"error_rate_below": 0.001}'::jsonb,
@@ -13749,7 +15513,8 @@ AS $function$
     where e.rollout_id = p_id and e.at > p_since and e.stage = p_stage and e.kind = p_kind and e.rule = p_rule)
 $function$;
 
--- Locks a route that is at this version and answers it. GL404 when there is none, GL409 when somebody was faster.
+-- Locks and returns a route if it is at this version. GL404 if it does not exist, GL409 if it was changed in the
+-- meantime.
 CREATE OR REPLACE FUNCTION private.route_at(p_id uuid, p_version integer)
  RETURNS routes
  LANGUAGE plpgsql
@@ -13769,8 +15534,7 @@ begin
   return v_route;
 end $function$;
 
--- The flag that deciding and forwarding of a channel stand under; the same as routerFlag in
--- _shared/pipeline/routed.ts.
+-- The flag that controls routing and forwarding on a channel; the same as routerFlag in _shared/pipeline/routed.ts.
 CREATE OR REPLACE FUNCTION private.router_flag(p_channel text)
  RETURNS text
  LANGUAGE sql
@@ -13781,8 +15545,7 @@ AS $function$
 $function$;
 grant execute on function private.router_flag(p_channel text) to service_role;
 
--- What a click counts under in figures by rule: the number of the target that took it, else default, fallback or
--- preview.
+-- The label of a click in figures by rule: the number of the target that took it, else default, fallback or preview.
 CREATE OR REPLACE FUNCTION private.rule_name(p_rule smallint, p_target text)
  RETURNS text
  LANGUAGE sql
@@ -13937,10 +15700,106 @@ begin
   end if;
 end $function$;
 
--- The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not
--- to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no
--- earlier conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by somebody who was erased
--- since).
+-- Queues an announcement for a person, or writes down why not: queued, left_out or waits (sending is off for the
+-- person, or the sender is held).
+CREATE OR REPLACE FUNCTION private.send_announcement_to(p_announcement announcements, p_contact_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_way record;
+  v_sender public.senders;
+  v_answer jsonb;
+  v_why text;
+  v_waits boolean := false;
+begin
+  if v_contact <> p_contact_id and exists (
+    select from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.contact_id = v_contact) then
+    v_why := 'merged';
+  else
+    select * into v_way from private.announcement_way(v_contact, p_announcement.number_id, p_announcement.text is not null,
+      p_announcement.template is not null, p_now);
+    if v_way.way in ('opted_out', 'group', 'window_closed') then
+      v_why := v_way.way;
+    else
+      select * into v_sender from public.senders s where s.channel = 'whatsapp' and s.id = v_way.number_id;
+      if v_sender.held_since is not null or v_sender.state <> 'active' then
+        v_why := 'sender_held';
+        v_waits := true;
+      else
+        v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+          'channel', 'whatsapp', 'identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', v_contact)),
+          'number_id', v_way.number_id, 'idempotency_key', format('announcement:%s:%s', p_announcement.id, v_contact),
+          'text', case when v_way.way = 'text' then p_announcement.text end,
+          'message', case when v_way.way = 'text'
+            then jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_announcement.text)) else p_announcement.template end,
+          'fallback', case when v_way.way = 'text' then p_announcement.template end))), p_now) -> 0;
+        v_why := v_answer ->> 'error';
+        v_waits := v_why = 'feature_off';
+      end if;
+    end if;
+  end if;
+  update public.announcement_recipients r
+  set state = case when v_waits then 'pending' when v_why is null then 'queued' else 'left_out' end, why = v_why,
+    message_id = (v_answer ->> 'id')::uuid, next_at = case when v_waits then p_now + interval '1 minute' else r.next_at end,
+    at = case when not coalesce(v_waits, false) then p_now end
+  where r.announcement_id = p_announcement.id and r.contact_id = p_contact_id;
+  return case when v_waits then 'waits' when v_why is null then 'queued' else 'left_out' end;
+end $function$;
+
+-- Queues the next people of each announcement that is being sent: a sixth of what may go in a minute, less what the
+-- queue still holds of it. Says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.send_announcements(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  v_announcement public.announcements;
+  v_contact uuid;
+  v_batch integer;
+  v_open integer;
+  v_became text;
+  v_count integer := 0;
+begin
+  for v_announcement in
+    select * from public.announcements a where a.state = 'sending' order by a.started_at for update skip locked
+  loop
+    v_batch := greatest(1, v_announcement.per_minute / 6);
+    select count(*) into v_open from (
+      select r.message_id from public.announcement_recipients r
+      where r.announcement_id = v_announcement.id and r.state = 'queued' order by r.at desc limit v_batch) l
+    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    for v_contact in
+      select r.contact_id from public.announcement_recipients r
+      where r.announcement_id = v_announcement.id and r.state = 'pending' and r.next_at <= p_now
+      order by r.next_at, r.contact_id limit v_batch - v_open
+    loop
+      begin
+        v_became := private.send_announcement_to(v_announcement, v_contact, p_now);
+      exception when others then
+        v_became := 'left_out';
+        update public.announcement_recipients r
+        set next_at = p_now + interval '10 minutes', why = 'failed ' || sqlstate
+        where r.announcement_id = v_announcement.id and r.contact_id = v_contact;
+        raise warning 'announcement % could not be queued for a person: %', v_announcement.id, sqlerrm;
+      end;
+      v_count := v_count + (v_became = 'queued')::integer;
+    end loop;
+    update public.announcements a set state = 'done', finished_at = p_now
+    where a.id = v_announcement.id
+      and not exists (select from public.announcement_recipients r where r.announcement_id = a.id and r.state = 'pending');
+  end loop;
+  return v_count;
+end $function$;
+
+-- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
+-- (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier
+-- conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by a person who has since been
+-- erased).
 CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -13955,7 +15814,7 @@ declare
   v_address text;
   v_made text;
 begin
-  -- A receipt names the message that was read, and that has a conversation.
+  -- A receipt names the message that was read, which has a conversation.
   if p_item #>> '{message,type}' = 'read' then
     select m.conversation_id into v_conversation from public.messages m
     where m.provider_id = p_item #>> '{message,message_id}' and m.channel = v_channel and m.direction = 'in' order by m.seq desc limit 1;
@@ -13983,7 +15842,7 @@ begin
     if p_item ->> 'to' is null then
       return '{"error": "unknown_recipient"}';
     end if;
-    -- Nobody is made anew to be told no.
+    -- Do not create a contact only to refuse the message.
     if private.opt_out_stops(v_channel, v_number, p_item -> 'message', now()) and exists (
       select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
       return '{"error": "opted_out"}';
@@ -14015,7 +15874,7 @@ begin
 end $function$;
 grant execute on function private.send_conversation(p_item jsonb) to service_role;
 
--- Sends the fallback in place of a message that the provider refused because the window is closed, once. False where
+-- Sends the fallback, once, in place of a message that the provider refused because the window is closed. False if
 -- there is none, or the person has opted out. The caller holds the lane's lock.
 CREATE OR REPLACE FUNCTION private.send_fallback(p_id uuid, p_now timestamp with time zone)
  RETURNS boolean
@@ -14040,7 +15899,7 @@ begin
 end $function$;
 grant execute on function private.send_fallback(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- The flag that sending on a channel stands under.
+-- The flag that controls sending on a channel.
 CREATE OR REPLACE FUNCTION private.send_flag(p_channel text)
  RETURNS text
  LANGUAGE sql
@@ -14051,8 +15910,8 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Why a message may not go in a conversation now: opted_out, window_closed; null where it may, as far as is known
--- now.
+-- Why a message may not be sent in a conversation now: opted_out or window_closed; null if it may, as far as is
+-- known.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -14108,7 +15967,7 @@ AS $function$
 $function$;
 grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
 
--- set_opt_out with the time given.
+-- set_opt_out with a given time.
 CREATE OR REPLACE FUNCTION private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14130,7 +15989,7 @@ begin
   where i.channel = p_channel and i.value = any (private.spellings('phone', v_digits) || v_given) and i.valid_to is null
   order by i.kind = 'phone' desc, i.id limit 1;
   if v_contact is null then
-    -- Whoever is not known yet shall not be written to either.
+    -- This also applies to people who are not known yet.
     v_identity := case when v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
       when v_given ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', v_given, null)::private.identity
       when v_given ~ '^[^@\s]+@[^@\s]+$' then row('email', lower(v_given), null)::private.identity end;
@@ -14172,8 +16031,8 @@ AS $function$
   ) c
 $function$;
 
--- Moves a destination's circuit after some attempts: any success closes it and makes due what failed before, ten
--- failures in a row open it, the failure of its probe opens it again.
+-- Updates a destination's circuit after attempts: any success closes it and makes failed deliveries due, ten failures
+-- in a row open it, and the failure of its probe opens it again.
 CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -14187,7 +16046,7 @@ begin
     set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
     where id = p_destination_id
       and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
-    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
+    -- A thousand at once; each success adds the next, so that a service that fails again has not cost every delivery an attempt.
     if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
       update public.destinations set circuit_waking = true where id = p_destination_id;
     end if;
@@ -14206,7 +16065,7 @@ begin
 end $function$;
 grant execute on function private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone) to service_role;
 
--- settle_deliveries with the time given.
+-- settle_deliveries with a given time.
 CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14243,10 +16102,10 @@ begin
   cross join lateral (
     select from private.delivery_lanes l
     where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id
-      -- With "=" the index of all leases would do too.
+      -- With "=" the planner could also choose the index of all leases.
       and l.lease is not distinct from r.lease for update) l;
 
-  -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
+  -- put_back: the service was not called. It is not an attempt, and says nothing about the service.
   insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
   select r.delivery_id, r.attempt, r.outcome, r.status, r.latency_ms, r.error, r.answer, r.left_out, p_now
   from unnest(v_settled) r where r.outcome <> 'put_back'
@@ -14268,7 +16127,7 @@ begin
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
   end if;
-  -- As release_lane, and for its reason in a statement of its own.
+  -- Like release_lane, and for the same reason in a separate statement.
   update private.delivery_lanes l
   set lease = null, due_at = (
     select d.next_attempt_at from public.deliveries d
@@ -14278,7 +16137,7 @@ begin
   from unnest(v_settled) r
   where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id;
 
-  -- What was fenced off tells of the service too.
+  -- Results that were fenced off also say something about the service.
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
     select r.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
@@ -14287,7 +16146,7 @@ begin
     from unnest(v_results) r
     group by r.destination_id order by r.destination_id
   ) per;
-  -- Only where asked: the statement alone would count as a change of the configuration.
+  -- Only if asked: the statement alone would count as a change of the configuration.
   if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
     update public.destinations t
     set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
@@ -14304,7 +16163,7 @@ begin
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- settle_outbound with the time given.
+-- settle_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14318,9 +16177,9 @@ AS $function$
 declare
   v_settled private.sending[];
 begin
-  -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
+  -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
-  -- That the person has opted out is the conversation's, which is locked before its lane.
+  -- Opt-outs belong to the conversation, which is locked before its lane.
   if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
@@ -14341,7 +16200,7 @@ begin
   join public.outbound_messages o on o.id = r.id
   join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
 
-  -- A status may have overtaken the answer: it stays. In the order of ids, as apply_statuses locks them.
+  -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
   where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
   update public.messages m
@@ -14358,7 +16217,7 @@ begin
     attempt = o.attempt - (r.put_off is not null)::integer,
     deferred = o.deferred + coalesce(r.put_off <> 'back', false)::integer,
     tried_at = case when r.put_off = 'back' and o.attempt = 1 then null else o.tried_at end,
-    -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
+    -- A message that the provider keeps refusing must not block the chat: the person waits for the next ones.
     aside = case when r.put_off is null
       then o.attempt >= 3 or o.tried_at + interval '30 seconds' < p_now + make_interval(secs => r.retry_after_ms / 1000.0)
       else o.aside or (r.put_off = 'held' and r.scope = 'pair') end,
@@ -14368,7 +16227,7 @@ begin
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
-  -- A status may have come before the answer, and then says that it went.
+  -- A status that arrived before the answer proves that it was sent.
   update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
   from (
     select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
@@ -14376,7 +16235,7 @@ begin
   cross join lateral private.channel_policy(media.channel) policy
   where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
-  -- An answer about the message itself says that the account is well again; who has opted out was not written to.
+  -- An answer about the message itself shows that the account works again; opted-out people were not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
   where s.held_since is not null and exists (
@@ -14387,7 +16246,7 @@ begin
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
 
--- settle_password_attempt with the time given.
+-- settle_password_attempt with a given time.
 CREATE OR REPLACE FUNCTION private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -14408,8 +16267,18 @@ begin
 end $function$;
 grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
 
--- The state in which a destination is shown: active, paused, or circuit_open for an active one that gets nothing but
--- a probe. shownDestinationState() of the contract says the same.
+-- The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.
+CREATE OR REPLACE FUNCTION private.sharp_until(p_stage rollout_stages)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_stage.first_day is not null then floor(extract(epoch from p_stage.entered_at) / 60)::bigint + 1440 else 0 end
+$function$;
+
+-- The displayed state of a destination: active, paused, or circuit_open for an active one that gets only probes. The
+-- same as shownDestinationState() of the contract.
 CREATE OR REPLACE FUNCTION private.shown_state(p_state text, p_circuit_open_until timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -14420,8 +16289,136 @@ AS $function$
 $function$;
 grant execute on function private.shown_state(p_state text, p_circuit_open_until timestamp with time zone) to service_role;
 
--- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
--- without the digit that is dialled and not shown, or the other way round.
+-- What a stage asks of complaints, ratings and business metrics; on its first day by its tighter triggers.
+CREATE OR REPLACE FUNCTION private.signals_asked(p_stage rollout_stages, p_sharp boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'complaints_above', coalesce(case when p_sharp then p_stage.first_day -> 'complaints_above' end, p_stage.roll_back_when -> 'complaints_above'),
+    'complaints_at_most', p_stage.advance_when -> 'complaints_at_most',
+    'positive_share_above', p_stage.advance_when -> 'positive_share_above',
+    'min_ratings', p_stage.advance_when -> 'min_ratings',
+    'share', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end,
+    'metrics', p_stage.metrics)
+$function$;
+
+-- What signals mean: {verdict: roll_back, page or hold, rule, figures}; null where nothing is in the way. See
+-- signalsSay() in signals.ts.
+CREATE OR REPLACE FUNCTION private.signals_say(p_asked jsonb, p_seen jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_share double precision := (p_asked ->> 'share')::double precision / 100;
+  v_complaints bigint := (p_seen ->> 'complaints')::bigint;
+  v_ratings bigint := (p_seen ->> 'ratings')::bigint;
+  v_metric record;
+  v_s bigint;
+  v_figures jsonb;
+  v_page jsonb;
+  v_few jsonb;
+  v_unclear jsonb;
+  v_goal jsonb;
+begin
+  if v_complaints > (p_asked ->> 'complaints_above')::bigint then
+    return jsonb_build_object('verdict', 'roll_back', 'rule', 'complaints',
+      'figures', jsonb_build_object('complaints', v_complaints, 'complaints_above', p_asked -> 'complaints_above'));
+  end if;
+  for v_metric in
+    select a.item as asked, s.item as seen
+    from jsonb_array_elements(p_asked -> 'metrics') with ordinality as a (item, place)
+    join jsonb_array_elements(p_seen -> 'metrics') with ordinality as s (item, place) on s.place = a.place
+    order by a.place
+  loop
+    if v_metric.asked ? 'max_fall' and v_share is not null then
+      v_s := private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision, (v_metric.seen ->> 'on_weight')::bigint,
+        (v_metric.seen ->> 'off_weight')::bigint);
+      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'max_fall', v_metric.asked -> 'max_fall', 'on', v_metric.seen -> 'on',
+        'off', v_metric.seen -> 'off', 's', v_s);
+      if v_s >= 6907755 and v_metric.asked ->> 'then' = 'roll_back' then
+        return jsonb_build_object('verdict', 'roll_back', 'rule', 'guardrail', 'figures', v_figures);
+      elsif v_s >= 6907755 then
+        v_page := coalesce(v_page, v_figures);
+      elsif (v_metric.seen ->> 'on')::bigint + (v_metric.seen ->> 'off')::bigint < coalesce((v_metric.asked ->> 'min_people')::bigint, 20) then
+        v_few := coalesce(v_few, v_figures || jsonb_build_object('min_people', coalesce((v_metric.asked ->> 'min_people')::bigint, 20)));
+      elsif v_s >= 2302585 then
+        v_unclear := coalesce(v_unclear, v_figures);
+      end if;
+    end if;
+    if (v_metric.seen ->> 'per_day')::numeric < (v_metric.asked ->> 'at_least_per_day')::numeric then
+      v_goal := coalesce(v_goal, jsonb_build_object('metric', v_metric.asked -> 'name', 'per_day', v_metric.seen -> 'per_day',
+        'at_least_per_day', v_metric.asked -> 'at_least_per_day'));
+    end if;
+  end loop;
+  return case
+    when v_page is not null then jsonb_build_object('verdict', 'page', 'rule', 'guardrail', 'figures', v_page)
+    when v_complaints > (p_asked ->> 'complaints_at_most')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'complaints',
+      'figures', jsonb_build_object('complaints', v_complaints, 'complaints_at_most', p_asked -> 'complaints_at_most'))
+    when v_few is not null then jsonb_build_object('verdict', 'hold', 'rule', 'people', 'figures', v_few)
+    when v_unclear is not null then jsonb_build_object('verdict', 'hold', 'rule', 'guardrail_unclear', 'figures', v_unclear)
+    when v_goal is not null then jsonb_build_object('verdict', 'hold', 'rule', 'goal', 'figures', v_goal)
+    when v_ratings < (p_asked ->> 'min_ratings')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'ratings',
+      'figures', jsonb_build_object('ratings', v_ratings, 'min_ratings', p_asked -> 'min_ratings'))
+    when (p_seen ->> 'positive')::bigint <= (p_asked ->> 'positive_share_above')::double precision * v_ratings
+      then jsonb_build_object('verdict', 'hold', 'rule', 'feedback', 'figures', jsonb_build_object('positive', p_seen -> 'positive',
+        'ratings', v_ratings, 'positive_share_above', p_asked -> 'positive_share_above')) end;
+end $function$;
+
+-- What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did:
+-- {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight,
+-- off_weight: the same or their values, in thousandths, per_day: with the feature}]}.
+CREATE OR REPLACE FUNCTION private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'complaints', (
+      select count(distinct f.subject_id) from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'on' and f.kind = 'complaint'),
+    'complaints_without', (
+      select count(distinct f.subject_id) from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'off' and f.kind = 'complaint'),
+    'ratings', l.ratings, 'positive', l.positive,
+    'metrics', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
+        'off_weight', t.off_weight, 'per_day', t.per_day) order by t.place), '[]')
+      from (
+        select m.place, m.name,
+          count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
+          coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
+          coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
+          round((coalesce(sum(case when m.by = 'value' then p.value else p.n end) filter (where p.arm = 'on'), 0)
+            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day
+        from (
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by
+          from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
+        left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
+        left join lateral (
+          select percentile_disc(0.5) within group (order by x.value) as half from private.metric_people x
+          where m.by = 'value' and x.rollout_id = p_rollout.id and x.stage = p_rollout.stage and x.name = m.name and x.by_share and x.value > 0) h on true
+        left join lateral (
+          select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
+            when p.value <= 0 or h.half is null then 0
+            else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
+        group by m.place, m.name) t))
+  from (
+    select count(*) as ratings, count(*) filter (where x.positive) as positive
+    from (
+      select distinct on (f.subject_id) f.positive from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'on' and f.kind = 'rating'
+      order by f.subject_id, f.at desc, f.id desc) x) l
+$function$;
+grant execute on function private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone) to service_role;
+
+-- Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit
+-- that only one of dialling and display has.
 CREATE OR REPLACE FUNCTION private.spellings(p_kind text, p_value text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -14438,6 +16435,63 @@ begin
 end $function$;
 grant execute on function private.spellings(p_kind text, p_value text) to service_role;
 
+-- What an event tells of the stage that began with it.
+CREATE OR REPLACE FUNCTION private.stage_figures(p_stage rollout_stages)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('stage', p_stage.name, 'percentage', trim_scale(p_stage.percentage))
+    || case when p_stage.users is not null
+      then jsonb_build_object('users', cardinality(p_stage.chosen), 'of_users', p_stage.users) else '{}' end
+$function$;
+
+-- stale_flags for whoever may.
+CREATE OR REPLACE FUNCTION private.stale_flags(p_now timestamp with time zone)
+ RETURNS TABLE(key text, why text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_unchanged interval := make_interval(days => coalesce((select s.value::integer from public.settings s where s.key = 'flags.stale_days'), 30));
+begin
+  return query
+    select s.key, w.why, w.since
+    from public.settings s
+    left join public.flag_evaluations e on e.flag_key = s.key
+    cross join lateral (
+      select 'fully_on', s.updated_at
+      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
+          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
+      union all
+      select 'fully_off', s.updated_at
+      where not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and not exists (select from public.rollouts r where r.flag_key = s.key and r.state in ('draft', 'running', 'paused'))
+        and (s.value <> 'true' or (s.metadata ->> 'rollout_percentage')::numeric = 0
+          and coalesce(s.metadata -> 'target_user_ids', '[]') = '[]' and coalesce(s.metadata -> 'target_segments', '[]') = '[]')
+      union all
+      -- What was launched is to be taken out of the code; what should have ended is still on.
+      select 'past_end', e.at
+      from (
+        select case when pg_input_is_valid(s.metadata ->> 'launched_at', 'timestamptz') then (s.metadata ->> 'launched_at')::timestamptz + v_unchanged end
+        union all
+        select (s.metadata #>> '{schedule,off_at}')::timestamptz + interval '1 hour' where s.value = 'true') e (at)
+      where e.at <= p_now
+      union all
+      -- A new flag is one that nothing has been deployed for yet.
+      select 'never_evaluated', m.at
+      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
+      where e.flag_key is null and m.at <= p_now - interval '7 days'
+      union all
+      select 'not_evaluated', e.last_at where e.last_at <= p_now - v_unchanged
+    ) as w (why, since)
+    where s.key like '%.enabled'
+    order by s.key, w.why;
+end $function$;
+
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
 -- says, writes target ids as flags compare them, keeps all targets together within what the functions can hold, and
 -- refuses a wrong deeplinks.apps.
@@ -14451,13 +16505,13 @@ begin
   if tg_op = 'UPDATE' and new.key <> old.key then
     raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
   end if;
-  -- Apple and Google would not say what is wrong with their file: links would just open no app.
+  -- Apple and Google do not report what is wrong with their file: links would simply open no app.
   if new.key = 'deeplinks.apps' and private.apps_fault(new.value) is not null then
     raise exception 'the setting deeplinks.apps is wrong: %', private.apps_fault(new.value) using errcode = '23514',
       hint = 'docs/deploy.md, Apps, shows one that is right.';
   end if;
-  -- A key that was deleted and comes back carries on counting, so a version read before the deletion
-  -- never fits what is there now.
+  -- A key that was deleted and added again continues its version numbers, so a version read before the deletion
+  -- never matches the new row.
   new.version := 1 + case tg_op when 'UPDATE' then old.version
     else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
   new.updated_at := clock_timestamp();
@@ -14467,7 +16521,7 @@ begin
     raise exception '% is one of the gateway''s own flags, which no app may read', new.key using errcode = 'GL422',
       hint = 'Give the app a flag of its own that says what it needs to know.';
   end if;
-  -- Lists that stay are not looked at again: a way back must not depend on what was accepted before.
+  -- Unchanged lists are not checked again: a rollback must not depend on what was accepted before.
   if jsonb_typeof(new.metadata -> 'target_user_ids') = 'array'
     and (tg_op = 'INSERT' or new.metadata -> 'target_user_ids' is distinct from old.metadata -> 'target_user_ids') then
     if exists (select from jsonb_array_elements_text(new.metadata -> 'target_user_ids') as i (id) where i.id <> private.subject_id(i.id)) then
@@ -14611,7 +16665,8 @@ begin
 end $function$;
 grant execute on function private.storage_health(p_now timestamp with time zone, p_bytes bigint) to service_role;
 
--- Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.
+-- Stores senders, conversations and messages of updates, all of them messages or echoes of a sender, each with its
+-- contact.
 CREATE OR REPLACE FUNCTION private.store_messages(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -14635,14 +16690,14 @@ begin
     v_conversations := private.find_conversations(p_updates, p_contacts);
   end if;
 
-  -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
-  -- so messages.seq, given below, is the order in which they are acknowledged.
+  -- Lock the conversations, always in the order of ids. Until the commit nobody else can add to them, so messages.seq,
+  -- assigned below, is the order in which messages are acknowledged.
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
       v_conversations[u.ordinality] as conversation,
-      -- Its revoke may have come first.
+      -- Its revoke may have arrived first.
       exists (
         select from public.messages r
         where r.type = 'revoke' and r.reply_to = case when u.type = 'edit' then u.reply_to else u.provider_id end
@@ -14669,7 +16724,7 @@ begin
   from (
     select p.conversation,
       bool_or(p.kind = 'message') as inbound,
-      -- The provider's clock opens the window, never beyond ours.
+      -- The window opens by the provider's clock, but never later than now by ours.
       max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type is distinct from 'system') as inbound_at
     from placed p group by p.conversation
   ) latest
@@ -14757,7 +16812,7 @@ begin
   return v_incident;
 end $function$;
 
--- take_password_attempt with the time given.
+-- take_password_attempt with a given time.
 CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14774,7 +16829,7 @@ begin
     return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
   end if;
   if p_client is null then
-    -- Nobody can be told apart: one budget for all.
+    -- Callers cannot be distinguished: one budget for all.
     select t.retry_after_ms into v_retry
     from private.take_rate('link_password:' || p_code, 1 / 60.0, 20, 1, p_now) t;
   else
@@ -14831,8 +16886,8 @@ AS $function$
 $function$;
 grant execute on function private.team_zone() to service_role;
 
--- The category of a template message: as the provider told, else as its category states, else marketing; null where
--- the provider is to be asked first.
+-- The category of a template message: the provider's, else the one stated in the message, else marketing; null if the
+-- provider must be asked first.
 CREATE OR REPLACE FUNCTION private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -14875,7 +16930,7 @@ AS $function$
   select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
 $function$;
 
--- What keeps a value from being a list of texts of this form, with its place; null for nothing.
+-- Why a value is not a list of texts of this form, with the position of the fault; null if it is one.
 CREATE OR REPLACE FUNCTION private.texts_fault(p_list jsonb, p_path text, p_form text DEFAULT ''::text, p_said text DEFAULT ''::text)
  RETURNS text
  LANGUAGE sql
@@ -14898,25 +16953,25 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
--- By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message
--- tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was
--- removed.
+-- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
+-- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
+-- destination was being removed.
 CREATE OR REPLACE FUNCTION private.tidy_destinations(p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
+  -- A successful delivery closes a circuit. With none left to try, and routes using their spare, it would stay open.
   update public.destinations d
   set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
   where d.circuit_open_until <= p_now and not exists (
     select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
-  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
+  -- The failed deliveries may wait for hours while new messages go to the spare: one of them probes early.
   perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
   where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
     select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
-  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
+  -- The router may have chosen it by a configuration seconds old: such deliveries are given up, not left waiting.
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
   from public.destinations t
@@ -15030,7 +17085,8 @@ AS $function$
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
 
--- Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.
+-- Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has
+-- seen it.
 CREATE OR REPLACE FUNCTION private.unmake_conversation(p_conversation conversations, p_made text)
  RETURNS void
  LANGUAGE plpgsql
@@ -15046,8 +17102,8 @@ begin
 end $function$;
 grant execute on function private.unmake_conversation(p_conversation conversations, p_made text) to service_role;
 
--- The conversations of these channels that wait longest for the router, but those held back at this configuration
--- revision; null for none. Of those held at another one the longest held come first.
+-- The conversations of these channels that have waited longest for the router, except those held back at this
+-- configuration revision; null for none. Of those held at another revision, the longest held come first.
 CREATE OR REPLACE FUNCTION private.unrouted(p_revision bigint, p_limit integer, p_channels text[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -15202,7 +17258,7 @@ AS $function$
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
 
--- Makes due what failed at a destination that answers again, so many at most; whether there may be more.
+-- Makes failed deliveries of a destination that answers again due, up to a limit; returns whether there may be more.
 CREATE OR REPLACE FUNCTION private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -15278,8 +17334,62 @@ begin
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
 
--- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody.
--- p_known is whom the update is about by what we know ourselves. The caller holds the contacts' lock.
+-- Adoption (the share of outcomes of people who had a feature) and how each feature did, beside the time before;
+-- flags that look done with; incidents and rollouts.
+CREATE OR REPLACE FUNCTION private.weekly_report(p_from timestamp with time zone, p_to timestamp with time zone, OUT figures jsonb, OUT look text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_features jsonb;
+  v_signals jsonb := private.report_signals(null, p_from, p_to);
+  v_debt jsonb;
+  v_open bigint;
+begin
+  with used as (
+    select m.flag_key, m.minute >= p_from as now, coalesce(sum(m.n) filter (where m.arm = 'on'), 0) as had, sum(m.n) as n
+    from public.flag_metrics m where m.minute >= p_from - (p_to - p_from) and m.minute < p_to
+    group by 1, 2
+  ), features as (
+    select s.key, s.value, s.metadata,
+      round(n.had::numeric / nullif(n.n, 0), 5) as adoption, round(b.had::numeric / nullif(b.n, 0), 5) as adoption_before,
+      private.outcome_figures(s.key, 'on', p_from, p_to) as now, private.outcome_figures(s.key, 'on', p_from - (p_to - p_from), p_from) as before
+    from public.settings s
+    left join used n on n.flag_key = s.key and n.now
+    left join used b on b.flag_key = s.key and not b.now
+    where s.key like '%.enabled' and (n.n is not null or b.n is not null)
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('flag_key', f.key, 'on', f.value = 'true', 'percentage', f.metadata -> 'rollout_percentage',
+    'adoption', f.adoption, 'adoption_before', f.adoption_before, 'now', f.now, 'before', f.before,
+    'worse', coalesce((f.now ->> 'n')::bigint >= 100 and (f.before ->> 'n')::bigint >= 100
+      and ((f.now ->> 'error_rate')::numeric > 2 * (f.before ->> 'error_rate')::numeric + 0.005
+        or (f.now ->> 'p95_ms')::numeric > 1.5 * (f.before ->> 'p95_ms')::numeric), false)) order by f.key), '[]')
+  into v_features from features f;
+  select coalesce(jsonb_agg(jsonb_build_object('flag_key', d.key, 'why', d.why, 'since', d.since) order by d.key, d.why), '[]')
+  into v_debt from private.stale_flags(p_to) d;
+  select count(*) into v_open from public.incidents i where i.status <> 'resolved';
+  figures := jsonb_build_object('features', v_features, 'debt', v_debt,
+    'incidents_opened', (select count(*) from public.incidents i where i.opened_at >= p_from and i.opened_at < p_to),
+    'incidents_resolved', (select count(*) from public.incidents i where i.resolved_at >= p_from and i.resolved_at < p_to),
+    'incidents_open', v_open,
+    'rollouts', (
+      select jsonb_build_object(
+        'started', count(*) filter (where r.started_at >= p_from and r.started_at < p_to),
+        'completed', count(*) filter (where r.state = 'completed' and r.finished_at >= p_from and r.finished_at < p_to),
+        'rolled_back', count(*) filter (where r.state = 'rolled_back' and r.finished_at >= p_from and r.finished_at < p_to),
+        'under_way', count(*) filter (where r.state in ('running', 'paused')))
+      from public.rollouts r)) || v_signals;
+  look := array_remove(array[
+    case when jsonb_path_exists(v_features, '$[*] ? (@.worse == true)') then 'worse' end,
+    case when v_open > 0 then 'incident' end,
+    case when (v_signals ->> 'complaints')::bigint > 0 then 'complaints' end,
+    case when v_debt <> '[]' then 'debt' end], null);
+end $function$;
+
+-- The known contact that WhatsApp's ids identify, merged if they prove two to be one; null if they identify nobody.
+-- p_known is the contact that we already know the update to be about. The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -15311,12 +17421,12 @@ begin
     v_other_bsuids := private.ids_at(v_other, 'bsuid', p_sender_id);
     v_suits := v_bsuid is null or v_other_bsuids is null or v_bsuid = any (v_other_bsuids);
     if v_contact is null then
-      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
+      -- Only known by number so far, or the same user id: the same person. Another user id: the number has moved.
       if v_notice or v_suits then
         v_contact := v_other;
       end if;
     elsif v_other <> v_contact then
-      -- Through a notice the previous user id is over; the new one must survive the merge.
+      -- After a notice the previous user id is obsolete; the new one must survive the merge.
       if v_notice and v_bsuid = any (v_other_bsuids) then
         update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
         where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null
@@ -15333,8 +17443,8 @@ begin
 end $function$;
 grant execute on function private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid) to service_role;
 
--- The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it
--- is not set.
+-- The setting wa_send.window_fallback: the template message to send instead when the window is closed; null if it is
+-- not set.
 CREATE OR REPLACE FUNCTION private.window_fallback()
  RETURNS jsonb
  LANGUAGE sql
@@ -15363,7 +17473,7 @@ begin
   return p_person;
 end $function$;
 
--- Takes the words from the messages that these updates withdraw, and from what edited them.
+-- Removes the text of the messages that these updates withdraw, and of their edits.
 CREATE OR REPLACE FUNCTION private.withdraw_messages(p_updates private.inbound_update[])
  RETURNS void
  LANGUAGE plpgsql
@@ -15494,3 +17604,85 @@ begin
     insert into private.status_posts (update_id, incident_id, next_attempt_at) values (v_id, p_incident.id, p_at);
   end if;
 end $function$;
+
+-- Keeps a report and queues it for those who are told; false where it was written before.
+CREATE OR REPLACE FUNCTION private.write_report(p_report reports, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.reports (kind, rollout_id, flag_key, period_from, due_at, figures, look, created_at)
+  values (p_report.kind, p_report.rollout_id, p_report.flag_key, p_report.period_from, p_report.due_at, p_report.figures, p_report.look, p_now)
+  on conflict on constraint reports_once do nothing
+  returning * into p_report;
+  if p_report.id is null then
+    return false;
+  end if;
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', 'report', 'at', p_report.due_at, 'report', to_jsonb(p_report) - 'created_at')
+  from public.notification_endpoints e where e.state = 'active' and 'report' = any (e.events);
+  return true;
+end $function$;
+
+-- Writes the reports that are due: of rollouts that began or were completed within a week, and on Mondays at 8 in the
+-- team's zone the weekly one. Says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.write_reports(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_report public.reports;
+  v_slot record;
+  v_zone text := private.team_zone();
+  v_count integer := 0;
+begin
+  for v_rollout in
+    select * from public.rollouts r
+    where r.state in ('running', 'paused') and r.started_at > p_now - interval '8 days'
+      or r.state = 'completed' and r.finished_at > p_now - interval '8 days'
+    order by r.id
+  loop
+    v_slot := private.report_slot(coalesce(v_rollout.finished_at, v_rollout.started_at), p_now);
+    continue when v_slot.kind is null or exists (
+      select from public.reports x where x.kind = v_slot.kind and x.rollout_id = v_rollout.id and x.due_at = v_slot.due_at);
+    begin
+      v_report := null;
+      v_report.kind := v_slot.kind;
+      v_report.rollout_id := v_rollout.id;
+      v_report.flag_key := v_rollout.flag_key;
+      v_report.period_from := v_slot.period_from;
+      v_report.due_at := v_slot.due_at;
+      select f.figures, f.look into v_report.figures, v_report.look
+      from private.rollout_report(v_rollout, v_slot.period_from, v_slot.due_at) f;
+      v_count := v_count + private.write_report(v_report, p_now)::integer;
+    exception when others then
+      raise warning 'the report about rollout % could not be written: % (%)', v_rollout.id, sqlerrm, sqlstate;
+    end;
+  end loop;
+
+  v_report := null;
+  v_report.kind := 'weekly';
+  v_report.due_at := (date_trunc('week', (p_now - interval '8 hours') at time zone v_zone) + interval '8 hours') at time zone v_zone;
+  v_report.period_from := (v_report.due_at at time zone v_zone - interval '7 days') at time zone v_zone;
+  if exists (select from private.config_revision c where c.installed_at < v_report.due_at)
+    and not exists (select from public.reports x where x.kind = 'weekly' and x.due_at = v_report.due_at) then
+    select f.figures, f.look into v_report.figures, v_report.look from private.weekly_report(v_report.period_from, v_report.due_at) f;
+    v_count := v_count + private.write_report(v_report, p_now)::integer;
+  end if;
+  return v_count;
+end $function$;
+
+-- Contacts on WhatsApp who wrote within so many days.
+CREATE OR REPLACE FUNCTION private.wrote_within(p_days integer, p_now timestamp with time zone)
+ RETURNS TABLE(contact_id uuid)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select distinct coalesce(c.merged_into, c.id)
+  from public.conversations v join public.contacts c on c.id = v.contact_id
+  where v.channel = 'whatsapp' and v.last_inbound_at > p_now - make_interval(days => p_days)
+$function$;

@@ -1,9 +1,8 @@
 /**
  * The environment of a run of the command line: passed to it, so that several runs in one process do not mix.
- * Uses only what Node has too, like the whole command line except what needs the checkout: the package runs
- * on both.
+ * The command line runs on Deno and, as a package, on Node. `io_deno.ts` and `io_node.ts` are the only modules
+ * that use what just one of them has.
  */
-import process from "node:process";
 
 /** All inputs of a run from where it was started, and all outputs except its exit code. */
 export interface Io {
@@ -15,6 +14,12 @@ export interface Io {
   colours: boolean;
   /** Line width in characters: the terminal's, or 80 without one. */
   readonly columns: number;
+  /**
+   * The text of a file.
+   * @param path Absolute, or relative to the working folder.
+   * @throws an error with the system's `code`, such as ENOENT
+   */
+  readText(path: string): Promise<string>;
   /** All of standard input, as text in UTF-8. */
   stdin(): Promise<string>;
   /** All of standard input, as it is. */
@@ -25,28 +30,4 @@ export interface Io {
   err(line: string): void;
   /** Shows the progress of long work on a terminal, replacing the previous line; not in logs. */
   progress(line: string): void;
-}
-
-/** The environment of this process. */
-export function processIo(): Io {
-  const { env, stdout, stderr } = process;
-  let shown = "";
-  return {
-    env: { ...env },
-    cwd: process.cwd(),
-    // https://no-color.org
-    colours: stdout.isTTY === true && !env.NO_COLOR,
-    get columns() {
-      return stdout.isTTY ? stdout.columns : 80;
-    },
-    stdin: async () => (await import("node:stream/consumers")).text(process.stdin),
-    bytes: async () =>
-      new Uint8Array(await (await import("node:stream/consumers")).arrayBuffer(process.stdin)),
-    out: (line) => console.log(line),
-    err: (line) => console.error(line),
-    progress: (line) => {
-      if (line === shown || !stderr.isTTY) return;
-      stderr.write(`\r\x1b[K${shown = line}`);
-    },
-  };
 }

@@ -2,6 +2,7 @@
  * Runs the real Supabase CLI on a stack's project: on a hosted one as installed and logged in, on the local
  * stack through a stand-in for Supabase's Management API that forwards changes to the stack.
  */
+import { dirname, resolve } from "node:path";
 import { changeDeployedSecrets, deployFunctions } from "../../local/project/deployment.ts";
 import { userSecrets } from "../../local/project/environment.ts";
 import { complaints } from "../../tools/deploy/upload.ts";
@@ -27,9 +28,9 @@ export interface Project {
  * Opens the project of a stack.
  * @param ref Reference of a hosted project; needed if its URL does not contain it (a custom domain).
  */
-export async function openProject({ env }: Io, stack: Stack, ref?: string): Promise<Project> {
-  if (stack.functions !== undefined && ref === undefined && stack.folder !== undefined) {
-    return await localProject(stack.folder, stack.functions);
+export async function openProject({ env, cwd }: Io, stack: Stack, ref?: string): Promise<Project> {
+  if (stack.functions !== undefined && ref === undefined && stack.file !== undefined) {
+    return await localProject(dirname(resolve(cwd, stack.file)), stack.functions);
   }
   const found = ref ?? /^https:\/\/([a-z]{20})\.supabase\.(?:co|in|red)$/.exec(stack.url)?.[1];
   if (found === undefined) {

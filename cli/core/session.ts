@@ -24,3 +24,10 @@ export interface Session {
 
 /** Runs the work of a command and prints its result; each command's action calls it. */
 export type Run = (work: (session: Session) => Promise<Result>) => Promise<void>;
+
+/** A command without arguments and options of its own. It runs without the parser of arguments. */
+export interface PlainCommand {
+  /** What its help says after its usage: its exit codes, its examples. */
+  help: string;
+  work: (session: Session) => Promise<Result>;
+}

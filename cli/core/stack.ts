@@ -1,6 +1,4 @@
 /** Finds the Gatelink that the command line uses. */
-import { readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
@@ -19,8 +17,8 @@ export interface Stack {
   whatsapp?: { appSecret?: string; phoneNumberId?: string };
   /** Where it was found: a path, or names of variables. */
   from: string;
-  /** Folder of that file, an absolute path; undefined if it was not a file. */
-  folder: string | undefined;
+  /** Path of that file, absolute or from the working folder; undefined if it was not a file. */
+  file: string | undefined;
 }
 
 /** File of a local stack with the default folder. */
@@ -34,25 +32,28 @@ const HOW = `Start the local stack (deno task start), name its file in GATELINK_
  * SUPABASE_SECRET_KEY.
  * @throws {CliError} stack_not_found
  */
-export async function findStack({ env, cwd }: Pick<Io, "env" | "cwd">): Promise<Stack> {
+export async function findStack(io: Pick<Io, "env" | "readText">): Promise<Stack> {
+  const { env } = io;
   const named = env.GATELINK_STACK;
   if (named) {
-    const stack = await readStack(cwd, named);
+    const stack = await readStack(io, named);
     if (stack) return stack;
     throw new CliError("stack_not_found", `GATELINK_STACK names ${named}, which does not exist.`, HOW);
   }
-  const local = await readStack(cwd, DEFAULT_FILE);
+  const local = await readStack(io, DEFAULT_FILE);
   if (local) return local;
   const { SUPABASE_URL: url, SUPABASE_SECRET_KEY: secretKey } = env;
   if (!url || !secretKey) throw new CliError("stack_not_found", "No stack was found.", HOW);
   return parse({ url, secretKey }, "SUPABASE_URL and SUPABASE_SECRET_KEY");
 }
 
-async function readStack(cwd: string, path: string): Promise<Stack | undefined> {
-  const file = resolve(cwd, path);
+async function readStack(
+  { readText }: Pick<Io, "readText">,
+  path: string,
+): Promise<Stack | undefined> {
   let text;
   try {
-    text = await readFile(file, "utf8");
+    text = await readText(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return undefined;
@@ -64,14 +65,14 @@ async function readStack(cwd: string, path: string): Promise<Stack | undefined> 
   } catch {
     throw new CliError("stack_not_found", `${path} is not JSON.`, HOW);
   }
-  return parse(json, path, dirname(file));
+  return parse(json, path, path);
 }
 
 /**
  * The known fields of what was found. (By hand: a schema library takes longer to load than the stack to
  * answer.)
  */
-function parse(json: unknown, from: string, folder?: string): Stack {
+function parse(json: unknown, from: string, file?: string): Stack {
   const found = fieldsOf(json);
   const wrong = (name: string, wanted: string) =>
     new CliError("stack_not_found", `${from}: ${name} is invalid: use ${wanted}.`, HOW);
@@ -94,7 +95,7 @@ function parse(json: unknown, from: string, folder?: string): Stack {
     functions: text(found, "functions"),
     whatsapp: { appSecret: text(whatsapp, "appSecret"), phoneNumberId: text(whatsapp, "phoneNumberId") },
     from,
-    folder,
+    file,
   };
 }
 

@@ -1,5 +1,5 @@
 -- What every later migration stands on: the private schema, ids, the team and its roles, the
--- revision number by which the functions at the edge notice that configuration changed, and which version a database has.
+-- revision number by which the edge functions notice that configuration changed, and which version a database has.
 
 -- Rather fail and be run again than queue everybody behind a lock.
 set local lock_timeout = '5s';
@@ -17,7 +17,7 @@ comment on schema private is 'Helpers of Gatelink. Not exposed by the Data API.'
 -- Policies run as the caller and call private.has_role, so these two need to look names up in here.
 grant usage on schema private to authenticated, service_role;
 
--- Each migration that makes functions ends with a call of this, and the grants by name after it. Failure policy: closed.
+-- Each migration that creates functions ends with a call of this, followed by grants by name. Failure policy: closed.
 -- What belongs to somebody else in public is left alone: only what was made in this transaction, or in a savepoint of it,
 -- is ours for sure, so a call that finds nothing of the kind (a runner that takes each statement for itself) must not pass
 -- for one that closed. A function that was replaced keeps its grants.
@@ -51,7 +51,7 @@ begin
   end if;
 end $$;
 comment on procedure private.close_functions() is
-  'Takes the functions that this transaction made from public, anon and authenticated. Last of all in a migration that makes some, before the grants.';
+  'Revokes execution of the functions that this transaction created from public, anon and authenticated. Called at the end of a migration that creates functions, before its grants.';
 
 -- Ids ---------------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ comment on function private.subject_id(text) is
 
 -- Who holds a lock --------------------------------------------------------------------------------
 
--- Statements hold what people wrote. What comes before the first literal, parameter, comment or number names tables and
+-- Statements contain user data. The part before the first literal, parameter, comment or number names only tables and
 -- columns, and is enough to find who runs it.
 create function private.statement_in_brief(p_query text) returns text
 language sql immutable parallel safe set search_path = '' as $$
@@ -118,16 +118,16 @@ language sql volatile security definer set search_path = '' as $$
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
 $$;
 comment on function private.lock_holders(text[]) is
-  'Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and wait for nobody, the oldest first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values. Definer, for pg_stat_activity shows other roles'' sessions to few.';
+  'Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and are not waiting themselves, oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated, without values. Security definer, because few roles may see other roles'' sessions in pg_stat_activity.';
 
--- A change of a flag writes its history and the configuration's revision, too: where nobody holds the tables that are most
--- likely, it is one of those.
+-- A change of a flag also writes its history and the configuration's revision: if nobody holds the most likely tables, it is
+-- one of those.
 create function private.lock_holders_or_any(p_relations text[]) returns jsonb
 language sql volatile set search_path = '' as $$
   select coalesce(nullif(private.lock_holders(p_relations), '[]'), private.lock_holders(null))
 $$;
 comment on function private.lock_holders_or_any(text[]) is
-  'lock_holders() of these tables; where there are none, of any table of ours.';
+  'lock_holders() of these tables; if there are none, of any table of ours.';
 
 create function private.refuse_locked(p_what text, p_relations text[], p_instead text) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -143,7 +143,7 @@ begin
         else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $$;
 comment on function private.refuse_locked(text, text[], text) is
-  'Raises GL423: what is locked, by which process, of which role, for how long and by what statement (detail: lock_holders), and what to do instead.';
+  'Raises GL423: what is locked, by which process and role, for how long and by which statement (detail: lock_holders), and what to do instead.';
 
 create function public.who_blocks() returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -153,7 +153,7 @@ begin
     'public.rollout_events', 'public.segments', 'public.segment_members']);
 end $$;
 comment on function public.who_blocks() is
-  'Transactions that hold locks on the tables of flags and rollouts, or where there are none on any table of ours, for half a second or more, the oldest first: [{pid, role, state, seconds, statement}]. Waits for no lock on them. For operators and secret keys.';
+  'Transactions that have held locks on the tables of flags and rollouts, or if there are none on any table of ours, for half a second or more, oldest first: [{pid, role, state, seconds, statement}]. Does not wait for these locks. For operators and secret keys.';
 
 -- Histories ---------------------------------------------------------------------------------------
 
@@ -249,15 +249,15 @@ create table public.team_history (
   by text not null default private.actor()
 );
 comment on table public.team_history is
-  'Who gave whom which role, and when. Written by trigger; append-only, and kept for good: it names people of the team and no customers.';
+  'Who gave whom which role, and when. Written by trigger; append-only and kept permanently: it names team members, not customers.';
 comment on column public.team_history.id is 'UUID v7: the order of the changes.';
 comment on column public.team_history.user_id is 'Whose role it is. Not a reference: the history outlives the account.';
-comment on column public.team_history.email is 'Their address at that time, for when the account is gone.';
-comment on column public.team_history.change is 'added, changed or removed; removed also where the account was deleted.';
+comment on column public.team_history.email is 'Their address at that time, in case the account is deleted.';
+comment on column public.team_history.change is 'added, changed or removed; also removed if the account was deleted.';
 comment on column public.team_history.before is 'role and approvals before; null for who was added.';
 comment on column public.team_history.after is 'role and approvals after; null for who was removed.';
 comment on column public.team_history.at is 'When.';
-comment on column public.team_history.by is 'Who did it: a user id, or the database role (that of Supabase Auth where an account was deleted).';
+comment on column public.team_history.by is 'Who changed it: a user id, or the database role (that of Supabase Auth if an account was deleted).';
 create index team_history_user_idx on public.team_history (user_id, id);
 comment on index public.team_history_user_idx is 'What became of one person; their last known address.';
 alter table public.team_history enable row level security;
@@ -298,7 +298,7 @@ begin
     raise exception 'a membership cannot go to somebody else: remove one and add the other' using errcode = '23514';
   end if;
   if old.role = 'admin' and (tg_op = 'DELETE' or new.role is distinct from 'admin') then
-    -- One at a time, so that two admins cannot demote each other in the same moment: who comes second sees the first.
+    -- One at a time, so that two admins cannot demote each other at the same moment: the second sees the first change.
     perform pg_advisory_xact_lock(hashtext('gatelink.team'));
     if not exists (
       select from public.team_members m
@@ -310,13 +310,13 @@ begin
   return case tg_op when 'DELETE' then old else new end;
 end $$;
 comment on function private.guard_team() is
-  'Trigger, before insert, update or delete of team_members: lets confirmed accounts in alone (GL422), and keeps one admin who can sign in (GL409).';
+  'Trigger, before insert, update or delete of team_members: admits only confirmed accounts (GL422), and keeps one admin who can sign in (GL409).';
 create trigger guard before insert or update or delete on public.team_members
   for each row execute function private.guard_team();
 comment on trigger guard on public.team_members is 'Confirmed accounts alone, and always an admin.';
 create trigger refuse_truncate before truncate on public.team_members
   for each statement execute function private.refuse_change();
-comment on trigger refuse_truncate on public.team_members is 'A truncate would leave no history and no admin.';
+comment on trigger refuse_truncate on public.team_members is 'Truncating would leave no history and no admin.';
 
 create function private.record_team() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
@@ -328,7 +328,7 @@ begin
   end if;
   insert into public.team_history (user_id, email, change, before, after)
   values (v_user,
-    -- An account that is being deleted is gone by now.
+    -- An account that is being deleted no longer exists at this point.
     coalesce((select u.email from auth.users u where u.id = v_user),
       (select h.email from public.team_history h where h.user_id = v_user order by h.id desc limit 1)),
     case tg_op when 'INSERT' then 'added' when 'UPDATE' then 'changed' else 'removed' end,
@@ -361,7 +361,7 @@ begin
   return v_member;
 end $$;
 comment on function public.set_team_member(uuid, text, text[]) is
-  'Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514 unknown role or approval.';
+  'Adds a user to the team or changes the role; null keeps the approvals. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514 unknown role or approval.';
 
 -- Addresses are compared as people read them, so several accounts may fit; only whoever proved that the address is
 -- theirs counts.
@@ -390,7 +390,7 @@ begin
   return public.set_team_member(v_confirmed[1], p_role, p_approvals);
 end $$;
 comment on function public.add_team_member(text, text, text[]) is
-  'Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL300 several accounts have confirmed it, GL404 no such user, GL409 a member already, GL422 none that can sign in has, 23514 unknown role or approval.';
+  'Adds the user who has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL300 several accounts have confirmed it, GL404 no such user, GL409 already a member, GL422 no account that can sign in has confirmed it, 23514 unknown role or approval.';
 
 create function public.remove_team_member(p_user_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
@@ -419,7 +419,7 @@ language sql stable set search_path = '' as $$
   select jsonb_build_object('user_id', m.user_id, 'role', m.role)
   from public.team_members m where m.user_id = (select auth.uid())
 $$;
-comment on function public.whoami() is 'The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns what a caller''s token is worth.';
+comment on function public.whoami() is 'The signed-in user as a member of the team, {user_id, role}; null for others. Edge functions use it to check a caller''s token.';
 
 -- Erasures ----------------------------------------------------------------------------------------
 
@@ -436,19 +436,19 @@ create table public.erasures (
 comment on table public.erasures is
   'People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact alone; update, delete and truncate are refused to every role.';
 comment on constraint erasures_pkey on public.erasures is 'Of a person with many messages the parts are counted.';
-comment on column public.erasures.id is 'The erasure; says nothing about the person.';
+comment on column public.erasures.id is 'The erasure''s id; reveals nothing about the person.';
 comment on column public.erasures.part is 'From 1.';
 comment on column public.erasures.at is 'When its transaction began.';
 comment on column public.erasures.by is 'Who erased: a user id, or the database role.';
-comment on column public.erasures.transaction is 'Its transaction: in it, and in no other, tombstones may be put into histories.';
+comment on column public.erasures.transaction is 'Its transaction: the only one in which tombstones may be written into histories.';
 comment on column public.erasures.counts is 'Rows that were deleted or changed, by table.';
-comment on column public.erasures.done is 'Whether the person is gone; else more parts follow.';
+comment on column public.erasures.done is 'Whether the erasure is complete; otherwise more parts follow.';
 alter table public.erasures enable row level security;
 revoke all on public.erasures from anon, authenticated, service_role, public;
 grant select on public.erasures to authenticated, service_role;
 create policy erasures_read on public.erasures for select to authenticated
   using ((select private.has_role('viewer')));
-comment on policy erasures_read on public.erasures is 'The whole team sees that somebody was erased, and by whom.';
+comment on policy erasures_read on public.erasures is 'The whole team sees that a person was erased, and by whom.';
 
 create trigger append_only before update or delete or truncate on public.erasures
   for each statement execute function private.refuse_change();
@@ -464,11 +464,11 @@ create table private.config_revision (
 );
 comment on table private.config_revision is
   'One row: the number that changes with every committed change of configuration.';
-comment on column private.config_revision.only_row is 'Always true; the key that allows no second row.';
+comment on column private.config_revision.only_row is 'Always true; as primary key it prevents a second row.';
 comment on column private.config_revision.revision is
   'Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a number again that stood for something else.';
 comment on column private.config_revision.changed_at is
-  'When it last grew: what a flag or a pause held back until then may be due at once.';
+  'When it last increased: what a flag or a pause held back until then may be due at once.';
 comment on column private.config_revision.installed_at is
   'When the schema was installed: what has not run since may not be due yet.';
 alter table private.config_revision enable row level security;
@@ -517,7 +517,7 @@ language sql stable set search_path = '' as $$
   from private.config_revision r cross join (select count(*) as n, max(c.at) as at from private.config_changes c) c
 $$;
 comment on function private.config_now() is
-  'The revision of the configuration as this snapshot sees it, and when it last grew: no two committed states have the same number, and a later one has a larger.';
+  'The revision of the configuration as this snapshot sees it, and when it last increased: committed states have distinct numbers, later ones larger.';
 
 -- The schema's version ----------------------------------------------------------------------------
 
@@ -528,7 +528,7 @@ create table private.own_migrations (
     constraint own_migrations_version_form check (version ~ '^[0-9]{14}$')
 );
 comment on table private.own_migrations is
-  'Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink''s: all others are somebody else''s, and nobody here judges or takes back those.';
+  'Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink''s: the others belong to the project and are neither checked nor rolled back.';
 comment on constraint own_migrations_pkey on private.own_migrations is 'A migration is applied once.';
 comment on column private.own_migrations.version is 'Of the migration.';
 alter table private.own_migrations enable row level security;
@@ -549,7 +549,7 @@ begin
   return v_versions;
 end $$;
 comment on function private.applied_migrations() is
-  'Versions of Gatelink''s migrations that were applied and are on record, oldest first; null when nobody kept a record.';
+  'Versions of Gatelink''s migrations that were applied and are on record, oldest first; null if there is no record.';
 
 create function public.schema_version() returns text
 language plpgsql stable set search_path = '' as $$
@@ -559,7 +559,7 @@ begin
   return v_versions[cardinality(v_versions)];
 end $$;
 comment on function public.schema_version() is
-  'Version of the newest of Gatelink''s migrations that was applied, null when nobody kept a record. For secret keys: the health check compares it with what the code needs.';
+  'Version of the newest of Gatelink''s migrations that was applied, null if there is no record. For secret keys: the health check compares it with what the code needs.';
 
 -- Which code may run on it --------------------------------------------------------------------------
 
@@ -586,7 +586,7 @@ language sql stable set search_path = '' as $$
   select max(b.version) from private.schema_breaks b
 $$;
 comment on function private.breaking_version() is
-  'Version of the newest migration that older code must not run on; null when there is none.';
+  'Version of the newest migration that older code must not run on; null if there is none.';
 
 -- In the transaction of the call itself: whoever was told a moment ago that it fits must not store what means something
 -- else now. Failure policy: closed for code that says which version it is, which all of the functions do; open for whoever
@@ -607,7 +607,7 @@ begin
   end if;
 end $$;
 comment on function private.refuse_older_code() is
-  'First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as request.headers.';
+  'First line of each function that the edge functions call with a secret key: raises GL503 for code whose header x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 -- Settings: flags and other values that change while the system runs, with their history and versioned writes; and
--- the configuration as the functions at the edge read it.
+-- the configuration as the edge functions read it.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -16,7 +16,7 @@ create table public.settings (
   updated_by text not null,
   -- Nobody could name such a flag, and the kill switch of feature.enabled would be that of all features.
   constraint settings_flag_key check (key not like '%.enabled' or (key ~ '^[^[:cntrl:][:space:].][^[:cntrl:]]*\.enabled$' and key <> 'feature.enabled')),
-  -- A typing error must be told, not read as off.
+  -- A typo must be reported, not read as off.
   constraint settings_enabled_true_or_false check (key not like '%.enabled' or value in ('true', 'false')),
   -- A JSON number and nothing else: "25" in quotes or null would be one more thing to guess about.
   constraint settings_rollout_percentage check (
@@ -38,7 +38,7 @@ create table public.settings (
   constraint settings_client check (
     case when not metadata ? 'client' then true
       when jsonb_typeof(metadata -> 'client') <> 'boolean' then false
-      -- What the gateway's own features stand under is nobody's business; OWN in _shared/flags/ofrep.ts is the same list.
+      -- Flags of the gateway's own features must not be exposed; OWN in _shared/flags/ofrep.ts is the same list.
       else metadata ->> 'client' = 'false' or key !~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' end),
   constraint settings_salt check (not metadata ? 'salt' or jsonb_typeof(metadata -> 'salt') = 'string'),
   constraint settings_target_segments check (
@@ -49,7 +49,7 @@ create table public.settings (
     case when not metadata ? 'prerequisites' then true
       when jsonb_typeof(metadata -> 'prerequisites') <> 'array' then false
       else not jsonb_path_exists(metadata, 'strict $.prerequisites[*] ? (@.type() != "string")') end),
-  -- The cast lets no instant in that the clock could not read later.
+  -- The cast refuses times that the clock could not read later.
   constraint settings_schedule check (
     case when not metadata ? 'schedule' then true
       when jsonb_typeof(metadata -> 'schedule') <> 'object' then false
@@ -61,20 +61,20 @@ create table public.settings (
         and (metadata #>> '{schedule,off_at}')::timestamptz is distinct from 'infinity' end),
   constraint settings_type check (
     not metadata ? 'type' or metadata ->> 'type' in ('boolean', 'string', 'number', 'object')),
-  -- A misspelt role would be one that nobody has to ask.
+  -- With a misspelt role, nobody would have to approve.
   constraint settings_approvers check (
     case when not metadata ? 'approvers' then true
       when jsonb_typeof(metadata -> 'approvers') <> 'array' then false
       else metadata -> 'approvers' <@ '["engineering", "security", "product", "cto"]' end),
-  -- A key that nobody reads would keep what it is meant to purge. Bounds: private.retentions, and clicks.
+  -- A misspelt key would have no effect, and nothing would be purged. Bounds: private.retentions, and clicks.
   constraint settings_retention check (
     case when key not like 'retention.%' then true
       when value !~ '^[0-9]{1,5}$' then false
       else value::integer >= case key when 'retention.event_days' then 8 when 'retention.word_days' then 1 when 'retention.cron_days' then 1 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.contact_days', 'retention.cron_days') end),
-  -- A text with a hole in it must be told when it is written, not in the middle of an incident.
+          'retention.notification_days', 'retention.announcement_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days') end),
+  -- A text with an unknown placeholder must be refused when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
     case when key not like 'incident\_template.%' then true
       when value !~ '\S' or char_length(value) > 2000 then false
@@ -87,15 +87,17 @@ create table public.settings (
         then regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}', '', 'g') !~ '\{\{|\}\}'
       else false end),
   constraint settings_one_person_many_roles check (key <> 'gates.one_person_many_roles' or value in ('true', 'false')),
+  constraint settings_stale_days check (key <> 'flags.stale_days' or value ~ '^[1-9][0-9]{0,2}$'),
   constraint settings_own_networks check (
     case when key = 'deeplinks.own_networks' then array_remove(regexp_split_to_array(value, E'[\\s,]+'), '')::inet[] is not null else true end),
-  -- The second part refuses a zone that nobody knows: each click would fail for it.
+  constraint settings_own_key check (key <> 'deeplinks.own_key' or value ~ '^([A-Za-z0-9_-]{8,100})?$'),
+  -- The second part refuses an unknown zone: each click would fail because of it.
   constraint settings_team_zone check (
     case when key <> 'team.zone' then true
       when value !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$' then false
       else timestamptz 'epoch' at time zone value is not null end),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
-  -- A typing error must be told: a claim that failed for it would stop every delivery,
+  -- A typo must be refused: a claim that failed because of it would stop every delivery,
   constraint settings_forward_retry_seconds check (
     key <> 'forward.retry_seconds' or value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$'),
   -- and every settling of a reply after the window.
@@ -104,7 +106,14 @@ create table public.settings (
   constraint settings_opt_out_words check (
     case when key not in ('opt_out.stop_words', 'opt_out.start_words') then true
       when jsonb_typeof(value::jsonb) <> 'array' then false
-      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")') end)
+      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")') end),
+  -- An empty word would be said by every message.
+  constraint settings_feedback_words check (
+    case when key not in ('feedback.complaint_words', 'feedback.praise_words') then true
+      when jsonb_typeof(value::jsonb) <> 'array' then false
+      when jsonb_array_length(value::jsonb) > 100 then false
+      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")')
+        and not jsonb_path_exists(value::jsonb, 'lax $[*] ? (!(@ like_regex "^\\S(.{0,58}\\S)?$"))') end)
 );
 comment on table public.settings is
   'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
@@ -112,10 +121,13 @@ comment on constraint settings_forward_retry_seconds on public.settings is 'A JS
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
 comment on constraint settings_incident_template on public.settings is 'A text of at most 2000 characters for a template that there is, with no other placeholders than it may have: _shared/contract/incidents.ts.';
 comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
+comment on constraint settings_feedback_words on public.settings is 'A JSON list of at most 100 words of 1 to 60 characters, without blanks around them; an empty one for none.';
 comment on constraint settings_flag_key on public.settings is
   'The key of a flag has a name before .enabled, without control characters. feature.enabled is none: FEATURE_ENABLED stops every feature.';
 comment on constraint settings_one_person_many_roles on public.settings is 'true or false: whether one person may sign a gate in several roles.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
+comment on constraint settings_stale_days on public.settings is '1 to 999 days until a flag that does not change looks done with.';
+comment on constraint settings_own_key on public.settings is 'A word of 8 to 100 letters, digits, - and _, or none.';
 comment on constraint settings_own_networks on public.settings is 'Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.';
 comment on constraint settings_team_zone on public.settings is 'The name of a time zone, such as Europe/Berlin.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
@@ -143,10 +155,10 @@ create policy settings_read on public.settings for select to authenticated
 comment on policy settings_read on public.settings is 'The whole team reads settings: nothing in them is secret.';
 create trigger bump_config_revision after insert or update or delete on public.settings
   for each statement execute function private.bump_config_revision();
-comment on trigger bump_config_revision on public.settings is 'Tells the functions at the edge to read the configuration again.';
+comment on trigger bump_config_revision on public.settings is 'Tells the edge functions to read the configuration again.';
 create trigger refuse_truncate before truncate on public.settings
   for each statement execute function private.refuse_change();
-comment on trigger refuse_truncate on public.settings is 'A truncate would leave no history: delete instead.';
+comment on trigger refuse_truncate on public.settings is 'Truncating would leave no history; delete instead.';
 
 create table public.settings_history (
   key text not null,
@@ -170,7 +182,7 @@ comment on column public.settings_history.changed_by is 'Who: a user id, or the 
 comment on column public.settings_history.reason is
   'Why, from set_setting or, in plain SQL, from select set_config(''gatelink.reason'', ''…'', true) in the same transaction.';
 comment on column public.settings_history.gates is
-  'Where the change turns a flag on for everybody, or has the clock do so: rollout (its start asked the launch gates, or says why not) or not_asked. Null for every other change.';
+  'For a change that turns a flag on for everybody, now or by schedule: rollout (its start checked the launch gates, or states why not) or not_asked. Null for every other change.';
 create index settings_history_changed_at on public.settings_history (changed_at);
 comment on index public.settings_history_changed_at is 'What changed lately, over all settings.';
 alter table public.settings_history enable row level security;
@@ -262,13 +274,13 @@ begin
   if tg_op = 'UPDATE' and new.key <> old.key then
     raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
   end if;
-  -- Apple and Google would not say what is wrong with their file: links would just open no app.
+  -- Apple and Google do not report what is wrong with their file: links would simply open no app.
   if new.key = 'deeplinks.apps' and private.apps_fault(new.value) is not null then
     raise exception 'the setting deeplinks.apps is wrong: %', private.apps_fault(new.value) using errcode = '23514',
       hint = 'docs/deploy.md, Apps, shows one that is right.';
   end if;
-  -- A key that was deleted and comes back carries on counting, so a version read before the deletion
-  -- never fits what is there now.
+  -- A key that was deleted and added again continues its version numbers, so a version read before the deletion
+  -- never matches the new row.
   new.version := 1 + case tg_op when 'UPDATE' then old.version
     else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
   new.updated_at := clock_timestamp();
@@ -278,7 +290,7 @@ begin
     raise exception '% is one of the gateway''s own flags, which no app may read', new.key using errcode = 'GL422',
       hint = 'Give the app a flag of its own that says what it needs to know.';
   end if;
-  -- Lists that stay are not looked at again: a way back must not depend on what was accepted before.
+  -- Unchanged lists are not checked again: a rollback must not depend on what was accepted before.
   if jsonb_typeof(new.metadata -> 'target_user_ids') = 'array'
     and (tg_op = 'INSERT' or new.metadata -> 'target_user_ids' is distinct from old.metadata -> 'target_user_ids') then
     if exists (select from jsonb_array_elements_text(new.metadata -> 'target_user_ids') as i (id) where i.id <> private.subject_id(i.id)) then
@@ -359,7 +371,7 @@ begin
   end if;
 end $$;
 comment on function private.require_flag_key(text) is
-  'Refuses the key of a new flag that the command line or a kill switch could not name: GL422. Plain SQL may still make it, for OpenFeature clients that ask by such a key.';
+  'Refuses a new flag whose key the command line or a kill switch could not use: GL422. Plain SQL may still create it, for OpenFeature clients that use such a key.';
 
 create function public.set_setting(
   p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text default null
@@ -398,7 +410,7 @@ begin
   return v_setting;
 end $$;
 comment on function public.set_setting(text, text, jsonb, bigint, text) is
-  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a key that no flag can have, a reason of blanks, none for a flag that is on for everybody from now on, or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the constraint''s name.';
+  'Writes a setting if it is still at the version the caller read (0: it must not exist yet) and returns the new row. Null keeps the metadata. For operators and secret keys. Errors: 42501 not allowed, GL409 it was changed in the meantime, GL422 an invalid key for a flag, a blank reason, no reason for a flag that is now on for everybody, or too many targets, GL423 another transaction (named in the error) holds the row, 23514 invalid value, with the constraint''s name.';
 
 -- Reading -----------------------------------------------------------------------------------------
 
@@ -448,7 +460,7 @@ begin
       select coalesce(json_agg(json_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));
 end $$;
-comment on function public.load_config(bigint) is 'What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or {revision, unchanged: true} when the caller has that revision.';
+comment on function public.load_config(bigint) is 'What the edge functions keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or {revision, unchanged: true} when the caller has that revision.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

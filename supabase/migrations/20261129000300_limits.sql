@@ -6,7 +6,7 @@ set local statement_timeout = '60s';
 -- Counters ----------------------------------------------------------------------------------------
 
 -- A counter's rows are its slots: each database session adds to one of sixteen, so that sessions which
--- count the same thing at the same time do not wait for each other. Whoever reads adds the slots up.
+-- count the same thing at the same time do not wait for each other. Readers add up the slots.
 create table public.counters (
   name text not null,
   label text not null default '',
@@ -46,7 +46,7 @@ comment on function public.add_counts(jsonb) is
 
 -- Rate limits -------------------------------------------------------------------------------------
 
--- Unlogged: after a crash of the server every limit begins anew, and no message was lost by that.
+-- Unlogged: after a server crash every limit starts afresh, which loses no message.
 create unlogged table public.rate_limits (
   key text constraint rate_limits_pkey primary key,
   tat timestamptz not null,
@@ -54,7 +54,7 @@ create unlogged table public.rate_limits (
   constraint rate_limits_key_short check (length(key) between 1 and 200)
 ) with (fillfactor = 50);
 comment on table public.rate_limits is
-  'State of the rate limits. A row whose tat is past says the same as no row.';
+  'State of the rate limits. A row whose tat is in the past is equivalent to no row.';
 comment on column public.rate_limits.key is 'What is limited, such as send:<contact id>. Ids, never phone numbers.';
 comment on column public.rate_limits.tat is 'Theoretical arrival time of the next take; see private.gcra.';
 comment on column public.rate_limits.allowed is
@@ -156,7 +156,7 @@ language sql volatile set search_path = '' as $$
   select count(*) from gone
 $$;
 comment on function private.purge_rate_limits(timestamptz) is
-  'Removes the limits that are whole again at p_now, and says how many those were. For the clock.';
+  'Deletes the limits that are fully replenished at p_now, and returns how many. For the clock.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
--- Who writes to whom: senders of ours, people with their identities over time, and conversations.
+-- Our senders, the people they write to (with their identities over time), and conversations.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -26,25 +26,25 @@ create table public.senders (
   created_at timestamptz not null default now(),
   constraint senders_pkey primary key (channel, id)
 ) with (fillfactor = 80);
-comment on table public.senders is 'Whom we write as: numbers, addresses and bots of all channels, and how fast each may send. A WhatsApp number that first shows up in a signed webhook is added by itself.';
-comment on constraint senders_pkey on public.senders is 'An id is one sender''s within its channel.';
-comment on column public.senders.channel is 'The channel that it sends on, for example whatsapp.';
-comment on column public.senders.id is 'How the provider names it: for WhatsApp Meta''s phone_number_id. conversations.number_id refers to it.';
-comment on column public.senders.address is 'As people see it: a number as they dial it (digits only), an e-mail address, a bot''s name.';
-comment on column public.senders.class is 'What it is for, where a channel tells its senders apart; null where it does not.';
-comment on column public.senders.provider is 'Who carries its messages, for example whatsapp (Meta itself).';
-comment on column public.senders.account is 'The provider''s account that it belongs to and its templates with it, as webhooks tell: for WhatsApp Meta''s WABA id; null while none has.';
-comment on column public.senders.credentials is 'Name of the secret that it sends with, in the functions'' environment; null for the channel''s own. Never the secret itself.';
-comment on column public.senders.state is 'active, or paused by a person: what it has to send waits.';
-comment on column public.senders.max_per_second is 'Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.';
-comment on column public.senders.pair_seconds is 'Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it); 0 where it has no such limit.';
-comment on column public.senders.pair_burst is 'Messages to the same person that may go at once before pair_seconds applies.';
+comment on table public.senders is 'The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number that first appears in a signed webhook is added automatically.';
+comment on constraint senders_pkey on public.senders is 'An id is unique within its channel.';
+comment on column public.senders.channel is 'The channel it sends on, for example whatsapp.';
+comment on column public.senders.id is 'The provider''s id of it: for WhatsApp, Meta''s phone_number_id. conversations.number_id refers to it.';
+comment on column public.senders.address is 'What people see: a number as dialled (digits only), an e-mail address or a bot''s name.';
+comment on column public.senders.class is 'Its purpose, on channels whose senders differ in purpose; null elsewhere.';
+comment on column public.senders.provider is 'The provider that carries its messages, for example whatsapp (Meta itself).';
+comment on column public.senders.account is 'The provider''s account that owns it and its templates, as reported by webhooks: for WhatsApp, Meta''s WABA id. Null until a webhook has reported it.';
+comment on column public.senders.credentials is 'Name of the environment variable of the functions that holds its credentials; null for the channel''s default. Never the secret itself.';
+comment on column public.senders.state is 'active, or paused by a person: its messages wait.';
+comment on column public.senders.max_per_second is 'Messages it may send per second: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.';
+comment on column public.senders.pair_seconds is 'Sustained interval, in seconds, between messages to the same person that the provider allows (Meta answers error 131056 beyond it); 0 where there is no such limit.';
+comment on column public.senders.pair_burst is 'Messages to the same person that may be sent at once before pair_seconds applies.';
 comment on column public.senders.send_tat is 'GCRA state of max_per_second: the theoretical arrival time of the next message.';
-comment on column public.senders.held_since is 'Since when a fault of the account (its token, its payment, a restriction) keeps everything of this sender from going; null while nothing does.';
-comment on column public.senders.held_code is 'The provider''s code of that fault.';
-comment on column public.senders.held_until is 'When the next one message tries whether it was repaired.';
-comment on column public.senders.held_probes is 'How often that was tried.';
-comment on column public.senders.org is 'The organisation that it belongs to; null where there is only one.';
+comment on column public.senders.held_since is 'When a fault of the account (token, payment, a restriction) began to block everything from this sender; null while nothing blocks it.';
+comment on column public.senders.held_code is 'The provider''s error code of that fault.';
+comment on column public.senders.held_until is 'When a single message next tests whether the fault has been repaired.';
+comment on column public.senders.held_probes is 'How many such tests have been made.';
+comment on column public.senders.org is 'The organisation it belongs to; null if there is only one.';
 comment on column public.senders.created_at is 'When it was first seen or added.';
 alter table public.senders enable row level security;
 revoke all on public.senders from public, anon, authenticated;
@@ -52,19 +52,19 @@ grant select on public.senders to authenticated;
 grant select, insert, update, delete on public.senders to service_role;
 create policy "team reads senders" on public.senders for select to authenticated
   using ((select private.has_role('viewer')));
-comment on policy "team reads senders" on public.senders is 'Every role of the team may see whom we write as.';
+comment on policy "team reads senders" on public.senders is 'Every role of the team may see the senders.';
 
--- What it gives a new row beside these columns are the defaults of senders: the channel is WhatsApp.
+-- The other columns of a new row get the defaults of senders: the channel is WhatsApp.
 create view public.wa_numbers with (security_invoker = true) as
   select id, address as display_number, max_per_second, pair_seconds, pair_burst, send_tat, created_at
   from public.senders where channel = 'whatsapp'
   with local check option;
-comment on view public.wa_numbers is 'The senders of WhatsApp, business phone numbers (Meta''s phone_number_id), to read and to write. An insert that may meet a known one says "on conflict do nothing": an id is unique within its channel, so "on conflict (id)" finds no constraint.';
+comment on view public.wa_numbers is 'The WhatsApp senders: business phone numbers (Meta''s phone_number_id); readable and writable. To insert a number that may exist, use "on conflict do nothing": ids are unique per channel, so "on conflict (id)" matches no constraint.';
 comment on column public.wa_numbers.id is 'Meta''s phone_number_id.';
-comment on column public.wa_numbers.display_number is 'The number as people dial it, digits only.';
-comment on column public.wa_numbers.max_per_second is 'Messages a second Meta lets this number send: 80, 1,000 when upgraded, 20 in coexistence.';
-comment on column public.wa_numbers.pair_seconds is 'Seconds between two messages to the same person that Meta sustains (error 131056 beyond it).';
-comment on column public.wa_numbers.pair_burst is 'Messages to the same person that may go at once before pair_seconds applies.';
+comment on column public.wa_numbers.display_number is 'The number as dialled, digits only.';
+comment on column public.wa_numbers.max_per_second is 'Messages per second that Meta lets this number send: 80, 1,000 when upgraded, 20 in coexistence.';
+comment on column public.wa_numbers.pair_seconds is 'Sustained interval, in seconds, between messages to the same person that Meta allows (error 131056 beyond it).';
+comment on column public.wa_numbers.pair_burst is 'Messages to the same person that may be sent at once before pair_seconds applies.';
 comment on column public.wa_numbers.send_tat is 'GCRA state of max_per_second: the theoretical arrival time of the next message.';
 comment on column public.wa_numbers.created_at is 'When the number was first seen or added.';
 revoke all on public.wa_numbers from public, anon, authenticated;
@@ -79,15 +79,15 @@ create table public.contacts (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-comment on table public.contacts is 'One row a person. Two rows found to be one person are merged: the younger points to the older and keeps its row as history.';
-comment on column public.contacts.id is 'UUID v7; also the targeting id that flags are asked with.';
-comment on column public.contacts.channel is 'Where this person writes from, for example whatsapp.';
-comment on column public.contacts.name is 'Profile name as last told by the channel.';
+comment on table public.contacts is 'One row per person. When two rows turn out to be one person they are merged: the newer row points to the older one and stays as history.';
+comment on column public.contacts.id is 'UUID v7; also the targeting key for flags.';
+comment on column public.contacts.channel is 'The channel this person uses, for example whatsapp.';
+comment on column public.contacts.name is 'Profile name, as last reported by the channel.';
 comment on column public.contacts.merged_into is 'The older contact that turned out to be the same person; null for a live contact.';
 comment on column public.contacts.created_at is 'When the person was first seen.';
 comment on column public.contacts.updated_at is 'When name or merge last changed.';
 create index contacts_merged_into_idx on public.contacts (merged_into) where merged_into is not null;
-comment on index public.contacts_merged_into_idx is 'Finds what was merged into a contact; serves the foreign key.';
+comment on index public.contacts_merged_into_idx is 'Finds the contacts that were merged into one; serves the foreign key.';
 alter table public.contacts enable row level security;
 revoke all on public.contacts from public, anon, authenticated;
 grant select on public.contacts to authenticated;
@@ -107,30 +107,30 @@ create table public.contact_identities (
   valid_from timestamptz not null default now(),
   valid_to timestamptz
 );
-comment on table public.contact_identities is 'Under which ids a person is or was known on a channel. Nothing is overwritten: a changed id is closed by valid_to.';
-comment on column public.contact_identities.id is 'Order in which identities were learnt.';
+comment on table public.contact_identities is 'The ids by which a person is or was known on a channel. Nothing is overwritten: when an id changes, valid_to closes the old row.';
+comment on column public.contact_identities.id is 'The order in which identities were learnt.';
 comment on column public.contact_identities.contact_id is 'The person.';
-comment on column public.contact_identities.channel is 'The channel that the id belongs to.';
-comment on column public.contact_identities.kind is 'phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username, bsuid (WhatsApp''s business-scoped user id), parent_bsuid, group (several people who write in one conversation); a channel may have kinds of its own.';
-comment on column public.contact_identities.value is 'The id, exactly as the channel or the caller gives it: numbers are not "fixed up".';
-comment on column public.contact_identities.sender_id is 'The sender of ours that learnt it. Ids that a provider gives each of its customers apart (bsuid, parent_bsuid) say nothing beyond that customer''s senders, so a person has several of them side by side; null where no sender is known.';
-comment on column public.contact_identities.dialled is 'A further spelling of a number: the provider takes it, and calls the person by another one.';
-comment on column public.contact_identities.valid_from is 'Since when the person is known by it.';
-comment on column public.contact_identities.valid_to is 'Until when; null while it is current.';
+comment on column public.contact_identities.channel is 'The channel of the id.';
+comment on column public.contact_identities.kind is 'phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username, bsuid (WhatsApp''s business-scoped user id), parent_bsuid, group (several people in one conversation); channels may add their own kinds.';
+comment on column public.contact_identities.value is 'The id, exactly as the channel or the caller gave it: numbers are not normalised.';
+comment on column public.contact_identities.sender_id is 'The sender that learnt it. Some ids (bsuid, parent_bsuid) are scoped to one customer of the provider and mean nothing to the senders of another, so a person may have several at once. Null if no sender is known.';
+comment on column public.contact_identities.dialled is 'True for an alternative spelling of a number: the provider accepts it but reports the person under another one.';
+comment on column public.contact_identities.valid_from is 'When the person became known by it.';
+comment on column public.contact_identities.valid_to is 'When it stopped being current; null while it is.';
 create unique index contact_identities_current_idx on public.contact_identities (channel, kind, value)
   where valid_to is null;
-comment on index public.contact_identities_current_idx is 'An id belongs to at most one person at a time; the look-up of every inbound message.';
+comment on index public.contact_identities_current_idx is 'An id belongs to at most one person at a time. Every inbound message is looked up here.';
 create index contact_identities_past_idx on public.contact_identities (channel, kind, value) where valid_to is not null;
-comment on index public.contact_identities_past_idx is 'Finds who was known by an id that nobody has any more.';
+comment on index public.contact_identities_past_idx is 'Finds the person who was known by an id that nobody has any more.';
 create index contact_identities_contact_idx on public.contact_identities (contact_id, kind);
 comment on index public.contact_identities_contact_idx is 'A person''s ids.';
--- The length keeps it out of the plans of look-ups by the whole number, for which it would be read from end to end.
+-- The length keeps the planner from using it for look-ups by the whole number, which would read the whole index.
 create index contact_identities_last_four_idx on public.contact_identities (right(value, 4))
   where kind = 'phone' and valid_to is null and length(value) >= 4;
 comment on index public.contact_identities_last_four_idx is 'Search by the last four digits.';
 alter table public.contact_identities enable row level security;
--- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
--- unrecorded. The panel's functions give what may be seen of it.
+-- No policy and no grant for people: the table holds whole numbers or texts, and direct reads would not be audited.
+-- The panel's functions return what may be seen of it.
 revoke all on public.contact_identities from public, anon, authenticated;
 grant select, insert, update, delete on public.contact_identities to service_role;
 
@@ -151,24 +151,24 @@ create table public.conversations (
   created_at timestamptz not null default now(),
   constraint conversations_pair_key unique (contact_id, channel, number_id)
 ) with (fillfactor = 70);
-comment on table public.conversations is 'One row a contact and sender of ours. Its row lock is what puts the messages of a conversation in order.';
-comment on constraint conversations_pair_key on public.conversations is 'One conversation for each sender of ours and person. The person first: the look-up of every message compares least, and a person''s conversations are found by it too.';
+comment on table public.conversations is 'One row per contact and sender. Its row lock puts the messages of a conversation in order.';
+comment on constraint conversations_pair_key on public.conversations is 'One conversation per sender and person. The person comes first: look-ups then compare least, and it also finds all conversations of a person.';
 comment on column public.conversations.id is 'UUID v7.';
-comment on column public.conversations.channel is 'The channel of both sides.';
-comment on column public.conversations.number_id is 'The sender of ours (senders.id), for WhatsApp the business number.';
+comment on column public.conversations.channel is 'The channel of the sender and the person.';
+comment on column public.conversations.number_id is 'The sender (senders.id); for WhatsApp, the business number.';
 comment on column public.conversations.contact_id is 'The person.';
-comment on column public.conversations.last_inbound_at is 'When the person last wrote: opens the 24-hour customer service window.';
+comment on column public.conversations.last_inbound_at is 'When the person last wrote. This opens the 24-hour customer service window.';
 comment on column public.conversations.last_message_at is 'When either side last wrote.';
-comment on column public.conversations.opted_out_at is 'Since when the person has opted out, of what the channel''s policy says (WhatsApp: marketing templates); null if they have not.';
-comment on column public.conversations.opt_told_at is 'When the last word about that was said, either way; an older one that comes later changes nothing.';
-comment on column public.conversations.sticky_route_id is 'Route that keeps this conversation until sticky_until.';
-comment on column public.conversations.sticky_until is 'End of the stickiness.';
-comment on column public.conversations.unrouted_since is 'Since when a message waits for the router; null when none does.';
-comment on column public.conversations.held_revision is 'Configuration revision at which the router''s flag said no for this contact: not asked again until the configuration changes.';
+comment on column public.conversations.opted_out_at is 'When the person opted out of what the channel''s policy names (WhatsApp: marketing templates); null if they have not.';
+comment on column public.conversations.opt_told_at is 'When the person last opted out or in. An older request that arrives later changes nothing.';
+comment on column public.conversations.sticky_route_id is 'The route that keeps this conversation until sticky_until.';
+comment on column public.conversations.sticky_until is 'When the conversation stops being sticky.';
+comment on column public.conversations.unrouted_since is 'How long a message has been waiting for the router: the time it began; null if none waits.';
+comment on column public.conversations.held_revision is 'Configuration revision at which the router''s flag was off for this contact. The flag is not evaluated again until the configuration changes.';
 comment on column public.conversations.routed_seq is 'messages.seq up to which the router has decided.';
 comment on column public.conversations.created_at is 'When the conversation began.';
 create index conversations_unrouted_idx on public.conversations (channel, held_revision, unrouted_since) where unrouted_since is not null;
-comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations of a channel with something to decide, those held back apart by revision, each oldest first.';
+comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations of a channel with undecided messages, oldest first; those held back are kept apart by revision.';
 alter table public.conversations enable row level security;
 revoke all on public.conversations from public, anon, authenticated;
 grant select on public.conversations to authenticated;
@@ -177,14 +177,14 @@ create policy "team reads conversations" on public.conversations for select to a
   using ((select private.has_role('viewer')));
 comment on policy "team reads conversations" on public.conversations is 'Holds no personal data of its own: every role may read.';
 
--- What stays of whom was erased -------------------------------------------------------------------
+-- What remains of erased people -------------------------------------------------------------------
 
 create table private.hash_key (
   only_row boolean primary key default true constraint hash_key_only_row check (only_row),
   key bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
 );
-comment on table private.hash_key is 'One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.';
-comment on column private.hash_key.only_row is 'Always true; the key that allows no second row.';
+comment on table private.hash_key is 'One row: the key of the hashes that stand for erased people. Without it the hashes reveal nothing.';
+comment on column private.hash_key.only_row is 'Always true; as primary key it prevents a second row.';
 comment on column private.hash_key.key is '32 bytes, 244 of their bits from the server''s strong random source.';
 alter table private.hash_key enable row level security;
 revoke all on private.hash_key from public, anon, authenticated, service_role;
@@ -195,7 +195,7 @@ create function private.keyed_hash(p_value text) returns bytea
 language sql stable set search_path = '' as $$
   select sha256(k.key || sha256(k.key || convert_to(p_value, 'UTF8'))) from private.hash_key k
 $$;
-comment on function private.keyed_hash(text) is 'Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.';
+comment on function private.keyed_hash(text) is 'A keyed hash in place of a text that is not kept: equal texts give equal hashes, and it is useless without private.hash_key.';
 
 create table private.erased_opt_outs (
   identity bytea not null,
@@ -204,12 +204,12 @@ create table private.erased_opt_outs (
   opted_out_at timestamptz not null,
   constraint erased_opt_outs_pkey primary key (identity, channel, number_id)
 );
-comment on table private.erased_opt_outs is 'Opt-outs of people who were erased: nobody may write to them for that.';
-comment on constraint erased_opt_outs_pkey on private.erased_opt_outs is 'An id opts out of a sender once.';
-comment on column private.erased_opt_outs.identity is 'Keyed hash of kind and value of an id that the person had.';
+comment on table private.erased_opt_outs is 'Opt-outs of people who were erased, so that erasing them does not allow anyone to write to them again.';
+comment on constraint erased_opt_outs_pkey on private.erased_opt_outs is 'One row per identity and sender.';
+comment on column private.erased_opt_outs.identity is 'Keyed hash of the kind and value of one of the person''s ids.';
 comment on column private.erased_opt_outs.channel is 'The channel.';
-comment on column private.erased_opt_outs.number_id is 'The sender of ours (senders.id) that may not write.';
-comment on column private.erased_opt_outs.opted_out_at is 'Since when.';
+comment on column private.erased_opt_outs.number_id is 'The sender (senders.id) that must not write.';
+comment on column private.erased_opt_outs.opted_out_at is 'When the person opted out.';
 alter table private.erased_opt_outs enable row level security;
 revoke all on private.erased_opt_outs from public, anon, authenticated, service_role;
 grant select, delete on private.erased_opt_outs to service_role;
@@ -217,7 +217,7 @@ grant select, delete on private.erased_opt_outs to service_role;
 create function private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text) returns timestamptz
 language plpgsql stable set search_path = '' as $$
 begin
-  -- Nearly always there is none: a hash is made only where there are some to be found.
+  -- The table is nearly always empty: compute the hash only if it is not.
   if not exists (select from private.erased_opt_outs) then
     return null;
   end if;
@@ -226,7 +226,7 @@ begin
     where o.identity in (select private.keyed_hash(p_kind || ' ' || spelled) from unnest(private.spellings(p_kind, p_value)) spelled)
       and o.channel = p_channel and o.number_id = p_number_id);
 end $$;
-comment on function private.erased_opt_out(text, text, text, text) is 'Since when somebody who was erased wanted nothing from a sender, by an id of theirs; null for nobody.';
+comment on function private.erased_opt_out(text, text, text, text) is 'When an erased person with this id opted out of a sender; null if none did.';
 
 create function private.keep_opt_out() returns trigger
 language plpgsql volatile set search_path = '' as $$
@@ -239,15 +239,15 @@ begin
   end if;
   return new;
 end $$;
-comment on function private.keep_opt_out() is 'Trigger, before insert of conversations: whoever had opted out before being erased still has.';
+comment on function private.keep_opt_out() is 'Trigger, before insert of conversations: restores the opt-out of a person who was erased.';
 create trigger keep_opt_out before insert on public.conversations
   for each row execute function private.keep_opt_out();
-comment on trigger keep_opt_out on public.conversations is 'An erasure takes no opt-out back.';
+comment on trigger keep_opt_out on public.conversations is 'Erasing a person does not cancel their opt-out.';
 
 -- What a channel allows ---------------------------------------------------------------------------
 
--- Failure policy: closed. A channel that this does not know keeps an opt-out until the person takes it back, and its
--- senders begin slowly. What a channel's own code says of itself is held to this by a test.
+-- Failure policy: closed. On an unknown channel an opt-out holds until the person revokes it, and senders start slowly.
+-- A test compares each channel's own code with this function.
 create function private.channel_policy(
   p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric,
   out window_code text, out opt_out_code text, out media_wait interval
@@ -262,19 +262,19 @@ language sql immutable set search_path = '' as $$
     case p_channel when 'whatsapp' then '131050' end,
     case p_channel when 'whatsapp' then interval '10 seconds' end
 $$;
-comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (marketing templates alone, until the person resumes them), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now. window_code: with which code the provider says that the window is closed, opt_out_code: that the person has opted out; null for none. media_wait: how long what comes after media waits for a status of it; null where it need not.';
+comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person''s last message free-form replies are allowed; null for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the person resumes them), until_start and suppression (everything, until the person sends START, or until the address leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and opt_out_code: the provider''s error codes for a closed window and for an opted-out person; null for none. media_wait: how long the messages after a media message wait for its status; null if they do not wait.';
 
 create function private.router_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then 'wa_router.enabled' else p_channel || '_router.enabled' end
 $$;
-comment on function private.router_flag(text) is 'The flag that deciding and forwarding of a channel stand under; the same as routerFlag in _shared/pipeline/routed.ts.';
+comment on function private.router_flag(text) is 'The flag that controls routing and forwarding on a channel; the same as routerFlag in _shared/pipeline/routed.ts.';
 
 create function private.send_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end
 $$;
-comment on function private.send_flag(text) is 'The flag that sending on a channel stands under.';
+comment on function private.send_flag(text) is 'The flag that controls sending on a channel.';
 
 -- Business numbers --------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ begin
   return v_number;
 end $$;
 comment on function public.set_number_pace(text, integer, numeric, integer) is
-  'How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person, and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such number, 23514 a value that cannot be.';
+  'Sets how fast a business number sends: messages per second in total (1 to 1,000), seconds between messages to the same person, and how many of these may be sent at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such number, 23514 invalid value.';
 
 create function public.remove_number(p_id text) returns void
 language plpgsql volatile security definer set search_path = '' as $$
@@ -311,30 +311,29 @@ begin
   end if;
 end $$;
 comment on function public.remove_number(text) is
-  'Takes a business number away: nothing is sent from it any more, and whoever leaves out the sender need not choose between it and others. Its conversations stay. A webhook of it adds it again. For admins and secret keys. Errors: 42501 not allowed, GL404 no such number, GL409 messages wait to be sent from it.';
+  'Removes a business number: nothing more is sent from it, and it no longer counts when a caller omits the sender. Its conversations stay. A webhook for it adds it again. For admins and secret keys. Errors: 42501 not allowed, GL404 no such number, GL409 messages are waiting to be sent from it.';
 
--- Who is it? Identities, their changes, and merges ------------------------------------------------
+-- Identities, their changes, and merges -----------------------------------------------------------
 
 create type private.identity as (kind text, value text, previous text);
-comment on type private.identity is 'An id that an update gives of a person: its kind as in contact_identities, the id, and the one that it replaces where the person''s change is what the update tells. Value or previous may be null.';
+comment on type private.identity is 'An id of a person in an update: its kind as in contact_identities, the id, and, if the update reports a change, the id it replaces. Value or previous may be null.';
 
--- plpgsql, here and in what follows, also for one statement: it keeps the plan, where a function in SQL is planned anew
--- at each call.
+-- plpgsql, here and below, even for a single statement: it caches the plan, while a SQL function is planned at each call.
 create function private.identity_value(p_identities private.identity[], p_kind text) returns text
 language plpgsql immutable set search_path = '' as $$
 begin
   return (select i.value from unnest(p_identities) i where i.kind = p_kind limit 1);
 end $$;
-comment on function private.identity_value(private.identity[], text) is 'The id of this kind among those given; null when there is none.';
+comment on function private.identity_value(private.identity[], text) is 'The id of this kind in the list; null if there is none.';
 
 create function private.identity_before(p_identities private.identity[], p_kind text) returns text
 language plpgsql immutable set search_path = '' as $$
 begin
   return (select i.previous from unnest(p_identities) i where i.kind = p_kind limit 1);
 end $$;
-comment on function private.identity_before(private.identity[], text) is 'What the id of this kind replaces; null when it replaces none.';
+comment on function private.identity_before(private.identity[], text) is 'The id that the one of this kind replaces; null if it replaces none.';
 
--- Meta spells some mobile numbers otherwise than people dial them: Brazil's without the ninth digit, Mexico's with a 1,
+-- Meta spells some mobile numbers differently from how people dial them: Brazil's without the ninth digit, Mexico's with a 1,
 -- Argentina's with a 9 after the country code. Each spelling of one number is that number; which one goes out is for
 -- whoever writes it to say.
 create function private.spellings(p_kind text, p_value text) returns text[]
@@ -347,30 +346,30 @@ begin
     when p_value ~ '^549?[1-3][0-9]{9}$' then array['54' || right(p_value, 10), '549' || right(p_value, 10)]
     else array[p_value] end;
 end $$;
-comment on function private.spellings(text, text) is 'Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and without the digit that is dialled and not shown, or the other way round.';
+comment on function private.spellings(text, text) is 'Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit that only one of dialling and display has.';
 
 create function private.identity_holder(p_channel text, p_kind text, p_value text) returns uuid
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select i.contact_id
-    -- One at a time: before Postgres 17 a list may be a filter behind the index, which then reads everybody.
+    -- One at a time: before Postgres 17 a list may be applied as a filter after the index scan, which then reads every row.
     from unnest(private.spellings(p_kind, p_value)) as s (value)
     cross join lateral (
       select k.contact_id from public.contact_identities k
       where k.channel = p_channel and k.kind = p_kind and k.value = s.value and k.valid_to is null limit 1) i
     order by s.value <> p_value limit 1);
 end $$;
-comment on function private.identity_holder(text, text, text) is 'Who is known by this id now, however a number is spelled; null when nobody is.';
+comment on function private.identity_holder(text, text, text) is 'The person currently known by this id, whatever the spelling of a number; null if there is none.';
 
 create function private.is_scoped(p_kind text) returns boolean
 language sql immutable set search_path = '' as $$
   select p_kind in ('bsuid', 'parent_bsuid')
 $$;
-comment on function private.is_scoped(text) is 'Whether a provider gives ids of this kind to each of its customers apart: a person may have several, and two people never the same.';
+comment on function private.is_scoped(text) is 'Whether ids of this kind are scoped to one customer of the provider: a person may have several, and two people never share one.';
 
--- Which of our senders belong to one customer of the provider nobody tells. An id holds where it was learnt, and where
--- the person has written since and was called by no other.
+-- No provider reports which of our senders belong to the same customer. An id holds for the sender that learnt it, and
+-- for senders the person has written to since without being given another id.
 create function private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text) returns text[]
 language plpgsql stable set search_path = '' as $$
 begin
@@ -386,7 +385,7 @@ begin
           where c.contact_id = i.contact_id and c.channel = i.channel and c.number_id = p_sender_id
             and c.last_inbound_at > i.valid_from))));
 end $$;
-comment on function private.ids_at(uuid, text, text) is 'The ids of a kind that a person has at a sender of ours, at any where none is given; null for none.';
+comment on function private.ids_at(uuid, text, text) is 'A person''s ids of one kind at a sender, or at any sender if none is given; null if there are none.';
 
 create function private.are_apart(p_one uuid, p_other uuid, p_kind text) returns boolean
 language plpgsql stable set search_path = '' as $$
@@ -396,7 +395,7 @@ begin
     where i.contact_id in (p_one, p_other) and i.kind = p_kind and i.valid_to is null
       and not private.ids_at(p_one, p_kind, i.sender_id) && private.ids_at(p_other, p_kind, i.sender_id));
 end $$;
-comment on function private.are_apart(uuid, uuid, text) is 'Whether two contacts have different ids of this kind at one sender of ours, and so are two people.';
+comment on function private.are_apart(uuid, uuid, text) is 'Whether two contacts have different ids of this kind at the same sender, and so are two people.';
 
 create function private.hold_identity(
   p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamptz, p_sender_id text, p_beside boolean
@@ -408,7 +407,7 @@ begin
     where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null and i.contact_id = p_contact_id) then
     return;
   end if;
-  -- Whoever held it, and what this person held in its place, becomes history. Other spellings of a number remain.
+  -- Closes the id for its previous holder, and the id this person had before. Other spellings of a number remain.
   update public.contact_identities i
   set valid_to = case when old.stays then null else greatest(p_at, i.valid_from) end, dialled = old.stays
   from (
@@ -423,7 +422,7 @@ begin
   insert into public.contact_identities (contact_id, channel, kind, value, sender_id, valid_from)
   values (p_contact_id, p_channel, p_kind, p_value, p_sender_id, p_at);
 end $$;
-comment on function private.hold_identity(uuid, text, text, text, timestamptz, text, boolean) is 'Makes an id the current one of its kind for a person, as told to a sender of ours; what it replaces is closed, not deleted. With p_beside a number replaces none: it is how the provider spells one that we know.';
+comment on function private.hold_identity(uuid, text, text, text, timestamptz, text, boolean) is 'Makes an id the person''s current one of its kind, as reported to a sender; the id it replaces is closed, not deleted. With p_beside a number replaces none: it is the provider''s spelling of one we know.';
 
 create function private.current_ids(p_contact_id uuid, p_sender_id text) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -432,7 +431,7 @@ begin
     select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from p_sender_id, i.id), '{}')
     from public.contact_identities i where i.contact_id = p_contact_id and i.valid_to is null);
 end $$;
-comment on function private.current_ids(uuid, text) is 'A person''s ids {kind: value} as a sender of ours knows them: of several of a kind the one that was told to this sender, as the provider spells it.';
+comment on function private.current_ids(uuid, text) is 'A person''s ids {kind: value} as a sender knows them: of several of one kind, the one reported to this sender, in the provider''s spelling.';
 
 create function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -440,8 +439,8 @@ declare
   v_pair record;
   v_undecided bigint;
 begin
-  -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
-  -- customers of a provider, and spellings of one number, are there side by side.
+  -- The other's current ids move over, except for kinds of which the kept contact has a current one. Ids scoped to
+  -- different customers, and spellings of one number, coexist.
   update public.contact_identities i
   set valid_to = case when k.value = any (private.spellings(i.kind, i.value)) then null else greatest(p_at, i.valid_from) end,
     dialled = i.kind = 'phone'
@@ -450,7 +449,7 @@ begin
     and k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null and not k.dialled;
   update public.contact_identities set contact_id = p_keep where contact_id = p_other;
 
-  -- Locks in the order of everybody: conversations, lanes, then messages.
+  -- Locks in the common order: conversations, lanes, then messages.
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
   perform from private.delivery_lanes l
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
@@ -468,7 +467,7 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
-    -- What is decided stays decided, also where the decision was purged since.
+    -- What is decided stays decided, even if the decision has been purged since.
     select min(m.seq) into v_undecided
     from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
     where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
@@ -477,9 +476,9 @@ begin
     from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
-    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
-    -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
-    -- there may be retried.
+    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two workers share a lane: its
+    -- attempt is fenced off and repeated under the same webhook-id. Empty lanes move without being woken: deliveries
+    -- that were given up there may be retried.
     insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
     select destination_id, v_pair.keep_id, channel, case when due_at is not null then p_at end from private.delivery_lanes
     where conversation_id = v_pair.other_id
@@ -508,11 +507,11 @@ begin
   end loop;
   update public.contacts set merged_into = p_keep, updated_at = p_at where id = p_other or merged_into = p_other;
 end $$;
-comment on function private.merge_contacts(uuid, uuid, timestamptz) is 'Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the other stays as a row that points to it.';
+comment on function private.merge_contacts(uuid, uuid, timestamptz) is 'Merges two contacts that are one person: identities, conversations, messages and queues of the other move to the kept one; the other stays as a row that points to it.';
 
--- The business-scoped user id tells persons apart; a phone number can change hands. So two contacts are merged
+-- The business-scoped user id identifies a person; a phone number can change hands. So two contacts are merged
 -- when an update names both and they have no different user ids at one sender of ours; otherwise the number has moved
--- to the person who writes from it now. A notice of change (the previous id is given) is the person's own word.
+-- to the person who writes from it now. A change notice (which gives the previous id) comes from the person.
 create function private.whatsapp_contact(
   p_identities private.identity[], p_at timestamptz, p_sender_id text, p_known uuid
 ) returns uuid
@@ -543,12 +542,12 @@ begin
     v_other_bsuids := private.ids_at(v_other, 'bsuid', p_sender_id);
     v_suits := v_bsuid is null or v_other_bsuids is null or v_bsuid = any (v_other_bsuids);
     if v_contact is null then
-      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
+      -- Only known by number so far, or the same user id: the same person. Another user id: the number has moved.
       if v_notice or v_suits then
         v_contact := v_other;
       end if;
     elsif v_other <> v_contact then
-      -- Through a notice the previous user id is over; the new one must survive the merge.
+      -- After a notice the previous user id is obsolete; the new one must survive the merge.
       if v_notice and v_bsuid = any (v_other_bsuids) then
         update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
         where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null
@@ -563,10 +562,10 @@ begin
   end loop;
   return v_contact;
 end $$;
-comment on function private.whatsapp_contact(private.identity[], timestamptz, text, uuid) is 'The known contact that WhatsApp''s ids name, merged where they prove two to be one; null when they name nobody. p_known is whom the update is about by what we know ourselves. The caller holds the contacts'' lock.';
+comment on function private.whatsapp_contact(private.identity[], timestamptz, text, uuid) is 'The known contact that WhatsApp''s ids identify, merged if they prove two to be one; null if they identify nobody. p_known is the contact that we already know the update to be about. The caller holds the contacts'' lock.';
 
--- On any other channel, and of a group, the first id says who it is, and only it: what comes with it (a username) may
--- have changed hands.
+-- On other channels, and for groups, only the first id identifies the contact: the ids that come with it (a username)
+-- may have changed hands.
 create function private.resolve_contact(
   p_channel text, p_identities private.identity[], p_name text, p_at timestamptz, p_sender_id text, p_known uuid default null
 ) returns uuid
@@ -589,13 +588,13 @@ begin
   from unnest(p_identities) with ordinality as i order by i.ordinality;
   return v_contact;
 end $$;
-comment on function private.resolve_contact(text, private.identity[], text, timestamptz, text, uuid) is 'The person that these ids, told to a sender of ours, name on a channel, made, moved or merged as needed; p_known is whom they are told of, where we know. The caller holds the contacts'' lock (private.lock_contacts).';
+comment on function private.resolve_contact(text, private.identity[], text, timestamptz, text, uuid) is 'The person whom these ids, reported to a sender, identify on a channel; creates, moves or merges contacts as needed. p_known is the contact they are about, if known. The caller holds the contacts'' lock (private.lock_contacts).';
 
 create function private.lock_contacts() returns void
 language sql set search_path = '' as $$
   select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
 $$;
-comment on function private.lock_contacts() is 'Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.';
+comment on function private.lock_contacts() is 'Lets one transaction at a time create, change or merge contacts. Messages from known people do not need it.';
 
 create function private.learn_identities(
   p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamptz
@@ -608,15 +607,15 @@ declare
     where i.contact_id = v_known and i.kind = 'phone' and i.valid_to is null);
   v_contact uuid := private.resolve_contact(p_channel, p_identities, null, p_at, p_sender_id, v_known);
 begin
-  -- What was written to remains theirs, also where it was another contact's until now.
+  -- The address we wrote to stays theirs, even if it belonged to another contact until now.
   insert into public.contact_identities (contact_id, channel, kind, value, sender_id, dialled, valid_from)
   select v_contact, p_channel, 'phone', w.value, p_sender_id, true, p_at from unnest(v_written) as w (value)
   where v_contact = (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_known)
   on conflict (channel, kind, value) where valid_to is null do nothing;
 end $$;
-comment on function private.learn_identities(uuid, text, text, private.identity[], timestamptz) is 'Keeps what the provider told of the person that a message of ours went to: whoever has these ids is the same one. The caller holds the contacts'' lock.';
+comment on function private.learn_identities(uuid, text, text, private.identity[], timestamptz) is 'Records the ids that the provider reported for the recipient of one of our messages: whoever has these ids is that person. The caller holds the contacts'' lock.';
 
--- What they were known by once is not learnt again: the provider may tell late of a message to a number since given up.
+-- A former id is not learnt again: the provider may report late about a message to a number that was given up since.
 create function private.is_news(p_contact_id uuid, p_identities private.identity[]) returns boolean
 language plpgsql stable set search_path = '' as $$
 begin
@@ -626,7 +625,7 @@ begin
       select from public.contact_identities i
       where i.contact_id = p_contact_id and i.kind = told.kind and i.value = told.value));
 end $$;
-comment on function private.is_news(uuid, private.identity[]) is 'Whether there is an id among these that this contact never had.';
+comment on function private.is_news(uuid, private.identity[]) is 'Whether the list has an id that this contact never had.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

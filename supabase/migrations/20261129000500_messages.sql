@@ -1,4 +1,4 @@
--- What came in and went out: every webhook update once, and the messages of each conversation in order.
+-- Received and sent messages: every webhook update once, and the messages of each conversation in order.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -15,20 +15,20 @@ create table public.webhook_events (
   received_at timestamptz not null default now(),
   constraint webhook_events_pkey primary key (provider, dedupe_key)
 );
-comment on table public.webhook_events is 'Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are purged; it exceeds the provider''s retry time by far.';
-comment on constraint webhook_events_pkey on public.webhook_events is 'The idempotency of the intake: a repeated update conflicts here and is answered as a duplicate.';
-comment on column public.webhook_events.provider is 'Who sent it, for example whatsapp.';
-comment on column public.webhook_events.dedupe_key is 'The same for each repetition of an update and for nothing else.';
-comment on column public.webhook_events.field is 'The webhook field that it came under; unknown where there was none.';
-comment on column public.webhook_events.kind is 'What it was understood as: message, echo, status, identity or other.';
+comment on table public.webhook_events is 'Every acknowledged update, once, including those that are not understood. Rows older than the retention are purged; it is far longer than any provider retries.';
+comment on constraint webhook_events_pkey on public.webhook_events is 'Makes the intake idempotent: a repeated update conflicts here and is answered as a duplicate.';
+comment on column public.webhook_events.provider is 'The provider that sent it, for example whatsapp.';
+comment on column public.webhook_events.dedupe_key is 'Equal for repetitions of one update, and for nothing else.';
+comment on column public.webhook_events.field is 'The webhook field it came under; unknown if there was none.';
+comment on column public.webhook_events.kind is 'How it was understood: message, echo, status, identity or other.';
 comment on column public.webhook_events.number_id is 'The business number it concerns, if any.';
-comment on column public.webhook_events.raw is 'The update as it came; null where the message''s row (messages.native) keeps it.';
+comment on column public.webhook_events.raw is 'The update as received; null if the message''s row (messages.native) has it.';
 comment on column public.webhook_events.received_at is 'When it was stored.';
 create index webhook_events_received_idx on public.webhook_events using brin (received_at);
-comment on index public.webhook_events_received_idx is 'Range scans by time for purge and reports; BRIN, since rows arrive in this order.';
+comment on index public.webhook_events_received_idx is 'Range scans by time, for purging and reports; BRIN, because rows arrive in this order.';
 alter table public.webhook_events enable row level security;
--- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
--- unrecorded. The panel's functions give what may be seen of it.
+-- No policy and no grant for people: the table holds whole numbers or texts, and direct reads would not be audited.
+-- The panel's functions return what may be seen of it.
 revoke all on public.webhook_events from public, anon, authenticated;
 grant select, insert, update, delete on public.webhook_events to service_role;
 
@@ -57,43 +57,43 @@ create table public.messages (
   sent_at timestamptz,
   created_at timestamptz not null default now()
 );
-comment on table public.messages is 'Messages of both directions. seq is given under the lock of the conversation, so within a conversation it is the order of acceptance.';
-comment on column public.messages.id is 'UUID v7; for an outbound message also the id that wa-send answers.';
+comment on table public.messages is 'Messages in both directions. seq is assigned under the conversation''s lock, so within a conversation it is the order of acceptance.';
+comment on column public.messages.id is 'UUID v7; for an outbound message also the id that wa-send returns.';
 comment on column public.messages.seq is 'Order of acceptance within a conversation.';
 comment on column public.messages.channel is 'The channel that carried it.';
 comment on column public.messages.conversation_id is 'Its conversation.';
 comment on column public.messages.direction is 'in: from the person; out: from the business.';
-comment on column public.messages.provider_id is 'The provider''s id (WhatsApp''s wamid…), one message''s within its channel; null for an outbound message not sent yet.';
-comment on column public.messages.type is 'text, image, interactive, … as the provider names it.';
-comment on column public.messages.text is 'The words, whatever the type: body, caption, title of the chosen button, emoji. Null where there are none, or where whoever wrote them took them back.';
-comment on column public.messages.choice is 'Id of the chosen button or list row, or the quick reply''s payload.';
+comment on column public.messages.provider_id is 'The provider''s id (WhatsApp''s wamid…), unique within its channel; null for an outbound message that has not been sent.';
+comment on column public.messages.type is 'text, image, interactive, …, the provider''s term.';
+comment on column public.messages.text is 'The text, whatever the type: body, caption, title of the chosen button, emoji. Null if there is none, or if its author withdrew the message.';
+comment on column public.messages.choice is 'Id of the chosen button or list row, or the payload of the quick reply.';
 comment on column public.messages.reply_to is 'provider_id of the message that this one answers, edits, withdraws (type revoke) or reacts to.';
-comment on column public.messages.link_token is 'Deep-link token carried in the text.';
-comment on column public.messages.referral is 'The ad or post that the person came from.';
+comment on column public.messages.link_token is 'The deep-link token in the text.';
+comment on column public.messages.referral is 'The ad or post the person came from.';
 comment on column public.messages.forwarded is 'Whether the person forwarded it.';
-comment on column public.messages.native is 'The message as the provider gave it, or as it is given to the provider; null once it was withdrawn.';
+comment on column public.messages.native is 'The message as received from, or sent to, the provider; null once it was withdrawn.';
 comment on column public.messages.status is 'in: received, or deleted; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.';
-comment on column public.messages.status_rank is 'Rank of status; a status of a lower rank only adds its time.';
+comment on column public.messages.status_rank is 'Rank of the status; a status of a lower rank only adds its time.';
 comment on column public.messages.status_at is 'When each status was reached, by name.';
-comment on column public.messages.pricing is 'What the provider charged, as it tells with the status.';
-comment on column public.messages.error is 'Why it failed, as the provider tells.';
-comment on column public.messages.traceparent is 'W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its trace is its id then.';
-comment on column public.messages.thread_id is 'The thread that it belongs to, on channels that have threads within a conversation; null elsewhere. Not a reference: what keeps threads may be taken away.';
-comment on column public.messages.sent_at is 'The provider''s time of the message.';
+comment on column public.messages.pricing is 'What the provider charged, as reported with the status.';
+comment on column public.messages.error is 'Why it failed, as reported by the provider.';
+comment on column public.messages.traceparent is 'W3C trace context of the request that brought it, or that a reply continues; null if there was none: its id is then its trace id.';
+comment on column public.messages.thread_id is 'The thread it belongs to, on channels that have threads within a conversation; null elsewhere. Not a foreign key, so that the tables of threads can be removed.';
+comment on column public.messages.sent_at is 'When it was sent, by the provider''s clock.';
 comment on column public.messages.created_at is 'When we stored it.';
 create index messages_conversation_idx on public.messages (conversation_id, seq);
-comment on index public.messages_conversation_idx is 'A conversation in order; what the router has yet to decide.';
+comment on index public.messages_conversation_idx is 'A conversation in order, and its messages that the router has yet to decide.';
 create index messages_provider_id_idx on public.messages (provider_id) where provider_id is not null;
-comment on index public.messages_provider_id_idx is 'Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each message pays for the width.';
+comment on index public.messages_provider_id_idx is 'Finds the message that a status is about. Without the channel: two channels hardly ever use the same id, and a wider index costs every message.';
 create index messages_changes_idx on public.messages (reply_to) where type in ('edit', 'revoke');
-comment on index public.messages_changes_idx is 'What changed or withdrew a message, which may have come before the message itself.';
+comment on index public.messages_changes_idx is 'Finds the edits and withdrawals of a message, which may arrive before the message itself.';
 create index messages_trace_idx on public.messages (substr(traceparent, 4, 32)) where traceparent is not null;
-comment on index public.messages_trace_idx is 'Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.';
+comment on index public.messages_trace_idx is 'Finds the messages of a trace that began elsewhere. Nearly all messages have none and no entry here.';
 create index messages_thread_idx on public.messages (thread_id, seq) where thread_id is not null;
-comment on index public.messages_thread_idx is 'A thread in order. Messages without one have no entry.';
+comment on index public.messages_thread_idx is 'A thread in order. Messages outside threads have no entry.';
 alter table public.messages enable row level security;
--- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
--- unrecorded. The panel's functions give what may be seen of it.
+-- No policy and no grant for people: the table holds whole numbers or texts, and direct reads would not be audited.
+-- The panel's functions return what may be seen of it.
 revoke all on public.messages from public, anon, authenticated;
 grant select, insert, update, delete on public.messages to service_role;
 
@@ -101,9 +101,9 @@ create table private.erased_keys (
   hash bytea constraint erased_keys_pkey primary key,
   at timestamptz not null default now()
 );
-comment on table private.erased_keys is 'Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days, for which no provider repeats.';
-comment on constraint erased_keys_pkey on private.erased_keys is 'What was erased is looked up by its hash.';
-comment on column private.erased_keys.hash is 'Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider''s) of a message that was sent, whose statuses may still come.';
+comment on table private.erased_keys is 'Updates of erased people: if the provider repeats one, it must not recreate the person. Kept for 8 days, longer than any provider repeats.';
+comment on constraint erased_keys_pkey on private.erased_keys is 'Looks up what was erased, by its hash.';
+comment on column private.erased_keys.hash is 'Keyed hash of an update''s provider and dedupe key, or of the channel and ids (ours and the provider''s) of a sent message whose statuses may still arrive.';
 comment on column private.erased_keys.at is 'When it was erased.';
 alter table private.erased_keys enable row level security;
 revoke all on private.erased_keys from public, anon, authenticated, service_role;
@@ -119,15 +119,15 @@ create table private.template_categories (
   at timestamptz not null,
   constraint template_categories_pkey primary key (channel, account, name, language)
 );
-comment on table private.template_categories is 'What templates are, as the provider told or was asked: an opt-out is about marketing alone.';
-comment on constraint template_categories_pkey on private.template_categories is 'A template has a category in each of its languages.';
+comment on table private.template_categories is 'Categories of templates, as reported by the provider or fetched from it: an opt-out covers only marketing.';
+comment on constraint template_categories_pkey on private.template_categories is 'A template has one category per language.';
 comment on column private.template_categories.channel is 'The channel.';
-comment on column private.template_categories.account is 'The provider''s account that it belongs to (senders.account).';
-comment on column private.template_categories.name is 'Its name.';
-comment on column private.template_categories.language is 'Code of its language.';
-comment on column private.template_categories.template_id is 'The provider''s id of it, by which some of its notices name it; null where none was told.';
-comment on column private.template_categories.category is 'marketing, utility, authentication, …; null where the provider was asked and knows none.';
-comment on column private.template_categories.at is 'When that was told (the provider''s time), or asked.';
+comment on column private.template_categories.account is 'The provider''s account that owns it (senders.account).';
+comment on column private.template_categories.name is 'The template''s name.';
+comment on column private.template_categories.language is 'The language''s code.';
+comment on column private.template_categories.template_id is 'The provider''s id, which some of its notices use; null if it was not reported.';
+comment on column private.template_categories.category is 'marketing, utility, authentication, …; null if the provider was asked and had none.';
+comment on column private.template_categories.at is 'When it was reported (by the provider''s clock) or fetched.';
 alter table private.template_categories enable row level security;
 revoke all on private.template_categories from public, anon, authenticated, service_role;
 grant select, insert, update on private.template_categories to service_role;
@@ -142,9 +142,9 @@ create type private.inbound_update as (
   provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
   status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb
 );
-comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what a channel''s parse makes (_shared/channels/*/inbound).';
+comment on type private.inbound_update is 'One update during intake: its place in the batch (from 1) and the result of the channel''s parser (_shared/channels/*/inbound).';
 
--- An echo that overtook the provider's answer was stored as a message of its own, of which the queue knows nothing.
+-- An echo that arrived before the provider's answer was stored as a separate message, unknown to the queue.
 create function private.drop_echoes(p_ids uuid[]) returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -157,10 +157,10 @@ begin
     where e.channel = m.channel and e.direction = 'out' and e.id <> ours.id
       and not exists (select from public.outbound_messages o where o.message_id = e.id));
 end $$;
-comment on function private.drop_echoes(uuid[]) is 'Takes away the echoes of these messages of ours, whose provider''s id has just become known.';
+comment on function private.drop_echoes(uuid[]) is 'Deletes the echoes of these messages of ours, whose provider ids have just become known.';
 
 create type private.opt_word as (channel text, number_id text, contact_id uuid, opted_out boolean, at timestamptz);
-comment on type private.opt_word is 'That somebody has opted out of what a sender of ours writes, or in again, and when.';
+comment on type private.opt_word is 'A person''s opt-out of a sender''s messages, or opt-in again, and its time.';
 
 create function private.keep_opt_words(p_words private.opt_word[]) returns void
 language plpgsql set search_path = '' as $$
@@ -181,7 +181,7 @@ begin
   set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
   from unnest(p_words) w
   where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
-    -- The newer one counts, by the provider's whole seconds; of the same second the one that came later.
+    -- The newer one wins, by the provider's whole seconds; within one second, the one that arrived later.
     and w.at >= coalesce(c.opt_told_at, '-infinity');
   if exists (select from private.erased_opt_outs) then
     delete from private.erased_opt_outs o
@@ -191,7 +191,7 @@ begin
       and o.identity in (select private.keyed_hash(i.kind || ' ' || spelled) from unnest(private.spellings(i.kind, i.value)) spelled);
   end if;
 end $$;
-comment on function private.keep_opt_words(private.opt_word[]) is 'Writes down who has opted out or in, at most one word a conversation, where it is not older than what is known; makes the conversations that there are not.';
+comment on function private.keep_opt_words(private.opt_word[]) is 'Records opt-outs and opt-ins, at most one per conversation, unless they are older than what is known; creates missing conversations.';
 
 create function private.apply_templates(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -217,7 +217,7 @@ begin
   where t.channel = latest.channel and t.account = latest.template ->> 'account' and t.template_id = latest.template ->> 'id'
     and latest.at >= t.at;
 end $$;
-comment on function private.apply_templates(private.inbound_update[]) is 'Writes down the categories of templates that updates tell, {account, id, name, language, category}, by name and language or, without, by id. The newer one counts.';
+comment on function private.apply_templates(private.inbound_update[]) is 'Records the template categories that updates report, {account, id, name, language, category}, by name and language, or without these by id. The newer one wins.';
 
 create function public.tell_accounts(p_senders jsonb) returns void
 language plpgsql set search_path = '' as $$
@@ -230,12 +230,12 @@ begin
   order by r.channel, r.id
   on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
 end $$;
-comment on function public.tell_accounts(jsonb) is 'Writes down which account senders belong to [{channel, id, address, provider, account}], as webhooks tell, and adds those that are not known.';
+comment on function public.tell_accounts(jsonb) is 'Records the accounts that senders belong to, [{channel, id, address, provider, account}], as reported by webhooks, and adds unknown senders.';
 
 create function private.apply_statuses(p_updates private.inbound_update[]) returns boolean
 language plpgsql set search_path = '' as $$
 declare
-  -- Which messages updates are about, by the places of the updates.
+  -- The message that each update is about, by the update's place.
   v_about uuid[];
   v_places bigint[];
   v_ids uuid[];
@@ -247,7 +247,7 @@ declare
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
-  -- By our own id where the provider gives it back, else by the provider's id.
+  -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
   from unnest(p_updates) with ordinality as u
   cross join lateral (
@@ -274,7 +274,7 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- Locks in one order: lanes before messages wherever both are, those that wait for one of these, and of what goes again.
+  -- One lock order, lanes before messages: the lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -306,7 +306,7 @@ begin
   if cardinality(v_unnamed) > 0 then
     perform private.drop_echoes(v_unnamed);
   end if;
-  -- A status proves that the provider took it, also where the sender died before it could say so.
+  -- A status proves that the provider accepted the message, even if the sender died before recording it.
   update public.outbound_messages o set state = 'sent', updated_at = now()
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
   if v_window_closed then
@@ -315,7 +315,7 @@ begin
   end if;
   return private.free_lanes(v_ids);
 end $$;
-comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only. Whether a lane that waited for one may go on.';
+comment on function private.apply_statuses(private.inbound_update[]) is 'Advances outbound messages by rank, never back, and records the time of each status. A status of a message that is not ours stays in webhook_events only. Returns whether a lane that waited for one may continue.';
 
 create function private.learn_recipients(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -345,10 +345,10 @@ begin
     perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, v_told.at);
   end loop;
 end $$;
-comment on function private.learn_recipients(private.inbound_update[]) is 'Keeps what statuses of our own messages tell of the people that they went to, where it is new.';
+comment on function private.learn_recipients(private.inbound_update[]) is 'Records new ids that the statuses of our messages report for their recipients.';
 
--- What follows runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
--- each look-up a probe of its index, whatever the statistics say at that moment; ingest_updates sets, for all that it
+-- The following runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
+-- each look-up an index probe, whatever the statistics say at that moment; ingest_updates sets, for everything that it
 -- calls, that plans are generic and sequential scans the last resort.
 create function private.find_contacts(p_updates private.inbound_update[]) returns uuid[]
 language plpgsql stable set search_path = '' as $$
@@ -370,7 +370,7 @@ begin
     where p.id = ids.holders[1] and ids.holders[1] = all (ids.holders) and not ids.changed limit 1) c on true;
   return v_contacts;
 end $$;
-comment on function private.find_contacts(private.inbound_update[]) is 'The contact of each update, in its place, where every id and the name are as we know them and no change is announced; null elsewhere.';
+comment on function private.find_contacts(private.inbound_update[]) is 'The contact of each update, in its place, if every id and the name are unchanged and no change is announced; null otherwise.';
 
 create function private.make_newcomers(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -406,7 +406,7 @@ begin
   insert into public.contact_identities (contact_id, channel, kind, value, sender_id, valid_from)
   select ids.id, ids.channel, ids.kind, ids.value, ids.sender_id, least(ids.at, now()) from ids join plain on plain.id = ids.id;
 end $$;
-comment on function private.make_newcomers(private.inbound_update[]) is 'Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.';
+comment on function private.make_newcomers(private.inbound_update[]) is 'Creates the contacts of updates whose ids nobody has and no other update of the batch combines differently.';
 
 create function private.merged(p_contacts uuid[]) returns uuid[]
 language plpgsql stable set search_path = '' as $$
@@ -415,7 +415,7 @@ begin
     select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
     from unnest(p_contacts) with ordinality as found (id, place) order by found.place);
 end $$;
-comment on function private.merged(uuid[]) is 'The live contact of each, in its place.';
+comment on function private.merged(uuid[]) is 'Replaces each contact, in its place, by the one it was merged into.';
 
 create function private.assign_contacts(p_updates private.inbound_update[]) returns uuid[]
 language plpgsql set search_path = '' as $$
@@ -430,7 +430,7 @@ begin
   end if;
   perform private.lock_contacts();
   perform private.make_newcomers(p_updates);
-  -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
+  -- The others, neither clearly known nor clearly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
     select u.channel, u.sender_id, u.identities, min(u.at) as at,
@@ -446,10 +446,10 @@ begin
       v_contacts[v_place] := v_contact;
     end loop;
   end loop;
-  -- A later one may have merged what an earlier one found.
+  -- A later update may have merged the contact of an earlier one.
   return private.merged(v_contacts);
 end $$;
-comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, makes or merges the contact of each update, in its place; null for one that names nobody.';
+comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, creates or merges the contact of each update, in its place; null for an update that identifies nobody.';
 
 create function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) returns uuid[]
 language plpgsql stable set search_path = '' as $$
@@ -461,7 +461,7 @@ begin
     from unnest(p_updates) with ordinality as u
     order by u.ordinality);
 end $$;
-comment on function private.find_conversations(private.inbound_update[], uuid[]) is 'The conversation of each update, in its place; null where there is none yet.';
+comment on function private.find_conversations(private.inbound_update[], uuid[]) is 'The conversation of each update, in its place; null if there is none yet.';
 
 create function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$
@@ -483,14 +483,14 @@ begin
     v_conversations := private.find_conversations(p_updates, p_contacts);
   end if;
 
-  -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
-  -- so messages.seq, given below, is the order in which they are acknowledged.
+  -- Lock the conversations, always in the order of ids. Until the commit nobody else can add to them, so messages.seq,
+  -- assigned below, is the order in which messages are acknowledged.
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
       v_conversations[u.ordinality] as conversation,
-      -- Its revoke may have come first.
+      -- Its revoke may have arrived first.
       exists (
         select from public.messages r
         where r.type = 'revoke' and r.reply_to = case when u.type = 'edit' then u.reply_to else u.provider_id end
@@ -517,15 +517,15 @@ begin
   from (
     select p.conversation,
       bool_or(p.kind = 'message') as inbound,
-      -- The provider's clock opens the window, never beyond ours.
+      -- The window opens by the provider's clock, but never later than now by ours.
       max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type is distinct from 'system') as inbound_at
     from placed p group by p.conversation
   ) latest
   where c.id = latest.conversation;
 end $$;
-comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.';
+comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Stores senders, conversations and messages of updates, all of them messages or echoes of a sender, each with its contact.';
 
--- Only whoever wrote a message can take it back, and in the conversation in which it stands.
+-- Only its author can withdraw a message, and only in its own conversation.
 create function private.withdraw_messages(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -546,10 +546,10 @@ begin
   set text = null, choice = null, link_token = null, referral = null, native = null, status = 'deleted', status_rank = 6
   where m.id = any (v_ids);
 end $$;
-comment on function private.withdraw_messages(private.inbound_update[]) is 'Takes the words from the messages that these updates withdraw, and from what edited them.';
+comment on function private.withdraw_messages(private.inbound_update[]) is 'Removes the text of the messages that these updates withdraw, and of their edits.';
 
--- A conversation there need not be: who stops before anything was written shall not be written to. Locks as in
--- store_messages: contacts, then conversations in the order of ids.
+-- There may be no conversation yet: a person who opts out first must not be written to. Locks as in store_messages:
+-- contacts, then conversations in the order of ids.
 create function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -575,7 +575,7 @@ begin
   on conflict (channel, id) do nothing;
   perform private.keep_opt_words(v_words);
 end $$;
-comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down what updates say of opting out or in, each with its contact.';
+comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Records the opt-outs and opt-ins in updates, each with its contact.';
 
 create function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) returns text
 language plpgsql set search_path = '' as $$
@@ -597,7 +597,7 @@ begin
   end loop;
   return v_outcomes;
 end $$;
-comment on function private.refuse_erased(private.inbound_update[], text) is 'Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was sent to them. Answers the outcomes with d for these.';
+comment on function private.refuse_erased(private.inbound_update[], text) is 'Removes updates of erased people from those just stored: repetitions, and statuses of messages to them. Returns the outcomes with d for these.';
 
 create function private.opt_words(p_what text) returns text[]
 language plpgsql stable set search_path = '' as $$
@@ -607,7 +607,7 @@ begin
     from public.settings s where s.key = 'opt_out.' || p_what || '_words'),
     case p_what when 'stop' then array['stop', 'stop promotions', 'unsubscribe'] else array['start', 'resume', 'subscribe'] end);
 end $$;
-comment on function private.opt_words(text) is 'The words by which people opt out (stop) or in again (start), by the settings opt_out.stop_words and opt_out.start_words, in lower case.';
+comment on function private.opt_words(text) is 'The words by which people opt out (stop) or in again (start), from the settings opt_out.stop_words and opt_out.start_words, in lower case.';
 
 create function private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[]) returns text
 language sql immutable set search_path = '' as $$
@@ -615,7 +615,7 @@ language sql immutable set search_path = '' as $$
     when lower(btrim(p_body, E' \t\n\r.!"''')) = any (p_stop) or lower(p_choice) = any (p_stop) then 'out'
     when lower(btrim(p_body, E' \t\n\r.!"''')) = any (p_start) or lower(p_choice) = any (p_start) then 'in' end
 $$;
-comment on function private.opt_said(text, text, text[], text[]) is 'Whether a message says, with nothing but the word, that the person opts out or in; a button also by its payload.';
+comment on function private.opt_said(text, text, text[], text[]) is 'Whether a message consists of just a word that opts the person out or in; for a button also its payload.';
 
 create function private.ingest_updates(p_updates jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -629,7 +629,7 @@ declare
   v_other_contacts uuid[];
   v_outcomes text;
   v_stored bigint;
-  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
+  -- Whether all are messages of senders, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
   v_echoes boolean;
   v_revokes boolean;
@@ -638,7 +638,7 @@ declare
   v_stop text[] := private.opt_words('stop');
   v_start text[] := private.opt_words('start');
   v_words text[] := v_stop || v_start;
-  -- With what may stand around a word. Most messages are longer.
+  -- Including the punctuation around a word. Most messages are longer.
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
   v_templates boolean;
@@ -656,8 +656,8 @@ begin
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
     status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
-  -- Written, or tapped on a template. In line what nearly every message is asked: a function costs more than the rest;
-  -- and once (offset 0), though it is used twice.
+  -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
+  -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
       when u.kind <> 'message' or u.type not in ('text', 'button') then null
@@ -668,12 +668,12 @@ begin
     return '{"outcomes": ""}';
   end if;
 
-  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
-  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
+  -- A sender's address may change. One random update per batch is checked: this costs next to nothing however large the
+  -- batch is, and also reaches senders with little traffic.
   v_one := v_all[1 + floor(random() * cardinality(v_all))::integer];
 
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
-  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  -- the second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
     select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
     from unnest(v_all) u order by u.key, u.provider, u.ord
@@ -691,7 +691,7 @@ begin
     (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
   into v_outcomes, v_stored, v_address
   from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
-  -- In a statement of its own: what this one waited for may have been an erasure.
+  -- In a separate statement: the previous one may have waited for an erasure.
   if v_stored > 0 and exists (select from private.erased_keys) then
     v_outcomes := private.refuse_erased(v_all, v_outcomes);
     v_stored := length(replace(v_outcomes, 'd', ''));
@@ -719,7 +719,7 @@ begin
     from unnest(v_new) u;
   end if;
   if v_echoes then
-    -- The echo of a message of ours is that message.
+    -- The echo of one of our messages is that message.
     v_messages := nullif(array(
       select u from unnest(v_messages) u
       where u.kind <> 'echo' or not exists (
@@ -727,11 +727,11 @@ begin
         where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
       order by u.ord), '{}');
   end if;
-  -- All that may need the contacts' lock comes before the first conversation's.
+  -- Everything that may need the contacts' lock comes before the first conversation's lock.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
-      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
+      -- Messages that identify nobody are stored too, under one contact per channel.
       with nobody as (
         select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
         where v_contacts[u.ordinality] is null group by u.channel
@@ -774,10 +774,10 @@ begin
   end if;
   return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_updates; fails where a person of the batch is erased in this moment.';
+comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_updates; fails if a person in the batch is erased at the same moment.';
 
--- Who is erased while a message of theirs comes in becomes known anew by it: their conversation is gone, the foreign key says so,
--- and the second attempt does not find them.
+-- A person who is erased while their message arrives becomes a new contact: the foreign key reports that the conversation
+-- is gone, and the second attempt no longer finds the person.
 create function public.ingest_updates(p_updates jsonb) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off as $$
 begin
@@ -792,7 +792,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate); and freed: true where a status lets a message go that waited for it.';
+comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d (duplicate); and freed: true if a status released a waiting message.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
--- The services that messages go to with their secrets, and the allowlist of where messages may go at all.
+-- The services that receive messages, their secrets, and the allowlist of hosts that messages may go to.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -16,8 +16,8 @@ create table public.destination_allowlist (
   constraint destination_allowlist_pkey primary key (pattern, purpose)
 );
 comment on table public.destination_allowlist is 'Hosts that messages may be forwarded to and links may redirect to. Nothing goes anywhere else.';
-comment on constraint destination_allowlist_pkey on public.destination_allowlist is 'A pattern stands once for each purpose.';
-comment on column public.destination_allowlist.pattern is 'Lower-case ASCII host, or *.host for each name below it (not the host itself); a port only where it is not 443.';
+comment on constraint destination_allowlist_pkey on public.destination_allowlist is 'One row per pattern and purpose.';
+comment on column public.destination_allowlist.pattern is 'Lower-case ASCII host, or *.host for every name below it (not the host itself); with a port only if it is not 443.';
 comment on column public.destination_allowlist.purpose is 'forward (messages to services) or redirect (targets of links).';
 comment on column public.destination_allowlist.created_at is 'When it was allowed.';
 comment on column public.destination_allowlist.created_by is 'Who allowed it.';
@@ -30,11 +30,11 @@ create policy "team reads allowlist" on public.destination_allowlist for select 
 comment on policy "team reads allowlist" on public.destination_allowlist is 'Every role may see which hosts are allowed.';
 create trigger destination_allowlist_revision after insert or update or delete on public.destination_allowlist
   for each statement execute function private.bump_config_revision();
-comment on trigger destination_allowlist_revision on public.destination_allowlist is 'Tells the functions at the edge to read the configuration again.';
+comment on trigger destination_allowlist_revision on public.destination_allowlist is 'Makes the edge functions reload the configuration.';
 
 create trigger refuse_truncate before truncate on public.destination_allowlist
   for each statement execute function private.refuse_change();
-comment on trigger refuse_truncate on public.destination_allowlist is 'A truncate would leave no history: delete instead.';
+comment on trigger refuse_truncate on public.destination_allowlist is 'Truncating would leave no history; delete instead.';
 
 create table public.allowlist_history (
   id uuid primary key default private.uuid_v7(),
@@ -45,22 +45,22 @@ create table public.allowlist_history (
   by text not null default private.actor()
 );
 comment on table public.allowlist_history is
-  'Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds nothing of customers.';
-comment on column public.allowlist_history.id is 'UUID v7: the order of the changes.';
+  'Who added or removed which host, and when. Written by trigger; append-only and kept permanently: it holds no customer data.';
+comment on column public.allowlist_history.id is 'UUID v7, in the order of the changes.';
 comment on column public.allowlist_history.pattern is 'The host pattern.';
 comment on column public.allowlist_history.purpose is 'forward or redirect.';
 comment on column public.allowlist_history.change is 'added or removed.';
-comment on column public.allowlist_history.at is 'When.';
-comment on column public.allowlist_history.by is 'Who: a user id, or the database role.';
+comment on column public.allowlist_history.at is 'When it was changed.';
+comment on column public.allowlist_history.by is 'Who changed it: a user id, or the database role.';
 alter table public.allowlist_history enable row level security;
 revoke all on public.allowlist_history from anon, authenticated, service_role, public;
 grant select on public.allowlist_history to authenticated, service_role;
 create policy allowlist_history_read on public.allowlist_history for select to authenticated
   using ((select private.has_role('admin')));
-comment on policy allowlist_history_read on public.allowlist_history is 'Admins answer for where messages may go.';
+comment on policy allowlist_history_read on public.allowlist_history is 'Admins are accountable for where messages may go.';
 create trigger append_only before update or delete or truncate on public.allowlist_history
   for each statement execute function private.refuse_change();
-comment on trigger append_only on public.allowlist_history is 'Nobody rewrites history.';
+comment on trigger append_only on public.allowlist_history is 'History cannot be changed.';
 
 create function private.record_allowlist() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
@@ -79,10 +79,10 @@ end $$;
 comment on function private.record_allowlist() is 'Trigger, after insert, update or delete of destination_allowlist: writes allowlist_history.';
 create trigger record after insert or update or delete on public.destination_allowlist
   for each row execute function private.record_allowlist();
-comment on trigger record on public.destination_allowlist is 'A row of history for each change.';
+comment on trigger record on public.destination_allowlist is 'Records each change in the history.';
 
--- Failure policy: closed. Stricter than the URL standard on purpose: what this does not recognise is refused.
--- The functions at the edge ask the same question again at each delivery (_shared/delivery/allowlist.ts).
+-- Failure policy: closed. Deliberately stricter than the URL standard: anything unrecognised is refused.
+-- The edge functions check again at each delivery (_shared/delivery/allowlist.ts).
 create function private.destination_permitted(p_url text, p_purpose text default 'forward') returns boolean
 language plpgsql stable set search_path = '' as $$
 declare
@@ -111,7 +111,7 @@ begin
       and (a.pattern = v_host || v_port
         or (a.pattern like '*.%' and right(v_host || v_port, length(a.pattern) - 1) = substr(a.pattern, 2))));
 end $$;
-comment on function private.destination_permitted(text, text) is 'Whether the allowlist lets a URL be stored for a purpose: https, host pattern, no credentials, no IP literal; loopback only by the setting forward.allow_loopback.';
+comment on function private.destination_permitted(text, text) is 'Whether the allowlist permits storing a URL for a purpose: https, a matching host pattern, no credentials, no IP literal; loopback only if the setting forward.allow_loopback is on.';
 
 create function public.allow_host(p_pattern text, p_purpose text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -124,7 +124,7 @@ begin
   select * into v_row from public.destination_allowlist where pattern = lower(p_pattern) and purpose = p_purpose;
   return to_jsonb(v_row);
 end $$;
-comment on function public.allow_host(text, text) is 'Puts a host pattern on the allowlist for forward or redirect; an admin''s act. Repeating it changes nothing. 23514 for a pattern that is none.';
+comment on function public.allow_host(text, text) is 'Adds a host pattern to the allowlist for forward or redirect; for admins. Repeating it changes nothing. 23514 for an invalid pattern.';
 
 create function public.disallow_host(p_pattern text, p_purpose text) returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -133,7 +133,7 @@ begin
   delete from public.destination_allowlist where pattern = lower(p_pattern) and purpose = p_purpose;
   return found;
 end $$;
-comment on function public.disallow_host(text, text) is 'Takes a host pattern off the allowlist; false when it was not on it. Takes effect within 5 seconds.';
+comment on function public.disallow_host(text, text) is 'Removes a host pattern from the allowlist; false if it was not there. Takes effect within 5 seconds.';
 
 -- Destinations ------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ language sql immutable set search_path = '' as $$
     where e.key !~ '^([345][0-9]{2}|else)$' or e.value not in ('"hold"', '"aside"', '"pause"'))
 $$;
 comment on function private.is_failure_policy(jsonb) is
-  'Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.';
+  'Whether this is a valid failure policy, such as {"404": "aside", "else": "hold"}: keys are a status from 300 to 599, or else; hold makes the conversation wait, aside gives up the delivery after its second attempt, pause pauses the destination.';
 
 create table public.destinations (
   id uuid primary key default private.uuid_v7(),
@@ -170,51 +170,51 @@ create table public.destinations (
   updated_by text not null default private.actor(),
   removed_at timestamptz check (removed_at is null or state = 'paused')
 ) with (fillfactor = 70);
-comment on table public.destinations is 'Services that get messages. Its secrets are in private.destination_secrets.';
+comment on table public.destinations is 'Services that receive messages. Their secrets are in private.destination_secrets.';
 create unique index destinations_name_key on public.destinations (name) where removed_at is null;
-comment on index public.destinations_name_key is 'A destination is named by people and the command line; the name of one that was removed is free.';
+comment on index public.destinations_name_key is 'People and the command line use the name; the name of a removed destination can be reused.';
 comment on column public.destinations.id is 'UUID v7.';
 comment on column public.destinations.name is 'Short name: lower-case letters, digits, - and _.';
-comment on column public.destinations.kind is 'How it is reached: http, a signed POST to its URL.';
-comment on column public.destinations.url is 'Where messages are posted; passed the allowlist when stored, and passes it again at each delivery.';
-comment on column public.destinations.state is 'active, or paused by a person: its queue waits.';
-comment on column public.destinations.timeout_ms is 'How long an answer may take, body included.';
-comment on column public.destinations.rate_per_second is 'Deliveries a second at most; null for no limit.';
-comment on column public.destinations.rate_burst is 'Deliveries that may go at once within rate_per_second.';
-comment on column public.destinations.rate_tat is 'GCRA state of the rate: theoretical arrival time of the next delivery.';
-comment on column public.destinations.retry_seconds is 'Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule; docs/architecture.md has it.';
-comment on column public.destinations.circuit_failures is 'Failed attempts in a row.';
-comment on column public.destinations.circuit_open_until is 'While in the future the circuit is open and the queue waits; past but not null: one delivery probes.';
-comment on column public.destinations.circuit_trips is 'Times in a row that the circuit opened; doubles the wait.';
-comment on column public.destinations.circuit_probe is 'Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.';
-comment on column public.destinations.circuit_waking is 'It answers again, and more that failed before is to be made due than was at once.';
-comment on column public.destinations.failure_policy is 'What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.';
-comment on column public.destinations.paused_because is 'Why it was paused where no person did it: what it answered. Null otherwise.';
-comment on column public.destinations.version is 'Grows with each change made by people.';
+comment on column public.destinations.kind is 'How it is reached: http is a signed POST to its URL.';
+comment on column public.destinations.url is 'Where messages are posted. Checked against the allowlist when stored and at each delivery.';
+comment on column public.destinations.state is 'active, or paused: its queue waits.';
+comment on column public.destinations.timeout_ms is 'Maximum time for a response, including its body, in milliseconds.';
+comment on column public.destinations.rate_per_second is 'Maximum deliveries per second; null for no limit.';
+comment on column public.destinations.rate_burst is 'Deliveries that may be made at once within rate_per_second.';
+comment on column public.destinations.rate_tat is 'GCRA state of the rate: the theoretical arrival time of the next delivery.';
+comment on column public.destinations.retry_seconds is 'Waits between attempts, in seconds; null for the setting forward.retry_seconds or, without it, the built-in schedule in docs/architecture.md.';
+comment on column public.destinations.circuit_failures is 'Consecutive failed attempts.';
+comment on column public.destinations.circuit_open_until is 'While in the future, the circuit is open and the queue waits; once past, one delivery probes. Null while closed.';
+comment on column public.destinations.circuit_trips is 'How often in a row the circuit has opened; each time doubles the wait.';
+comment on column public.destinations.circuit_probe is 'Lease of the delivery that probes an open circuit: only its failure opens the circuit again.';
+comment on column public.destinations.circuit_waking is 'True while it answers again but some deliveries that failed before have yet to be made due.';
+comment on column public.destinations.failure_policy is 'What a failure does to the conversation, by status, with else for all others: hold, aside or pause. Statuses that it does not list follow the built-in policy: aside for 400, 413, 415 and 422, pause for 410, hold for the rest.';
+comment on column public.destinations.paused_because is 'The response that paused it; null if a person paused it or it is active.';
+comment on column public.destinations.version is 'Incremented by each change that a person makes.';
 comment on column public.destinations.created_at is 'When it was added.';
 comment on column public.destinations.updated_at is 'When a person last changed it.';
 comment on column public.destinations.updated_by is 'Who last changed it.';
-comment on column public.destinations.removed_at is 'When it was removed: what was delivered there still names it. Null otherwise.';
+comment on column public.destinations.removed_at is 'When it was removed; null otherwise. The row stays, because past deliveries refer to it.';
 alter table public.destinations enable row level security;
 revoke all on public.destinations from public, anon, authenticated;
 grant select on public.destinations to authenticated;
 grant select, insert, update, delete on public.destinations to service_role;
 create policy "team reads destinations" on public.destinations for select to authenticated
   using ((select private.has_role('viewer')));
-comment on policy "team reads destinations" on public.destinations is 'Every role may see the services; secrets are elsewhere.';
--- Only what people change: circuit and rate state move with the traffic and are not configuration.
+comment on policy "team reads destinations" on public.destinations is 'Every role may see the services; their secrets are elsewhere.';
+-- Only columns that people change: circuit and rate state change with the traffic and are not configuration.
 create trigger destinations_revision after insert or delete or truncate or update of name, url, state, version, removed_at
   on public.destinations for each statement execute function private.bump_config_revision();
-comment on trigger destinations_revision on public.destinations is 'Tells the functions at the edge to read the configuration again.';
+comment on trigger destinations_revision on public.destinations is 'Makes the edge functions reload the configuration.';
 
 create function private.shown_state(p_state text, p_circuit_open_until timestamptz) returns text
 language sql immutable set search_path = '' as $$
   select case when p_state = 'active' and p_circuit_open_until is not null then 'circuit_open' else p_state end
 $$;
 comment on function private.shown_state(text, timestamptz) is
-  'The state in which a destination is shown: active, paused, or circuit_open for an active one that gets nothing but a probe. shownDestinationState() of the contract says the same.';
+  'The displayed state of a destination: active, paused, or circuit_open for an active one that gets only probes. The same as shownDestinationState() of the contract.';
 
--- Whatever door a URL comes by. The owner of the tables, who migrates and restores, is not asked; each delivery asks again.
+-- Applies to every way a URL is written, except by the owner of the tables, who migrates and restores. Each delivery checks again.
 create function private.require_permitted_url() returns trigger
 language plpgsql set search_path = '' as $$
 begin
@@ -228,14 +228,14 @@ end $$;
 comment on function private.require_permitted_url() is 'Trigger, before insert or update of url: refuses a URL that the allowlist does not permit (GL403).';
 create trigger permitted_url before insert or update of url on public.destinations
   for each row execute function private.require_permitted_url();
-comment on trigger permitted_url on public.destinations is 'The allowlist is asked at every door.';
+comment on trigger permitted_url on public.destinations is 'Checks the allowlist at every write.';
 
--- Opening and closing are: routes of mode first go by them. At the end of the transaction, so that the lock on the
--- revision is the last one that a settlement takes.
+-- Opening and closing a circuit is configuration: routes of mode first depend on it. Deferred to the end of the
+-- transaction, so that the revision's lock is the last one that a settlement takes.
 create constraint trigger destinations_circuit_revision after update on public.destinations
   deferrable initially deferred for each row when ((old.circuit_trips > 0) is distinct from (new.circuit_trips > 0))
   execute function private.bump_config_revision();
-comment on trigger destinations_circuit_revision on public.destinations is 'Tells the functions at the edge that a circuit opened or closed.';
+comment on trigger destinations_circuit_revision on public.destinations is 'Makes the edge functions reload the configuration when a circuit opens or closes.';
 
 create table private.destination_secrets (
   destination_id uuid not null references public.destinations (id) on delete cascade,
@@ -244,11 +244,11 @@ create table private.destination_secrets (
   expires_at timestamptz,
   constraint destination_secrets_pkey primary key (destination_id, secret)
 );
-comment on table private.destination_secrets is 'Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.';
+comment on table private.destination_secrets is 'Signing secrets as in Standard Webhooks; several during a rotation. Shown once, when created.';
 comment on constraint destination_secrets_pkey on private.destination_secrets is 'Finds the secrets of a destination.';
 comment on column private.destination_secrets.destination_id is 'The destination.';
-comment on column private.destination_secrets.secret is 'whsec_ and 32 random bytes in base64.';
-comment on column private.destination_secrets.created_at is 'When it was made.';
+comment on column private.destination_secrets.secret is 'whsec_ followed by 32 random bytes in base64.';
+comment on column private.destination_secrets.created_at is 'When it was created.';
 comment on column private.destination_secrets.expires_at is 'End of the overlap after a rotation; null for the current one.';
 alter table private.destination_secrets enable row level security;
 revoke all on private.destination_secrets from public, anon, authenticated;
@@ -262,32 +262,32 @@ create table private.destination_headers (
   set_by text not null,
   constraint destination_headers_pkey primary key (destination_id, name)
 );
-comment on table private.destination_headers is 'Headers of a destination''s own, such as authorization. Sealed by the functions with a key that the database does not have.';
-comment on constraint destination_headers_pkey on private.destination_headers is 'A header is sent once.';
+comment on table private.destination_headers is 'Custom headers of a destination, such as authorization. Encrypted by the functions with a key that the database does not have.';
+comment on constraint destination_headers_pkey on private.destination_headers is 'One row per destination and header.';
 comment on column private.destination_headers.destination_id is 'The destination.';
-comment on column private.destination_headers.name is 'In lower case.';
-comment on column private.destination_headers.sealed is 'v1, the name of the key, iv and text, see _shared/crypto/seal.ts.';
-comment on column private.destination_headers.set_at is 'When.';
-comment on column private.destination_headers.set_by is 'Who: a user id, or key: and the name of a secret key.';
+comment on column private.destination_headers.name is 'The header''s name in lower case.';
+comment on column private.destination_headers.sealed is 'Version (v1), key name, IV and ciphertext; see _shared/crypto/seal.ts.';
+comment on column private.destination_headers.set_at is 'When it was set.';
+comment on column private.destination_headers.set_by is 'Who set it: a user id, or key: and the name of a secret key.';
 alter table private.destination_headers enable row level security;
 revoke all on private.destination_headers from public, anon, authenticated;
 grant select, insert, update, delete on private.destination_headers to service_role;
 
--- As with a redirect to another host: what was given for one is not for the other.
+-- As with a redirect to another host: credentials for one host are not meant for another.
 create function private.forget_headers() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
   delete from private.destination_headers h where h.destination_id = new.id;
   return null;
 end $$;
-comment on function private.forget_headers() is 'Trigger, after a destination moved to another host or was removed: its own headers are gone.';
+comment on function private.forget_headers() is 'Trigger, after a destination moved to another host or was removed: deletes its custom headers.';
 create trigger forget_headers after update of url, removed_at on public.destinations for each row
   when (new.removed_at is not null
     or lower(substring(old.url from '^[^/]*//[^/?]*')) is distinct from lower(substring(new.url from '^[^/]*//[^/?]*')))
   execute function private.forget_headers();
-comment on trigger forget_headers on public.destinations is 'Credentials go to the host that they were given for.';
+comment on trigger forget_headers on public.destinations is 'Credentials are sent only to the host they were set for.';
 
--- For people --------------------------------------------------------------------------------------
+-- Management --------------------------------------------------------------------------------------
 
 create function private.new_webhook_secret() returns text
 language sql volatile set search_path = '' as $$
@@ -320,7 +320,7 @@ begin
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $$;
-comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.';
+comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Returns its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.';
 
 create function private.destination_named(p_name text) returns uuid
 language plpgsql stable set search_path = '' as $$
@@ -334,7 +334,7 @@ begin
   end if;
   return v_id;
 end $$;
-comment on function private.destination_named(text) is 'The id of a destination by name; GL404 when there is none.';
+comment on function private.destination_named(text) is 'The id of a destination by name; GL404 if there is none.';
 
 create function public.set_destination(p_name text, p_version integer, p_changes jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -368,7 +368,7 @@ begin
     'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
 end $$;
 comment on function public.set_destination(text, integer, jsonb) is
-  'Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member, 23502 and 23514 a value that cannot be.';
+  'Changes a destination that is still at the version the caller read: any of url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy; null resets rate_per_second and retry_seconds. Waiting deliveries use the new values. Returns the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the allowlist refuses the URL, GL404 no such destination, GL409 it was changed in the meantime, GL422 an unknown member, 23502 and 23514 invalid value.';
 
 create function public.rotate_destination_secret(p_name text, p_overlap_hours integer default 24) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -389,13 +389,13 @@ begin
   update public.destinations set version = version + 1, updated_at = now(), updated_by = private.actor() where id = v_id;
   return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
 end $$;
-comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422). Answers the new one, which is not shown again.';
+comment on function public.rotate_destination_secret(text, integer) is 'Creates a new signing secret; during the overlap, 0 to 168 hours (GL422), deliveries carry the signatures of both. Returns the new one, which is not shown again.';
 
 create function private.headers_of(p_destination_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id
 $$;
-comment on function private.headers_of(uuid) is 'The own headers of a destination, {name: sealed}; null for none.';
+comment on function private.headers_of(uuid) is 'The custom headers of a destination, {name: sealed}; null for none.';
 
 create function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) returns jsonb
 language plpgsql volatile set search_path = '' as $$
@@ -417,7 +417,7 @@ begin
       'set_by', h.set_by) order by h.name), '[]')
     from private.destination_headers h where h.destination_id = v_id);
 end $$;
-comment on function public.set_destination_headers(text, jsonb, text) is 'Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name, key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such destination, GL422 more than 20.';
+comment on function public.set_destination_headers(text, jsonb, text) is 'Sets custom headers of a destination, {name: sealed value, or null to remove it}; the others stay. Returns all, [{name, key: name of the key, set_at, set_by}]. Only for the function wa-router, which encrypts them. Errors: GL404 no such destination, GL422 more than 20.';
 
 create function public.sealed_headers() returns jsonb
 language sql stable set search_path = '' as $$
@@ -426,7 +426,7 @@ language sql stable set search_path = '' as $$
     order by h.destination_id, h.name), '[]')
   from private.destination_headers h
 $$;
-comment on function public.sealed_headers() is 'Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function wa-router alone.';
+comment on function public.sealed_headers() is 'Every encrypted header, [{destination_id, name, sealed}], for re-encryption with another key. Only for the function wa-router.';
 
 create function public.reseal_headers(p_headers jsonb) returns integer
 language plpgsql volatile set search_path = '' as $$
@@ -434,14 +434,14 @@ declare
   v_count integer;
 begin
   perform private.refuse_older_code();
-  -- What somebody set meanwhile is newer.
+  -- A header that was set in the meantime is newer.
   update private.destination_headers h set sealed = r.after
   from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
   where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
-comment on function public.reseal_headers(jsonb) is 'Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many. For the function wa-router alone.';
+comment on function public.reseal_headers(jsonb) is 'Replaces encrypted headers, [{destination_id, name, before, after}], that have not changed. Returns how many. Only for the function wa-router.';
 
 create function public.destination_to_test(p_name text) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -456,7 +456,7 @@ begin
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
 end $$;
-comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
+comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is no such destination. Only for the function wa-router: people never see a secret twice.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
--- Which messages go to which services: routes with their history, what waits to be decided, and what was decided.
+-- Which messages go to which services: routes and their history, undecided messages, and decisions.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -21,18 +21,18 @@ create table public.routes (
   updated_at timestamptz not null default now(),
   updated_by text not null default private.actor()
 );
-comment on table public.routes is 'Which messages go where. The first route by priority, then age, whose condition matches decides.';
-comment on constraint routes_name_key on public.routes is 'A route is named by people and explanations.';
+comment on table public.routes is 'Which messages go where. The first route whose condition matches decides, by priority, then age.';
+comment on constraint routes_name_key on public.routes is 'People and explanations refer to a route by its name.';
 comment on column public.routes.id is 'UUID v7: also the order of routes of one priority.';
-comment on column public.routes.name is 'What explanations call it.';
+comment on column public.routes.name is 'The name used in explanations.';
 comment on column public.routes.priority is 'Smaller comes first.';
 comment on column public.routes.condition is 'Typed condition, checked by the functions'' schema when written through them.';
 comment on column public.routes.mode is 'first: to the first of its destinations that is not paused; all: to each of them.';
-comment on column public.routes.flag_key is 'The route counts only where this flag is on for the contact; null for always.';
-comment on column public.routes.sticky_minutes is 'Keeps the conversation with this route for so long after each match; null for not.';
-comment on column public.routes.active is 'A route that is not active matches nothing.';
-comment on column public.routes.channels is 'The channels whose messages it may take. WhatsApp alone unless others are named, so that a fallback gets no mail that nobody meant for it.';
-comment on column public.routes.version is 'Grows with each change.';
+comment on column public.routes.flag_key is 'The route applies only if this flag is on for the contact; null for always.';
+comment on column public.routes.sticky_minutes is 'How long the conversation stays with this route after each match; null if it does not.';
+comment on column public.routes.active is 'An inactive route matches nothing.';
+comment on column public.routes.channels is 'The channels whose messages it may take. Only WhatsApp by default, so that a fallback does not receive e-mail by accident.';
+comment on column public.routes.version is 'Incremented by each change.';
 comment on column public.routes.created_at is 'When it was added.';
 comment on column public.routes.updated_at is 'When it was last changed.';
 comment on column public.routes.updated_by is 'Who last changed it.';
@@ -42,10 +42,10 @@ grant select on public.routes to authenticated;
 grant select, insert, update, delete on public.routes to service_role;
 create policy "team reads routes" on public.routes for select to authenticated
   using ((select private.has_role('operator')) or ((select private.has_role('viewer')) and not jsonb_path_exists(condition, '$.**.phones')));
-comment on policy "team reads routes" on public.routes is 'Every role may see the routes; those for numbers of people, operators.';
+comment on policy "team reads routes" on public.routes is 'Every role may see the routes; only operators see routes for people''s numbers.';
 create trigger routes_revision after insert or update or delete or truncate on public.routes
   for each statement execute function private.bump_config_revision();
-comment on trigger routes_revision on public.routes is 'Tells the functions at the edge to read the configuration again.';
+comment on trigger routes_revision on public.routes is 'Makes the edge functions reload the configuration.';
 
 create table public.route_destinations (
   route_id uuid not null references public.routes (id) on delete cascade,
@@ -54,9 +54,9 @@ create table public.route_destinations (
   constraint route_destinations_pkey primary key (route_id, destination_id)
 );
 comment on table public.route_destinations is 'The destinations of a route, in order.';
-comment on constraint route_destinations_pkey on public.route_destinations is 'A route names a destination once.';
+comment on constraint route_destinations_pkey on public.route_destinations is 'A route has a destination once.';
 comment on column public.route_destinations.route_id is 'The route.';
-comment on column public.route_destinations.destination_id is 'The destination; one that a route needs cannot be deleted.';
+comment on column public.route_destinations.destination_id is 'The destination; it cannot be deleted while a route uses it.';
 comment on column public.route_destinations.position is 'Order among the route''s destinations, from 1.';
 create index route_destinations_destination_idx on public.route_destinations (destination_id);
 comment on index public.route_destinations_destination_idx is 'Routes of a destination; serves the foreign key.';
@@ -67,7 +67,7 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using ((select private.has_role('viewer')));
 comment on policy "team reads route destinations" on public.route_destinations is 'Every role may see the routes.';
--- Under the lock that the reference takes anyway: whoever removes the destination waits, or was first.
+-- Under the lock that the foreign key takes anyway: a concurrent removal of the destination waits, or came first.
 create function private.require_present_destination() returns trigger
 language plpgsql set search_path = '' as $$
 begin
@@ -80,10 +80,10 @@ end $$;
 comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).';
 create trigger present_destination before insert or update of destination_id on public.route_destinations
   for each row execute function private.require_present_destination();
-comment on trigger present_destination on public.route_destinations is 'No route leads to what was removed.';
+comment on trigger present_destination on public.route_destinations is 'No route may lead to a removed destination.';
 create trigger route_destinations_revision after insert or update or delete or truncate on public.route_destinations
   for each statement execute function private.bump_config_revision();
-comment on trigger route_destinations_revision on public.route_destinations is 'Tells the functions at the edge to read the configuration again.';
+comment on trigger route_destinations_revision on public.route_destinations is 'Makes the edge functions reload the configuration.';
 
 create table public.routing_decisions (
   message_id uuid primary key references public.messages (id) on delete cascade,
@@ -96,16 +96,16 @@ create table public.routing_decisions (
   revision bigint not null,
   decided_at timestamptz not null default now()
 );
-comment on table public.routing_decisions is 'One row a routed message: which route, why, and why not the others. Holds no personal data.';
-comment on column public.routing_decisions.message_id is 'The message; decided once and for all.';
-comment on column public.routing_decisions.route_id is 'The route that took it; null when none matched or the route was removed since.';
+comment on table public.routing_decisions is 'One row per routed message: which route, why, and why not the others. Holds no personal data.';
+comment on column public.routing_decisions.message_id is 'The message; it is decided only once.';
+comment on column public.routing_decisions.route_id is 'The route that took it; null if none matched or the route has been removed since.';
 comment on column public.routing_decisions.route_name is 'The route''s name at that time.';
 comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), or no_match.';
-comment on column public.routing_decisions.destination_ids is 'Where it was sent.';
-comment on column public.routing_decisions.contact is 'The contact, redacted: the last four digits of the number at most.';
-comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order asked.';
-comment on column public.routing_decisions.revision is 'Revision of the configuration that decided.';
-comment on column public.routing_decisions.decided_at is 'When.';
+comment on column public.routing_decisions.destination_ids is 'The destinations it was sent to.';
+comment on column public.routing_decisions.contact is 'The contact, redacted: at most the last four digits of the number.';
+comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order of evaluation.';
+comment on column public.routing_decisions.revision is 'Revision of the configuration used for the decision.';
+comment on column public.routing_decisions.decided_at is 'When it was decided.';
 create index routing_decisions_route_idx on public.routing_decisions (route_id) where route_id is not null;
 comment on index public.routing_decisions_route_idx is 'Counts by route; serves the foreign key.';
 create index routing_decisions_recent_idx on public.routing_decisions (decided_at);
@@ -135,10 +135,10 @@ create table public.route_history (
   constraint route_history_pkey primary key (route_id, version)
 );
 comment on table public.route_history is
-  'What a route was at each of its versions, from the first change on. Append-only; outlives the route.';
-comment on constraint route_history_pkey on public.route_history is 'A version is written once.';
-comment on column public.route_history.route_id is 'The route. Not a reference: the history outlives it.';
-comment on column public.route_history.version is 'Which version this was.';
+  'Each version of a route, from the first change on. Append-only; it outlives the route.';
+comment on constraint route_history_pkey on public.route_history is 'One row per version.';
+comment on column public.route_history.route_id is 'The route. Not a foreign key: the history outlives it.';
+comment on column public.route_history.version is 'The version.';
 comment on column public.route_history.name is 'Its name.';
 comment on column public.route_history.priority is 'Its priority.';
 comment on column public.route_history.condition is 'Its condition.';
@@ -148,17 +148,17 @@ comment on column public.route_history.flag_key is 'Its flag.';
 comment on column public.route_history.sticky_minutes is 'Its stickiness.';
 comment on column public.route_history.active is 'Whether it was active.';
 comment on column public.route_history.channels is 'Its channels.';
-comment on column public.route_history.changed_at is 'Since when it was so.';
-comment on column public.route_history.changed_by is 'Who made it so.';
+comment on column public.route_history.changed_at is 'When it became so.';
+comment on column public.route_history.changed_by is 'Who changed it.';
 alter table public.route_history enable row level security;
 revoke all on public.route_history from anon, authenticated, service_role, public;
 grant select on public.route_history to authenticated, service_role;
 create policy route_history_read on public.route_history for select to authenticated
   using ((select private.has_role('operator')) or ((select private.has_role('viewer')) and not jsonb_path_exists(condition, '$.**.phones')));
-comment on policy route_history_read on public.route_history is 'Every role may see who changed which route; those for numbers of people, operators.';
+comment on policy route_history_read on public.route_history is 'Every role may see who changed which route; only operators see routes for people''s numbers.';
 create trigger append_only before update or delete or truncate on public.route_history
   for each statement execute function private.refuse_change();
-comment on trigger append_only on public.route_history is 'Nobody rewrites history.';
+comment on trigger append_only on public.route_history is 'History cannot be changed.';
 
 -- Conditions, checked where they are written -------------------------------------------------------
 
@@ -178,11 +178,11 @@ language sql immutable set search_path = '' as $$
         or e.item #>> '{}' !~ p_form)
     end
 $$;
-comment on function private.texts_fault(jsonb, text, text, text) is 'What keeps a value from being a list of texts of this form, with its place; null for nothing.';
+comment on function private.texts_fault(jsonb, text, text, text) is 'Why a value is not a list of texts of this form, with the position of the fault; null if it is one.';
 
--- The same question as parseCondition of _shared/routing/condition.ts: one must not store what the other cannot use. Two
--- things it cannot ask: whether a regular expression is RE2's, and the router's own list of time zones. What slips
--- through matches nothing, and health names the route.
+-- The same checks as parseCondition in _shared/contract/routing/condition.ts: one must not store what the other cannot use.
+-- It cannot check two things: whether a regular expression is valid for RE2, and the router's list of time zones. What
+-- slips through matches nothing, and health names the route.
 create function private.condition_fault(p_condition jsonb, p_path text default '', p_depth integer default 1) returns text
 language plpgsql stable set search_path = '' as $$
 declare
@@ -285,7 +285,7 @@ begin
   end if;
   return null;
 end $$;
-comment on function private.condition_fault(jsonb, text, integer) is 'What keeps a condition from being used, with its place; null for nothing that the database can tell.';
+comment on function private.condition_fault(jsonb, text, integer) is 'Why a condition cannot be used, with the position of the fault; null if the database finds none.';
 
 create function private.require_condition() returns trigger
 language plpgsql set search_path = '' as $$
@@ -300,12 +300,12 @@ begin
   end if;
   return new;
 end $$;
-comment on function private.require_condition() is 'Trigger, before insert or update of a route''s condition: refuses one that could not be used (23514). The owner of the table, who migrates and restores, is not asked.';
+comment on function private.require_condition() is 'Trigger, before insert or update of a route''s condition: refuses one that could not be used (23514). Does not apply to the table''s owner, who migrates and restores.';
 create trigger usable_condition before insert or update of condition on public.routes
   for each row execute function private.require_condition();
-comment on trigger usable_condition on public.routes is 'What matches nothing is refused where it is written.';
+comment on trigger usable_condition on public.routes is 'Refuses a condition that could never match when it is written.';
 
--- Routes, for people ------------------------------------------------------------------------------
+-- Management of routes ----------------------------------------------------------------------------
 
 create function private.record_route(p_id uuid) returns void
 language sql volatile set search_path = '' as $$
@@ -318,7 +318,7 @@ language sql volatile set search_path = '' as $$
   from public.routes r where r.id = p_id
   on conflict on constraint route_history_pkey do nothing
 $$;
-comment on function private.record_route(uuid) is 'Writes a route''s version of now into its history, unless it is there.';
+comment on function private.record_route(uuid) is 'Records a route''s current version in its history, unless it is already there.';
 
 create function public.add_route(
   p_destinations text[], p_condition jsonb, p_priority integer default 100, p_options jsonb default '{}'
@@ -343,7 +343,7 @@ begin
   from unnest(p_destinations) with ordinality as d (name, position);
   return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
 end $$;
-comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination, GL422 for none, 23514 for a condition that cannot be used.';
+comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination, GL422 if there is none, 23514 for an invalid condition.';
 
 create function public.remove_route(p_id uuid) returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -352,9 +352,9 @@ begin
   delete from public.routes where id = p_id;
   return found;
 end $$;
-comment on function public.remove_route(uuid) is 'Removes a route; its past decisions stay. False when there was none.';
+comment on function public.remove_route(uuid) is 'Removes a route; its past decisions stay. False if it did not exist.';
 
--- Under its row's lock. What is changed by whoever read another version would undo the change between.
+-- Under its row's lock. A change based on an older version would undo the changes since.
 create function private.route_at(p_id uuid, p_version integer) returns public.routes
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -370,7 +370,7 @@ begin
   end if;
   return v_route;
 end $$;
-comment on function private.route_at(uuid, integer) is 'Locks a route that is at this version and answers it. GL404 when there is none, GL409 when somebody was faster.';
+comment on function private.route_at(uuid, integer) is 'Locks and returns a route if it is at this version. GL404 if it does not exist, GL409 if it was changed in the meantime.';
 
 create function public.set_route(p_id uuid, p_version integer, p_changes jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -408,16 +408,16 @@ begin
   return to_jsonb(v_route);
 end $$;
 comment on function public.set_route(uuid, integer, jsonb) is
-  'Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value or condition that cannot be.';
+  'Changes a route that is still at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, channels, destinations (names). Returns the route. Both versions are in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 it was changed in the meantime, GL422 an unknown member or no destination, 23505 name taken, 23514 invalid value or condition.';
 
 create function private.is_fallback(p_condition jsonb) returns boolean
 language sql immutable set search_path = '' as $$
   select p_condition ->> 'type' = 'default'
 $$;
-comment on function private.is_fallback(jsonb) is 'Whether a route with this condition is asked after all others, whatever its priority.';
+comment on function private.is_fallback(jsonb) is 'Whether a route with this condition is evaluated after all others, whatever its priority.';
 
--- One at a time: two moves at once would each count on an order that the other changes. A move takes a number between
--- its neighbours; where there is none, all are numbered anew in steps of ten.
+-- One at a time: two concurrent moves would each rely on an order that the other changes. A move takes a number between
+-- its neighbours; if there is none, all are renumbered in steps of ten.
 create function public.move_route(p_id uuid, p_version integer, p_before uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -471,12 +471,12 @@ begin
     from public.routes r);
 end $$;
 comment on function public.move_route(uuid, integer, uuid) is
-  'Puts a route, if it still is at the version the caller read, right before another one, or last with null; routes with the condition default move among themselves. Answers the new order of all, [{id, priority, version}]: others may get another priority too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409 somebody else was faster, GL422 a fallback before what is none.';
+  'Moves a route that is still at the version the caller read directly before another one, or to the end with null; routes with the condition default move among themselves. Returns the new order of all, [{id, priority, version}]: the priority of others may change too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409 it was changed in the meantime, GL422 a fallback before a route that is not one.';
 
 -- Deciding: the router's first step ---------------------------------------------------------------
 
--- Whom nobody has held, and who was held at another configuration: stretches of one index, each read from its beginning, so
--- that it costs what is taken, however many are held.
+-- Conversations that are not held, and those held at another configuration: ranges of one index, each read from its
+-- start, so that the cost depends on what is taken, not on how many are held.
 create function private.unrouted(p_revision bigint, p_limit integer, p_channels text[]) returns uuid[]
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
@@ -499,7 +499,7 @@ begin
     order by first.unrouted_since limit p_limit
   ) w);
 end $$;
-comment on function private.unrouted(bigint, integer, text[]) is 'The conversations of these channels that wait longest for the router, but those held back at this configuration revision; null for none. Of those held at another one the longest held come first.';
+comment on function private.unrouted(bigint, integer, text[]) is 'The conversations of these channels that have waited longest for the router, except those held back at this configuration revision; null for none. Of those held at another revision, the longest held come first.';
 
 create function public.claim_unrouted(
   p_revision bigint, p_conversations integer, p_each integer default 20, p_channels text[] default '{whatsapp}'
@@ -541,7 +541,7 @@ begin
     where c.id = any (v_ids) and c.unrouted_since is not null
   ) items);
 end $$;
-comment on function public.claim_unrouted(bigint, integer, integer, text[]) is 'The conversations of these channels that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
+comment on function public.claim_unrouted(bigint, integer, integer, text[]) is 'The conversations of these channels that have waited longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes messages that could not be attributed on arrival. Leaves out conversations held back at this configuration revision.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

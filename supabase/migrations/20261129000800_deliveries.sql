@@ -1,5 +1,5 @@
 -- The queue to the services. A lane is the queue of one conversation to one destination: it is leased as a
--- whole, so order within a conversation holds by construction while conversations run side by side.
+-- whole, so order within a conversation holds by construction while conversations proceed in parallel.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -25,31 +25,31 @@ create table public.deliveries (
   updated_at timestamptz not null default now(),
   constraint deliveries_once_key unique (message_id, destination_id)
 ) with (fillfactor = 80);
-comment on table public.deliveries is 'One row a message and destination. The id is the webhook-id that the service sees, the same at each attempt.';
-comment on constraint deliveries_once_key on public.deliveries is 'A message goes to a destination once.';
+comment on table public.deliveries is 'One row per message and destination. The id is the webhook-id that the service sees, the same at each attempt.';
+comment on constraint deliveries_once_key on public.deliveries is 'A message is delivered to a destination once.';
 comment on column public.deliveries.id is 'UUID v7; sent as webhook-id.';
 comment on column public.deliveries.message_id is 'The message.';
 comment on column public.deliveries.destination_id is 'The destination.';
-comment on column public.deliveries.conversation_id is 'The message''s conversation; with the destination it names the lane. Not a reference: the message goes with its conversation, and this row with the message.';
+comment on column public.deliveries.conversation_id is 'The message''s conversation; together with the destination it identifies the lane. Not a foreign key: deleting the conversation deletes the message, and with it this row.';
 comment on column public.deliveries.seq is 'messages.seq: the order within the lane.';
 comment on column public.deliveries.state is 'pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).';
-comment on column public.deliveries.attempt is 'Attempts begun.';
+comment on column public.deliveries.attempt is 'Attempts started.';
 comment on column public.deliveries.next_attempt_at is 'When it is due, if it is the first of its lane.';
 comment on column public.deliveries.last_error is 'Why the last attempt failed, as a short code and sentence.';
 comment on column public.deliveries.dropped_reason is 'Why a person dropped it; null otherwise.';
 comment on column public.deliveries.delivered_at is 'When a 2xx answer was settled.';
-comment on column public.deliveries.wakes is 'It failed and waits; it is due at once when its destination answers again.';
-comment on column public.deliveries.woken is 'The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by itself would use up its attempts while others succeed.';
-comment on column public.deliveries.resent is 'How often a person had it sent again after it had been delivered; the service is told.';
-comment on column public.deliveries.created_at is 'When it was decided.';
+comment on column public.deliveries.wakes is 'True if it failed and waits: it becomes due at once when its destination answers again.';
+comment on column public.deliveries.woken is 'The attempt after which it was made due early. The next wait is then kept in full; otherwise a delivery that fails on its own would use up its attempts while others succeed.';
+comment on column public.deliveries.resent is 'How often a person resent it after it had been delivered; the event tells the service.';
+comment on column public.deliveries.created_at is 'When the router decided on it.';
 comment on column public.deliveries.updated_at is 'When its state last changed.';
 create index deliveries_open_idx on public.deliveries (destination_id, conversation_id, seq)
   where state in ('pending', 'leased');
 comment on index public.deliveries_open_idx is 'The first open delivery of a lane.';
 create index deliveries_wakes_idx on public.deliveries (destination_id) where wakes and state = 'pending';
-comment on index public.deliveries_wakes_idx is 'What a destination that answers again is due at once.';
+comment on index public.deliveries_wakes_idx is 'Deliveries to make due when a destination answers again.';
 create index deliveries_dead_idx on public.deliveries (updated_at) where state = 'dead';
-comment on index public.deliveries_dead_idx is 'Dead letters, latest first.';
+comment on index public.deliveries_dead_idx is 'Dead letters, newest first.';
 create index deliveries_dead_destination_idx on public.deliveries (destination_id, updated_at, id) where state = 'dead';
 comment on index public.deliveries_dead_destination_idx is 'Dead letters of a destination, page by page.';
 create index deliveries_destination_idx on public.deliveries (destination_id, created_at);
@@ -74,27 +74,27 @@ create table public.delivery_attempts (
   at timestamptz not null default now(),
   constraint delivery_attempts_pkey primary key (delivery_id, attempt)
 );
-comment on table public.delivery_attempts is 'What each attempt met.';
+comment on table public.delivery_attempts is 'The result of each attempt.';
 comment on constraint delivery_attempts_pkey on public.delivery_attempts is 'An attempt is settled once.';
 comment on column public.delivery_attempts.delivery_id is 'The delivery.';
-comment on column public.delivery_attempts.attempt is 'From 1; a gap is an attempt whose function died before it could settle.';
+comment on column public.delivery_attempts.attempt is 'Counted from 1; a gap is an attempt whose function died before settling it.';
 comment on column public.delivery_attempts.outcome is 'delivered, retry or dead.';
-comment on column public.delivery_attempts.status is 'HTTP status of the answer; null when there was none.';
-comment on column public.delivery_attempts.latency_ms is 'Until the whole answer, in milliseconds.';
-comment on column public.delivery_attempts.error is 'Code and sentence of the failure; of a delivered one, why its replies are not used.';
-comment on column public.delivery_attempts.answer is 'The answer, cut to 20 KB.';
-comment on column public.delivery_attempts.left_out is 'Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for none.';
+comment on column public.delivery_attempts.status is 'HTTP status of the response; null if there was none.';
+comment on column public.delivery_attempts.latency_ms is 'Milliseconds until the whole response was read.';
+comment on column public.delivery_attempts.error is 'Code and description of the failure; for a delivered one, why its replies are not used.';
+comment on column public.delivery_attempts.answer is 'The response, truncated to 20 KB.';
+comment on column public.delivery_attempts.left_out is 'Replies in the response that were not sent, and why: [{reply (its position, from 1; absent for all), why}]; null for none.';
 comment on column public.delivery_attempts.at is 'When it was settled.';
 create index delivery_attempts_at_idx on public.delivery_attempts using brin (at);
 comment on index public.delivery_attempts_at_idx is 'Purge by age.';
 alter table public.delivery_attempts enable row level security;
 revoke all on public.delivery_attempts from public, anon, authenticated;
--- Not the answer: a service may quote whole numbers in it. message_story gives it without them.
+-- Without the response: a service may quote whole numbers in it. message_story returns it without them.
 grant select (delivery_id, attempt, outcome, status, latency_ms, error, left_out, at) on public.delivery_attempts to authenticated;
 grant select, insert, update, delete on public.delivery_attempts to service_role;
 create policy "operators read attempts" on public.delivery_attempts for select to authenticated
   using ((select private.has_role('operator')));
-comment on policy "operators read attempts" on public.delivery_attempts is 'How each call of a service went is for those who run things.';
+comment on policy "operators read attempts" on public.delivery_attempts is 'Operators and admins may see the result of each call of a service.';
 
 create table private.delivery_lanes (
   destination_id uuid not null,
@@ -104,18 +104,18 @@ create table private.delivery_lanes (
   lease uuid,
   constraint delivery_lanes_pkey primary key (conversation_id, destination_id)
 ) with (fillfactor = 70);
-comment on table private.delivery_lanes is 'The queue of one conversation to one destination: when it is due, and who works on it.';
-comment on constraint delivery_lanes_pkey on private.delivery_lanes is 'One lane for each destination and conversation. The conversation first: its lanes are found by it too.';
-comment on column private.delivery_lanes.destination_id is 'The destination. Not a reference: the deliveries in it have one, and a lane alone leads nowhere.';
+comment on table private.delivery_lanes is 'The queue of one conversation to one destination: when it is due, and its lease.';
+comment on constraint delivery_lanes_pkey on private.delivery_lanes is 'One lane per destination and conversation. The conversation comes first, so that this also finds its lanes.';
+comment on column private.delivery_lanes.destination_id is 'The destination. Not a foreign key: the lane''s deliveries have one, and an empty lane does nothing.';
 comment on column private.delivery_lanes.conversation_id is 'The conversation.';
-comment on column private.delivery_lanes.channel is 'That of the conversation: a channel that is switched off is not claimed.';
+comment on column private.delivery_lanes.channel is 'The conversation''s channel: lanes of a channel that is switched off are not claimed.';
 comment on column private.delivery_lanes.due_at is 'When its first open delivery may be tried; while leased, when the lease ends; null when empty.';
-comment on column private.delivery_lanes.lease is 'Fencing token of the current lease: a result that carries another one comes too late.';
+comment on column private.delivery_lanes.lease is 'Fencing token of the current lease: a result with another token is too late.';
 create index delivery_lanes_due_idx on private.delivery_lanes (destination_id, channel, due_at)
   where due_at is not null and lease is null;
-comment on index private.delivery_lanes_due_idx is 'What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read. Without what is leased: a lane that is leased as soon as it has something leaves no entry behind that each claim would step over until the next vacuum.';
+comment on index private.delivery_lanes_due_idx is 'Due lanes of a destination on a channel, oldest first; those of a channel that is off are not read. Without leased lanes: a lane that is leased as soon as it has something leaves no dead entry for each claim to skip until the next vacuum.';
 create index delivery_lanes_leased_idx on private.delivery_lanes (destination_id, channel, due_at) where lease is not null;
-comment on index private.delivery_lanes_leased_idx is 'Leases by their end: those that are over are claimed again.';
+comment on index private.delivery_lanes_leased_idx is 'Leases by their end: expired ones are claimed again.';
 alter table private.delivery_lanes enable row level security;
 revoke all on private.delivery_lanes from public, anon, authenticated;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
@@ -133,13 +133,13 @@ begin
     where l.destination_id = p_destination_id and l.channel = p_channel and l.due_at is not null and l.lease is not null
     order by l.due_at limit 1));
 end $$;
-comment on function private.lane_due_at(uuid, text) is 'When the first lane of a destination on a channel is due, or its lease over; null where nothing waits.';
+comment on function private.lane_due_at(uuid, text) is 'When the first lane of a destination on a channel is due or its lease expires; null if nothing waits.';
 
 create function private.default_retry_seconds() returns jsonb
 language sql stable set search_path = '' as $$
   select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds'
 $$;
-comment on function private.default_retry_seconds() is 'The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.';
+comment on function private.default_retry_seconds() is 'The setting forward.retry_seconds, a JSON list of waits in seconds; null if it is not set.';
 
 -- A lane is due when its first open delivery is; empty lanes sleep. The caller holds the lane's lock from an
 -- earlier statement: within one statement the snapshot could be older than the lock, and a delivery that was
@@ -167,10 +167,10 @@ begin
     select from private.delivery_lanes l
     where l.destination_id = p_destination_id and l.channel = any (p_channels) and l.due_at <= p_now and l.lease is not null);
 end $$;
-comment on function private.is_due(uuid, text[], boolean, timestamptz) is 'Whether a destination has a lane of these channels that is due, or with p_expired one whose lease is over.';
+comment on function private.is_due(uuid, text[], boolean, timestamptz) is 'Whether a destination has a due lane of these channels or, with p_expired, one whose lease has expired.';
 
--- Each look-up is a probe of one index, whatever the statistics say at that moment: "limit 1" and the loops of the caller
--- see to that, and valid_to is compared in a form in which the index of all current ids is of no use.
+-- Each look-up is a probe of one index, whatever the statistics say at that moment: "limit 1" and the caller's loops
+-- ensure that, and valid_to is compared in a form that rules out the index of all current ids.
 create function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
@@ -198,7 +198,7 @@ begin
       select private.message_link(a.message_id) as origin from public.attributions a
       where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
 end $$;
-comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.';
+comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Deliveries that were just claimed, each with its lease, in the form that the edge functions expect; null for none.';
 
 create function private.claimed_destinations(p_ids uuid[], p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -213,10 +213,10 @@ begin
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)))), '[]')
     from public.destinations d where d.id = any (p_ids));
 end $$;
-comment on function private.claimed_destinations(uuid[], timestamptz) is 'What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.';
+comment on function private.claimed_destinations(uuid[], timestamptz) is 'What edge functions need to deliver to destinations, including secrets and encrypted headers.';
 
 create type private.claim as (delivery_ids uuid[], leases uuid[], empty uuid[]);
-comment on type private.claim is 'Deliveries claimed with their leases, and conversations whose lanes turned out to have nothing open.';
+comment on type private.claim is 'Claimed deliveries with their leases, and conversations whose lanes turned out to have no open delivery.';
 
 create function private.claim_lanes(
   p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamptz
@@ -231,7 +231,7 @@ begin
     v_limit := 1; -- half open: one delivery probes
   end if;
   if p_destination.rate_per_second is not null then
-    -- GCRA: how many more arrivals conform now.
+    -- GCRA: how many more deliveries conform now.
     v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,
       extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
   end if;
@@ -239,7 +239,7 @@ begin
     return v_claim;
   end if;
 
-  -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
+  -- Channel by channel, so that each is read from its start. Locks beyond the limit are released at the commit.
   with ready as materialized (
     select first.* from unnest(p_channels) as on_channel (name)
     cross join lateral (
@@ -282,8 +282,8 @@ begin
     (select array_agg(heads.conversation_id) from heads where heads.id is null)
   into v_claim;
 
-  -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
-  -- delivery may have been committed meanwhile.
+  -- A lane without an open delivery in that snapshot: look again in a fresh one, now holding its lock, because its
+  -- delivery may have been committed in the meantime.
   if v_claim.empty is not null then
     perform private.release_lane(p_destination.id, conversation_id) from unnest(v_claim.empty) as conversation_id;
   end if;
@@ -296,14 +296,14 @@ begin
   end if;
   return v_claim;
 end $$;
-comment on function private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz) is 'Leases due lanes of one destination and these channels within its rate and circuit, with p_expired also those whose lease is over, and answers the first open delivery of each.';
+comment on function private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz) is 'Leases due lanes of one destination and these channels within its rate and circuit, with p_expired also those whose lease has expired, and returns the first open delivery of each.';
 
--- Half of the places that the others leave: however many hang, the next one still finds some.
+-- Half of the places that the others leave free: however many destinations hang, the next one still finds some.
 create function private.places_for(p_left integer, p_busy integer) returns integer
 language sql immutable set search_path = '' as $$
   select greatest(0, (p_left + p_busy + 1) / 2 - p_busy)
 $$;
-comment on function private.places_for(integer, integer) is 'How many deliveries to a destination, of which the caller has so many under way, may be claimed into places that are left.';
+comment on function private.places_for(integer, integer) is 'How many deliveries to a destination may be claimed, given how many the caller has under way and how many places are free.';
 
 create function private.next_delivery_ms(p_channels text[], p_now timestamptz) returns bigint
 language plpgsql stable set search_path = '' as $$
@@ -320,10 +320,10 @@ begin
     ) next
     where d.state = 'active');
 end $$;
-comment on function private.next_delivery_ms(text[], timestamptz) is 'Milliseconds until the next lane of these channels is due, or a lease is over; null for none.';
+comment on function private.next_delivery_ms(text[], timestamptz) is 'Milliseconds until the next lane of these channels is due or a lease expires; null for none.';
 
--- p_expired: what nobody has come back from. Ends of leases are read from their beginning, where those of the last minutes
--- have left entries for the next vacuum: once a second is soon enough.
+-- p_expired: lanes whose worker did not return. The index of leases is read from its start, where the last minutes' leases
+-- leave dead entries until the next vacuum: once a second is often enough.
 create function private.claim_deliveries(
   p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz,
   p_expired boolean default true, p_free integer default null
@@ -345,7 +345,7 @@ begin
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
-    -- What is limited is decided under the row's lock; everything else need not wait for anybody.
+    -- Limits are decided under the row's lock; destinations without limits need not wait for anybody.
     if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
       continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
       select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
@@ -359,7 +359,7 @@ begin
       p_lease_seconds, p_channels, p_expired, p_now);
     if v_claim.delivery_ids is not null then
       if v_destination.circuit_open_until is not null then
-        -- The probe keeps everybody else out until it is settled or its lease ends.
+        -- The probe excludes all others until it is settled or its lease ends.
         update public.destinations
         set circuit_open_until = p_now + make_interval(secs => p_lease_seconds), circuit_probe = v_claim.leases[1]
         where id = v_destination.id;
@@ -376,7 +376,7 @@ begin
     'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used, p_now) end,
     'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $$;
-comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer) is 'claim_deliveries with the time given, whether leases that are over are looked for, and how many places the caller has free where it wants fewer filled.';
+comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer) is 'claim_deliveries with a given time, whether to look for expired leases, and how many of the caller''s places to fill if not all.';
 
 create function public.claim_deliveries(
   p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
@@ -385,12 +385,12 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 'Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
+comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 'Leases up to p_limit due lanes of these channels, given how many per destination (by id) the caller has under way, and returns {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
 
 -- Deciding: what the router decided becomes deliveries -------------------------------------------
 
 create type private.new_delivery as (message_id uuid, destination_id uuid, conversation_id uuid, channel text, seq bigint);
-comment on type private.new_delivery is 'A delivery that is about to be made.';
+comment on type private.new_delivery is 'A delivery that is about to be created.';
 
 create function private.open_places(p_new private.new_delivery[], p_claim jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -416,9 +416,9 @@ begin
   end loop;
   return v_open;
 end $$;
-comment on function private.open_places(private.new_delivery[], jsonb) is 'How many of these deliveries may begin at once, by destination: those whose pace and circuit need no look at their row''s lock, within the caller''s places {limit, free, busy}.';
+comment on function private.open_places(private.new_delivery[], jsonb) is 'How many of these deliveries may start at once, by destination: those whose rate and circuit can be judged without the row''s lock, within the caller''s places {limit, free, busy}.';
 
--- A lane that has nothing else is leased in the same breath, so that what can go at once is written once and settled once.
+-- A lane that has nothing else is leased in the same statement, so that what can start at once is written once and settled once.
 create function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamptz) returns private.claim
 language plpgsql set search_path = '' as $$
 declare
@@ -453,10 +453,10 @@ begin
   where m.state = 'leased';
   return v_claim;
 end $$;
-comment on function private.make_deliveries(private.new_delivery[], jsonb, timestamptz) is 'Makes deliveries and wakes their lanes; those that may begin at once within the caller''s places {limit, free, lease_seconds, busy, channels} are claimed with it. The caller holds the conversations'' locks.';
+comment on function private.make_deliveries(private.new_delivery[], jsonb, timestamptz) is 'Creates deliveries and wakes their lanes; claims those that may start at once within the caller''s places {limit, free, lease_seconds, busy, channels}. The caller holds the conversations'' locks.';
 
--- How long a list is the planner can only guess, a hundred by a hundred where one stands in the other. What is looked up for
--- each of its items is looked up by index, here and wherever a list is settled.
+-- The planner can only guess the length of a list, and for nested lists guesses a hundred times a hundred. Here and wherever
+-- a list is settled, each item is therefore looked up by index.
 create function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb default null) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -512,11 +512,11 @@ begin
       'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
       'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now))) end;
 end $$;
-comment on function public.record_decisions(bigint, jsonb, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction. With p_claim {limit, free, lease_seconds, busy, channels} those that can go at once are claimed for the caller: claim {deliveries, destinations}, as claim_deliveries answers it.';
+comment on function public.record_decisions(bigint, jsonb, jsonb) is 'Records the router''s decisions for conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Creates the deliveries and wakes their lanes, all in one transaction. With p_claim {limit, free, lease_seconds, busy, channels} those that can start at once are claimed for the caller: claim {deliveries, destinations}, as returned by claim_deliveries.';
 
--- Settling: what an attempt came to; the answer may hold replies ----------------------------------
+-- Settling: the outcome of an attempt; the response may contain replies ---------------------------
 
--- The lanes' locks are not waited for: who holds one settles, claims or moves that lane now, and may wait for this
+-- Does not wait for the lanes' locks: their holders are settling, claiming or moving the lane, and may be waiting for this
 -- destination's row.
 create function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamptz) returns boolean
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -535,10 +535,10 @@ begin
   perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
   return coalesce(cardinality(v_lanes), 0) >= p_limit;
 end $$;
-comment on function private.wake_deliveries(uuid, integer, timestamptz) is 'Makes due what failed at a destination that answers again, so many at most; whether there may be more.';
+comment on function private.wake_deliveries(uuid, integer, timestamptz) is 'Makes failed deliveries of a destination that answers again due, up to a limit; returns whether there may be more.';
 
--- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour. What was
--- under way when it opened tells nothing new by failing.
+-- Ten failures in a row open the circuit: for 30 s, doubled each time the probe fails, at most an hour. Failures of
+-- deliveries that were under way when it opened do not count.
 create function private.settle_circuit(
   p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamptz
 ) returns void
@@ -551,7 +551,7 @@ begin
     set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
     where id = p_destination_id
       and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
-    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
+    -- A thousand at once; each success adds the next, so that a service that fails again has not cost every delivery an attempt.
     if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
       update public.destinations set circuit_waking = true where id = p_destination_id;
     end if;
@@ -568,16 +568,16 @@ begin
     end if;
   end if;
 end $$;
-comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it and makes due what failed before, ten failures in a row open it, the failure of its probe opens it again.';
+comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Updates a destination''s circuit after attempts: any success closes it and makes failed deliveries due, ten failures in a row open it, and the failure of its probe opens it again.';
 
 create type private.settlement as (
   delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text, retry_after_ms bigint,
   replies jsonb, left_out jsonb, wakes boolean, destination_id uuid, conversation_id uuid, attempt integer
 );
-comment on type private.settlement is 'What an attempt came to, with the delivery''s lane and the number of the attempt.';
+comment on type private.settlement is 'The outcome of an attempt, with the delivery''s lane and the number of the attempt.';
 
--- Without sorts no index but that of a lane's open deliveries is read for the first of them. So nothing here asks a table for
--- an order: lists are sorted, and looked up one by one.
+-- Without a sort, the first open delivery of a lane is read by its own index only. So nothing here orders a table: lists are
+-- sorted, and looked up one by one.
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -606,10 +606,10 @@ begin
   cross join lateral (
     select from private.delivery_lanes l
     where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id
-      -- With "=" the index of all leases would do too.
+      -- With "=" the planner could also choose the index of all leases.
       and l.lease is not distinct from r.lease for update) l;
 
-  -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
+  -- put_back: the service was not called. It is not an attempt, and says nothing about the service.
   insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
   select r.delivery_id, r.attempt, r.outcome, r.status, r.latency_ms, r.error, r.answer, r.left_out, p_now
   from unnest(v_settled) r where r.outcome <> 'put_back'
@@ -631,7 +631,7 @@ begin
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
   end if;
-  -- As release_lane, and for its reason in a statement of its own.
+  -- Like release_lane, and for the same reason in a separate statement.
   update private.delivery_lanes l
   set lease = null, due_at = (
     select d.next_attempt_at from public.deliveries d
@@ -641,7 +641,7 @@ begin
   from unnest(v_settled) r
   where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id;
 
-  -- What was fenced off tells of the service too.
+  -- Results that were fenced off also say something about the service.
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
     select r.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
@@ -650,7 +650,7 @@ begin
     from unnest(v_results) r
     group by r.destination_id order by r.destination_id
   ) per;
-  -- Only where asked: the statement alone would count as a change of the configuration.
+  -- Only if asked: the statement alone would count as a change of the configuration.
   if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
     update public.destinations t
     set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
@@ -665,7 +665,7 @@ begin
   return jsonb_build_object('settled', coalesce(cardinality(v_settled), 0),
     'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0)) || v_queued;
 end $$;
-comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with the time given.';
+comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with a given time.';
 
 create function private.claim_also(p_claim jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -673,9 +673,9 @@ begin
   return private.claim_deliveries((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
     array(select jsonb_array_elements_text(p_claim -> 'channels')), p_now, coalesce((p_claim ->> 'expired')::boolean, true), (p_claim ->> 'free')::integer);
 end $$;
-comment on function private.claim_also(jsonb, timestamptz) is 'claim_deliveries by what a caller of another function says beside: {limit, free, lease_seconds, busy, channels, expired}.';
+comment on function private.claim_also(jsonb, timestamptz) is 'claim_deliveries for the caller of another function, from its argument {limit, free, lease_seconds, busy, channels, expired}.';
 
--- What has happened outside is written down whoever tells it: code that is too old only gets nothing new.
+-- Outcomes are recorded whoever reports them: outdated code merely gets no new work.
 create function public.settle_deliveries(p_results jsonb, p_claim jsonb default null) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -691,9 +691,9 @@ begin
   end;
   return v_settled || jsonb_build_object('claim', private.claim_also(p_claim, clock_timestamp()));
 end $$;
-comment on function public.settle_deliveries(jsonb, jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also answers claim: what claim_deliveries would.';
+comment on function public.settle_deliveries(jsonb, jsonb) is 'Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Returns {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}, left_out being the replies forbidden by window, opt-out or flag. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also returns claim, like claim_deliveries.';
 
--- What waits and what was given up, as people handle it -------------------------------------------
+-- Management of waiting deliveries and dead letters ------------------------------------------------
 
 create function private.lock_lanes(p_ids uuid[]) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -701,7 +701,7 @@ begin
   perform from private.delivery_lanes l
   join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
   where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
-  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
+  -- The holder of an expired lease has died. A paused destination is not claimed, so nobody else would end the lease.
   with over as (
     update private.delivery_lanes l set lease = null
     from public.deliveries d
@@ -712,11 +712,11 @@ begin
   update public.deliveries d set state = 'pending'
   from over where d.destination_id = over.destination_id and d.conversation_id = over.conversation_id and d.state = 'leased';
 end $$;
-comment on function private.lock_lanes(uuid[]) is 'Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.';
+comment on function private.lock_lanes(uuid[]) is 'Locks the lanes of these deliveries in the common order, and ends expired leases on them.';
 
 create function private.release_lanes(p_ids uuid[]) returns void
 language sql volatile set search_path = '' as $$
-  -- A lane that is leased is released, and woken, by who works on it.
+  -- A leased lane is released, and woken, by its holder.
   select private.release_lane(l.destination_id, l.conversation_id)
   from private.delivery_lanes l
   where l.lease is null and (l.destination_id, l.conversation_id) in (
@@ -726,12 +726,12 @@ comment on function private.release_lanes(uuid[]) is 'Makes the lanes of these d
 
 create function private.begin_again(p_ids uuid[]) returns void
 language sql volatile set search_path = '' as $$
-  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  -- Attempts start over; the results of earlier ones stay readable under negative numbers.
   update public.delivery_attempts a
   set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
   where a.delivery_id = any (p_ids) and a.attempt > 0
 $$;
-comment on function private.begin_again(uuid[]) is 'Gives these deliveries a full schedule of attempts and keeps what was tried before.';
+comment on function private.begin_again(uuid[]) is 'Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.';
 
 create function public.retry_deliveries(p_ids uuid[]) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -751,7 +751,7 @@ begin
   select coalesce(array_agg(id), '{}') into v_dead from retried;
   perform private.begin_again(v_dead);
   v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
-  -- One that waits behind another can go no sooner than that one.
+  -- A delivery that waits behind another cannot start before it.
   update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
   where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
     select head.id from public.deliveries w
@@ -763,7 +763,7 @@ begin
   perform private.release_lanes(p_ids);
   return cardinality(v_dead) + cardinality(v_waiting);
 end $$;
-comment on function public.retry_deliveries(uuid[]) is 'Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts, waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination that is paused, or whose circuit is open, still waits.';
+comment on function public.retry_deliveries(uuid[]) is 'Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts, waiting ones with the attempts they have left, and also those they wait behind. Returns how many. A destination that is paused, or whose circuit is open, still waits.';
 
 create function public.skip_deliveries(p_ids uuid[]) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -779,7 +779,7 @@ begin
   perform private.release_lanes(p_ids);
   return v_count;
 end $$;
-comment on function public.skip_deliveries(uuid[]) is 'Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many. Retried later they come after what was delivered meanwhile.';
+comment on function public.skip_deliveries(uuid[]) is 'Turns waiting deliveries into dead letters, so that those behind them continue. Returns how many. If retried later, they arrive after what was delivered in the meantime.';
 
 create function public.drop_deliveries(p_ids uuid[], p_reason text) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -804,9 +804,9 @@ begin
   perform private.release_lanes(p_ids);
   return v_count;
 end $$;
-comment on function public.drop_deliveries(uuid[], text) is 'Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.';
+comment on function public.drop_deliveries(uuid[], text) is 'Permanently closes waiting and dead deliveries, recording the reason and who gave it; the rows stay. Returns how many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.';
 
--- A page a call, oldest first: what a call made due may be delivered, and so be found again, before the next call.
+-- One page per call, oldest first: deliveries made due by one call may be delivered, and found again, before the next.
 create function public.resend_deliveries(
   p_destination text, p_from timestamptz, p_to timestamptz, p_after uuid default null, p_limit integer default 1000
 ) returns jsonb
@@ -842,7 +842,7 @@ begin
     'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
 end $$;
 comment on function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer) is
-  'Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL422 no range.';
+  'Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id, in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what to pass as p_after for the rest; null if that was all. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL422 no range.';
 
 create function public.set_destination_state(p_name text, p_state text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -852,7 +852,7 @@ declare
 begin
   perform private.require_role('operator');
   v_id := private.destination_named(p_name);
-  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
+  -- Resuming also closes the circuit and makes waiting deliveries due at once, because a person has checked.
   if p_state = 'active' then
     perform from private.delivery_lanes l
     where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
@@ -872,9 +872,9 @@ begin
   returning * into v_row;
   return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
 end $$;
-comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it is resumed. GL404 when there is none of that name.';
+comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept, and becomes due at once when it is resumed. GL404 if there is no such destination.';
 
--- The row stays, for what was delivered there names it; name, secrets and queue are gone.
+-- The row stays, because past deliveries refer to it; name, secrets and queue are gone.
 create function public.remove_destination(p_name text, p_reason text default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -900,7 +900,7 @@ begin
     raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
       using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
   end if;
-  -- What is under way is fenced off with its lease.
+  -- Deliveries under way are fenced off by their lease.
   update private.delivery_lanes set lease = null, due_at = null
   where destination_id = v_id and (lease is not null or due_at is not null);
   update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
@@ -916,27 +916,27 @@ begin
   return jsonb_build_object('id', v_id, 'name', p_name, 'dropped', cardinality(v_open) + cardinality(v_dead));
 end $$;
 comment on function public.remove_destination(text, text) is
-  'Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
+  'Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
 
 create function private.tidy_destinations(p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
-  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
+  -- A successful delivery closes a circuit. With none left to try, and routes using their spare, it would stay open.
   update public.destinations d
   set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
   where d.circuit_open_until <= p_now and not exists (
     select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
-  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
+  -- The failed deliveries may wait for hours while new messages go to the spare: one of them probes early.
   perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
   where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
     select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
-  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
+  -- The router may have chosen it by a configuration seconds old: such deliveries are given up, not left waiting.
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
   from public.destinations t
   where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
 end $$;
-comment on function private.tidy_destinations(timestamptz) is 'By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was removed.';
+comment on function private.tidy_destinations(timestamptz) is 'Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their destination was being removed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

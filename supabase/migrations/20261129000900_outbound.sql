@@ -1,5 +1,5 @@
--- What goes out: the queue to the providers, paced for each pair and sender in the database, so that neither a
--- restart nor a second isolate can exceed it.
+-- Outbound messages: the queue to the providers. The database paces each pair and sender, so that neither a restart nor
+-- a second isolate can exceed the limits.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -29,26 +29,26 @@ create table public.outbound_messages (
   updated_at timestamptz not null default now(),
   constraint outbound_messages_idempotency_key unique (idempotency_key, channel)
 ) with (fillfactor = 80);
-comment on table public.outbound_messages is 'The queue to the provider. Its message is a row of messages with the same id; a read receipt has none.';
-comment on constraint outbound_messages_idempotency_key on public.outbound_messages is 'A request with the same key on the same channel is the same message.';
-comment on column public.outbound_messages.id is 'UUID v7; answered by wa-send and given to the provider as its callback data.';
+comment on table public.outbound_messages is 'The queue to the provider. Each entry has a row in messages with the same id, except read receipts.';
+comment on constraint outbound_messages_idempotency_key on public.outbound_messages is 'Requests with the same key on the same channel are the same message.';
+comment on column public.outbound_messages.id is 'UUID v7; returned by wa-send and passed to the provider as callback data.';
 comment on column public.outbound_messages.channel is 'The channel that carries it.';
 comment on column public.outbound_messages.conversation_id is 'The conversation; also the lane.';
-comment on column public.outbound_messages.number_id is 'The sender (senders.id), for WhatsApp the business number.';
+comment on column public.outbound_messages.number_id is 'The sender (senders.id); for WhatsApp, the business number.';
 comment on column public.outbound_messages.message_id is 'Its message; null for a read receipt.';
-comment on column public.outbound_messages.payload is 'What is sent, where no message''s native keeps it.';
-comment on column public.outbound_messages.recipient is 'The id that it is addressed to.';
+comment on column public.outbound_messages.payload is 'What is sent, unless the message''s native column has it.';
+comment on column public.outbound_messages.recipient is 'The id it is addressed to.';
 comment on column public.outbound_messages.idempotency_key is 'The caller''s key, or reply:<delivery>:<n>.';
-comment on column public.outbound_messages.request_hash is 'Hash of the request, to tell a repetition from another request under the same key.';
-comment on column public.outbound_messages.state is 'queued, leased (under way), sent (the provider took it) or failed (given up).';
-comment on column public.outbound_messages.attempt is 'Attempts begun, without those that were put off.';
-comment on column public.outbound_messages.deferred is 'How often it was put off for what is no fault of its own: a pace, a fault of the account.';
-comment on column public.outbound_messages.tried_at is 'When it was first tried; null before.';
-comment on column public.outbound_messages.aside is 'Whether it has stepped aside: the next ones of its conversation no longer wait for it.';
+comment on column public.outbound_messages.request_hash is 'Hash of the request, to distinguish a repetition from another request with the same key.';
+comment on column public.outbound_messages.state is 'queued, leased (under way), sent (accepted by the provider) or failed (given up).';
+comment on column public.outbound_messages.attempt is 'Attempts started, except those that were deferred.';
+comment on column public.outbound_messages.deferred is 'How often it was deferred for a reason outside the message: a rate limit, or a fault of the account.';
+comment on column public.outbound_messages.tried_at is 'When it was first tried; null before that.';
+comment on column public.outbound_messages.aside is 'Whether it has been set aside: later messages of its conversation no longer wait for it.';
 comment on column public.outbound_messages.next_attempt_at is 'When it is due, if it is the first of its lane.';
-comment on column public.outbound_messages.error is 'What the provider answered last, if it refused.';
-comment on column public.outbound_messages.fallback is 'The template that goes instead where the window is closed, if the caller gave one.';
-comment on column public.outbound_messages.used_fallback is 'Whether the template went instead, because the window was closed.';
+comment on column public.outbound_messages.error is 'The provider''s last answer, if it refused.';
+comment on column public.outbound_messages.fallback is 'The template to send instead if the window is closed, if the caller gave one.';
+comment on column public.outbound_messages.used_fallback is 'Whether the template was sent instead, because the window was closed.';
 comment on column public.outbound_messages.created_at is 'When it was queued.';
 comment on column public.outbound_messages.updated_at is 'When its state last changed.';
 create index outbound_messages_open_idx on public.outbound_messages (conversation_id, id)
@@ -56,16 +56,16 @@ create index outbound_messages_open_idx on public.outbound_messages (conversatio
 comment on index public.outbound_messages_open_idx is 'The first open message of a lane.';
 create index outbound_messages_aside_idx on public.outbound_messages (conversation_id, next_attempt_at)
   where aside and state in ('queued', 'leased');
-comment on index public.outbound_messages_aside_idx is 'What has stepped aside in a lane.';
+comment on index public.outbound_messages_aside_idx is 'The messages of a lane that have been set aside.';
 create index outbound_messages_conversation_idx on public.outbound_messages (conversation_id);
-comment on index public.outbound_messages_conversation_idx is 'What was sent in a conversation; serves the foreign key and merges.';
+comment on index public.outbound_messages_conversation_idx is 'The sent messages of a conversation; serves the foreign key and merges.';
 create index outbound_messages_message_idx on public.outbound_messages (message_id);
 comment on index public.outbound_messages_message_idx is 'The queue row of a message; serves the foreign key.';
 create index outbound_messages_failed_idx on public.outbound_messages (updated_at) where state = 'failed';
-comment on index public.outbound_messages_failed_idx is 'What could not be sent, latest first.';
+comment on index public.outbound_messages_failed_idx is 'Messages that could not be sent, newest first.';
 alter table public.outbound_messages enable row level security;
--- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
--- unrecorded. The panel's functions give what may be seen of it.
+-- No policy and no grant for people: the table holds whole numbers or texts, and direct reads would not be audited.
+-- The panel's functions return what may be seen of it.
 revoke all on public.outbound_messages from public, anon, authenticated;
 grant select, insert, update, delete on public.outbound_messages to service_role;
 
@@ -79,19 +79,19 @@ create table private.outbound_lanes (
   waits_for uuid,
   waits_until timestamptz
 ) with (fillfactor = 70);
-comment on table private.outbound_lanes is 'The queue of one conversation to the provider, with the pace of its pair.';
+comment on table private.outbound_lanes is 'The queue of one conversation to the provider, with the pacing of its pair.';
 comment on column private.outbound_lanes.conversation_id is 'The conversation: sender and person.';
 comment on column private.outbound_lanes.channel is 'The sender''s channel.';
 comment on column private.outbound_lanes.number_id is 'The sender (senders.id).';
-comment on column private.outbound_lanes.due_at is 'When its first open message may go; while leased, when the lease ends; null when empty.';
+comment on column private.outbound_lanes.due_at is 'When its first open message may be sent; while leased, when the lease ends; null when empty.';
 comment on column private.outbound_lanes.lease is 'Fencing token of the current lease.';
-comment on column private.outbound_lanes.pair_tat is 'GCRA state of the pair''s pace: theoretical arrival time of the next message.';
-comment on column private.outbound_lanes.waits_for is 'The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake it. Null when there is none.';
-comment on column private.outbound_lanes.waits_until is 'How long the lane waits for a status of that.';
+comment on column private.outbound_lanes.pair_tat is 'GCRA state of the pair''s limit: the theoretical arrival time of the next message.';
+comment on column private.outbound_lanes.waits_for is 'A media message that the provider has accepted but not yet sent (outbound_messages.id): later messages would overtake it. Null if there is none.';
+comment on column private.outbound_lanes.waits_until is 'Until when the lane waits for its status.';
 create index outbound_lanes_due_idx on private.outbound_lanes (channel, number_id, due_at) where due_at is not null;
-comment on index private.outbound_lanes_due_idx is 'What a sender has to send, oldest first.';
+comment on index private.outbound_lanes_due_idx is 'Due lanes of a sender, oldest first.';
 create index outbound_lanes_waits_idx on private.outbound_lanes (waits_for) where waits_for is not null;
-comment on index private.outbound_lanes_waits_idx is 'The lane that waits for a status of a message; nearly always there is none.';
+comment on index private.outbound_lanes_waits_idx is 'The lane that waits for a status of a message; there is hardly ever one.';
 alter table private.outbound_lanes enable row level security;
 revoke all on private.outbound_lanes from public, anon, authenticated;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
@@ -106,7 +106,7 @@ begin
     select p_tat - make_interval(secs => (n.pair_seconds * (n.pair_burst - 1))::double precision)
     from public.senders n where n.channel = p_channel and n.id = p_number_id);
 end $$;
-comment on function private.pair_allows_at(timestamptz, text, text) is 'Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.';
+comment on function private.pair_allows_at(timestamptz, text, text) is 'Earliest time of a pair''s next message, given its theoretical arrival time; null if the pair is new.';
 
 create function private.release_outbound_lanes(p_conversations uuid[]) returns void
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off set enable_sort = off as $$
@@ -130,16 +130,16 @@ begin
     having count(*) > 0)
   where l.conversation_id = any (p_conversations);
 end $$;
-comment on function private.release_outbound_lanes(uuid[]) is 'Ends the leases of lanes and makes each due with its first open message, or one that has stepped aside, not before the pair''s pace and media on its way allow. The caller holds the lanes'' locks from an earlier statement (see release_lane).';
+comment on function private.release_outbound_lanes(uuid[]) is 'Ends the leases of lanes and makes each due with its first open message, or one that was set aside, as soon as the pair''s limit and any pending media allow. The caller holds the lanes'' locks from an earlier statement (see release_lane).';
 
--- Media take their time on the provider's side, and a text that is handed over after them overtakes them.
+-- Providers take time to process media, and a text that is handed over afterwards overtakes them.
 create function private.is_media(p_message jsonb) returns boolean
 language sql immutable set search_path = '' as $$
   select coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
     or p_message #>> '{interactive,header,type}' in ('image', 'video', 'document')
     or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
 $$;
-comment on function private.is_media(jsonb) is 'Whether a message to send holds a file, alone or at the head of another type.';
+comment on function private.is_media(jsonb) is 'Whether an outbound message contains a file, alone or as the header of another type.';
 
 create function private.free_lanes(p_ids uuid[]) returns boolean
 language plpgsql set search_path = '' as $$
@@ -147,7 +147,7 @@ declare
   v_lanes uuid[];
   v_freed boolean;
 begin
-  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
+  -- The holder of a lock is about to wait, or to make the lane due; the lane never waits beyond its limit.
   with free as (
     select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
   ), freed as (
@@ -163,7 +163,7 @@ begin
   select bool_or(l.due_at is not null) into v_freed from private.outbound_lanes l where l.conversation_id = any (v_lanes);
   return v_freed;
 end $$;
-comment on function private.free_lanes(uuid[]) is 'Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.';
+comment on function private.free_lanes(uuid[]) is 'Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.';
 
 -- Into the queue: window, opt-out and idempotency -------------------------------------------------
 
@@ -171,7 +171,7 @@ create function private.window_fallback() returns jsonb
 language sql stable set search_path = '' as $$
   select s.value::jsonb from public.settings s where s.key = 'wa_send.window_fallback'
 $$;
-comment on function private.window_fallback() is 'The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it is not set.';
+comment on function private.window_fallback() is 'The setting wa_send.window_fallback: the template message to send instead when the window is closed; null if it is not set.';
 
 create function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -182,10 +182,10 @@ begin
     set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $$;
-comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued. What is due later may be a receipt that words need not wait for, or the other way round; where it is not, the claim finds nothing and the lane waits on.';
+comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued. What is due later may be a receipt that messages need not wait for, or vice versa; if not, the claim finds nothing and the lane keeps waiting.';
 
--- What the provider says of a template: webhooks tell it, or it was asked. What it does not know is what the sender of the
--- message says. An answer that it knows none is believed for an hour: the template may be made meanwhile.
+-- The provider's category of a template, from webhooks or by asking. If the provider knows none, the category stated in the
+-- message counts. That answer is trusted for an hour, because the template may be created in the meantime.
 create function private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns text
 language plpgsql stable set search_path = '' as $$
 declare
@@ -202,9 +202,9 @@ begin
   return case when v_known.category is not null then v_known.category
     when v_known.at > p_now - interval '1 hour' then v_stated end;
 end $$;
-comment on function private.template_category(text, text, jsonb, timestamptz) is 'The category of a template message: as the provider told, else as its category states, else marketing; null where the provider is to be asked first.';
+comment on function private.template_category(text, text, jsonb, timestamptz) is 'The category of a template message: the provider''s, else the one stated in the message, else marketing; null if the provider must be asked first.';
 
--- Failure policy: closed. What is not known to be something else is marketing.
+-- Failure policy: closed. A template counts as marketing unless it is known to be something else.
 create function private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns boolean
 language plpgsql stable set search_path = '' as $$
 begin
@@ -216,10 +216,10 @@ begin
     else return true;
   end case;
 end $$;
-comment on function private.opt_out_stops(text, text, jsonb, timestamptz) is 'Whether a message does not go to who has opted out: on WhatsApp templates of marketing, on other channels by their policy. Null where the provider is to be asked for the category first, which the queue does.';
+comment on function private.opt_out_stops(text, text, jsonb, timestamptz) is 'Whether an opt-out blocks a message: on WhatsApp marketing templates, on other channels by their policy. Null if the provider must be asked for the category first, which the queue does.';
 
--- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
--- the person last wrote; after that only templates.
+-- The window, if the channel has one (private.channel_policy): Meta allows free-form messages for 24 hours after the
+-- person last wrote; after that only templates.
 create function private.send_refusal(p_conversation public.conversations, p_message jsonb, p_now timestamptz) returns text
 language plpgsql stable set search_path = '' as $$
 declare
@@ -234,13 +234,13 @@ begin
   end if;
   return null;
 end $$;
-comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not go in a conversation now: opted_out, window_closed; null where it may, as far as is known now.';
+comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not be sent in a conversation now: opted_out or window_closed; null if it may, as far as is known.';
 
 create type private.queued as (
   id uuid, conversation_id uuid, channel text, number_id text, message jsonb, text text, recipient text, key text, hash text, traceparent text,
   fallback jsonb, used_fallback boolean
 );
-comment on type private.queued is 'A message that may go: who takes it, what it says, and under which key it was asked for.';
+comment on type private.queued is 'A message that may be sent: its recipient, its content and its idempotency key.';
 
 create function private.queue_messages(p_messages private.queued[], p_now timestamptz) returns uuid[]
 language plpgsql set search_path = '' as $$
@@ -266,7 +266,7 @@ begin
   )
   select coalesce(array_agg(m.id), '{}') into v_queued from made m;
   if cardinality(v_queued) < cardinality(p_messages) then
-    -- Somebody else committed the same key in this moment: theirs is the message.
+    -- Another transaction has just committed the same key: its message counts.
     delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
   end if;
   perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
@@ -275,14 +275,14 @@ begin
   from (select distinct q.conversation_id as id from unnest(p_messages) q where q.id = any (v_queued)) told where c.id = told.id;
   return v_queued;
 end $$;
-comment on function private.queue_messages(private.queued[], timestamptz) is 'Queues messages in conversations whose locks the caller holds, and answers which (ids): those whose key nobody else had.';
+comment on function private.queue_messages(private.queued[], timestamptz) is 'Queues messages in conversations whose locks the caller holds. Returns the ids of those that were queued: those whose key was not taken.';
 
 create function private.enqueue_message(p_conversation public.conversations, p_item jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_message jsonb := p_item -> 'message';
   v_key text := p_item ->> 'idempotency_key';
-  -- A repetition is another request of the same caller, and may be of another trace.
+  -- A repetition is another request of the same caller, and may belong to another trace.
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
@@ -302,7 +302,7 @@ begin
   end if;
 
   if v_receipt then
-    -- A service's reply may name any message: it tells a person that theirs was read, and nobody else.
+    -- A service's reply may name any message: a receipt must only go to the person who wrote that message.
     if not exists (
       select from public.messages m
       where m.provider_id = v_message ->> 'message_id' and m.conversation_id = p_conversation.id and m.direction = 'in') then
@@ -331,10 +331,10 @@ begin
   end if;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
+comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where to send it, if not to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
 
--- What nearly all replies are: new, within the window, not opted out of and no receipt. Asked of all at once, for it costs more
--- than the rest of a settlement.
+-- Nearly all replies are new, within the window, not opted out of, and not receipts. Checked for all at once, because this
+-- costs more than the rest of a settlement.
 create function private.plain_replies(p_settled private.settlement[], p_now timestamptz) returns private.queued[]
 language plpgsql set search_path = '' as $$
 begin
@@ -346,7 +346,7 @@ begin
       cross join lateral (select c as row from public.conversations c where c.id = r.conversation_id limit 1) c
       where r.outcome = 'delivered' and jsonb_typeof(r.replies) = 'array'
     ), asked as (
-      -- No "not exists": of many it would be asked by a hash of the whole table.
+      -- Not "not exists": for many rows the planner would hash the whole table.
       select *, bool_and((item #>> '{message,type}' <> 'read' and private.send_refusal(conversation, item -> 'message', p_now) is null
           and (
             select o.id from public.outbound_messages o
@@ -359,7 +359,7 @@ begin
       item ->> 'traceparent', item -> 'fallback', false)::private.queued)
     from asked where plain);
 end $$;
-comment on function private.plain_replies(private.settlement[], timestamptz) is 'The replies to deliveries all of whose replies may go as they are, in their order; null for none. The others are asked one by one.';
+comment on function private.plain_replies(private.settlement[], timestamptz) is 'The replies to deliveries, in order, where all replies may be sent as they are; null for none. The others are checked one by one.';
 
 create function private.queue_each_reply(p_settled private.settlement, p_now timestamptz, out queued integer, out refused jsonb)
 language plpgsql set search_path = '' as $$
@@ -383,7 +383,7 @@ begin
     where a.delivery_id = p_settled.delivery_id and a.attempt = p_settled.attempt;
   end if;
 end $$;
-comment on function private.queue_each_reply(private.settlement, timestamptz) is 'Queues the replies of a service to a delivery, each asked for itself: how many, and which window, opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation''s lock.';
+comment on function private.queue_each_reply(private.settlement, timestamptz) is 'Queues the replies of a service to a delivery, each checked on its own. Returns how many, and those that window, opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation''s lock.';
 
 create function private.queue_replies(p_settled private.settlement[], p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -421,9 +421,9 @@ begin
   where id = p_id returning * into v_queued;
   perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
 end $$;
-comment on function private.queue_again(uuid, timestamptz) is 'Queues a message that has failed anew, as if it had never been tried. The caller holds the lane''s lock.';
+comment on function private.queue_again(uuid, timestamptz) is 'Queues a failed message again, as if it had never been tried. The caller holds the lane''s lock.';
 
--- The provider's word about the window is the last one: a clock of ours, or a message that never came, may mislead us.
+-- The provider decides whether the window is open: our clock, or a message that never arrived, may mislead us.
 create function private.send_fallback(p_id uuid, p_now timestamptz) returns boolean
 language plpgsql set search_path = '' as $$
 declare
@@ -442,9 +442,9 @@ begin
   perform private.queue_again(p_id, p_now);
   return true;
 end $$;
-comment on function private.send_fallback(uuid, timestamptz) is 'Sends the fallback in place of a message that the provider refused because the window is closed, once. False where there is none, or the person has opted out. The caller holds the lane''s lock.';
+comment on function private.send_fallback(uuid, timestamptz) is 'Sends the fallback, once, in place of a message that the provider refused because the window is closed. False if there is none, or the person has opted out. The caller holds the lane''s lock.';
 
--- The way in for messages that services send: who, from which number, whether it may go, and how fast one may ask ---
+-- Accepting messages from services: recipient, sender, permission and request rate --------------------------------
 
 create function private.identities_of(p_item jsonb) returns private.identity[]
 language plpgsql immutable set search_path = '' as $$
@@ -453,7 +453,7 @@ begin
     select array_agg(row(e.item ->> 'kind', e.item ->> 'value', null)::private.identity order by e.place)
     from jsonb_array_elements(p_item -> 'identities') with ordinality as e (item, place));
 end $$;
-comment on function private.identities_of(jsonb) is 'Whom a message to send is for, by its identities [{kind, value}]; null for nobody.';
+comment on function private.identities_of(jsonb) is 'The recipient of an outbound message, by its identities [{kind, value}]; null for nobody.';
 
 create function private.address_of(p_contact_id uuid, p_channel text, p_sender_id text) returns text
 language plpgsql stable set search_path = '' as $$
@@ -466,9 +466,9 @@ begin
     where i.contact_id = p_contact_id and i.valid_to is null and i.kind = any (v_kinds)
     order by array_position(v_kinds, i.kind), i.dialled, (i.sender_id is not distinct from p_sender_id) desc, i.id desc limit 1);
 end $$;
-comment on function private.address_of(uuid, text, text) is 'Where a sender of ours can write to a person; null for nowhere.';
+comment on function private.address_of(uuid, text, text) is 'The address at which a sender can write to a person; null if there is none.';
 
--- An id that nobody has any more leads to whoever had it last and is known by another of its kind now.
+-- An id that nobody has any more leads to the person who had it last, if they now have another of its kind.
 create function private.recipient(p_channel text, p_identities private.identity[]) returns uuid
 language plpgsql stable set search_path = '' as $$
 declare
@@ -498,7 +498,7 @@ begin
   end loop;
   return null;
 end $$;
-comment on function private.recipient(text, private.identity[]) is 'The known contact that a message to send is for; null where nobody is known by these ids.';
+comment on function private.recipient(text, private.identity[]) is 'The known contact that an outbound message is for; null if nobody is known by these ids.';
 
 create function private.send_conversation(p_item jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -511,7 +511,7 @@ declare
   v_address text;
   v_made text;
 begin
-  -- A receipt names the message that was read, and that has a conversation.
+  -- A receipt names the message that was read, which has a conversation.
   if p_item #>> '{message,type}' = 'read' then
     select m.conversation_id into v_conversation from public.messages m
     where m.provider_id = p_item #>> '{message,message_id}' and m.channel = v_channel and m.direction = 'in' order by m.seq desc limit 1;
@@ -539,7 +539,7 @@ begin
     if p_item ->> 'to' is null then
       return '{"error": "unknown_recipient"}';
     end if;
-    -- Nobody is made anew to be told no.
+    -- Do not create a contact only to refuse the message.
     if private.opt_out_stops(v_channel, v_number, p_item -> 'message', now()) and exists (
       select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
       return '{"error": "opted_out"}';
@@ -569,7 +569,7 @@ begin
   end if;
   return jsonb_strip_nulls(jsonb_build_object('id', v_conversation, 'address', v_address, 'made', v_made));
 end $$;
-comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by somebody who was erased since).';
+comment on function private.send_conversation(jsonb) is 'The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by a person who has since been erased).';
 
 create function private.unmake_conversation(p_conversation public.conversations, p_made text) returns void
 language plpgsql set search_path = '' as $$
@@ -581,7 +581,7 @@ begin
     delete from public.contacts c where c.id = p_conversation.contact_id;
   end if;
 end $$;
-comment on function private.unmake_conversation(public.conversations, text) is 'Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.';
+comment on function private.unmake_conversation(public.conversations, text) is 'Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has seen it.';
 
 create function private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamptz) returns jsonb
 language plpgsql volatile set search_path = '' as $$
@@ -601,7 +601,7 @@ begin
   where i.channel = p_channel and i.value = any (private.spellings('phone', v_digits) || v_given) and i.valid_to is null
   order by i.kind = 'phone' desc, i.id limit 1;
   if v_contact is null then
-    -- Whoever is not known yet shall not be written to either.
+    -- This also applies to people who are not known yet.
     v_identity := case when v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
       when v_given ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', v_given, null)::private.identity
       when v_given ~ '^[^@\s]+@[^@\s]+$' then row('email', lower(v_given), null)::private.identity end;
@@ -616,7 +616,7 @@ begin
     select row(p_channel, n.id, v_contact, p_opted_out, p_now)::private.opt_word from unnest(v_numbers) as n (id)));
   return jsonb_build_object('contact_id', v_contact, 'opted_out', p_opted_out, 'numbers', to_jsonb(v_numbers));
 end $$;
-comment on function private.set_opt_out(text, boolean, text, text, timestamptz) is 'set_opt_out with the time given.';
+comment on function private.set_opt_out(text, boolean, text, text, timestamptz) is 'set_opt_out with a given time.';
 
 create function public.set_opt_out(
   p_to text, p_opted_out boolean default true, p_number_id text default null, p_channel text default 'whatsapp'
@@ -635,7 +635,7 @@ begin
   end loop;
 end $$;
 comment on function public.set_opt_out(text, boolean, text, text) is
-  'A service''s word that somebody has opted out (or, with false, in again), by phone number or id, of one sender or of all on the channel. What it stops is the channel''s policy: on WhatsApp marketing templates. Answers {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 nobody can be meant.';
+  'Records a service''s report that a person has opted out (or, with false, in again), by phone number or id, for one sender or for all on the channel. The channel''s policy says what it blocks: on WhatsApp, marketing templates. Returns {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 no person can have this id.';
 
 create function private.enqueue_outbound(p_items jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -647,7 +647,7 @@ declare
   v_conversation public.conversations;
   v_answers jsonb := '[]';
 begin
-  -- Before the first conversation's lock, which those who make contacts wait for.
+  -- Before the first conversation's lock, which transactions that create contacts wait for.
   if exists (
     select from jsonb_array_elements(p_items) as e (item)
     where e.item ? 'to' and private.recipient(coalesce(e.item ->> 'channel', 'whatsapp'), private.identities_of(e.item)) is null) then
@@ -684,9 +684,9 @@ begin
   end loop;
   return v_answers;
 end $$;
-comment on function private.enqueue_outbound(jsonb, timestamptz) is 'enqueue_outbound with the time given.';
+comment on function private.enqueue_outbound(jsonb, timestamptz) is 'enqueue_outbound with a given time.';
 
--- Who is erased while they are written to becomes known anew, as in ingest_updates.
+-- A person who is erased while a message to them is queued becomes a new contact, as in ingest_updates.
 create function public.enqueue_outbound(p_items jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 begin
@@ -701,9 +701,9 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (absent: where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
--- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
+-- Sending: claiming within the limits of pair and sender, and settling ----------------------------
 
 create function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -715,7 +715,7 @@ begin
     else jsonb_build_object('ask', jsonb_build_object('name', p_message #>> '{template,name}', 'account', (
       select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id))) end;
 end $$;
-comment on function private.opt_out_doubt(text, text, jsonb, timestamptz) is 'What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask: {name, account}}, ask for the template; {}, nothing.';
+comment on function private.opt_out_doubt(text, text, jsonb, timestamptz) is 'What to do before sending a message to a person who has opted out: {opted_out: true}, do not send it; {ask: {name, account}}, ask the provider about the template; {}, nothing.';
 
 create function public.answer_category(p_message_id uuid, p_found jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -729,7 +729,7 @@ begin
   join public.senders s on s.channel = o.channel and s.id = o.number_id
   where o.id = p_message_id and s.account is not null and m.type = 'template';
   if found then
-    -- In whole seconds, as the provider tells: what it tells in this one is newer. Of all that the name means.
+    -- In whole seconds, like the provider's times: its report within the same second is newer. For every match of the name.
     insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
     select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
       date_trunc('second', clock_timestamp())
@@ -746,7 +746,7 @@ begin
   return jsonb_build_object('opted_out',
     coalesce(private.opt_out_stops(v_asked.channel, v_asked.number_id, v_asked.native, clock_timestamp()), true));
 end $$;
-comment on function public.answer_category(uuid, jsonb) is 'Keeps what the provider answered about the template of a queued message [{id, language, category}], also that it knows none, and says whether the message may not go for it: {opted_out}.';
+comment on function public.answer_category(uuid, jsonb) is 'Records the provider''s answer about the template of a queued message [{id, language, category}], including that it knows none, and returns whether this blocks the message: {opted_out}.';
 
 create function private.claim_outbound(
   p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
@@ -756,7 +756,7 @@ set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin
 declare
   v_number public.senders;
   v_flag text;
-  -- Then it is asked once and not for each.
+  -- So that it is evaluated once and not for each.
   v_everybody boolean;
   v_limit integer;
   v_left integer := p_limit;
@@ -775,23 +775,23 @@ begin
     select n.* from public.senders n
     where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
-    order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
+    order by n.send_tat nulls first -- the most recent sender comes last, so that none is always first when places are few
     for update of n skip locked
   loop
     exit when v_left <= 0;
     v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
     v_everybody := private.on_for_everybody(v_flag);
-    -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
+    -- A burst of a tenth of a second, the rest at nine tenths of the rate: no second exceeds the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
     v_limit := least(v_left, v_burst - ceil(greatest(0,
       extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
-    -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
+    -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
     if v_shared then
       v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
     end if;
-    -- Of one that is held a single message tries whether that was repaired.
+    -- For a held sender, a single message tests whether the fault has been repaired.
     if v_number.held_since is not null then
       v_limit := least(v_limit, 1);
     end if;
@@ -807,14 +807,14 @@ begin
       from due
       join public.conversations c on c.id = due.conversation_id
     ), held as (
-      -- Off for this contact: what a service replied waits, and is asked about again.
+      -- Off for this contact: a service's reply waits, and the flag is evaluated again later.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
       select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
       from asked
       left join lateral (
-        -- Words never wait for a read receipt, and neither for its pace: it has none.
+        -- Messages never wait for a read receipt, which has no rate limit.
         select first.id, first.message_id
         from (
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
@@ -852,13 +852,13 @@ begin
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient,
-        -- Nobody shall seem to type who has written already.
+        -- No typing indicator after the message has been sent.
         'message', case when b.payload ? 'typing_indicator' and exists (
             select from public.outbound_messages w
             where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
           then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
         'traceparent', m.traceparent) || case
-          -- The person may have opted out while it waited. A receipt is no message.
+          -- The person may have opted out while it waited. Receipts are not affected.
           when b.opted_out_at is not null and b.message_id is not null
             then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
           else '{}' end order by b.id),
@@ -887,11 +887,11 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    -- A channel that has its half waits for what it has under way, and must not hide when the others are due.
+    -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
       and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $$;
-comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz) is 'claim_outbound with the time given.';
+comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz) is 'claim_outbound with a given time.';
 
 create function public.claim_outbound(
   p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
@@ -900,7 +900,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, and of who has opted out opted_out: true (it is not to be sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
 
 create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -923,13 +923,13 @@ begin
     perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, p_now);
   end loop;
 end $$;
-comment on function private.learn_answered(jsonb, timestamptz) is 'Keeps what the provider''s answers tell of the people that messages went to, where it is new.';
+comment on function private.learn_answered(jsonb, timestamptz) is 'Records new ids that the provider''s answers report for recipients.';
 
 create type private.sending as (
   id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text,
   conversation_id uuid, channel text, number_id text, message_id uuid
 );
-comment on type private.sending is 'What the provider answered to a message, with where it belongs.';
+comment on type private.sending is 'The provider''s answer to a message, with its conversation and sender.';
 
 create function private.hold_sender(p_sending private.sending, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -937,7 +937,7 @@ declare
   v_until timestamptz := p_now + make_interval(secs => p_sending.retry_after_ms / 1000.0);
 begin
   if p_sending.put_off = 'back' then
-    -- It was no probe of a sender that is held: the next one may be at once.
+    -- It did not test a held sender: the next test may be made at once.
     update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
     where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
   elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
@@ -950,7 +950,7 @@ begin
     where channel = p_sending.channel and id = p_sending.number_id;
   end if;
 end $$;
-comment on function private.hold_sender(private.sending, timestamptz) is 'Writes down what it means for a sender that a message was put off.';
+comment on function private.hold_sender(private.sending, timestamptz) is 'Records the effect of a deferred message on its sender.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
@@ -958,9 +958,9 @@ set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_merg
 declare
   v_settled private.sending[];
 begin
-  -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
+  -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
-  -- That the person has opted out is the conversation's, which is locked before its lane.
+  -- Opt-outs belong to the conversation, which is locked before its lane.
   if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
@@ -981,7 +981,7 @@ begin
   join public.outbound_messages o on o.id = r.id
   join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
 
-  -- A status may have overtaken the answer: it stays. In the order of ids, as apply_statuses locks them.
+  -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
   where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
   update public.messages m
@@ -998,7 +998,7 @@ begin
     attempt = o.attempt - (r.put_off is not null)::integer,
     deferred = o.deferred + coalesce(r.put_off <> 'back', false)::integer,
     tried_at = case when r.put_off = 'back' and o.attempt = 1 then null else o.tried_at end,
-    -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
+    -- A message that the provider keeps refusing must not block the chat: the person waits for the next ones.
     aside = case when r.put_off is null
       then o.attempt >= 3 or o.tried_at + interval '30 seconds' < p_now + make_interval(secs => r.retry_after_ms / 1000.0)
       else o.aside or (r.put_off = 'held' and r.scope = 'pair') end,
@@ -1008,7 +1008,7 @@ begin
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
-  -- A status may have come before the answer, and then says that it went.
+  -- A status that arrived before the answer proves that it was sent.
   update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
   from (
     select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
@@ -1016,7 +1016,7 @@ begin
   cross join lateral private.channel_policy(media.channel) policy
   where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
-  -- An answer about the message itself says that the account is well again; who has opted out was not written to.
+  -- An answer about the message itself shows that the account works again; opted-out people were not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
   where s.held_since is not null and exists (
@@ -1025,13 +1025,13 @@ begin
     where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
   return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
 end $$;
-comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with the time given.';
+comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';
 
 create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
-comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

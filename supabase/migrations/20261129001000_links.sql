@@ -1,5 +1,5 @@
--- Deep links: what they are, how they are made and kept, how the functions at the edge read them, and how an isolate
--- learns what changed.
+-- Deep links: their table, creating and changing them, how the edge functions read them, and how an isolate learns of
+-- changes.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -35,6 +35,8 @@ create table public.links (
   state text not null default 'active' constraint links_state_known
     check (state in ('active', 'disabled', 'blocked', 'deleted')),
   version integer not null default 1,
+  member_versions jsonb not null default '{}' constraint links_member_versions_object
+    check (jsonb_typeof(member_versions) = 'object'),
   changed_in xid8 not null default pg_current_xact_id(),
   created_at timestamptz not null default clock_timestamp(),
   created_by text not null default private.actor(),
@@ -46,36 +48,37 @@ comment on table public.links is 'Links. Where one leads is decided for each vis
 comment on column public.links.code is 'The last part of the address, lower case. Never changes and is never used again.';
 comment on column public.links.external_id is 'The caller''s own id of it: creating it again answers this link. Unique among those not deleted.';
 comment on column public.links.request_hash is 'Hash of the request that made it, to tell a repetition from another request under the same external id.';
-comment on column public.links.title is 'What the team calls it. Never given to an isolate, and so to no visitor.';
-comment on column public.links.note is 'Free text of the team''s. Never given to an isolate, and so to no visitor.';
-comment on column public.links.default_url is 'Where a visit goes that no target takes, and every visit while the link''s flag is off.';
+comment on column public.links.title is 'The team''s name for it. Never given to an isolate, and so never to a visitor.';
+comment on column public.links.note is 'The team''s free text. Never given to an isolate, and so never to a visitor.';
+comment on column public.links.default_url is 'Where visits go that no target takes, and all visits while the link''s flag is off.';
 comment on column public.links.targets is 'Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.';
-comment on column public.links.whatsapp is 'Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.';
-comment on column public.links.starts_at is 'Not before; null for no limit.';
-comment on column public.links.expires_at is 'Not from here on; null for no limit.';
+comment on column public.links.whatsapp is 'Chat that a visit opens if no target takes it: {phone_number_id, text}. Takes precedence over default_url.';
+comment on column public.links.starts_at is 'The link works from this time on; null for no limit.';
+comment on column public.links.expires_at is 'The link stops working at this time; null for no limit.';
 comment on column public.links.expired_url is 'Where a visit goes while the link cannot be used, instead of an error.';
-comment on column public.links.max_uses is 'Human visits that go through at most; null for no limit.';
-comment on column public.links.uses is 'Uses taken so far. Counted only where max_uses is set.';
+comment on column public.links.max_uses is 'Maximum number of human visits; null for no limit.';
+comment on column public.links.uses is 'Uses so far. Counted only if max_uses is set.';
 comment on column public.links.taken is 'How many the last take was granted: how the one statement that takes tells its caller.';
 comment on column public.links.utm is 'Campaign parameters added to web targets: any of source, medium, campaign, term, content.';
 comment on column public.links.campaign is 'utm.campaign, for lists and routes.';
-comment on column public.links.confirm is 'Whether people press a button before they go on, so that programs that scan links take no use.';
+comment on column public.links.confirm is 'Whether people must press a button to continue, so that programs that scan links use nothing up.';
 comment on column public.links.pass_query is 'Whether the parameters of a visit are handed on to a web target.';
 comment on column public.links.tags is 'Words of the team''s, for lists and routes.';
 comment on column public.links.flag_key is 'A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to default_url.';
-comment on column public.links.preview is 'What a messenger shows of the link: any of title, description, image.';
+comment on column public.links.preview is 'What messengers show for the link: any of title, description, image.';
 comment on column public.links.fingerprint is 'Whether an app''s first open may be matched by network and device, which is a guess.';
 comment on column public.links.state is 'active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used again; can be restored).';
 comment on column public.links.version is 'Grows with each change made by people.';
-comment on column public.links.changed_in is 'Transaction that last changed it: how isolates learn what to forget, see refresh_links.';
+comment on column public.links.member_versions is 'The version in which each member was last changed, {member: version}; absent for one as it was made. Tells whether two changes are of the same member.';
+comment on column public.links.changed_in is 'Transaction that last changed it; tells isolates what to reload, see refresh_links.';
 comment on column public.links.created_at is 'When it was made.';
 comment on column public.links.created_by is 'Who made it: a user id, or the name of a key or role.';
 comment on column public.links.updated_at is 'When it was last changed.';
 comment on column public.links.updated_by is 'Who last changed it.';
 create unique index links_external_id_idx on public.links (external_id) where state <> 'deleted' and external_id is not null;
-comment on index public.links_external_id_idx is 'Makes creating idempotent; a deleted link gives its external id free.';
+comment on index public.links_external_id_idx is 'Makes creation idempotent; deleting a link frees its external id.';
 create index links_changed_idx on public.links (changed_in);
-comment on index public.links_changed_idx is 'What changed since an isolate last asked.';
+comment on index public.links_changed_idx is 'Links that changed since an isolate last asked.';
 create index links_newest_idx on public.links (created_at, code);
 comment on index public.links_newest_idx is 'Lists, newest first, page by page.';
 create index links_told_idx on public.links (created_at, code) where title is not null or note is not null;
@@ -100,7 +103,7 @@ language sql immutable set search_path = '' as $$
     ('public.links', '{title,note}', '', 'words'),
     ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids')
 $$;
-comment on function private.personal_links() is 'What of links is data of people, as private.personal_data() has it.';
+comment on function private.personal_links() is 'The personal data in links, in the form of private.personal_data().';
 
 create table private.link_passwords (
   code text collate "C" primary key references public.links (code) on delete cascade,
@@ -113,7 +116,7 @@ alter table private.link_passwords enable row level security;
 revoke all on private.link_passwords from public, anon, authenticated;
 grant select, insert, update, delete on private.link_passwords to service_role;
 
--- Unlogged: after a crash of the server everybody begins anew, as with the rate limits.
+-- Unlogged: after a server crash it starts empty, like the rate limits.
 create unlogged table private.link_guessers (
   code text collate "C" not null,
   client text not null,
@@ -162,7 +165,7 @@ create table private.visitor_keys (
   day date primary key,
   key text not null default encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex')
 );
-comment on table private.visitor_keys is 'Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash stood for.';
+comment on table private.visitor_keys is 'Keys of the visitor hashes, one per day. Once a key is purged, its hashes can no longer be attributed to anyone.';
 comment on column private.visitor_keys.day is 'The day, in the team''s zone.';
 comment on column private.visitor_keys.key is '32 bytes in hex, 244 of their bits from the server''s strong random source.';
 alter table private.visitor_keys enable row level security;
@@ -173,7 +176,7 @@ create table private.cookie_key (
   one boolean primary key default true constraint one_row check (one),
   key text not null default encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex')
 );
-comment on table private.cookie_key is 'The key by which we know visitors'' cookies again as ours. Who deletes it makes all visitors new ones.';
+comment on table private.cookie_key is 'The key that authenticates visitors'' cookies. Deleting it makes every visitor a new one.';
 comment on column private.cookie_key.one is 'There is one.';
 comment on constraint one_row on private.cookie_key is 'One row.';
 comment on column private.cookie_key.key is '32 bytes in hex, 244 of their bits from the server''s strong random source.';
@@ -190,7 +193,7 @@ create table public.orphan_visits (
 comment on table public.orphan_visits is 'Visits of codes that no link has. In clear only what is one slip away from a link''s code, at most 10,000 a day; whatever else people put there may name a person or be a secret, and counts under its kind: (e-mail address), (number), (secret), (other).';
 comment on constraint orphan_visits_pkey on public.orphan_visits is 'One count a day and code.';
 comment on column public.orphan_visits.day is 'The day (UTC).';
-comment on column public.orphan_visits.code is 'The code asked for where it is a misprint of a link''s, else its kind in brackets, which no code has.';
+comment on column public.orphan_visits.code is 'The requested code if it is a misprint of a link''s, else its kind in brackets, which no code contains.';
 comment on column public.orphan_visits.visits is 'How often.';
 alter table public.orphan_visits enable row level security;
 revoke all on public.orphan_visits from public, anon, authenticated;
@@ -212,13 +215,18 @@ begin
   v_before.campaign := new.campaign;
   if v_before is distinct from new then
     new.changed_in := pg_current_xact_id();
+    new.member_versions := new.member_versions || (
+      select coalesce(jsonb_object_agg(n.key, new.version), '{}')
+      from jsonb_each(to_jsonb(new)) n
+      join private.link_columns() c on c.name = quote_ident(n.key)
+      where n.value is distinct from to_jsonb(old) -> n.key);
   end if;
   return new;
 end $$;
-comment on function private.mark_link_changed() is 'Trigger, before an update: sets changed_in where anything but uses and taken becomes another.';
+comment on function private.mark_link_changed() is 'Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions of what does.';
 create trigger links_changed before update on public.links
   for each row execute function private.mark_link_changed();
-comment on trigger links_changed on public.links is 'Tells isolates to read the link again, also after an update by hand.';
+comment on trigger links_changed on public.links is 'Tells isolates to read the link again, also after an update by hand, and which members were changed.';
 
 -- Codes -------------------------------------------------------------------------------------------
 
@@ -230,7 +238,7 @@ language sql immutable set search_path = '' as $$
     'qr', 'rest', 'robots', 'simulator', 'sitemap', 'static', 'stats', 'status', 'storage', 'undefined', 'wa-router',
     'wa-send', 'wa-webhook', 'well-known', 'www']
 $$;
-comment on function private.reserved_link_codes() is 'Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.';
+comment on function private.reserved_link_codes() is 'Codes that no link gets: words used in our addresses, and words that people or proxies request by mistake.';
 
 -- 31 letters and digits without 0, 1, i, l, o: about 8.5 * 10^11 codes. Two bytes a character leave no bias to speak of.
 create function private.new_link_code() returns text
@@ -242,7 +250,7 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.new_link_code() is 'A random code of 8 characters without look-alikes, from the server''s strong random source. It may be taken: the caller looks.';
 
--- What the functions at the edge read -------------------------------------------------------------
+-- Read by the edge functions ----------------------------------------------------------------------
 
 create function private.team_zone() returns text
 language sql stable set search_path = '' as $$
@@ -310,9 +318,9 @@ begin
   into v_answer;
   return v_answer;
 end $$;
-comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is that of the days of visitor_keys. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
+comment on function public.refresh_links(text) is 'What an isolate needs to keep its links current: {since, changed, numbers, zone, visitor_keys, cookie_key}. zone is that of the days of visitor_keys. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
 
--- Visits of what is not there --------------------------------------------------------------------
+-- Visits of unknown codes ------------------------------------------------------------------------
 
 -- One slip: a character too many, too few, wrong, or two that changed places; or the end is missing, at most half of it.
 -- Each code that could have been meant is looked up in the key of links: some 80 for each character.
@@ -336,7 +344,7 @@ language sql stable set search_path = '' set jit = off set enable_seqscan = off 
     where l.code > p_code collate "C" and l.code < (p_code || '~') collate "C"
       and length(p_code) >= 4 and length(l.code) <= 2 * length(p_code))
 $$;
-comment on function private.is_misprint(text) is 'Whether this code, which no link has, is one slip away from a link''s, or the first half of one.';
+comment on function private.is_misprint(text) is 'Whether this code, which no link has, is one typo away from a link''s, or the first half of one.';
 
 -- Of a group so many new codes are looked at, each short enough: the others count as (other).
 create function public.record_orphans(p_visits jsonb) returns jsonb
@@ -384,7 +392,7 @@ language sql stable set search_path = '' as $$
   select coalesce(sum(g.wrong), 0) >= 20 from public.link_guesses g
   where g.code = p_code and g.hour >= date_trunc('hour', p_now - interval '1 hour')
 $$;
-comment on function private.is_guessed_at(text, timestamptz) is 'Whether a link got so many wrong passwords in this hour and the one before that somebody must be guessing: 20.';
+comment on function private.is_guessed_at(text, timestamptz) is 'Whether a link received so many wrong passwords in this hour and the previous one (20) that somebody must be guessing.';
 
 create function private.guess_wait(p_guesses integer, p_attacked boolean) returns interval
 language sql immutable parallel safe set search_path = '' as $$
@@ -411,7 +419,7 @@ begin
     return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
   end if;
   if p_client is null then
-    -- Nobody can be told apart: one budget for all.
+    -- Callers cannot be distinguished: one budget for all.
     select t.retry_after_ms into v_retry
     from private.take_rate('link_password:' || p_code, 1 / 60.0, 20, 1, p_now) t;
   else
@@ -432,7 +440,7 @@ begin
   return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
     'hash', case when v_retry = 0 then v_hash end);
 end $$;
-comment on function private.take_password_attempt(text, text, timestamptz) is 'take_password_attempt with the time given.';
+comment on function private.take_password_attempt(text, text, timestamptz) is 'take_password_attempt with a given time.';
 
 -- Failure policy: closed. The hash leaves the database only for an attempt that is allowed.
 create function public.take_password_attempt(p_code text, p_client text default null) returns jsonb
@@ -457,7 +465,7 @@ begin
     delete from private.link_guessers g where g.code = p_code and g.client = p_client and g.guesses <= 1 and not found;
   end if;
 end $$;
-comment on function private.settle_password_attempt(text, text, boolean, timestamptz) is 'settle_password_attempt with the time given.';
+comment on function private.settle_password_attempt(text, text, boolean, timestamptz) is 'settle_password_attempt with a given time.';
 
 create function public.settle_password_attempt(p_code text, p_client text, p_right boolean) returns void
 language sql volatile set search_path = '' as $$
@@ -505,12 +513,12 @@ comment on function public.take_uses(jsonb) is 'Takes uses of links, {code: how 
 
 -- Making and keeping links ------------------------------------------------------------------------
 
--- The functions at the edge check what they are given (form, allowlist) and who asks; these keep what must hold whoever
+-- The edge functions check what they are given (form, allowlist) and who asks; these keep what must hold whoever
 -- else writes in the same moment.
 
 create function private.link_view(p_link public.links) returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign', 'member_versions'])
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $$;
 comment on function private.link_view(public.links) is 'A link as its owners see it; of a password only whether there is one.';
@@ -539,7 +547,7 @@ language sql stable set search_path = '' as $$
   select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
+    and a.attname <> all ('{code,request_hash,uses,taken,version,member_versions,changed_in,created_at,created_by,updated_at,updated_by}')
   order by a.attnum
 $$;
 comment on function private.link_columns() is 'Columns of links that people write, and what stands in each where nothing is given: every column but those of our own, so that one that is added is written.';
@@ -593,14 +601,15 @@ begin
     select coalesce(jsonb_agg(coalesce(o.outcome, '{"status": 503, "error": "no_code_found"}') order by o.ord), '[]')
     from private.link_outcomes(p_links, v_made) o);
 end $$;
-comment on function public.create_links(jsonb, text) is 'Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}: 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.';
+comment on function public.create_links(jsonb, text) is 'Creates links that have been checked, on behalf of p_actor, and returns for each, in order, {status, code | error}: 201 created; 200 created before with this external_id and request_hash (with a password, also its current password_hash, for comparison); 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.';
 
 create function public.find_link(p_code text) returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
-  select private.link_view(l) from public.links l where l.code = p_code
+  select private.link_view(l) || jsonb_build_object('member_versions', l.member_versions)
+  from public.links l where l.code = p_code
 $$;
-comment on function public.find_link(text) is 'A link as its owners see it, also a deleted one; null when there is none. For secret keys.';
+comment on function public.find_link(text) is 'A link as its owners see it, even if deleted, with the version in which each member was last changed (member_versions); null if there is none. For secret keys.';
 
 -- The whole of it, as checked before: the caller has read version p_version and changed what it wants changed.
 create function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) returns jsonb
@@ -626,6 +635,7 @@ begin
     delete from private.link_passwords p where p.code = p_code;
     insert into private.link_passwords (code, hash)
     select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
+    update public.links l set member_versions = l.member_versions || jsonb_build_object('password', l.version) where l.code = p_code;
   end if;
   return private.link_view(v_link);
 end $$;

@@ -26,24 +26,24 @@ create table public.clicks (
   visits integer not null default 1,
   qr boolean
 );
-comment on table public.clicks is 'One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
+comment on table public.clicks is 'One row per redirected visit, up to 60 an hour for one visitor and link; further visits count on the last row. No IP address is kept. Purged after the setting retention.click_days (90); click_days stays.';
 comment on column public.clicks.code is 'The link.';
 comment on column public.clicks.at is 'When the visit was answered.';
-comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the networks of the setting deeplinks.own_networks).';
-comment on column public.clicks.reason is 'By what the verdict was reached; null for a human.';
+comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD), prefetch (a browser, ahead of a tap) or own (a human in one of the networks of the setting deeplinks.own_networks, or in a browser marked by the word of deeplinks.own_key).';
+comment on column public.clicks.reason is 'Why the visitor was judged a program; null for a human.';
 comment on column public.clicks.target is 'Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the link).';
 comment on column public.clicks.platform is 'ios, android, windows, macos, linux or other.';
-comment on column public.clicks.country is 'Two letters, where a proxy told.';
+comment on column public.clicks.country is 'Two letters, if a proxy reported it.';
 comment on column public.clicks.referrer is 'Host of the page that it came from.';
 comment on column public.clicks.visitor is 'Keyed hash of address and browser under the day''s key: tells visitors of one day apart, and nothing else. Null also for browsers that ask for privacy (Sec-GPC).';
 comment on column public.clicks.user_id is 'The audience user that the link named (?u=).';
-comment on column public.clicks.token is 'What was handed on with the visit, in the text of a chat or to an app, and comes back.';
-comment on column public.clicks.fingerprint is 'Keyed hash of network and device, where the link allows it: to find an app''s first open.';
-comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0; null where none did.';
+comment on column public.clicks.token is 'The token passed on with the visit, in the text of a chat or to an app, to be recognised later.';
+comment on column public.clicks.fingerprint is 'Keyed hash of network and device, if the link allows it: to match an app''s first open.';
+comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0; null if none did.';
 comment on column public.clicks.claimed_at is 'When an app''s first open claimed it.';
 comment on column public.clicks.claimed_by is 'Keyed hash of the network and program that claimed it by fingerprint, under the day''s key: so that it gets the same answer again.';
-comment on column public.clicks.visits is 'How many visits it stands for.';
-comment on column public.clicks.qr is 'True where the QR code was scanned (?src=qr), else null.';
+comment on column public.clicks.visits is 'How many visits the row counts.';
+comment on column public.clicks.qr is 'True if the QR code was scanned (?src=qr), else null.';
 create index clicks_link_idx on public.clicks (code, at);
 comment on index public.clicks_link_idx is 'A link''s clicks by time.';
 create index clicks_at_idx on public.clicks using brin (at);
@@ -51,7 +51,7 @@ comment on index public.clicks_at_idx is 'Roll-up and purge by time; rows arrive
 create unique index clicks_token_idx on public.clicks (token) where token is not null;
 comment on index public.clicks_token_idx is 'The click that a message or an app brings back.';
 create index clicks_user_idx on public.clicks (user_id, at) where user_id is not null and token is not null;
-comment on index public.clicks_user_idx is 'Whether a contact who writes has clicked just before.';
+comment on index public.clicks_user_idx is 'Finds whether a contact who writes has just clicked.';
 create index clicks_fingerprint_idx on public.clicks (fingerprint, at) where fingerprint is not null;
 comment on index public.clicks_fingerprint_idx is 'Candidates for an app''s first open.';
 alter table public.clicks enable row level security;
@@ -60,7 +60,7 @@ grant select on public.clicks to authenticated;
 grant select, insert, update, delete on public.clicks to service_role;
 create policy "operators read clicks" on public.clicks for select to authenticated
   using ((select private.has_role('operator')));
-comment on policy "operators read clicks" on public.clicks is 'A token stands for a person until it is used: operators and admins only.';
+comment on policy "operators read clicks" on public.clicks is 'A token identifies a person until it is used: operators and admins only.';
 
 create table public.click_counts (
   code text collate "C" not null,
@@ -108,7 +108,7 @@ create table public.click_days (
   sources jsonb not null default '{}',
   constraint click_days_pkey primary key (code, day)
 );
-comment on table public.click_days is 'What stays of a day''s clicks of a link.';
+comment on table public.click_days is 'The permanent daily summary of a link''s clicks.';
 comment on constraint click_days_pkey on public.click_days is 'One row a link and day.';
 comment on column public.click_days.code is 'The link.';
 comment on column public.click_days.day is 'The day, in the team''s zone as it was then.';
@@ -252,7 +252,7 @@ create function private.rule_name(p_rule smallint, p_target text) returns text
 language sql immutable set search_path = '' as $$
   select coalesce(p_rule::text, case when p_target in ('fallback', 'preview') then p_target else 'default' end)
 $$;
-comment on function private.rule_name(smallint, text) is 'What a click counts under in figures by rule: the number of the target that took it, else default, fallback or preview.';
+comment on function private.rule_name(smallint, text) is 'The label of a click in figures by rule: the number of the target that took it, else default, fallback or preview.';
 
 create function private.click_groups(p_code text, p_from timestamptz, p_to timestamptz, p_by text, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -293,6 +293,46 @@ language sql stable set search_path = '' as $$
     select n.day::timestamp at time zone private.team_zone() as starts, (n.day + 1)::timestamp at time zone private.team_zone() as ends) b
 $$;
 comment on function private.link_days(text, date, date) is 'A link''s days with clicks in the team''s zone, first and last included.';
+
+-- Another zone's days are not those of the counts: only the clicks themselves say when each was.
+create function private.link_days_in(p_code text, p_from date, p_to date, p_zone text) returns table (
+  day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint,
+  platforms jsonb, countries jsonb, referrers jsonb, targets jsonb, own bigint, rules jsonb, sources jsonb)
+language sql stable set search_path = '' as $$
+  select n.day, n.human, n.bot, n.preview, n.prefetch, n.visitors,
+    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10),
+    n.own, private.click_groups(p_code, b.starts, b.ends, 'rule', 100), private.click_groups(p_code, b.starts, b.ends, 'source', 2)
+  from (
+    select (c.at at time zone p_zone)::date as day,
+      coalesce(sum(c.visits) filter (where c.verdict = 'human'), 0)::bigint as human,
+      coalesce(sum(c.visits) filter (where c.verdict = 'bot'), 0)::bigint as bot,
+      coalesce(sum(c.visits) filter (where c.verdict = 'preview'), 0)::bigint as preview,
+      coalesce(sum(c.visits) filter (where c.verdict = 'prefetch'), 0)::bigint as prefetch,
+      coalesce(sum(c.visits) filter (where c.verdict = 'own'), 0)::bigint as own,
+      count(distinct c.visitor) filter (where c.verdict = 'human') as visitors
+    from public.clicks c
+    where c.code = p_code and c.at >= p_from::timestamp at time zone p_zone and c.at < (p_to + 1)::timestamp at time zone p_zone
+    group by 1) n
+  cross join lateral (
+    select n.day::timestamp at time zone p_zone as starts, (n.day + 1)::timestamp at time zone p_zone as ends) b
+$$;
+comment on function private.link_days_in(text, date, date, text) is 'A link''s days with clicks in a zone, first and last included, as far back as clicks are kept. A visitor whose hash changes within such a day, at midnight of the team''s zone, counts twice.';
+
+create function private.click_days_kept() returns integer
+language sql stable set search_path = '' as $$
+  select greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90))
+$$;
+comment on function private.click_days_kept() is 'For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.';
+
+create function private.first_day_in(p_zone text) returns date
+language sql stable set search_path = '' as $$
+  select (k.since at time zone p_zone + interval '1 day' - interval '1 microsecond')::date
+  from (
+    select ((clock_timestamp() at time zone private.team_zone())::date - private.click_days_kept())::timestamp
+      at time zone private.team_zone() as since) k
+$$;
+comment on function private.first_day_in(text) is 'The first day in a zone of which all clicks are kept.';
 
 -- Roll-up and purge -------------------------------------------------------------------------------
 
@@ -367,7 +407,7 @@ begin
   select count(*) into v_done from summed;
   return v_done;
 end $$;
-comment on function private.roll_up_day(date, integer) is 'Turns the counts of a day into click_days, at most p_limit links, and says how many.';
+comment on function private.roll_up_day(date, integer) is 'Turns the counts of a day into click_days, at most p_limit links, and returns how many.';
 
 create function private.roll_up_clicks(p_now timestamptz, p_limit integer default 200000) returns bigint
 language plpgsql volatile set search_path = '' as $$
@@ -385,14 +425,14 @@ begin
   end loop;
   return v_count;
 end $$;
-comment on function private.roll_up_clicks(timestamptz, integer) is 'Turns the counts of days before p_now''s into click_days, at most p_limit links and days a call, and says how many. For the clock.';
+comment on function private.roll_up_clicks(timestamptz, integer) is 'Turns the counts of days before p_now''s into click_days, at most p_limit links and days per call, and returns how many. For the clock.';
 
 create function private.purge_clicks(p_now timestamptz, p_limit integer default 100000) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   v_zone text := private.team_zone();
   v_today date := (p_now at time zone v_zone)::date;
-  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
+  v_days integer := private.click_days_kept();
   v_clicks bigint;
 begin
   -- A day that is not rolled up yet keeps its clicks.
@@ -421,6 +461,9 @@ grant execute on function
   private.rule_name(smallint, text),
   private.click_groups(text, timestamptz, timestamptz, text, integer),
   private.link_days(text, date, date),
+  private.link_days_in(text, date, date, text),
+  private.click_days_kept(),
+  private.first_day_in(text),
   private.add_up(jsonb[]),
   private.roll_up_day(date, integer),
   private.roll_up_clicks(timestamptz, integer),

@@ -1,5 +1,5 @@
--- What comes back of clicks: a message that carries the token of a click, an ad's referral, a contact who clicked
--- just before, an app's first open; and what routing and services get to know of it.
+-- Attribution of clicks: by a message with the token of a click, an ad's referral, a contact who has just clicked, or an
+-- app's first open; and what routing and services learn of it.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -38,11 +38,11 @@ comment on column public.attributions.created_at is 'When it was written.';
 create unique index attributions_exact_idx on public.attributions (token) where confidence = 'exact';
 comment on index public.attributions_exact_idx is 'A token counts as exact once, however many messages carry it at the same moment.';
 create index attributions_token_idx on public.attributions (token) where token is not null;
-comment on index public.attributions_token_idx is 'Whether a click has come back.';
+comment on index public.attributions_token_idx is 'Finds whether a click has been attributed.';
 create index attributions_contact_idx on public.attributions (contact_id, created_at);
 comment on index public.attributions_contact_idx is 'A contact''s touches in order; serves the foreign key.';
 create index attributions_link_idx on public.attributions (code, created_at);
-comment on index public.attributions_link_idx is 'What a link brought; serves the foreign key.';
+comment on index public.attributions_link_idx is 'The attributions of a link; serves the foreign key.';
 alter table public.attributions enable row level security;
 revoke all on public.attributions from public, anon, authenticated;
 -- Not the audience user, nor what the provider says of the ad's click: they name a person elsewhere.
@@ -51,14 +51,14 @@ grant select (message_id, contact_id, code, token, confidence, reason, first_tou
 grant select, insert, delete on public.attributions to service_role;
 create policy "team reads attributions" on public.attributions for select to authenticated
   using ((select private.has_role('viewer')));
-comment on policy "team reads attributions" on public.attributions is 'The columns that are granted name nobody: every role may read.';
+comment on policy "team reads attributions" on public.attributions is 'The granted columns identify nobody: every role may read.';
 
 -- A visitor may be faster than the group in which the click is written.
 create table private.unknown_tokens (
   message_id uuid primary key references public.messages (id) on delete cascade,
   at timestamptz not null default clock_timestamp()
 );
-comment on table private.unknown_tokens is 'Messages with a token that no click has, or not yet: looked at again for ten minutes.';
+comment on table private.unknown_tokens is 'Messages with a token that no click has (yet): checked again for ten minutes.';
 comment on column private.unknown_tokens.message_id is 'The message.';
 comment on column private.unknown_tokens.at is 'When it came.';
 alter table private.unknown_tokens enable row level security;
@@ -107,7 +107,7 @@ language sql stable set search_path = '' as $$
     where m.type = 'edit' and m.conversation_id = p_message.conversation_id and m.id <> p_message.id
       and m.reply_to = case p_message.type when 'edit' then p_message.reply_to else p_message.provider_id end)
 $$;
-comment on function private.is_attributed_otherwise(public.messages) is 'Whether the message that this one edits, or an edit of the same message, is attributed already: what was edited is one message.';
+comment on function private.is_attributed_otherwise(public.messages) is 'Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits count as one.';
 
 create function private.attribute_message(p_message public.messages) returns void
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -193,7 +193,7 @@ begin
     delete from private.unknown_tokens u
     where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
   end if;
-  -- So does nobody's click of a known contact.
+  -- The same applies to clicks of known contacts.
   if not exists (select from public.clicks k where k.user_id is not null and k.token is not null limit 1) then
     return;
   end if;
@@ -219,7 +219,7 @@ begin
 end $$;
 comment on function private.attribute_waiting(uuid[], timestamptz) is 'Attributes messages whose click was written after them, and ties the first waiting message of these conversations to the latest link that their contact clicked within the setting deeplinks.contact_hours, if that click has not come back otherwise.';
 
--- What routing and services get to know of the link that a message came from ----------------------
+-- What routing and services learn of the link that a message came from ----------------------------
 
 -- As _shared/contract/link_tokens.ts reads them: a test holds the two to each other.
 create function private.without_tokens(p_text text) returns text
@@ -250,7 +250,7 @@ language sql stable set search_path = '' as $$
     e.id)
   from public.messages e where e.id = p_edit_id
 $$;
-comment on function private.edited_message(uuid) is 'The message that an edit edits, where that is attributed; else the edit itself.';
+comment on function private.edited_message(uuid) is 'The message that an edit edits, if that is attributed; else the edit itself.';
 
 create function private.message_link(p_message_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
@@ -319,29 +319,39 @@ begin
       'link', jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags, 'utm', l.utm)))
     from public.links l where l.code = v_click.code);
 end $$;
-comment on function public.claim_click(text, text[], text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer. Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
+comment on function public.claim_click(text, text[], text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer. Returns {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
 
 -- Figures -----------------------------------------------------------------------------------------
 
-create function private.link_attributions(p_code text, p_from date, p_to date) returns jsonb
+create function private.link_attributions(p_code text, p_from timestamptz, p_to timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('total', coalesce(sum(g.n), 0), 'first_touch', coalesce(sum(g.first_n), 0),
     'by_confidence', coalesce(jsonb_object_agg(g.confidence, g.n), '{}'))
   from (
     select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
     from public.attributions a
-    where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-      and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()
+    where a.code = p_code and a.created_at >= p_from and a.created_at < p_to
     group by a.confidence) g
 $$;
-comment on function private.link_attributions(text, date, date) is 'Messages that a link brought from day to day (in the team''s zone): {total, first_touch, by_confidence}.';
+comment on function private.link_attributions(text, timestamptz, timestamptz) is 'Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.';
 
-create function public.link_stats(p_code text, p_from date, p_to date) returns jsonb
+create function public.link_stats(p_code text, p_from date, p_to date, p_zone text default null) returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
-  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
+  with zoned as (
+    select coalesce(p_zone, private.team_zone()) as zone, coalesce(p_zone <> private.team_zone(), false) as is_other
+  ), asked as materialized (
+    select z.zone, z.is_other, f.day, f.day::timestamp at time zone z.zone as starts, (p_to + 1)::timestamp at time zone z.zone as ends
+    from zoned z
+    cross join lateral (
+      select case when z.is_other then greatest(p_from, private.first_day_in(z.zone)) else p_from end as day) f
+  ), days as materialized (
+    select d.* from asked q cross join lateral private.link_days(p_code, q.day, p_to) d where not q.is_other
+    union all
+    select d.* from asked q cross join lateral private.link_days_in(p_code, q.day, p_to, q.zone) d where q.is_other
+  )
   select jsonb_build_object(
-    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', private.team_zone(), 'from', p_from, 'to', p_to,
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'zone', q.zone, 'from', q.day, 'to', p_to,
     'clicks', (
       select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
         'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0), 'own', coalesce(sum(d.own), 0)) from days d),
@@ -349,22 +359,21 @@ language sql stable set search_path = '' as $$
     'days', (
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
         'prefetch', d.prefetch, 'own', d.own, 'visitors', d.visitors) order by d.day), '[]') from days d),
-    'attributions', private.link_attributions(p_code, p_from, p_to),
+    'attributions', private.link_attributions(p_code, q.starts, q.ends),
     'conversations', (
       select count(distinct m.conversation_id)
       from public.attributions a
       join public.messages m on m.id = a.message_id
-      where a.code = p_code and a.created_at >= p_from::timestamp at time zone private.team_zone()
-        and a.created_at < (p_to + 1)::timestamp at time zone private.team_zone()),
+      where a.code = p_code and a.created_at >= q.starts and a.created_at < q.ends),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
     'targets', (select private.add_up(array_agg(d.targets)) from days d),
     'rules', (select private.add_up(array_agg(d.rules)) from days d),
     'sources', (select private.add_up(array_agg(d.sources)) from days d))
-  from public.links l where l.code = p_code
+  from public.links l cross join asked q where l.code = p_code
 $$;
-comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day, both included, in the team''s zone: {code, uses, max_uses, zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link. For secret keys.';
+comment on function public.link_stats(text, date, date, text) is 'A link''s clicks from day to day, both included, in the zone p_zone, without it the team''s: {code, uses, max_uses, zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link. Days of another zone than the team''s are counted from the clicks: from is then not before the first day of which all are kept. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -380,8 +389,8 @@ grant execute on function
   private.edited_message(uuid),
   private.message_link(uuid),
   public.claim_click(text, text[], text[]),
-  private.link_attributions(text, date, date),
-  public.link_stats(text, date, date)
+  private.link_attributions(text, timestamptz, timestamptz),
+  public.link_stats(text, date, date, text)
   to service_role;
 
 insert into private.own_migrations (version) values ('20261129001200');

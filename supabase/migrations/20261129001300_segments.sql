@@ -29,7 +29,7 @@ comment on policy segments_read on public.segments is 'The whole team reads whic
 create trigger bump_config_revision after insert or update or delete or truncate on public.segments
   for each statement execute function private.bump_config_revision();
 comment on trigger bump_config_revision on public.segments is
-  'Tells the functions at the edge to read the configuration again; a change of members changes the segment''s row.';
+  'Tells the edge functions to read the configuration again; a change of members changes the segment''s row.';
 
 create table public.segment_members (
   segment_key text not null references public.segments (key) on delete restrict,
@@ -67,7 +67,7 @@ create table public.segment_history (
   constraint segment_history_pkey primary key (segment_key, version)
 );
 comment on table public.segment_history is 'Every change of a segment''s members. Written by trigger; update, delete and truncate are refused to every role.';
-comment on constraint segment_history_pkey on public.segment_history is 'A change makes a version.';
+comment on constraint segment_history_pkey on public.segment_history is 'Each change creates a version.';
 comment on column public.segment_history.segment_key is 'The segment. It may have been removed since.';
 comment on column public.segment_history.version is 'The version that this change made.';
 comment on column public.segment_history.added is 'Who came in.';
@@ -119,11 +119,11 @@ comment on function private.bound_members() is
   'Trigger, after insert of segment_members: GL422 where a segment has more than 10,000 members, or all targets together are more than the functions can hold.';
 create trigger bound after insert on public.segment_members referencing new table as added
   for each statement execute function private.bound_members();
-comment on trigger bound on public.segment_members is 'What is accepted can be read everywhere.';
+comment on trigger bound on public.segment_members is 'Refuses more members than the functions can load.';
 
 -- History, and people who turn out to be one ------------------------------------------------------
 
--- The history keeps the versions of one that was removed, and a version stands there once.
+-- The history keeps the versions of a segment that was removed, each once.
 create function private.continue_segment() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 begin
@@ -132,10 +132,10 @@ begin
   return new;
 end $$;
 comment on function private.continue_segment() is
-  'Trigger, before insert of segments: one that was removed and comes back carries on counting, as settings do.';
+  'Trigger, before insert of segments: a segment that was removed and added again continues its version numbers, as settings do.';
 create trigger continue before insert on public.segments
   for each row execute function private.continue_segment();
-comment on trigger continue on public.segments is 'A version is used once.';
+comment on trigger continue on public.segments is 'Each version is used once.';
 
 create function private.record_members() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
@@ -162,10 +162,10 @@ comment on function private.record_members() is
   'Trigger, after insert or delete of segment_members: moves each segment''s version and writes segment_history.';
 create trigger record_added after insert on public.segment_members referencing new table as changed
   for each statement execute function private.record_members();
-comment on trigger record_added on public.segment_members is 'Version and history of who came in.';
+comment on trigger record_added on public.segment_members is 'Records added members in version and history.';
 create trigger record_removed after delete on public.segment_members referencing old table as changed
   for each statement execute function private.record_members();
-comment on trigger record_removed on public.segment_members is 'Version and history of who went out.';
+comment on trigger record_removed on public.segment_members is 'Records removed members in version and history.';
 
 -- A target that was given by phone is kept as the contact's id, and the contact may turn out to be an older one. Only
 -- adds: the younger id may still be on its way in a message.
@@ -260,7 +260,7 @@ begin
   return v_segment;
 end $$;
 comment on function public.set_segment(text, text, bigint) is
-  'Makes a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else was faster, 23514 a key that cannot be.';
+  'Creates a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 it was changed in the meantime, 23514 invalid key.';
 
 create function public.add_segment_members(
   p_key text, p_expected_version bigint, p_user_ids text[] default '{}', p_phones text[] default '{}', p_reason text default null
@@ -280,7 +280,7 @@ begin
   return v_segment;
 end $$;
 comment on function public.add_segment_members(text, bigint, text[], text[], text) is
-  'Adds people to a segment, by id or by phone number (kept as the contact''s id); who is in it already is no error. At most 10,000. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.';
+  'Adds people to a segment, by id or by phone number (stored as the contact''s id); existing members are not an error. At most 10,000. For operators and secret keys. Errors: GL409 it was changed in the meantime, GL404 a number that nobody has, GL422.';
 
 create function public.remove_segment_members(
   p_key text, p_expected_version bigint, p_user_ids text[] default '{}', p_phones text[] default '{}', p_reason text default null
@@ -299,7 +299,7 @@ begin
   return v_segment;
 end $$;
 comment on function public.remove_segment_members(text, bigint, text[], text[], text) is
-  'Takes people out of a segment; who was not in it is no error. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has.';
+  'Removes people from a segment; people who are not members are not an error. For operators and secret keys. Errors: GL409 it was changed in the meantime, GL404 a number that nobody has.';
 
 create function public.remove_segment(p_key text, p_expected_version bigint, p_reason text default null) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
@@ -320,7 +320,7 @@ begin
   return found;
 end $$;
 comment on function public.remove_segment(text, bigint, text) is
-  'Removes a segment that no flag targets; its history stays. False when there was none (version null). For operators and secret keys. Errors: GL409 a flag targets it, or somebody else was faster.';
+  'Removes a segment that no flag targets; its history stays. False if it did not exist (version null). For operators and secret keys. Errors: GL409 a flag targets it, or it was changed in the meantime.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -274,20 +274,28 @@ comment on function private.guard_compare(private.guard_shift, bigint, private.g
 
 -- What is watched and asked for -------------------------------------------------------------------
 
-create function private.guard_watch(p_stage public.rollout_stages) returns jsonb
+-- On the first day of a stage its tighter triggers are watched, until the minute that private.sharp_until says.
+create function private.guard_watch(p_stage public.rollout_stages, p_sharp boolean) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object(
     'control', p_stage.percentage < 100,
-    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
-    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'error_rate', coalesce(case when p_sharp then p_stage.first_day -> 'error_rate_above' end, p_stage.roll_back_when -> 'error_rate_above'),
+    'p95_ms', coalesce(case when p_sharp then p_stage.first_day -> 'p95_ms_above' end, p_stage.roll_back_when -> 'p95_ms_above'),
     'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
       'minutes', p_stage.roll_back_when #> '{plain,minutes}',
       'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
       'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
       'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+    || case when p_stage.first_day is not null then jsonb_build_object('sharp', p_sharp) else '{}' end
 $$;
-comment on function private.guard_watch(public.rollout_stages) is 'What the guard watches during a stage.';
+comment on function private.guard_watch(public.rollout_stages, boolean) is 'What the guard watches during a stage: on its first day (p_sharp) by its tighter triggers, where it has some.';
+
+create function private.sharp_until(p_stage public.rollout_stages) returns bigint
+language sql immutable set search_path = '' as $$
+  select case when p_stage.first_day is not null then floor(extract(epoch from p_stage.entered_at) / 60)::bigint + 1440 else 0 end
+$$;
+comment on function private.sharp_until(public.rollout_stages) is 'The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.';
 
 create function private.guard_criteria(p_stage public.rollout_stages) returns jsonb
 language sql immutable set search_path = '' as $$
@@ -311,6 +319,14 @@ language sql immutable set search_path = '' as $$
     "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0, "rose": 0}'::jsonb as empty) series
 $$;
 comment on function private.guard_begin(bigint) is 'What the guard remembers at the beginning of a stage whose first whole minute this is.';
+
+create function private.guard_relax(p_state jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select p_state || jsonb_build_object('errors', b.state -> 'errors', 'slow', b.state -> 'slow', 'shift', b.state -> 'shift')
+  from (select private.guard_begin(0) as state) b
+$$;
+comment on function private.guard_relax(jsonb) is
+  'What the guard remembers once other limits hold: what it has seen, and no S, which was measured by the limits before. See relax() in guard.ts.';
 
 create function private.robust_ms(p_ms bigint, p_timed integer, p_le integer[], p_slow_again integer[], p_limit double precision)
 returns bigint

@@ -134,7 +134,7 @@ language sql stable set search_path = '' as $$
     'errors', private.recent_errors(p_now - interval '1 hour'),
     'waiting', private.waiting_because(p_now))
 $$;
-comment on function private.diagnostics(timestamptz) is 'diagnostics with the time given.';
+comment on function private.diagnostics(timestamptz) is 'diagnostics with a given time.';
 
 create function public.diagnostics() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -251,7 +251,7 @@ begin
         select o.at, false, o.what, o.figures from private.outbound_events(v_message) o where v_message.direction = 'out') e));
 end $$;
 comment on function public.trace_message(text) is
-  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id, direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
+  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id, direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null if there is none. Holds no words and no numbers of people. For viewers and secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -261,7 +261,7 @@ begin
     from public.conversations c where c.id = p_conversation_id);
 end $$;
 comment on function public.conversation_messages(uuid, bigint, integer) is
-  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
+  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
 
 create function public.message_story(p_message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -296,7 +296,7 @@ begin
     where m.id = p_message_id);
 end $$;
 comment on function public.message_story(uuid) is
-  'All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with its explanation), outbound, written_by and attempts (answers without the contact''s ids and cut to 2,000 characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.';
+  'All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with its explanation), outbound, written_by and attempts (answers without the contact''s ids and cut to 2,000 characters); null if there is none. Words and answers are null for viewers. For viewers and secret keys.';
 
 -- What operators do -------------------------------------------------------------------------------
 
@@ -384,7 +384,7 @@ begin
   return v_answer;
 end $$;
 comment on function public.reply_in_conversation(uuid, text, uuid) is
-  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
+  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
 
 create function public.resend_message(p_message_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -419,7 +419,7 @@ begin
   return jsonb_build_object('id', p_message_id, 'status', 'queued');
 end $$;
 comment on function public.resend_message(uuid) is
-  'Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For operators and secret keys. Errors: GL404, GL409.';
+  'Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in contact_acts. Returns {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For operators and secret keys. Errors: GL404, GL409.';
 
 -- Destinations and dead letters -------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import type { InAppBrowser, Platform } from "../../supabase/functions/_shared/co
 import { BROWSER_AGENTS, IN_APP_AGENTS } from "../support/in_app_agents.ts";
 import { APP_STORE, EXAMPLE, HOME, link, linkTest, on, PLAY } from "../support/link_browser.ts";
 import { seriousFaults } from "../support/page.ts";
+import { until } from "../support/until.ts";
 
 interface Agent {
   readonly platform: Platform;
@@ -137,10 +138,18 @@ linkTest("links: no page is a dead end, by twenty user agents", async ({ browser
       await page.waitForURL(`${EXAMPLE}/coupon`);
     });
     for (
-      const [url, wanted] of [[ended, 410], [`${links}nosuchcode`, 404], [`${links}a/b/c`, 404]] as const
+      const [url, wanted, ...more] of [
+        [ended, 410],
+        [`${links}nosuchcode`, 404, "Open"],
+        [`${links}a/b/c`, 404, "Open"],
+      ] as const
     ) {
       await visit(browser, agent, url, async ({ page, status }) => {
-        assertEquals([status, await waysOf(page)], [wanted, ["Go to the home page"]], `${url} ${agent.ua}`);
+        assertEquals(
+          [status, await waysOf(page)],
+          [wanted, ["Go to the home page", ...more]],
+          `${url} ${agent.ua}`,
+        );
         await page.getByRole("link").click();
         await page.waitForURL(HOME);
       });
@@ -155,6 +164,60 @@ linkTest("links: no page is a dead end, by twenty user agents", async ({ browser
   assertEquals(more.status, 410, "each took one use, and looking at the page none");
   await more.body?.cancel();
 });
+
+linkTest(
+  "links: without a home page, no page is a dead end either, by twenty user agents",
+  async ({ browser, stack, sql }) => {
+    const expires_at = "2026-01-01T00:00:00Z";
+    const chat = { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "Hello" };
+    const live = await link(stack, { default_url: `${EXAMPLE}/`, code: "spring-24" });
+    const links = live.slice(0, live.lastIndexOf("/") + 1);
+    const locked = { default_url: `${EXAMPLE}/`, password: "open sesame" };
+    const cases: [url: string, status: number, ways: string[], end: RegExp][] = [
+      [links, 200, ["Open"], /^https:\/\/www\.example\.com\/$/],
+      [`${links}spring-42`, 404, ["Open"], /^https:\/\/www\.example\.com\/$/],
+      [`${links}a/b/c`, 404, ["Open"], /^https:\/\/www\.example\.com\/$/],
+      [
+        await link(stack, { default_url: `${EXAMPLE}/sale`, expires_at }),
+        410,
+        ["www.example.com"],
+        /^https:\/\/www\.example\.com\/$/,
+      ],
+      [await link(stack, { whatsapp: chat, expires_at }), 410, ["WhatsApp"], /^https:\/\/wa\.me\/\d+$/],
+      [await link(stack, { ...locked, expires_at }), 410, ["Open"], /^https:\/\/www\.example\.com\/$/],
+      [await link(stack, locked), 401, ["Open"], /^https:\/\/www\.example\.com\/$/],
+    ];
+    await sql`update public.settings set value = '' where key = 'deeplinks.home_url'`;
+    try {
+      await until("it is known", async () => {
+        const answer = await fetch(links, { headers: { accept: "text/html" }, redirect: "manual" });
+        await answer.body?.cancel();
+        return answer.status === 200;
+      });
+      for (const agent of AGENTS) {
+        for (const [url, wanted, ways, end] of cases) {
+          await visit(browser, agent, url, async ({ page, status }) => {
+            assertEquals([status, await waysOf(page)], [wanted, ways], `${url} ${agent.ua}`);
+            const field = page.getByLabel("Code of the link");
+            const password = page.getByLabel("This link is protected.");
+            if (await field.count() > 0) await field.fill("Spring-24 ");
+            if (await password.count() > 0) await password.fill("open sesame");
+            await page.getByRole(ways[0] === "Open" ? "button" : "link").click();
+            await page.waitForURL(end);
+          });
+        }
+      }
+      for (const [url] of cases) {
+        await on(browser, { userAgent: AGENTS[0].ua }, async (page) => {
+          await page.goto(url);
+          assertEquals(await seriousFaults(page), [], url);
+        });
+      }
+    } finally {
+      await sql`update public.settings set value = ${HOME} where key = 'deeplinks.home_url'`;
+    }
+  },
+);
 
 linkTest(
   "links: an iPad that calls itself a Mac gets what is for iOS, and a Mac what is for it",

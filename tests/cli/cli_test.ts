@@ -5,7 +5,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { join } from "node:path";
 import { pathToFileURL as toFileUrl } from "node:url";
-import { NAMES, program } from "../../cli/program.ts";
+import { COMMANDS, NAMES } from "../../cli/entries.ts";
+import { frontPage } from "../../cli/front_page.ts";
+import { parse, program } from "../../cli/program.ts";
 import { REFERENCE, reference } from "../../cli/reference.ts";
 import { ROOT } from "../../lib/paths.ts";
 import { compile } from "../../supabase/functions/_shared/routing/compile.ts";
@@ -26,6 +28,7 @@ import {
   words,
   written,
 } from "../support/cli.ts";
+import type { Run } from "../../cli/core/session.ts";
 import { gatelinkProcess } from "../support/gatelink.ts";
 
 Deno.test("docs/cli.md is what the commands say of themselves (deno run -A cli/reference.ts writes it)", async () => {
@@ -43,25 +46,60 @@ interface Module {
   dependencies?: { isDynamic?: boolean; code?: { specifier: string }; npmPackage?: string }[];
 }
 
-Deno.test("gatelink --help and status: load commander alone, and of ours a few small modules", async () => {
+/** Files and other modules that a module loads at once, without what it imports dynamically. */
+async function loadedBy(...roots: string[]): Promise<{ files: string[]; others: string[] }> {
+  const open = roots.map((root) => `${toFileUrl(join(ROOT, root))}`);
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", join(ROOT, "cli", "main.ts")],
     cwd: ROOT,
   }).output();
   const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
   const graph = new Map(modules.map((module) => [module.specifier, module]));
-  const packages = new Set<string>(), ours = new Set<string>();
-  const open = [`${toFileUrl(join(ROOT, "cli", "main.ts"))}`];
+  const files = new Set<string>(), others = new Set<string>();
   for (let specifier; (specifier = open.pop()) !== undefined;) {
-    if (specifier.startsWith("npm:")) packages.add(specifier.replace(/^npm:\/?|@[\d.]+$/g, ""));
-    if (!specifier.startsWith("file:") || ours.has(specifier)) continue;
-    ours.add(specifier);
-    for (const { code, isDynamic } of graph.get(specifier)?.dependencies ?? []) {
+    if (!specifier.startsWith("file:")) others.add(specifier.replace(/^npm:\/?|@[\d.]+$/g, ""));
+    if (!specifier.startsWith("file:") || files.has(specifier)) continue;
+    files.add(specifier);
+    const module = graph.get(specifier);
+    assert(module, `${specifier} is not a module of the command line`);
+    for (const { code, isDynamic } of module.dependencies ?? []) {
       if (code && !isDynamic) open.push(code.specifier);
     }
   }
-  assertEquals([...packages].sort(), ["commander"]);
-  assert(ours.size < 15, [...ours].join("\n"));
+  return { files: [...files].sort(), others: [...others].sort() };
+}
+
+Deno.test("gatelink --help and status: load no package and no module of Node, and few of ours", async () => {
+  // A command named elsewhere would be missing here.
+  const plain = Object.entries(COMMANDS).filter(([, entry]) => "plain" in entry).map(([name]) => name);
+  assertEquals(plain, ["status", "reconcile"]);
+  const help = await loadedBy("cli/main.ts", "cli/front_page.ts");
+  assertEquals(help.others, []);
+  assert(help.files.length < 15, help.files.join("\n"));
+  for (const name of plain) {
+    const { files, others } = await loadedBy("cli/main.ts", `cli/commands/${name}.ts`);
+    assertEquals(others, [], name);
+    assert(files.length < 15, files.join("\n"));
+  }
+  // So that the test sees a package where one is loaded.
+  assertEquals((await loadedBy("cli/program.ts")).others, ["commander"]);
+});
+
+Deno.test("gatelink --help: the page laid out without commander is commander's page, at every width", async () => {
+  const run: Run = () => Promise.reject(new Error("a command ran"));
+  for (let columns = 20; columns <= 160; columns++) {
+    assertEquals(frontPage(columns), await parse(run, ["--help"], columns), `${columns} columns`);
+  }
+});
+
+Deno.test("gatelink status: does with the parser of arguments what it does without", async () => {
+  for (const [name, entry] of Object.entries(COMMANDS)) {
+    if (!("plain" in entry)) continue;
+    const works: unknown[] = [];
+    const run: Run = (work) => Promise.resolve(void works.push(work));
+    assertEquals(await parse(run, [name, "--json"], 80), undefined);
+    assertEquals(works, [(await entry.plain()).work]);
+  }
 });
 
 Deno.test("gatelink --version: what the file VERSION says, as text and as a document", async () => {

@@ -10,6 +10,7 @@ import { CHOSEN_CODE, LINK_CODE } from "../../supabase/functions/_shared/contrac
 import { assertEquals } from "../support/assert.ts";
 import { openapi, operations } from "../support/openapi.ts";
 import { ROOT } from "../../lib/paths.ts";
+import { run } from "../../lib/programs.ts";
 
 const NAMES: string[] = FIELDS.map(({ name }) => name).sort();
 // deno-lint-ignore no-explicit-any
@@ -49,4 +50,26 @@ Deno.test("docs/links.md: the table of members has each field", async () => {
     [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name)
   );
   assertEquals(told.sort(), [...NAMES, "code", "password"].sort());
+});
+
+Deno.test("a column of links is named in 5 files, besides tests, made files and code that acts on it elsewhere", async () => {
+  const rooms = ["supabase/functions", "supabase/migrations", "admin/src", "cli", "local", "lib"];
+  const { code, stdout } = await run("git", ["grep", "-lw", "pass_query", "--", ...rooms], { cwd: ROOT });
+  assertEquals(code, 0);
+  const acting = [
+    // The panel's preview runs the visit's own code on the form's values.
+    "admin/src/pages/links/preview.ts",
+    // Another service's name for it, in its export.
+    "supabase/functions/_shared/links/table/services.ts",
+  ];
+  const made = "supabase/functions/_shared/contract/database.ts";
+  const files = stdout.trim().split("\n")
+    .filter((path) => !/_test\.tsx?$/.test(path) && path !== made && !acting.includes(path));
+  assertEquals(files.sort(), [
+    "supabase/functions/_shared/contract/link_field_schemas.ts",
+    "supabase/functions/_shared/contract/link_fields.ts",
+    "supabase/functions/_shared/contract/links.ts",
+    "supabase/functions/_shared/links/model/link.ts",
+    "supabase/migrations/20261129001000_links.sql",
+  ]);
 });

@@ -11,7 +11,17 @@ import { databaseTest } from "../support/database.ts";
 
 /** Columns that nobody writes as a field: what the database itself keeps, and a field's value once more. */
 const OWN = [
-  ...["code", "request_hash", "uses", "taken", "campaign", "state", "version", "changed_in"],
+  ...[
+    "code",
+    "request_hash",
+    "uses",
+    "taken",
+    "campaign",
+    "state",
+    "version",
+    "changed_in",
+    "member_versions",
+  ],
   ...["created_at", "created_by", "updated_at", "updated_by"],
 ];
 /** Columns that change with visits alone; an isolate need not read a link again for these. */

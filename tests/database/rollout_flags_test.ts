@@ -301,7 +301,7 @@ databaseTest(
       done: "fully_on,not_evaluated",
       full: "fully_on,never_evaluated",
       half: "not_evaluated",
-      off: "not_evaluated",
+      off: "fully_off,not_evaluated",
       timed: "not_evaluated",
     });
   },

@@ -195,10 +195,51 @@ linksTest("clicks of the team are counted apart, and their tokens work", async (
   assertEquals((await statsOf(links, code)).clicks.own, 72);
 });
 
+linksTest("a browser of the team marks itself, and its clicks are counted apart", async (links) => {
+  const word = "our-own-word", address = "93.184.216.50";
+  const code = await links.link({ default_url: HOME, pass_query: true, targets: HALVES });
+  const mark = async (query: string) => (await go(links, code, address, {}, query)).cookie ?? "";
+  const own = async () => (await statsOf(links, code)).clicks.own;
+  assert(!(await mark(`?gl_own=${word}`)).includes("gl_own"), "not without the setting");
+  await links.set("deeplinks.own_key", word);
+  for (const query of ["?gl_own=other-words", "?gl_own=", "?xgl_own=our-own-word"]) {
+    assert(!(await mark(query)).includes("gl_own"), query);
+  }
+  assertEquals(await own(), 0);
+  const cookie = await mark(`?a=1&gl_own=${word}`);
+  assert(
+    /^gl_own=[0-9a-f]{16}; Path=\/; SameSite=Lax; HttpOnly; Max-Age=31536000; Secure$/.test(cookie),
+    cookie,
+  );
+  assertEquals(await own(), 1, "the visit that marks counts already");
+  const { to } = await go(links, code, address, {}, `?a=1&gl_own=${word}`);
+  assertEquals(new URL(to!).search, "?a=1", "the word is not handed on");
+  const kept = cookie.split(";")[0];
+  // Anywhere, also where the browser asks for privacy, beside other cookies.
+  await go(links, code, "198.51.100.7", { cookie: `x=1; ${kept}; y=2` });
+  await go(links, code, "198.51.100.7", { cookie: kept, "sec-gpc": "1" });
+  assertEquals(await own(), 4);
+  for (const forged of ["gl_own=0123456789abcdef", "gl_own=", `x${kept}`, `${kept}0`]) {
+    await go(links, code, address, { cookie: forged });
+  }
+  assertEquals(await own(), 4);
+  const off = await go(links, code, address, { cookie: kept }, "?gl_own=off");
+  assert(/^gl_own=;.*Max-Age=0/.test(off.cookie!), off.cookie!);
+  assertEquals(await own(), 4);
+  // Another word makes all marks void, and none is read without a word.
+  await links.set("deeplinks.own_key", "another-word");
+  await go(links, code, address, { cookie: kept });
+  await links.set("deeplinks.own_key", "");
+  await go(links, code, address, { cookie: kept });
+  assertEquals(await own(), 4);
+});
+
 linksTest("settings that cannot be meant are refused: a network, a time zone", async ({ sql }) => {
   const refused: [string, string][] = [
     ["deeplinks.own_networks", "the office"],
     ["deeplinks.own_networks", "203.0.113.0/99"],
+    ["deeplinks.own_key", "short"],
+    ["deeplinks.own_key", "with blanks in it"],
     ["team.zone", "Mars/Base"],
     ["team.zone", "UTC+3"],
     ["team.zone", ""],
@@ -244,6 +285,55 @@ linksTest(
     assertEquals((await links.call(`/${code}/stats?last=3&from=2026-10-24`)).status, 422);
   },
 );
+
+linksTest("figures by the days of the asker's zone, counted from the clicks", async (links) => {
+  await links.set("team.zone", "Europe/Berlin");
+  const code = await links.link({ default_url: HOME });
+  const today = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
+  const at = (time: string, more: Partial<Click> = {}) => ({
+    code,
+    t: Date.parse(`${today}T${time}`),
+    ...more,
+  });
+  await clicks(
+    links,
+    at("02:59:59.999Z", { h: "00000000000000ab" }),
+    at("03:00:00Z", { y: "DE", n: "0" }),
+    at("21:00:00Z", { v: "bot" }),
+    at("22:00:00Z", { v: "own" }),
+    at("23:30:00Z", { q: "1" }),
+  );
+  const zoned = (zone: string, more = "") =>
+    statsOf(links, code, `?last=9&tz=${encodeURIComponent(zone)}${more}`);
+  // Three hours behind UTC all year.
+  const there = await zoned("America/Argentina/Buenos_Aires");
+  assertEquals(there.zone, "America/Argentina/Buenos_Aires");
+  assertEquals(
+    there.days.map(({ human, bot, own, visitors }) => [human, bot, own, visitors]),
+    [[1, 0, 0, 1], [2, 1, 1, 1]],
+  );
+  assertEquals(there.days[1].day, today);
+  const { clicks: sum, countries, rules, sources } = there;
+  assertEquals(sum, { human: 3, bot: 1, own: 1, preview: 0, prefetch: 0 });
+  assertEquals([countries, rules, sources], [{ DE: 1, "": 2 }, { 0: 1, default: 2 }, { qr: 1, link: 2 }]);
+  // The same clicks, whatever zone they are divided by, before and after the day is rolled up.
+  const zones = ["UTC", "asia/kolkata", "Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin"];
+  for (const zone of zones) assertEquals((await zoned(zone)).clicks, sum, zone);
+  await links.sql`select private.roll_up_clicks(now() + interval '2 days')`;
+  for (const zone of zones) assertEquals((await zoned(zone)).clicks, sum, zone);
+  // It says from which day on it can tell, and the team's own zone reaches back further.
+  const far = await statsOf(links, code, "?last=3000&tz=America/New_York");
+  const days = (Date.parse(far.to) - Date.parse(far.from)) / 86_400_000;
+  assert(days >= 88 && days <= 91, `${far.from} to ${far.to}`);
+  assertEquals((await statsOf(links, code, "?last=3000&tz=Europe/Berlin")).days.length, 2);
+  const past = await links.call(`/${code}/stats?from=2020-01-01&to=2020-02-01&tz=America/New_York`);
+  assertEquals(past.status, 422);
+  assert(past.body.detail.includes(far.from), past.body.detail);
+  for (const zone of ["", "Mars/Base", "+05:00", "UTC+3", "EST5EDT4,M3", "x'; select 1"]) {
+    const { status } = await links.call(`/${code}/stats?tz=${encodeURIComponent(zone)}`);
+    assertEquals(status, 422, zone);
+  }
+});
 
 linksTest(
   "a visitor before and after midnight in UTC is one, where that is one day of the team's",

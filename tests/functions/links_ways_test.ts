@@ -232,6 +232,109 @@ linksTest(
   HTML,
 );
 
+/** The ways on that a page offers: its addresses, and the code in its field. */
+async function waysOn(links: Links, path: string, headers: Record<string, string> = {}) {
+  const { body } = await links.call(path, {
+    open: true,
+    headers: { ...BROWSER, "user-agent": IPHONE, ...headers },
+  });
+  const [, action, code] = /<form action="([^"]*)">.*?<input name="code" value="([^"]*)"/.exec(body) ?? [];
+  return { hrefs: [...body.matchAll(/href="([^"]*)"/g)].map(([, href]) => href), action, code };
+}
+
+linksTest("without a page of the team's, no page is a dead end either", async (links) => {
+  const root = "https://ref.example.co/functions/v1/deeplinks/";
+  const expires_at = "2026-01-01T00:00:00Z";
+  const chat = { phone_number_id: NUMBER.id, text: "Hi" };
+  await links.allow("play.google.com");
+  const store = "https://play.google.com/store/apps/details?id=com.example.app";
+  const ended = {
+    site: await links.link({ default_url: `${HOME}sale?x=1`, expires_at }),
+    chat: await links.link({ whatsapp: chat, expires_at }),
+    store: await links.link({ default_url: store, expires_at }),
+    hidden: await links.link({ default_url: HOME, password: "open sesame", expires_at }),
+    used: await links.link({ default_url: HOME, max_uses: 1 }),
+    deleted: await links.link({ default_url: HOME }),
+    off: await links.link({ default_url: HOME }),
+    later: await links.link({ default_url: HOME, starts_at: "2999-01-01T00:00:00Z" }),
+    blocked: await links.link({ default_url: HOME }),
+  };
+  await (await links.visit(ended.used)).body?.cancel();
+  await links.call(`/${ended.deleted}`, { method: "DELETE" });
+  await links.call(`/${ended.off}`, { method: "PATCH", body: { state: "disabled" } });
+  await links.call(`/${ended.blocked}`, { method: "PATCH", body: { state: "blocked" } });
+  const none = { action: undefined, code: undefined };
+  const field = (code: string) => ({ hrefs: [], action: root, code });
+  const expected: [string, object][] = [
+    ["", field("")],
+    ["/NoSuchCode", field("nosuchcode")],
+    ["/favicon.ico", field("")],
+    ["/Spring-24/products/7", field("spring-24")],
+    ["/.well-known/x/y", field("")],
+    [`/${ended.site}`, { hrefs: [HOME], ...none }],
+    [`/${ended.chat}`, { hrefs: ["https://wa.me/12025550100"], ...none }],
+    [`/${ended.store}`, field(ended.store)],
+    [`/${ended.hidden}`, field(ended.hidden)],
+    [`/${ended.used}`, { hrefs: [HOME], ...none }],
+    [`/${ended.deleted}`, { hrefs: [HOME], ...none }],
+    [`/${ended.off}`, { hrefs: [""], ...none }],
+    [`/${ended.later}`, { hrefs: [""], ...none }],
+    [`/${ended.blocked}`, field(ended.blocked)],
+  ];
+  for (const [path, ways] of expected) assertEquals(await waysOn(links, path), ways as never, path);
+  // Where the site is not allowed any more, it is not offered.
+  await links.sql`delete from destination_allowlist`;
+  await links.refresh();
+  assertEquals(await waysOn(links, `/${ended.site}`), field(ended.site) as never);
+}, HTML);
+
+linksTest("the code that people type leads to its link, however they write it", async (links) => {
+  const code = await links.link({ default_url: HOME, code: "spring-24" });
+  const go = (typed: string) =>
+    links.call(`/?code=${encodeURIComponent(typed)}`, { open: true, headers: BROWSER });
+  const url = `https://ref.example.co/functions/v1/deeplinks/${code}`;
+  for (
+    const typed of [
+      code,
+      " Spring-24 ",
+      url,
+      `${url}/?src=qr`,
+      "go.example.com/spring-24",
+      "“spring-24”.",
+      "ｓｐｒｉｎｇ-24",
+    ]
+  ) {
+    const { status, headers } = await go(typed);
+    assertEquals([status, headers.get("location")], [302, url], typed);
+  }
+  for (const typed of ["", "ü", "a b", "/", "?code=x"]) {
+    const { status, body } = await go(typed);
+    assertEquals(status, 404, typed);
+    assertMatch(body, /<form /);
+  }
+  // The team's page is no obstacle.
+  await links.set("deeplinks.home_url", `${HOME}start`);
+  assertEquals((await go(code)).headers.get("location"), url);
+  assertEquals((await links.call(`?code=${code}`)).body.links.length, 1, "with a key it is a filter");
+}, HTML);
+
+linksTest("an address that is no page is refused with the way that there is", async (links) => {
+  const post = (body: object) => links.call("", { method: "POST", body });
+  const mail = "mailto:sales@example.com?subject=Hi";
+  for (const url of [mail, "tel:+12025550100", "exapp://p/7", "market://details?id=com.example.app"]) {
+    const { status, body } = await post({ default_url: url });
+    assertEquals([status, body.code], [422, "url_not_allowed"], url);
+    assertMatch(body.detail, /scheme (mailto|tel|exapp|market); .*target's "app"/, url);
+  }
+  assertMatch((await post({ default_url: "http://www.example.com/" })).body.detail, /is http, not https/);
+  assertMatch((await post({ default_url: "www.example.com:443/a" })).body.detail, /not written in full/);
+  // And that way is one.
+  await links.set("deeplinks.app_schemes", "mailto, tel");
+  const code = await links.link({ default_url: HOME, targets: [{ app: { url: mail } }] });
+  assertEquals(await location(links.visit(code)), mail);
+  assertEquals(await location(links.visit(code, { "user-agent": INSTAGRAM_IOS })), HOME);
+});
+
 linksTest("where pages cannot be served, people are sent to the team's page", async (links) => {
   const ended = await links.link({ default_url: HOME, expires_at: "2026-01-01T00:00:00Z" });
   const paths = ["", "/nosuchcode", `/${ended}`];

@@ -58,6 +58,40 @@ linksTest("PATCH with what was read still conflicts after somebody else's change
   assertEquals([late.status, late.body.code], [409, "conflict"]);
 });
 
+linksTest("PATCH with a version conflicts only where the same member was changed since", async (links) => {
+  const code = await links.link({ default_url: HOME, tags: ["a"], utm: { source: "s" }, title: "T" });
+  const before = await read(links, code);
+  const { version } = before;
+  assertEquals((await patch(links, code, { tags: ["theirs"], version })).status, 200);
+  // Other members: as a patch, and as the whole link that was read with one member changed.
+  assertEquals((await patch(links, code, { note: "mine", version })).status, 200);
+  const { status, body } = await patch(links, code, { title: "mine", version });
+  assertEquals([status, body.tags, body.note, body.title], [200, ["theirs"], "mine", "mine"]);
+  // The whole link as it was read would undo their tags.
+  const whole = await patch(links, code, { ...before, max_uses: 7 });
+  assertEquals([whole.status, whole.body.code], [409, "conflict"]);
+  assert(whole.body.detail.includes("tags") && !whole.body.detail.includes("note"), whole.body.detail);
+  // The same member, by each way to change it.
+  assertEquals((await patch(links, code, { tags: ["mine"], version })).status, 409);
+  assertEquals((await patch(links, code, { tags: ["theirs"], version })).status, 200, "what it is by now");
+  await patch(links, code, { utm: { medium: "m" } });
+  assertEquals((await patch(links, code, { utm: { source: "x" }, version })).status, 409);
+  assertEquals((await patch(links, code, { utm: { medium: "m" }, version })).status, 200);
+  await patch(links, code, { password: "open sesame" });
+  assertEquals((await patch(links, code, { password: "another one", version })).status, 409);
+  assertEquals((await patch(links, code, { password: null, version })).status, 409);
+  await remove(links, code);
+  assertEquals((await patch(links, code, { state: "active", version })).status, 409);
+  assertEquals((await patch(links, code, { state: "active" })).status, 200);
+  // A member changed by hand, in the database.
+  const { version: latest } = await read(links, code);
+  await links.sql`update links set title = 'by hand', version = version + 1 where code = ${code}`;
+  assertEquals((await patch(links, code, { title: "mine", version: latest })).status, 409);
+  for (const odd of [99, 1.5, "1", null]) {
+    assertEquals((await patch(links, code, { note: "x", version: odd })).status, 409, String(odd));
+  }
+});
+
 linksTest("PATCH with what was read is no conflict because somebody visited", async (links) => {
   const code = await links.link({ default_url: HOME, max_uses: 5 });
   const before = await read(links, code);

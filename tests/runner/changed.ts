@@ -53,7 +53,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   ],
   "tests/contracts/guard_bound_test.ts": ["docs/rollouts.md"],
   "tests/contracts/layers_test.ts": ["supabase/functions/"],
-  "tests/contracts/links_fields_test.ts": ["docs/"],
+  "tests/contracts/links_fields_test.ts": ["admin/src/", "cli/", "docs/", "lib/", "local/", "supabase/"],
   "tests/contracts/limits_test.ts": [
     ...["admin/src/", "cli/", "docs/architecture.md", "supabase/functions/", "supabase/schema.sql"],
   ],
@@ -77,6 +77,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/runner/imports.ts": [],
   "tests/runner/job_test.ts": [],
   "tests/runner/changed_test.ts": ["cli/", "local/", "supabase/functions/", "tests/", "tools/"],
+  "tests/slow/benches_test.ts": ["bench/"],
   "tests/slow/db_push_test.ts": ["supabase/"],
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
@@ -107,7 +108,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tools/lint_sql.ts": ["supabase/migrations/"],
   "tools/ok.ts": [],
   "tools/release/pack.ts": [
-    ...["LICENSE", "VERSION", "cli/main.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
+    ...["LICENSE", "VERSION", "cli/node.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
   ],
   "tools/release/release.ts": ["CHANGELOG.md", "VERSION"],
   "tools/docs/database_types.ts": ["supabase/functions/_shared/contract/database.ts"],

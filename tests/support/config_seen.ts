@@ -9,6 +9,6 @@ export async function configSeen(
 ): Promise<void> {
   const [{ revision }] = await sql<{ revision: number }[]>`
     select (public.load_config(null) ->> 'revision')::float8 as revision`;
-  const asked = { ...stack, url, from: "a test", folder: undefined };
+  const asked = { ...stack, url, from: "a test", file: undefined };
   await untilAll(asked, "wa_router.enabled", (state) => (state.config_revision ?? 0) >= revision, 15_000);
 }

@@ -2,11 +2,12 @@
  * Runs `gatelink` in tests: in this process, with an isolated environment; or as a separate process, if that
  * is what is tested.
  */
+import { resolve } from "node:path";
 import { connect } from "../../cli/core/api.ts";
 // Loaded by the command that needs it, it would leave a listener behind in the test that is the first to use that.
 import "../../cli/core/functions_state.ts";
 import type { Io } from "../../cli/core/io.ts";
-import { main } from "../../cli/main.ts";
+import { main } from "../../cli/gatelink.ts";
 import type { Session } from "../../cli/core/session.ts";
 import { findStack } from "../../cli/core/stack.ts";
 import { join, ROOT } from "../../lib/paths.ts";
@@ -37,6 +38,7 @@ export function testIo(options: RunOptions = {}): { io: Io; printed: { out: stri
     cwd: options.cwd ?? ROOT,
     colours: false,
     columns: 80,
+    readText: (path) => Deno.readTextFile(resolve(options.cwd ?? ROOT, path)),
     stdin: () => Promise.resolve(options.stdin ?? ""),
     bytes: () => Promise.resolve(new TextEncoder().encode(options.stdin ?? "")),
     out: (line) => void (printed.out += `${line}\n`),

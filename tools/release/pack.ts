@@ -9,9 +9,9 @@ import { ReleaseError } from "./changelog.ts";
  */
 const PROGRAM = `#!/usr/bin/env node
 import process from "node:process";
-import { main } from "../dist/main.js";
+import { gatelink } from "../dist/node.js";
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await gatelink(process.argv.slice(2));
 `;
 
 /**

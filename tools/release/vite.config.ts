@@ -11,7 +11,7 @@ export default {
   publicDir: false,
   ssr: { noExternal: true, target: "node" },
   build: {
-    ssr: "cli/main.ts",
+    ssr: "cli/node.ts",
     target: "node20",
     emptyOutDir: true,
     // The licences of the packages that are in it ask to be given with it.

@@ -57,7 +57,7 @@ export async function drillAll(
     progress("starting a stack");
     const stack = await startDrillStack(project.functions);
     try {
-      const found = await findStack({ env: { GATELINK_STACK: stack.file }, cwd: io.cwd });
+      const found = await findStack({ ...io, env: { GATELINK_STACK: stack.file } });
       const api = connect(found);
       // What the levels say while they go is not the drill's result.
       const session: Session = { io, api: () => Promise.resolve(api), progress, say: () => {} };

@@ -33,7 +33,7 @@ export interface LinksApi {
   /**
    * Figures per day in the team's zone: until `to` (default: today), starting at `from` or covering the `last` N days.
    */
-  stats(code: string, span: { from?: string; to?: string; last?: number }): Promise<LinkStats>;
+  stats(code: string, span: { from?: string; to?: string; last?: number; tz?: string }): Promise<LinkStats>;
 }
 
 /** The client for the stack of this session. */

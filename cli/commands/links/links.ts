@@ -126,22 +126,24 @@ function figures(group: Command, run: Run): void {
     .option("--days <n>", "the last N days, including today", whole(1, 3660), 30)
     .option("--from <day>", "or from this day on", day)
     .option("--to <day>", "up to this day (default: today)", day)
+    .option("--tz <zone>", "days of this time zone, as far back as clicks are kept (default: the team's)")
     .addHelpText(
       "after",
       `
 Clicks count people only. Bots, previews of messengers and prefetching browsers are counted separately and consume no
-uses. So are clicks from your own networks (the setting deeplinks.own_networks). Days are those of the setting team.zone.
+uses. So are clicks of your own (the settings deeplinks.own_networks and deeplinks.own_key). Days are those of the setting team.zone.
 
 Examples:
   gatelink links stats spring
+  gatelink links stats spring --tz America/New_York
   gatelink links stats spring --from 2026-11-01 --to 2026-11-30 --json`,
     )
-    .action((code: string, options: { days: number; from?: string; to?: string }) =>
+    .action((code: string, options: { days: number; from?: string; to?: string; tz?: string }) =>
       run(async (session) => {
-        const { from, to, days } = options;
+        const { from, to, days, tz } = options;
         const stats = await (await linksApi(session)).stats(
           code,
-          from === undefined ? { to, last: days } : { from, to },
+          from === undefined ? { to, last: days, tz } : { from, to, tz },
         );
         return { document: stats, text: statsText(stats) };
       })

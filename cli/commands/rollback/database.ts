@@ -8,7 +8,8 @@ import { irreversible, refuseInVain } from "./irreversible.ts";
 import { describeLoss, lossy, rehearseAll, reverse, reversePath } from "./reverse.ts";
 import { healthy } from "./code.ts";
 import type { Session } from "../../core/session.ts";
-import type { Event, Step, WayBack } from "./steps.ts";
+import type { RollbackEvent } from "../../../supabase/functions/_shared/contract/arguments.ts";
+import type { Step, WayBack } from "./steps.ts";
 import { watched } from "./watched.ts";
 
 export interface DatabaseOptions {
@@ -253,7 +254,7 @@ async function neededSchema(url: string): Promise<string | undefined> {
 }
 
 /** Records the event, unless the events table was reverted itself. */
-async function record(sql: Sql, event: Event): Promise<string> {
+async function record(sql: Sql, event: RollbackEvent): Promise<string> {
   const [{ exists }] =
     await sql`select to_regprocedure('public.record_rollback(jsonb)') is not null as exists`;
   if (!exists) throw new CliError("refused", "the table of these events was reverted too.");

@@ -2,6 +2,7 @@
  * Runs a rollback: announces its steps, runs them one by one, verifies and times each, stops at the first
  * failure, and records the result.
  */
+import type { RollbackEvent, RollbackStep } from "../../../supabase/functions/_shared/contract/arguments.ts";
 import { type Api, connect } from "../../core/api.ts";
 import { told } from "../../core/errors.ts";
 import { clean, paint } from "../../core/output.ts";
@@ -32,26 +33,7 @@ export interface WayBack {
   /** Runs at the end in any case. */
   cleanUp?(): Promise<void>;
   /** Records the event and returns its id. @default {through the Data API} */
-  record?(event: Event): Promise<string>;
-}
-
-/** What `record_rollback` takes. */
-export interface Event {
-  level: number;
-  target: string;
-  reason: string;
-  ok: boolean;
-  steps: Taken[];
-  took_ms: number;
-  began_at: string;
-}
-
-/** A step that was run. */
-export interface Taken {
-  what: string;
-  ok: boolean;
-  ms: number;
-  detail?: string;
+  record?(event: RollbackEvent): Promise<string>;
 }
 
 /** The name of each level, and its time limit in the mission of a release team. */
@@ -98,11 +80,11 @@ async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Re
   session.say(plan + "\n");
 
   const began = new Date(), start = performance.now();
-  const taken: Taken[] = [];
+  const taken: RollbackStep[] = [];
   for (const { what, run } of steps) {
     session.progress(what);
     const since = performance.now();
-    const step: Taken = { what, ok: true, ms: 0 };
+    const step: RollbackStep = { what, ok: true, ms: 0 };
     try {
       const detail = await run();
       if (detail) step.detail = detail;
@@ -117,7 +99,7 @@ async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Re
     if (!step.ok) break;
   }
   const ok = taken.every((step) => step.ok);
-  const event: Event = {
+  const event: RollbackEvent = {
     level,
     target,
     reason,
@@ -126,7 +108,7 @@ async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Re
     took_ms: Math.round(performance.now() - start),
     began_at: began.toISOString(),
   };
-  const record = way.record ?? (async (event: Event) => await recordBy(await session.api(), event));
+  const record = way.record ?? (async (event: RollbackEvent) => await recordBy(await session.api(), event));
   const recorded = await record(event).catch((error) => ({ why: told(error).message }));
   const id = typeof recorded === "string" ? recorded : null;
   return {
@@ -144,7 +126,7 @@ async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Re
   };
 }
 
-function line({ what, ok, ms, detail }: Taken): string {
+function line({ what, ok, ms, detail }: RollbackStep): string {
   const mark = paint(ok ? "green" : "red", (ok ? "ok" : "FAILED").padEnd(6));
   return `${mark} ${seconds(ms).padStart(8)}  ${clean(detail ? `${what}: ${detail}` : what)}`;
 }
@@ -152,7 +134,7 @@ function line({ what, ok, ms, detail }: Taken): string {
 /** Longest wait for the record of a rollback, in milliseconds: its result is not held back for it. */
 const RECORD_MS = 5000;
 
-function recordBy({ stack }: Api, event: Event): Promise<string> {
+function recordBy({ stack }: Api, event: RollbackEvent): Promise<string> {
   return connect(stack, RECORD_MS).rpc("record_rollback", { p_event: event });
 }
 

@@ -1,6 +1,7 @@
 /** Rollout plans in the command line. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
+import type { RolloutPlan, TemplatePlan } from "../../../supabase/functions/_shared/contract/arguments.ts";
 import { checkPlan } from "../../../supabase/functions/_shared/rollouts/plan.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";
@@ -38,11 +39,14 @@ export function planned(command: Command): Command {
 export async function planOf(
   io: Io,
   { template, plan, user, segment }: PlanOptions,
-): Promise<Record<string, unknown>> {
-  if ((template === undefined) === (plan === undefined)) {
-    throw new CliError("usage", "Give --template or --plan.", "gatelink rollout create --help");
+): Promise<RolloutPlan | TemplatePlan> {
+  const oneOfTwo = () =>
+    new CliError("usage", "Give --template or --plan.", "gatelink rollout create --help");
+  if (template !== undefined) {
+    if (plan !== undefined) throw oneOfTwo();
+    return { template, user_ids: user, segments: segment };
   }
-  if (plan === undefined) return { template, user_ids: user, segments: segment };
+  if (plan === undefined) throw oneOfTwo();
   if (user !== undefined || segment !== undefined) {
     throw new CliError(
       "usage",

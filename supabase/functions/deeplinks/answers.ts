@@ -13,7 +13,7 @@ import type { Context } from "../_shared/serve/serve.ts";
 import type { Link } from "../_shared/links/model/link.ts";
 import { ANY_ORIGIN } from "../_shared/http/cors.ts";
 import type { Page } from "../_shared/links/answer/page.ts";
-import { passwordPage, refusalPage } from "../_shared/links/answer/pages.ts";
+import { type CodeField, passwordPage, refusalPage, type WaysOn } from "../_shared/links/answer/pages.ts";
 import { type Refused, wordsFor } from "../_shared/links/answer/page_words.ts";
 import { randomToken } from "../_shared/crypto/tokens.ts";
 
@@ -82,15 +82,26 @@ const UNAVAILABLE: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
 /** Temporary refusals, after which the same address may work. */
 const WORKS_LATER: ReadonlySet<ProblemCode> = new Set<ProblemCode>(["link_disabled", "link_not_started"]);
 
+/** Refusals of addresses that people may have mistyped. */
+const MISTYPED: ReadonlySet<ProblemCode> = new Set<ProblemCode>(["not_found", "link_not_found"]);
+
+/** Where people can continue from an address that leads nowhere. */
+export interface Alternatives {
+  /** The team's page. */
+  readonly home: string | undefined;
+  /** Where the link itself led. */
+  readonly site: WaysOn["goOn"];
+  readonly field: CodeField;
+}
+
 /**
  * A page that says why an address leads nowhere, with the problem's status and headers; undefined if there is no page
- * for it.
- *
- * @param home The team's page, where people can continue.
+ * for it. Each page has a way on: the team's page, else a later attempt or the site that the link led to; and a field
+ * for another code if the address may be mistyped, or if there is no other way.
  */
 export function refusalAnswer(
   { code, status, headers }: Problem,
-  home: string | undefined,
+  { home, site, field }: Alternatives,
   request: Request,
 ): Response | undefined {
   const say = wordsFor(request.headers.get("accept-language"));
@@ -100,17 +111,18 @@ export function refusalAnswer(
   const goOn = isAway || code === "rate_limited" || (home === undefined && WORKS_LATER.has(code))
     ? { url: "", text: say.again }
     : home === undefined
-    ? undefined
+    ? site
     : { url: home, text: say.home };
-  const answer = page(status, (nonce) => refusalPage(words, goOn, say.lang, nonce));
+  const ways = MISTYPED.has(code) || goOn === undefined ? { goOn, field } : { goOn };
+  const answer = page(status, (nonce) => refusalPage(words, ways, say, nonce));
   for (const [name, value] of Object.entries(headers)) answer.headers.set(name, value);
   return answer;
 }
 
 /** The page at the root of the links. */
-export function rootPage({ headers }: Request): Response {
-  const { lang, refused } = wordsFor(headers.get("accept-language"));
-  return page(200, (nonce) => refusalPage(refused.root, undefined, lang, nonce));
+export function rootPage({ headers }: Request, field: CodeField): Response {
+  const say = wordsFor(headers.get("accept-language"));
+  return page(200, (nonce) => refusalPage(say.refused.root, { field }, say, nonce));
 }
 
 /** Shows what a link is about, to visitors that are not redirected. */

@@ -49,11 +49,15 @@ export function readBodies<Body extends LinkBody | ChangedLink>(
   });
 }
 
+/** `expires_at must be later`, or what stands for itself: `Unrecognized key: "tilte"`. */
+function sentence(path: string, message: string): string {
+  if (!/^[A-Z]/.test(message)) return `${path === "" ? "The body" : path} ${message}`;
+  return path === "" ? message : `${path}: ${message}`;
+}
+
 /** The refusal of a body with faults. */
 export function refused(error: "invalid_request" | "url_not_allowed", fields: readonly Fault[]): Refused {
-  const detail = fields.map(({ path, message }) => `${path === "" ? "The body" : path} ${message}`).join(
-    "; ",
-  );
+  const detail = fields.map(({ path, message }) => sentence(path, message)).join("; ");
   return { status: 422, error, detail: `${detail}.`, fields };
 }
 
@@ -80,9 +84,9 @@ export function withoutReadOnly(body: unknown): unknown {
 }
 
 /**
- * The members of a link that a patch changes. With a `version`, all read-only members are dropped, since the patch was
- * built from what was read. Without one, only read-only members with their current value are dropped; the schema
- * refuses the others by name.
+ * The members of a link that a patch changes. With a `version`, read-only members and members with their current value
+ * are dropped, since the patch was built from what was read. Without one, only read-only members with their current
+ * value are dropped; the schema refuses the others by name.
  */
 export function changesOf(
   patch: Readonly<Record<string, unknown>>,
@@ -96,7 +100,16 @@ export function changesOf(
   for (const name of ["code", "password"] as const) {
     if (changes[name] === standing[name]) delete changes[name];
   }
-  return changes;
+  if (version === undefined) return changes;
+  return Object.fromEntries(
+    Object.entries(changes).filter(([name, value]) =>
+      name === "password" || !isSame(merge(standing[name], value), standing[name])
+    ),
+  );
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return (a == null && b == null) || canonical(a) === canonical(b);
 }
 
 /** JSON Merge Patch (RFC 7396). */
@@ -116,15 +129,19 @@ function isObject(value: unknown): value is object {
 
 /** SHA-256 of a value, independent of the order of its members. */
 export async function hashOf(value: unknown): Promise<string> {
-  const text = JSON.stringify(
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(value)));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A value as JSON, with the members of objects in one order. */
+function canonical(value: unknown): string {
+  return JSON.stringify(
     value,
     (_, member) =>
       isObject(member)
         ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => a < b ? -1 : 1))
         : member,
   );
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 type Issue = z.core.$ZodIssue;

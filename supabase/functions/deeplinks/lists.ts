@@ -8,7 +8,7 @@ import { dayOf } from "../_shared/links/visitor/hashes.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
-import { cursorOf, dayParam, intParam, knownParams, singleParams, wordParam } from "./params.ts";
+import { cursorOf, dayParam, intParam, knownParams, singleParams, wordParam, zoneParam } from "./params.ts";
 
 /** Dependencies of {@linkcode createLists}. */
 export interface ListDeps {
@@ -62,25 +62,35 @@ export function createLists(deps: ListDeps) {
   }
 
   /**
-   * `GET /{code}/stats`: the days from `from` to `to` in the team's zone; without `from`, the `last` (30) days up to
-   * `to`, by default today.
+   * `GET /{code}/stats`: the days from `from` to `to` in the zone `tz`, by default the team's; without `from`, the
+   * `last` (30) days up to `to`, by default today.
    */
   async function stats(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
-    knownParams(query, ["from", "to", "last"]);
+    knownParams(query, ["from", "to", "last", "tz"]);
     singleParams(query);
     if (query.has("last") && query.has("from")) {
       throw new Problem("invalid_request", { detail: "Give either `from` or `last`." });
     }
+    const zone = zoneParam(query, "tz");
     const days = intParam(query, "last", 30, 1, 3660);
-    const to = dayParam(query, "to", dayOf(Date.now(), await deps.zone()));
+    const to = dayParam(query, "to", dayOf(Date.now(), zone ?? await deps.zone()));
     const from = dayParam(query, "from", dayOf(Date.parse(to) - (days - 1) * DAY_MS, "UTC"));
     if (from > to) throw new Problem("invalid_request", { detail: "`from` must not be after `to`." });
     const headers = await deps.limit(actor);
-    const found = await deps.rpc("link_stats", { p_code: code, p_from: from, p_to: to })
-      .catch(refuseValue);
+    const found = await deps.rpc("link_stats", {
+      p_code: code,
+      p_from: from,
+      p_to: to,
+      ...(zone === undefined ? {} : { p_zone: zone }),
+    }).catch(refuseValue);
     if (found === null) throw new Problem("link_not_found");
+    if (found.from > to) {
+      throw new Problem("invalid_request", {
+        detail: `In this zone, days can be counted from ${found.from} on; without \`tz\`, all days can.`,
+      });
+    }
     return Response.json(found, { headers });
   }
 

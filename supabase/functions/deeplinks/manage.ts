@@ -4,7 +4,8 @@
  * @module
  */
 import type { z } from "zod";
-import type { MadeLink, StoredLink } from "../_shared/contract/answers/links.ts";
+import type { FoundLink, MadeLink, StoredLink } from "../_shared/contract/answers/links.ts";
+import type { LinkRow, LinkUpdate } from "../_shared/contract/arguments.ts";
 import { MAX_BULK, MAX_BULK_BYTES, MAX_BULK_PASSWORDS } from "../_shared/contract/link_limits.ts";
 import { type ChangedLink, changedLink, type LinkBody, newLink } from "../_shared/contract/links.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
@@ -85,7 +86,7 @@ export function createManage(deps: ManageDeps) {
   async function createAll(bodies: unknown[], { by: actor, request }: Call): Promise<(MadeLink | Refused)[]> {
     let passwords = 0;
     const outcomes: (MadeLink | Refused | undefined)[] = [];
-    const rows: unknown[] = [];
+    const rows: LinkRow[] = [];
     const given: (string | undefined)[] = [];
     const reads = await readAll(newLink, bodies.map(withoutReadOnly));
     for (const read of await refuseMore(reads, (link) => link.code, request)) {
@@ -152,7 +153,7 @@ export function createManage(deps: ManageDeps) {
     });
   }
 
-  async function rowOf({ password, ...link }: LinkBody): Promise<unknown> {
+  async function rowOf({ password, ...link }: LinkBody): Promise<LinkRow> {
     return {
       ...link,
       // The password is excluded: a fast hash would reveal it.
@@ -164,7 +165,8 @@ export function createManage(deps: ManageDeps) {
   /**
    * `PATCH /{code}`: changes the given members, and removes those that are null (RFC 7396). Read-only members may be
    * sent back unchanged. Concurrent changes are applied one after the other. With `version`, the one that the caller
-   * read, a change is refused if the link has changed since. Setting a state restores a deleted link.
+   * read, a change is refused if one of its members has been changed since; members with their current value are no
+   * change. Setting a state restores a deleted link.
    */
   async function change(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
@@ -180,11 +182,13 @@ export function createManage(deps: ManageDeps) {
         throw new Problem("link_not_found");
       }
       const { version } = patch as { version?: unknown };
-      if (version !== undefined && version !== now.version) throw changedMeanwhile();
-      const { password: given, ...rest } = changesOf(
-        patch as Record<string, unknown>,
-        { ...now, ...deps.urlOf(call.request, code) },
-      );
+      const asked = changesOf(patch as Record<string, unknown>, {
+        ...now,
+        ...deps.urlOf(call.request, code),
+      });
+      const late = version === undefined ? [] : changedSince(version, now, Object.keys(asked));
+      if (late.length > 0) throw changedMeanwhile(late);
+      const { password: given, ...rest } = asked;
       const whole = merge(bodyOf(now), rest) as Record<string, unknown>;
       // The link's existing targets are checked at each visit; they must not prevent anybody from disabling the link.
       const body = given == null ? whole : { ...whole, password: given };
@@ -198,7 +202,7 @@ export function createManage(deps: ManageDeps) {
       if ("error" in read) throw refusalOf(read);
       const { password, ...link } = read.link;
       if (password !== undefined) hashed ??= await deps.hashPassword(password);
-      const row = given === undefined ? link : { ...link, password_hash: hashed ?? null };
+      const row: LinkUpdate = given === undefined ? link : { ...link, password_hash: hashed ?? null };
       const changed = await deps.rpc("update_link", {
         p_code: code,
         p_version: now.version,
@@ -214,7 +218,7 @@ export function createManage(deps: ManageDeps) {
       }
       // Another change was faster: apply this one again, to the link's new content.
     }
-    throw changedMeanwhile();
+    throw changedMeanwhile(["link"]);
   }
 
   /** `DELETE /{code}` */
@@ -236,8 +240,15 @@ const NO_PAGES = {
     "needs a page with a button, and pages cannot be served here: use a domain that serves HTML, and set LINK_HTML=true",
 };
 
-function changedMeanwhile(): Problem {
-  return new Problem("conflict", { detail: "Somebody else changed the link meanwhile." });
+/** Which of these members somebody has changed since a version that a caller read; all if there is no such version. */
+function changedSince(version: unknown, now: FoundLink, members: string[]): string[] {
+  if (version === now.version) return [];
+  if (!Number.isInteger(version) || Number(version) > now.version) return ["version"];
+  return members.filter((name) => (now.member_versions[name] ?? 1) > Number(version));
+}
+
+function changedMeanwhile(members: readonly string[]): Problem {
+  return new Problem("conflict", { detail: `Somebody else changed ${members.join(", ")} meanwhile.` });
 }
 
 /** The members of a stored link that a body may have. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isZone } from "../_shared/contract/window.ts";
 import { Problem } from "../_shared/http/problem.ts";
 
 /**
@@ -65,6 +66,21 @@ export function dayParam(query: URLSearchParams, name: string, otherwise: string
   if (text === null) return otherwise;
   if (/^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
   throw new Problem("invalid_request", { detail: `\`${name}\` must be a day like 2026-11-21.` });
+}
+
+/**
+ * A parameter that is a time zone's name; undefined if absent. Offsets are refused, since the database would read their
+ * sign the other way round (POSIX).
+ *
+ * @throws {Problem} `invalid_request`
+ */
+export function zoneParam(query: URLSearchParams, name: string): string | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  if (/^[A-Za-z_]+(\/[A-Za-z0-9_+-]+)*$/.test(text) && isZone(text)) return text;
+  throw new Problem("invalid_request", {
+    detail: `\`${name}\` must be a time zone like America/New_York.`,
+  });
 }
 
 /** The position after which a list continues. @throws {Problem} `invalid_request` */

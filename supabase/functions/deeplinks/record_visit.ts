@@ -15,7 +15,7 @@ import { type Because, LINKS_FLAG } from "../_shared/links/answer/resolve.ts";
 import { Pace } from "../_shared/links/limits/visit_rate.ts";
 import { Repeats } from "../_shared/links/clicks/repeats.ts";
 import type { LinkStore } from "../_shared/links/store/store.ts";
-import { isInNetworks } from "../_shared/links/visitor/own.ts";
+import { isInNetworks, isMarked, OWN_PARAM, ownCookie } from "../_shared/links/visitor/own.ts";
 import { randomToken } from "../_shared/crypto/tokens.ts";
 import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
 import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitor/hashes.ts";
@@ -118,7 +118,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
       who = visitorOf(call, visit);
       // Visitors who ask for privacy are distinguished in memory only, to bound the rows.
       if (!visit.isPrivate) click.h = who;
-      if (isOwn(call)) click.v = "own";
+      if (isOwn(call, visit)) click.v = "own";
       const address = link.fingerprint && !visit.isPrivate ? addressOfCall(call) : undefined;
       if (address !== undefined && token !== undefined && kind !== "whatsapp" && isOwnAddress(address)) {
         click.g = fingerprintOf(visit.now, address, visit.platform);
@@ -132,12 +132,26 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     clicks.record(click);
   }
 
-  /** Whether a person belongs to the team. */
-  function isOwn(call: VisitCall): boolean {
-    const { ownNetworks } = store.rules;
+  /** Whether a person belongs to the team: by the browser's cookie, or by the network. */
+  function isOwn(call: VisitCall, visit: RequestVisit): boolean {
+    const { ownNetworks, ownKey } = store.rules;
+    if (ownKey !== "") {
+      const isOurs = markOf(visit) === undefined
+        ? isMarked(store.cookieKey, ownKey, call.request.headers.get("cookie"))
+        : visit.param(OWN_PARAM) !== "off";
+      if (isOurs) return true;
+    }
     if (ownNetworks === "") return false;
     const address = addressOfCall(call);
     return address !== undefined && isInNetworks(ownNetworks, address);
+  }
+
+  /** The cookie by which this visit marks its browser as the team's, or no longer; undefined for other visits. */
+  function markOf(visit: RequestVisit): string | undefined {
+    const { ownKey } = store.rules;
+    if (ownKey === "" || !visit.query.includes(OWN_PARAM)) return undefined;
+    const param = visit.param(OWN_PARAM);
+    return param === undefined ? undefined : ownCookie(store.cookieKey, ownKey, param);
   }
 
   /**
@@ -229,7 +243,18 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     return hashOf(store.keys, now, "fingerprint", networkOf(address) ?? "", platform);
   }
 
-  return { addressOf, networkOfCall, siteOfCall, clientOf, keepPace, tokenFor, visitorIdFor, record, went };
+  return {
+    addressOf,
+    networkOfCall,
+    siteOfCall,
+    clientOf,
+    keepPace,
+    tokenFor,
+    visitorIdFor,
+    markOf,
+    record,
+    went,
+  };
 }
 
 /** Whether the visit came from a QR code: our codes carry `?src=qr`. */

@@ -63,8 +63,8 @@ export interface LinkRoutes extends Omit<RouteDeps<Name, Context>, "handlers"> {
     };
   /** Answers the root of the links for people without a key; undefined if there is nothing to show. */
   root?(call: VisitCall): Promise<Response | undefined>;
-  /** What people see at an address that does not exist; undefined if there is nothing to show. */
-  lost?(call: VisitCall, error: unknown): Response | undefined;
+  /** What people see at an address that does not exist; undefined if there is nothing to show. `code` begins it. */
+  lost?(call: VisitCall, error: unknown, code: string): Response | undefined;
 }
 
 /** Path prefixes of a link's code; the local stack uses `/l`. */
@@ -102,7 +102,7 @@ export function createHandler({ handlers, root, lost, ...deps }: LinkRoutes): Ha
     try {
       return router(request, context, address);
     } catch (error) {
-      const answer = isRead ? lost?.(call, error) : undefined;
+      const answer = isRead ? lost?.(call, error, codeOf(path.split("/", 2)[1] ?? "")) : undefined;
       if (answer === undefined) throw error;
       return answer;
     }

@@ -35,7 +35,7 @@ export interface UnlockDeps {
   /** The answer to a visitor who gave the right password. */
   unlocked(call: VisitCall, link: Link): Response | Promise<Response>;
   /** A refusal as a page; undefined if this request gets no page. */
-  refusalPage(call: VisitCall, error: unknown): Response | undefined;
+  refusalPage(call: VisitCall, error: unknown, code: string): Response | undefined;
   /** Takes one guess at a link's password. */
   takePasswordAttempt(code: string, client: string | undefined): Promise<PasswordAttempt>;
   /** Reports the result of a guess. Never rejects: on failure the guess remains taken. */
@@ -69,7 +69,7 @@ export function createUnlock(deps: UnlockDeps) {
     try {
       return await deps.withLink(call, code, (link) => unlock(call, link));
     } catch (error) {
-      const answer = deps.refusalPage(call, error);
+      const answer = deps.refusalPage(call, error, code);
       if (answer === undefined) throw error;
       return answer;
     }

@@ -6,31 +6,28 @@
  *
  * @module
  */
-import { wantsHtml, wantsJson } from "../_shared/links/visitor/accept.ts";
-import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
+import { wantsJson } from "../_shared/links/visitor/accept.ts";
+import { Problem } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/model/link.ts";
 import { LINK_CODE } from "../_shared/contract/names.ts";
 import { placeOf, wantsToken } from "../_shared/links/answer/address.ts";
 import type { Orphans } from "../_shared/links/limits/orphans.ts";
 import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/answer/resolve.ts";
-import type { LinkStore } from "../_shared/links/store/store.ts";
-import { isOurVisitor, signedVisitor } from "../_shared/links/visitor/cookies.ts";
-import { GO_ON, RequestVisit, TOUCH, VISITOR_COOKIE } from "../_shared/links/visitor/visit.ts";
+import { isOurVisitor, visitorCookie } from "../_shared/links/visitor/cookies.ts";
+import { GO_ON, RequestVisit, TOUCH } from "../_shared/links/visitor/visit.ts";
 import type { LinkDecision } from "../_shared/contract/http/links.ts";
 import { appPage, confirmPage, inAppPage, previewPage, touchPage } from "../_shared/links/answer/pages.ts";
 import { wordsFor } from "../_shared/links/answer/page_words.ts";
 import { waysOut } from "../_shared/links/answer/ways_out.ts";
-import { homeOf } from "../_shared/links/model/home.ts";
 import type { Platform } from "../_shared/contract/link_limits.ts";
-import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, rootPage, shown } from "./answers.ts";
-import { forAnyOrigin } from "../_shared/http/cors.ts";
+import { jsonAnswer, page, passwordForm, redirect, shown } from "./answers.ts";
+import { createRefusals, type RefusalDeps } from "./refusals.ts";
 import type { Explain } from "./explain.ts";
 import type { VisitCall } from "./routes.ts";
 import type { VisitRecorder } from "./record_visit.ts";
 
 /** Dependencies of {@linkcode createVisits}. */
-export interface VisitDeps {
-  store: LinkStore;
+export interface VisitDeps extends RefusalDeps {
   orphans: Orphans;
   kept: VisitRecorder;
   explain: Explain;
@@ -39,12 +36,6 @@ export interface VisitDeps {
   /** Whether the kill switch is on at this time, in Unix milliseconds. */
   killed(now: number): boolean;
   countryHeader: string;
-  /** Whether HTML reaches the visitor as HTML. */
-  servesHtml(request: Request): boolean;
-  /** Counts a refusal that is answered as a page. */
-  refused(code: ProblemCode): void;
-  /** The link's public address: a proxy may stand in front of the requested one. */
-  urlOf(request: Request, code: string): { url: string };
   now(): number;
 }
 
@@ -62,45 +53,16 @@ const UNLOCKED: How = { unlocked: true, status: 303 };
 export function createVisits(deps: VisitDeps) {
   const { store, orphans, kept, killed } = deps;
   const { record, went } = kept;
+  const { refusal, refusalPage, root } = createRefusals(deps);
   const isOurs = (visitor: string, signature: string) => isOurVisitor(store.cookieKey, visitor, signature);
 
   function visit(call: VisitCall, code: string): Response | Promise<Response> {
     try {
       const answered = withLink(call, code, (link) => answer(call, link, PLAIN));
-      return answered instanceof Promise ? answered.catch((error) => refusal(call, error)) : answered;
+      return answered instanceof Promise ? answered.catch((error) => refusal(call, error, code)) : answered;
     } catch (error) {
-      return refusal(call, error);
+      return refusal(call, error, code);
     }
-  }
-
-  /** A refusal. An SDK on a page of another origin must be able to read the reason. */
-  function refusal(call: VisitCall, error: unknown): Response {
-    if (wantsJson(call.request.headers)) throw forAnyOrigin(error);
-    const answer = refusalPage(call, error);
-    if (answer === undefined) throw error;
-    return answer;
-  }
-
-  /** A refusal as a page, for people where one can be served; undefined otherwise. */
-  function refusalPage({ request, context }: VisitCall, error: unknown): Response | undefined {
-    if (!(error instanceof Problem) || !wantsHtml(request.headers)) return undefined;
-    const home = homeOf(store.rules);
-    const answer = deps.servesHtml(request)
-      ? refusalAnswer(error, home, request)
-      : home !== undefined && LEADS_HOME.has(error.code)
-      ? redirect(302, home, context)
-      : undefined;
-    if (answer !== undefined) deps.refused(error.code);
-    return answer;
-  }
-
-  /** The root of the links for people; undefined if there is nothing to show. */
-  async function root({ request, context }: VisitCall): Promise<Response | undefined> {
-    if (!wantsHtml(request.headers)) return undefined;
-    await store.ready();
-    const home = homeOf(store.rules);
-    if (home !== undefined) return redirect(302, home, context);
-    return deps.servesHtml(request) ? rootPage(request) : undefined;
   }
 
   /** Calls back with the link once it is loaded: synchronously if it is in memory. */
@@ -262,12 +224,7 @@ export function createVisits(deps: VisitDeps) {
     } else {
       record(call, link, visit, "fallback", token);
     }
-    const cookie = isNew && !visit.isPrivate
-      ? `${VISITOR_COOKIE}=${
-        signedVisitor(store.cookieKey, visit.visitor!)
-      }; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly` +
-        (deps.urlOf(request, link.code).url.startsWith("https:") ? "; Secure" : "")
-      : undefined;
+    const cookie = cookieFor(call, visit, isNew);
     if (asJson) {
       const because = decision.outcome === "fallback" ? decision.code : decision.because;
       return jsonAnswer(
@@ -293,6 +250,14 @@ export function createVisits(deps: VisitDeps) {
     return redirect(how.status, place.location, call.context, cookie);
   }
 
+  /** The cookie that an answer sets: for a browser of the team, or for a new visitor. */
+  function cookieFor({ request }: VisitCall, visit: RequestVisit, isNew: boolean): string | undefined {
+    const cookie = kept.markOf(visit) ??
+      (isNew && !visit.isPrivate ? visitorCookie(store.cookieKey, visit.visitor!) : undefined);
+    if (cookie === undefined) return undefined;
+    return deps.urlOf(request, "").url.startsWith("https:") ? `${cookie}; Secure` : cookie;
+  }
+
   /** The answer to a visitor who gave the password of a link, or who sent a POST to a link without one. */
   function unlocked(call: VisitCall, link: Link): Response | Promise<Response> {
     return answer(call, link, UNLOCKED);
@@ -300,13 +265,6 @@ export function createVisits(deps: VisitDeps) {
 
   return { visit, unlocked, withLink, refusalPage, root };
 }
-
-/** Refusals that redirect people to the team's page if no page can be served here. */
-const LEADS_HOME: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
-  "not_found",
-  ...["link_not_found", "link_deleted", "link_disabled", "link_blocked"] as const,
-  ...["link_not_started", "link_expired", "link_used_up"] as const,
-]);
 
 const wordsOf = ({ headers }: Request) => wordsFor(headers.get("accept-language"));
 

@@ -5,8 +5,8 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129001200';
 
-drop function public.link_stats(text, date, date);
-drop function private.link_attributions(text, date, date);
+drop function public.link_stats(text, date, date, text);
+drop function private.link_attributions(text, timestamptz, timestamptz);
 drop function public.claim_click(text, text[], text[]);
 drop function private.message_link(uuid);
 drop function private.edited_message(uuid);

@@ -9,6 +9,7 @@ delete from private.own_migrations where version = '20261129001600';
 drop function private.rollout_template(text, jsonb, jsonb);
 drop function private.rollout_plan_faults(jsonb);
 drop function private.rollout_stage_faults(jsonb);
+drop function private.rollout_metric_is_sound(jsonb);
 drop function private.object_keys_within(jsonb, text[]);
 drop function private.is_edge(jsonb);
 drop function private.is_text_list(jsonb, integer);

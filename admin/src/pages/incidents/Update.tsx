@@ -1,7 +1,11 @@
 /** Updates an incident (status, severity, a note, a public text) or resolves it. */
 import { Button, Checkbox, Group, NativeSelect, SimpleGrid, Stack, Textarea } from "@mantine/core";
 import { useState } from "react";
-import { SEVERITIES, STATUSES } from "../../../../supabase/functions/_shared/contract/incidents.ts";
+import {
+  type IncidentStatus,
+  SEVERITIES,
+  STATUSES,
+} from "../../../../supabase/functions/_shared/contract/incidents.ts";
 import type { IncidentStory } from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
@@ -10,7 +14,7 @@ import { Section } from "../../ui/Section.tsx";
 
 export function Update({ story }: { story: IncidentStory }) {
   const ask = useAsk();
-  const [status, setStatus] = useState<string>(story.status);
+  const [status, setStatus] = useState<IncidentStatus>(story.status);
   const [severity, setSeverity] = useState(story.severity);
   const [isPublic, setPublic] = useState(story.public);
   const [note, setNote] = useState("");
@@ -59,7 +63,7 @@ export function Update({ story }: { story: IncidentStory }) {
           <NativeSelect
             label="Status"
             value={status}
-            onChange={(event) => setStatus(event.currentTarget.value)}
+            onChange={(event) => setStatus(event.currentTarget.value as IncidentStatus)}
             data={STATUSES.filter((one) => one !== "resolved" || story.status === "resolved")}
           />
           <NativeSelect

@@ -64,9 +64,10 @@ interface Sent {
 }
 
 function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext; again: () => void }) {
-  // The link when the form was opened. A save sends the change from it, or is a conflict.
+  // The link when the form was opened. A save sends the change from it, or is a conflict if others changed the same.
   const [link] = useState(now);
   const [before] = useState(() => bodyOf(link));
+  const [conflicts, setConflicts] = useState(false);
   const change = useChange({
     act: ({ patch }: Sent) =>
       callFunction<Link>(`deeplinks/${link.code}`, {
@@ -75,8 +76,12 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
       }),
     touches: ["links"],
     said: () => "Saved. This takes effect within 5 seconds.",
-    // A conflict is shown by the link itself, which is read again.
-    onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
+    // A conflict is shown once the link has been read again.
+    onRefused: (refusal, { onRefused }) => {
+      if (refusal.conflict) setConflicts(true);
+      onRefused(refusal);
+      return true;
+    },
   });
   const save = ({ password, ...body }: Draft, onRefused: (refusal: Refusal) => void) => {
     const patch = {
@@ -87,7 +92,7 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
     if (Object.keys(patch).length === 0) back();
     else change.mutate({ patch, onRefused }, { onSuccess: back });
   };
-  const late = now.version !== link.version && !change.isSuccess;
+  const late = conflicts && now.version !== link.version;
   return (
     <LinkForm
       ground={ground}

@@ -38,7 +38,7 @@ const TOUCHES = ["routes", "route_destinations", "route_history", "destination_h
 async function save(
   { route, changes }: { route: WholeRoute | undefined; changes: Changes },
 ): Promise<unknown> {
-  if (changes.condition) await compile(parseCondition(changes.condition));
+  await compile(parseCondition(changes.condition));
   if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
   const { condition, destinations, name, mode, flag_key, sticky_minutes, channels } = changes;
   return await rpc("add_route", {

@@ -19,10 +19,9 @@ export interface Read {
 /** A route with the names of its destinations, in order. */
 export type WholeRoute = Route & Read & { destinations: string[] };
 
-/** What `set_route` changes. */
-export type Changes = Partial<
-  Pick<
-    WholeRoute,
-    "name" | "condition" | "mode" | "flag_key" | "sticky_minutes" | "active" | "channels" | "destinations"
-  >
->;
+/** What the editor saves: the condition always, of a new route too; other members if they are given. */
+export type Changes =
+  & Pick<WholeRoute, "condition">
+  & Partial<
+    Pick<WholeRoute, "name" | "mode" | "flag_key" | "sticky_minutes" | "active" | "channels" | "destinations">
+  >;

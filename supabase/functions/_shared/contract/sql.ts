@@ -5,6 +5,7 @@
  * @module
  */
 import type { Answers } from "./answers.ts";
+import type { JsonArguments } from "./arguments.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -24,17 +25,27 @@ interface Arguments {
 /** What the catalog does not say of results that are no JSON: what may be null, and which words there are. */
 interface Results {
   schema_version: string | null;
-  stale_flags: { key: string; why: "fully_on" | "never_evaluated" | "not_evaluated"; since: string | null }[];
+  stale_flags: {
+    key: string;
+    why: "fully_on" | "fully_off" | "past_end" | "never_evaluated" | "not_evaluated";
+    since: string | null;
+  }[];
   switch_off: number | null;
 }
 
 type Given<Name extends FunctionName> = Functions[Name]["Args"];
 type Known<Name extends FunctionName> = Name extends keyof Arguments ? Arguments[Name] : Record<never, never>;
 
-/** What a function takes. JSON is any value: the function checks it. */
+/** What a JSON argument holds; any value where only the pipeline builds it. */
+type JsonArgument<Name extends FunctionName, Key> = Name extends keyof JsonArguments
+  ? Key extends keyof JsonArguments[Name] ? JsonArguments[Name][Key] : never
+  : unknown;
+
+/** What a function takes. The function checks JSON again. */
 export type Args<Name extends FunctionName> =
   & {
-    [Key in keyof Omit<Given<Name>, keyof Known<Name>>]: Json extends Given<Name>[Key] ? unknown
+    [Key in keyof Omit<Given<Name>, keyof Known<Name>>]: Json extends Given<Name>[Key]
+      ? JsonArgument<Name, Key>
       : Given<Name>[Key];
   }
   & Known<Name>;

@@ -68,6 +68,8 @@ export interface Watch {
   plain: { minutes: number; min_samples: number; error_rate: number | null; mean_ms: number | null } | null;
   /** `advance_when.no_errors`: a failure restarts the stage. */
   no_errors: boolean;
+  /** Whether the triggers are those of the first day; absent if the stage has only one set. */
+  sharp?: boolean;
 }
 
 /** The guard's complete state between minutes. */
@@ -150,6 +152,11 @@ export function begin(minute: number): State {
     slow: series(),
     shift: shift(),
   };
+}
+
+/** The state once the first day of a stage is over: S was measured with other limits, and starts again. */
+export function relax(state: State): State {
+  return { ...state, errors: series(), slow: series(), shift: shift() };
 }
 
 /**

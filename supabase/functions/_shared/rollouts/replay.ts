@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { type Alarm, type Point, type State, take, type Watch } from "./guard.ts";
+import { type Alarm, type Point, relax, type State, take, type Watch } from "./guard.ts";
 import { none, type Span, tally } from "./minutes.ts";
 import { type Criteria, type Progress, progress } from "./progress.ts";
+import { type Signals, signalsSay } from "./signals.ts";
 
 /**
  * A span of minutes in evidence: the last minute; outcomes, failed, timed, slow, late, milliseconds with the
@@ -30,6 +31,8 @@ export interface Evidence {
   minutes: SpanRow[];
   path: Point[];
   after: State;
+  /** Absent from events of versions that knew no signals. */
+  signals?: Signals;
   alarm: Alarm | null;
   progress: Progress | null;
 }
@@ -62,7 +65,7 @@ export interface Replayed {
   highest: [number, number, number, number];
   /** Number of minutes processed, including those without an outcome. */
   minutes: number;
-  /** What differs: verdict, rule, path, after, before; empty if everything agrees. */
+  /** What differs: verdict, rule, path, after, before, signals; empty if everything agrees. */
   differences: string[];
 }
 
@@ -72,35 +75,46 @@ export interface Replayed {
  */
 export function replay(events: readonly RolloutEvent[]): Replayed[] {
   const results: Replayed[] = [];
-  let last: { stage: number; started: number; after: State } | undefined;
+  let last: { stage: number; started: number; sharp: boolean; after: State } | undefined;
   for (const event of events) {
     const { evidence } = event;
     if (!isEvidence(evidence)) continue;
     const result = replayOne(event, evidence);
+    const sharp = evidence.watch.sharp === true;
     if (
       last !== undefined && last.stage === evidence.stage && last.started === evidence.started_ms &&
-      !equal(last.after, evidence.before)
+      !equal(last.sharp && !sharp ? relaxed(last.after, evidence.before) : last.after, evidence.before)
     ) {
       result.differences.push("before");
     }
-    last = { stage: evidence.stage, started: evidence.started_ms, after: evidence.after };
+    last = { stage: evidence.stage, started: evidence.started_ms, sharp, after: evidence.after };
     results.push(result);
   }
   return results;
+}
+
+/** The first day ends with its last minute, even if nobody was heard of in it. */
+function relaxed(after: State, { minute }: State): State {
+  return { ...relax(after), minute: Math.max(after.minute, minute) };
 }
 
 function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidence: Evidence): Replayed {
   const state = structuredClone(evidence.before);
   const path: Point[] = [];
   const alarm = take(evidence.watch, state, evidence.minutes.map(spanOf), path);
+  const signal = evidence.signals && signalsSay(evidence.signals.asked, evidence.signals.seen);
   const recomputed = alarm !== undefined
     ? { verdict: alarm.verdict, rule: alarm.rule }
+    : signal && signal.rule === rule && signal.verdict === verdict
+    ? { verdict: signal.verdict, rule: signal.rule }
     : said(progress(evidence.criteria, state, evidence.started_ms, evidence.now_ms));
   const differences: string[] = [];
   if (!equal(path, evidence.path)) differences.push("path");
   if (!equal(state, evidence.after)) differences.push("after");
+  if (evidence.signals && !equal(signal, evidence.signals.said)) differences.push("signals");
   // Where a person acted or had paused it, or the stage was overdue, what the guard itself saw is in the evidence alone.
   const own = verdict === null || rule === null || rule === "overdue" || rule === "paused" ||
+      rule === "kill_switch" || rule === "incident" ||
       verdict === "page" && (rule === "silent" || rule === "control_silent" || rule === "sample_ratio")
     ? evidence.alarm ?? said(evidence.progress ?? { verdict: "hold", reason: "hold_time" })
     : { verdict, rule };

@@ -13,6 +13,13 @@ const link = linkSeen.omit({ url: true, qr_url: true });
 /** A link as its owner sees it; what is not set is left out. */
 export type StoredLink = z.infer<typeof link>;
 
+/** A link as it is read to be changed. */
+const found = link.extend({
+  /** The version in which each member was last changed; absent for one as it was made. */
+  member_versions: z.record(z.string(), z.int()),
+});
+export type FoundLink = z.infer<typeof found>;
+
 /** What became of one of the links that were to be made. */
 const made = z.strictObject({
   /** As an HTTP status. */
@@ -73,7 +80,7 @@ export type PasswordAttempt = z.infer<typeof attempt>;
 /** By function. */
 export const LINKS = {
   create_links: z.array(made),
-  find_link: link.nullable(),
+  find_link: found.nullable(),
   /** Null: not there, or at another version. */
   update_link: link.nullable(),
   list_links: z.array(link),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { preferredLanguage } from "../visitor/languages.ts";
+import { languageOf, preferredLanguages } from "../visitor/languages.ts";
 
 /** Title and advice of a page that explains why an address leads nowhere. */
 export type RefusalWords = readonly [title: string, advice: string];
@@ -44,6 +44,8 @@ export interface Words {
   readonly open: string;
   readonly home: string;
   readonly again: string;
+  /** Label of the field into which people type the code of a link. */
+  readonly code: string;
   readonly refused: Readonly<Record<Refused, RefusalWords>>;
 }
 
@@ -65,6 +67,7 @@ const EN: Words = {
   open: "Open",
   home: "Go to the home page",
   again: "Try again",
+  code: "Code of the link",
   refused: {
     root: [
       "This address holds links",
@@ -104,6 +107,7 @@ const DE: Words = {
   open: "Öffnen",
   home: "Zur Startseite",
   again: "Noch einmal versuchen",
+  code: "Code des Links",
   refused: {
     root: [
       "Unter dieser Adresse gibt es Links",
@@ -146,6 +150,7 @@ const ES: Words = {
   open: "Abrir",
   home: "Ir a la página principal",
   again: "Intentar de nuevo",
+  code: "Código del enlace",
   refused: {
     root: [
       "Esta dirección contiene enlaces",
@@ -182,6 +187,7 @@ const FR: Words = {
   open: "Ouvrir",
   home: "Aller à la page d’accueil",
   again: "Réessayer",
+  code: "Code du lien",
   refused: {
     root: [
       "Cette adresse contient des liens",
@@ -227,6 +233,7 @@ const IT: Words = {
   open: "Apri",
   home: "Vai alla pagina iniziale",
   again: "Riprova",
+  code: "Codice del link",
   refused: {
     root: [
       "Questo indirizzo contiene link",
@@ -272,6 +279,7 @@ const PT: Words = {
   open: "Abrir",
   home: "Ir para a página inicial",
   again: "Tentar de novo",
+  code: "Código do link",
   refused: {
     root: [
       "Este endereço contém links",
@@ -294,8 +302,11 @@ const LANGUAGES: ReadonlyMap<string, Words> = new Map(
   [EN, DE, ES, FR, IT, PT].map((words) => [words.lang, words]),
 );
 
-/** The texts for a visitor, by the header Accept-Language; English if no language matches. */
+/** The texts for a visitor: in the language that the header Accept-Language prefers among ours, else in English. */
 export function wordsFor(acceptLanguage: string | null): Words {
-  const [language] = preferredLanguage(acceptLanguage)?.split("-") ?? [];
-  return LANGUAGES.get(language ?? "") ?? EN;
+  for (const tag of preferredLanguages(acceptLanguage)) {
+    const words = LANGUAGES.get(languageOf(tag));
+    if (words !== undefined) return words;
+  }
+  return EN;
 }

@@ -100,21 +100,42 @@ export function confirmPage({ title, description }: Preview, say: Words, nonce: 
   return pageOf({ lang: say.lang, title: named, body, form: true }, nonce);
 }
 
-/**
- * Explains to the visitor why a link cannot be used.
- *
- * @param goOn Where they can go instead.
- */
+/** Ways on from an address that leads nowhere. */
+export interface WaysOn {
+  /** Where people can go instead. */
+  readonly goOn?: { readonly url: string; readonly text: string };
+  /** A field for the code of a link. */
+  readonly field?: CodeField;
+}
+
+/** A field into which people type the code of a link, as from a poster. */
+export interface CodeField {
+  /** The root of the links, which takes the code as a parameter. */
+  readonly action: string;
+  /** What the field contains at first: the code that does not exist, to be corrected. */
+  readonly code: string;
+}
+
+/** Name of the parameter with the code that people typed. */
+export const CODE_PARAM = "code";
+
+/** Explains to the visitor why an address leads nowhere, with at least one way on. */
 export function refusalPage(
   [title, advice]: RefusalWords,
-  goOn: { readonly url: string; readonly text: string } | undefined,
-  lang: string,
+  { goOn, field }: WaysOn,
+  say: Words,
   nonce: string,
 ): Page {
   const body = `<main>${heading(title)}${paragraph(advice)}${
     goOn === undefined ? "" : way(goOn.url, goOn.text)
-  }</main>`;
-  return pageOf({ lang, title, body }, nonce);
+  }${field === undefined ? "" : codeForm(field, say)}</main>`;
+  return pageOf({ lang: say.lang, title, body, form: field !== undefined }, nonce);
+}
+
+function codeForm({ action, code }: CodeField, say: Words): string {
+  return `<form action="${escapeHtml(action)}"><label>${escapeHtml(say.code)}` +
+    `<input name="${CODE_PARAM}" value="${escapeHtml(code)}" required maxlength="500" autocomplete="off" ` +
+    `autocapitalize="none" spellcheck="false"></label><button>${escapeHtml(say.open)}</button></form>`;
 }
 
 /** Asks for a link's password. The password is posted, never put into an address. */

@@ -41,7 +41,7 @@ function pagesWith(a: string, b: string, c: string): Record<string, Page> {
     inApp: inAppPage({ app: a, browser: b, here: c }, EN, "n"),
     touch: touchPage(a, b, EN, "n"),
     confirm: confirmPage({ title: a, description: b }, EN, "n"),
-    refusal: refusalPage([a, b], { url: c, text: a }, "en", "n"),
+    refusal: refusalPage([a, b], { goOn: { url: c, text: a }, field: { action: b, code: c } }, EN, "n"),
   };
 }
 
@@ -68,8 +68,14 @@ Deno.test("pages: each has a way on, in every language", () => {
       passwordPage(false, say, "n"),
       refusalPage(
         say.refused.link_expired,
-        { url: "https://www.example.com/", text: say.home },
-        say.lang,
+        { goOn: { url: "https://www.example.com/", text: say.home } },
+        say,
+        "n",
+      ),
+      refusalPage(
+        say.refused.link_not_found,
+        { field: { action: "https://go.example.com/", code: "" } },
+        say,
         "n",
       ),
     ];
@@ -79,6 +85,8 @@ Deno.test("pages: each has a way on, in every language", () => {
   }
   assertEquals(wordsFor("pt-BR,en;q=0.5").lang, "pt");
   assertEquals(wordsFor("xx").lang, "en");
+  assertEquals(wordsFor("nl,de;q=0.8,en;q=0.7").lang, "de", "the next language, before English");
+  assertEquals(wordsFor("fra-CA").lang, "fr");
 });
 
 /** Runs the script of an app's page: where it went, its timers, and what listens. */

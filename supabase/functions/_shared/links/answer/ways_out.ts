@@ -1,12 +1,13 @@
 /**
- * Ways out of an in-app browser.
+ * Ways out of an in-app browser, and on from a link that has ended.
  *
  * @module
  */
+import type { Rules } from "../model/rules.ts";
 import type { Link } from "../model/link.ts";
 import type { Visit } from "../visitor/visit.ts";
 import type { Place, Ways } from "./address.ts";
-import type { WaysOut } from "./pages.ts";
+import type { WaysOn, WaysOut } from "./pages.ts";
 
 /**
  * Addresses for leaving an in-app browser: into the app, into a real browser, and to what this browser can show itself.
@@ -34,4 +35,20 @@ function browserUrl(url: string, { platform }: Visit): string | undefined {
   const [, scheme, rest] = /^(https?):\/\/([^#]*)/.exec(url)!;
   return `intent://${rest}#Intent;scheme=${scheme};action=android.intent.action.VIEW;` +
     `category=android.intent.category.BROWSABLE;end`;
+}
+
+/**
+ * The site that a link led to, for people who come when it has ended: its page's home page, else a chat with its number.
+ * Undefined if the link has a password, which hides where it leads, or if the place may not be visited now. A store's
+ * home page is none of the team's.
+ */
+export function siteOf(link: Link, rules: Rules): WaysOn["goOn"] {
+  const { web, chat } = link;
+  if (link.password) return undefined;
+  if (web?.kind === "web" && web.permitted(rules) && web.own === undefined) {
+    const { origin, host } = new URL(web.url);
+    return { url: `${origin}/`, text: host };
+  }
+  const number = chat?.permitted(rules) ? rules.numbers.get(chat.numberId) : undefined;
+  return number === undefined ? undefined : { url: `https://wa.me/${number}`, text: "WhatsApp" };
 }

@@ -34,6 +34,8 @@ export interface Rules {
   readonly visitsInMinute: number;
   /** Networks of the team, whose visits are its own: `203.0.113.0/24, 2001:db8:1::/48`; empty for none. */
   readonly ownNetworks: string;
+  /** The word by which a browser of the team marks itself as one; empty for none. */
+  readonly ownKey: string;
   /** Whether browsers that request privacy (Sec-GPC) are counted without distinguishing them. */
   readonly honoursGpc: boolean;
   /** Template that combines a chat's text and token. */
@@ -101,6 +103,7 @@ export async function readRules(
     manageLimit: limitOf(LIMITS.manageLinks, settings.get(LIMITS.manageLinks.setting.key)),
     visitsInMinute: limitOf(LIMITS.visits, settings.get(LIMITS.visits.setting.key)).burst,
     ownNetworks: settings.get("deeplinks.own_networks") ?? "",
+    ownKey: readOwnKey(settings.get("deeplinks.own_key")),
     honoursGpc: settings.get("deeplinks.honour_gpc") !== "false",
     textTemplate: template?.includes("{ref}") ? template : DEFAULT_TEMPLATE,
     homeUrl: settings.get("deeplinks.home_url") || undefined,
@@ -113,6 +116,11 @@ function readOrigins(text = ""): ReadonlySet<string> {
   return new Set(
     text.split(/[\s,]+/).filter((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
   );
+}
+
+/** A word that can stand in an address and is not guessed; others mark nobody. */
+function readOwnKey(text = ""): string {
+  return /^[\w-]{8,100}$/.test(text) ? text : "";
 }
 
 /** Parses "myapp, otherapp" into a set; invalid and forbidden schemes are ignored. */

@@ -24,6 +24,13 @@ export type UrlCheck =
  * @returns The address as browsers write it: ASCII, host in lower case.
  */
 export function checkWeb(url: string, rules: Rules): UrlCheck {
+  const scheme = SCHEME.exec(url)?.[1].toLowerCase();
+  if (scheme !== undefined && scheme !== "https" && scheme !== "http") {
+    return {
+      ok: false,
+      why: `has the scheme ${scheme}; a page has https, and an app's address goes into a target's "app"`,
+    };
+  }
   const hash = url.indexOf("#");
   const permission = permit(hash < 0 ? url : url.slice(0, hash), rules.allowlist, {
     allowLoopback: rules.allowLoopback,
@@ -42,6 +49,9 @@ export function checkWeb(url: string, rules: Rules): UrlCheck {
   }
   return { ok: true, url: permission.url.href + fragment };
 }
+
+/** A scheme, not the host and port of an address without one. */
+const SCHEME = /^([a-z][a-z0-9+.-]{0,49}):(?!\d)/i;
 
 /** The encoded address is stored, and is checked again at each visit and change. */
 const TOO_LONG = `is longer than ${MAX_URL} characters as browsers encode it`;
@@ -147,7 +157,7 @@ export function withAppParams(url: string, params: readonly (readonly [string, s
 }
 
 /** Our own parameters of a visit, which are not passed on; `u` may also belong to a mail tool. */
-const OURS = new Set(["gl_sig", "gl_open", "gl_token", "gl_platform", "gl_hop", "explain"]);
+const OURS = new Set(["gl_sig", "gl_open", "gl_token", "gl_platform", "gl_hop", "gl_own", "explain"]);
 
 /** Adds the parameters of a visit, byte for byte; parameters that the address already has are not changed. */
 export function withQuery(url: string, query: string): string {

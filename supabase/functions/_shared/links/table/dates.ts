@@ -23,7 +23,12 @@ export interface ReadTime {
 const CLOCK =
   String.raw`(?:[T, ]{1,3}(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,](?<part>\d{1,9}))?)?` +
   String.raw` ?(?<half>[AP]M)? ?(?<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?$`;
-const ISO = new RegExp(String.raw`^(?<year>\d{4})-(?<month>\d\d)-(?<day>\d\d)${CLOCK}`, "i");
+/** ISO 8601, extended or basic; and its order with slashes or dots, which nobody reads as year, day, month. */
+const YEAR_FIRST = [
+  new RegExp(String.raw`^(?<year>\d{4})-(?<month>\d\d)-(?<day>\d\d)${CLOCK}`, "i"),
+  new RegExp(String.raw`^(?<year>\d{4})(?<mark>[./])(?<month>\d{1,2})\k<mark>(?<day>\d{1,2})${CLOCK}`, "i"),
+  /^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)T(?<hour>\d\d)(?<minute>\d\d)(?<second>\d\d)?(?<zone>Z|[+-]\d\d(?:\d\d)?)?$/i,
+];
 const BY_ORDER: Record<DateOrder, RegExp> = {
   dmy: new RegExp(
     String.raw`^(?<day>\d{1,2})(?<mark>[./-])(?<month>\d{1,2})\k<mark>(?<year>\d{4})${CLOCK}`,
@@ -37,7 +42,10 @@ const BY_ORDER: Record<DateOrder, RegExp> = {
 
 /** Parses a time; undefined if it is invalid or ambiguous. */
 export function readTime(text: string, order?: DateOrder): ReadTime | undefined {
-  const parts = (ISO.exec(text) ?? (order && BY_ORDER[order].exec(text)))?.groups;
+  // Spreadsheets and browsers put narrow and no-break spaces before "PM".
+  const plain = text.replace(/\s+/g, " ");
+  const forms = order === undefined ? YEAR_FIRST : [...YEAR_FIRST, BY_ORDER[order]];
+  const parts = forms.map((form) => form.exec(plain)?.groups).find((groups) => groups !== undefined);
   if (parts === undefined) return undefined;
   const [year, month, day] = [parts.year, parts.month, parts.day].map(Number);
   const hour = hourOf(parts.hour, parts.half);

@@ -27,7 +27,7 @@ export interface Table {
 }
 
 /**
- * Reads a file: CSV with a heading (commas, semicolons or tabs), a JSON list of objects or an API's answer that
+ * Reads a file: CSV with a heading (commas, semicolons, tabs or bars), a JSON list of objects or an API's answer that
  * contains one, or JSON lines.
  *
  * @param name The file's name in messages.
@@ -84,11 +84,11 @@ function misfit(cells: readonly string[], columns: number): string | undefined {
     : undefined;
 }
 
-/** The most frequent of comma, semicolon (spreadsheets in much of Europe) and tab in the heading. */
+/** The most frequent of comma, semicolon (spreadsheets in much of Europe), tab and bar in the heading. */
 function separatorOf(text: string): string {
   const heading = text.trimStart().split(/[\r\n]/, 1)[0].replaceAll(/"[^"]*"/g, "");
   const count = (separator: string) => heading.split(separator).length;
-  return [",", ";", "\t"].reduce((best, next) => count(next) > count(best) ? next : best);
+  return [",", ";", "\t", "|"].reduce((best, next) => count(next) > count(best) ? next : best);
 }
 
 function readJson(text: string, name: string): Table {

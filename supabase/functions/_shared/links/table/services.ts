@@ -34,7 +34,7 @@ export function bitly(row: Cells): Told {
   const custom = [
     ...row.list("custom_link", "custom_links"),
     ...row.list("custom_bitlinks", "custom_back_halves"),
-  ];
+  ].flatMap((links) => links.split(/\s+/));
   return {
     shorts: [...custom, own].map(shortOf),
     link: {

@@ -135,6 +135,16 @@ const cases: [
     })),
   ],
   [
+    "Bitly, with several back-halves in a cell",
+    "bitly",
+    `custom_links,long_url\n"https://bit.ly/Bread\nhttps://bit.ly/brot https://bit.ly/pain",${A}\n`,
+    ["Bread", "brot", "pain"].map((code) => ({
+      code: code.toLowerCase(),
+      default_url: A,
+      external_id: `bitly:bit.ly/${code}`,
+    })),
+  ],
+  [
     "Shlink, a table",
     "csv",
     `Created at,Short URL,Domain,Short code,Long URL,Title,Tags,Visits\n2024-01-01,https://s.test/a1b,s.test,a1b,${A},T,x|y,3\n`,

@@ -113,7 +113,8 @@ const SOURCES: Record<Format, Source> = {
   },
   bitly: {
     fits: (has) =>
-      has("customlink") || (has("longurl") && (has("link") || has("bitlink")) && !has("shortlink")),
+      ["customlink", "customlinks", "custombitlinks", "custombackhalves"].some((column) => has(column)) ||
+      (has("longurl") && (has("link") || has("bitlink")) && !has("shortlink")),
     ignored: names("references"),
     map: bitly,
   },

@@ -402,6 +402,7 @@ const separated: [string, string][] = [
   ["CR alone", `code,url\rone,${URL_A}\r`],
   ["CR LF", `code,url\r\none,${URL_A}\r\n`],
   ["no end", `code,url\none,${URL_A}`],
+  ["bars", `code|url\none|${URL_A}\n`],
   ["semicolons", `code;url\none;${URL_A}\n`],
   ["tabs", `code\turl\none\t${URL_A}\n`],
   ["a line that says what separates", `sep=;\r\ncode;url\r\none;${URL_A}\r\n`],

@@ -9,7 +9,7 @@ type HasHeaders = { get(name: string): string | null };
 /** Whether JSON is preferred at least as much as a page. */
 export function wantsJson(headers: HasHeaders): boolean {
   const accept = headers.get("accept");
-  if (accept === null || !accept.includes("application/json")) return false;
+  if (accept === null || !JSON_TYPE.test(accept)) return false;
   const json = weightOf(accept, "application/json");
   return json > 0 && json >= weightOf(accept, "text/html");
 }
@@ -17,8 +17,11 @@ export function wantsJson(headers: HasHeaders): boolean {
 /** Whether a page is accepted. */
 export function wantsHtml(headers: HasHeaders): boolean {
   const accept = headers.get("accept");
-  return accept !== null && accept.includes("text/html") && weightOf(accept, "text/html") > 0;
+  return accept !== null && HTML_TYPE.test(accept) && weightOf(accept, "text/html") > 0;
 }
+
+/** Names of media types are case-insensitive (RFC 9110, section 8.3.1). */
+const JSON_TYPE = /application\/json/i, HTML_TYPE = /text\/html/i;
 
 /** Weight of a type that the header names, from 0 to 1; 0 if it does not. */
 function weightOf(accept: string, type: string): number {

@@ -10,6 +10,12 @@ import { sha256Hex } from "../../crypto/hmac.ts";
 /** Kind of visitor. Only a human's visit counts as a use and gets a token. */
 export type Verdict = "human" | "bot" | "preview" | "prefetch";
 
+/**
+ * Scanners and crawlers that put their name behind a browser's, which isbot does not know: they check links in mail.
+ */
+const MACHINES =
+  /Barracuda|Mimecast|Proofpoint|Zscaler|SafeLinks|VirusTotal|FireEye|Forcepoint|Trend ?Micro|Barkrowler|Siteimprove/i;
+
 /** The facts read from a User-Agent. */
 export interface Agent {
   readonly platform: Platform;
@@ -33,7 +39,7 @@ export interface Agent {
  * several at once: Apple's Messages identifies itself as "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
  */
 const PREVIEWS =
-  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\(Mastodon\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Iris\/|^Signal\/|NotionEmbedder/i;
+  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\bMastodon\/|Misskey\/|Yahoo Link Preview|ms-office|MSOffice|^Microsoft Office\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Iris\/|^Signal\/|NotionEmbedder/i;
 
 /** Names that apps put into the User-Agent of their in-app browser. The first match counts. */
 const IN_APPS: readonly (readonly [InAppBrowser, RegExp])[] = [
@@ -117,7 +123,9 @@ function read(ua: string): Agent {
   if (ua === "") return verdict("bot", "no_user_agent");
   const preview = PREVIEWS.exec(ua)?.[0];
   if (preview !== undefined) return verdict("preview", word(preview));
-  if (!IN_APP.test(ua) && isbot(ua)) return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
+  if (MACHINES.test(ua) || !IN_APP.test(ua) && isbot(ua)) {
+    return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
+  }
   return { ...facts, verdict: "human" };
 }
 

@@ -1,7 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
 import type { Platform } from "../../contract/link_limits.ts";
 import { agentOf, type Verdict } from "./agents.ts";
-import { preferredLanguage } from "./languages.ts";
 import { assertLinear } from "../../../../../tests/support/growth.ts";
 import { BROWSER_AGENTS, IN_APP_AGENTS } from "../../../../../tests/support/in_app_agents.ts";
 import { AGENTS, visitOf } from "../../../../../tests/support/links_samples.ts";
@@ -117,6 +116,26 @@ Deno.test("a visit that is fetched ahead says so in one of several ways", () => 
   ) assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
 });
 
+Deno.test("a visit's referrer is the host of the page, or the app, that led to it", () => {
+  const cases: [string, string | undefined][] = [
+    ["https://News.example.org/a?b", "news.example.org"],
+    ["http://example.org:8080", "example.org"],
+    ["android-app://com.google.android.gm/", "com.google.android.gm"],
+    [
+      "android-app://com.google.android.googlequicksearchbox/https/www.google.com",
+      "com.google.android.googlequicksearchbox",
+    ],
+    ["ios-app://389801252/instagram", "389801252"],
+    ["about:client", undefined],
+    ["android-app:", undefined],
+    ["javascript:alert(1)", undefined],
+    ["https://user@example.org/", undefined],
+  ];
+  for (const [referer, host] of cases) {
+    assertEquals(visitOf({ headers: { referer } }).referrer, host, referer);
+  }
+});
+
 Deno.test("an app's own program that asks for the decision is no machine, and says its platform", () => {
   const json = { accept: "application/json" };
   const programs = [
@@ -163,26 +182,6 @@ Deno.test("a visit's facts are read from headers, and nonsense is none", () => {
   ]);
 });
 
-const languages: [string | null, string | undefined][] = [
-  ["de-DE,de;q=0.9,en;q=0.8", "de-de"],
-  ["en;q=0.8, de;q=0.9", "de"],
-  ["en, de", "en"],
-  ["en;q=0.5,de;q=0.5", "en"],
-  ["*", undefined],
-  ["*, fr;q=0.2", "fr"],
-  ["de;q=0", undefined],
-  ["de ; q = 0.3 , en;q=0.2", "de"],
-  ["zh-Hant-TW", "zh-hant-tw"],
-  ["de;q=2", undefined],
-  ["<script>", undefined],
-  ["", undefined],
-  [null, undefined],
-];
-for (const [header, expected] of languages) {
-  Deno.test(`preferredLanguage(): ${header} -> ${expected}`, () =>
-    assertEquals(preferredLanguage(header), expected));
-}
-
 Deno.test("agentOf(): a User-Agent of any length takes linear time", async () => {
   for (const part of ["Line/", "bot ", "Mozilla/5.0 ", "(;", "http"]) {
     await assertLinear(2000, (size) => agentOf(`${part.repeat(size)}${crypto.randomUUID()}`));
@@ -198,6 +197,35 @@ Deno.test("agentOf(): the browser of an app is known by the app, and is a person
     const agent = agentOf(ua);
     assertEquals([agent.inApp, agent.platform, agent.verdict], [undefined, platform, "human"], ua);
   }
+});
+
+Deno.test("agentOf(): what puts its name behind a browser's is a machine", () => {
+  const names = [
+    ...[
+      "Barracuda Sentinel (EE)",
+      "Mimecast",
+      "Proofpoint",
+      "VirusTotal",
+      "Siteimprove",
+      "PTST/230",
+      "Mastodon/4.3.0",
+    ],
+    ...["Chrome-Lighthouse", "Google-InspectionTool/1.0", "(compatible; bingbot/2.0)", "BingPreview/1.0b"],
+    ...["UptimeRobot/2.0", "DatadogSynthetics", "(Applebot/0.1; +http://www.apple.com/go/applebot)"],
+    ...["(via ggpht.com GoogleImageProxy)", "SkypeUriPreview Preview/0.5", "OAI-SearchBot/1.0"],
+  ];
+  for (const agent of [AGENTS.windows, AGENTS.mac, AGENTS.android]) {
+    for (const name of names) {
+      assertEquals(agentOf(`${agent} ${name}`).verdict === "human", false, name);
+    }
+  }
+  for (
+    const ua of [
+      "Mozilla/4.0 (compatible; ms-office; MSOffice rmj)",
+      "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17328; Pro)",
+      "Mastodon/4.3.0 (http.rb/5.2.0; +https://social.example/)",
+    ]
+  ) assertEquals(agentOf(ua).verdict, "preview", ua);
 });
 
 Deno.test("agentOf(): only what is built on Safari may be an iPad that calls itself a Mac", () => {

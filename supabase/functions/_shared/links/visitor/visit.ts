@@ -24,7 +24,7 @@ export interface Visit {
   readonly country: string | undefined;
   /** The preferred language, in lower case. */
   readonly language: string | undefined;
-  /** Host of the referring page, in lower case. */
+  /** Host of the referring page, or id of the app (`android-app://com.example.app/`), in lower case. */
   readonly referrer: string | undefined;
   /** Id in the visitor's cookie if we signed it, or the id about to be set. */
   readonly visitor: string | undefined;
@@ -214,7 +214,8 @@ export class RequestVisit implements Visit {
     const value = this.#headers.get("referer");
     return value === null
       ? undefined
-      : /^https?:\/\/([a-z0-9.-]{1,253})(?=[:\/?#]|$)/i.exec(value)?.[1].toLowerCase();
+      : /^(?:https?|(?:android|ios)-app):\/\/([a-z0-9.-]{1,253})(?=[:\/?#]|$)/i.exec(value)?.[1]
+        .toLowerCase();
   }
 
   get user(): string | undefined {

@@ -1,0 +1,13 @@
+/** The benches by name. A test of the slow tier runs each with `--quick`, so that none stops working unseen. */
+export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<void> }>>> = {
+  pipeline: () => import("./pipeline/main.ts"),
+  webhook: () => import("./webhook.ts"),
+  links: () => import("./links.ts"),
+  flags: () => import("./flags.ts"),
+  panel: () => import("./panel.ts"),
+  deploy: () => import("./deploy.ts"),
+  costs: () => import("./costs.ts"),
+  cli: () => import("./cli.ts"),
+  growth: () => import("./growth/main.ts"),
+  guard: () => import("./guard.ts"),
+};

@@ -1,0 +1,273 @@
+/**
+ * What functions in SQL take as JSON, by function and argument, where functions, command line or panel say it in words of
+ * their own: plans, conditions, links, changes. The database checks it again.
+ *
+ * @module
+ */
+import type { Audience } from "./answers/announcements.ts";
+import type { AdvanceWhen, FirstDay, FlagMetadata, RollBackWhen, StageMetric } from "./columns.ts";
+import type { Database } from "./database.ts";
+import type { IncidentStatus, Severity } from "./incidents.ts";
+import type { Json } from "./json.ts";
+import type { ChangedLink, LinkBody } from "./links.ts";
+import type { Condition } from "./routing/condition.ts";
+
+/** Members that may also be removed, with null. */
+type OrNull<T> = { [Key in keyof T]: T[Key] | null };
+
+/** Settings of a destination; those that are absent have defaults. */
+export interface DestinationOptions {
+  timeout_ms?: number;
+  /** Deliveries per second; null for no limit. */
+  rate_per_second?: number | null;
+  rate_burst?: number;
+  /** Waits between attempts, in seconds; null for the default schedule. */
+  retry_seconds?: readonly number[] | null;
+  /** By status, or `else`. */
+  failure_policy?: Readonly<Record<string, "hold" | "aside" | "pause">>;
+}
+
+/** Settings of a route; those that are absent have defaults. */
+export interface RouteOptions {
+  name?: string;
+  mode?: "first" | "all";
+  flag_key?: string | null;
+  sticky_minutes?: number | null;
+  channels?: readonly string[];
+}
+
+/** A stage of a rollout's plan. */
+export interface StagePlan {
+  name: string;
+  /** Share of people who have the flag, in percent, in steps of 0.01. */
+  percentage: number;
+  user_ids?: string[];
+  segments?: string[];
+  /** Number of people who also have it. */
+  users?: number;
+  /** Segments among whose members they are chosen. */
+  among?: string[];
+  hold_minutes: number;
+  min_samples: number;
+  overdue_minutes?: number;
+  advance_when: AdvanceWhen;
+  roll_back_when: RollBackWhen;
+  first_day?: FirstDay;
+  metrics?: StageMetric[];
+}
+
+/** A rollout's plan, written out. */
+export interface RolloutPlan {
+  name?: string;
+  stages: StagePlan[];
+}
+
+/** A rollout's plan by the name of its template, with the people of its first stage. */
+export interface TemplatePlan {
+  template: string;
+  user_ids?: string[];
+  segments?: string[];
+}
+
+/** Changes of a flag; null removes a member. */
+export type FlagChanges =
+  & { on?: boolean; client?: boolean | null }
+  & OrNull<{
+    /** Share of people who have the flag, in percent. */
+    percentage?: number;
+    prerequisites?: readonly string[];
+    /** ISO times at which the clock turns it on and off. */
+    on_at?: string;
+    off_at?: string;
+    description?: string;
+    launched_at?: string;
+  }>;
+
+/** A checked link, as `create_links` stores it. */
+export interface LinkRow extends Omit<LinkBody, "password"> {
+  /** Hash of the request, to recognise its repetition. */
+  request_hash: string;
+  password_hash?: string;
+}
+
+/** A checked link, as `update_link` stores it. `password_hash`: absent keeps the password, null removes it. */
+export type LinkUpdate = Omit<ChangedLink, "password"> & { password_hash?: string | null };
+
+/** Filter of a list of links. The last two continue a list. */
+export interface LinkFilter {
+  [field: string]: string | string[];
+}
+
+/** Filter of the dead letters. `before_…` continue a list. */
+export interface DeadLetterFilter {
+  destination?: string;
+  /** Part of the last error. */
+  error?: string;
+  /** Only those that a person dropped. */
+  dropped?: boolean;
+  before_at?: string;
+  before_id?: string;
+}
+
+/** Changes of an incident. */
+export interface IncidentChanges {
+  title?: string;
+  kind?: string;
+  severity?: Severity;
+  status?: IncidentStatus;
+  flag_key?: string | null;
+  component?: string | null;
+  public?: boolean;
+  rollback_id?: string | null;
+}
+
+/** A step of an escalation. */
+export interface EscalationStep {
+  after_minutes: number;
+  role?: string | null;
+  endpoint?: string | null;
+}
+
+/** The gates of a launch, as found by whoever starts the rollout. */
+export interface LaunchGates {
+  gates: { id: string; status: string; detail?: string | null }[];
+  /** Why it starts although gates are open; null or absent if none are. */
+  override?: string | null;
+}
+
+/** A step of a rollback that was run. */
+export interface RollbackStep {
+  what: string;
+  ok: boolean;
+  ms: number;
+  detail?: string;
+}
+
+/** A rollback that was made, and its steps. */
+export interface RollbackEvent {
+  level: number;
+  target: string;
+  reason: string;
+  ok: boolean;
+  steps: RollbackStep[];
+  took_ms: number;
+  /** ISO time. */
+  began_at: string;
+}
+
+/** What somebody said of a feature. */
+export interface GivenFeedback {
+  kind: "complaint" | "rating";
+  /** Whom flags are asked for. */
+  subject: string;
+  /** 1 to 5, of a rating. */
+  rating?: number;
+  text?: string;
+  /** Every feature that is being rolled out, if absent. */
+  flag?: string;
+  /** Counts once. */
+  key?: string;
+}
+
+/** Something that somebody did, as a business counts it. */
+export interface CountedMetric {
+  name: string;
+  /** Whom flags are asked for; absent if nobody is known. */
+  subject?: string;
+  value?: number;
+  /** Counts once in 8 days. */
+  key?: string;
+}
+
+/** An announcement that is to be made. */
+export interface AnnouncementDraft {
+  name: string;
+  audience: Audience;
+  text?: string;
+  template?: {
+    name: string;
+    language: string;
+    category?: string;
+    /** Values of its placeholders, in order. */
+    parameters?: readonly string[];
+  };
+  /** The sender; may be absent if there is only one. */
+  number_id?: string;
+  per_minute?: number;
+}
+
+/** The JSON arguments, by function and name. */
+export interface JsonArguments {
+  add_destination: { p_options: DestinationOptions & { secret?: string } };
+  add_route: { p_condition: Condition; p_options: RouteOptions };
+  create_announcement: { p_announcement: AnnouncementDraft };
+  create_links: { p_links: readonly LinkRow[] };
+  create_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  list_dead_letters: { p_filter: DeadLetterFilter };
+  list_links: { p_filter: LinkFilter };
+  list_waiting: { p_filter: { destination?: string } };
+  record_feedback: { p_feedback: readonly GivenFeedback[] };
+  record_metrics: { p_metrics: readonly CountedMetric[] };
+  record_rollback: { p_event: RollbackEvent };
+  set_destination: { p_changes: DestinationOptions & { url?: string } };
+  set_destination_headers: { p_headers: Readonly<Record<string, string | null>> };
+  set_escalation: { p_steps: readonly EscalationStep[] };
+  set_flag: { p_changes: FlagChanges };
+  set_route: {
+    p_changes: RouteOptions & { condition?: Condition; active?: boolean; destinations?: readonly string[] };
+  };
+  /** Null keeps the metadata. */
+  set_setting: { p_metadata: FlagMetadata | null };
+  start_rollout: { p_gates: LaunchGates };
+  update_incident: { p_changes: IncidentChanges };
+  update_link: { p_link: LinkUpdate };
+}
+
+/**
+ * Functions whose JSON only passes between the functions' pipeline and the database. One module each builds it, with types
+ * of its own, and their tests run on the database.
+ */
+type OfThePipeline =
+  | "add_counts"
+  | "add_measurements"
+  | "answer_category"
+  | "claim_deliveries"
+  | "claim_outbound"
+  | "enqueue_outbound"
+  | "ingest_updates"
+  | "record_decisions"
+  | "record_orphans"
+  | "record_outcomes"
+  | "record_repeats"
+  | "reseal_headers"
+  | "settle_deliveries"
+  | "settle_notifications"
+  | "settle_outbound"
+  | "settle_status_posts"
+  | "take_uses"
+  | "tell_accounts";
+
+type Functions = Database["public"]["Functions"];
+
+/** The arguments of a function that are JSON. */
+type JsonNames<Name extends keyof Functions> = {
+  [Key in keyof Functions[Name]["Args"]]-?: Json extends Functions[Name]["Args"][Key] ? Key : never;
+}[keyof Functions[Name]["Args"]];
+
+/** Functions that take JSON. */
+type Takers = {
+  [Name in keyof Functions]: [JsonNames<Name>] extends [never] ? never : Name;
+}[keyof Functions];
+
+type Nothing<T extends never> = T;
+/** Nothing: does not compile while a function that takes JSON is missing above, or one above takes none. */
+export type Undeclared = Nothing<
+  | Exclude<Takers, keyof JsonArguments | OfThePipeline>
+  | Exclude<keyof JsonArguments | OfThePipeline, Takers>
+  | {
+    [Name in keyof JsonArguments]:
+      | Exclude<JsonNames<Name>, keyof JsonArguments[Name]>
+      | Exclude<keyof JsonArguments[Name], JsonNames<Name>>;
+  }[keyof JsonArguments]
+>;
