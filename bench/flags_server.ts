@@ -31,6 +31,11 @@ const { fetch } = serve(
     pace: createPace(),
     outcomes: { outcome() {}, evaluated() {} },
     notify: () => Promise.resolve(),
+    signals: {
+      feedback: () => Promise.reject(new Error("none")),
+      metrics: () => Promise.reject(new Error("none")),
+    },
+    reportSwitches: () => Promise.resolve(),
     waitUntil() {},
     onFlag: countFlag,
   }),

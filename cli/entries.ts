@@ -57,6 +57,22 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "incidents: open, escalate, update, resolve; texts and status page",
     load: async () => (await import("./commands/incidents/incidents.ts")).incidents,
   },
+  feedback: {
+    about: "complaints and ratings, which rollouts listen to",
+    load: async () => (await import("./commands/feedback.ts")).feedback,
+  },
+  metric: {
+    about: "business metrics, which stages of a rollout can depend on",
+    load: async () => (await import("./commands/metric.ts")).metric,
+  },
+  report: {
+    about: "how rollouts and features did: two-hourly, daily, weekly",
+    load: async () => (await import("./commands/report/report.ts")).report,
+  },
+  announce: {
+    about: "write to many people: beta users, everybody, or whom a feature failed for",
+    load: async () => (await import("./commands/announce/announce.ts")).announce,
+  },
   drill: {
     about: "practise all four rollbacks on a separate stack, and time them",
     load: async () => (await import("./commands/drill/drill.ts")).drill,

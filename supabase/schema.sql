@@ -20,7 +20,9 @@ create type private.guard_arms as (
   "on" bigint,
   off bigint,
   busiest bigint,
-  silent bigint
+  silent bigint,
+  told bigint,
+  alone bigint
 );
 
 -- Latencies of an arm by their places among the edges: how many, the sum, the sum of the squares.
@@ -63,7 +65,8 @@ create type private.guard_series as (
   relative bigint[],
   trouble bigint,
   relation private.guard_suspicion,
-  shared bigint
+  shared bigint,
+  rose bigint
 );
 
 -- Whether people with the flag wait longer: see Shift in shift.ts.
@@ -95,6 +98,7 @@ create type private.guard_state as (
 create type private.guard_suspicion as (
   calm bigint,
   suspect bigint,
+  lasting bigint,
   certain bigint
 );
 
@@ -287,6 +291,101 @@ create policy allowlist_history_read on public.allowlist_history for select to a
 -- History cannot be changed.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Who gets an announcement: the audience as it was when the announcement was made.
+create table public.announcement_recipients (
+  -- The announcement.
+  announcement_id uuid not null,
+  -- The person.
+  contact_id uuid not null,
+  -- pending, queued (its message is in outbound_messages) or left_out.
+  state text default 'pending'::text not null,
+  -- Why one was left out: opted_out, window_closed, group, merged (the same person is in it already) or what the
+  -- queue refused. Of one that is pending, why it waits: feature_off or sender_held.
+  why text,
+  -- When one that waits is tried again.
+  next_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- The message. Not a reference: the record outlives it.
+  message_id uuid,
+  -- When it was queued or left out.
+  at timestamp with time zone,
+  -- A person once an announcement.
+  constraint announcement_recipients_pkey PRIMARY KEY (announcement_id, contact_id),
+  constraint announcement_recipients_announcement_id_fkey FOREIGN KEY (announcement_id) REFERENCES announcements(id) ON DELETE CASCADE,
+  constraint announcement_recipients_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint announcement_recipients_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'queued'::text, 'left_out'::text])))
+) with (fillfactor=80);
+-- What a person got; serves the foreign key.
+create INDEX announcement_recipients_contact_idx ON public.announcement_recipients USING btree (contact_id);
+-- Who is next.
+create INDEX announcement_recipients_pending_idx ON public.announcement_recipients USING btree (announcement_id, next_at) WHERE (state = 'pending'::text);
+-- Who was last.
+create INDEX announcement_recipients_queued_idx ON public.announcement_recipients USING btree (announcement_id, at) WHERE (state = 'queued'::text);
+alter table public.announcement_recipients enable row level security;
+grant select on public.announcement_recipients to authenticated, service_role;
+-- Ids of contacts, as conversations show them.
+create policy announcement_recipients_read on public.announcement_recipients for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Messages to many people. Written by create_announcement, start_announcement, stop_announcement and
+-- delete_announcement alone, and by the clock.
+create table public.announcements (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- What the team calls it. Nobody else reads it.
+  name text not null,
+  -- Whom it is for: {kind: flag, flag_key, days, targets_only}, {kind: segments, segments}, {kind: wrote, days} or
+  -- {kind: affected, flag_key, since}. Who that was when it was made is in announcement_recipients.
+  audience jsonb not null,
+  -- What people read who wrote within the last 24 hours; null where all get the template.
+  text text,
+  -- The template message for everybody else, as wa-send takes it; null where nobody else gets anything.
+  template jsonb,
+  -- The sender (senders.id); null for the number that a person has last used.
+  number_id text,
+  -- How many are queued in a minute at most.
+  per_minute integer default 300 not null,
+  -- draft, sending, stopped (may be resumed) or done.
+  state text default 'draft'::text not null,
+  -- How many of the audience are known by an id alone that is no contact's.
+  unreachable integer default 0 not null,
+  -- Grows with each change that people make. Give the version you read.
+  version bigint default 1 not null,
+  -- When it was made.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- Who made it: a user id, or the database role.
+  created_by text default private.actor() not null,
+  -- When it was first started.
+  started_at timestamp with time zone,
+  -- Who started it last.
+  started_by text,
+  -- When it was stopped last.
+  stopped_at timestamp with time zone,
+  -- Who stopped it.
+  stopped_by text,
+  -- Why.
+  stopped_because text,
+  -- When the last one was queued.
+  finished_at timestamp with time zone,
+  -- An announcement's id.
+  constraint announcements_pkey PRIMARY KEY (id),
+  constraint announcements_audience CHECK ((jsonb_typeof(audience) = 'object'::text)),
+  constraint announcements_name CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 120))),
+  constraint announcements_per_minute CHECK (((per_minute >= 6) AND (per_minute <= 6000))),
+  constraint announcements_state_known CHECK ((state = ANY (ARRAY['draft'::text, 'sending'::text, 'stopped'::text, 'done'::text]))),
+  constraint announcements_stopped_because CHECK ((char_length(stopped_because) <= 500)),
+  constraint announcements_template CHECK (((template ->> 'type'::text) = 'template'::text)),
+  constraint announcements_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 4096))),
+  -- It says something.
+  constraint announcements_words CHECK (((text IS NOT NULL) OR (template IS NOT NULL)))
+) with (fillfactor=80);
+-- What the clock has to send.
+create INDEX announcements_sending_idx ON public.announcements USING btree (started_at) WHERE (state = 'sending'::text);
+alter table public.announcements enable row level security;
+grant select on public.announcements to authenticated, service_role;
+-- The whole team sees what is announced.
+create policy announcements_read on public.announcements for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
 create table public.attributions (
   -- The message.
@@ -335,6 +434,25 @@ alter table public.attributions enable row level security;
 grant select, insert, delete on public.attributions to service_role;
 -- The granted columns identify nobody: every role may read.
 create policy "team reads attributions" on public.attributions for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Conversions of links are a business metric.
+create TRIGGER count_conversion AFTER INSERT ON public.attributions FOR EACH ROW WHEN (((new.code IS NOT NULL) AND ((new.confidence = 'exact'::text) OR (new.reason = 'clicked'::text)))) EXECUTE FUNCTION private.count_conversion();
+
+-- Names of business metrics: at most 100, each by its first use.
+create table public.business_metrics (
+  -- Such as checkout.completed; link.converted is counted by the gateway itself.
+  name text not null,
+  -- When it was first counted.
+  created_at timestamp with time zone not null,
+  -- A metric is named.
+  constraint business_metrics_pkey PRIMARY KEY (name),
+  constraint business_metrics_name CHECK ((name ~ '^[a-z][a-z0-9_.]{0,59}$'::text))
+);
+alter table public.business_metrics enable row level security;
+grant select on public.business_metrics to authenticated;
+grant select, insert on public.business_metrics to service_role;
+-- The whole team sees what is counted.
+create policy business_metrics_read on public.business_metrics for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
@@ -1029,6 +1147,52 @@ grant select on public.escalation_steps to authenticated, service_role;
 create policy escalation_steps_read on public.escalation_steps for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- What people say of features: complaints and ratings, each from one person. Written by record_feedback, add_feedback
+-- and the guard.
+create table public.feedback (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- When it was said.
+  at timestamp with time zone not null,
+  -- complaint, or rating.
+  kind text not null,
+  -- Who said it: the id that flags are asked with.
+  subject_id text not null,
+  -- 1 to 5; null for a complaint, and for praise in words.
+  rating smallint,
+  -- Whether it is praise: a rating of 4 or 5, or a word.
+  positive boolean not null,
+  -- What was said, where somebody wrote it down.
+  text text,
+  -- api: a service; team: a person of the team; chat: a word in a conversation.
+  source text not null,
+  -- The message, of a word in a chat or where the team read it.
+  message_id uuid,
+  -- Keyed hash of the caller's idempotency key, in hex.
+  key text,
+  -- Who wrote it down: a user id, or the database role.
+  actor text default private.actor() not null,
+  -- An id.
+  constraint feedback_pkey PRIMARY KEY (id),
+  constraint feedback_key_key UNIQUE (key),
+  constraint feedback_message_key UNIQUE (message_id),
+  constraint feedback_kind_known CHECK ((kind = ANY (ARRAY['complaint'::text, 'rating'::text]))),
+  -- A complaint is not positive; a rating is from 4 on, and one without a number is praise.
+  constraint feedback_positive CHECK (
+  CASE kind
+      WHEN 'complaint'::text THEN ((NOT positive) AND (rating IS NULL))
+      ELSE (positive = (COALESCE((rating)::integer, 5) >= 4))
+  END),
+  constraint feedback_rating CHECK (((rating >= 1) AND (rating <= 5))),
+  constraint feedback_source_known CHECK ((source = ANY (ARRAY['api'::text, 'team'::text, 'chat'::text]))),
+  constraint feedback_subject CHECK (((char_length(subject_id) >= 1) AND (char_length(subject_id) <= 200))),
+  constraint feedback_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 2000)))
+);
+-- What somebody said, for export and erasure.
+create INDEX feedback_subject_idx ON public.feedback USING btree (subject_id);
+alter table public.feedback enable row level security;
+grant select, insert, delete on public.feedback to service_role;
+
 -- When a flag was first and last asked for, to the hour: what no code asks for can go.
 create table public.flag_evaluations (
   -- The flag. It may not exist: somebody asks for it all the same.
@@ -1502,6 +1666,30 @@ grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
 
+-- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
+-- add them up.
+create table public.metric_days (
+  -- The metric.
+  name text not null,
+  -- The day, UTC.
+  day date not null,
+  -- 0 to 15.
+  slot smallint not null,
+  -- How often.
+  n bigint not null,
+  -- The sum of the values.
+  value double precision not null,
+  -- A slot of a metric's day; serves the foreign key.
+  constraint metric_days_pkey PRIMARY KEY (name, day, slot),
+  constraint metric_days_name_fkey FOREIGN KEY (name) REFERENCES business_metrics(name) ON DELETE RESTRICT
+) with (fillfactor=70);
+alter table public.metric_days enable row level security;
+grant select on public.metric_days to authenticated;
+grant select, insert, update on public.metric_days to service_role;
+-- Sums only: the whole team reads them.
+create policy metric_days_read on public.metric_days for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Who is told of rollouts and of what fails. The address itself, which with Slack is the secret, is in
 -- private.notification_addresses.
 create table public.notification_endpoints (
@@ -1513,8 +1701,8 @@ create table public.notification_endpoints (
   kind text not null,
   -- Host of its address, for people to recognise.
   host text not null,
-  -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, and steps of
-  -- incidents.
+  -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
+  -- and reports.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1526,7 +1714,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -1543,7 +1731,7 @@ create table public.notifications (
   id uuid default private.uuid_v7() not null,
   -- Who is told.
   endpoint_id uuid not null,
-  -- The event of a rollout; null where it is about a part of health or an incident.
+  -- The event of a rollout; null where it is about a part of health, an incident or a report.
   event_id uuid,
   -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
@@ -1700,6 +1888,46 @@ create INDEX reply_tokens_message_idx ON public.reply_tokens USING btree (messag
 alter table public.reply_tokens enable row level security;
 grant select, insert, update, delete on public.reply_tokens to service_role;
 
+-- Reports as they were when they were due. Written by the clock.
+create table public.reports (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- first_day (of a rollout or a launch, every two hours), daily (in its first week) or weekly (about everything).
+  kind text not null,
+  -- The rollout; null for the weekly one.
+  rollout_id uuid,
+  -- Its flag.
+  flag_key text,
+  -- From when it counts.
+  period_from timestamp with time zone not null,
+  -- Until when it counts, which is when it was due.
+  due_at timestamp with time zone not null,
+  -- What it says; _shared/contract/words/reports.ts makes sentences of it.
+  figures jsonb not null,
+  -- What somebody should look at: silent, error_rate, p95, worse, paged, incident, complaints, debt; empty where all
+  -- is well.
+  look text[] not null,
+  -- When it was written.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- A report's id.
+  constraint reports_pkey PRIMARY KEY (id),
+  -- One report a time.
+  constraint reports_once UNIQUE NULLS NOT DISTINCT (kind, rollout_id, due_at),
+  constraint reports_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint reports_kind_known CHECK ((kind = ANY (ARRAY['first_day'::text, 'daily'::text, 'weekly'::text]))),
+  -- The weekly one is about everything.
+  constraint reports_of_rollout CHECK (((kind = 'weekly'::text) = (rollout_id IS NULL)))
+);
+-- A feature's reports.
+create INDEX reports_flag_idx ON public.reports USING btree (flag_key, due_at);
+-- Serves the foreign key.
+create INDEX reports_rollout_idx ON public.reports USING btree (rollout_id) WHERE (rollout_id IS NOT NULL);
+alter table public.reports enable row level security;
+grant select on public.reports to authenticated, service_role;
+-- Figures only: the whole team reads them.
+create policy reports_read on public.reports for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Each way back that was taken with gatelink rollback, successful or not. Append-only. Level 4 over this very table
 -- leaves no row.
 create table public.rollback_events (
@@ -1760,6 +1988,8 @@ create table public.rollout_events (
   -- What belongs to the event: names, numbers and limits. _shared/contract/words/rollouts.ts makes a sentence of it
   -- with kind, rule and verdict.
   figures jsonb default '{}'::jsonb not null,
+  -- Kind, rule and the numbers of figures in one line.
+  message text generated always as (private.event_message(kind, rule, figures)) stored,
   -- What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes,
   -- path, after, alarm, progress}; of a start, what the launch gates said.
   evidence jsonb,
@@ -1789,6 +2019,31 @@ create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rollout
 -- Somebody has to look why it was taken back.
 create TRIGGER open_incident AFTER INSERT ON public.rollout_events FOR EACH ROW WHEN (((new.kind = 'rolled_back'::text) AND (new.verdict = 'roll_back'::text))) EXECUTE FUNCTION private.open_for_rollback();
 
+-- Which rollouts feedback counts for: those that were under way, or completed within 7 days, and what the person had.
+create table public.rollout_feedback (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- The feedback.
+  feedback_id uuid not null,
+  -- The stage that it was in.
+  stage integer not null,
+  -- on or off: whether the person had the feature.
+  arm text not null,
+  -- Feedback counts once a rollout.
+  constraint rollout_feedback_pkey PRIMARY KEY (rollout_id, feedback_id),
+  constraint rollout_feedback_feedback_id_fkey FOREIGN KEY (feedback_id) REFERENCES feedback(id) ON DELETE CASCADE,
+  constraint rollout_feedback_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint rollout_feedback_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text])))
+);
+-- Serves the foreign key.
+create INDEX rollout_feedback_feedback_idx ON public.rollout_feedback USING btree (feedback_id);
+alter table public.rollout_feedback enable row level security;
+grant select on public.rollout_feedback to authenticated;
+grant select, insert, delete on public.rollout_feedback to service_role;
+-- Whom it came from is not in it: the whole team sees how much there is.
+create policy rollout_feedback_read on public.rollout_feedback for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- The stages of a rollout's plan, and when it was in them.
 create table public.rollout_stages (
   -- The rollout.
@@ -1803,23 +2058,38 @@ create table public.rollout_stages (
   user_ids text[] default '{}'::text[] not null,
   -- Segments that have it besides; they keep it in the stages after.
   segments text[] default '{}'::text[] not null,
+  -- How many people have it besides, chosen when the stage begins; null for none. Those of earlier stages are among
+  -- them, and they keep it in the stages after.
+  users integer,
+  -- Segments among whose members they are chosen; empty: among the people who wrote within 90 days.
+  among text[] default '{}'::text[] not null,
+  -- Who was chosen, in the order in which they are: by the hash that percentages go by.
+  chosen text[] default '{}'::text[] not null,
   -- How long it lasts at least.
   hold_minutes integer not null,
   -- How many outcomes it needs at least.
   min_samples integer not null,
   -- After how long somebody is to look; null for never.
   overdue_minutes integer,
-  -- Success criteria: no_errors, error_rate_below, p95_ms_below.
+  -- Success criteria: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above with
+  -- min_ratings.
   advance_when jsonb not null,
-  -- Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes.
+  -- Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes,
+  -- complaints_above.
   roll_back_when jsonb not null,
+  -- Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above,
+  -- p95_ms_above, complaints_above. Null for none.
+  first_day jsonb,
+  -- What business metrics may do: [{name, max_fall, then, min_people, by, at_least_per_day}].
+  metrics jsonb default '[]'::jsonb not null,
   -- When it began; null before.
   entered_at timestamp with time zone,
   -- When it ended; null before.
   left_at timestamp with time zone,
   -- The order of a rollout's stages.
   constraint rollout_stages_pkey PRIMARY KEY (rollout_id, "position"),
-  constraint rollout_stages_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT
+  constraint rollout_stages_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint rollout_stages_users CHECK (((users >= 1) AND (users <= 10000)))
 );
 alter table public.rollout_stages enable row level security;
 grant select on public.rollout_stages to authenticated, service_role;
@@ -1841,8 +2111,9 @@ create table public.rollouts (
   stage integer default 0 not null,
   -- When the stage began.
   stage_started_at timestamp with time zone,
-  -- Why the last verdict was to hold: silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused,
-  -- incident, overdue.
+  -- Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate,
+  -- p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal,
+  -- ratings, feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -1876,6 +2147,8 @@ grant select on public.rollouts to authenticated, service_role;
 -- The whole team follows the rollouts.
 create policy rollouts_read on public.rollouts for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- No rollout goes on whose feature nobody has, by whichever door.
+create TRIGGER refuse_killed BEFORE UPDATE ON public.rollouts FOR EACH ROW WHEN ((((new.state = 'completed'::text) AND (old.state <> 'completed'::text)) OR ((new.state = ANY (ARRAY['running'::text, 'paused'::text])) AND (old.stage > 0) AND (new.stage > old.stage)))) EXECUTE FUNCTION private.refuse_killed();
 -- No launch during an incident, by whichever door.
 create TRIGGER refuse_launch BEFORE UPDATE ON public.rollouts FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
 
@@ -2116,6 +2389,8 @@ create policy segments_read on public.segments for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells the edge functions to read the configuration again; a change of members changes the segment's row.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- Each version is used once.
+create TRIGGER continue BEFORE INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION private.continue_segment();
 
 -- The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number
 -- that first appears in a signed webhook is added automatically.
@@ -2218,6 +2493,14 @@ create table public.settings (
       ELSE (((metadata ->> 'client'::text) = 'false'::text) OR (key !~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$'::text))
   END),
   constraint settings_enabled_true_or_false CHECK (((key !~~ '%.enabled'::text) OR (value = ANY (ARRAY['true'::text, 'false'::text])))),
+  -- A JSON list of at most 100 words of 1 to 60 characters, without blanks around them; an empty one for none.
+  constraint settings_feedback_words CHECK (
+  CASE
+      WHEN (key <> ALL (ARRAY['feedback.complaint_words'::text, 'feedback.praise_words'::text])) THEN true
+      WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
+      WHEN (jsonb_array_length((value)::jsonb) > 100) THEN false
+      ELSE ((NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath)) AND (NOT jsonb_path_exists((value)::jsonb, '$[*]?(!(@ like_regex "^\\S(.{0,58}\\S)?$"))'::jsonpath)))
+  END),
   -- The key of a flag has a name before .enabled, without control characters. feature.enabled is none:
   -- FEATURE_ENABLED stops every feature.
   constraint settings_flag_key CHECK (((key !~~ '%.enabled'::text) OR ((key ~ '^[^[:cntrl:][:space:].][^[:cntrl:]]*\.enabled$'::text) AND (key <> 'feature.enabled'::text)))),
@@ -2273,7 +2556,7 @@ create table public.settings (
           WHEN 'retention.mail_days'::text THEN 1
           WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2290,6 +2573,8 @@ create table public.settings (
       WHEN jsonb_path_exists(metadata, 'strict $."schedule".*?(@.type() != "string")'::jsonpath) THEN false
       ELSE ((concat((metadata #>> '{schedule,on_at}'::text[]), (metadata #>> '{schedule,off_at}'::text[])) ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'::text) AND (((metadata #>> '{schedule,on_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone) AND (((metadata #>> '{schedule,off_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone))
   END),
+  -- 1 to 999 days until a flag that does not change looks done with.
+  constraint settings_stale_days CHECK (((key <> 'flags.stale_days'::text) OR (value ~ '^[1-9][0-9]{0,2}$'::text))),
   -- Megabytes, a whole number above 0.
   constraint settings_storage_limit CHECK (((key <> 'storage.limit_mb'::text) OR (value ~ '^[1-9][0-9]{0,8}$'::text))),
   constraint settings_target_segments CHECK (
@@ -2323,7 +2608,8 @@ create table public.settings (
   CASE
       WHEN (key = 'wa_send.window_fallback'::text) THEN (COALESCE(((value)::jsonb ->> 'type'::text), ''::text) = 'template'::text)
       ELSE true
-  END)
+  END),
+  constraint refuse_launch_at_end TRIGGER DEFERRABLE INITIALLY DEFERRED
 );
 alter table public.settings enable row level security;
 grant select on public.settings to authenticated, service_role;
@@ -2337,7 +2623,9 @@ create TRIGGER off_stays_off BEFORE UPDATE OF value ON public.settings FOR EACH 
 -- A row of history for each write.
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.record_setting();
 -- No launch during an incident, by whichever door.
-create TRIGGER refuse_launch BEFORE UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
+create TRIGGER refuse_launch BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.refuse_launch();
+-- Nor by a transaction that began before the incident did.
+create CONSTRAINT TRIGGER refuse_launch_at_end AFTER INSERT OR UPDATE ON public.settings DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.key ~~ '%.enabled'::text) AND (new.value = 'true'::text))) EXECUTE FUNCTION private.refuse_launch();
 -- Truncating would leave no history; delete instead.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 -- Version, time and author of each write.
@@ -2527,6 +2815,27 @@ create INDEX webhook_events_received_idx ON public.webhook_events USING brin (re
 alter table public.webhook_events enable row level security;
 grant select, insert, update, delete on public.webhook_events to service_role;
 
+-- For whom a feature failed that they had: at most 100,000 a flag, the first ones, for 60 days after the last
+-- failure. Whom to write to afterwards.
+create table private.affected_people (
+  -- The flag.
+  flag_key text not null,
+  -- The id that the flag was asked with.
+  subject_id text not null,
+  -- In how many minutes it failed.
+  failures integer not null,
+  -- The minute of the first failure.
+  first_at timestamp with time zone not null,
+  -- The minute of the last one.
+  last_at timestamp with time zone not null,
+  -- A person once a flag.
+  constraint affected_people_pkey PRIMARY KEY (flag_key, subject_id)
+) with (fillfactor=70);
+-- Whom a flag failed for since some time.
+create INDEX affected_people_last_idx ON private.affected_people USING btree (flag_key, last_at);
+alter table private.affected_people enable row level security;
+grant select, insert, update, delete on private.affected_people to service_role;
+
 -- Batches of clicks that were written: one whose answer was lost is sent again, and must not count twice.
 create table private.click_batches (
   -- Chosen by the isolate.
@@ -2694,6 +3003,19 @@ create table private.erased_suppressions (
 alter table private.erased_suppressions enable row level security;
 grant select, insert, update, delete on private.erased_suppressions to service_role;
 
+-- Up to when the messages were looked at for words of feedback.
+create table private.feedback_heard (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- Messages of before were looked at.
+  up_to timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- One row.
+  constraint feedback_heard_pkey PRIMARY KEY (only_row),
+  constraint feedback_heard_only_row CHECK (only_row)
+);
+alter table private.feedback_heard enable row level security;
+grant select, update on private.feedback_heard to service_role;
+
 -- Who failed, or waited long, in the stage of a rollout that is under way: at most 10,000 a flag, for the guard to
 -- count each once. Gone when the rollout is over.
 create table private.flag_sufferers (
@@ -2803,6 +3125,20 @@ create INDEX inboxes_user_idx ON private.inboxes USING btree (user_id) WHERE (us
 alter table private.inboxes enable row level security;
 grant select, insert, update, delete on private.inboxes to service_role;
 
+-- Flags whose kill switch the functions found set in their environment, which the database cannot read.
+create table private.kill_switches (
+  -- The flag.
+  flag_key text not null,
+  -- When it was first found set.
+  since timestamp with time zone not null,
+  -- When it was last found set: the functions say it again every minute.
+  seen_at timestamp with time zone not null,
+  -- A flag has one switch.
+  constraint kill_switches_pkey PRIMARY KEY (flag_key)
+) with (fillfactor=50);
+alter table private.kill_switches enable row level security;
+grant select, insert, update, delete on private.kill_switches to service_role;
+
 -- Networks that have guessed at a link's password today, and when each may guess again. No row: at once.
 create unlogged table private.link_guessers (
   -- The link.
@@ -2864,6 +3200,47 @@ create INDEX mail_senders_message_idx ON private.mail_senders USING btree (messa
 create INDEX mail_senders_pair_idx ON private.mail_senders USING btree (address, recipient, created_at);
 alter table private.mail_senders enable row level security;
 grant select, insert, update, delete on private.mail_senders to service_role;
+
+-- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
+create table private.metric_keys (
+  -- Keyed hash of the metric's name and the key.
+  key bytea not null,
+  -- When it was counted.
+  at timestamp with time zone not null,
+  -- Once a key.
+  constraint metric_keys_pkey PRIMARY KEY (key)
+);
+-- Purge by age.
+create INDEX metric_keys_at_idx ON private.metric_keys USING brin (at);
+alter table private.metric_keys enable row level security;
+grant select, insert, delete on private.metric_keys to service_role;
+
+-- Who did what a stage of a rollout under way asks about, and what they had: each person counts once. Gone when the
+-- rollout is over.
+create table private.metric_people (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- Its stage.
+  stage integer not null,
+  -- The metric.
+  name text not null,
+  -- Who: the id that flags are asked with.
+  subject_id text not null,
+  -- on or off: what the flag said when they first did it.
+  arm text not null,
+  -- Whether by the percentage: only these people are compared with each other.
+  by_share boolean not null,
+  -- How often.
+  n integer not null,
+  -- The sum of the values.
+  value double precision not null,
+  -- A person once a stage and metric.
+  constraint metric_people_pkey PRIMARY KEY (rollout_id, stage, name, subject_id),
+  constraint metric_people_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint metric_people_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text])))
+) with (fillfactor=80);
+alter table private.metric_people enable row level security;
+grant select, insert, update, delete on private.metric_people to service_role;
 
 -- Where notifications go, and what signs them.
 create table private.notification_addresses (
@@ -3145,6 +3522,49 @@ begin
 end $function$;
 grant execute on function public.add_destination(p_name text, p_url text, p_options jsonb) to authenticated, service_role;
 
+-- Writes down what somebody told the team: a complaint, or a rating of 1 to 5, of a person (a phone number with +, or
+-- an id) or the writer of a message. Answers {id, counts_for: [{flag_key, rollout_id, stage, arm}]}. For operators
+-- and secret keys. Errors: 42501, GL404 no such flag, number or message, GL409 the message is written down already,
+-- GL422 what cannot be.
+CREATE OR REPLACE FUNCTION public.add_feedback(p_kind text, p_person text, p_flag_key text DEFAULT NULL::text, p_rating integer DEFAULT NULL::integer, p_text text DEFAULT NULL::text, p_message_id uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_id uuid := private.uuid_v7();
+  v_person text := btrim(p_person);
+  v_kept record;
+begin
+  perform private.require_role('operator');
+  if p_kind is null or p_kind not in ('complaint', 'rating') or (p_kind = 'rating') <> (p_rating is not null) then
+    raise exception 'feedback is a complaint, or a rating of 1 to 5' using errcode = 'GL422', hint = 'p_kind: complaint or rating; p_rating';
+  elsif p_flag_key is not null and not exists (select from public.settings s where s.key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404';
+  elsif p_message_id is not null then
+    select c.contact_id::text into v_person from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = p_message_id and m.direction = 'in';
+    if v_person is null then
+      raise exception 'there is no message % of somebody''s', p_message_id using errcode = 'GL404';
+    end if;
+  elsif coalesce(v_person, '') = '' then
+    raise exception 'who said it?' using errcode = 'GL422', hint = 'A phone number, or the id that flags are asked with.';
+  elsif v_person ~ '^\+[0-9][0-9 ().-]*$' then
+    v_person := (private.subject_ids('{}', array[v_person]))[1];
+  end if;
+  select * into v_kept from private.keep_feedback(row(v_id, v_now, p_kind, private.subject_id(v_person), p_rating, coalesce(p_rating >= 4, false),
+    private.given_reason(p_text), 'team', p_message_id, null, null)::public.feedback, p_flag_key, v_now);
+  if not v_kept.kept then
+    raise exception 'this message is written down already' using errcode = 'GL409';
+  end if;
+  return jsonb_build_object('id', v_id, 'counts_for', (
+    select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', f.stage, 'arm', f.arm) order by r.flag_key), '[]')
+    from public.rollout_feedback f join public.rollouts r on r.id = f.rollout_id where f.feedback_id = v_id));
+end $function$;
+grant execute on function public.add_feedback(p_kind text, p_person text, p_flag_key text, p_rating integer, p_text text, p_message_id uuid) to authenticated, service_role;
+
 -- Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact's id) and
 -- segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment,
 -- GL422.
@@ -3222,7 +3642,7 @@ grant execute on function public.add_measurements(p_measurements jsonb) to servi
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
 -- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
 -- cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3782,6 +4202,23 @@ begin
 end $function$;
 grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
 
+-- Makes the draft of an announcement {name, audience, text, template: {name, language, category, parameters},
+-- number_id, per_minute}, with its audience as it is now, and answers it with the counts of who would get what.
+-- Nothing is sent. Who wrote within 24 hours gets the text if there is one, everybody else the template; who has
+-- opted out gets nothing. For operators and secret keys. Errors: 42501, GL404 no such flag, segment or sender, GL422
+-- and 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.create_announcement(p_announcement jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.create_announcement(p_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.create_announcement(p_announcement jsonb) to authenticated, service_role;
+
 -- Creates links that have been checked, on behalf of p_actor, and returns for each, in order, {status, code | error}:
 -- 201 created; 200 created before with this external_id and request_hash (with a password, also its current
 -- password_hash, for comparison); 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
@@ -3869,23 +4306,42 @@ begin
   if p_flag_key is null or p_flag_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_flag_key) then
     raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'Make it first, off: set_flag.';
   end if;
-  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s, jsonb_array_elements_text(s -> 'segments') as k (key)
+  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s,
+    jsonb_array_elements_text(coalesce(s -> 'segments', '[]') || coalesce(s -> 'among', '[]')) as k (key)
   where not exists (select from public.segments g where g.key = k.key) limit 1;
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
   insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
-  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, hold_minutes, min_samples,
-    overdue_minutes, advance_when, roll_back_when)
+  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, users, among, hold_minutes, min_samples,
+    overdue_minutes, advance_when, roll_back_when, first_day, metrics)
   select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
-    private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
-    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
+    private.text_array(s.stage -> 'segments'), (s.stage ->> 'users')::integer, private.text_array(s.stage -> 'among'),
+    (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
+    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when',
+    s.stage -> 'first_day', coalesce(s.stage -> 'metrics', '[]')
   from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
   perform private.log_rollout(v_rollout, clock_timestamp(), 'created',
     jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
   return v_rollout;
 end $function$;
 grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
+
+-- Deletes a draft, with its list of people. What was sent stays on record. For operators and secret keys. Errors:
+-- 42501, GL404, GL409 somebody else was faster, or it is no draft.
+CREATE OR REPLACE FUNCTION public.delete_announcement(p_id uuid, p_expected_version bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  perform private.announcement_at(p_id, p_expected_version, array['draft']);
+  delete from public.announcements a where a.id = p_id;
+  return found;
+end $function$;
+grant execute on function public.delete_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
 
 -- Deletes a link for its visitors; clicks and password stay, so that update_link can restore it, and the code is
 -- never given to another link. False when there was none. For secret keys.
@@ -4530,6 +4986,63 @@ AS $function$
 $function$;
 grant execute on function public.link_stats(p_code text, p_from date, p_to date, p_zone text) to service_role;
 
+-- For whom a feature failed that they had, latest first, and since when: {flag_key, since, people, contacts: how many
+-- of them can be written to, failures: how many were counted, more than the list has where it is full, rows:
+-- [{subject_id, contact_id, last_four, failures: in how many minutes, first_at, last_at}]}. Numbers are shown by
+-- reveal_contact alone. For viewers and secret keys. GL404 where there is no such flag.
+CREATE OR REPLACE FUNCTION public.list_affected(p_flag_key text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone, p_offset integer DEFAULT 0, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_since timestamptz := coalesce(p_since, '-infinity');
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.may('operator');
+  if not exists (select from public.settings s where s.key = p_flag_key)
+    and not exists (select from private.affected_people a where a.flag_key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'gatelink flags list';
+  end if;
+  return jsonb_build_object('flag_key', p_flag_key, 'since', p_since,
+    'people', (select count(*) from private.affected_people a where a.flag_key = p_flag_key and a.last_at >= v_since),
+    'contacts', (
+      select count(distinct private.contact_of_subject(a.subject_id)) from private.affected_people a where a.flag_key = p_flag_key and a.last_at >= v_since),
+    'failures', (
+      select coalesce(sum(m.failed), 0) from public.flag_metrics m
+      where m.flag_key = p_flag_key and m.arm = 'on' and m.minute >= v_since and m.failed > 0),
+    'rows', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'subject_id', case when v_whole or k.id is not null then a.subject_id else '…' || right(a.subject_id, least(4, length(a.subject_id) / 2)) end,
+        'contact_id', k.id, 'last_four', private.contact_last_four(k.id), 'failures', a.failures, 'first_at', a.first_at, 'last_at', a.last_at)
+        order by a.last_at desc, a.subject_id), '[]')
+      from (
+        select * from private.affected_people x
+        where x.flag_key = p_flag_key and x.last_at >= v_since
+        order by x.last_at desc, x.subject_id
+        offset greatest(coalesce(p_offset, 0), 0)
+        limit least(greatest(coalesce(p_limit, 100), 1), 1000)) a
+      cross join lateral (select private.contact_of_subject(a.subject_id) as id) k));
+end $function$;
+grant execute on function public.list_affected(p_flag_key text, p_since timestamp with time zone, p_offset integer, p_limit integer) to authenticated, service_role;
+
+-- Announcements with their figures, latest first. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_announcements(p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.announcement_view(a, clock_timestamp()) order by a.id desc), '[]')
+    from (select * from public.announcements x order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
+end $function$;
+grant execute on function public.list_announcements(p_limit integer) to authenticated, service_role;
+
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
 -- p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret
@@ -4600,6 +5113,36 @@ begin
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
+-- The latest feedback, of all or of a flag's rollouts: [{id, at, kind, rating, positive, source, who: the last
+-- characters of the id, text: for operators, message_id, counts_for}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_feedback(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.may('operator');
+  return (
+    select coalesce(jsonb_agg(x.item order by x.id desc), '[]')
+    from (
+      select f.id, jsonb_build_object('id', f.id, 'at', f.at, 'kind', f.kind, 'rating', f.rating, 'positive', f.positive, 'source', f.source,
+        -- As of contacts: of an address its host, of anything else four characters, and never all of them.
+        'who', coalesce(substring(f.subject_id from '@[^@]*$'), right(f.subject_id, least(4, char_length(f.subject_id) / 2))), 'text', case when v_whole then f.text end, 'message_id', f.message_id, 'counts_for', (
+          select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'rollout_id', r.id, 'stage', o.stage, 'arm', o.arm)
+            order by r.flag_key), '[]')
+          from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id where o.feedback_id = f.id)) as item
+      from public.feedback f
+      where p_flag_key is null or exists (
+        select from public.rollout_feedback o join public.rollouts r on r.id = o.rollout_id
+        where o.feedback_id = f.id and r.flag_key = p_flag_key)
+      order by f.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) x);
+end $function$;
+grant execute on function public.list_feedback(p_flag_key text, p_limit integer) to authenticated, service_role;
+
 -- The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an
 -- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get
 -- addresses of inboxes cut. For viewers and secret keys.
@@ -4635,6 +5178,21 @@ begin
 end $function$;
 grant execute on function public.list_incidents(p_open boolean, p_limit integer) to authenticated, service_role;
 
+-- Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_kill_switches()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('flag_key', k.flag_key, 'since', k.since) order by k.flag_key), '[]')
+    from private.kill_switches k where k.seen_at > clock_timestamp() - interval '10 minutes');
+end $function$;
+grant execute on function public.list_kill_switches() to authenticated, service_role;
+
 -- Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them),
 -- campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with
 -- after_code, which are created_at and code of the last one of the page before. For secret keys.
@@ -4666,6 +5224,47 @@ begin
   return v_links;
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
+
+-- Business metrics of the last days (1 to 400): [{name, since, n, value, days: [{day, n, value}]}]. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_metrics(p_days integer DEFAULT 14)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', b.name, 'since', b.created_at, 'n', t.n, 'value', t.value, 'days', t.days) order by b.name), '[]')
+    from public.business_metrics b
+    cross join lateral (
+      select coalesce(sum(d.n), 0) as n, coalesce(sum(d.value), 0) as value,
+        coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n, 'value', d.value) order by d.day), '[]') as days
+      from (
+        select x.day, sum(x.n) as n, sum(x.value) as value from public.metric_days x
+        where x.name = b.name and x.day > (clock_timestamp() at time zone 'UTC')::date - least(greatest(coalesce(p_days, 14), 1), 400)
+        group by x.day) d) t);
+end $function$;
+grant execute on function public.list_metrics(p_days integer) to authenticated, service_role;
+
+-- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
+-- figures, look, created_at}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.due_at desc, r.id desc), '[]')
+    from (
+      select * from public.reports x where p_flag_key is null or x.flag_key = p_flag_key
+      order by x.due_at desc, x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) r);
+end $function$;
+grant execute on function public.list_reports(p_flag_key text, p_limit integer) to authenticated, service_role;
 
 -- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source,
 -- since}]. For viewers and secret keys.
@@ -4904,6 +5503,9 @@ AS $function$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'business', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
+      from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -4918,6 +5520,17 @@ AS $function$
           'errors', private.largest(r.guard #> '{errors,absolute}'), 'errors_relative', private.largest(r.guard #> '{errors,relative}'),
           'slow', private.largest(r.guard #> '{slow,absolute}'), 'slow_relative', private.largest(r.guard #> '{slow,relative}'),
           'longer', private.largest(r.guard #> '{shift,s}')) end,
+        'killed', private.killed_since(r.flag_key, clock_timestamp()) is not null,
+        'signals', case when r.state in ('running', 'paused') then (
+          select jsonb_build_object('complaints', x.seen -> 'complaints', 'ratings', x.seen -> 'ratings', 'positive', x.seen -> 'positive',
+            'metrics', (
+              select coalesce(jsonb_agg(jsonb_build_object('name', m.item -> 'name', 'on', m.item -> 'on', 'off', m.item -> 'off',
+                'per_day', m.item -> 'per_day', 's', case when a.item ? 'max_fall' and s.percentage > 0 and s.percentage < 100
+                  then private.fall_s((s.percentage / 100)::double precision, (a.item ->> 'max_fall')::double precision,
+                    (m.item ->> 'on_weight')::bigint, (m.item ->> 'off_weight')::bigint) end) order by m.place), '[]')
+              from jsonb_array_elements(x.seen -> 'metrics') with ordinality as m (item, place)
+              join jsonb_array_elements(s.metrics) with ordinality as a (item, place) on a.place = m.place))
+          from (select private.signals_seen(r, s, clock_timestamp()) as seen) x) end,
         'verdict', (
           select jsonb_build_object('verdict', e.verdict, 'rule', e.rule, 'at', extract(epoch from e.at))
           from public.rollout_events e where e.rollout_id = r.id and e.verdict is not null order by e.at desc, e.id desc limit 1)
@@ -5030,8 +5643,8 @@ grant execute on function public.open_incident(p_title text, p_kind text, p_seve
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
 -- deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind,
 -- severity, status, flag_key, component, public, opened_at, acknowledged_at, version}], rollouts: [{id, flag_key,
--- state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and
--- secret keys.
+-- state, stage, stage_name, percentage, hold_reason, killed_since}], changes: [{at, kind, name, change, figures, who,
+-- why}]}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.overview(p_minutes integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5078,6 +5691,33 @@ begin
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
 
+-- An announcement with its figures and a page of its people after a contact's id: {…, recipients: [{contact_id,
+-- last_four, state, why, message_id, at, status}]}. For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_announcement(p_id uuid, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('viewer');
+  select * into v_announcement from public.announcements a where a.id = p_id;
+  if v_announcement.id is null then
+    raise exception 'there is no such announcement' using errcode = 'GL404', hint = 'gatelink announce list';
+  end if;
+  return private.announcement_view(v_announcement, clock_timestamp()) || jsonb_build_object('recipients', (
+    select coalesce(jsonb_agg(jsonb_build_object('contact_id', r.contact_id, 'last_four', private.contact_last_four(r.contact_id),
+      'state', r.state, 'why', r.why, 'message_id', r.message_id, 'at', r.at,
+      'status', (select m.status from public.messages m where m.id = r.message_id)) order by r.contact_id), '[]')
+    from (
+      select * from public.announcement_recipients x
+      where x.announcement_id = p_id and (p_after is null or x.contact_id > p_after)
+      order by x.contact_id limit least(greatest(coalesce(p_limit, 50), 1), 1000)) r));
+end $function$;
+grant execute on function public.read_announcement(p_id uuid, p_after uuid, p_limit integer) to authenticated, service_role;
+
 -- An incident with its updates, oldest first, and the way back that was taken: {…, updates, rollback, rollout}. For
 -- viewers and secret keys. GL404 where there is none.
 CREATE OR REPLACE FUNCTION public.read_incident(p_number bigint)
@@ -5103,6 +5743,25 @@ begin
       from public.rollouts r where r.id = v_incident.rollout_id));
 end $function$;
 grant execute on function public.read_incident(p_number bigint) to authenticated, service_role;
+
+-- One report, as list_reports gives it. For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_report(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_report public.reports;
+begin
+  perform private.require_role('viewer');
+  select * into v_report from public.reports r where r.id = p_id;
+  if v_report.id is null then
+    raise exception 'there is no such report' using errcode = 'GL404', hint = 'gatelink report list';
+  end if;
+  return to_jsonb(v_report);
+end $function$;
+grant execute on function public.read_report(p_id uuid) to authenticated, service_role;
 
 -- Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages,
 -- deliveries}.
@@ -5255,6 +5914,32 @@ begin
       'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now))) end;
 end $function$;
 grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb) to service_role;
+
+-- Writes down what people say [{kind: complaint or rating, subject, rating (1 to 5), text, flag (left out: every
+-- feature under way), key}]: {accepted, repeated: known by their key}. What a person had, the flag says. For secret
+-- keys. 23514 for what cannot be.
+CREATE OR REPLACE FUNCTION public.record_feedback(p_feedback jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.record_feedback(p_feedback, clock_timestamp());
+$function$;
+grant execute on function public.record_feedback(p_feedback jsonb) to service_role;
+
+-- Counts business metrics [{name, subject, value (1 unless given), key}], each key once in 8 days: {accepted,
+-- repeated}. Under which flags, and what the person had, the rollouts under way say. For secret keys. GL422 for a
+-- name that cannot be, or more than 100 of them.
+CREATE OR REPLACE FUNCTION public.record_metrics(p_metrics jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.record_metrics(p_metrics, clock_timestamp());
+$function$;
+grant execute on function public.record_metrics(p_metrics jsonb) to service_role;
 
 -- Counts visits of unknown codes [{code, which, client}] and takes each from its client's limit (bursts of 20, then
 -- one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets;
@@ -5704,6 +6389,32 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
+
+-- Which flags' kill switches are set in the environment of the functions; all others are not. For secret keys.
+CREATE OR REPLACE FUNCTION public.report_kill_switches(p_flags text[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.report_kill_switches(p_flags, clock_timestamp());
+$function$;
+grant execute on function public.report_kill_switches(p_flags text[]) to service_role;
+
+-- The report that would be written now, kept nowhere: of a flag's last rollout about the last two hours, without a
+-- flag the weekly one about the last seven days. For viewers and secret keys. GL404 where no rollout of the flag was
+-- started.
+CREATE OR REPLACE FUNCTION public.report_now(p_flag_key text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.report_now(p_flag_key, clock_timestamp());
+end $function$;
+grant execute on function public.report_now(p_flag_key text) to authenticated, service_role;
 
 -- Replaces encrypted headers, [{destination_id, name, before, after}], that have not changed. Returns how many. Only
 -- for the function wa-router.
@@ -6333,6 +7044,8 @@ begin
   elsif (select count(distinct s -> 'after_minutes') < count(*) from jsonb_array_elements(p_steps) s) then
     raise exception 'two steps are due at the same minute' using errcode = 'GL422';
   end if;
+  -- Two at once would both find nothing to delete, and the second would meet the steps of the first.
+  perform pg_advisory_xact_lock(hashtext('gatelink.escalation'));
   delete from public.escalation_steps e where e.severity = p_severity;
   insert into public.escalation_steps (severity, after_minutes, role, endpoint_id)
   select p_severity, (s ->> 'after_minutes')::integer, btrim(s ->> 'role'),
@@ -6586,10 +7299,7 @@ declare
 begin
   perform private.require_role('operator');
   if p_expected_version = 0 then
-    -- A segment that was removed and added again continues its version numbers, as settings do.
-    insert into public.segments (key, description, version)
-    values (p_key, coalesce(p_description, ''), 1 + coalesce(
-      (select max(h.version) from public.segment_history h where h.segment_key = p_key), 0))
+    insert into public.segments (key, description) values (p_key, coalesce(p_description, ''))
     on conflict (key) do nothing returning * into v_segment;
   end if;
   if v_segment.key is null then
@@ -6901,9 +7611,10 @@ begin
 end $function$;
 grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
 
--- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated
--- (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers
--- and secret keys.
+-- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days: the setting
+-- flags.stale_days), fully_off (the same, off for everybody), past_end (launched that long ago and still there, or
+-- still on an hour after its scheduled end), never_evaluated (made 7 days ago or earlier, and nobody has ever asked
+-- for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.stale_flags(p_now timestamp with time zone DEFAULT now())
  RETURNS TABLE(key text, why text, since timestamp with time zone)
  LANGUAGE plpgsql
@@ -6912,27 +7623,33 @@ CREATE OR REPLACE FUNCTION public.stale_flags(p_now timestamp with time zone DEF
 AS $function$
 begin
   perform private.require_role('viewer');
-  return query
-    select s.key, w.why, w.since
-    from public.settings s
-    left join public.flag_evaluations e on e.flag_key = s.key
-    cross join lateral (
-      select 'fully_on', s.updated_at
-      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - interval '30 days'
-        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
-          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
-      union all
-      -- A new flag is one that nothing has been deployed for yet.
-      select 'never_evaluated', m.at
-      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
-      where e.flag_key is null and m.at <= p_now - interval '7 days'
-      union all
-      select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
-    ) as w (why, since)
-    where s.key like '%.enabled'
-    order by s.key, w.why;
+  return query select * from private.stale_flags(p_now);
 end $function$;
 grant execute on function public.stale_flags(p_now timestamp with time zone) to authenticated, service_role;
+
+-- Sends a draft, or goes on with one that was stopped, if it is at the version that was read: the clock queues so
+-- many a minute. For operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster, it is under way
+-- or done, or nobody is left.
+CREATE OR REPLACE FUNCTION public.start_announcement(p_id uuid, p_expected_version bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('operator');
+  v_announcement := private.announcement_at(p_id, p_expected_version, array['draft', 'stopped']);
+  if not exists (select from public.announcement_recipients r where r.announcement_id = p_id and r.state = 'pending') then
+    raise exception 'there is nobody to send it to' using errcode = 'GL409', hint = 'Make another one: its audience may have people by now.';
+  end if;
+  update public.announcements a
+  set state = 'sending', started_at = coalesce(a.started_at, clock_timestamp()), started_by = private.actor(), version = a.version + 1
+  where a.id = p_id returning a.* into v_announcement;
+  return private.announcement_view(v_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.start_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
 
 -- Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept
 -- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason
@@ -6968,14 +7685,14 @@ begin
   end if;
   v_gates := private.start_gates(p_gates, p_reason);
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan,
-    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => v_gates, p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan)
+    || private.stage_figures(private.rollout_stage(v_rollout)), p_evidence => v_gates, p_reason => p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text, p_gates jsonb) to authenticated, service_role;
 
--- What waits and why: unrouted conversations, each destination's state and queue, outbound queue, counters. For
--- viewers and secret keys.
+-- What waits and why: unrouted conversations, each destination's state and queue, outbound queue, kill switches that
+-- are set, rollouts under way and why they wait, counters. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.status()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7007,6 +7724,12 @@ begin
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
+    'kill_switches', public.list_kill_switches(),
+    'rollouts', (
+      select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'state', r.state, 'stage', s.name, 'hold_reason', r.hold_reason,
+        'killed_since', private.killed_since(r.flag_key, now()), 'signals', private.signals_seen(r, s, now())) order by r.flag_key), '[]')
+      from public.rollouts r join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
+      where r.state in ('running', 'paused')),
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('name', name, 'label', label, 'value', total) order by name, label), '[]')
       from (select c.name, c.label, sum(c.value) as total from public.counters c group by c.name, c.label) t));
@@ -7029,6 +7752,27 @@ begin
     where e.item ->> 'component' <> 'config'));
 end $function$;
 grant execute on function public.status_page() to service_role;
+
+-- Stops an announcement: what is queued already, ten seconds' worth at most, still goes. For operators and secret
+-- keys. Errors: 42501, GL404, GL409 somebody else was faster, or it is not under way.
+CREATE OR REPLACE FUNCTION public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  perform private.require_role('operator');
+  v_announcement := private.announcement_at(p_id, p_expected_version, array['sending']);
+  update public.announcements a
+  set state = 'stopped', stopped_at = clock_timestamp(), stopped_by = private.actor(), stopped_because = private.given_reason(p_reason),
+    version = a.version + 1
+  where a.id = p_id returning a.* into v_announcement;
+  return private.announcement_view(v_announcement, clock_timestamp());
+end $function$;
+grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
 -- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
@@ -7306,8 +8050,9 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
--- Transactions that have held locks on the tables of flags and rollouts for half a second or more, oldest first:
--- [{pid, role, state, seconds, statement}]. Does not wait for these locks. For operators and secret keys.
+-- Transactions that have held locks on the tables of flags and rollouts, or if there are none on any table of ours,
+-- for half a second or more, oldest first: [{pid, role, state, seconds, statement}]. Does not wait for these locks.
+-- For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.who_blocks()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7316,7 +8061,7 @@ CREATE OR REPLACE FUNCTION public.who_blocks()
 AS $function$
 begin
   perform private.require_role('operator');
-  return private.lock_holders(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
+  return private.lock_holders_or_any(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
     'public.rollout_events', 'public.segments', 'public.segment_members']);
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
@@ -7456,6 +8201,11 @@ AS $function$
 declare
   r public.rollouts;
 begin
+  begin
+    perform private.hear_feedback(p_now);
+  exception when others then
+    raise warning 'what people wrote could not be looked at: % (%)', sqlerrm, sqlstate;
+  end;
   for r in select * from public.rollouts o where o.state in ('running', 'paused') order by o.id loop
     rollout_id := r.id;
     flag_key := r.flag_key;
@@ -7464,6 +8214,9 @@ begin
       if verdict is null and exists (select from public.rollouts o where o.id = r.id and o.state in ('running', 'paused')) then
         raise lock_not_available;
       end if;
+      -- What would be refused at the end of the transaction is this rollout's matter, and not that of the others.
+      set constraints public.refuse_launch_at_end immediate;
+      set constraints public.refuse_launch_at_end deferred;
       delete from private.guard_skips s where s.rollout_id = r.id;
     exception when lock_not_available or sqlstate 'GL423' then
       verdict := 'hold';
@@ -7496,6 +8249,89 @@ AS $function$
     when p_rule like 'p95%' then jsonb_build_object('p95_ms', p_watch -> 'p95_ms')
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
+
+-- Locks an announcement that is at this version and in one of these states; GL404 or GL409 when it is not.
+CREATE OR REPLACE FUNCTION private.announcement_at(p_id uuid, p_expected_version bigint, p_states text[])
+ RETURNS announcements
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_announcement public.announcements;
+begin
+  select * into v_announcement from public.announcements a where a.id = p_id for update;
+  if v_announcement.id is null then
+    raise exception 'there is no such announcement' using errcode = 'GL404', hint = 'gatelink announce list';
+  elsif p_expected_version is null then
+    raise exception 'which version did you read?' using errcode = 'GL422', hint = 'p_expected_version';
+  elsif v_announcement.version <> p_expected_version then
+    raise exception 'the announcement is at version %, not %', v_announcement.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  elsif v_announcement.state <> all (p_states) then
+    raise exception 'the announcement is %', case v_announcement.state when 'sending' then 'being sent' when 'draft' then 'a draft' else v_announcement.state end
+      using errcode = 'GL409', hint = 'A draft is started or deleted, what is being sent is stopped, what is stopped goes on.';
+  end if;
+  return v_announcement;
+end $function$;
+
+-- An announcement with its figures: {…, people, pending, queued, left_out: {why: n}, waits: {why: n}, statuses:
+-- {status: n}, would: {text, template, opted_out, group, window_closed: n}; null while it is sent}.
+CREATE OR REPLACE FUNCTION private.announcement_view(p_announcement announcements, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select to_jsonb(p_announcement) || jsonb_build_object(
+    'people', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id),
+    'pending', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.state = 'pending'),
+    'queued', (select count(*) from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.state = 'queued'),
+    'left_out', (
+      select coalesce(jsonb_object_agg(w.why, w.n), '{}') from (
+        select r.why, count(*) as n from public.announcement_recipients r
+        where r.announcement_id = p_announcement.id and r.state = 'left_out' group by r.why) w),
+    'waits', (
+      select coalesce(jsonb_object_agg(w.why, w.n), '{}') from (
+        select r.why, count(*) as n from public.announcement_recipients r
+        where r.announcement_id = p_announcement.id and r.state = 'pending' and r.why is not null group by r.why) w),
+    'statuses', (
+      select coalesce(jsonb_object_agg(w.status, w.n), '{}') from (
+        select coalesce(m.status, 'purged') as status, count(*) as n
+        from public.announcement_recipients r left join public.messages m on m.id = r.message_id
+        where r.announcement_id = p_announcement.id and r.state = 'queued' group by 1) w),
+    'would', case when p_announcement.state in ('draft', 'stopped') then (
+      select coalesce(jsonb_object_agg(w.way, w.n), '{}') from (
+        select y.way, count(*) as n from public.announcement_recipients r
+        cross join lateral private.announcement_way(r.contact_id, p_announcement.number_id, p_announcement.text is not null,
+          p_announcement.template is not null, p_now) y
+        where r.announcement_id = p_announcement.id and r.state = 'pending' group by y.way) w) end)
+$function$;
+
+-- How a person gets an announcement: text, template, or not: opted_out, group, window_closed; and from which number,
+-- null where none is known.
+CREATE OR REPLACE FUNCTION private.announcement_way(p_contact_id uuid, p_number_id text, p_text boolean, p_template boolean, p_now timestamp with time zone, OUT number_id text, OUT way text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_last timestamptz;
+begin
+  if exists (select from public.conversations c where c.contact_id = p_contact_id and c.channel = 'whatsapp' and c.opted_out_at is not null) then
+    way := 'opted_out';
+  elsif exists (select from public.contact_identities i where i.contact_id = p_contact_id and i.kind = 'group' and i.valid_to is null) then
+    way := 'group';
+  else
+    select c.number_id, c.last_inbound_at into number_id, v_last from public.conversations c
+    where c.contact_id = p_contact_id and c.channel = 'whatsapp' and c.number_id = coalesce(p_number_id, c.number_id)
+    order by c.last_inbound_at desc nulls last, c.last_message_at desc nulls last limit 1;
+    number_id := coalesce(p_number_id, number_id);
+    way := case
+      when p_text and coalesce(v_last, '-infinity') > p_now - (private.channel_policy('whatsapp')).reply_window then 'text'
+      when p_template then 'template' else 'window_closed' end;
+  end if;
+end $function$;
 
 -- Which message of ours a mail answers: by a token in its addresses, by the id in a legacy address, by In-Reply-To
 -- and References; none. The first that finds a message.
@@ -7829,6 +8665,31 @@ begin
 end $function$;
 grant execute on function private.are_apart(p_one uuid, p_other uuid, p_kind text) to service_role;
 
+-- Whether somebody has the feature of a flag, on or off; null where that says nothing, as armOf() in
+-- _shared/rollouts/observe.ts. by_share: by the percentage, and not by a list.
+CREATE OR REPLACE FUNCTION private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_found record;
+begin
+  select e.value, e.reason, s.value as set_to into v_found
+  from public.settings s cross join lateral private.evaluate_flag(s.key, p_subject_id) e where s.key = p_flag_key;
+  by_share := false;
+  if not found then
+    return;
+  elsif v_found.set_to <> 'true' or private.killed_since(p_flag_key, p_now) is not null then
+    arm := 'off';
+  elsif v_found.reason not in ('DISABLED', 'ERROR') then
+    arm := case when v_found.value then 'on' else 'off' end;
+    by_share := v_found.reason = 'SPLIT';
+  end if;
+end $function$;
+grant execute on function private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean) to service_role;
+
 -- Notes where answers shall go, once somebody there has confirmed it. GL422 for no address, or one of ours.
 CREATE OR REPLACE FUNCTION private.ask_forward(p_id uuid, p_address text)
  RETURNS void
@@ -8022,6 +8883,44 @@ AS $function$
     select s.value::integer from public.settings s where s.key = p_key and s.value ~ '^[0-9]{1,5}$'), p_default))
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
+
+-- Who an audience is now, by the ids that it names them with, and the contact of each; somebody may be there twice.
+CREATE OR REPLACE FUNCTION private.audience(p_audience jsonb, p_now timestamp with time zone)
+ RETURNS TABLE(subject_id text, contact_id uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag text := p_audience ->> 'flag_key';
+  v_days integer := coalesce((p_audience ->> 'days')::integer, 30);
+  v_everybody boolean;
+begin
+  case p_audience ->> 'kind'
+    when 'segments' then
+      return query select distinct m.subject_id, private.contact_of_subject(m.subject_id) from public.segment_members m
+        where m.segment_key in (select jsonb_array_elements_text(p_audience -> 'segments'));
+    when 'wrote' then
+      return query select w.contact_id::text, w.contact_id from private.wrote_within(v_days, p_now) w;
+    when 'affected' then
+      return query select a.subject_id, private.contact_of_subject(a.subject_id) from private.affected_people a
+        where a.flag_key = v_flag and a.last_at >= coalesce((p_audience ->> 'since')::timestamptz, '-infinity');
+    else
+      return query
+        select t.id, private.contact_of_subject(t.id) from (
+          select jsonb_array_elements_text(coalesce(s.metadata -> 'target_user_ids', '[]')) from public.settings s where s.key = v_flag
+          union
+          select m.subject_id from public.settings s
+          cross join lateral jsonb_array_elements_text(coalesce(s.metadata -> 'target_segments', '[]')) as k (key)
+          join public.segment_members m on m.segment_key = k.key
+          where s.key = v_flag) t (id);
+      if not coalesce((p_audience ->> 'targets_only')::boolean, false) then
+        v_everybody := private.on_for_everybody(v_flag);
+        return query select w.contact_id::text, w.contact_id from private.wrote_within(v_days, p_now) w
+          where v_everybody or (select e.value from private.evaluate_flag(v_flag, w.contact_id::text) e);
+      end if;
+  end case;
+end $function$;
 
 -- Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
@@ -8293,6 +9192,40 @@ AS $function$
     case p_channel when 'whatsapp' then interval '10 seconds' end
 $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval) to service_role;
+
+-- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
+-- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
+-- last. Fewer where there are not so many.
+CREATE OR REPLACE FUNCTION private.choose_users(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  -- Who was chosen stays chosen, whoever came since.
+  v_chosen text[] := coalesce((
+    select s.chosen from public.rollout_stages s
+    where s.rollout_id = p_rollout.id and s.position <= p_stage.position and s.chosen <> '{}' order by s.position desc limit 1), '{}');
+  v_salt text := coalesce((select s.metadata ->> 'salt' from public.settings s where s.key = p_rollout.flag_key), p_rollout.flag_key);
+begin
+  v_chosen := v_chosen || array(
+    select c.id
+    from (
+      select distinct m.subject_id as id from public.segment_members m where m.segment_key = any (p_stage.among)
+      union
+      select l.id from (
+        -- A hash for each: not for millions.
+        select x.contact_id::text as id
+        from public.conversations x join public.contacts k on k.id = x.contact_id and k.merged_into is null
+        where p_stage.among = '{}' and x.last_inbound_at > p_now - interval '90 days'
+        order by x.last_inbound_at desc limit 50000) l
+    ) c
+    where c.id <> all (v_chosen)
+    order by private.murmur3_32(convert_to(v_salt || c.id, 'UTF8')), c.id
+    limit greatest(0, p_stage.users - cardinality(v_chosen)));
+  return v_chosen;
+end $function$;
 
 -- Ids of a person's messages that histories and reasons name.
 CREATE OR REPLACE FUNCTION private.cited(p_person private.person)
@@ -8794,6 +9727,8 @@ AS $function$
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
+    ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
+    ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
@@ -8960,7 +9895,8 @@ begin
 end $function$;
 grant execute on function private.condition_fault(p_condition jsonb, p_path text, p_depth integer) to service_role;
 
--- The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.
+-- The configuration: degraded where messages have nowhere to go, a flag stops all routing or sending, or an active
+-- route names a flag that does not exist.
 CREATE OR REPLACE FUNCTION private.config_health()
  RETURNS jsonb
  LANGUAGE sql
@@ -8972,7 +9908,9 @@ AS $function$
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
       then jsonb_build_object('revision', (select r.revision from private.config_now() r))
-      else jsonb_build_object('faults', c.faults) end)
+      else jsonb_build_object('faults', c.faults) || case when c.faults ? 'unknown_flags' then jsonb_build_object('unknown_flags', (
+        select jsonb_agg(distinct r.flag_key) from public.routes r
+        where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key))) else '{}' end end)
   from (
     select jsonb_agg(f.fault) as faults
     from (values
@@ -8983,7 +9921,11 @@ AS $function$
       (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
         'router_off'),
       (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
-        'send_off')
+        'send_off'),
+      -- A typing error, or a flag that was removed: such a route takes nothing, and says so nowhere else.
+      (exists (select from public.routes r
+          where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key)),
+        'unknown_flags')
     ) as f (holds, fault) where f.holds
   ) c
 $function$;
@@ -9049,6 +9991,31 @@ AS $function$
 $function$;
 grant execute on function private.contact_last_four(p_contact_id uuid) to service_role;
 
+-- The contact that an id of flags means, or whom that turned out to be; null for ids of other systems.
+CREATE OR REPLACE FUNCTION private.contact_of_subject(p_subject_id text)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(c.merged_into, c.id) from public.contacts c
+  where case when pg_input_is_valid(p_subject_id, 'uuid') then c.id = p_subject_id::uuid else false end
+$function$;
+
+-- Trigger, before insert of segments: a segment that was removed and added again continues its version numbers, as
+-- settings do.
+CREATE OR REPLACE FUNCTION private.continue_segment()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  new.version := greatest(new.version, 1 + coalesce(
+    (select max(h.version) from public.segment_history h where h.segment_key = new.key), 0));
+  return new;
+end $function$;
+
 -- A conversation as people see it in a list, with its latest message; names and words only with p_words.
 CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversations, p_last messages, p_words boolean)
  RETURNS jsonb
@@ -9069,6 +10036,23 @@ AS $function$
       'created_at', p_last.created_at) end)
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
+
+-- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
+-- from a click.
+CREATE OR REPLACE FUNCTION private.count_conversion()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.record_metrics(jsonb_build_array(jsonb_build_object('name', 'link.converted', 'subject', new.contact_id,
+    'key', new.message_id)), clock_timestamp());
+  return null;
+exception when others then
+  raise warning 'a conversion could not be counted: % (%)', sqlerrm, sqlstate;
+  return null;
+end $function$;
+grant execute on function private.count_conversion() to service_role;
 
 -- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
 -- missing yet.
@@ -9106,6 +10090,56 @@ begin
       select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end)), p_now);
 end $function$;
 grant execute on function private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone) to service_role;
+
+-- create_announcement with the time given.
+CREATE OR REPLACE FUNCTION private.create_announcement(p_announcement jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_template jsonb := nullif(p_announcement -> 'template', 'null');
+  v_number text := p_announcement ->> 'number_id';
+  v_made public.announcements;
+begin
+  if not private.object_keys_within(p_announcement, array['name', 'audience', 'text', 'template', 'number_id', 'per_minute'])
+    or exists (select from jsonb_each(p_announcement) e where e.key in ('name', 'text', 'number_id') and jsonb_typeof(e.value) not in ('string', 'null'))
+    or p_announcement ? 'per_minute' and not private.is_number(p_announcement -> 'per_minute', 6, 6000, 0) then
+    raise exception 'this cannot be an announcement' using errcode = 'GL422',
+      hint = '{name, audience, text, template, number_id, per_minute (6 to 6000)}; a text, a template or both';
+  elsif v_template is not null and not (private.object_keys_within(v_template, array['name', 'language', 'category', 'parameters'])
+    and coalesce(v_template ->> 'name', '') ~ '^[a-z0-9_]+$' and char_length(v_template ->> 'name') <= 512 and coalesce(v_template ->> 'language', '') ~ '^[A-Za-z_]{2,15}$'
+    and coalesce(v_template ->> 'category', 'marketing') in ('marketing', 'utility')
+    and private.is_text_list(coalesce(v_template -> 'parameters', '[]'), 20)) then
+    raise exception 'this cannot be a template' using errcode = 'GL422',
+      hint = '{name: as WhatsApp knows it, language: such as en or pt_BR, category: marketing or utility, parameters: the texts of its body}';
+  elsif v_number is not null and not exists (select from public.senders s where s.channel = 'whatsapp' and s.id = v_number) then
+    raise exception 'there is no such sender' using errcode = 'GL404', hint = 'A number of ours (wa_numbers.phone_number_id).';
+  end if;
+  perform private.refuse_audience(p_announcement -> 'audience');
+  insert into public.announcements (name, audience, text, template, number_id, per_minute, created_at)
+  values (btrim(coalesce(p_announcement ->> 'name', '')), p_announcement -> 'audience', p_announcement ->> 'text',
+    case when v_template is not null then jsonb_build_object('type', 'template', 'template',
+      jsonb_build_object('name', v_template -> 'name', 'language', jsonb_build_object('code', v_template -> 'language'))
+      || case when coalesce(v_template -> 'parameters', '[]') <> '[]' then jsonb_build_object('components', jsonb_build_array(
+        jsonb_build_object('type', 'body', 'parameters', (
+          select jsonb_agg(jsonb_build_object('type', 'text', 'text', p.value) order by p.place)
+          from jsonb_array_elements(v_template -> 'parameters') with ordinality as p (value, place))))) else '{}' end)
+      || case when v_template ->> 'category' is not null then jsonb_build_object('category', v_template -> 'category') else '{}' end end,
+    v_number, coalesce((p_announcement ->> 'per_minute')::integer, 300), p_now)
+  returning * into v_made;
+  with people as materialized (
+    select * from private.audience(v_made.audience, p_now)
+  ), named as (
+    insert into public.announcement_recipients (announcement_id, contact_id)
+    select distinct v_made.id, p.contact_id from people p join public.contacts c on c.id = p.contact_id and c.channel = 'whatsapp'
+    returning contact_id
+  )
+  update public.announcements a set unreachable = (
+    select count(distinct p.subject_id) from people p where not exists (select from named n where n.contact_id = p.contact_id))
+  where a.id = v_made.id returning a.* into v_made;
+  return private.announcement_view(v_made, p_now);
+end $function$;
 
 -- A person's ids {kind: value} as a sender knows them: of several of one kind, the one reported to this sender, in
 -- the provider's spelling.
@@ -9541,14 +10575,20 @@ declare
   v_rollout public.rollouts := p_rollout;
   v_stage public.rollout_stages;
   v_flag public.settings;
+  v_users text[] := '{}';
 begin
   select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_position;
+  if v_stage.users is not null then
+    -- Before the flag is locked: it takes a moment, and the way back must not wait for it.
+    v_users := private.choose_users(p_rollout, v_stage, p_now);
+    update public.rollout_stages s set chosen = v_users where s.rollout_id = p_rollout.id and s.position = p_position;
+  end if;
   select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
   perform set_config('gatelink.gates', 'rollout', true);
   v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata
     || jsonb_build_object('rollout_percentage', trim_scale(v_stage.percentage))
-    || case when v_stage.user_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
-      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids) order by 1))) else '{}' end
+    || case when v_stage.user_ids || v_users <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids || v_users) order by 1))) else '{}' end
     || case when v_stage.segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(v_stage.segments) order by 1))) else '{}' end,
     v_flag.version, format('rollout %s: stage %s, %s', p_rollout.id, p_position, v_stage.name));
@@ -9833,6 +10873,18 @@ begin
 end $function$;
 grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
+-- An event of a rollout in one line, for people who read the table: kind, rule and numbers, no names.
+CREATE OR REPLACE FUNCTION private.event_message(p_kind text, p_rule text, p_figures jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select p_kind || coalesce(': ' || p_rule, '')
+    || coalesce((select ' (' || string_agg(f.key || ' ' || f.value::text, ', ' order by f.key) || ')' from jsonb_each(p_figures) f
+      where jsonb_typeof(f.value) = 'number'), '')
+$function$;
+
 -- What of an event's metadata is kept where the team reads it: short words of the system.
 CREATE OR REPLACE FUNCTION private.event_words(p_metadata jsonb)
  RETURNS jsonb
@@ -9865,6 +10917,65 @@ AS $function$
     string_agg(format('%1$L, case when private.mentions(t.%1$I::text, $1) then %2$s end', a.attname,
       case when a.atttypid = 'text'::regtype then format('to_jsonb(t.%I)', a.attname) else '''true''::jsonb' end), ', '))
   from pg_catalog.pg_attribute a where a.attrelid = p_relation::regclass and a.attname = any (p_columns)
+$function$;
+
+-- The evidence, in millionths, that fewer with the flag do something than a fall of max_fall allows: see fallS() in
+-- signals.ts.
+CREATE OR REPLACE FUNCTION private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  r double precision;
+  q double precision := p_share * (1 - p_max_fall) / (p_share * (1 - p_max_fall) + (1 - p_share));
+  q_r double precision;
+  v_s bigint := 0;
+begin
+  foreach r in array array[0.9, 0.75, 0.5, 0.25]::double precision[] loop
+    q_r := r * q / (r * q + (1 - q));
+    v_s := greatest(v_s, (p_on * round(ln(q_r / q) * 1000000)::bigint + p_off * round(ln((1 - q_r) / (1 - q)) * 1000000)::bigint) / 1000 - 1386294);
+  end loop;
+  return v_s;
+end $function$;
+grant execute on function private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint) to service_role;
+
+-- What a message says: a complaint or praise that begins with one of the words, or a rating such as 4/5; nulls for
+-- anything else.
+CREATE OR REPLACE FUNCTION private.feedback_said(p_text text, p_complaint text[], p_praise text[], OUT kind text, OUT rating smallint)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_text text := lower(btrim(p_text, E' \t\n\r.!"'''));
+begin
+  if v_text ~ '^[1-5] ?/ ?5$' then
+    kind := 'rating';
+    rating := left(v_text, 1)::smallint;
+  -- The word, or what begins with it: "Complaint: the total is wrong".
+  elsif exists (select from unnest(p_complaint) w where v_text = w or starts_with(v_text, w) and substr(v_text, char_length(w) + 1, 1) ~ '[^[:alnum:]]') then
+    kind := 'complaint';
+  elsif exists (select from unnest(p_praise) w where v_text = w or starts_with(v_text, w) and substr(v_text, char_length(w) + 1, 1) ~ '[^[:alnum:]]') then
+    kind := 'rating';
+  end if;
+end $function$;
+
+-- The words by which people complain (complaint) or praise, by the settings feedback.complaint_words and
+-- feedback.praise_words, in lower case.
+CREATE OR REPLACE FUNCTION private.feedback_words(p_what text)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(
+    (select array(select lower(w.word) from jsonb_array_elements_text(s.value::jsonb) as w (word))
+    from public.settings s where s.key = format('feedback.%s_words', p_what)),
+    case p_what when 'complaint' then array['complaint', 'beschwerde', 'reclamación', 'réclamation', 'reclamação', 'reclamo', 'malalamiko', 'شكوى', 'शिकायत']
+      else array['praise', 'lob', 'elogio', 'éloge', 'sifa', 'ثناء', 'तारीफ़'] end)
 $function$;
 
 -- The contact of each update, in its place, if every id and the name are unchanged and no change is announced; null
@@ -10335,29 +11446,17 @@ AS $function$
 $function$;
 grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
 
--- Whether it has been suspected for longer than the other arm may be late. See aged() in series.ts.
-CREATE OR REPLACE FUNCTION private.guard_aged(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
- RETURNS boolean
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
- SET search_path TO ''
-AS $function$
-  select (p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
-    or (not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0 and p_minute - p_suspicion.suspect >= 5
-      and p_minute - p_suspicion.calm <= 15)
-$function$;
-
 -- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
 -- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
 -- rule, null where there was none.
-CREATE OR REPLACE FUNCTION private.guard_alarms(INOUT rollout rollouts, p_to bigint, p_now timestamp with time zone, OUT taken private.guard_taken, OUT verdict text, OUT rule text)
+CREATE OR REPLACE FUNCTION private.guard_alarms(INOUT rollout rollouts, p_to bigint, p_now timestamp with time zone, p_sharp boolean, OUT taken private.guard_taken, OUT verdict text, OUT rule text)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, p_sharp);
   v_late_ms integer := (v_stage.advance_when ->> 'p95_ms_below')::integer;
   v_evidence jsonb;
 begin
@@ -10388,13 +11487,27 @@ CREATE OR REPLACE FUNCTION private.guard_begin(p_minute bigint)
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
-    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0}'::jsonb,
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0, "told": 0, "alone": 0}'::jsonb,
     'broken', 0, 'errors', series.empty, 'slow', series.empty, 'shift', '{"on": {"n": 0, "v": 0, "vv": 0},
       "off": {"n": 0, "v": 0, "vv": 0}, "quiet": {"on": {"n": 0, "v": 0, "vv": 0}, "off": {"n": 0, "v": 0, "vv": 0}},
-      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "certain": 0}}'::jsonb)
+      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}}'::jsonb)
   from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
     "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
-    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
+    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0, "rose": 0}'::jsonb as empty) series
+$function$;
+
+-- Whether S of a comparison blames the flag, and has for longer than the other arm may be late. See blames() in
+-- series.ts.
+CREATE OR REPLACE FUNCTION private.guard_blames(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean, p_trouble bigint, p_rose bigint)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select (p_troubled or p_rose <> p_minute) and ((not p_troubled and p_trouble < 1609438 and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
+    or (p_s >= p_enough and p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
+    or (p_s >= p_enough and not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0
+      and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15))
 $function$;
 
 -- What follows when somebody else wrote a rollout's flag: off ends the rollout, another percentage pauses it,
@@ -10444,6 +11557,7 @@ declare
   v_apart double precision;
   v_weight double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.v + p_on.v, v_with.vv + p_on.vv);
   v_without := row(v_without.n + p_off.n, v_without.v + p_off.v, v_without.vv + p_off.vv);
@@ -10484,6 +11598,34 @@ AS $function$
     'percentage', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end)
 $function$;
 
+-- Ends the first day of a stage for the guard: takes its minutes by the tighter limits, and begins S anew for the
+-- others. Answers the rollout after it, and an alarm's verdict and rule.
+CREATE OR REPLACE FUNCTION private.guard_first_day_ends(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS TABLE(rollout rollouts, verdict text, rule text)
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_to bigint := private.sharp_until(p_stage) - 1;
+  v_alarms record;
+  v_state jsonb;
+begin
+  select * into v_alarms from private.guard_alarms(p_rollout, v_to, p_now, true);
+  rollout := v_alarms.rollout;
+  verdict := v_alarms.verdict;
+  rule := v_alarms.rule;
+  if verdict is distinct from 'roll_back' then
+    -- Up to its last minute, whether anybody was heard of in it or not.
+    v_state := (v_alarms.taken).state;
+    perform private.log_rollout(rollout, p_now, 'checked', '{}', null, 'first_day_over',
+      private.rollout_evidence(rollout, v_to, p_now, v_alarms.taken), p_tell => false);
+    v_state := private.guard_relax(v_state) || jsonb_build_object('minute', greatest((v_state ->> 'minute')::bigint, v_to));
+    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now
+    where o.id = p_rollout.id returning o.* into rollout;
+  end if;
+  return next;
+end $function$;
+
 -- The guard of rollouts: degraded while another transaction's lock keeps it from judging one, down after five minutes
 -- of that.
 CREATE OR REPLACE FUNCTION private.guard_health(p_now timestamp with time zone)
@@ -10510,14 +11652,14 @@ grant execute on function private.guard_health(p_now timestamp with time zone) t
 
 -- Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due.
 -- Answers hold or page where somebody is told of it, else null.
-CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken)
+CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken, p_signals jsonb)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio') then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'control_silent', 'sample_ratio', 'kill_switch', 'guardrail') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
@@ -10525,11 +11667,12 @@ begin
     and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
     v_verdict := case v_kind when 'paged' then 'page' else 'hold' end;
     perform private.log_rollout(p_rollout, p_now, v_kind,
-      case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+      case when p_reason = 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        when p_reason = p_signals #>> '{said,rule}' then p_signals #> '{said,figures}'
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
-      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken));
+      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals));
   elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
-    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken),
+    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals),
       p_tell => false);
   else
     return null;
@@ -10570,7 +11713,7 @@ begin
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
     v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
       when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
-    if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled, v_one.trouble, v_one.rose) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
@@ -10579,7 +11722,7 @@ begin
   if p_control and p_slowed and v_absolute[2] >= c_seems then
     v_s := greatest(p_shift.s[1], p_shift.s[2]);
     v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
-    if v_s >= v_enough and private.guard_aged(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled, p_slow.trouble, 0) then
       verdict := 'roll_back';
       rule := 'p95_relative';
       return;
@@ -10624,8 +11767,8 @@ begin
   end loop;
 end $function$;
 
--- Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent, sample_ratio,
--- hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.
+-- Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent,
+-- control_silent, sample_ratio, hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.
 CREATE OR REPLACE FUNCTION private.guard_progress(p_criteria jsonb, p_state jsonb, p_started_ms bigint, p_now_ms bigint)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10643,9 +11786,11 @@ begin
   v_reason := case
     when v_heard > 0 and (p_state ->> 'minute')::bigint - v_heard >= 5 and v_arms.off > v_arms.silent
       and v_arms.silent * v_arms."on" >= 12 * (v_arms.off - v_arms.silent) then 'silent'
+    when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_arms.told > 0 and (p_state ->> 'minute')::bigint - v_arms.told >= 5
+      and v_arms."on" > v_arms.alone and v_arms.alone * v_arms.off >= 12 * (v_arms."on" - v_arms.alone) then 'control_silent'
     when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_all > 0 and p_now_ms - p_started_ms >= 10 * 60000
       and private.chance_of_so_few(v_arms."on" * v_arms.busiest / v_all, v_arms.busiest,
-        (p_criteria ->> 'percentage')::double precision / 100) < 10 then 'sample_ratio'
+        (p_criteria ->> 'percentage')::double precision / 100) < case when v_arms."on" = 0 then 1000 else 10 end then 'sample_ratio'
     when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
     when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
     when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
@@ -10655,6 +11800,18 @@ begin
       (p_state #>> '{seen,late}')::bigint, (p_state #>> '{seen,timed}')::bigint, 0.05) then 'p95' end;
   return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
 end $function$;
+
+-- What the guard remembers once other limits hold: what it has seen, and no S, which was measured by the limits
+-- before. See relax() in guard.ts.
+CREATE OR REPLACE FUNCTION private.guard_relax(p_state jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select p_state || jsonb_build_object('errors', b.state -> 'errors', 'slow', b.state -> 'slow', 'shift', b.state -> 'shift')
+  from (select private.guard_begin(0) as state) b
+$function$;
 
 -- Judges one rollout and acts on it: verdict advance, hold, roll_back or page, and the rule. Nothing when somebody
 -- else has it in hand.
@@ -10673,7 +11830,8 @@ declare
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
   v_told text;
-  v_stopped boolean;
+  v_signals jsonb;
+  v_said text;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -10689,31 +11847,52 @@ begin
     r.setting_version := v_flag.version;
   end if;
 
-  select * into v_alarms from private.guard_alarms(r, v_to, p_now);
-  verdict := v_alarms.verdict;
-  rule := v_alarms.rule;
+  v_stage := private.rollout_stage(r);
+  if v_stage.first_day is not null and (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage) and v_to >= private.sharp_until(v_stage) then
+    select * into v_alarms from private.guard_first_day_ends(r, v_stage, p_now);
+    verdict := v_alarms.verdict;
+    rule := v_alarms.rule;
+    if verdict = 'roll_back' then
+      return;
+    end if;
+    r := v_alarms.rollout;
+  end if;
+  select * into v_alarms from private.guard_alarms(r, v_to, p_now, (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
+  verdict := coalesce(v_alarms.verdict, verdict);
+  rule := coalesce(v_alarms.rule, rule);
   if verdict = 'roll_back' then
     return;
   end if;
   r := v_alarms.rollout;
   v_taken := v_alarms.taken;
-  v_stage := private.rollout_stage(r);
+  v_signals := private.rollout_signals(r, v_stage, p_now);
+  v_said := v_signals #>> '{said,verdict}';
+  if v_said = 'roll_back' then
+    verdict := v_said;
+    rule := v_signals #>> '{said,rule}';
+    perform private.log_rollout(private.end_rollout(r, 'rolled_back', p_now), p_now, 'rolled_back', v_signals #> '{said,figures}', verdict, rule,
+      private.rollout_evidence(r, v_to, p_now, v_taken, v_signals));
+    return;
+  end if;
   v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
     private.epoch_ms(p_now));
-  v_stopped := v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null;
-  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' and not v_stopped then
+  v_reason := case when r.state = 'paused' then 'paused'
+    when private.killed_since(r.flag_key, p_now) is not null then 'kill_switch'
+    when v_said = 'page' then v_signals #>> '{said,rule}'
+    when v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null then 'incident'
+    when v_progress ->> 'verdict' = 'advance' then v_signals #>> '{said,rule}' end;
+  if v_progress ->> 'verdict' = 'advance' and v_reason is null then
     verdict := 'advance';
     rule := 'criteria_met';
-    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
+    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken, v_signals), verdict, rule, null);
     return;
   end if;
 
-  v_reason := case when r.state = 'paused' then 'paused'
-    when v_stopped then 'incident'
-    when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
+  v_reason := case when v_reason in ('kill_switch', 'paused', 'incident', 'guardrail') then v_reason
+    when v_progress ->> 'reason' in ('silent', 'control_silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
-    else v_progress ->> 'reason' end;
-  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);
+    else coalesce(v_reason, v_progress ->> 'reason') end;
+  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken, v_signals);
   if v_told is not null or verdict is null then
     verdict := coalesce(v_told, 'hold');
     rule := v_reason;
@@ -10739,7 +11918,7 @@ end $function$;
 -- with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are
 -- watched (p_plain, with the mean p_mean; milliseconds are added up only then).
 CREATE OR REPLACE FUNCTION private.guard_spans(p_flag_key text, p_slow integer, p_late integer, p_plain integer, p_mean double precision, p_from bigint, p_to bigint)
- RETURNS TABLE(minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint, off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint, on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint, on_again bigint, on_slow_again bigint, off_again bigint, off_slow_again bigint, on_score bigint, on_score2 bigint, off_score bigint, off_score2 bigint, busiest bigint, unheard bigint)
+ RETURNS TABLE(minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint, off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint, on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint, on_again bigint, on_slow_again bigint, off_again bigint, off_slow_again bigint, on_score bigint, on_score2 bigint, off_score bigint, off_score2 bigint, busiest bigint, unheard bigint, told bigint, alone bigint)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
@@ -10762,14 +11941,17 @@ begin
     coalesce(sum(s.on_again), 0), coalesce(sum(s.on_slow_again), 0), coalesce(sum(s.off_again), 0), coalesce(sum(s.off_slow_again), 0),
     coalesce(sum(s.on_score), 0)::bigint, coalesce(sum(s.on_score2), 0)::bigint, coalesce(sum(s.off_score), 0)::bigint,
     coalesce(sum(s.off_score2), 0)::bigint, max(coalesce(s.on_n, 0) + coalesce(s.off_n, 0))::bigint,
-    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint
+    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint,
+    coalesce(date_part('epoch', max(s.told))::bigint / 60, 0),
+    coalesce(max(s.on_so_far) - max(s.on_so_far) filter (where s.told is not null), sum(s.on_n), 0)::bigint
   from (
     -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
-    select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
+    select coalesce(a.minute, b.minute) as minute, a.minute as heard, b.minute as told, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
       a.late as on_late, a.ms as on_ms, a.again as on_again, a.slow_again as on_slow_again, a.score as on_score, a.score2 as on_score2,
       b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms, b.again as off_again,
       b.slow_again as off_slow_again, b.score as off_score, b.score2 as off_score2,
       sum(coalesce(b.n, 0)) over (order by coalesce(a.minute, b.minute)) as off_so_far,
+      sum(coalesce(a.n, 0)) over (order by coalesce(a.minute, b.minute)) as on_so_far,
       2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
         - coalesce(a.moves or p_plain is not null, false)::integer as span
     from (
@@ -10813,6 +11995,7 @@ AS $function$
   select row(
     case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
     case when p_after < 3688879 or p_absolute < 1000000 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 4605170 or p_absolute < 10819778 then 0 when p_suspicion.lasting = 0 then p_minute else p_suspicion.lasting end,
     case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
   )::private.guard_suspicion
 $function$;
@@ -10828,7 +12011,7 @@ AS $function$
 declare
   c_alarm constant bigint := 10819778;
   -- Below it no test has anything to say.
-  c_supported constant bigint := 6907755;
+  c_lasting constant bigint := 4605170;
   c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
   v_control boolean := (p_watch ->> 'control')::boolean;
   v_rate double precision := (p_watch ->> 'error_rate')::double precision;
@@ -10888,14 +12071,16 @@ begin
       v_span.on_late, v_span.on_ms, v_span.off_n, v_span.off_failed, v_span.off_timed, v_span.off_slow, v_span.off_ms,
       v_span.heard, v_span.on_minutes, v_span.on_timed_minutes, v_span.off_minutes, v_span.off_timed_minutes,
       v_span.off_failed_q, v_span.off_slow_q, v_span.on_again, v_span.on_slow_again, v_span.off_again, v_span.off_slow_again,
-      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard);
+      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard, v_span.told,
+      v_span.alone);
     continue when v_span.minute <= v_state.minute;
     v_state.minute := v_span.minute;
     v_state.heard := greatest(v_state.heard, v_span.heard);
     v_seen := row(v_seen.n + v_span.on_n, v_seen.failed + v_span.on_failed, v_seen.timed + v_span.on_timed,
       v_seen.late + v_span.on_late);
     v_arms := row(v_arms."on" + v_span.on_n, v_arms.off + v_span.off_n, greatest(v_arms.busiest, v_span.busiest),
-      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end);
+      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end,
+      greatest(v_arms.told, v_span.told), case when v_span.told > 0 then v_span.alone else v_arms.alone + v_span.alone end);
     v_failed := false;
     v_slowed := false;
     if v_rate is not null then
@@ -10918,7 +12103,7 @@ begin
         greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]));
       if v_slow.shared = v_span.minute then
         v_shift.s := array[0, 0];
-        v_shift.relation := row(0, 0, 0);
+        v_shift.relation := row(0, 0, 0, 0);
       end if;
     end if;
     v_moved := v_failed or v_slowed;
@@ -10931,7 +12116,7 @@ begin
     v_rule := v_span.plain_rule;
     v_verdict := case when v_rule is null then null
       when case v_rule when 'error_rate_plain' then v_span.errors_shared else v_span.mean_shared end then 'page' else 'roll_back' end;
-    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_supported then
+    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_lasting then
       select j.verdict, j.rule into v_said, v_said_rule from private.guard_judge(v_errors, v_slow, v_shift, v_span.minute, v_failed, v_slowed, v_control, null, null) j;
     else
       v_said := null;
@@ -11041,6 +12226,7 @@ declare
   v_scatter bigint;
   v_n double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.k + p_on.k, v_with.q + p_on.q, v_with.m + p_on.m);
   v_without := row(v_without.n + p_off.n, v_without.k + p_off.k, v_without.q + p_off.q, v_without.m + p_off.m);
@@ -11089,19 +12275,23 @@ begin
     end if;
     exit when v_on_k > 0;
     v_before := greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]);
+    v_healthier := v_series.trouble;
     v_on := p_on.n;
     v_on_k := p_on.k;
     v_off := p_off.n;
     v_off_k := p_off.k;
   end loop;
+  if v_series.trouble > v_healthier then
+    v_series.rose := p_minute;
+  end if;
   v_series.relation := private.guard_suspects(v_series.relation, p_minute, v_before,
     greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]),
     greatest(v_series.absolute[1], v_series.absolute[2], v_series.absolute[3], v_series.absolute[4], v_series.absolute[5]));
   return v_series;
 end $function$;
 
--- What the guard watches during a stage.
-CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages)
+-- What the guard watches during a stage: on its first day (p_sharp) by its tighter triggers, where it has some.
+CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages, p_sharp boolean)
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE
@@ -11109,14 +12299,15 @@ CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages)
 AS $function$
   select jsonb_build_object(
     'control', p_stage.percentage < 100,
-    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
-    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'error_rate', coalesce(case when p_sharp then p_stage.first_day -> 'error_rate_above' end, p_stage.roll_back_when -> 'error_rate_above'),
+    'p95_ms', coalesce(case when p_sharp then p_stage.first_day -> 'p95_ms_above' end, p_stage.roll_back_when -> 'p95_ms_above'),
     'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
       'minutes', p_stage.roll_back_when #> '{plain,minutes}',
       'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
       'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
       'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+    || case when p_stage.first_day is not null then jsonb_build_object('sharp', p_sharp) else '{}' end
 $function$;
 
 -- How long a network waits after its nth wrong guess at a link: five are free, then 10 seconds, doubling up to an
@@ -11190,6 +12381,51 @@ AS $function$
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
 
+-- Writes down what people said of features in their chats since it last looked, at most ten minutes ago, and says how
+-- often. For the clock.
+CREATE OR REPLACE FUNCTION private.hear_feedback(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_from timestamptz;
+  v_to timestamptz := p_now - interval '20 seconds';
+  v_complaint text[];
+  v_praise text[];
+  v_longest integer;
+  v_said record;
+  v_count integer := 0;
+begin
+  if not exists (
+    select from public.rollouts r
+    where r.state in ('running', 'paused') or r.state = 'completed' and r.finished_at > p_now - interval '7 days') then
+    return 0;
+  end if;
+  select greatest(h.up_to, p_now - interval '10 minutes') into v_from from private.feedback_heard h for update skip locked;
+  if not found or v_from >= v_to then
+    return 0;
+  end if;
+  v_complaint := private.feedback_words('complaint');
+  v_praise := private.feedback_words('praise');
+  for v_said in
+    select m.id, m.created_at, c.contact_id, m.text, s.kind, s.rating
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    cross join lateral private.feedback_said(left(m.text, 200), v_complaint, v_praise) s
+    where m.id >= private.uuid_v7_from(v_from - interval '20 seconds') and m.id < private.uuid_v7_from(v_to + interval '20 seconds')
+      and m.created_at >= v_from and m.created_at < v_to and m.direction = 'in' and m.type in ('text', 'button') and s.kind is not null
+    order by m.id
+  loop
+    v_count := v_count + (select k.kept::integer from private.keep_feedback(row(private.uuid_v7(), v_said.created_at, v_said.kind,
+      coalesce((select x.merged_into from public.contacts x where x.id = v_said.contact_id), v_said.contact_id)::text, v_said.rating,
+      v_said.kind = 'rating' and coalesce(v_said.rating, 5) >= 4, null, 'chat', v_said.id, null, null)::public.feedback, null, p_now) k);
+  end loop;
+  update private.feedback_heard h set up_to = v_to;
+  return v_count;
+end $function$;
+
 -- The quantile (0 to 1) of a histogram of measurements in milliseconds, linear within its bucket; null for an empty
 -- one. What took longer than the last bound counts as that.
 CREATE OR REPLACE FUNCTION private.histogram_quantile(p_counts bigint[], p_quantile double precision)
@@ -11224,6 +12460,9 @@ AS $function$
     when 'silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state ->> 'heard')::bigint,
       'expected', (p_state #>> '{arms,silent}')::bigint * (p_state #>> '{arms,on}')::bigint
         / greatest(1, (p_state #>> '{arms,off}')::bigint - (p_state #>> '{arms,silent}')::bigint))
+    when 'control_silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state #>> '{arms,told}')::bigint,
+      'expected', (p_state #>> '{arms,alone}')::bigint * (p_state #>> '{arms,off}')::bigint
+        / greatest(1, (p_state #>> '{arms,on}')::bigint - (p_state #>> '{arms,alone}')::bigint))
     when 'sample_ratio' then jsonb_build_object('on', p_state #> '{arms,on}', 'off', p_state #> '{arms,off}', 'percentage', p_criteria -> 'percentage')
     when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
     when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
@@ -12163,6 +13402,31 @@ AS $function$
 $function$;
 grant execute on function private.just_launched(p_now timestamp with time zone, p_flag_key text) to service_role;
 
+-- Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the
+-- person says something about.
+CREATE OR REPLACE FUNCTION private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  concerns := 0;
+  insert into public.feedback (id, at, kind, subject_id, rating, positive, text, source, message_id, key)
+  select p_feedback.id, p_feedback.at, p_feedback.kind, p_feedback.subject_id, p_feedback.rating, p_feedback.positive, p_feedback.text,
+    p_feedback.source, p_feedback.message_id, p_feedback.key
+  on conflict do nothing;
+  kept := found;
+  if kept then
+    insert into public.rollout_feedback (rollout_id, feedback_id, stage, arm)
+    select r.id, p_feedback.id, r.stage, a.arm
+    from public.rollouts r cross join lateral private.arm_of(r.flag_key, p_feedback.subject_id, p_now) a
+    where r.flag_key = coalesce(p_flag_key, r.flag_key) and a.arm is not null
+      and (r.state in ('running', 'paused') or r.state = 'completed' and r.finished_at > p_now - interval '7 days');
+    get diagnostics concerns = row_count;
+  end if;
+end $function$;
+grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
+
 -- Notes files [{bucket, path, kind, index, bytes}] of a message, or of none yet.
 CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone)
  RETURNS void
@@ -12258,6 +13522,17 @@ AS $function$
 $function$;
 grant execute on function private.keyed_hash(p_value text) to service_role;
 
+-- Since when a flag's kill switch is set; null where it is not, as far as the functions said within ten minutes.
+CREATE OR REPLACE FUNCTION private.killed_since(p_flag_key text, p_now timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select k.since from private.kill_switches k where k.flag_key = p_flag_key and k.seen_at > p_now - interval '10 minutes'
+$function$;
+grant execute on function private.killed_since(p_flag_key text, p_now timestamp with time zone) to service_role;
+
 -- When the first lane of a destination on a channel is due or its lease expires; null if nothing waits.
 CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
  RETURNS timestamp with time zone
@@ -12324,6 +13599,44 @@ AS $function$
   from unnest(p_le) with ordinality as e (count, i)
 $function$;
 grant execute on function private.latency_places(p_timed integer, p_le integer[], p_squares boolean) to service_role;
+
+-- Whether a flag is launched by being written so: marked as launched, or on for everybody, new or where it was on for
+-- fewer or had never been on for everybody. The second is the row before, null for none.
+CREATE OR REPLACE FUNCTION private.launches(p_new settings, p_old settings)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_new.value = 'true' and (
+    coalesce(p_new.metadata ->> 'launched_at', '') <> '' and coalesce(p_old.metadata ->> 'launched_at', '') = ''
+    or private.opens_to_everybody('true', p_new.metadata)
+      and not (coalesce(p_old.value, '') = 'true' and private.opens_to_everybody('true', p_old.metadata))
+      and not (p_new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' and not p_new.metadata ? 'rollout_percentage'
+        and private.opens_to_everybody('true', coalesce(p_old.metadata, '{}')))
+      and not (private.opens_to_everybody('true', coalesce(p_old.metadata, '{"target_user_ids": []}')) and exists (
+        select from public.settings_history h
+        where h.key = p_new.key and h.version <= p_old.version and h.after ->> 'value' = 'true'
+          and private.opens_to_everybody('true', h.after -> 'metadata'))))
+$function$;
+
+-- The quantile (0 to 1) of a cumulative histogram of flag_metrics in milliseconds, linear between two edges; null
+-- where nothing was timed. What took longer than the last edge counts as that.
+CREATE OR REPLACE FUNCTION private.le_quantile(p_timed bigint, p_le bigint[], p_quantile double precision)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  with edges as (
+    select e.i, e.upto, (private.latency_edges())[e.i] as edge,
+      coalesce(lag(e.upto) over (order by e.i), 0) as before, coalesce((private.latency_edges())[e.i - 1], 0) as edge_before
+    from unnest(p_le) with ordinality as e (upto, i)
+  )
+  select case when p_timed > 0 then coalesce((
+    select round(edge_before + (edge - edge_before) * ((p_quantile * p_timed - before) / greatest(upto - before, 1)))::integer
+    from edges where upto >= p_quantile * p_timed order by i limit 1), (private.latency_edges())[27]) end
+$function$;
 
 -- Records new ids that the provider's answers report for recipients.
 CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
@@ -12597,9 +13910,9 @@ AS $function$
 $function$;
 grant execute on function private.lock_contacts() to service_role;
 
--- Transactions that have held a lock on one of these tables for half a second or more and are not waiting themselves,
--- oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated, without values. Security
--- definer, because few roles may see other roles' sessions in pg_stat_activity.
+-- Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and are
+-- not waiting themselves, oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated,
+-- without values. Security definer, because few roles may see other roles' sessions in pg_stat_activity.
 CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -12613,11 +13926,24 @@ AS $function$
     select distinct l.pid from pg_catalog.pg_locks l
     where l.granted and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and l.pid <> pg_backend_pid()
       and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
-      and l.relation in (select to_regclass(t.name)::oid from unnest(p_relations) as t (name))
+      and l.relation in (
+        select to_regclass(t.name)::oid from unnest(p_relations) as t (name)
+        union all
+        select c.oid from pg_catalog.pg_class c
+        where p_relations is null and c.relkind in ('r', 'p') and c.relnamespace in ('public'::regnamespace, 'private'::regnamespace))
   ) h
   left join pg_catalog.pg_stat_activity a on a.pid = h.pid
   where cardinality(pg_blocking_pids(h.pid)) = 0
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
+$function$;
+
+-- lock_holders() of these tables; if there are none, of any table of ours.
+CREATE OR REPLACE FUNCTION private.lock_holders_or_any(p_relations text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select coalesce(nullif(private.lock_holders(p_relations), '[]'), private.lock_holders(null))
 $function$;
 
 -- Locks the lanes of these deliveries in the common order, and ends expired leases on them.
@@ -13266,8 +14592,8 @@ begin
       update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
     end if;
     v_stage := private.rollout_stage(v_rollout);
-    perform private.log_rollout(v_rollout, p_now, 'advanced', jsonb_build_object('stage', v_stage.name,
-      'percentage', trim_scale(v_stage.percentage), 'paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'advanced', private.stage_figures(v_stage)
+      || jsonb_build_object('paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
   else
     v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
     perform private.log_rollout(v_rollout, p_now, 'completed', '{}', p_verdict, p_rule, p_evidence, p_reason);
@@ -13494,8 +14820,10 @@ begin
   select sum(m.failed)::double precision / nullif(sum(m.n), 0) into v_rate from public.flag_metrics m
   where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
   perform private.open_incident(
-    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' else 'too many failed' end),
-    case when v_slow then 'performance' else 'error_rate' end, case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
+    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' when new.rule = 'complaints' then 'people complained'
+      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') else 'too many failed' end),
+    case when v_slow then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
+    case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
     v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
   return null;
 exception when others then
@@ -13691,6 +15019,28 @@ AS $function$
 $function$;
 grant execute on function private.outbound_events(p_message messages) to service_role;
 
+-- Outcomes of an arm in a time: {n, failed, error_rate, p50_ms, p95_ms, p99_ms}; a rate of none, and quantiles of
+-- what was not timed, are null.
+CREATE OR REPLACE FUNCTION private.outcome_figures(p_flag_key text, p_arm text, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('n', s.n, 'failed', s.failed,
+    'error_rate', case when s.n > 0 then round(s.failed::numeric / s.n, 5) end,
+    'p50_ms', private.le_quantile(s.timed, s.le, 0.5), 'p95_ms', private.le_quantile(s.timed, s.le, 0.95),
+    'p99_ms', private.le_quantile(s.timed, s.le, 0.99))
+  from (
+    select coalesce(sum(m.n), 0)::bigint as n, coalesce(sum(m.failed), 0)::bigint as failed, coalesce(sum(m.timed), 0)::bigint as timed,
+      array[sum(m.le[1]), sum(m.le[2]), sum(m.le[3]), sum(m.le[4]), sum(m.le[5]), sum(m.le[6]), sum(m.le[7]), sum(m.le[8]),
+      sum(m.le[9]), sum(m.le[10]), sum(m.le[11]), sum(m.le[12]), sum(m.le[13]), sum(m.le[14]), sum(m.le[15]), sum(m.le[16]),
+      sum(m.le[17]), sum(m.le[18]), sum(m.le[19]), sum(m.le[20]), sum(m.le[21]), sum(m.le[22]), sum(m.le[23]), sum(m.le[24]),
+      sum(m.le[25]), sum(m.le[26]), sum(m.le[27])] as le
+    from public.flag_metrics m
+    where m.flag_key = p_flag_key and m.arm = p_arm and m.minute >= p_from and m.minute < p_to) s
+$function$;
+
 -- For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole
 -- channel, pause, circuit or rate.
 CREATE OR REPLACE FUNCTION private.overdue_seconds(p_now timestamp with time zone)
@@ -13746,7 +15096,8 @@ AS $function$
       from public.incidents i where i.status <> 'resolved'),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
-        'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
+        'stage_name', s.name, 'percentage', s.percentage, 'hold_reason', r.hold_reason, 'killed_since', private.killed_since(r.flag_key, p_now))
+        order by r.flag_key), '[]')
       from public.rollouts r left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
       where r.state in ('running', 'paused')),
     'changes', private.recent_changes(20))
@@ -13869,16 +15220,22 @@ AS $function$
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
     ('private.flag_sufferers', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('private.affected_people', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('private.metric_people', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('public.feedback', '{subject_id,message_id,text,key}', 't.subject_id = any (($1).subjects) or t.message_id = any (($1).messages)', 'deleted'),
+    ('public.feedback', '{text}', '', 'words'),
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
-    ('public.rollout_stages', '{user_ids}', '', 'words'),
+    ('public.rollout_stages', '{user_ids,chosen}', '', 'words'),
     ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
     ('public.notifications', '{payload,last_error}', '', 'words'),
     ('public.gate_approvals', '{note,revoked_because}', '', 'words'),
     ('public.rollback_events', '{reason,steps}', '', 'words'),
     ('public.incidents', '{title}', '', 'words'),
     ('public.incident_updates', '{text,changes}', '', 'words'),
+    ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
+    ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
     ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
@@ -14223,8 +15580,8 @@ begin
   return v_count;
 end $function$;
 
--- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that
--- are over. For the clock.
+-- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; whom a feature failed for longer
+-- ago; and who suffered, and whose metrics were counted, in rollouts that are over. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
  RETURNS integer
  LANGUAGE plpgsql
@@ -14233,9 +15590,12 @@ AS $function$
 declare
   v_count integer;
 begin
+  delete from private.affected_people a where a.last_at < p_now - interval '60 days';
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
   delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
     select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
+  delete from private.metric_people p where not exists (
+    select from public.rollouts r where r.id = p.rollout_id and r.state in ('running', 'paused'));
   delete from public.flag_metrics m where ctid = any (array(
     select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
   get diagnostics v_count = row_count;
@@ -14736,6 +16096,34 @@ AS $function$
 $function$;
 grant execute on function private.reconcile_counts() to service_role;
 
+-- Remembers for whom a feature failed that they had.
+CREATE OR REPLACE FUNCTION private.record_affected(p_outcomes jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with failed as (
+    select o.flag, p.person ->> 0 as subject_id, count(distinct o.minute) as failures, min(m.at) as first_at, max(m.at) as last_at
+    from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, people jsonb)
+    cross join lateral (select least(to_timestamp(o.minute * 60.0), p_now) as at) m
+    cross join lateral jsonb_array_elements(o.people) as p (person)
+    where o.arm = 'on' and (p.person ->> 1)::boolean and char_length(p.person ->> 0) <= 200
+    group by 1, 2
+  ), full_flags as materialized (
+    select f.flag from (select distinct flag from failed) f
+    where (select count(*) from (select from private.affected_people k where k.flag_key = f.flag limit 100000) many) = 100000
+  )
+  insert into private.affected_people as a (flag_key, subject_id, failures, first_at, last_at)
+  select f.flag, f.subject_id, f.failures, f.first_at, f.last_at from failed f
+  where f.flag not in (select flag from full_flags)
+    or exists (select from private.affected_people k where k.flag_key = f.flag and k.subject_id = f.subject_id)
+  order by 1, 2
+  on conflict on constraint affected_people_pkey do update
+    set failures = a.failures + excluded.failures, first_at = least(a.first_at, excluded.first_at),
+      last_at = greatest(a.last_at, excluded.last_at)
+$function$;
+grant execute on function private.record_affected(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert, update or delete of destination_allowlist: writes allowlist_history.
 CREATE OR REPLACE FUNCTION private.record_allowlist()
  RETURNS trigger
@@ -14769,6 +16157,34 @@ AS $function$
 $function$;
 grant execute on function private.record_evaluations(p_flags text[], p_now timestamp with time zone) to service_role;
 
+-- record_feedback with the time given.
+CREATE OR REPLACE FUNCTION private.record_feedback(p_feedback jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_item record;
+  v_kept record;
+  v_accepted integer := 0;
+  v_repeated integer := 0;
+begin
+  for v_item in
+    select * from jsonb_to_recordset(p_feedback) as f (kind text, subject text, rating smallint, text text, flag text, key text)
+  loop
+    select * into v_kept from private.keep_feedback(row(private.uuid_v7(), p_now, v_item.kind, private.subject_id(v_item.subject), v_item.rating,
+      v_item.kind = 'rating' and v_item.rating >= 4, nullif(btrim(v_item.text), ''), 'api', null,
+      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'), null)::public.feedback, v_item.flag, p_now);
+    if v_kept.kept then
+      v_accepted := v_accepted + 1;
+    else
+      v_repeated := v_repeated + 1;
+    end if;
+  end loop;
+  return jsonb_build_object('accepted', v_accepted, 'repeated', v_repeated);
+end $function$;
+grant execute on function private.record_feedback(p_feedback jsonb, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert or delete of segment_members: moves each segment's version and writes segment_history.
 CREATE OR REPLACE FUNCTION private.record_members()
  RETURNS trigger
@@ -14795,6 +16211,64 @@ begin
   end loop;
   return null;
 end $function$;
+
+-- record_metrics with the time given.
+CREATE OR REPLACE FUNCTION private.record_metrics(p_metrics jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_new text[] := array(
+    select distinct m.name from jsonb_to_recordset(p_metrics) as m (name text)
+    where not exists (select from public.business_metrics b where b.name = m.name) order by 1);
+  v_given integer := jsonb_array_length(p_metrics);
+  v_counted integer;
+begin
+  if exists (select from unnest(v_new) as u (name) where coalesce(u.name, '') !~ '^[a-z][a-z0-9_.]{0,59}$') then
+    raise exception 'a business metric cannot be named so' using errcode = 'GL422',
+      hint = '1 to 60 lower-case letters, digits, dots and underscores, beginning with a letter.';
+  elsif v_new <> '{}' then
+    perform pg_advisory_xact_lock(hashtext('gatelink.business_metrics'));
+    insert into public.business_metrics (name, created_at) select u.name, p_now from unnest(v_new) as u (name) on conflict do nothing;
+    if (select count(*) from public.business_metrics) > 100 then
+      raise exception 'there are 100 business metrics already, and % would be more', v_new[1] using errcode = 'GL422',
+        hint = 'A name stands for a kind of event, not for one: what differs belongs in the value or the key.';
+    end if;
+  end if;
+  with given as (
+    select m.name, private.subject_id(m.subject) as subject, coalesce(m.value, 1) as value, m.place,
+      private.keyed_hash('metric ' || m.name || ' ' || (m.key)) as key
+    from rows from (jsonb_to_recordset(p_metrics) as (name text, subject text, value double precision, key text)) with ordinality
+      as m (name, subject, value, key, place)
+  ), fresh as (
+    insert into private.metric_keys (key, at)
+    select distinct g.key, p_now from given g where g.key is not null order by g.key
+    on conflict on constraint metric_keys_pkey do nothing returning key
+  ), counted as materialized (
+    select g.* from given g where g.key is null
+    union all
+    (select distinct on (g.key) g.* from given g join fresh f on f.key = g.key order by g.key, g.place)
+  ), days as (
+    insert into public.metric_days as d (name, day, slot, n, value)
+    select c.name, (p_now at time zone 'UTC')::date, pg_backend_pid() % 16, count(*), sum(c.value) from counted c group by c.name order by c.name
+    on conflict on constraint metric_days_pkey do update set n = d.n + excluded.n, value = d.value + excluded.value
+  ), people as (
+    insert into private.metric_people as p (rollout_id, stage, name, subject_id, arm, by_share, n, value)
+    select r.id, r.stage, t.name, t.subject, a.arm, a.by_share, t.n, t.value
+    from (
+      select c.name, c.subject, count(*)::integer as n, sum(c.value) as value from counted c where c.subject is not null group by c.name, c.subject) t
+    join public.rollouts r on r.state in ('running', 'paused')
+    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name))
+    cross join lateral private.arm_of(r.flag_key, t.subject, p_now) a
+    where a.arm is not null
+    order by r.id, t.name, t.subject
+    on conflict on constraint metric_people_pkey do update set n = p.n + excluded.n, value = p.value + excluded.value
+  )
+  select count(*) into v_counted from counted;
+  return jsonb_build_object('accepted', v_counted, 'repeated', v_given - v_counted);
+end $function$;
+grant execute on function private.record_metrics(p_metrics jsonb, p_now timestamp with time zone) to service_role;
 
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
@@ -14845,6 +16319,7 @@ begin
       ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le), failed_again = m.failed_again + excluded.failed_again,
       slow_again = case when m.slow_again = '{}' then excluded.slow_again when excluded.slow_again = '{}' then m.slow_again
         else private.add_histograms(m.slow_again, excluded.slow_again) end;
+  perform private.record_affected(p_outcomes, p_now);
 end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
@@ -14911,6 +16386,42 @@ begin
   return null;
 end $function$;
 
+-- GL422 where an audience cannot be one, GL404 where its flag or a segment is not there.
+CREATE OR REPLACE FUNCTION private.refuse_audience(p_audience jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_kind text := p_audience ->> 'kind';
+  v_unknown text;
+begin
+  if not coalesce(case v_kind
+      when 'flag' then private.object_keys_within(p_audience, array['kind', 'flag_key', 'days', 'targets_only'])
+        and (not p_audience ? 'days' or private.is_number(p_audience -> 'days', 1, 365, 0))
+        and (not p_audience ? 'targets_only' or jsonb_typeof(p_audience -> 'targets_only') = 'boolean')
+      when 'segments' then private.object_keys_within(p_audience, array['kind', 'segments'])
+        and private.is_text_list(p_audience -> 'segments', 20) and jsonb_array_length(p_audience -> 'segments') > 0
+      when 'wrote' then private.object_keys_within(p_audience, array['kind', 'days'])
+        and private.is_number(p_audience -> 'days', 1, 365, 0)
+      when 'affected' then private.object_keys_within(p_audience, array['kind', 'flag_key', 'since'])
+        and (not p_audience ? 'since' or jsonb_typeof(p_audience -> 'since') = 'string' and pg_input_is_valid(p_audience ->> 'since', 'timestamptz'))
+    end, false) then
+    raise exception 'this cannot be an audience' using errcode = 'GL422',
+      hint = '{kind: flag, flag_key, days (1 to 365), targets_only}, {kind: segments, segments}, {kind: wrote, days} or {kind: affected, flag_key, since}';
+  end if;
+  if v_kind in ('flag', 'affected') and not exists (select from public.settings s where s.key = p_audience ->> 'flag_key' and s.key like '%.enabled') then
+    raise exception 'there is no flag %', coalesce(p_audience ->> 'flag_key', 'without a key') using errcode = 'GL404', hint = 'gatelink flags list';
+  elsif v_kind = 'segments' then
+    select k.key into v_unknown from jsonb_array_elements_text(p_audience -> 'segments') as k (key)
+    where not exists (select from public.segments s where s.key = k.key) limit 1;
+    if v_unknown is not null then
+      raise exception 'there is no segment %', v_unknown using errcode = 'GL404', hint = 'gatelink flags segments list';
+    end if;
+  end if;
+end $function$;
+
 -- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
 -- histories append-only, but for the tombstones of an erasure, whose transaction is written down.
 CREATE OR REPLACE FUNCTION private.refuse_change()
@@ -14955,8 +16466,24 @@ begin
 end $function$;
 grant execute on function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) to service_role;
 
--- Trigger, before update: a rollout is not completed nor taken to 100 %, and a flag not marked as launched nor raised
--- to 100 %, while a severe incident is open (GL409).
+-- Trigger, before update of rollouts: none goes on or is completed while its flag's kill switch is set (GL409).
+CREATE OR REPLACE FUNCTION private.refuse_killed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if private.killed_since(new.flag_key, greatest(clock_timestamp(), new.stage_started_at, new.finished_at)) is not null then
+    raise exception 'the kill switch of % is set: nobody has it, and its rollout stays where it is', new.flag_key using errcode = 'GL409',
+      hint = 'Unset the variable (docs/flags.md, Kill switches), or roll back.';
+  end if;
+  return new;
+end $function$;
+
+-- Trigger, before insert or update, and of settings at the end of the transaction too: a rollout is not completed nor
+-- taken to 100 %, and a flag not marked as launched, nor made or raised to be on for everybody, while a severe
+-- incident is open (GL409).
 CREATE OR REPLACE FUNCTION private.refuse_launch()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -14971,10 +16498,7 @@ begin
       select from public.rollout_stages s where s.rollout_id = new.id and s.position = new.stage and s.percentage = 100) then
       v_number := private.incident_in_the_way(new.flag_key);
     end if;
-  elsif new.key like '%.enabled' and new.value = 'true' and (
-    coalesce(new.metadata ->> 'launched_at', '') <> '' and coalesce(old.metadata ->> 'launched_at', '') = ''
-    or new.metadata -> 'rollout_percentage' = '100' and old.metadata -> 'rollout_percentage' is distinct from '100'
-      and (old.metadata ? 'rollout_percentage' or old.value is distinct from 'true')) then
+  elsif new.key like '%.enabled' and private.launches(new, case when tg_op = 'UPDATE' then old end) then
     v_number := private.incident_in_the_way(new.key);
   end if;
   if v_number is not null then
@@ -14992,14 +16516,15 @@ CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[]
  SET search_path TO ''
 AS $function$
 declare
-  v_holders jsonb := private.lock_holders(p_relations);
+  v_holders jsonb := private.lock_holders_or_any(p_relations);
 begin
   raise exception '% is locked by %', p_what, coalesce((
       select string_agg(format('process %s (%s), for %s s%s', h ->> 'pid', coalesce(h ->> 'role', 'role not known'),
         coalesce(h ->> 'seconds', '?'), coalesce(': ' || (h ->> 'statement'), '')), '; ')
       from jsonb_array_elements(v_holders) h), 'another transaction')
     using errcode = 'GL423', detail = v_holders::text,
-      hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
+      hint = p_instead || case when v_holders = '[]' then ''
+        else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $function$;
 
 -- First line of each function that the edge functions call with a secret key: raises GL503 for code whose header
@@ -15191,6 +16716,102 @@ begin
     where coalesce(found.ends > clock_timestamp(), true) limit 1);
 end $function$;
 grant execute on function private.reply_token_of(p_message_id uuid) to service_role;
+
+-- report_kill_switches with the time given.
+CREATE OR REPLACE FUNCTION private.report_kill_switches(p_flags text[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  delete from private.kill_switches k where k.flag_key <> all (p_flags);
+  insert into private.kill_switches as k (flag_key, since, seen_at)
+  select distinct f.key, p_now, p_now from unnest(p_flags) as f (key) where exists (select from public.settings s where s.key = f.key)
+  order by f.key
+  on conflict on constraint kill_switches_pkey do update
+    set seen_at = excluded.seen_at, since = case when k.seen_at < p_now - interval '10 minutes' then p_now else k.since end;
+end $function$;
+grant execute on function private.report_kill_switches(p_flags text[], p_now timestamp with time zone) to service_role;
+
+-- report_now with the time given.
+CREATE OR REPLACE FUNCTION private.report_now(p_flag_key text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_from timestamptz;
+  v_figures jsonb;
+  v_look text[];
+begin
+  if p_flag_key is null then
+    v_from := p_now - interval '7 days';
+    select f.figures, f.look into v_figures, v_look from private.weekly_report(v_from, p_now) f;
+  else
+    select * into v_rollout from public.rollouts r
+    where r.flag_key = p_flag_key and r.started_at is not null order by r.started_at desc limit 1;
+    if v_rollout.id is null then
+      raise exception 'no rollout of % has been started', p_flag_key using errcode = 'GL404', hint = 'gatelink rollout list';
+    end if;
+    v_from := p_now - interval '2 hours';
+    select f.figures, f.look into v_figures, v_look from private.rollout_report(v_rollout, v_from, p_now) f;
+  end if;
+  return jsonb_build_object('id', null, 'kind', case when p_flag_key is null then 'weekly' else 'first_day' end, 'rollout_id', v_rollout.id,
+    'flag_key', p_flag_key, 'period_from', v_from, 'due_at', p_now, 'figures', v_figures, 'look', to_jsonb(v_look), 'created_at', p_now);
+end $function$;
+
+-- What people said in a time (of a rollout: those who had the feature), and business metrics of its days (whole ones,
+-- UTC) and as many before: {complaints, ratings, positive, metrics: [{name, n, before}]}.
+CREATE OR REPLACE FUNCTION private.report_signals(p_rollout_id uuid, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('complaints', said.complaints, 'ratings', said.ratings, 'positive', said.positive, 'metrics', counted.metrics)
+  from (
+    select count(distinct f.subject_id) filter (where f.kind = 'complaint') as complaints,
+      count(*) filter (where f.kind = 'rating') as ratings, count(*) filter (where f.kind = 'rating' and f.positive) as positive
+    from public.feedback f
+    where f.at >= p_from and f.at < p_to and (p_rollout_id is null or exists (
+      select from public.rollout_feedback o where o.feedback_id = f.id and o.rollout_id = p_rollout_id and o.arm = 'on'))
+  ) said
+  cross join lateral (
+    select greatest(date_trunc('day', p_to) - date_trunc('day', p_from), interval '1 day') as days
+  ) span
+  cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'before', d.before) order by d.name), '[]') as metrics
+    from (
+      select m.name, coalesce(sum(m.n) filter (where m.day >= (p_to - span.days)::date), 0) as n,
+        coalesce(sum(m.n) filter (where m.day < (p_to - span.days)::date), 0) as before
+      from public.metric_days m
+      where m.day >= (p_to - 2 * span.days)::date and m.day < p_to::date group by m.name) d
+  ) counted
+$function$;
+
+-- The report about something that began then that was due last: every two hours on the first day, daily until the
+-- seventh; null where none was.
+CREATE OR REPLACE FUNCTION private.report_slot(p_since timestamp with time zone, p_now timestamp with time zone, OUT kind text, OUT due_at timestamp with time zone, OUT period_from timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_hours double precision := extract(epoch from p_now - p_since) / 3600;
+begin
+  if v_hours >= 48 and v_hours < 192 then
+    kind := 'daily';
+    due_at := p_since + make_interval(days => least(7, floor(v_hours / 24))::integer);
+    period_from := due_at - interval '1 day';
+  elsif v_hours >= 2 and v_hours < 48 then
+    kind := 'first_day';
+    due_at := p_since + make_interval(hours => least(24, 2 * floor(v_hours / 2))::integer);
+    period_from := due_at - interval '2 hours';
+  end if;
+end $function$;
 
 -- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). Does not apply
 -- to the table's owner, who migrates and restores.
@@ -15475,8 +17096,12 @@ AS $function$
     ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null)
@@ -15617,8 +17242,9 @@ begin
 end $function$;
 
 -- The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from.
--- p_taken is what came of taking those minutes into rollouts.guard, where that was done already.
-CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken DEFAULT NULL::private.guard_taken)
+-- p_taken is what came of taking those minutes into rollouts.guard, where that was done already; p_signals, what
+-- people and business metrics say.
+CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken DEFAULT NULL::private.guard_taken, p_signals jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
@@ -15626,7 +17252,7 @@ CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to big
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, (p_rollout.checkpoint ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
   v_criteria jsonb := private.guard_criteria(v_stage);
   v_taken private.guard_taken := p_taken;
 begin
@@ -15637,12 +17263,32 @@ begin
   return jsonb_build_object('guard', 2, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
     'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
     'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
+    'signals', coalesce(p_signals, private.rollout_signals(p_rollout, v_stage, p_now)),
     'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,
       private.epoch_ms(p_rollout.stage_started_at), private.epoch_ms(p_now)) end);
 end $function$;
 
--- What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, hold_minutes, min_samples,
--- overdue_minutes, advance_when, roll_back_when}]}; empty when it is sound. See docs/rollouts.md.
+-- Whether a stage of a plan can ask for this of a business metric.
+CREATE OR REPLACE FUNCTION private.rollout_metric_is_sound(p_metric jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select private.object_keys_within(p_metric, array['name', 'max_fall', 'then', 'min_people', 'by', 'at_least_per_day'])
+    and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
+    and (p_metric ? 'max_fall' or p_metric ? 'at_least_per_day')
+    and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
+    and (p_metric ? 'max_fall') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
+    and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
+    and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
+    and (not p_metric ? 'at_least_per_day' or private.is_number(p_metric -> 'at_least_per_day', 0, 1000000000))
+$function$;
+
+-- What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, users, among, hold_minutes,
+-- min_samples, overdue_minutes, advance_when, roll_back_when, first_day, metrics}]}; empty when it is sound. See
+-- docs/rollouts.md.
 CREATE OR REPLACE FUNCTION private.rollout_plan_faults(p_plan jsonb)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -15666,22 +17312,79 @@ begin
   select array_agg(r.fault) into v_faults
   from (
     select count(distinct s.stage ->> 'name') = count(*) as names,
-      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends
+      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends, bool_and(s.users > s.fewer) as more,
+      bool_and(s.users is null or s.before = 0) as first
     from (
       select e.stage, (e.stage ->> 'percentage')::numeric as percentage,
-        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before
+        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before, (e.stage ->> 'users')::integer as users,
+        max((e.stage ->> 'users')::integer) over (order by e.i rows between unbounded preceding and 1 preceding) as fewer
       from jsonb_array_elements(p_plan -> 'stages') with ordinality as e (stage, i)
     ) s
   ) p
   cross join lateral (values
     (p.names, 'stages: two stages have the same name'),
     (p.grows, 'stages: percentages must not decrease'),
-    (p.ends, 'stages: the last stage must be 100 %')
+    (p.ends, 'stages: the last stage must be 100 %'),
+    (coalesce(p.more, true), 'stages: users must grow'),
+    (coalesce(p.first, true), 'stages: users come before percentages')
   ) as r (kept, fault)
   where r.kept is not true;
   return coalesce(v_faults, '{}');
 end $function$;
 grant execute on function private.rollout_plan_faults(p_plan jsonb) to service_role;
+
+-- How a rollout did in a time, with as long before it, and what somebody should look at.
+CREATE OR REPLACE FUNCTION private.rollout_report(p_rollout rollouts, p_from timestamp with time zone, p_to timestamp with time zone, OUT figures jsonb, OUT look text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_stage public.rollout_stages;
+  v_on jsonb := private.outcome_figures(p_rollout.flag_key, 'on', p_from, p_to);
+  v_signals jsonb := private.report_signals(p_rollout.id, p_from, p_to);
+  v_before jsonb := private.outcome_figures(p_rollout.flag_key, 'on', p_from - (p_to - p_from), p_from);
+  v_paged bigint;
+  v_open bigint;
+  v_opened bigint;
+begin
+  select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage;
+  select count(*) into v_paged from public.rollout_events e
+  where e.rollout_id = p_rollout.id and e.kind = 'paged' and e.at >= p_from and e.at < p_to;
+  select count(*) filter (where i.status <> 'resolved'), count(*) filter (where i.opened_at >= p_from and i.opened_at < p_to)
+  into v_open, v_opened
+  from public.incidents i
+  where coalesce(i.flag_key, p_rollout.flag_key) = p_rollout.flag_key and (i.status <> 'resolved' or i.opened_at >= p_from);
+  figures := jsonb_build_object('state', p_rollout.state, 'plan', p_rollout.plan, 'hold_reason', p_rollout.hold_reason,
+    'stage', case when v_stage.position is not null then
+      jsonb_build_object('position', v_stage.position, 'name', v_stage.name, 'percentage', v_stage.percentage) end,
+    'on', v_on, 'off', private.outcome_figures(p_rollout.flag_key, 'off', p_from, p_to), 'before', v_before,
+    'pages', v_paged, 'incidents_opened', v_opened, 'incidents_open', v_open) || v_signals;
+  look := array_remove(array[
+    case when (v_on ->> 'n')::bigint = 0 then 'silent' end,
+    case when (v_on ->> 'error_rate')::numeric > (v_stage.roll_back_when ->> 'error_rate_above')::numeric then 'error_rate' end,
+    case when (v_on ->> 'p95_ms')::numeric > (v_stage.roll_back_when ->> 'p95_ms_above')::numeric then 'p95' end,
+    case when (v_on ->> 'n')::bigint >= 100 and (v_before ->> 'n')::bigint >= 100
+      and (v_on ->> 'error_rate')::numeric > 2 * (v_before ->> 'error_rate')::numeric + 0.005 then 'worse' end,
+    case when v_paged > 0 then 'paged' end,
+    case when v_open > 0 then 'incident' end,
+    case when (v_signals ->> 'complaints')::bigint > 0 then 'complaints' end], null);
+end $function$;
+
+-- What people and business metrics say of the stage that a rollout is in: {asked, seen, said}.
+CREATE OR REPLACE FUNCTION private.rollout_signals(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_asked jsonb := private.signals_asked(p_stage, private.epoch_ms(p_now) / 60000 < private.sharp_until(p_stage));
+  v_seen jsonb := private.signals_seen(p_rollout, p_stage, p_now);
+begin
+  return jsonb_build_object('asked', v_asked, 'seen', v_seen, 'said', private.signals_say(v_asked, v_seen));
+end $function$;
 
 -- The stage that a rollout is in.
 CREATE OR REPLACE FUNCTION private.rollout_stage(p_rollout rollouts)
@@ -15702,30 +17405,65 @@ CREATE OR REPLACE FUNCTION private.rollout_stage_faults(p_stage jsonb)
 AS $function$
   select f.fault
   from (select p_stage -> 'advance_when' as go, p_stage -> 'roll_back_when' as back,
-    p_stage #> '{roll_back_when,plain}' as plain) s
+    p_stage #> '{roll_back_when,plain}' as plain,
+    p_stage -> 'first_day' as day) s
   cross join lateral (values
-    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'hold_minutes', 'min_samples',
-      'overdue_minutes', 'advance_when', 'roll_back_when']), 'a stage has other members than it may'),
+    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'users', 'among', 'hold_minutes', 'min_samples',
+      'overdue_minutes', 'advance_when', 'roll_back_when', 'first_day', 'metrics']), 'a stage has other members than it may'),
     (coalesce(jsonb_typeof(p_stage -> 'name') = 'string' and char_length(p_stage ->> 'name') between 1 and 60, false),
       'name: 1 to 60 characters'),
     (private.is_number(p_stage -> 'percentage', 0, 100, 2), 'percentage: 0 to 100 in steps of 0.01'),
     (not p_stage ? 'user_ids' or private.is_text_list(p_stage -> 'user_ids', 1000), 'user_ids: at most 1000 ids'),
     (not p_stage ? 'segments' or private.is_text_list(p_stage -> 'segments', 20), 'segments: at most 20 keys'),
-    (p_stage -> 'percentage' <> '0' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
-      'percentage: a stage at 0 % needs user_ids or segments'),
+    (p_stage -> 'percentage' <> '0' or p_stage ? 'users' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
+      'percentage: a stage at 0 % needs user_ids, segments or users'),
+    (not p_stage ? 'users' or private.is_number(p_stage -> 'users', 1, 10000, 0), 'users: 1 to 10000'),
+    (not p_stage ? 'users' or p_stage -> 'percentage' = '0', 'users: a stage of so many people has percentage 0'),
+    (not p_stage ? 'among' or private.is_text_list(p_stage -> 'among', 20), 'among: at most 20 keys of segments'),
+    (not p_stage ? 'among' or p_stage ? 'users', 'among: only with users'),
     (private.is_number(p_stage -> 'hold_minutes', 1, 129600, 0), 'hold_minutes: 1 to 129600'),
     (private.is_number(p_stage -> 'min_samples', 0, 10000000, 0), 'min_samples: 0 to 10000000'),
     (not p_stage ? 'overdue_minutes' or (private.is_number(p_stage -> 'overdue_minutes', 1, 259200, 0)
       and p_stage -> 'overdue_minutes' > p_stage -> 'hold_minutes'), 'overdue_minutes: more than hold_minutes, at most 259200'),
-    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below']),
-      'advance_when: no_errors, error_rate_below, p95_ms_below'),
+    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below', 'complaints_at_most', 'positive_share_above', 'min_ratings']),
+      'advance_when: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above, min_ratings'),
+    (not coalesce(s.go ? 'complaints_at_most', false) or private.is_number(s.go -> 'complaints_at_most', 0, 10000, 0),
+      'advance_when.complaints_at_most: 0 to 10000'),
+    (not coalesce(s.go ? 'positive_share_above', false) or private.is_number(s.go -> 'positive_share_above', 0, 0.99),
+      'advance_when.positive_share_above: 0 to 0.99'),
+    (not coalesce(s.go ? 'min_ratings', false) or private.is_number(s.go -> 'min_ratings', 1, 10000, 0),
+      'advance_when.min_ratings: 1 to 10000'),
+    (coalesce(s.go ? 'positive_share_above' = s.go ? 'min_ratings', true),
+      'advance_when.min_ratings: together with positive_share_above'),
+    (coalesce(s.go -> 'complaints_at_most' <= s.back -> 'complaints_above', true),
+      'advance_when.complaints_at_most: not above roll_back_when.complaints_above'),
     (not coalesce(s.go ? 'no_errors', false) or s.go -> 'no_errors' = 'true', 'advance_when.no_errors: true, or left out'),
     (not coalesce(s.go ? 'error_rate_below', false) or private.is_number(s.go -> 'error_rate_below', 0.00001, 0.99),
       'advance_when.error_rate_below: 0.00001 to 0.99'),
     (not coalesce(s.go ? 'p95_ms_below', false) or private.is_edge(s.go -> 'p95_ms_below'),
       'advance_when.p95_ms_below: one of the latencies that are counted'),
-    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain']) and s.back <> '{}',
+    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain', 'complaints_above']) and s.back - 'complaints_above' <> '{}',
       'roll_back_when: at least one of error_rate_above, p95_ms_above, plain'),
+    (not coalesce(s.back ? 'complaints_above', false) or private.is_number(s.back -> 'complaints_above', 0, 10000, 0),
+      'roll_back_when.complaints_above: 0 to 10000'),
+    (not p_stage ? 'first_day' or private.object_keys_within(s.day, array['error_rate_above', 'p95_ms_above', 'complaints_above']) and s.day <> '{}',
+      'first_day: at least one of error_rate_above, p95_ms_above, complaints_above'),
+    (not coalesce(s.day ? 'error_rate_above', false) or private.is_number(s.day -> 'error_rate_above', 0.00001, 0.5)
+      and coalesce(s.day -> 'error_rate_above' <= s.back -> 'error_rate_above', false),
+      'first_day.error_rate_above: not above roll_back_when.error_rate_above, which must be there'),
+    (not coalesce(s.day ? 'p95_ms_above', false) or private.is_edge(s.day -> 'p95_ms_above')
+      and coalesce(s.day -> 'p95_ms_above' <= s.back -> 'p95_ms_above', false),
+      'first_day.p95_ms_above: one of the latencies that are counted, not above roll_back_when.p95_ms_above, which must be there'),
+    (not coalesce(s.day ? 'complaints_above', false) or private.is_number(s.day -> 'complaints_above', 0, 10000, 0)
+      and coalesce(s.day -> 'complaints_above' <= s.back -> 'complaints_above', false),
+      'first_day.complaints_above: not above roll_back_when.complaints_above, which must be there'),
+    (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
+      else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
+        select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
+      'metrics: 1 to 10 of {name, max_fall or at_least_per_day, then (roll_back or hold), min_people, by (people or value)}'),
+    (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
+      or not jsonb_path_exists(p_stage, 'lax $.metrics[*].max_fall'),
+      'metrics: max_fall needs people with and without the feature: a percentage between 0 and 100'),
     (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
       'roll_back_when.error_rate_above: 0.00001 to 0.5'),
     (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
@@ -15759,17 +17497,25 @@ AS $function$
       select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.hold, 'min_samples', t.samples,
           'advance_when', t.go, 'roll_back_when', t.back)
         || case when t.overdue is not null then jsonb_build_object('overdue_minutes', t.overdue) else '{}' end
+        || case when t.day is not null then jsonb_build_object('first_day', t.day) else '{}' end
         || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
         order by t.i)
       from (values
-        (1, 'internal', 0, 1440, 20, null, '{"no_errors": true}'::jsonb, '{"error_rate_above": 0.05}'::jsonb),
-        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}', '{"error_rate_above": 0.02}'),
-        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}')
-      ) as t (i, name, percentage, hold, samples, overdue, go, back)))
+        (1, 'internal', 0, 1440, 60, null, '{"no_errors": true, "p95_ms_below": 500}'::jsonb,
+          '{"error_rate_above": 0.05, "p95_ms_above": 1000}'::jsonb, null::jsonb),
+        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}',
+          '{"error_rate_above": 0.02, "complaints_above": 5}', '{"error_rate_above": 0.01, "complaints_above": 3}'),
+        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', null)
+      ) as t (i, name, percentage, hold, samples, overdue, go, back, day)))
     when 'canary' then jsonb_build_object('name', 'canary', 'stages', (
       select jsonb_agg(jsonb_build_object('name', t.percentage || ' %', 'percentage', t.percentage, 'hold_minutes', t.hold,
           'min_samples', 3000, 'advance_when', '{"error_rate_below": 0.001}'::jsonb,
@@ -15989,6 +17735,102 @@ begin
     raise exception 'segment % is at version %, not %', p_key, coalesce(v_version, 0), p_expected_version
       using errcode = 'GL409', hint = 'Read it again and decide anew.';
   end if;
+end $function$;
+
+-- Queues an announcement for a person, or writes down why not: queued, left_out or waits (sending is off for the
+-- person, or the sender is held).
+CREATE OR REPLACE FUNCTION private.send_announcement_to(p_announcement announcements, p_contact_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_way record;
+  v_sender public.senders;
+  v_answer jsonb;
+  v_why text;
+  v_waits boolean := false;
+begin
+  if v_contact <> p_contact_id and exists (
+    select from public.announcement_recipients r where r.announcement_id = p_announcement.id and r.contact_id = v_contact) then
+    v_why := 'merged';
+  else
+    select * into v_way from private.announcement_way(v_contact, p_announcement.number_id, p_announcement.text is not null,
+      p_announcement.template is not null, p_now);
+    if v_way.way in ('opted_out', 'group', 'window_closed') then
+      v_why := v_way.way;
+    else
+      select * into v_sender from public.senders s where s.channel = 'whatsapp' and s.id = v_way.number_id;
+      if v_sender.held_since is not null or v_sender.state <> 'active' then
+        v_why := 'sender_held';
+        v_waits := true;
+      else
+        v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+          'channel', 'whatsapp', 'identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', v_contact)),
+          'number_id', v_way.number_id, 'idempotency_key', format('announcement:%s:%s', p_announcement.id, v_contact),
+          'text', case when v_way.way = 'text' then p_announcement.text end,
+          'message', case when v_way.way = 'text'
+            then jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_announcement.text)) else p_announcement.template end,
+          'fallback', case when v_way.way = 'text' then p_announcement.template end))), p_now) -> 0;
+        v_why := v_answer ->> 'error';
+        v_waits := v_why = 'feature_off';
+      end if;
+    end if;
+  end if;
+  update public.announcement_recipients r
+  set state = case when v_waits then 'pending' when v_why is null then 'queued' else 'left_out' end, why = v_why,
+    message_id = (v_answer ->> 'id')::uuid, next_at = case when v_waits then p_now + interval '1 minute' else r.next_at end,
+    at = case when not coalesce(v_waits, false) then p_now end
+  where r.announcement_id = p_announcement.id and r.contact_id = p_contact_id;
+  return case when v_waits then 'waits' when v_why is null then 'queued' else 'left_out' end;
+end $function$;
+
+-- Queues the next people of each announcement that is being sent: a sixth of what may go in a minute, less what the
+-- queue still holds of it. Says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.send_announcements(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  v_announcement public.announcements;
+  v_contact uuid;
+  v_batch integer;
+  v_open integer;
+  v_became text;
+  v_count integer := 0;
+begin
+  for v_announcement in
+    select * from public.announcements a where a.state = 'sending' order by a.started_at for update skip locked
+  loop
+    v_batch := greatest(1, v_announcement.per_minute / 6);
+    select count(*) into v_open from (
+      select r.message_id from public.announcement_recipients r
+      where r.announcement_id = v_announcement.id and r.state = 'queued' order by r.at desc limit v_batch) l
+    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    for v_contact in
+      select r.contact_id from public.announcement_recipients r
+      where r.announcement_id = v_announcement.id and r.state = 'pending' and r.next_at <= p_now
+      order by r.next_at, r.contact_id limit v_batch - v_open
+    loop
+      begin
+        v_became := private.send_announcement_to(v_announcement, v_contact, p_now);
+      exception when others then
+        v_became := 'left_out';
+        update public.announcement_recipients r
+        set next_at = p_now + interval '10 minutes', why = 'failed ' || sqlstate
+        where r.announcement_id = v_announcement.id and r.contact_id = v_contact;
+        raise warning 'announcement % could not be queued for a person: %', v_announcement.id, sqlerrm;
+      end;
+      v_count := v_count + (v_became = 'queued')::integer;
+    end loop;
+    update public.announcements a set state = 'done', finished_at = p_now
+    where a.id = v_announcement.id
+      and not exists (select from public.announcement_recipients r where r.announcement_id = a.id and r.state = 'pending');
+  end loop;
+  return v_count;
 end $function$;
 
 -- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
@@ -16520,6 +18362,16 @@ begin
 end $function$;
 grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
 
+-- The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.
+CREATE OR REPLACE FUNCTION private.sharp_until(p_stage rollout_stages)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_stage.first_day is not null then floor(extract(epoch from p_stage.entered_at) / 60)::bigint + 1440 else 0 end
+$function$;
+
 -- The displayed state of a destination: active, paused, or circuit_open for an active one that gets only probes. The
 -- same as shownDestinationState() of the contract.
 CREATE OR REPLACE FUNCTION private.shown_state(p_state text, p_circuit_open_until timestamp with time zone)
@@ -16531,6 +18383,134 @@ AS $function$
   select case when p_state = 'active' and p_circuit_open_until is not null then 'circuit_open' else p_state end
 $function$;
 grant execute on function private.shown_state(p_state text, p_circuit_open_until timestamp with time zone) to service_role;
+
+-- What a stage asks of complaints, ratings and business metrics; on its first day by its tighter triggers.
+CREATE OR REPLACE FUNCTION private.signals_asked(p_stage rollout_stages, p_sharp boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'complaints_above', coalesce(case when p_sharp then p_stage.first_day -> 'complaints_above' end, p_stage.roll_back_when -> 'complaints_above'),
+    'complaints_at_most', p_stage.advance_when -> 'complaints_at_most',
+    'positive_share_above', p_stage.advance_when -> 'positive_share_above',
+    'min_ratings', p_stage.advance_when -> 'min_ratings',
+    'share', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end,
+    'metrics', p_stage.metrics)
+$function$;
+
+-- What signals mean: {verdict: roll_back, page or hold, rule, figures}; null where nothing is in the way. See
+-- signalsSay() in signals.ts.
+CREATE OR REPLACE FUNCTION private.signals_say(p_asked jsonb, p_seen jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_share double precision := (p_asked ->> 'share')::double precision / 100;
+  v_complaints bigint := (p_seen ->> 'complaints')::bigint;
+  v_ratings bigint := (p_seen ->> 'ratings')::bigint;
+  v_metric record;
+  v_s bigint;
+  v_figures jsonb;
+  v_page jsonb;
+  v_few jsonb;
+  v_unclear jsonb;
+  v_goal jsonb;
+begin
+  if v_complaints > (p_asked ->> 'complaints_above')::bigint then
+    return jsonb_build_object('verdict', 'roll_back', 'rule', 'complaints',
+      'figures', jsonb_build_object('complaints', v_complaints, 'complaints_above', p_asked -> 'complaints_above'));
+  end if;
+  for v_metric in
+    select a.item as asked, s.item as seen
+    from jsonb_array_elements(p_asked -> 'metrics') with ordinality as a (item, place)
+    join jsonb_array_elements(p_seen -> 'metrics') with ordinality as s (item, place) on s.place = a.place
+    order by a.place
+  loop
+    if v_metric.asked ? 'max_fall' and v_share is not null then
+      v_s := private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision, (v_metric.seen ->> 'on_weight')::bigint,
+        (v_metric.seen ->> 'off_weight')::bigint);
+      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'max_fall', v_metric.asked -> 'max_fall', 'on', v_metric.seen -> 'on',
+        'off', v_metric.seen -> 'off', 's', v_s);
+      if v_s >= 6907755 and v_metric.asked ->> 'then' = 'roll_back' then
+        return jsonb_build_object('verdict', 'roll_back', 'rule', 'guardrail', 'figures', v_figures);
+      elsif v_s >= 6907755 then
+        v_page := coalesce(v_page, v_figures);
+      elsif (v_metric.seen ->> 'on')::bigint + (v_metric.seen ->> 'off')::bigint < coalesce((v_metric.asked ->> 'min_people')::bigint, 20) then
+        v_few := coalesce(v_few, v_figures || jsonb_build_object('min_people', coalesce((v_metric.asked ->> 'min_people')::bigint, 20)));
+      elsif v_s >= 2302585 then
+        v_unclear := coalesce(v_unclear, v_figures);
+      end if;
+    end if;
+    if (v_metric.seen ->> 'per_day')::numeric < (v_metric.asked ->> 'at_least_per_day')::numeric then
+      v_goal := coalesce(v_goal, jsonb_build_object('metric', v_metric.asked -> 'name', 'per_day', v_metric.seen -> 'per_day',
+        'at_least_per_day', v_metric.asked -> 'at_least_per_day'));
+    end if;
+  end loop;
+  return case
+    when v_page is not null then jsonb_build_object('verdict', 'page', 'rule', 'guardrail', 'figures', v_page)
+    when v_complaints > (p_asked ->> 'complaints_at_most')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'complaints',
+      'figures', jsonb_build_object('complaints', v_complaints, 'complaints_at_most', p_asked -> 'complaints_at_most'))
+    when v_few is not null then jsonb_build_object('verdict', 'hold', 'rule', 'people', 'figures', v_few)
+    when v_unclear is not null then jsonb_build_object('verdict', 'hold', 'rule', 'guardrail_unclear', 'figures', v_unclear)
+    when v_goal is not null then jsonb_build_object('verdict', 'hold', 'rule', 'goal', 'figures', v_goal)
+    when v_ratings < (p_asked ->> 'min_ratings')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'ratings',
+      'figures', jsonb_build_object('ratings', v_ratings, 'min_ratings', p_asked -> 'min_ratings'))
+    when (p_seen ->> 'positive')::bigint <= (p_asked ->> 'positive_share_above')::double precision * v_ratings
+      then jsonb_build_object('verdict', 'hold', 'rule', 'feedback', 'figures', jsonb_build_object('positive', p_seen -> 'positive',
+        'ratings', v_ratings, 'positive_share_above', p_asked -> 'positive_share_above')) end;
+end $function$;
+
+-- What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did:
+-- {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight,
+-- off_weight: the same or their values, in thousandths, per_day: with the feature}]}.
+CREATE OR REPLACE FUNCTION private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'complaints', (
+      select count(distinct f.subject_id) from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'on' and f.kind = 'complaint'),
+    'complaints_without', (
+      select count(distinct f.subject_id) from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'off' and f.kind = 'complaint'),
+    'ratings', l.ratings, 'positive', l.positive,
+    'metrics', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
+        'off_weight', t.off_weight, 'per_day', t.per_day) order by t.place), '[]')
+      from (
+        select m.place, m.name,
+          count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
+          coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
+          coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
+          round((coalesce(sum(case when m.by = 'value' then p.value else p.n end) filter (where p.arm = 'on'), 0)
+            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day
+        from (
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by
+          from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
+        left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
+        left join lateral (
+          select percentile_disc(0.5) within group (order by x.value) as half from private.metric_people x
+          where m.by = 'value' and x.rollout_id = p_rollout.id and x.stage = p_rollout.stage and x.name = m.name and x.by_share and x.value > 0) h on true
+        left join lateral (
+          select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
+            when p.value <= 0 or h.half is null then 0
+            else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
+        group by m.place, m.name) t))
+  from (
+    select count(*) as ratings, count(*) filter (where x.positive) as positive
+    from (
+      select distinct on (f.subject_id) f.positive from public.rollout_feedback o join public.feedback f on f.id = o.feedback_id
+      where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.arm = 'on' and f.kind = 'rating'
+      order by f.subject_id, f.at desc, f.id desc) x) l
+$function$;
+grant execute on function private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone) to service_role;
 
 -- Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit
 -- that only one of dialling and display has.
@@ -16549,6 +18529,63 @@ begin
     else array[p_value] end;
 end $function$;
 grant execute on function private.spellings(p_kind text, p_value text) to service_role;
+
+-- What an event tells of the stage that began with it.
+CREATE OR REPLACE FUNCTION private.stage_figures(p_stage rollout_stages)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('stage', p_stage.name, 'percentage', trim_scale(p_stage.percentage))
+    || case when p_stage.users is not null
+      then jsonb_build_object('users', cardinality(p_stage.chosen), 'of_users', p_stage.users) else '{}' end
+$function$;
+
+-- stale_flags for whoever may.
+CREATE OR REPLACE FUNCTION private.stale_flags(p_now timestamp with time zone)
+ RETURNS TABLE(key text, why text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_unchanged interval := make_interval(days => coalesce((select s.value::integer from public.settings s where s.key = 'flags.stale_days'), 30));
+begin
+  return query
+    select s.key, w.why, w.since
+    from public.settings s
+    left join public.flag_evaluations e on e.flag_key = s.key
+    cross join lateral (
+      select 'fully_on', s.updated_at
+      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
+          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
+      union all
+      select 'fully_off', s.updated_at
+      where not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and not exists (select from public.rollouts r where r.flag_key = s.key and r.state in ('draft', 'running', 'paused'))
+        and (s.value <> 'true' or (s.metadata ->> 'rollout_percentage')::numeric = 0
+          and coalesce(s.metadata -> 'target_user_ids', '[]') = '[]' and coalesce(s.metadata -> 'target_segments', '[]') = '[]')
+      union all
+      -- What was launched is to be taken out of the code; what should have ended is still on.
+      select 'past_end', e.at
+      from (
+        select case when pg_input_is_valid(s.metadata ->> 'launched_at', 'timestamptz') then (s.metadata ->> 'launched_at')::timestamptz + v_unchanged end
+        union all
+        select (s.metadata #>> '{schedule,off_at}')::timestamptz + interval '1 hour' where s.value = 'true') e (at)
+      where e.at <= p_now
+      union all
+      -- A new flag is one that nothing has been deployed for yet.
+      select 'never_evaluated', m.at
+      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
+      where e.flag_key is null and m.at <= p_now - interval '7 days'
+      union all
+      select 'not_evaluated', e.last_at where e.last_at <= p_now - v_unchanged
+    ) as w (why, since)
+    where s.key like '%.enabled'
+    order by s.key, w.why;
+end $function$;
 
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
 -- says, writes target ids as flags compare them, keeps all targets together within what the functions can hold, and
@@ -17669,6 +19706,60 @@ begin
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
 
+-- Adoption (the share of outcomes of people who had a feature) and how each feature did, beside the time before;
+-- flags that look done with; incidents and rollouts.
+CREATE OR REPLACE FUNCTION private.weekly_report(p_from timestamp with time zone, p_to timestamp with time zone, OUT figures jsonb, OUT look text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_features jsonb;
+  v_signals jsonb := private.report_signals(null, p_from, p_to);
+  v_debt jsonb;
+  v_open bigint;
+begin
+  with used as (
+    select m.flag_key, m.minute >= p_from as now, coalesce(sum(m.n) filter (where m.arm = 'on'), 0) as had, sum(m.n) as n
+    from public.flag_metrics m where m.minute >= p_from - (p_to - p_from) and m.minute < p_to
+    group by 1, 2
+  ), features as (
+    select s.key, s.value, s.metadata,
+      round(n.had::numeric / nullif(n.n, 0), 5) as adoption, round(b.had::numeric / nullif(b.n, 0), 5) as adoption_before,
+      private.outcome_figures(s.key, 'on', p_from, p_to) as now, private.outcome_figures(s.key, 'on', p_from - (p_to - p_from), p_from) as before
+    from public.settings s
+    left join used n on n.flag_key = s.key and n.now
+    left join used b on b.flag_key = s.key and not b.now
+    where s.key like '%.enabled' and (n.n is not null or b.n is not null)
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('flag_key', f.key, 'on', f.value = 'true', 'percentage', f.metadata -> 'rollout_percentage',
+    'adoption', f.adoption, 'adoption_before', f.adoption_before, 'now', f.now, 'before', f.before,
+    'worse', coalesce((f.now ->> 'n')::bigint >= 100 and (f.before ->> 'n')::bigint >= 100
+      and ((f.now ->> 'error_rate')::numeric > 2 * (f.before ->> 'error_rate')::numeric + 0.005
+        or (f.now ->> 'p95_ms')::numeric > 1.5 * (f.before ->> 'p95_ms')::numeric), false)) order by f.key), '[]')
+  into v_features from features f;
+  select coalesce(jsonb_agg(jsonb_build_object('flag_key', d.key, 'why', d.why, 'since', d.since) order by d.key, d.why), '[]')
+  into v_debt from private.stale_flags(p_to) d;
+  select count(*) into v_open from public.incidents i where i.status <> 'resolved';
+  figures := jsonb_build_object('features', v_features, 'debt', v_debt,
+    'incidents_opened', (select count(*) from public.incidents i where i.opened_at >= p_from and i.opened_at < p_to),
+    'incidents_resolved', (select count(*) from public.incidents i where i.resolved_at >= p_from and i.resolved_at < p_to),
+    'incidents_open', v_open,
+    'rollouts', (
+      select jsonb_build_object(
+        'started', count(*) filter (where r.started_at >= p_from and r.started_at < p_to),
+        'completed', count(*) filter (where r.state = 'completed' and r.finished_at >= p_from and r.finished_at < p_to),
+        'rolled_back', count(*) filter (where r.state = 'rolled_back' and r.finished_at >= p_from and r.finished_at < p_to),
+        'under_way', count(*) filter (where r.state in ('running', 'paused')))
+      from public.rollouts r)) || v_signals;
+  look := array_remove(array[
+    case when jsonb_path_exists(v_features, '$[*] ? (@.worse == true)') then 'worse' end,
+    case when v_open > 0 then 'incident' end,
+    case when (v_signals ->> 'complaints')::bigint > 0 then 'complaints' end,
+    case when v_debt <> '[]' then 'debt' end], null);
+end $function$;
+
 -- The known contact that WhatsApp's ids identify, merged if they prove two to be one; null if they identify nobody.
 -- p_known is the contact that we already know the update to be about. The caller holds the contacts' lock.
 CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid)
@@ -17911,3 +20002,85 @@ begin
     insert into private.status_posts (update_id, incident_id, next_attempt_at) values (v_id, p_incident.id, p_at);
   end if;
 end $function$;
+
+-- Keeps a report and queues it for those who are told; false where it was written before.
+CREATE OR REPLACE FUNCTION private.write_report(p_report reports, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.reports (kind, rollout_id, flag_key, period_from, due_at, figures, look, created_at)
+  values (p_report.kind, p_report.rollout_id, p_report.flag_key, p_report.period_from, p_report.due_at, p_report.figures, p_report.look, p_now)
+  on conflict on constraint reports_once do nothing
+  returning * into p_report;
+  if p_report.id is null then
+    return false;
+  end if;
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', 'report', 'at', p_report.due_at, 'report', to_jsonb(p_report) - 'created_at')
+  from public.notification_endpoints e where e.state = 'active' and 'report' = any (e.events);
+  return true;
+end $function$;
+
+-- Writes the reports that are due: of rollouts that began or were completed within a week, and on Mondays at 8 in the
+-- team's zone the weekly one. Says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.write_reports(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_report public.reports;
+  v_slot record;
+  v_zone text := private.team_zone();
+  v_count integer := 0;
+begin
+  for v_rollout in
+    select * from public.rollouts r
+    where r.state in ('running', 'paused') and r.started_at > p_now - interval '8 days'
+      or r.state = 'completed' and r.finished_at > p_now - interval '8 days'
+    order by r.id
+  loop
+    v_slot := private.report_slot(coalesce(v_rollout.finished_at, v_rollout.started_at), p_now);
+    continue when v_slot.kind is null or exists (
+      select from public.reports x where x.kind = v_slot.kind and x.rollout_id = v_rollout.id and x.due_at = v_slot.due_at);
+    begin
+      v_report := null;
+      v_report.kind := v_slot.kind;
+      v_report.rollout_id := v_rollout.id;
+      v_report.flag_key := v_rollout.flag_key;
+      v_report.period_from := v_slot.period_from;
+      v_report.due_at := v_slot.due_at;
+      select f.figures, f.look into v_report.figures, v_report.look
+      from private.rollout_report(v_rollout, v_slot.period_from, v_slot.due_at) f;
+      v_count := v_count + private.write_report(v_report, p_now)::integer;
+    exception when others then
+      raise warning 'the report about rollout % could not be written: % (%)', v_rollout.id, sqlerrm, sqlstate;
+    end;
+  end loop;
+
+  v_report := null;
+  v_report.kind := 'weekly';
+  v_report.due_at := (date_trunc('week', (p_now - interval '8 hours') at time zone v_zone) + interval '8 hours') at time zone v_zone;
+  v_report.period_from := (v_report.due_at at time zone v_zone - interval '7 days') at time zone v_zone;
+  if exists (select from private.config_revision c where c.installed_at < v_report.due_at)
+    and not exists (select from public.reports x where x.kind = 'weekly' and x.due_at = v_report.due_at) then
+    select f.figures, f.look into v_report.figures, v_report.look from private.weekly_report(v_report.period_from, v_report.due_at) f;
+    v_count := v_count + private.write_report(v_report, p_now)::integer;
+  end if;
+  return v_count;
+end $function$;
+
+-- Contacts on WhatsApp who wrote within so many days.
+CREATE OR REPLACE FUNCTION private.wrote_within(p_days integer, p_now timestamp with time zone)
+ RETURNS TABLE(contact_id uuid)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select distinct coalesce(c.merged_into, c.id)
+  from public.conversations v join public.contacts c on c.id = v.contact_id
+  where v.channel = 'whatsapp' and v.last_inbound_at > p_now - make_interval(days => p_days)
+$function$;

@@ -1,6 +1,7 @@
 /** `gatelink status`: the queues, what holds them up, and counters. */
+import type { Result } from "../../supabase/functions/_shared/contract/sql.ts";
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
-import { age, type Cell, destinationState, paint, table } from "../core/output.ts";
+import { age, type Cell, destinationState, paint, table, time } from "../core/output.ts";
 import type { PlainCommand } from "../core/session.ts";
 
 /** `status`. */
@@ -26,6 +27,10 @@ Examples:
         }`,
         `${counted(outbound.open, "message")} to send` +
         `${outbound.open === 0 ? "" : `, the oldest for ${age(outbound.oldest_seconds)}`}`,
+        ...status.kill_switches.map(({ flag_key, since }) =>
+          paint("red", `The kill switch of ${flag_key} is set since ${time(since)}: nobody has it`)
+        ),
+        ...status.rollouts.map(rolloutLine),
         "",
         table(
           ["destination", "state", "queue", "oldest", "dead", "url"],
@@ -49,3 +54,22 @@ Examples:
     };
   },
 };
+
+/** Where a rollout stands, why it waits, and what people say and do. */
+function rolloutLine(
+  { flag_key, state, stage, hold_reason, killed_since, signals }: Result<"status">["rollouts"][number],
+): string {
+  const waits = killed_since !== null
+    ? ", and waits for its kill switch"
+    : hold_reason === null
+    ? ""
+    : ` and waits: ${hold_reason}`;
+  const seen = [
+    ...(signals.complaints > 0 ? [counted(signals.complaints, "complaint")] : []),
+    ...(signals.ratings > 0 ? [`${signals.positive} of ${signals.ratings} content`] : []),
+    ...signals.metrics.map(({ name, on, off }) => `${name}: ${on} with it, ${off} without`),
+  ];
+  return `The rollout of ${flag_key} is ${state} at ${stage}${waits}${
+    seen.length === 0 ? "" : `; ${seen.join("; ")}`
+  }`;
+}

@@ -122,6 +122,19 @@ const CODES: Record<string, ErrorCode> = {
   "23505": "conflict",
 };
 
+/** Read-only (a standby is, too), or full, which Supabase makes read-only. */
+const NO_WRITES: ReadonlySet<string> = new Set(["25006", "53100"]);
+
+/** Whether an error says that the database accepts no writes. */
+export function acceptsNoWrites(error: unknown): boolean {
+  return NO_WRITES.has(sqlState(error) ?? "");
+}
+
+/** SQLSTATE of an error of {@linkcode Api}; undefined if it is none of the database. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof CliError ? (error.cause as { code?: string } | undefined)?.code : undefined;
+}
+
 /** Converts an error of the Data API. */
 export function failure(stack: Stack, error: NonNullable<Answer["error"]>, status: number): CliError {
   const code = error.code ?? "";
@@ -149,14 +162,14 @@ export function failure(stack: Stack, error: NonNullable<Answer["error"]>, statu
       stack.dbUrl ? "Start it: deno task start" : "Check the address, and whether the project is paused.",
     );
   }
-  // Read-only, or full, which Supabase makes read-only.
-  if (code === "25006" || code === "53100") {
+  if (NO_WRITES.has(code)) {
     return new CliError(
       "refused",
       `The database accepts no writes: it is read-only or full (${error.message}).`,
       "Without the database: gatelink rollback 2 --help. To make it writable again: docs/runbooks/2-environment.md.",
+      { cause: error },
     );
   }
   const kind = CODES[code] ?? (/^(22|23514)/.test(code) ? "invalid" : "refused");
-  return new CliError(kind, sentence(error.message), error.hint ?? undefined);
+  return new CliError(kind, sentence(error.message), error.hint ?? undefined, { cause: error });
 }

@@ -107,26 +107,40 @@ language sql volatile security definer set search_path = '' as $$
     select distinct l.pid from pg_catalog.pg_locks l
     where l.granted and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and l.pid <> pg_backend_pid()
       and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
-      and l.relation in (select to_regclass(t.name)::oid from unnest(p_relations) as t (name))
+      and l.relation in (
+        select to_regclass(t.name)::oid from unnest(p_relations) as t (name)
+        union all
+        select c.oid from pg_catalog.pg_class c
+        where p_relations is null and c.relkind in ('r', 'p') and c.relnamespace in ('public'::regnamespace, 'private'::regnamespace))
   ) h
   left join pg_catalog.pg_stat_activity a on a.pid = h.pid
   where cardinality(pg_blocking_pids(h.pid)) = 0
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
 $$;
 comment on function private.lock_holders(text[]) is
-  'Transactions that have held a lock on one of these tables for half a second or more and are not waiting themselves, oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated, without values. Security definer, because few roles may see other roles'' sessions in pg_stat_activity.';
+  'Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and are not waiting themselves, oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated, without values. Security definer, because few roles may see other roles'' sessions in pg_stat_activity.';
+
+-- A change of a flag also writes its history and the configuration's revision: if nobody holds the most likely tables, it is
+-- one of those.
+create function private.lock_holders_or_any(p_relations text[]) returns jsonb
+language sql volatile set search_path = '' as $$
+  select coalesce(nullif(private.lock_holders(p_relations), '[]'), private.lock_holders(null))
+$$;
+comment on function private.lock_holders_or_any(text[]) is
+  'lock_holders() of these tables; if there are none, of any table of ours.';
 
 create function private.refuse_locked(p_what text, p_relations text[], p_instead text) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_holders jsonb := private.lock_holders(p_relations);
+  v_holders jsonb := private.lock_holders_or_any(p_relations);
 begin
   raise exception '% is locked by %', p_what, coalesce((
       select string_agg(format('process %s (%s), for %s s%s', h ->> 'pid', coalesce(h ->> 'role', 'role not known'),
         coalesce(h ->> 'seconds', '?'), coalesce(': ' || (h ->> 'statement'), '')), '; ')
       from jsonb_array_elements(v_holders) h), 'another transaction')
     using errcode = 'GL423', detail = v_holders::text,
-      hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
+      hint = p_instead || case when v_holders = '[]' then ''
+        else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $$;
 comment on function private.refuse_locked(text, text[], text) is
   'Raises GL423: what is locked, by which process and role, for how long and by which statement (detail: lock_holders), and what to do instead.';
@@ -135,11 +149,11 @@ create function public.who_blocks() returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   perform private.require_role('operator');
-  return private.lock_holders(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
+  return private.lock_holders_or_any(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
     'public.rollout_events', 'public.segments', 'public.segment_members']);
 end $$;
 comment on function public.who_blocks() is
-  'Transactions that have held locks on the tables of flags and rollouts for half a second or more, oldest first: [{pid, role, state, seconds, statement}]. Does not wait for these locks. For operators and secret keys.';
+  'Transactions that have held locks on the tables of flags and rollouts, or if there are none on any table of ours, for half a second or more, oldest first: [{pid, role, state, seconds, statement}]. Does not wait for these locks. For operators and secret keys.';
 
 -- Histories ---------------------------------------------------------------------------------------
 

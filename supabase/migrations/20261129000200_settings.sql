@@ -74,7 +74,7 @@ create table public.settings (
           when 'retention.mail_days' then 1 when 'retention.mail_event_days' then 31 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.contact_days', 'retention.cron_days', 'retention.mail_days', 'retention.mail_event_days') end),
+          'retention.notification_days', 'retention.announcement_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days', 'retention.mail_days', 'retention.mail_event_days') end),
   -- A text with an unknown placeholder must be refused when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
     case when key not like 'incident\_template.%' then true
@@ -88,6 +88,7 @@ create table public.settings (
         then regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}', '', 'g') !~ '\{\{|\}\}'
       else false end),
   constraint settings_one_person_many_roles check (key <> 'gates.one_person_many_roles' or value in ('true', 'false')),
+  constraint settings_stale_days check (key <> 'flags.stale_days' or value ~ '^[1-9][0-9]{0,2}$'),
   constraint settings_own_networks check (
     case when key = 'deeplinks.own_networks' then array_remove(regexp_split_to_array(value, E'[\\s,]+'), '')::inet[] is not null else true end),
   constraint settings_own_key check (key <> 'deeplinks.own_key' or value ~ '^([A-Za-z0-9_-]{8,100})?$'),
@@ -106,7 +107,14 @@ create table public.settings (
   constraint settings_opt_out_words check (
     case when key not in ('opt_out.stop_words', 'opt_out.start_words') then true
       when jsonb_typeof(value::jsonb) <> 'array' then false
-      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")') end)
+      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")') end),
+  -- An empty word would be said by every message.
+  constraint settings_feedback_words check (
+    case when key not in ('feedback.complaint_words', 'feedback.praise_words') then true
+      when jsonb_typeof(value::jsonb) <> 'array' then false
+      when jsonb_array_length(value::jsonb) > 100 then false
+      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")')
+        and not jsonb_path_exists(value::jsonb, 'lax $[*] ? (!(@ like_regex "^\\S(.{0,58}\\S)?$"))') end)
 );
 comment on table public.settings is
   'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
@@ -114,10 +122,12 @@ comment on constraint settings_forward_retry_seconds on public.settings is 'A JS
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
 comment on constraint settings_incident_template on public.settings is 'A text of at most 2000 characters for a template that there is, with no other placeholders than it may have: _shared/contract/incidents.ts.';
 comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
+comment on constraint settings_feedback_words on public.settings is 'A JSON list of at most 100 words of 1 to 60 characters, without blanks around them; an empty one for none.';
 comment on constraint settings_flag_key on public.settings is
   'The key of a flag has a name before .enabled, without control characters. feature.enabled is none: FEATURE_ENABLED stops every feature.';
 comment on constraint settings_one_person_many_roles on public.settings is 'true or false: whether one person may sign a gate in several roles.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
+comment on constraint settings_stale_days on public.settings is '1 to 999 days until a flag that does not change looks done with.';
 comment on constraint settings_own_key on public.settings is 'A word of 8 to 100 letters, digits, - and _, or none.';
 comment on constraint settings_own_networks on public.settings is 'Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.';
 comment on constraint settings_team_zone on public.settings is 'The name of a time zone, such as Europe/Berlin.';

@@ -123,6 +123,20 @@ comment on trigger bound on public.segment_members is 'Refuses more members than
 
 -- History, and people who turn out to be one ------------------------------------------------------
 
+-- The history keeps the versions of a segment that was removed, each once.
+create function private.continue_segment() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  new.version := greatest(new.version, 1 + coalesce(
+    (select max(h.version) from public.segment_history h where h.segment_key = new.key), 0));
+  return new;
+end $$;
+comment on function private.continue_segment() is
+  'Trigger, before insert of segments: a segment that was removed and added again continues its version numbers, as settings do.';
+create trigger continue before insert on public.segments
+  for each row execute function private.continue_segment();
+comment on trigger continue on public.segments is 'Each version is used once.';
+
 create function private.record_members() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -234,10 +248,7 @@ declare
 begin
   perform private.require_role('operator');
   if p_expected_version = 0 then
-    -- A segment that was removed and added again continues its version numbers, as settings do.
-    insert into public.segments (key, description, version)
-    values (p_key, coalesce(p_description, ''), 1 + coalesce(
-      (select max(h.version) from public.segment_history h where h.segment_key = p_key), 0))
+    insert into public.segments (key, description) values (p_key, coalesce(p_description, ''))
     on conflict (key) do nothing returning * into v_segment;
   end if;
   if v_segment.key is null then

@@ -264,11 +264,58 @@ alter table private.flag_sufferers enable row level security;
 revoke all on private.flag_sufferers from anon, authenticated, service_role, public;
 grant select, insert, update, delete on private.flag_sufferers to service_role;
 
+create table private.affected_people (
+  flag_key text not null,
+  subject_id text not null,
+  failures integer not null,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  constraint affected_people_pkey primary key (flag_key, subject_id)
+) with (fillfactor = 70);
+comment on table private.affected_people is
+  'For whom a feature failed that they had: at most 100,000 a flag, the first ones, for 60 days after the last failure. Whom to write to afterwards.';
+comment on constraint affected_people_pkey on private.affected_people is 'A person once a flag.';
+comment on column private.affected_people.flag_key is 'The flag.';
+comment on column private.affected_people.subject_id is 'The id that the flag was asked with.';
+comment on column private.affected_people.failures is 'In how many minutes it failed.';
+comment on column private.affected_people.first_at is 'The minute of the first failure.';
+comment on column private.affected_people.last_at is 'The minute of the last one.';
+create index affected_people_last_idx on private.affected_people (flag_key, last_at);
+comment on index private.affected_people_last_idx is 'Whom a flag failed for since some time.';
+alter table private.affected_people enable row level security;
+revoke all on private.affected_people from anon, authenticated, service_role, public;
+grant select, insert, update, delete on private.affected_people to service_role;
+
 create function private.add_histograms(p_a integer[], p_b integer[]) returns integer[]
 language sql immutable strict parallel safe set search_path = '' as $$
   select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
 $$;
 comment on function private.add_histograms(integer[], integer[]) is 'The sum of two histograms, count by count.';
+
+-- What a person had is the arm that the outcome counts in: who failed without the feature was not affected by it.
+create function private.record_affected(p_outcomes jsonb, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+  with failed as (
+    select o.flag, p.person ->> 0 as subject_id, count(distinct o.minute) as failures, min(m.at) as first_at, max(m.at) as last_at
+    from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, people jsonb)
+    cross join lateral (select least(to_timestamp(o.minute * 60.0), p_now) as at) m
+    cross join lateral jsonb_array_elements(o.people) as p (person)
+    where o.arm = 'on' and (p.person ->> 1)::boolean and char_length(p.person ->> 0) <= 200
+    group by 1, 2
+  ), full_flags as materialized (
+    select f.flag from (select distinct flag from failed) f
+    where (select count(*) from (select from private.affected_people k where k.flag_key = f.flag limit 100000) many) = 100000
+  )
+  insert into private.affected_people as a (flag_key, subject_id, failures, first_at, last_at)
+  select f.flag, f.subject_id, f.failures, f.first_at, f.last_at from failed f
+  where f.flag not in (select flag from full_flags)
+    or exists (select from private.affected_people k where k.flag_key = f.flag and k.subject_id = f.subject_id)
+  order by 1, 2
+  on conflict on constraint affected_people_pkey do update
+    set failures = a.failures + excluded.failures, first_at = least(a.first_at, excluded.first_at),
+      last_at = greatest(a.last_at, excluded.last_at)
+$$;
+comment on function private.record_affected(jsonb, timestamptz) is 'Remembers for whom a feature failed that they had.';
 
 -- The guard reads a minute 20 seconds after its end and decides by what it read. What comes later than 10 seconds counts
 -- in the minute that is open then, so that a minute once read never changes, and evidence can be recomputed for ever.
@@ -320,6 +367,7 @@ begin
       ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le), failed_again = m.failed_again + excluded.failed_again,
       slow_again = case when m.slow_again = '{}' then excluded.slow_again when excluded.slow_again = '{}' then m.slow_again
         else private.add_histograms(m.slow_again, excluded.slow_again) end;
+  perform private.record_affected(p_outcomes, p_now);
 end $$;
 comment on function private.record_outcomes(jsonb, timestamptz) is 'The outcomes part of record_outcomes, with the time given.';
 
@@ -347,46 +395,73 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_count integer;
 begin
+  delete from private.affected_people a where a.last_at < p_now - interval '60 days';
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
   delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
     select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
+  delete from private.metric_people p where not exists (
+    select from public.rollouts r where r.id = p.rollout_id and r.state in ('running', 'paused'));
   delete from public.flag_metrics m where ctid = any (array(
     select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
 comment on function private.purge_flag_metrics(timestamptz, integer) is
-  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that are over. For the clock.';
+  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many; whom a feature failed for longer ago; and who suffered, and whose metrics were counted, in rollouts that are over. For the clock.';
 
 -- Flags that look done with -----------------------------------------------------------------------
 
-create function public.stale_flags(p_now timestamptz default now())
+create function private.stale_flags(p_now timestamptz)
 returns table (key text, why text, since timestamptz)
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
+declare
+  v_unchanged interval := make_interval(days => coalesce((select s.value::integer from public.settings s where s.key = 'flags.stale_days'), 30));
 begin
-  perform private.require_role('viewer');
   return query
     select s.key, w.why, w.since
     from public.settings s
     left join public.flag_evaluations e on e.flag_key = s.key
     cross join lateral (
       select 'fully_on', s.updated_at
-      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - interval '30 days'
+      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
         and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
           case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
+      union all
+      select 'fully_off', s.updated_at
+      where not s.metadata ? 'schedule' and s.updated_at <= p_now - v_unchanged
+        and not exists (select from public.rollouts r where r.flag_key = s.key and r.state in ('draft', 'running', 'paused'))
+        and (s.value <> 'true' or (s.metadata ->> 'rollout_percentage')::numeric = 0
+          and coalesce(s.metadata -> 'target_user_ids', '[]') = '[]' and coalesce(s.metadata -> 'target_segments', '[]') = '[]')
+      union all
+      -- What was launched is to be taken out of the code; what should have ended is still on.
+      select 'past_end', e.at
+      from (
+        select case when pg_input_is_valid(s.metadata ->> 'launched_at', 'timestamptz') then (s.metadata ->> 'launched_at')::timestamptz + v_unchanged end
+        union all
+        select (s.metadata #>> '{schedule,off_at}')::timestamptz + interval '1 hour' where s.value = 'true') e (at)
+      where e.at <= p_now
       union all
       -- A new flag is one that nothing has been deployed for yet.
       select 'never_evaluated', m.at
       from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
       where e.flag_key is null and m.at <= p_now - interval '7 days'
       union all
-      select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
+      select 'not_evaluated', e.last_at where e.last_at <= p_now - v_unchanged
     ) as w (why, since)
     where s.key like '%.enabled'
     order by s.key, w.why;
 end $$;
+comment on function private.stale_flags(timestamptz) is 'stale_flags for whoever may.';
+
+create function public.stale_flags(p_now timestamptz default now())
+returns table (key text, why text, since timestamptz)
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return query select * from private.stale_flags(p_now);
+end $$;
 comment on function public.stale_flags(timestamptz) is
-  'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
+  'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days: the setting flags.stale_days), fully_off (the same, off for everybody), past_end (launched that long ago and still there, or still on an hour after its scheduled end), never_evaluated (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -401,6 +476,7 @@ grant execute on function
   private.latency_edges(),
   private.latency_places(integer, integer[], boolean),
   private.add_histograms(integer[], integer[]),
+  private.record_affected(jsonb, timestamptz),
   private.record_outcomes(jsonb, timestamptz),
   private.record_evaluations(text[], timestamptz),
   public.record_outcomes(jsonb, text[])

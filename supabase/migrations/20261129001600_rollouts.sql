@@ -34,7 +34,7 @@ comment on column public.rollouts.state is
 comment on column public.rollouts.stage is 'Position of the stage, from 1; 0 before the start.';
 comment on column public.rollouts.stage_started_at is 'When the stage began.';
 comment on column public.rollouts.hold_reason is
-  'Why the last verdict was to hold: silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused, incident, overdue.';
+  'Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal, ratings, feedback.';
 comment on column public.rollouts.setting_version is
   'Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.';
 comment on column public.rollouts.guard is 'What the guard has added up; see _shared/rollouts/guard.ts.';
@@ -65,11 +65,16 @@ create table public.rollout_stages (
   percentage numeric(5, 2) not null,
   user_ids text[] not null default '{}',
   segments text[] not null default '{}',
+  users integer constraint rollout_stages_users check (users between 1 and 10000),
+  among text[] not null default '{}',
+  chosen text[] not null default '{}',
   hold_minutes integer not null,
   min_samples integer not null,
   overdue_minutes integer,
   advance_when jsonb not null,
   roll_back_when jsonb not null,
+  first_day jsonb,
+  metrics jsonb not null default '[]',
   entered_at timestamptz,
   left_at timestamptz,
   constraint rollout_stages_pkey primary key (rollout_id, position)
@@ -82,12 +87,20 @@ comment on column public.rollout_stages.name is 'What people call it.';
 comment on column public.rollout_stages.percentage is 'How many have the flag, in percent.';
 comment on column public.rollout_stages.user_ids is 'Who has it besides; they keep it in the stages after.';
 comment on column public.rollout_stages.segments is 'Segments that have it besides; they keep it in the stages after.';
+comment on column public.rollout_stages.users is 'How many people have it besides, chosen when the stage begins; null for none. Those of earlier stages are among them, and they keep it in the stages after.';
+comment on column public.rollout_stages.among is 'Segments among whose members they are chosen; empty: among the people who wrote within 90 days.';
+comment on column public.rollout_stages.chosen is 'Who was chosen, in the order in which they are: by the hash that percentages go by.';
 comment on column public.rollout_stages.hold_minutes is 'How long it lasts at least.';
 comment on column public.rollout_stages.min_samples is 'How many outcomes it needs at least.';
 comment on column public.rollout_stages.overdue_minutes is 'After how long somebody is to look; null for never.';
-comment on column public.rollout_stages.advance_when is 'Success criteria: no_errors, error_rate_below, p95_ms_below.';
+comment on column public.rollout_stages.advance_when is
+  'Success criteria: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above with min_ratings.';
 comment on column public.rollout_stages.roll_back_when is
-  'Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes.';
+  'Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes, complaints_above.';
+comment on column public.rollout_stages.first_day is
+  'Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above, p95_ms_above, complaints_above. Null for none.';
+comment on column public.rollout_stages.metrics is
+  'What business metrics may do: [{name, max_fall, then, min_people, by, at_least_per_day}].';
 comment on column public.rollout_stages.entered_at is 'When it began; null before.';
 comment on column public.rollout_stages.left_at is 'When it ended; null before.';
 alter table public.rollout_stages enable row level security;
@@ -96,6 +109,15 @@ grant select on public.rollout_stages to authenticated, service_role;
 create policy rollout_stages_read on public.rollout_stages for select to authenticated
   using ((select private.has_role('viewer')));
 comment on policy rollout_stages_read on public.rollout_stages is 'The whole team follows the rollouts.';
+
+-- Notifications, the panel and the command line have sentences: contract/words/rollouts.ts.
+create function private.event_message(p_kind text, p_rule text, p_figures jsonb) returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select p_kind || coalesce(': ' || p_rule, '')
+    || coalesce((select ' (' || string_agg(f.key || ' ' || f.value::text, ', ' order by f.key) || ')' from jsonb_each(p_figures) f
+      where jsonb_typeof(f.value) = 'number'), '')
+$$;
+comment on function private.event_message(text, text, jsonb) is 'An event of a rollout in one line, for people who read the table: kind, rule and numbers, no names.';
 
 create table public.rollout_events (
   id uuid constraint rollout_events_pkey primary key default private.uuid_v7(),
@@ -107,6 +129,7 @@ create table public.rollout_events (
   verdict text constraint rollout_events_verdict_known check (verdict in ('advance', 'hold', 'roll_back', 'page')),
   rule text,
   figures jsonb not null default '{}',
+  message text generated always as (private.event_message(kind, rule, figures)) stored,
   evidence jsonb,
   rollout_version bigint not null,
   setting_version bigint,
@@ -126,6 +149,7 @@ comment on column public.rollout_events.verdict is 'What the guard said; null wh
 comment on column public.rollout_events.rule is 'By which rule, such as error_rate_relative or samples.';
 comment on column public.rollout_events.figures is
   'What belongs to the event: names, numbers and limits. _shared/contract/words/rollouts.ts makes a sentence of it with kind, rule and verdict.';
+comment on column public.rollout_events.message is 'Kind, rule and the numbers of figures in one line.';
 comment on column public.rollout_events.evidence is
   'What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes, path, after, alarm, progress}; of a start, what the launch gates said.';
 comment on column public.rollout_events.rollout_version is 'The version of the rollout that it made.';
@@ -177,35 +201,84 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.object_keys_within(jsonb, text[]) is 'Whether a JSON value is an object with no other members than these.';
 
+create function private.rollout_metric_is_sound(p_metric jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select private.object_keys_within(p_metric, array['name', 'max_fall', 'then', 'min_people', 'by', 'at_least_per_day'])
+    and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
+    and (p_metric ? 'max_fall' or p_metric ? 'at_least_per_day')
+    and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
+    and (p_metric ? 'max_fall') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
+    and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
+    and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
+    and (not p_metric ? 'at_least_per_day' or private.is_number(p_metric -> 'at_least_per_day', 0, 1000000000))
+$$;
+comment on function private.rollout_metric_is_sound(jsonb) is 'Whether a stage of a plan can ask for this of a business metric.';
+
 -- One row a rule: where it applies, what it says, and whether it is broken there.
 create function private.rollout_stage_faults(p_stage jsonb) returns setof text
 language sql immutable set search_path = '' as $$
   select f.fault
   from (select p_stage -> 'advance_when' as go, p_stage -> 'roll_back_when' as back,
-    p_stage #> '{roll_back_when,plain}' as plain) s
+    p_stage #> '{roll_back_when,plain}' as plain,
+    p_stage -> 'first_day' as day) s
   cross join lateral (values
-    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'hold_minutes', 'min_samples',
-      'overdue_minutes', 'advance_when', 'roll_back_when']), 'a stage has other members than it may'),
+    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'users', 'among', 'hold_minutes', 'min_samples',
+      'overdue_minutes', 'advance_when', 'roll_back_when', 'first_day', 'metrics']), 'a stage has other members than it may'),
     (coalesce(jsonb_typeof(p_stage -> 'name') = 'string' and char_length(p_stage ->> 'name') between 1 and 60, false),
       'name: 1 to 60 characters'),
     (private.is_number(p_stage -> 'percentage', 0, 100, 2), 'percentage: 0 to 100 in steps of 0.01'),
     (not p_stage ? 'user_ids' or private.is_text_list(p_stage -> 'user_ids', 1000), 'user_ids: at most 1000 ids'),
     (not p_stage ? 'segments' or private.is_text_list(p_stage -> 'segments', 20), 'segments: at most 20 keys'),
-    (p_stage -> 'percentage' <> '0' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
-      'percentage: a stage at 0 % needs user_ids or segments'),
+    (p_stage -> 'percentage' <> '0' or p_stage ? 'users' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
+      'percentage: a stage at 0 % needs user_ids, segments or users'),
+    (not p_stage ? 'users' or private.is_number(p_stage -> 'users', 1, 10000, 0), 'users: 1 to 10000'),
+    (not p_stage ? 'users' or p_stage -> 'percentage' = '0', 'users: a stage of so many people has percentage 0'),
+    (not p_stage ? 'among' or private.is_text_list(p_stage -> 'among', 20), 'among: at most 20 keys of segments'),
+    (not p_stage ? 'among' or p_stage ? 'users', 'among: only with users'),
     (private.is_number(p_stage -> 'hold_minutes', 1, 129600, 0), 'hold_minutes: 1 to 129600'),
     (private.is_number(p_stage -> 'min_samples', 0, 10000000, 0), 'min_samples: 0 to 10000000'),
     (not p_stage ? 'overdue_minutes' or (private.is_number(p_stage -> 'overdue_minutes', 1, 259200, 0)
       and p_stage -> 'overdue_minutes' > p_stage -> 'hold_minutes'), 'overdue_minutes: more than hold_minutes, at most 259200'),
-    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below']),
-      'advance_when: no_errors, error_rate_below, p95_ms_below'),
+    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below', 'complaints_at_most', 'positive_share_above', 'min_ratings']),
+      'advance_when: no_errors, error_rate_below, p95_ms_below, complaints_at_most, positive_share_above, min_ratings'),
+    (not coalesce(s.go ? 'complaints_at_most', false) or private.is_number(s.go -> 'complaints_at_most', 0, 10000, 0),
+      'advance_when.complaints_at_most: 0 to 10000'),
+    (not coalesce(s.go ? 'positive_share_above', false) or private.is_number(s.go -> 'positive_share_above', 0, 0.99),
+      'advance_when.positive_share_above: 0 to 0.99'),
+    (not coalesce(s.go ? 'min_ratings', false) or private.is_number(s.go -> 'min_ratings', 1, 10000, 0),
+      'advance_when.min_ratings: 1 to 10000'),
+    (coalesce(s.go ? 'positive_share_above' = s.go ? 'min_ratings', true),
+      'advance_when.min_ratings: together with positive_share_above'),
+    (coalesce(s.go -> 'complaints_at_most' <= s.back -> 'complaints_above', true),
+      'advance_when.complaints_at_most: not above roll_back_when.complaints_above'),
     (not coalesce(s.go ? 'no_errors', false) or s.go -> 'no_errors' = 'true', 'advance_when.no_errors: true, or left out'),
     (not coalesce(s.go ? 'error_rate_below', false) or private.is_number(s.go -> 'error_rate_below', 0.00001, 0.99),
       'advance_when.error_rate_below: 0.00001 to 0.99'),
     (not coalesce(s.go ? 'p95_ms_below', false) or private.is_edge(s.go -> 'p95_ms_below'),
       'advance_when.p95_ms_below: one of the latencies that are counted'),
-    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain']) and s.back <> '{}',
+    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain', 'complaints_above']) and s.back - 'complaints_above' <> '{}',
       'roll_back_when: at least one of error_rate_above, p95_ms_above, plain'),
+    (not coalesce(s.back ? 'complaints_above', false) or private.is_number(s.back -> 'complaints_above', 0, 10000, 0),
+      'roll_back_when.complaints_above: 0 to 10000'),
+    (not p_stage ? 'first_day' or private.object_keys_within(s.day, array['error_rate_above', 'p95_ms_above', 'complaints_above']) and s.day <> '{}',
+      'first_day: at least one of error_rate_above, p95_ms_above, complaints_above'),
+    (not coalesce(s.day ? 'error_rate_above', false) or private.is_number(s.day -> 'error_rate_above', 0.00001, 0.5)
+      and coalesce(s.day -> 'error_rate_above' <= s.back -> 'error_rate_above', false),
+      'first_day.error_rate_above: not above roll_back_when.error_rate_above, which must be there'),
+    (not coalesce(s.day ? 'p95_ms_above', false) or private.is_edge(s.day -> 'p95_ms_above')
+      and coalesce(s.day -> 'p95_ms_above' <= s.back -> 'p95_ms_above', false),
+      'first_day.p95_ms_above: one of the latencies that are counted, not above roll_back_when.p95_ms_above, which must be there'),
+    (not coalesce(s.day ? 'complaints_above', false) or private.is_number(s.day -> 'complaints_above', 0, 10000, 0)
+      and coalesce(s.day -> 'complaints_above' <= s.back -> 'complaints_above', false),
+      'first_day.complaints_above: not above roll_back_when.complaints_above, which must be there'),
+    (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
+      else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
+        select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
+      'metrics: 1 to 10 of {name, max_fall or at_least_per_day, then (roll_back or hold), min_people, by (people or value)}'),
+    (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
+      or not jsonb_path_exists(p_stage, 'lax $.metrics[*].max_fall'),
+      'metrics: max_fall needs people with and without the feature: a percentage between 0 and 100'),
     (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
       'roll_back_when.error_rate_above: 0.00001 to 0.5'),
     (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
@@ -245,23 +318,27 @@ begin
   select array_agg(r.fault) into v_faults
   from (
     select count(distinct s.stage ->> 'name') = count(*) as names,
-      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends
+      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends, bool_and(s.users > s.fewer) as more,
+      bool_and(s.users is null or s.before = 0) as first
     from (
       select e.stage, (e.stage ->> 'percentage')::numeric as percentage,
-        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before
+        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before, (e.stage ->> 'users')::integer as users,
+        max((e.stage ->> 'users')::integer) over (order by e.i rows between unbounded preceding and 1 preceding) as fewer
       from jsonb_array_elements(p_plan -> 'stages') with ordinality as e (stage, i)
     ) s
   ) p
   cross join lateral (values
     (p.names, 'stages: two stages have the same name'),
     (p.grows, 'stages: percentages must not decrease'),
-    (p.ends, 'stages: the last stage must be 100 %')
+    (p.ends, 'stages: the last stage must be 100 %'),
+    (coalesce(p.more, true), 'stages: users must grow'),
+    (coalesce(p.first, true), 'stages: users come before percentages')
   ) as r (kept, fault)
   where r.kept is not true;
   return coalesce(v_faults, '{}');
 end $$;
 comment on function private.rollout_plan_faults(jsonb) is
-  'What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, hold_minutes, min_samples, overdue_minutes, advance_when, roll_back_when}]}; empty when it is sound. See docs/rollouts.md.';
+  'What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, users, among, hold_minutes, min_samples, overdue_minutes, advance_when, roll_back_when, first_day, metrics}]}; empty when it is sound. See docs/rollouts.md.';
 
 create function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
@@ -270,17 +347,25 @@ language sql immutable set search_path = '' as $$
       select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.hold, 'min_samples', t.samples,
           'advance_when', t.go, 'roll_back_when', t.back)
         || case when t.overdue is not null then jsonb_build_object('overdue_minutes', t.overdue) else '{}' end
+        || case when t.day is not null then jsonb_build_object('first_day', t.day) else '{}' end
         || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
         order by t.i)
       from (values
-        (1, 'internal', 0, 1440, 20, null, '{"no_errors": true}'::jsonb, '{"error_rate_above": 0.05}'::jsonb),
-        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}', '{"error_rate_above": 0.02}'),
-        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
-        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}')
-      ) as t (i, name, percentage, hold, samples, overdue, go, back)))
+        (1, 'internal', 0, 1440, 60, null, '{"no_errors": true, "p95_ms_below": 500}'::jsonb,
+          '{"error_rate_above": 0.05, "p95_ms_above": 1000}'::jsonb, null::jsonb),
+        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}',
+          '{"error_rate_above": 0.02, "complaints_above": 5}', '{"error_rate_above": 0.01, "complaints_above": 3}'),
+        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400, "complaints_at_most": 0}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', '{"error_rate_above": 0.005, "p95_ms_above": 500}'),
+        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}',
+          '{"error_rate_above": 0.01, "p95_ms_above": 1000, "complaints_above": 5}', null)
+      ) as t (i, name, percentage, hold, samples, overdue, go, back, day)))
     when 'canary' then jsonb_build_object('name', 'canary', 'stages', (
       select jsonb_agg(jsonb_build_object('name', t.percentage || ' %', 'percentage', t.percentage, 'hold_minutes', t.hold,
           'min_samples', 3000, 'advance_when', '{"error_rate_below": 0.001}'::jsonb,

@@ -72,13 +72,13 @@ create type private.guard_quiet as ("on" bigint, off bigint, failed bigint);
 comment on type private.guard_quiet is
   'Outcomes of both arms, and failures without the flag, since somebody with the flag last failed.';
 
-create type private.guard_suspicion as (calm bigint, suspect bigint, certain bigint);
+create type private.guard_suspicion as (calm bigint, suspect bigint, lasting bigint, certain bigint);
 comment on type private.guard_suspicion is
   'Since which minutes S of a comparison is where it is: see Suspicion in series.ts.';
 
 create type private.guard_series as (
   "on" private.guard_tally, off private.guard_tally, quiet private.guard_quiet, absolute bigint[], relative bigint[], trouble bigint,
-  relation private.guard_suspicion, shared bigint
+  relation private.guard_suspicion, shared bigint, rose bigint
 );
 comment on type private.guard_series is
   'One thing watched, failures or slow ones: tallies of both arms, what is not yet in S, S of the five alternatives of both tests, S of the arm without the flag, how long the comparison has been where it is, and since when the other arm has been in trouble.';
@@ -102,21 +102,25 @@ language sql immutable parallel safe set search_path = '' as $$
   select row(
     case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
     case when p_after < 3688879 or p_absolute < 1000000 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 4605170 or p_absolute < 10819778 then 0 when p_suspicion.lasting = 0 then p_minute else p_suspicion.lasting end,
     case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
   )::private.guard_suspicion
 $$;
 comment on function private.guard_suspects(private.guard_suspicion, bigint, bigint, bigint, bigint) is
   'Notes S of a comparison after a minute, what it was before, and S of the absolute test.';
 
-create function private.guard_aged(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
+create function private.guard_blames(
+  p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean, p_trouble bigint, p_rose bigint
+)
 returns boolean
 language sql immutable parallel safe set search_path = '' as $$
-  select (p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
-    or (not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0 and p_minute - p_suspicion.suspect >= 5
-      and p_minute - p_suspicion.calm <= 15)
+  select (p_troubled or p_rose <> p_minute) and ((not p_troubled and p_trouble < 1609438 and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
+    or (p_s >= p_enough and p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
+    or (p_s >= p_enough and not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0
+      and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15))
 $$;
-comment on function private.guard_aged(private.guard_suspicion, bigint, bigint, bigint, boolean) is
-  'Whether it has been suspected for longer than the other arm may be late. See aged() in series.ts.';
+comment on function private.guard_blames(private.guard_suspicion, bigint, bigint, bigint, boolean, bigint, bigint) is
+  'Whether S of a comparison blames the flag, and has for longer than the other arm may be late. See blames() in series.ts.';
 
 -- What S of the alternatives 1.5, 2, 3, 5, 10 and (for trouble) 2 moves by, in millionths: for a failure and for a success.
 create function private.guard_logs(p_rate double precision, out failure bigint[], out success bigint[])
@@ -155,6 +159,7 @@ declare
   v_scatter bigint;
   v_n double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.k + p_on.k, v_with.q + p_on.q, v_with.m + p_on.m);
   v_without := row(v_without.n + p_off.n, v_without.k + p_off.k, v_without.q + p_off.q, v_without.m + p_off.m);
@@ -203,11 +208,15 @@ begin
     end if;
     exit when v_on_k > 0;
     v_before := greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]);
+    v_healthier := v_series.trouble;
     v_on := p_on.n;
     v_on_k := p_on.k;
     v_off := p_off.n;
     v_off_k := p_off.k;
   end loop;
+  if v_series.trouble > v_healthier then
+    v_series.rose := p_minute;
+  end if;
   v_series.relation := private.guard_suspects(v_series.relation, p_minute, v_before,
     greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]),
     greatest(v_series.absolute[1], v_series.absolute[2], v_series.absolute[3], v_series.absolute[4], v_series.absolute[5]));
@@ -232,6 +241,7 @@ declare
   v_apart double precision;
   v_weight double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.v + p_on.v, v_with.vv + p_on.vv);
   v_without := row(v_without.n + p_off.n, v_without.v + p_off.v, v_without.vv + p_off.vv);
@@ -264,20 +274,28 @@ comment on function private.guard_compare(private.guard_shift, bigint, private.g
 
 -- What is watched and asked for -------------------------------------------------------------------
 
-create function private.guard_watch(p_stage public.rollout_stages) returns jsonb
+-- On the first day of a stage its tighter triggers are watched, until the minute that private.sharp_until says.
+create function private.guard_watch(p_stage public.rollout_stages, p_sharp boolean) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object(
     'control', p_stage.percentage < 100,
-    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
-    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'error_rate', coalesce(case when p_sharp then p_stage.first_day -> 'error_rate_above' end, p_stage.roll_back_when -> 'error_rate_above'),
+    'p95_ms', coalesce(case when p_sharp then p_stage.first_day -> 'p95_ms_above' end, p_stage.roll_back_when -> 'p95_ms_above'),
     'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
       'minutes', p_stage.roll_back_when #> '{plain,minutes}',
       'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
       'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
       'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+    || case when p_stage.first_day is not null then jsonb_build_object('sharp', p_sharp) else '{}' end
 $$;
-comment on function private.guard_watch(public.rollout_stages) is 'What the guard watches during a stage.';
+comment on function private.guard_watch(public.rollout_stages, boolean) is 'What the guard watches during a stage: on its first day (p_sharp) by its tighter triggers, where it has some.';
+
+create function private.sharp_until(p_stage public.rollout_stages) returns bigint
+language sql immutable set search_path = '' as $$
+  select case when p_stage.first_day is not null then floor(extract(epoch from p_stage.entered_at) / 60)::bigint + 1440 else 0 end
+$$;
+comment on function private.sharp_until(public.rollout_stages) is 'The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.';
 
 create function private.guard_criteria(p_stage public.rollout_stages) returns jsonb
 language sql immutable set search_path = '' as $$
@@ -292,15 +310,23 @@ comment on function private.guard_criteria(public.rollout_stages) is 'What a sta
 create function private.guard_begin(p_minute bigint) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
-    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0}'::jsonb,
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0, "told": 0, "alone": 0}'::jsonb,
     'broken', 0, 'errors', series.empty, 'slow', series.empty, 'shift', '{"on": {"n": 0, "v": 0, "vv": 0},
       "off": {"n": 0, "v": 0, "vv": 0}, "quiet": {"on": {"n": 0, "v": 0, "vv": 0}, "off": {"n": 0, "v": 0, "vv": 0}},
-      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "certain": 0}}'::jsonb)
+      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}}'::jsonb)
   from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
     "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
-    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
+    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0, "rose": 0}'::jsonb as empty) series
 $$;
 comment on function private.guard_begin(bigint) is 'What the guard remembers at the beginning of a stage whose first whole minute this is.';
+
+create function private.guard_relax(p_state jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select p_state || jsonb_build_object('errors', b.state -> 'errors', 'slow', b.state -> 'slow', 'shift', b.state -> 'shift')
+  from (select private.guard_begin(0) as state) b
+$$;
+comment on function private.guard_relax(jsonb) is
+  'What the guard remembers once other limits hold: what it has seen, and no S, which was measured by the limits before. See relax() in guard.ts.';
 
 create function private.robust_ms(p_ms bigint, p_timed integer, p_le integer[], p_slow_again integer[], p_limit double precision)
 returns bigint
@@ -327,7 +353,7 @@ returns table (
   off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint,
   on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint,
   on_again bigint, on_slow_again bigint, off_again bigint, off_slow_again bigint, on_score bigint, on_score2 bigint, off_score bigint,
-  off_score2 bigint, busiest bigint, unheard bigint
+  off_score2 bigint, busiest bigint, unheard bigint, told bigint, alone bigint
 )
 -- plpgsql keeps the plan. A flag's minutes lie one on a page, in the order of the index: a bitmap of them would only cost.
 language plpgsql stable set search_path = '' set jit = off set enable_bitmapscan = off as $$
@@ -347,14 +373,17 @@ begin
     coalesce(sum(s.on_again), 0), coalesce(sum(s.on_slow_again), 0), coalesce(sum(s.off_again), 0), coalesce(sum(s.off_slow_again), 0),
     coalesce(sum(s.on_score), 0)::bigint, coalesce(sum(s.on_score2), 0)::bigint, coalesce(sum(s.off_score), 0)::bigint,
     coalesce(sum(s.off_score2), 0)::bigint, max(coalesce(s.on_n, 0) + coalesce(s.off_n, 0))::bigint,
-    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint
+    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint,
+    coalesce(date_part('epoch', max(s.told))::bigint / 60, 0),
+    coalesce(max(s.on_so_far) - max(s.on_so_far) filter (where s.told is not null), sum(s.on_n), 0)::bigint
   from (
     -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
-    select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
+    select coalesce(a.minute, b.minute) as minute, a.minute as heard, b.minute as told, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
       a.late as on_late, a.ms as on_ms, a.again as on_again, a.slow_again as on_slow_again, a.score as on_score, a.score2 as on_score2,
       b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms, b.again as off_again,
       b.slow_again as off_slow_again, b.score as off_score, b.score2 as off_score2,
       sum(coalesce(b.n, 0)) over (order by coalesce(a.minute, b.minute)) as off_so_far,
+      sum(coalesce(a.n, 0)) over (order by coalesce(a.minute, b.minute)) as on_so_far,
       2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
         - coalesce(a.moves or p_plain is not null, false)::integer as span
     from (
@@ -393,7 +422,7 @@ comment on function private.guard_spans(text, integer, integer, integer, double 
 create type private.guard_seen as (n bigint, failed bigint, timed bigint, late bigint);
 comment on type private.guard_seen is 'Outcomes with the flag on since the stage began or began anew: all, failed, timed, and slower than the stage asks for.';
 
-create type private.guard_arms as ("on" bigint, off bigint, busiest bigint, silent bigint);
+create type private.guard_arms as ("on" bigint, off bigint, busiest bigint, silent bigint, told bigint, alone bigint);
 comment on type private.guard_arms is
   'Outcomes of both arms since the stage began, those of the busiest minute, and those without the flag since somebody with it was last heard of.';
 
@@ -439,7 +468,7 @@ begin
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
     v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
       when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
-    if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled, v_one.trouble, v_one.rose) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
@@ -448,7 +477,7 @@ begin
   if p_control and p_slowed and v_absolute[2] >= c_seems then
     v_s := greatest(p_shift.s[1], p_shift.s[2]);
     v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
-    if v_s >= v_enough and private.guard_aged(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled, p_slow.trouble, 0) then
       verdict := 'roll_back';
       rule := 'p95_relative';
       return;
@@ -484,7 +513,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   c_alarm constant bigint := 10819778;
   -- Below it no test has anything to say.
-  c_supported constant bigint := 6907755;
+  c_lasting constant bigint := 4605170;
   c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
   v_control boolean := (p_watch ->> 'control')::boolean;
   v_rate double precision := (p_watch ->> 'error_rate')::double precision;
@@ -544,14 +573,16 @@ begin
       v_span.on_late, v_span.on_ms, v_span.off_n, v_span.off_failed, v_span.off_timed, v_span.off_slow, v_span.off_ms,
       v_span.heard, v_span.on_minutes, v_span.on_timed_minutes, v_span.off_minutes, v_span.off_timed_minutes,
       v_span.off_failed_q, v_span.off_slow_q, v_span.on_again, v_span.on_slow_again, v_span.off_again, v_span.off_slow_again,
-      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard);
+      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard, v_span.told,
+      v_span.alone);
     continue when v_span.minute <= v_state.minute;
     v_state.minute := v_span.minute;
     v_state.heard := greatest(v_state.heard, v_span.heard);
     v_seen := row(v_seen.n + v_span.on_n, v_seen.failed + v_span.on_failed, v_seen.timed + v_span.on_timed,
       v_seen.late + v_span.on_late);
     v_arms := row(v_arms."on" + v_span.on_n, v_arms.off + v_span.off_n, greatest(v_arms.busiest, v_span.busiest),
-      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end);
+      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end,
+      greatest(v_arms.told, v_span.told), case when v_span.told > 0 then v_span.alone else v_arms.alone + v_span.alone end);
     v_failed := false;
     v_slowed := false;
     if v_rate is not null then
@@ -574,7 +605,7 @@ begin
         greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]));
       if v_slow.shared = v_span.minute then
         v_shift.s := array[0, 0];
-        v_shift.relation := row(0, 0, 0);
+        v_shift.relation := row(0, 0, 0, 0);
       end if;
     end if;
     v_moved := v_failed or v_slowed;
@@ -587,7 +618,7 @@ begin
     v_rule := v_span.plain_rule;
     v_verdict := case when v_rule is null then null
       when case v_rule when 'error_rate_plain' then v_span.errors_shared else v_span.mean_shared end then 'page' else 'roll_back' end;
-    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_supported then
+    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_lasting then
       select j.verdict, j.rule into v_said, v_said_rule from private.guard_judge(v_errors, v_slow, v_shift, v_span.minute, v_failed, v_slowed, v_control, null, null) j;
     else
       v_said := null;
@@ -656,9 +687,11 @@ begin
   v_reason := case
     when v_heard > 0 and (p_state ->> 'minute')::bigint - v_heard >= 5 and v_arms.off > v_arms.silent
       and v_arms.silent * v_arms."on" >= 12 * (v_arms.off - v_arms.silent) then 'silent'
+    when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_arms.told > 0 and (p_state ->> 'minute')::bigint - v_arms.told >= 5
+      and v_arms."on" > v_arms.alone and v_arms.alone * v_arms.off >= 12 * (v_arms."on" - v_arms.alone) then 'control_silent'
     when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_all > 0 and p_now_ms - p_started_ms >= 10 * 60000
       and private.chance_of_so_few(v_arms."on" * v_arms.busiest / v_all, v_arms.busiest,
-        (p_criteria ->> 'percentage')::double precision / 100) < 10 then 'sample_ratio'
+        (p_criteria ->> 'percentage')::double precision / 100) < case when v_arms."on" = 0 then 1000 else 10 end then 'sample_ratio'
     when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
     when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
     when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
@@ -669,7 +702,7 @@ begin
   return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
 end $$;
 comment on function private.guard_progress(jsonb, jsonb, bigint, bigint) is
-  'Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent, sample_ratio, hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.';
+  'Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

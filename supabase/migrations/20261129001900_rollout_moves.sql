@@ -55,12 +55,14 @@ $$;
 comment on function private.closed_minute(timestamptz) is 'The last minute, since 1970, of which all outcomes are in.';
 
 -- The guard's last words on a stage: the minutes since the last event that holds evidence, and what they come to.
-create function private.rollout_evidence(p_rollout public.rollouts, p_to bigint, p_now timestamptz, p_taken private.guard_taken default null)
+create function private.rollout_evidence(
+  p_rollout public.rollouts, p_to bigint, p_now timestamptz, p_taken private.guard_taken default null, p_signals jsonb default null
+)
 returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, (p_rollout.checkpoint ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
   v_criteria jsonb := private.guard_criteria(v_stage);
   v_taken private.guard_taken := p_taken;
 begin
@@ -71,13 +73,51 @@ begin
   return jsonb_build_object('guard', 2, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
     'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
     'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
+    'signals', coalesce(p_signals, private.rollout_signals(p_rollout, v_stage, p_now)),
     'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,
       private.epoch_ms(p_rollout.stage_started_at), private.epoch_ms(p_now)) end);
 end $$;
-comment on function private.rollout_evidence(public.rollouts, bigint, timestamptz, private.guard_taken) is
-  'The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from. p_taken is what came of taking those minutes into rollouts.guard, where that was done already.';
+comment on function private.rollout_evidence(public.rollouts, bigint, timestamptz, private.guard_taken, jsonb) is
+  'The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from. p_taken is what came of taking those minutes into rollouts.guard, where that was done already; p_signals, what people and business metrics say.';
 
 -- What a move is made of: the flag, the rollout and its stages in one transaction -----------------
+
+create function private.stage_figures(p_stage public.rollout_stages) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('stage', p_stage.name, 'percentage', trim_scale(p_stage.percentage))
+    || case when p_stage.users is not null
+      then jsonb_build_object('users', cardinality(p_stage.chosen), 'of_users', p_stage.users) else '{}' end
+$$;
+comment on function private.stage_figures(public.rollout_stages) is 'What an event tells of the stage that began with it.';
+
+create function private.choose_users(p_rollout public.rollouts, p_stage public.rollout_stages, p_now timestamptz) returns text[]
+language plpgsql stable set search_path = '' as $$
+declare
+  -- Who was chosen stays chosen, whoever came since.
+  v_chosen text[] := coalesce((
+    select s.chosen from public.rollout_stages s
+    where s.rollout_id = p_rollout.id and s.position <= p_stage.position and s.chosen <> '{}' order by s.position desc limit 1), '{}');
+  v_salt text := coalesce((select s.metadata ->> 'salt' from public.settings s where s.key = p_rollout.flag_key), p_rollout.flag_key);
+begin
+  v_chosen := v_chosen || array(
+    select c.id
+    from (
+      select distinct m.subject_id as id from public.segment_members m where m.segment_key = any (p_stage.among)
+      union
+      select l.id from (
+        -- A hash for each: not for millions.
+        select x.contact_id::text as id
+        from public.conversations x join public.contacts k on k.id = x.contact_id and k.merged_into is null
+        where p_stage.among = '{}' and x.last_inbound_at > p_now - interval '90 days'
+        order by x.last_inbound_at desc limit 50000) l
+    ) c
+    where c.id <> all (v_chosen)
+    order by private.murmur3_32(convert_to(v_salt || c.id, 'UTF8')), c.id
+    limit greatest(0, p_stage.users - cardinality(v_chosen)));
+  return v_chosen;
+end $$;
+comment on function private.choose_users(public.rollouts, public.rollout_stages, timestamptz) is
+  'Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote last. Fewer where there are not so many.';
 
 -- The people of earlier stages keep the feature.
 create function private.enter_stage(p_rollout public.rollouts, p_position integer, p_now timestamptz) returns public.rollouts
@@ -86,14 +126,20 @@ declare
   v_rollout public.rollouts := p_rollout;
   v_stage public.rollout_stages;
   v_flag public.settings;
+  v_users text[] := '{}';
 begin
   select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_position;
+  if v_stage.users is not null then
+    -- Before the flag is locked: it takes a moment, and the way back must not wait for it.
+    v_users := private.choose_users(p_rollout, v_stage, p_now);
+    update public.rollout_stages s set chosen = v_users where s.rollout_id = p_rollout.id and s.position = p_position;
+  end if;
   select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
   perform set_config('gatelink.gates', 'rollout', true);
   v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata
     || jsonb_build_object('rollout_percentage', trim_scale(v_stage.percentage))
-    || case when v_stage.user_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
-      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids) order by 1))) else '{}' end
+    || case when v_stage.user_ids || v_users <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids || v_users) order by 1))) else '{}' end
     || case when v_stage.segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(v_stage.segments) order by 1))) else '{}' end,
     v_flag.version, format('rollout %s: stage %s, %s', p_rollout.id, p_position, v_stage.name));
@@ -154,8 +200,8 @@ begin
       update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
     end if;
     v_stage := private.rollout_stage(v_rollout);
-    perform private.log_rollout(v_rollout, p_now, 'advanced', jsonb_build_object('stage', v_stage.name,
-      'percentage', trim_scale(v_stage.percentage), 'paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'advanced', private.stage_figures(v_stage)
+      || jsonb_build_object('paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
   else
     v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
     perform private.log_rollout(v_rollout, p_now, 'completed', '{}', p_verdict, p_rule, p_evidence, p_reason);
@@ -212,17 +258,20 @@ begin
   if p_flag_key is null or p_flag_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_flag_key) then
     raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'Make it first, off: set_flag.';
   end if;
-  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s, jsonb_array_elements_text(s -> 'segments') as k (key)
+  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s,
+    jsonb_array_elements_text(coalesce(s -> 'segments', '[]') || coalesce(s -> 'among', '[]')) as k (key)
   where not exists (select from public.segments g where g.key = k.key) limit 1;
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
   insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
-  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, hold_minutes, min_samples,
-    overdue_minutes, advance_when, roll_back_when)
+  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, users, among, hold_minutes, min_samples,
+    overdue_minutes, advance_when, roll_back_when, first_day, metrics)
   select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
-    private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
-    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
+    private.text_array(s.stage -> 'segments'), (s.stage ->> 'users')::integer, private.text_array(s.stage -> 'among'),
+    (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
+    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when',
+    s.stage -> 'first_day', coalesce(s.stage -> 'metrics', '[]')
   from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
   perform private.log_rollout(v_rollout, clock_timestamp(), 'created',
     jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
@@ -280,8 +329,8 @@ begin
   end if;
   v_gates := private.start_gates(p_gates, p_reason);
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan,
-    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => v_gates, p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan)
+    || private.stage_figures(private.rollout_stage(v_rollout)), p_evidence => v_gates, p_reason => p_reason);
   return v_rollout;
 end $$;
 comment on function public.start_rollout(uuid, bigint, text, jsonb) is

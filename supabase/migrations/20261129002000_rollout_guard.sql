@@ -22,6 +22,9 @@ language sql immutable set search_path = '' as $$
     when 'silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state ->> 'heard')::bigint,
       'expected', (p_state #>> '{arms,silent}')::bigint * (p_state #>> '{arms,on}')::bigint
         / greatest(1, (p_state #>> '{arms,off}')::bigint - (p_state #>> '{arms,silent}')::bigint))
+    when 'control_silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state #>> '{arms,told}')::bigint,
+      'expected', (p_state #>> '{arms,alone}')::bigint * (p_state #>> '{arms,off}')::bigint
+        / greatest(1, (p_state #>> '{arms,on}')::bigint - (p_state #>> '{arms,alone}')::bigint))
     when 'sample_ratio' then jsonb_build_object('on', p_state #> '{arms,on}', 'off', p_state #> '{arms,off}', 'percentage', p_criteria -> 'percentage')
     when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
     when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
@@ -59,12 +62,12 @@ comment on function private.guard_by_hand(public.rollouts, public.settings, time
 
 -- Several times where a shared incident ended the minutes early; each time the stage begins anew behind it.
 create function private.guard_alarms(
-  inout rollout public.rollouts, p_to bigint, p_now timestamptz, out taken private.guard_taken, out verdict text, out rule text
+  inout rollout public.rollouts, p_to bigint, p_now timestamptz, p_sharp boolean, out taken private.guard_taken, out verdict text, out rule text
 )
 language plpgsql volatile set search_path = '' as $$
 declare
   v_stage public.rollout_stages := private.rollout_stage(rollout);
-  v_watch jsonb := private.guard_watch(v_stage);
+  v_watch jsonb := private.guard_watch(v_stage, p_sharp);
   v_late_ms integer := (v_stage.advance_when ->> 'p95_ms_below')::integer;
   v_evidence jsonb;
 begin
@@ -86,16 +89,18 @@ begin
       p_tell => not private.rollout_told(rollout.id, rollout.stage, 'paged', rule, p_now - interval '1 hour'));
   end loop;
 end $$;
-comment on function private.guard_alarms(public.rollouts, bigint, timestamptz) is
+comment on function private.guard_alarms(public.rollouts, bigint, timestamptz, boolean) is
   'Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its rule, null where there was none.';
 
 -- Who stays where they are says why: at once where somebody is to know of it, and else every six hours.
-create function private.guard_holds(p_rollout public.rollouts, p_reason text, p_to bigint, p_now timestamptz, p_taken private.guard_taken)
+create function private.guard_holds(
+  p_rollout public.rollouts, p_reason text, p_to bigint, p_now timestamptz, p_taken private.guard_taken, p_signals jsonb
+)
 returns text
 language plpgsql volatile set search_path = '' as $$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio') then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'control_silent', 'sample_ratio', 'kill_switch', 'guardrail') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
@@ -103,11 +108,12 @@ begin
     and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
     v_verdict := case v_kind when 'paged' then 'page' else 'hold' end;
     perform private.log_rollout(p_rollout, p_now, v_kind,
-      case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+      case when p_reason = 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        when p_reason = p_signals #>> '{said,rule}' then p_signals #> '{said,figures}'
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
-      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken));
+      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals));
   elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
-    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken),
+    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals),
       p_tell => false);
   else
     return null;
@@ -115,8 +121,35 @@ begin
   update public.rollouts o set checkpoint = p_taken.state, checkpoint_at = p_now where o.id = p_rollout.id;
   return v_verdict;
 end $$;
-comment on function private.guard_holds(public.rollouts, text, bigint, timestamptz, private.guard_taken) is
+comment on function private.guard_holds(public.rollouts, text, bigint, timestamptz, private.guard_taken, jsonb) is
   'Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due. Answers hold or page where somebody is told of it, else null.';
+
+-- The last minutes of the first day are judged by its limits, and written down, before the others hold: no evidence is of both.
+create function private.guard_first_day_ends(p_rollout public.rollouts, p_stage public.rollout_stages, p_now timestamptz)
+returns table (rollout public.rollouts, verdict text, rule text)
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_to bigint := private.sharp_until(p_stage) - 1;
+  v_alarms record;
+  v_state jsonb;
+begin
+  select * into v_alarms from private.guard_alarms(p_rollout, v_to, p_now, true);
+  rollout := v_alarms.rollout;
+  verdict := v_alarms.verdict;
+  rule := v_alarms.rule;
+  if verdict is distinct from 'roll_back' then
+    -- Up to its last minute, whether anybody was heard of in it or not.
+    v_state := (v_alarms.taken).state;
+    perform private.log_rollout(rollout, p_now, 'checked', '{}', null, 'first_day_over',
+      private.rollout_evidence(rollout, v_to, p_now, v_alarms.taken), p_tell => false);
+    v_state := private.guard_relax(v_state) || jsonb_build_object('minute', greatest((v_state ->> 'minute')::bigint, v_to));
+    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now
+    where o.id = p_rollout.id returning o.* into rollout;
+  end if;
+  return next;
+end $$;
+comment on function private.guard_first_day_ends(public.rollouts, public.rollout_stages, timestamptz) is
+  'Ends the first day of a stage for the guard: takes its minutes by the tighter limits, and begins S anew for the others. Answers the rollout after it, and an alarm''s verdict and rule.';
 
 create function private.guard_rollout(p_id uuid, p_now timestamptz, out verdict text, out rule text)
 language plpgsql volatile set search_path = '' as $$
@@ -130,7 +163,8 @@ declare
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
   v_told text;
-  v_stopped boolean;
+  v_signals jsonb;
+  v_said text;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -146,31 +180,52 @@ begin
     r.setting_version := v_flag.version;
   end if;
 
-  select * into v_alarms from private.guard_alarms(r, v_to, p_now);
-  verdict := v_alarms.verdict;
-  rule := v_alarms.rule;
+  v_stage := private.rollout_stage(r);
+  if v_stage.first_day is not null and (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage) and v_to >= private.sharp_until(v_stage) then
+    select * into v_alarms from private.guard_first_day_ends(r, v_stage, p_now);
+    verdict := v_alarms.verdict;
+    rule := v_alarms.rule;
+    if verdict = 'roll_back' then
+      return;
+    end if;
+    r := v_alarms.rollout;
+  end if;
+  select * into v_alarms from private.guard_alarms(r, v_to, p_now, (r.guard ->> 'minute')::bigint + 1 < private.sharp_until(v_stage));
+  verdict := coalesce(v_alarms.verdict, verdict);
+  rule := coalesce(v_alarms.rule, rule);
   if verdict = 'roll_back' then
     return;
   end if;
   r := v_alarms.rollout;
   v_taken := v_alarms.taken;
-  v_stage := private.rollout_stage(r);
+  v_signals := private.rollout_signals(r, v_stage, p_now);
+  v_said := v_signals #>> '{said,verdict}';
+  if v_said = 'roll_back' then
+    verdict := v_said;
+    rule := v_signals #>> '{said,rule}';
+    perform private.log_rollout(private.end_rollout(r, 'rolled_back', p_now), p_now, 'rolled_back', v_signals #> '{said,figures}', verdict, rule,
+      private.rollout_evidence(r, v_to, p_now, v_taken, v_signals));
+    return;
+  end if;
   v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
     private.epoch_ms(p_now));
-  v_stopped := v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null;
-  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' and not v_stopped then
+  v_reason := case when r.state = 'paused' then 'paused'
+    when private.killed_since(r.flag_key, p_now) is not null then 'kill_switch'
+    when v_said = 'page' then v_signals #>> '{said,rule}'
+    when v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null then 'incident'
+    when v_progress ->> 'verdict' = 'advance' then v_signals #>> '{said,rule}' end;
+  if v_progress ->> 'verdict' = 'advance' and v_reason is null then
     verdict := 'advance';
     rule := 'criteria_met';
-    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
+    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken, v_signals), verdict, rule, null);
     return;
   end if;
 
-  v_reason := case when r.state = 'paused' then 'paused'
-    when v_stopped then 'incident'
-    when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
+  v_reason := case when v_reason in ('kill_switch', 'paused', 'incident', 'guardrail') then v_reason
+    when v_progress ->> 'reason' in ('silent', 'control_silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
-    else v_progress ->> 'reason' end;
-  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);
+    else coalesce(v_reason, v_progress ->> 'reason') end;
+  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken, v_signals);
   if v_told is not null or verdict is null then
     verdict := coalesce(v_told, 'hold');
     rule := v_reason;
@@ -235,6 +290,11 @@ language plpgsql volatile set search_path = '' set lock_timeout = '300ms' as $$
 declare
   r public.rollouts;
 begin
+  begin
+    perform private.hear_feedback(p_now);
+  exception when others then
+    raise warning 'what people wrote could not be looked at: % (%)', sqlerrm, sqlstate;
+  end;
   for r in select * from public.rollouts o where o.state in ('running', 'paused') order by o.id loop
     rollout_id := r.id;
     flag_key := r.flag_key;
@@ -243,6 +303,9 @@ begin
       if verdict is null and exists (select from public.rollouts o where o.id = r.id and o.state in ('running', 'paused')) then
         raise lock_not_available;
       end if;
+      -- What would be refused at the end of the transaction is this rollout's matter, and not that of the others.
+      set constraints public.refuse_launch_at_end immediate;
+      set constraints public.refuse_launch_at_end deferred;
       delete from private.guard_skips s where s.rollout_id = r.id;
     exception when lock_not_available or sqlstate 'GL423' then
       verdict := 'hold';

@@ -322,6 +322,8 @@ begin
   elsif (select count(distinct s -> 'after_minutes') < count(*) from jsonb_array_elements(p_steps) s) then
     raise exception 'two steps are due at the same minute' using errcode = 'GL422';
   end if;
+  -- Two at once would both find nothing to delete, and the second would meet the steps of the first.
+  perform pg_advisory_xact_lock(hashtext('gatelink.escalation'));
   delete from public.escalation_steps e where e.severity = p_severity;
   insert into public.escalation_steps (severity, after_minutes, role, endpoint_id)
   select p_severity, (s ->> 'after_minutes')::integer, btrim(s ->> 'role'),
@@ -373,6 +375,24 @@ end $$;
 comment on function private.take_back(public.incidents, timestamptz) is
   'Takes the rollout under way of an incident''s flag back, where the incident is one that does.';
 
+-- On for everybody again is no launch: a brake that was pulled may be let go. Nor is a switch of the gateway itself: what is
+-- down may need it to come up.
+create function private.launches(p_new public.settings, p_old public.settings) returns boolean
+language sql stable set search_path = '' as $$
+  select p_new.value = 'true' and (
+    coalesce(p_new.metadata ->> 'launched_at', '') <> '' and coalesce(p_old.metadata ->> 'launched_at', '') = ''
+    or private.opens_to_everybody('true', p_new.metadata)
+      and not (coalesce(p_old.value, '') = 'true' and private.opens_to_everybody('true', p_old.metadata))
+      and not (p_new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' and not p_new.metadata ? 'rollout_percentage'
+        and private.opens_to_everybody('true', coalesce(p_old.metadata, '{}')))
+      and not (private.opens_to_everybody('true', coalesce(p_old.metadata, '{"target_user_ids": []}')) and exists (
+        select from public.settings_history h
+        where h.key = p_new.key and h.version <= p_old.version and h.after ->> 'value' = 'true'
+          and private.opens_to_everybody('true', h.after -> 'metadata'))))
+$$;
+comment on function private.launches(public.settings, public.settings) is
+  'Whether a flag is launched by being written so: marked as launched, or on for everybody, new or where it was on for fewer or had never been on for everybody. The second is the row before, null for none.';
+
 create function private.refuse_launch() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -383,10 +403,7 @@ begin
       select from public.rollout_stages s where s.rollout_id = new.id and s.position = new.stage and s.percentage = 100) then
       v_number := private.incident_in_the_way(new.flag_key);
     end if;
-  elsif new.key like '%.enabled' and new.value = 'true' and (
-    coalesce(new.metadata ->> 'launched_at', '') <> '' and coalesce(old.metadata ->> 'launched_at', '') = ''
-    or new.metadata -> 'rollout_percentage' = '100' and old.metadata -> 'rollout_percentage' is distinct from '100'
-      and (old.metadata ? 'rollout_percentage' or old.value is distinct from 'true')) then
+  elsif new.key like '%.enabled' and private.launches(new, case when tg_op = 'UPDATE' then old end) then
     v_number := private.incident_in_the_way(new.key);
   end if;
   if v_number is not null then
@@ -396,11 +413,15 @@ begin
   return new;
 end $$;
 comment on function private.refuse_launch() is
-  'Trigger, before update: a rollout is not completed nor taken to 100 %, and a flag not marked as launched nor raised to 100 %, while a severe incident is open (GL409).';
+  'Trigger, before insert or update, and of settings at the end of the transaction too: a rollout is not completed nor taken to 100 %, and a flag not marked as launched, nor made or raised to be on for everybody, while a severe incident is open (GL409).';
 create trigger refuse_launch before update on public.rollouts for each row execute function private.refuse_launch();
 comment on trigger refuse_launch on public.rollouts is 'No launch during an incident, by whichever door.';
-create trigger refuse_launch before update on public.settings for each row execute function private.refuse_launch();
+create trigger refuse_launch before insert or update on public.settings for each row execute function private.refuse_launch();
 comment on trigger refuse_launch on public.settings is 'No launch during an incident, by whichever door.';
+-- An incident that was opened since the row was written, and nobody waits for a lock: neither who opens one may.
+create constraint trigger refuse_launch_at_end after insert or update on public.settings deferrable initially deferred
+  for each row when (new.key like '%.enabled' and new.value = 'true') execute function private.refuse_launch();
+comment on trigger refuse_launch_at_end on public.settings is 'Nor by a transaction that began before the incident did.';
 
 -- A way back that was taken belongs to the incident because of which it was.
 create function private.link_rollback() returns trigger
@@ -496,7 +517,7 @@ end $$;
 comment on function public.open_incident(text, text, text, text, text, boolean, text, text) is
   'Opens an incident of a kind of the decision matrix, which says how severe it is unless p_severity does. Severe ones (P0, P1, security, critical_bug) take the rollout under way of their flag back and stop launches. p_note is for the team, p_public_text for the status page. For operators and secret keys. Errors: 42501 not allowed, GL404 no such flag, GL422 or 23514 what cannot be.';
 
--- What the guard took back by itself is an incident that nobody has seen yet; how severe, the last ten minutes tell.
+-- What the guard took back by itself is an incident that nobody has seen yet; how severe, the last 15 minutes tell.
 create function private.open_for_rollback() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -508,8 +529,10 @@ begin
   select sum(m.failed)::double precision / nullif(sum(m.n), 0) into v_rate from public.flag_metrics m
   where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
   perform private.open_incident(
-    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' else 'too many failed' end),
-    case when v_slow then 'performance' else 'error_rate' end, case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
+    format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' when new.rule = 'complaints' then 'people complained'
+      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') else 'too many failed' end),
+    case when v_slow then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
+    case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
     v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
   return null;
 exception when others then

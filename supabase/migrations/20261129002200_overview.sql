@@ -263,7 +263,9 @@ language sql stable set search_path = '' as $$
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
       then jsonb_build_object('revision', (select r.revision from private.config_now() r))
-      else jsonb_build_object('faults', c.faults) end)
+      else jsonb_build_object('faults', c.faults) || case when c.faults ? 'unknown_flags' then jsonb_build_object('unknown_flags', (
+        select jsonb_agg(distinct r.flag_key) from public.routes r
+        where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key))) else '{}' end end)
   from (
     select jsonb_agg(f.fault) as faults
     from (values
@@ -274,12 +276,16 @@ language sql stable set search_path = '' as $$
       (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
         'router_off'),
       (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
-        'send_off')
+        'send_off'),
+      -- A typing error, or a flag that was removed: such a route takes nothing, and says so nowhere else.
+      (exists (select from public.routes r
+          where r.active and r.flag_key is not null and not exists (select from public.settings s where s.key = r.flag_key)),
+        'unknown_flags')
     ) as f (holds, fault) where f.holds
   ) c
 $$;
 comment on function private.config_health() is
-  'The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.';
+  'The configuration: degraded where messages have nowhere to go, a flag stops all routing or sending, or an active route names a flag that does not exist.';
 
 create table private.purges (
   what text constraint purges_pkey primary key,
@@ -602,7 +608,8 @@ language sql stable set search_path = '' as $$
       from public.incidents i where i.status <> 'resolved'),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
-        'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
+        'stage_name', s.name, 'percentage', s.percentage, 'hold_reason', r.hold_reason, 'killed_since', private.killed_since(r.flag_key, p_now))
+        order by r.flag_key), '[]')
       from public.rollouts r left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
       where r.state in ('running', 'paused')),
     'changes', private.recent_changes(20))
@@ -616,7 +623,7 @@ begin
   return private.overview(least(greatest(coalesce(p_minutes, 60), 1), 1440), clock_timestamp());
 end $$;
 comment on function public.overview(integer) is
-  'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind, severity, status, flag_key, component, public, opened_at, acknowledged_at, version}], rollouts: [{id, flag_key, state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.';
+  'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind, severity, status, flag_key, component, public, opened_at, acknowledged_at, version}], rollouts: [{id, flag_key, state, stage, stage_name, percentage, hold_reason, killed_since}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.';
 
 -- Metrics -----------------------------------------------------------------------------------------
 
@@ -668,6 +675,9 @@ language sql stable set search_path = '' as $$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'business', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
+      from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -682,6 +692,17 @@ language sql stable set search_path = '' as $$
           'errors', private.largest(r.guard #> '{errors,absolute}'), 'errors_relative', private.largest(r.guard #> '{errors,relative}'),
           'slow', private.largest(r.guard #> '{slow,absolute}'), 'slow_relative', private.largest(r.guard #> '{slow,relative}'),
           'longer', private.largest(r.guard #> '{shift,s}')) end,
+        'killed', private.killed_since(r.flag_key, clock_timestamp()) is not null,
+        'signals', case when r.state in ('running', 'paused') then (
+          select jsonb_build_object('complaints', x.seen -> 'complaints', 'ratings', x.seen -> 'ratings', 'positive', x.seen -> 'positive',
+            'metrics', (
+              select coalesce(jsonb_agg(jsonb_build_object('name', m.item -> 'name', 'on', m.item -> 'on', 'off', m.item -> 'off',
+                'per_day', m.item -> 'per_day', 's', case when a.item ? 'max_fall' and s.percentage > 0 and s.percentage < 100
+                  then private.fall_s((s.percentage / 100)::double precision, (a.item ->> 'max_fall')::double precision,
+                    (m.item ->> 'on_weight')::bigint, (m.item ->> 'off_weight')::bigint) end) order by m.place), '[]')
+              from jsonb_array_elements(x.seen -> 'metrics') with ordinality as m (item, place)
+              join jsonb_array_elements(s.metrics) with ordinality as a (item, place) on a.place = m.place))
+          from (select private.signals_seen(r, s, clock_timestamp()) as seen) x) end,
         'verdict', (
           select jsonb_build_object('verdict', e.verdict, 'rule', e.rule, 'at', extract(epoch from e.at))
           from public.rollout_events e where e.rollout_id = r.id and e.verdict is not null order by e.at desc, e.id desc limit 1)

@@ -27,8 +27,12 @@ language sql immutable set search_path = '' as $$
     ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null)
@@ -244,6 +248,8 @@ language sql immutable set search_path = '' as $$
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
+    ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
+    ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
@@ -423,11 +429,17 @@ begin
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
+    'kill_switches', public.list_kill_switches(),
+    'rollouts', (
+      select coalesce(jsonb_agg(jsonb_build_object('flag_key', r.flag_key, 'state', r.state, 'stage', s.name, 'hold_reason', r.hold_reason,
+        'killed_since', private.killed_since(r.flag_key, now()), 'signals', private.signals_seen(r, s, now())) order by r.flag_key), '[]')
+      from public.rollouts r join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
+      where r.state in ('running', 'paused')),
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('name', name, 'label', label, 'value', total) order by name, label), '[]')
       from (select c.name, c.label, sum(c.value) as total from public.counters c group by c.name, c.label) t));
 end $$;
-comment on function public.status() is 'What waits and why: unrouted conversations, each destination''s state and queue, outbound queue, counters. For viewers and secret keys.';
+comment on function public.status() is 'What waits and why: unrouted conversations, each destination''s state and queue, outbound queue, kill switches that are set, rollouts under way and why they wait, counters. For viewers and secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ panelTest(
           ], [`/incidents/${number}`, `Incident ${number}`]]
         ) {
           await go(page, path, heading);
-          await page.getByRole("status", { name: "Loading" }).waitFor({ state: "detached" });
+          await page.getByRole("status", { name: "Loading" }).first().waitFor({ state: "detached" });
           await isWell(page, `${path}, ${where}`);
           if (shots) await page.screenshot({ path: `${shots}/${path.replaceAll("/", "_")}-${where}.png` });
         }

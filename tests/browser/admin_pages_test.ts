@@ -11,6 +11,9 @@ const PAGES: [path: string, heading: string][] = [
   ["/flags/segments", "Segments"],
   ["/rollouts", "Rollouts"],
   ["/rollouts/new", "New rollout"],
+  ["/reports", "Reports"],
+  ["/announcements", "Announcements"],
+  ["/announcements/new?to=wrote", "New announcement"],
 ];
 
 panelTest("admin: axe finds nothing serious on any page, dark or light, wide or narrow", async (panel) => {
@@ -25,7 +28,7 @@ panelTest("admin: axe finds nothing serious on any page, dark or light, wide or 
       await page.setViewportSize(viewport);
       for (const [path, heading] of PAGES) {
         await go(page, path, heading);
-        await page.getByRole("status", { name: "Loading" }).waitFor({ state: "detached" });
+        await page.getByRole("status", { name: "Loading" }).first().waitFor({ state: "detached" });
         await isWell(page, `${path}, ${colorScheme}, ${viewport.width} px`);
       }
     }

@@ -1,5 +1,6 @@
 /** `gatelink rollback 1` beside what keeps it from the database: who it is and which other way works, at once. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { switchName } from "../../supabase/functions/_shared/config/kill_switch.ts";
 import { document, gatelink, sql, unique } from "../support/cli.ts";
 import { until } from "../support/until.ts";
 
@@ -18,7 +19,7 @@ async function beside(statement: string, during: (pid: number) => Promise<void>)
     await other.unsafe(statement);
     await until(
       "it has been open long enough to be told of",
-      async () => (await sql`select private.lock_holders(array['public.settings']) <> '[]' as told`)[0].told,
+      async () => (await sql`select private.lock_holders(null) <> '[]' as told`)[0].told,
     );
     await during(pid);
   } finally {
@@ -61,6 +62,41 @@ Deno.test("gatelink rollback 1: a table that nobody can read is told of in the s
     assertEquals(code, 4);
     assertMatch(err, new RegExp(`${flag} can be neither read nor written.* process ${pid} `));
     assert(err.includes(`gatelink rollback 2 ${flag} --why "6 % errors"`), err);
+  });
+});
+
+for (
+  const [table, mode] of [
+    // A change of a flag writes these, too; and no function reads its configuration without segments.
+    ["private.config_revision", "exclusive"],
+    ["public.settings_history", "access exclusive"],
+    ["public.segments", "access exclusive"],
+  ]
+) {
+  Deno.test(`gatelink rollback 1: whoever holds ${table} is named, too`, async () => {
+    const flag = await on();
+    await beside(`lock table ${table} in ${mode} mode`, async (pid) => {
+      const { code, out } = await gatelink(`rollback 1 ${flag} --why "6 % errors"`);
+      assertEquals(code, 1);
+      assertMatch(out, new RegExp(`locked by process ${pid} .*select pg_terminate_backend\\(${pid}\\)`, "s"));
+      assert(out.includes(`gatelink rollback 2 ${flag} --why "6 % errors"`), out);
+    });
+  });
+}
+
+Deno.test("gatelink rollback 2: a flag of one's own needs no table that nobody can read", async () => {
+  const flag = await on();
+  await beside("lock table public.settings in access exclusive mode", async () => {
+    const { code, out } = await gatelink(`rollback 2 ${flag} --why "6 % errors" --dry-run`);
+    assertEquals(code, 0);
+    assert(out.includes(`${switchName(flag)}=false`), out);
+    assertMatch(out, /The database does not answer, so nothing says whether there is such a flag/);
+    // What resembles a flag of this code is taken for a typing error, unless told otherwise.
+    const typo = await gatelink('rollback 2 wa_sned --why "6 % errors" --dry-run');
+    assertEquals(typo.code, 4);
+    assertMatch(typo.err, /wa_send\.enabled.*--anyway sets it all the same/s);
+    const anyway = await gatelink('rollback 2 wa_sned --why "6 % errors" --dry-run --anyway');
+    assertEquals(anyway.code, 0);
   });
 });
 

@@ -34,7 +34,10 @@ Deno.test("gatelink rollout create: the templates of the mission, and who is fir
   assertEquals(canary.stages.length, 6);
   assertEquals((await flagOf(flag)).on, false, "planned is not started");
   const { out } = await gatelink(`rollout show ${standard.id}`);
-  assertMatch(out, /\n +beta +10 % +4 d +300 +error rate below 1 %, p95 below 500 ms +error rate above 2 %/);
+  assertMatch(
+    out,
+    /\n +beta +10 % +4 d +300 +error rate below 1 %, p95 below 500 ms +complaints above 5, error rate above 2 % \(first day: complaints above 3, error rate above 1 %\)/,
+  );
 });
 
 Deno.test("gatelink rollout create: a plan of one's own, checked before it is sent", async () => {

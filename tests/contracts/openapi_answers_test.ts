@@ -9,6 +9,7 @@ import { requireKey } from "../../supabase/functions/_shared/gates/keys.ts";
 import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { createHandler } from "../../supabase/functions/flags/handler.ts";
+import { createSignals } from "../../supabase/functions/flags/signals.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { type Answer, edgeTest, KEYS } from "../support/edge.ts";
 import { advance } from "../support/monotonic_clock.ts";
@@ -239,6 +240,19 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
   see(OUTCOMES, "post", 405, await ask(OUTCOMES, undefined, secret, "GET"));
   see(OUTCOMES, "post", 413, await ask(OUTCOMES, large, secret));
   see(OUTCOMES, "post", 422, await ask(OUTCOMES, { outcomes: [{}] }, secret));
+  const signals = [
+    ["/flags/feedback", { feedback: [{ kind: "complaint", targetingKey: "u1" }] }, { feedback: [{}] }],
+    ["/flags/metrics", { metrics: [{ name: "order.paid", idempotency_key: "o-1" }] }, { metrics: [{}] }],
+  ] as const;
+  for (const [path, body, wrong] of signals) {
+    see(path, "post", 202, await ask(path, body, secret));
+    see(path, "post", 400, await ask(path, "{", secret));
+    see(path, "post", 401, await ask(path, body, {}));
+    see(path, "post", 403, await ask(path, body, open));
+    see(path, "post", 405, await ask(path, undefined, secret, "GET"));
+    see(path, "post", 413, await ask(path, large.repeat(16), secret));
+    see(path, "post", 422, await ask(path, wrong, secret));
+  }
   see("/flags", "post", 202, await ask("/flags", undefined, secret));
   see("/flags", "post", 401, await ask("/flags", undefined, {}));
   see("/flags", "post", 403, await ask("/flags", undefined, { apikey: KEYS.publishableKey }));
@@ -263,6 +277,8 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
         pace: createPace(),
         outcomes: { outcome: () => {}, evaluated: () => {} },
         notify: () => Promise.resolve(),
+        signals: createSignals(rpc),
+        reportSwitches: () => Promise.resolve(),
         waitUntil: () => {},
         onFlag: () => {},
       }),
@@ -284,18 +300,17 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
     see(ONE, "post", 503, await away(`${ALL}/all.enabled`, context));
     see(ALL, "post", 503, await away(ALL, context));
     see(OUTCOMES, "post", 503, await away(OUTCOMES, { outcomes }));
+    for (const [path, body] of signals) see(path, "post", 503, await away(path, body));
   }
 
   const refused = () => Promise.resolve(Response.json({ code: "GL503", message: "" }, { status: 400 }));
-  for (
-    const [path, at, body] of [[ONE, `${ALL}/all.enabled`, context], [ALL, ALL, context], [
-      OUTCOMES,
-      OUTCOMES,
-      {
-        outcomes,
-      },
-    ]] as const
-  ) {
+  const doors: readonly (readonly [path: string, at: string, body: unknown])[] = [
+    [ONE, `${ALL}/all.enabled`, context],
+    [ALL, ALL, context],
+    [OUTCOMES, OUTCOMES, { outcomes }],
+    ...signals.map(([path, body]) => [path, path, body] as const),
+  ];
+  for (const [path, at, body] of doors) {
     see(path, "post", 503, await fresh(refused)(at, body));
     forgetRefusal();
   }
@@ -306,6 +321,7 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
     see(ONE, "post", 500, await one("all.enabled", context));
     see(ALL, "post", 500, await ask(ALL, context));
     see(OUTCOMES, "post", 500, await ask(OUTCOMES, { outcomes }, secret));
+    for (const [path, body] of signals) see(path, "post", 500, await ask(path, body, secret));
     see("/flags", "post", 500, await ask("/flags", undefined, secret));
   } finally {
     Deno.env.set("SUPABASE_SECRET_KEYS", keys);

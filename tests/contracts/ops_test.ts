@@ -31,6 +31,7 @@ const METRICS = new Map(
     destinations: [],
     incidents: [],
     links_guessed: 0,
+    business: [],
     flags: [],
     rollouts: [],
   }, { version: "", environment: "", switches: {} }).map((metric) => [metric.name, metric]),

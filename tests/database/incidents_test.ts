@@ -5,6 +5,7 @@ import type { Sql } from "postgres";
 import { ANON, as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { holds } from "../support/property.ts";
+import { until } from "../support/until.ts";
 import {
   KINDS,
   PLACEHOLDERS,
@@ -388,6 +389,10 @@ databaseTest(
   "a launch waits while a severe incident is open, at every door, and goes on afterwards",
   async (sql) => {
     const id = await running(sql);
+    await sql`insert into public.settings (key, value, metadata) values
+      ('old.enabled', 'true', '{}'), ('braked.enabled', 'true', '{"rollout_percentage": 100}'), ('half.enabled', 'true',
+      '{"rollout_percentage": 50}'), ('few.enabled', 'true', '{"target_user_ids": ["u1"]}'), ('gone.enabled', 'true', '{}')`;
+    await sql`update public.settings set value = 'false' where key in ('old.enabled', 'braked.enabled')`;
     const number = await open(sql, 0, { kind: "outage" });
     const { version } = await stateOf(sql, id);
     const [{ v }] = await sql`select version::int as v from public.settings where key = ${FLAG}`;
@@ -404,7 +409,42 @@ databaseTest(
         sql`update public.settings set metadata = metadata || '{"launched_at": "2026-11-29"}' where key = ${FLAG}`,
       ],
     ];
+    const made = (key: string, metadata: string) =>
+      sql`insert into public.settings (key, value, metadata) values (${key}, 'true', ${metadata}::text::jsonb)`;
+    doors.push(
+      ["made at 100 %", made("made.enabled", '{"rollout_percentage": 100}')],
+      ["made on", made("made.enabled", "{}")],
+      ["made as launched", made("made.enabled", '{"launched_at": "2026-11-29", "rollout_percentage": 1}')],
+      ["set_flag, new", sql`select public.set_flag('made.enabled', '{"on": true}', 0, 'now')`],
+      [
+        "from targets",
+        sql`update public.settings set metadata = metadata || '{"rollout_percentage": 100}' where key = 'few.enabled'`,
+      ],
+      [
+        "no percentage any more",
+        sql`update public.settings set metadata = '{}' where key in ('half.enabled', 'few.enabled')`,
+      ],
+    );
     for (const [door, tried] of doors) assertEquals(await refusal(tried), "GL409", door);
+    const transactions: [string, () => Promise<unknown>][] = [
+      [
+        "made off and turned on",
+        () =>
+          sql.begin(async (sql) => {
+            await sql`insert into public.settings (key, value) values ('made.enabled', 'false')`;
+            await sql`update public.settings set value = 'true' where key = 'made.enabled'`;
+          }),
+      ],
+      [
+        "deleted and made anew",
+        () =>
+          sql.begin(async (sql) => {
+            await sql`delete from public.settings where key = 'gone.enabled'`;
+            await sql`insert into public.settings (key, value) values ('gone.enabled', 'true')`;
+          }),
+      ],
+    ];
+    for (const [door, tried] of transactions) assertEquals(await refusal(tried()), "GL409", door);
     await sql`select public.set_flag('new.enabled', '{"on": false}', 0)`;
     assertEquals(
       await refusal(sql`select public.set_flag('new.enabled', '{"on": true, "percentage": 100}', 1)`),
@@ -420,14 +460,54 @@ databaseTest(
       "incident",
     ]);
     // What people do in an emergency goes through: a flag that is a mere switch, and off.
-    await sql`insert into public.settings (key, value) values ('old.enabled', 'false')`;
-    await sql`update public.settings set value = 'true' where key = 'old.enabled'`;
+    await sql`update public.settings set value = 'true' where key in ('old.enabled', 'braked.enabled')`;
+    await sql`insert into public.settings (key, value) values ('email_send.enabled', 'true'), ('wa_router.enabled', 'false')`;
+    await sql`update public.settings set value = 'true' where key = 'wa_router.enabled'`;
+    await sql`insert into public.settings (key, value, metadata) values ('part.enabled', 'true', '{"rollout_percentage": 99}')`;
     await sql`select public.update_incident(${number}, 1, '{"severity": "P2"}', 'not that bad')`;
     await sql`select private.advance_rollouts(now() + interval '11 minutes')`;
     const after = await sql`select stage, state from public.rollouts where id = ${id}`;
     assertEquals({ ...after[0] }, { stage: 2, state: "running" });
   },
 );
+
+databaseTest(
+  "a launch that was written before an incident was opened is refused when it commits",
+  async (sql) => {
+    await sql`insert into public.settings (key, value) values (${FLAG}, 'false')`;
+    const other = await sql.reserve();
+    try {
+      await other`begin`;
+      await other`update public.settings set value = 'true' where key = ${FLAG}`;
+      await open(sql, 0, { flag: FLAG });
+      assertEquals(await refusal(other`commit`), "GL409");
+      assertEquals((await sql`select value from public.settings where key = ${FLAG}`)[0].value, "false");
+    } finally {
+      other.release();
+    }
+  },
+);
+
+databaseTest("set_escalation: two at once are one after the other, and the later one stands", async (sql) => {
+  const other = await sql.reserve();
+  try {
+    await other`begin`;
+    await other`select public.set_escalation('P0', '[{"after_minutes": 5, "role": "one"}]')`;
+    const second = sql`select public.set_escalation('P0', '[{"after_minutes": 5, "role": "two"}]')`.execute();
+    await until(
+      "the second waits for the first",
+      async () =>
+        (await sql`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%set_escalation%'`)
+          .length > 0,
+    );
+    await other`commit`;
+    assertEquals(await refusal(second), undefined);
+    const steps = await sql`select role from public.escalation_steps where severity = 'P0'`;
+    assertEquals(steps.map(({ role }) => role), ["two"]);
+  } finally {
+    other.release();
+  }
+});
 
 databaseTest("the guard's rollback opens an incident once, as severe as the figures say", async (sql) => {
   for (const [flag, failed, severity] of [["a.enabled", 6, "P0"], ["b.enabled", 4, "P1"]] as const) {

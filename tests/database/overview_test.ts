@@ -369,6 +369,8 @@ databaseTest("overview: what waits, dead letters, rollouts and the latest change
       stage: 1,
       stage_name: "everybody",
       percentage: 100,
+      hold_reason: null,
+      killed_since: null,
     },
   ]);
   await sql`select public.set_setting('deeplinks.enabled', 'false', null, 1, 'too many errors')`;

@@ -19,6 +19,11 @@ const FREE: Record<string, string> = {
   "private.config_revision": "only_row revision changed_at installed_at",
   // Statements are kept without what is in them.
   "private.guard_skips": "rollout_id since at holders",
+  "private.feedback_heard": "only_row up_to",
+  "private.kill_switches": "flag_key since seen_at",
+  // Of keys there are keyed hashes.
+  "private.metric_keys": "key at",
+  "private.metric_people": "rollout_id stage name arm by_share n value",
   "private.own_migrations": "version",
   "private.delivery_lanes": "destination_id channel due_at lease",
   "private.destination_headers": "destination_id name sealed set_at set_by",
@@ -47,6 +52,9 @@ const FREE: Record<string, string> = {
   "private.storage_days": "day bytes",
   "private.part_states": "component status since told",
   "private.write_probe": "only_row at",
+  "public.announcement_recipients": "announcement_id state why next_at at",
+  "public.announcements":
+    "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",
   "public.attributions": "code confidence reason first_touch clicked_at created_at",
   "public.click_counts": "code day slot human bot preview prefetch own",
   "public.click_days":
@@ -76,7 +84,12 @@ const FREE: Record<string, string> = {
   "public.suppressions": "scope reason source since by",
   "public.erasures": "id part at by transaction counts done",
   "public.escalation_steps": "severity after_minutes role endpoint_id",
+  "public.business_metrics": "name created_at",
+  "public.metric_days": "name day slot n value",
+  "public.feedback": "id at kind rating positive source actor",
+  "public.rollout_feedback": "rollout_id feedback_id stage arm",
   "public.flag_evaluations": "flag_key first_at last_at",
+  "private.affected_people": "flag_key failures first_at last_at",
   "private.flag_sufferers": "flag_key failed place at",
   "public.flag_metrics": "flag_key minute arm n failed timed ms le failed_again slow_again score score2",
   "public.gate_approvals":
@@ -96,10 +109,12 @@ const FREE: Record<string, string> = {
   "public.outbound_messages":
     "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",
   "public.rate_limits": "tat allowed",
+  "public.reports": "id kind rollout_id flag_key period_from due_at figures look created_at",
   "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
-  "public.rollout_events": "id rollout_id at kind stage verdict rule rollout_version setting_version actor",
+  "public.rollout_events":
+    "id rollout_id at kind stage verdict rule message rollout_version setting_version actor",
   "public.rollout_stages":
-    "rollout_id position name percentage segments hold_minutes min_samples overdue_minutes advance_when roll_back_when entered_at left_at",
+    "rollout_id position name percentage segments users among hold_minutes min_samples overdue_minutes advance_when roll_back_when first_day metrics entered_at left_at",
   "public.rollouts":
     "id flag_key plan state stage stage_started_at hold_reason setting_version guard checkpoint checkpoint_at version created_at created_by started_at finished_at",
   "public.route_destinations": "route_id destination_id position",
@@ -275,9 +290,22 @@ async function plant(sql: Sql) {
   await sql`insert into public.segments (key, description) values ('beta', ${`led by ${NAME}`})`;
   await sql`insert into public.segment_members (segment_key, subject_id) values ('beta', ${id}), ('beta', ${other}), ('beta', 'u1')`;
   await sql`insert into private.flag_sufferers (flag_key, subject_id, failed, place, at) values ('new.enabled', ${id}, true, 0, now()), ('new.enabled', ${other}, true, 0, now()), ('new.enabled', 'u9', true, 0, now())`;
+  await sql`insert into private.affected_people (flag_key, subject_id, failures, first_at, last_at) values ('new.enabled', ${id}, 1, now(), now()), ('new.enabled', ${other}, 1, now(), now())`;
+  await sql`insert into public.announcements (id, name, audience, text, template, stopped_because) values
+    ('00000000-0000-7000-8000-0000000000f3', ${`news for ${NAME}`}, '{"kind": "wrote", "days": 1}', ${`Dear ${NAME}`}, ${
+    sql.json({ type: "template", template: { components: [{ text: NAME }] } })
+  }, ${`${PHONE} complained`})`;
+  await sql`insert into public.announcement_recipients (announcement_id, contact_id) values ('00000000-0000-7000-8000-0000000000f3', ${id}), ('00000000-0000-7000-8000-0000000000f3', ${other})`;
   await sql`insert into public.rollouts (id, flag_key, plan) values ('00000000-0000-7000-8000-000000000b01', 'new.enabled', 'custom')`;
-  await sql`insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, hold_minutes, min_samples, advance_when, roll_back_when)
-    values ('00000000-0000-7000-8000-000000000b01', 1, 'first', 0, array[${id}::text], 60, 100, '{}', '{}')`;
+  await sql`insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, chosen, hold_minutes, min_samples, advance_when, roll_back_when)
+    values ('00000000-0000-7000-8000-000000000b01', 1, 'first', 0, array[${id}::text], array[${other}, ${id}]::text[], 60, 100, '{}', '{}')`;
+  for (const subject of [id, other]) {
+    await sql`insert into private.metric_people (rollout_id, stage, name, subject_id, arm, by_share, n, value)
+      values ('00000000-0000-7000-8000-000000000b01', 1, 'order.paid', ${subject}, 'on', true, 1, 5)`;
+  }
+  await sql`insert into public.feedback (at, kind, subject_id, positive, text, source, key) values
+    (now(), 'complaint', ${id}, false, 'it fails', 'api', encode(private.keyed_hash(${id}), 'hex')),
+    (now(), 'complaint', ${other}, false, ${`as ${NAME} told me`}, 'team', null)`;
   await sql`insert into public.rollout_events (id, rollout_id, at, kind, stage, figures, rollout_version, reason) values
     ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0, ${
     sql.json({ user_ids: [id] })

@@ -19,6 +19,7 @@ async function purge(sql: Sql, days: number, limit = 10_000): Promise<Record<str
 
 /** What grows with what people and the team configure, or is bounded by itself; or has a purge of its own, in the clock's jobs. */
 const BOUNDED: Record<string, string> = {
+  "private.affected_people": "purge_flag_metrics",
   "private.click_batches": "purge_clicks",
   "private.config_changes": "the next change of configuration",
   "private.config_revision": "one row",
@@ -31,7 +32,13 @@ const BOUNDED: Record<string, string> = {
   "private.identity_checks": "one row an identity and kind",
   "private.inboxes": "with identities",
   "private.flag_sufferers": "purge_flag_metrics",
+  "private.feedback_heard": "one row",
   "private.guard_skips": "one row a rollout that was locked",
+  "private.kill_switches": "one row a flag that the environment stops",
+  "private.metric_people": "purge_flag_metrics",
+  "public.business_metrics": "at most a hundred",
+  "public.metric_days": "16 rows a metric and day: the figures that stay",
+  "public.rollout_feedback": "with feedback",
   "private.hash_key": "one row",
   "private.link_guessers": "purge_clicks",
   "private.link_passwords": "with links",
@@ -47,6 +54,7 @@ const BOUNDED: Record<string, string> = {
   "private.unknown_tokens": "ten minutes",
   "private.write_probe": "one row",
   "private.visitor_keys": "purge_clicks",
+  "public.announcement_recipients": "with announcements",
   "public.allowlist_history": "with what the team does",
   "public.click_counts": "rolled up",
   "public.click_days": "one row a link and day: the figures that stay",

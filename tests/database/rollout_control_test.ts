@@ -98,6 +98,31 @@ databaseTest("too few with the flag hold the rollout and page, within ten minute
   });
 });
 
+databaseTest("a control that falls silent holds within minutes, and goes on when it is back", async (sql) => {
+  const said = await play(
+    sql,
+    HALF,
+    repeat(72, (m) => m > 32 && m <= 50 ? [10, 0, 0, 0, 0, 0] : [10, 0, 0, 10, 0, 0]),
+  );
+  assertEquals(said.find((words) => words.includes("silent")), "37: page control_silent", said.join());
+  assertEquals(said.at(-1)?.includes("silent"), false, said.join());
+  assertEquals(said.filter((words) => words.includes("advance")).length, 1, said.join());
+});
+
+databaseTest("an arm that never speaks holds and pages, where the other does", async (sql) => {
+  const said = await play(sql, HALF, repeat(20, () => [0, 0, 0, 10, 0, 0]));
+  assertMatch(said[0], /^(9|10): page sample_ratio$/, said.join());
+});
+
+databaseTest(
+  "an arm that cannot have outcomes is no silence: the rollout goes on without a control",
+  async (sql) => {
+    const said = await play(sql, HALF, repeat(72, () => [10, 0, 0, 0, 0, 0]));
+    assertEquals(said.filter((words) => words.includes("page")), []);
+    assertEquals(said.filter((words) => words.includes("advance")).length, 1, said.join());
+  },
+);
+
 databaseTest("an arm that falls silent holds within minutes, and pages", async (sql) => {
   const said = await play(sql, HALF, repeat(72, (m) => m <= 32 ? [10, 0, 0, 10, 0, 0] : [0, 0, 0, 10, 0, 0]));
   assertEquals(said[0], "37: page silent", said.join());

@@ -180,6 +180,18 @@ databaseTest("segments: versioned, with a history of who came and went, also by 
   assertEquals(version, 6);
 });
 
+databaseTest("a segment that plain SQL deletes and makes anew takes people again", async (sql) => {
+  for (const round of [1, 2, 3]) {
+    await sql`insert into public.segments (key) values ('beta')`;
+    await sql`insert into public.segment_members (segment_key, subject_id) values ('beta', 'a'), ('beta', 'b')`;
+    await sql`delete from public.segment_members where segment_key = 'beta'`;
+    await sql`delete from public.segments where key = 'beta'`;
+    const [{ versions }] = await sql`
+      select array_agg(version::int order by version) as versions from public.segment_history where segment_key = 'beta'`;
+    assertEquals(new Set(versions).size, 2 * round);
+  }
+});
+
 databaseTest("each change of a segment makes a new revision of the configuration", async (sql) => {
   const revision = async () => Number((await sql`select revision from private.config_revision`)[0].revision);
   let before = await revision();
@@ -289,7 +301,7 @@ databaseTest(
       done: "fully_on,not_evaluated",
       full: "fully_on,never_evaluated",
       half: "not_evaluated",
-      off: "not_evaluated",
+      off: "fully_off,not_evaluated",
       timed: "not_evaluated",
     });
   },

@@ -123,6 +123,11 @@ const DAYS: [label: string, Watch, Traffic][] = [
   ["silent", BASE, { on: { perMinute: 0, failing: 0 }, off: { perMinute: 30, failing: 0.005 } }],
   ["next to nothing", BASE, { on: { perMinute: 0.05, failing: 0.1 }, off: { perMinute: 0.3, failing: 0.1 } }],
   ["busy", BASE, { on: { perMinute: 300, failing: 0.009 }, off: { perMinute: 500, failing: 0.008 } }],
+  ["control lost", BASE, {
+    on: { perMinute: 10, failing: 0.001 },
+    off: { perMinute: (minute) => minute < 320 ? 10 : 0, failing: 0.001 },
+  }],
+  ["a slow fault", BASE, { on: { perMinute: 10, failing: 0.04 }, off: { perMinute: 12, failing: 0.006 } }],
 ];
 
 interface Taken {
@@ -155,7 +160,7 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
       min_samples: 100,
       error_rate: 0.01,
       p95_ms: LATE_MS,
-      percentage: label === "lost" ? 50 : null,
+      percentage: label.endsWith("lost") ? 50 : null,
     };
     let [inSql, inTs] = [begin(1), begin(1)];
     // In pieces, as the clock comes, and several times where an incident ended one early.
@@ -198,6 +203,7 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
   assert(spans < 0.7 * minutes, `${spans} spans of ${minutes} minutes: quiet ones are taken together`);
   assertEquals([...ends].sort(), [
     "advance",
+    "control_silent",
     "error_rate",
     "hold_time",
     "no_data",

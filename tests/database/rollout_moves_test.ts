@@ -311,6 +311,9 @@ databaseTest("a paused rollout stays where it is, and is still rolled back", asy
   }));
   await traffic(sql, row.started, bad);
   assertEquals(await tick(sql, row, 85), "roll_back error_rate_relative");
+  const [{ message }] = await sql`
+    select message from public.rollout_events where rollout_id = ${row.id} and kind = 'rolled_back'`;
+  assertEquals(message, "rolled_back: error_rate_relative");
 });
 
 databaseTest(

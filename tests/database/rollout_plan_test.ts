@@ -38,7 +38,27 @@ const SOUND: Json[] = [
   before({ percentage: 0.01 }),
   before({ percentage: 12.34 }),
   before({ percentage: 100 }),
+  plan({ advance_when: { complaints_at_most: 0, positive_share_above: 0.5, min_ratings: 5 } }),
+  plan({ roll_back_when: { error_rate_above: 0.02, complaints_above: 5 } }),
+  plan({
+    roll_back_when: { error_rate_above: 0.02, p95_ms_above: 1000, complaints_above: 5 },
+    first_day: { error_rate_above: 0.01, p95_ms_above: 500, complaints_above: 0 },
+  }),
+  plan({ metrics: [{ name: "checkout.completed", at_least_per_day: 100, by: "value" }] }),
+  before({ metrics: [{ name: "checkout.completed", max_fall: 0.05, then: "roll_back", min_people: 0 }] }),
+  before({ metrics: [{ name: "a", max_fall: 0 }, { name: "b_2.c", max_fall: 0.9, at_least_per_day: 0.5 }] }),
+  before({ percentage: 0, users: 10 }),
+  before({ percentage: 0, users: 10_000, among: ["beta"], user_ids: ["u1"] }),
+  {
+    stages: [
+      stage({ name: "ten", percentage: 0, users: 10 }),
+      stage({ name: "fifty", percentage: 0, users: 50 }),
+      stage(),
+    ],
+  },
 ];
+
+const METRIC = { name: "checkout.completed", max_fall: 0.05 };
 
 const BROKEN: unknown[] = [
   null,
@@ -87,6 +107,59 @@ const BROKEN: unknown[] = [
     { minutes: 5, mean_ms_above: 500 },
   ].map((plain) => plan({ roll_back_when: { plain } })),
   plan({ more: 1 }),
+  ...[-1, 0.5, "0", null, 10_001].map((complaints_at_most) => plan({ advance_when: { complaints_at_most } })),
+  plan({ advance_when: { positive_share_above: 0.5 } }),
+  plan({ advance_when: { min_ratings: 5 } }),
+  ...[-0.1, 1, "0.5", null].map((positive_share_above) =>
+    plan({ advance_when: { positive_share_above, min_ratings: 5 } })
+  ),
+  ...[0, 1.5, null].map((min_ratings) => plan({ advance_when: { positive_share_above: 0.5, min_ratings } })),
+  ...[-1, 0.5, null].map((complaints_above) =>
+    plan({ roll_back_when: { error_rate_above: 0.02, complaints_above } })
+  ),
+  plan({ roll_back_when: { complaints_above: 5 } }),
+  plan({
+    advance_when: { complaints_at_most: 6 },
+    roll_back_when: { error_rate_above: 0.02, complaints_above: 5 },
+  }),
+  ...[{}, null, [], { error_rate_above: 0.03 }, { p95_ms_above: 500 }, { complaints_above: 1 }, { errors: 1 }]
+    .map((first_day) => plan({ first_day, advance_when: {}, roll_back_when: { error_rate_above: 0.02 } })),
+  ...[
+    null,
+    [],
+    {},
+    [{ name: "checkout.completed" }],
+    [{ max_fall: 0.05 }],
+    [{ ...METRIC, name: "Checkout" }],
+    [{ ...METRIC, name: "a".repeat(61) }],
+    [{ ...METRIC, max_fall: 0.91 }],
+    [{ ...METRIC, max_fall: "0.05" }],
+    [{ ...METRIC, then: "page" }],
+    [{ ...METRIC, by: "money" }],
+    [{ ...METRIC, min_people: -1 }],
+    [{ ...METRIC, at_least_per_day: null }],
+    [{ ...METRIC, more: 1 }],
+    [{ name: "a", at_least_per_day: 1, then: "hold" }],
+    [{ name: "a", at_least_per_day: 1, min_people: 5 }],
+    Array(11).fill(METRIC),
+  ].map((metrics) => before({ metrics })),
+  plan({ metrics: [METRIC] }),
+  before({ percentage: 0, user_ids: ["u1"], metrics: [METRIC] }),
+  ...[0, 10_001, 1.5, "10", null].map((users) => before({ percentage: 0, users })),
+  before({ users: 10 }),
+  before({ among: ["beta"] }),
+  ...["beta", [""], Array(21).fill("s"), null].map((among) => before({ percentage: 0, users: 10, among })),
+  {
+    stages: [
+      stage({ name: "ten", percentage: 0, users: 10 }),
+      stage({ name: "again", percentage: 0, users: 10 }),
+      stage(),
+    ],
+  },
+  {
+    stages: [stage({ name: "a", percentage: 5 }), stage({ name: "ten", percentage: 0, users: 10 }), stage()],
+  },
+  { stages: [stage({ name: "all first" }), stage({ name: "ten", percentage: 100, users: 10 })] },
   plan({ advance_when: { error_rate_below: 0.03 } }),
   plan({ advance_when: { p95_ms_below: 500 }, roll_back_when: { p95_ms_above: 400 } }),
   before({ percentage: 0 }),
@@ -114,9 +187,10 @@ databaseTest("plans: the template standard is the manual's phases", async (sql) 
   const checked = checkPlan(plan);
   if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
   const gradual = {
-    advance_when: { error_rate_below: 0.005, p95_ms_below: 400 },
-    roll_back_when: { error_rate_above: 0.01, p95_ms_above: 1000 },
+    advance_when: { error_rate_below: 0.005, p95_ms_below: 400, complaints_at_most: 0 },
+    roll_back_when: { error_rate_above: 0.01, p95_ms_above: 1000, complaints_above: 5 },
   };
+  const sharp = { first_day: { error_rate_above: 0.005, p95_ms_above: 500 } };
   const days = (n: number) => n * 24 * 60;
   assertEquals(
     checked.plan.stages.map(({ min_samples: _, ...stage }) => stage),
@@ -126,15 +200,16 @@ databaseTest("plans: the template standard is the manual's phases", async (sql) 
         percentage: 0,
         user_ids: ["u1", "u2"],
         hold_minutes: days(1),
-        advance_when: { no_errors: true },
-        roll_back_when: { error_rate_above: 0.05 },
+        advance_when: { no_errors: true, p95_ms_below: 500 },
+        roll_back_when: { error_rate_above: 0.05, p95_ms_above: 1000 },
       },
       {
         name: "beta",
         percentage: 10,
         hold_minutes: days(4),
         advance_when: { error_rate_below: 0.01, p95_ms_below: 500 },
-        roll_back_when: { error_rate_above: 0.02 },
+        roll_back_when: { error_rate_above: 0.02, complaints_above: 5 },
+        first_day: { error_rate_above: 0.01, complaints_above: 3 },
       },
       ...[25, 50, 75, 100].map((percentage) => ({
         name: `${percentage} %`,
@@ -142,8 +217,15 @@ databaseTest("plans: the template standard is the manual's phases", async (sql) 
         hold_minutes: days(2),
         overdue_minutes: days(3),
         ...gradual,
+        ...sharp,
       })),
-      { name: "full", percentage: 100, hold_minutes: days(3), ...gradual },
+      {
+        name: "full",
+        percentage: 100,
+        hold_minutes: days(3),
+        ...gradual,
+        advance_when: { error_rate_below: 0.005, p95_ms_below: 400 },
+      },
     ],
   );
 });

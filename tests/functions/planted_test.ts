@@ -68,6 +68,8 @@ interface Scene {
   dead: string;
   route: string;
   rollout: string;
+  announcement: string;
+  report: string;
 }
 
 /** Each way in which what identifies the person gets into the database. */
@@ -206,6 +208,16 @@ async function plant(edge: Edge): Promise<Scene> {
   const written = await one(sql`select id from public.messages where provider_id = ${WAMID}`);
   const rollout = crypto.randomUUID();
   await sql`insert into public.rollouts (id, flag_key, plan) values (${rollout}, 'wa_send.enabled', 'custom')`;
+  await sql`
+    insert into private.affected_people (flag_key, subject_id, failures, first_at, last_at)
+    select 'wa_send.enabled', c.id, 1, now(), now() from public.contacts c`;
+  const report = await one(sql`
+    insert into public.reports (kind, period_from, due_at, figures, look) values ('weekly', now(), now(), '{}', '{}') returning id`);
+  const announcement = await one(
+    sql`select public.create_announcement(${
+      sql.json({ name: "news", text: "Hello", audience: { kind: "wrote", days: 30 } })
+    }) ->> 'id' as id`,
+  );
   return {
     message: written,
     sent,
@@ -222,6 +234,8 @@ async function plant(edge: Edge): Promise<Scene> {
     ),
     route,
     rollout,
+    announcement,
+    report,
   };
 }
 
@@ -322,7 +336,23 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "acknowledge_incident(bigint)": () => ["1"],
   "resolve_incident(bigint,bigint,text,text)": () => ["1, 1"],
   "list_incidents(boolean,integer)": () => [""],
+  "list_kill_switches()": () => [""],
+  "add_feedback(text,text,text,integer,text,uuid)": () => ["'complaint', 'user-1'"],
+  "list_feedback(text,integer)": () => [""],
+  "list_metrics(integer)": () => [""],
   "read_incident(bigint)": () => ["1"],
+  "create_announcement(jsonb)": () => [
+    `'{"name": "news", "text": "Hello", "audience": {"kind": "wrote", "days": 30}}'`,
+  ],
+  "start_announcement(uuid,bigint)": ({ announcement }) => [`'${announcement}', 1`],
+  "stop_announcement(uuid,bigint,text)": ({ announcement }) => [`'${announcement}', 1, 'a test'`],
+  "delete_announcement(uuid,bigint)": ({ announcement }) => [`'${announcement}', 1`],
+  "list_announcements(integer)": () => [""],
+  "read_announcement(uuid,uuid,integer)": ({ announcement }) => [`'${announcement}'`],
+  "list_affected(text,timestamp with time zone,integer,integer)": () => ["'wa_send.enabled'"],
+  "list_reports(text,integer)": () => [""],
+  "read_report(uuid)": ({ report }) => [`'${report}'`],
+  "report_now(text)": () => ["", "'wa_send.enabled'"],
   "set_escalation(text,jsonb)": () => [`'P0', '[{"after_minutes": 5, "role": "lead"}]'`],
   "list_conversations(uuid,integer)": () => [""],
   "search_conversations(text,integer)": ({ message, conversation }) => [

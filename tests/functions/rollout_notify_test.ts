@@ -101,6 +101,75 @@ edgeTest("notifications: a webhook is signed, Slack gets its text, both say what
   });
 });
 
+edgeTest("notifications: a report is sent in its shape, and to Slack in words", async (edge) => {
+  const { sql } = edge;
+  await withReceiver([], async (url, got) => {
+    await sql`select public.add_notification_endpoint('ops', 'webhook', ${url + "/hook"}, '{report}')`;
+    await sql`select public.add_notification_endpoint('chat', 'slack', ${url + "/slack"}, '{report}')`;
+    await edge.reread();
+    const id = await startRollout(edge);
+    await sql`select private.write_reports((select started_at + interval '2 hours' from public.rollouts where id = ${id}))`;
+    await sql`update public.notifications set next_attempt_at = now()`;
+    await tick(edge, "delivered", 2);
+    const [hook, slack] = got.sort((a, b) => a.path < b.path ? -1 : 1);
+    const event = JSON.parse(hook.body);
+    assertTold("report", event, new Headers(hook.headers));
+    assertEquals([event.type, event.data.flag_key, event.data.look], [
+      "report.first_day",
+      "checkout.enabled",
+      ["silent"],
+    ]);
+    assertMatch(
+      JSON.parse(slack.body).text,
+      /^checkout\.enabled, the last two hours\nLook: nobody with the feature/,
+    );
+  });
+});
+
+/** The time is the test's: nobody acknowledges, and the next one is called, to the end and again. */
+edgeTest(
+  "notifications: who is called when nobody acknowledges is told by the endpoint of the step",
+  async (edge) => {
+    const { sql } = edge;
+    await withReceiver([], async (url, got) => {
+      for (const name of ["lead", "cto"]) {
+        await sql`select public.add_notification_endpoint(${name}, 'webhook', ${`${url}/${name}`}, '{incident_escalated}')`;
+      }
+      await sql`select public.set_escalation('P0', ${
+        sql.json([{ after_minutes: 5, role: "lead", endpoint: "lead" }, {
+          after_minutes: 15,
+          role: "CTO",
+          endpoint: "cto",
+        }])
+      })`;
+      await edge.reread();
+      const [{ job }] =
+        await sql`select target as job from private.clock_jobs() where name = 'gatelink_escalate'`;
+      const [{ number, opened }] = await sql`
+      select i.number::int, i.opened_at as opened from public.open_incident('Checkout fails', 'error_rate') i`;
+      /** The clock so many minutes later: its own statement, then its call of the function if something is due. */
+      const clock = async (minutes: number, delivered: number) => {
+        const at = new Date(opened.getTime() + minutes * 60_000 + 1000).toISOString();
+        await sql.unsafe(job.replace("now()", `'${at}'`));
+        const [{ due }] = await sql`select private.notifications_are_due(${at}) as due`;
+        await sql`update public.notifications set next_attempt_at = now() where state = 'pending'`;
+        if (due) await tick(edge, "delivered", delivered);
+        return got.map(({ path, body }) => `${path.slice(1)}: ${JSON.parse(body).data.role}`);
+      };
+      assertEquals(await clock(4, 0), []);
+      assertEquals(await clock(5, 1), ["lead: lead"]);
+      assertEquals(await clock(15, 2), ["lead: lead", "cto: CTO"]);
+      assertEquals(
+        await clock(45, 3),
+        ["lead: lead", "cto: CTO", "cto: CTO"],
+        "the last one again, every 30 minutes",
+      );
+      await sql`select public.acknowledge_incident(${number})`;
+      assertEquals((await clock(120, 3)).length, 3, "nobody is called any more");
+    });
+  },
+);
+
 edgeTest("notifications: a failure is tried again under the same id; 410 is the end", async (edge) => {
   const { sql } = edge;
   await withReceiver([503, 200, 410], async (url, got) => {

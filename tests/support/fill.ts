@@ -153,6 +153,9 @@ export const FILL: Record<string, string> = {
   "private.flag_sufferers": `
     insert into private.flag_sufferers (flag_key, subject_id, failed, place, at) values
       ('deeplinks.enabled', 'u1', true, 9, '2026-11-21 10:00Z')`,
+  "private.affected_people": `
+    insert into private.affected_people (flag_key, subject_id, failures, first_at, last_at) values
+      ('deeplinks.enabled', 'u1', 2, '2026-11-21 10:00Z', '2026-11-21 10:05Z')`,
   "public.rollouts": `
     insert into public.rollouts (id, flag_key, plan) values
       ('00000000-0000-7000-8000-000000000b01', 'deeplinks.enabled', 'custom')`,
@@ -164,6 +167,24 @@ export const FILL: Record<string, string> = {
     insert into public.rollout_events (id, rollout_id, at, kind, stage, figures, rollout_version) values
       ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0,
         '{"flag": "deeplinks.enabled", "plan": "custom"}', 1)`,
+  "private.kill_switches": `
+    insert into private.kill_switches (flag_key, since, seen_at) values ('stopped.enabled', now(), now())`,
+  "public.feedback": `
+    insert into public.feedback (id, at, kind, subject_id, positive, text, source) values
+      ('00000000-0000-7000-8000-000000000c01', now(), 'complaint', 'u1', false, 'it fails', 'api')`,
+  "public.rollout_feedback": `
+    insert into public.rollout_feedback (rollout_id, feedback_id, stage, arm) values
+      ('00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-000000000c01', 1, 'on')`,
+  "private.feedback_heard": "", // one row from the beginning
+  "public.business_metrics": `
+    insert into public.business_metrics (name, created_at) values ('order.paid', now())`,
+  "public.metric_days": `
+    insert into public.metric_days (name, day, slot, n, value) values ('order.paid', '2026-11-21', 0, 2, 25)`,
+  "private.metric_keys": `
+    insert into private.metric_keys (key, at) values (sha256('order-1'), now())`,
+  "private.metric_people": `
+    insert into private.metric_people (rollout_id, stage, name, subject_id, arm, by_share, n, value) values
+      ('00000000-0000-7000-8000-000000000b01', 1, 'order.paid', 'u1', 'on', true, 2, 25)`,
   "private.guard_skips": `
     insert into private.guard_skips (rollout_id, since, at, holders) values
       ('00000000-0000-7000-8000-000000000b01', now(), now(), '[]')`,
@@ -201,6 +222,16 @@ export const FILL: Record<string, string> = {
   "private.status_posts": `
     insert into private.status_posts (update_id, incident_id, next_attempt_at) values
       ('00000000-0000-7000-8000-00000000f002', '00000000-0000-7000-8000-00000000f001', now())`,
+
+  "public.reports": `
+    insert into public.reports (kind, period_from, due_at, figures, look) values
+      ('weekly', '2026-11-16T08:00Z', '2026-11-23T08:00Z', '{"features": [], "debt": []}', '{}')`,
+  "public.announcements": `
+    insert into public.announcements (id, name, audience, text) values
+      ('00000000-0000-7000-8000-00000000f003', 'beta', '{"kind": "segments", "segments": ["beta"]}', 'It is here.')`,
+  "public.announcement_recipients": `
+    insert into public.announcement_recipients (announcement_id, contact_id) values
+      ('00000000-0000-7000-8000-00000000f003', '00000000-0000-7000-8000-0000000000c1')`,
 
   "public.contact_acts": `
     insert into public.contact_acts (act, contact_id, reason) values

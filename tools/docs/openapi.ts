@@ -12,6 +12,7 @@ import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/out
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
+import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
@@ -31,6 +32,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   DESTINATIONS,
   OPERATION,
   INCIDENTS,
+  REPORTS,
 ];
 
 const BEGIN =

@@ -2,7 +2,8 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
-import { LIVE_MS, rpc, useChange, useRows } from "./query.ts";
+import { client } from "./client.ts";
+import { LIVE_MS, rpc, unwrap, useChange, useRead } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** A flag's row in `settings`. Its value is `true` or `false`. */
@@ -13,15 +14,22 @@ export type Flag = Pick<
 
 /** All flags by key, polled. */
 export function useFlags(): UseQueryResult<Flag[], Refusal> {
-  return useRows(
-    ["settings", "flags"],
-    (client) =>
-      client.from("settings").select("key,value,metadata,version,updated_at,updated_by").like(
-        "key",
-        "%.enabled",
-      ).order("key"),
-    { every: LIVE_MS / 2 },
-  );
+  return useRead(["settings", "flags"], readFlags, { every: LIVE_MS / 2 });
+}
+
+/** Rows that the Data API answers at most. */
+const PAGE = 1000;
+
+async function readFlags(): Promise<Flag[]> {
+  const all: Flag[] = [];
+  for (;;) {
+    const last = all.at(-1)?.key;
+    const asked = client().from("settings").select("key,value,metadata,version,updated_at,updated_by")
+      .like("key", "%.enabled").order("key").limit(PAGE);
+    const page: Flag[] = await unwrap(last === undefined ? asked : asked.gt("key", last));
+    all.push(...page);
+    if (page.length < PAGE) return all;
+  }
 }
 
 /** Whether the flag is on for anybody. */

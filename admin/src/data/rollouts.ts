@@ -30,7 +30,7 @@ export type Stage = Row<"rollout_stages">;
 /** The columns of `rollout_events` that are shown. */
 export type RolloutEvent = Omit<
   Row<"rollout_events">,
-  "rollout_id" | "rollout_version" | "setting_version"
+  "rollout_id" | "message" | "rollout_version" | "setting_version"
 >;
 
 const COLUMNS =

@@ -50,6 +50,18 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/incidents/index.tsx")),
   },
   {
+    path: "/reports",
+    title: "Reports",
+    icon: "chart",
+    Page: lazy(() => import("../pages/reports/index.tsx")),
+  },
+  {
+    path: "/announcements",
+    title: "Announcements",
+    icon: "megaphone",
+    Page: lazy(() => import("../pages/announcements/index.tsx")),
+  },
+  {
     path: "/deliveries",
     title: "Deliveries",
     icon: "truck",

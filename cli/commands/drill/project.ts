@@ -6,6 +6,8 @@ export interface DrillProject {
   folder: string;
   /** Folder of its functions, with its own `.env`. */
   functions: string;
+  /** Folder for a copy of its migrations, which no commit contains. */
+  drill: string;
   /** Writes a file and commits it; returns the commit. */
   commit(path: string, text: string, message: string): Promise<string>;
   remove(): Promise<void>;
@@ -16,7 +18,7 @@ export async function makeProject(): Promise<DrillProject> {
   const folder = await Deno.makeTempDir({ prefix: "gatelink-drill-" });
   await copy(join(ROOT, "supabase"), join(folder, "supabase"));
   await Deno.copyFile(join(ROOT, "deno.json"), join(folder, "deno.json"));
-  await Deno.writeTextFile(join(folder, ".gitignore"), ".env*\n");
+  await Deno.writeTextFile(join(folder, ".gitignore"), ".env*\n/.drill/\n");
   const run = (...args: string[]) =>
     git(
       folder,
@@ -34,6 +36,7 @@ export async function makeProject(): Promise<DrillProject> {
   return {
     folder,
     functions: join(folder, "supabase", "functions"),
+    drill: join(folder, ".drill"),
     async commit(path, text, message) {
       await Deno.mkdir(dirname(join(folder, path)), { recursive: true });
       await Deno.writeTextFile(join(folder, path), text);
@@ -46,7 +49,7 @@ export async function makeProject(): Promise<DrillProject> {
 }
 
 /** Copies a folder without secrets, tests and the Supabase CLI's files. */
-async function copy(from: string, to: string): Promise<void> {
+export async function copy(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const { name, isDirectory } of Deno.readDir(from)) {
     if (/^\.env|_test\.ts$|^\.(temp|branches)$/.test(name)) continue;

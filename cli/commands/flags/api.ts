@@ -1,7 +1,7 @@
 /** Reads and writes flags for the command line. */
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { InvalidArgumentError } from "commander";
-import type { Api } from "../../core/api.ts";
+import { type Api, PAGE } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 
 /** A flag's row in `settings`; its value is `true` or `false`. */
@@ -13,8 +13,17 @@ export type FlagRow = Pick<
 const COLUMNS = "key,value,metadata,version,updated_at,updated_by";
 
 /** All flags, by key. */
-export function listFlags(api: Api): Promise<FlagRow[]> {
-  return api.rows((client) => client.from("settings").select(COLUMNS).like("key", "%.enabled").order("key"));
+export async function listFlags(api: Api): Promise<FlagRow[]> {
+  const all: FlagRow[] = [];
+  for (;;) {
+    const last = all.at(-1)?.key;
+    const page = await api.rows((client) => {
+      const asked = client.from("settings").select(COLUMNS).like("key", "%.enabled").order("key").limit(PAGE);
+      return last === undefined ? asked : asked.gt("key", last);
+    });
+    all.push(...page);
+    if (page.length < PAGE) return all;
+  }
 }
 
 /** The flag with this key. @throws {CliError} not_found */
@@ -88,4 +97,15 @@ export function again(flag: string, was: number | undefined): string {
     was === undefined ? `set ${flag} on --percentage 100` : `restore ${flag} ${was}`
   } ` +
     `--why "…"; or by stages: gatelink rollout create ${flag} --template canary`;
+}
+
+/**
+ * A warning if a flag does not exist: what stands under it is off for everybody. Empty if it exists, or none is given.
+ */
+export async function unknownFlag(api: Api, key: unknown): Promise<string> {
+  if (typeof key !== "string" || key === "") return "";
+  const [found] = await api.rows((client) => client.from("settings").select("key").eq("key", key));
+  return found === undefined
+    ? `\n\nWarning: there is no flag ${key}, so this applies to nobody. To create it: gatelink flags set ${key} off --new --why "…"`
+    : "";
 }

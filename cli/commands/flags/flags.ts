@@ -13,6 +13,7 @@ import {
   unmet,
   versionOf,
 } from "./api.ts";
+import { carrying } from "./carry.ts";
 import { history, schedule } from "./history.ts";
 import { segments, targets } from "./people.ts";
 import { stale } from "./stale.ts";
@@ -31,6 +32,7 @@ export function flags(group: Command, run: Run): void {
   schedule(group, run);
   history(group, run);
   stale(group, run);
+  carrying(group, run);
 }
 
 function listing(group: Command, run: Run): void {
@@ -99,7 +101,7 @@ Example:
             people: shortened(metadata.target_user_ids),
             segments: list(metadata.target_segments),
             needs: list(metadata.prerequisites),
-            "needs, but": describeUnmet(unmet(flag, rows)) || null,
+            "not met": describeUnmet(unmet(flag, rows)) || null,
             "turns on": metadata.schedule?.on_at ?? null,
             "turns off": metadata.schedule?.off_at ?? null,
             rollout: rollout === undefined ? null : `${rollout.id}, ${rollout.state}, stage ${rollout.stage}`,

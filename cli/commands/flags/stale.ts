@@ -1,16 +1,10 @@
 /** `gatelink flags stale`: flags that seem finished, and where the code still reads them. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
-import type { Result } from "../../../supabase/functions/_shared/contract/sql.ts";
+import { STALE_WORDS } from "../../../supabase/functions/_shared/contract/words/reports.ts";
 import { fromCheckout } from "../../core/checkout.ts";
 import { table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
-
-const WHY: Record<Result<"stale_flags">[number]["why"], string> = {
-  fully_on: "on for everybody, unchanged",
-  never_evaluated: "never evaluated",
-  not_evaluated: "no longer evaluated",
-};
 
 /** Adds the command. */
 export function stale(group: Command, run: Run): void {
@@ -18,8 +12,9 @@ export function stale(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-A flag is stale if it is on for everybody and unchanged for 30 days, or has not been evaluated for 30 days, or was never
-evaluated in its first seven days. Exit code 1 if there are any.
+A flag is stale if it is on or off for everybody and unchanged for 30 days (setting flags.stale_days), was launched that
+long ago, is on an hour after its scheduled end, has not been evaluated for 30 days, or was never evaluated in its first
+seven days. Exit code 1 if there are any.
 
 Example:
   gatelink flags stale`,
@@ -39,7 +34,7 @@ Example:
             ["flag", "why", "since", "read in"],
             document.map(({ key, why, since, places }) => [
               key,
-              WHY[why],
+              STALE_WORDS[why],
               time(since),
               places.length === 0
                 ? "no code in this checkout"

@@ -10,7 +10,7 @@ import { CHECKLIST } from "./list.ts";
 import { type GateResult, openGates, ROLES } from "./gate.ts";
 import { type Cell, paint, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
-import { reason } from "../../core/values.ts";
+import { address, reason } from "../../core/values.ts";
 
 /** Defines the commands of the group. */
 export function gates(group: Command, run: Run): void {
@@ -23,23 +23,29 @@ function checking(group: Command, run: Run): void {
     .argument("[feature]", "a flag; .enabled is optional (default: gates that concern no flag)", flagKey)
     .option("--markdown", "print a checklist for a pull request")
     .option("--project-ref <ref>", "the hosted project, if the stack's address does not contain it")
+    .option(
+      "--staging-url <url>",
+      "also ask this stack, with the key in STAGING_SECRET_KEY (default: STAGING_URL)",
+      address,
+    )
     .addHelpText(
       "after",
       `
-Exit code 1 while a gate is open; rollout start then refuses.
+Exit code 1 while a gate is open; rollout start then refuses. With STAGING_URL set, rollout start asks that stack too.
 
 Examples:
   gatelink gates deeplinks
   gatelink gates deeplinks --markdown
+  STAGING_SECRET_KEY=… gatelink gates deeplinks --staging-url https://staging.supabase.co
   gatelink gates --json`,
     )
     .action((
       flag: string | undefined,
-      { markdown, projectRef }: { markdown?: boolean; projectRef?: string },
+      { markdown, projectRef, stagingUrl }: { markdown?: boolean; projectRef?: string; stagingUrl?: string },
     ) =>
       run(async (session) => {
         const { runGates } = await fromCheckout("gatelink gates check", () => import("./run.ts"));
-        const results = await runGates(session, flag, { projectRef });
+        const results = await runGates(session, flag, { projectRef, stagingUrl });
         const open = openGates(results);
         return {
           document: {

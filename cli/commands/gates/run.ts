@@ -4,6 +4,7 @@ import { CODE_GATES } from "./code.ts";
 import { DATABASE_GATES } from "./database.ts";
 import { CHECKLIST } from "./list.ts";
 import { describeSignature, FLAG_GATES, SIGNED_GATES } from "./people.ts";
+import { stagingGates } from "./staging.ts";
 import { SECURITY_GATES } from "./security.ts";
 import {
   type Finding,
@@ -11,6 +12,7 @@ import {
   type GateContext,
   type GateResult,
   type Health,
+  SECTIONS,
   signaturesOf,
 } from "./gate.ts";
 import { FACT_GATES } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
@@ -30,11 +32,17 @@ export const GATES: readonly Gate[] = CHECKLIST.map(({ id }) =>
  * @param root The checkout to examine. @default the one that this runs from
  * @param projectRef Reference of a hosted project, if its URL does not contain it.
  * @param only Ids of the gates to run. @default all
+ * @param stagingUrl A second stack to ask. @default STAGING_URL of the environment; without either none is asked
  */
 export async function runGates(
   session: Session,
   flag: string | undefined,
-  { root = ROOT, projectRef, only }: { root?: string; projectRef?: string; only?: readonly string[] } = {},
+  { root = ROOT, projectRef, only, stagingUrl = session.io.env.STAGING_URL }: {
+    root?: string;
+    projectRef?: string;
+    only?: readonly string[];
+    stagingUrl?: string;
+  } = {},
 ): Promise<GateResult[]> {
   const api = await session.api();
   const [facts, health] = await Promise.all([
@@ -59,6 +67,11 @@ export async function runGates(
     session.progress(`${gate.id} …`);
     const { id, section, title } = gate;
     results.push({ id, section, title, ...await look(gate, world) });
+  }
+  if (stagingUrl && only === undefined) {
+    session.progress("staging …");
+    results.push(...await stagingGates(stagingUrl, session.io, flag, facts));
+    results.sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));
   }
   return results;
 }

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { FIELDS, type LinkField } from "../../../supabase/functions/_shared/contract/link_fields.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";
+import { unknownFlag } from "../flags/api.ts";
 import { type LinksApi, linksApi } from "./api.ts";
 import { isAllowedNow, UNSEEN_MS } from "./rules.ts";
 import { facts } from "../../core/output.ts";
@@ -104,12 +105,16 @@ Examples:
 
 async function added(session: Session, url: string | undefined, options: Options) {
   const api = await linksApi(session);
-  const { made, ...link } = await create(session, api, await bodyOf(session, url, options));
+  const body = await bodyOf(session, url, options);
+  const { made, ...link } = await create(session, api, body);
   const text = facts({ link: link.url, "QR code": `${link.qr_url} (or .png)` });
   return {
     document: { ...link, made },
     text: made
-      ? `${text}\n\nIt works within 5 seconds.`
+      ? `${text}\n\nIt works within 5 seconds.${await unknownFlag(
+        await session.api(),
+        (body as { flag_key?: unknown }).flag_key,
+      )}`
       : `${text}\n\nIt already existed with this external id.`,
   };
 }

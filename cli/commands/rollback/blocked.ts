@@ -1,6 +1,6 @@
 /** Reports what blocks a rollback in the database, and which rollback works instead. */
 import { lockHolderInWords } from "../../../supabase/functions/_shared/contract/words/health.ts";
-import type { Api } from "../../core/api.ts";
+import { type Api, sqlState } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 
 /**
@@ -16,18 +16,23 @@ export async function refuseBlocked(
   instead: string,
 ): Promise<unknown> {
   if (!(error instanceof CliError)) return error;
-  if (error.code === "refused" && !error.hint?.includes("gatelink rollback")) return error;
-  if (error.code === "refused") {
+  const waited = sqlState(error) === "55P03";
+  if (error.code === "refused" && !waited && !error.hint?.includes("gatelink rollback")) return error;
+  if (error.code === "refused" && !waited) {
     return new CliError("refused", error.message, named(error.hint!, flag, instead));
   }
-  if (error.code !== "stack_unreachable") return error;
+  if (error.code !== "stack_unreachable" && !waited) return error;
   const holders = await api.rpc("who_blocks", {}).catch(() => []);
   if (holders.length === 0) {
-    return new CliError(error.code, error.message, `${error.hint} Without the database: ${instead}`);
+    return new CliError(
+      error.code,
+      error.message,
+      `${error.hint === undefined ? "" : `${error.hint} `}Without the database: ${instead}`,
+    );
   }
   return new CliError(
     "refused",
-    `${flag} can be neither read nor written, for its table is locked by ${
+    `${flag} can be neither read nor written, for a table is locked by ${
       holders.map(lockHolderInWords).join("; ")
     }.`,
     `Turn it off without the database: ${instead}. Or end that process: select pg_terminate_backend(${

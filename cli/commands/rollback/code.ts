@@ -2,8 +2,8 @@
 import { listFunctions } from "../../../local/functions/functions.ts";
 import { listMigrations } from "../../../lib/migrate.ts";
 import { join, ROOT } from "../../../lib/paths.ts";
-import type { Api } from "../../core/api.ts";
-import { CliError } from "../../core/errors.ts";
+import { acceptsNoWrites, type Api } from "../../core/api.ts";
+import { CliError, told } from "../../core/errors.ts";
 import { awaited, functionNames, untilAll } from "../../core/functions_state.ts";
 import { commitNamed, git, worktree } from "../../core/git.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
@@ -38,7 +38,7 @@ export async function codeWayBack(session: Session, to: string, options: CodeOpt
     await tree.remove();
   };
   try {
-    await requireSchema(api, tree.folder, options.anyway ?? false);
+    const readOnly = await requireSchema(api, tree.folder, options.anyway ?? false);
     project = await openProject(session.io, api.stack, options.projectRef);
     const functions = [...listFunctions(join(tree.folder, "supabase", "functions")).keys()].sort();
     if (functions.length === 0) {
@@ -54,6 +54,7 @@ export async function codeWayBack(session: Session, to: string, options: CodeOpt
       forward: `To undo: gatelink rollback 3 ${before === "HEAD" ? "<commit>" : before} --why "…"`,
       reason: options.why,
       timeout: options.timeout ?? SEEN_WITHIN_MS,
+      readOnly,
       cleanUp,
     });
   } catch (error) {
@@ -72,11 +73,13 @@ interface Parts {
   forward: string;
   reason: string;
   timeout: number;
+  /** The database accepts no writes, which earlier code cannot change. */
+  readOnly: boolean;
   cleanUp(): Promise<void>;
 }
 
 function plan(api: Api, project: Project, parts: Parts): WayBack {
-  const { short, subject, folder, functions, staying, forward, reason, timeout, cleanUp } = parts;
+  const { short, subject, folder, functions, staying, forward, reason, timeout, readOnly, cleanUp } = parts;
   const names = functions.join(", ");
   let versions = new Map<string, number>();
   return {
@@ -89,6 +92,11 @@ function plan(api: Api, project: Project, parts: Parts): WayBack {
         ? []
         : [`Not in that commit and left as deployed: ${staying.join(", ")}`]),
       ...(project.local ? ["The local stack serves it until its next start."] : []),
+      ...(readOnly
+        ? [
+          "The database accepts no writes, so it cannot say whether it refuses code of that commit, and health answers 503 until it does.",
+        ]
+        : []),
     ],
     forward,
     cleanUp,
@@ -130,7 +138,11 @@ function plan(api: Api, project: Project, parts: Parts): WayBack {
       },
       {
         what: "check with health that it can serve on this database",
-        run: () => healthy(api),
+        run: () =>
+          healthy(api).catch((error) => {
+            if (!readOnly) throw error;
+            return `${told(error).message.replace(/\.$/, "")}: the database accepts no writes, as before`;
+          }),
       },
     ],
   };
@@ -149,13 +161,18 @@ async function listed(project: Project): Promise<Map<string, number>> {
   );
 }
 
-/** Refuses code that is too old for the database, and code that a migration no longer allows. */
-async function requireSchema(api: Api, folder: string, anyway: boolean): Promise<void> {
+/**
+ * Refuses code that is too old for the database, and code that a migration no longer allows. Returns whether the
+ * database accepts no writes.
+ *
+ * Failure policy: open. This rollback has to work while the database does not; each function checks the schema itself.
+ */
+async function requireSchema(api: Api, folder: string, anyway: boolean): Promise<boolean> {
   const has = await api.rpc("schema_version", {}).catch((error) => {
     if (error instanceof CliError && error.code === "stack_unreachable") return null;
     throw error;
   });
-  if (has === null) return;
+  if (has === null) return false;
   const migrations = listMigrations(join(folder, "supabase", "migrations")).map(({ version }) => version);
   const newest = migrations.at(-1) ?? "0";
   if (newest > has) {
@@ -165,7 +182,11 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
       "Apply the migrations first: supabase db push.",
     );
   }
-  const { breaks } = await api.rpc("schema_state", {});
+  const state = await api.rpc("schema_state", {}).catch((error) => {
+    if (acceptsNoWrites(error)) return null;
+    throw error;
+  });
+  const breaks = state?.breaks ?? null;
   if (breaks !== null && breaks > newest) {
     throw new CliError(
       "refused",
@@ -175,6 +196,7 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
   }
   const cut = (await irreversible()).filter(({ version }) => version <= has && !migrations.includes(version));
   refuseInVain(cut, 3, anyway);
+  return state === null;
 }
 
 /** Asks health, and returns what it says about the schema. @throws {CliError} refused */

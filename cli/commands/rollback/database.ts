@@ -10,6 +10,7 @@ import { healthy } from "./code.ts";
 import type { Session } from "../../core/session.ts";
 import type { RollbackEvent } from "../../../supabase/functions/_shared/contract/arguments.ts";
 import type { Step, WayBack } from "./steps.ts";
+import { watched } from "./watched.ts";
 
 export interface DatabaseOptions {
   why: string;
@@ -42,7 +43,15 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
     );
   }
   const sql = connect(url);
+  const within = <T>(work: () => Promise<T>) => watched(url, sql, INSTEAD, work);
   try {
+    return await within(plan);
+  } catch (error) {
+    await sql.end({ timeout: 2 });
+    throw error;
+  }
+
+  async function plan(): Promise<WayBack> {
     const folder = options.migrations ?? MIGRATIONS;
     const { back, to, others } = await chosen(sql, folder, options);
     const marked = (await irreversible(folder)).filter(({ version }) =>
@@ -79,15 +88,15 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
       cleanUp: () => sql.end({ timeout: 2 }),
       record: (event) => record(sql, event),
       steps: [
-        ...back.map((migration) => step(sql, migration, options)),
+        ...back.map((migration) => step(within, sql, migration, options)),
         {
           what: `check that ${to === "0" ? "no migration" : to} is the newest on record`,
-          run: () => checkHistory(sql, folder, to),
+          run: () => within(() => checkHistory(sql, folder, to)),
         },
         {
           what: "check the data",
           run: async () => {
-            const found = await unsound(sql);
+            const found = await within(() => unsound(sql));
             if (sound && found.length > 0) {
               throw new CliError("refused", `Failed checks: ${found.join(", ")}.`);
             }
@@ -99,11 +108,14 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
           : [{ what: "check with health that the functions can serve on it", run: () => healthy(api) }]),
       ],
     };
-  } catch (error) {
-    await sql.end({ timeout: 2 });
-    throw error;
   }
 }
+
+type Within = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** What stops a feature without this database. */
+const INSTEAD =
+  "Meanwhile, what needs no database: gatelink rollback 2 <flag> turns a feature off, gatelink rollback 3 <commit> deploys earlier code.";
 
 function connect(url: string): Sql {
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
@@ -116,11 +128,16 @@ function connect(url: string): Sql {
   return postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
 }
 
-function step(sql: Sql, migration: Migration, { acceptLoss = false, save }: DatabaseOptions): Step {
+function step(
+  within: Within,
+  sql: Sql,
+  migration: Migration,
+  { acceptLoss = false, save }: DatabaseOptions,
+): Step {
   return {
     what: `reverse ${migration.version}_${migration.name}`,
     run: async () => {
-      const { loss, saved } = await reverse(sql, migration, { acceptLoss, save });
+      const { loss, saved } = await within(() => reverse(sql, migration, { acceptLoss, save }));
       const lost = loss.length === 0 ? "no rows lost" : `lost ${loss.map(describeLoss).join(", ")}`;
       return saved.length === 0 ? lost : `${lost}; saved in ${saved.join(", ")}`;
     },

@@ -1,6 +1,6 @@
 /** Rollback 2: a kill switch in the environment, which needs no database. */
 import { switchName } from "../../../supabase/functions/_shared/config/kill_switch.ts";
-import type { Api } from "../../core/api.ts";
+import { type Api, connect, HURRIED_MS } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 import { flagPlaces } from "../../../lib/flag_places.ts";
 import { listFlags } from "../flags/api.ts";
@@ -43,10 +43,13 @@ export async function environmentWayBack(
 ): Promise<WayBack> {
   const api = await session.api();
   const { stack } = api;
-  const flag = feature === undefined ? undefined : await stoppable(api, feature);
+  const hurried = connect(stack, HURRIED_MS);
+  const { flag, unknown } = feature === undefined
+    ? { flag: undefined, unknown: false }
+    : await stoppable(hurried, feature, options.anyway ?? false);
   const name = flag === undefined ? "FEATURE_ENABLED" : switchName(flag);
   if (flag !== undefined && !options.undo) {
-    const steps = await whileAway(() => appliedIrreversible(api, flag, options.migrations));
+    const steps = await whileAway(() => appliedIrreversible(hurried, flag, options.migrations), []);
     refuseInVain(steps, 2, options.anyway ?? false);
   }
   const project = await openProject(session.io, stack, options.projectRef);
@@ -55,7 +58,7 @@ export async function environmentWayBack(
     level: 2,
     target: options.undo ? `${name} unset` : `${name}=false`,
     reason: options.why,
-    notes: notes(name, project),
+    notes: notes(name, project, unknown),
     forward: options.undo ? `To undo: ${again} --why "…"` : `To turn it on again: ${again} --undo --why "…"`,
     cleanUp: () => project.close(),
     steps: [
@@ -86,47 +89,66 @@ export async function environmentWayBack(
 }
 
 /**
- * The flag whose switch a name means. The database is asked only for a flag that this code does not read,
- * because this rollback must work without it.
+ * The flag whose switch a name means, and whether only its name says so. The database is asked only for a flag that
+ * this code does not read, because this rollback must work without it.
  *
- * Failure policy: closed. A switch that nothing reads would be set, reported by every function, and stop
- * nothing.
+ * Failure policy: closed. A switch that nothing reads would be set, reported by every function, and stop nothing. But if
+ * the database cannot be asked, which is when this rollback is needed, a name that resembles no flag of this code is
+ * taken as it is, and a note says so.
  * @throws {CliError} not_found
  */
-async function stoppable(api: Api, feature: string): Promise<string> {
+async function stoppable(
+  api: Api,
+  feature: string,
+  anyway: boolean,
+): Promise<{ flag: string; unknown: boolean }> {
   const name = switchName(feature);
   const find = (keys: string[]) => keys.find((key) => switchName(key) === name);
   const read = [...(await flagPlaces()).keys(), SWITCH_ALONE];
   const known = find(read);
-  if (known !== undefined) return known;
-  const stored = (await whileAway(() => listFlags(api))).map(({ key }) => key);
-  const found = find(stored);
-  if (found !== undefined) return found;
-  const all = [...new Set([...read, ...stored])].sort();
-  const alike = suggest(`${feature.replace(/\.enabled$/, "")}.enabled`, all);
+  if (known !== undefined) return { flag: known, unknown: false };
+  const stored = await whileAway<string[] | undefined>(
+    async () => (await listFlags(api)).map(({ key }) => key),
+    undefined,
+  );
+  const found = find(stored ?? []);
+  if (found !== undefined) return { flag: found, unknown: false };
+  const key = `${feature.replace(/\.enabled$/, "")}.enabled`;
+  const all = [...new Set([...read, ...stored ?? []])].sort();
+  const alike = suggest(key, all);
+  if (stored === undefined && (alike.length === 0 || anyway)) return { flag: key, unknown: true };
   throw new CliError(
     "not_found",
     `${name} has no effect: there is no flag ${feature}.`,
     alike.length > 0
-      ? `Did you mean ${alike.join(" or ")}?`
+      ? `Did you mean ${alike.join(" or ")}?${
+        stored === undefined
+          ? " The database, which may have others, does not answer: --anyway sets it all the same."
+          : ""
+      }`
       : `The flags are ${all.join(", ")}. Without a name it stops all of them.`,
   );
 }
 
-/** A list from the database; empty while it is unavailable, when this rollback is the only one anyway. */
-async function whileAway<T>(ask: () => Promise<T[]>): Promise<T[]> {
+/** What the database says; something else while it is unavailable, when this rollback is the only one anyway. */
+async function whileAway<T>(ask: () => Promise<T>, otherwise: T): Promise<T> {
   try {
     return await ask();
   } catch (error) {
     if (error instanceof CliError && (error.code === "stack_unreachable" || error.code === "refused")) {
-      return [];
+      return otherwise;
     }
     throw error;
   }
 }
 
-function notes(name: string, project: Project): string[] {
+function notes(name: string, project: Project, unknown: boolean): string[] {
   return [
+    ...(unknown
+      ? [
+        `The database does not answer, so nothing says whether there is such a flag: ${name} is set as it is.`,
+      ]
+      : []),
     ...(name === "FEATURE_ENABLED"
       ? ["This stops every feature. Meta's webhooks get 503, and Meta repeats them."]
       : []),

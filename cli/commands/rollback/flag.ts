@@ -62,10 +62,11 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
         run: async () => {
           try {
             off = await turnOff(hurried, api, flag, options.why);
+            // What this cannot read the functions cannot either: they go on as before.
+            revision = (await loadConfig(api)).revision;
           } catch (error) {
             throw await refuseBlocked(hurried, error, flag, instead);
           }
-          revision = (await loadConfig(api)).revision;
           return off.said;
         },
       },

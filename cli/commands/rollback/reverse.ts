@@ -45,12 +45,11 @@ export async function rehearseAll(sql: Sql, back: Migration[]): Promise<Map<Migr
   const losses = new Map<Migration, Loss[]>();
   const undo = new Error("undone");
   await sql.begin(async (sql) => {
-    await sql`set local lock_timeout = '5s'`;
     for (const migration of back) {
       const text = await Deno.readTextFile(reversePath(migration));
       const loss = await rehearse(sql, text).catch(failing(migration));
       if (loss.length > 0) losses.set(migration, loss);
-      await sql.unsafe(text);
+      await sql.unsafe(text).catch(failing(migration));
     }
     throw undo;
   }).catch((error) => {
@@ -72,12 +71,10 @@ export async function reverse(
 ): Promise<{ loss: Loss[]; saved: string[] }> {
   const text = await Deno.readTextFile(reversePath(migration));
   return await sql.begin(async (sql) => {
-    // Rather fail and be run again than queue everybody behind a lock.
-    await sql`set local lock_timeout = '5s'`;
     const loss = await rehearse(sql, text).catch(failing(migration));
     if (loss.length > 0 && !acceptLoss) throw lossy(new Map([[migration, loss]]));
     const saved = save === undefined ? [] : await saveRows(sql, loss, join(save, migration.version));
-    await sql.unsafe(text);
+    await sql.unsafe(text).catch(failing(migration));
     await sql`delete from supabase_migrations.schema_migrations where version = ${migration.version}`;
     // PostgREST keeps the schema in memory.
     await sql`notify pgrst, 'reload schema'`;
@@ -91,9 +88,7 @@ function failing({ version, name }: Migration): (error: Error & { code?: string 
     throw new CliError(
       "refused",
       `The reverse of ${version}_${name} fails: ${error.message}.`,
-      error.code === "55P03"
-        ? "Somebody holds a lock on these objects. Try again, or find the holder in pg_locks."
-        : "Nothing was changed.",
+      "Nothing was changed.",
       { cause: error },
     );
   };

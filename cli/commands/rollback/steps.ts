@@ -3,7 +3,7 @@
  * failure, and records the result.
  */
 import type { RollbackEvent, RollbackStep } from "../../../supabase/functions/_shared/contract/arguments.ts";
-import type { Api } from "../../core/api.ts";
+import { type Api, connect } from "../../core/api.ts";
 import { told } from "../../core/errors.ts";
 import { clean, paint } from "../../core/output.ts";
 import type { Result, Session } from "../../core/session.ts";
@@ -131,8 +131,11 @@ function line({ what, ok, ms, detail }: RollbackStep): string {
   return `${mark} ${seconds(ms).padStart(8)}  ${clean(detail ? `${what}: ${detail}` : what)}`;
 }
 
-function recordBy(api: Api, event: RollbackEvent): Promise<string> {
-  return api.rpc("record_rollback", { p_event: event });
+/** Longest wait for the record of a rollback, in milliseconds: its result is not held back for it. */
+const RECORD_MS = 5000;
+
+function recordBy({ stack }: Api, event: RollbackEvent): Promise<string> {
+  return connect(stack, RECORD_MS).rpc("record_rollback", { p_event: event });
 }
 
 /** Milliseconds in readable form. */

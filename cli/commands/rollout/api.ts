@@ -78,7 +78,7 @@ export async function rolloutNamed(api: Api, name: string): Promise<Rollout> {
 export function stagesOf(api: Api, id: string): Promise<Stage[]> {
   return api.rows((client) =>
     client.from("rollout_stages").select(
-      "position,name,percentage,user_ids,segments,hold_minutes,min_samples,advance_when,roll_back_when,entered_at,left_at",
+      "position,name,percentage,user_ids,segments,users,among,chosen,hold_minutes,min_samples,advance_when,roll_back_when,first_day,metrics,entered_at,left_at",
     ).eq("rollout_id", id).order("position")
   );
 }

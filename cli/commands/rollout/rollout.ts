@@ -123,10 +123,18 @@ Example:
 
 async function shown(api: Api, name: string): Promise<Result> {
   const rollout = await rolloutNamed(api, name);
-  const [stages, events] = await Promise.all([stagesOf(api, rollout.id), eventsOf(api, rollout.id)]);
+  const underWay = rollout.state === "running" || rollout.state === "paused";
+  const [stages, events, watch, switches] = await Promise.all([
+    stagesOf(api, rollout.id),
+    eventsOf(api, rollout.id),
+    underWay ? api.rpc("watch_rollout", { p_id: rollout.id }) : null,
+    api.rpc("list_kill_switches", {}),
+  ]);
+  const killedSince = switches.find(({ flag_key }) => flag_key === rollout.flag_key)?.since ?? null;
+  const signals = watch?.signals.seen ?? null;
   const seen = rollout.guard?.seen;
   return {
-    document: { ...rollout, stages, events },
+    document: { ...rollout, killed_since: killedSince, signals, stages, events },
     text: [
       facts({
         rollout: rollout.id,
@@ -135,6 +143,18 @@ async function shown(api: Api, name: string): Promise<Result> {
         state: stateOf(rollout),
         "waits because": rollout.state === "running" ? rollout.hold_reason : null,
         seen: seen ? `${counted(seen.n, "outcome")} in this stage, ${seen.failed} failed` : null,
+        "kill switch": killedSince === null
+          ? null
+          : ["red", `set since ${time(killedSince)}: nobody has the feature`],
+        complaints: signals &&
+          `${signals.complaints} in this stage (${signals.complaints_without} without the feature)`,
+        ratings: signals && signals.ratings > 0
+          ? `${signals.positive} of ${signals.ratings} are content`
+          : null,
+        ...Object.fromEntries((signals?.metrics ?? []).map(({ name, on, off, per_day }) => [
+          name,
+          `${counted(on, "person", "people")} with the feature, ${off} without it; ${per_day} a day with it`,
+        ])),
         version: rollout.version,
       }),
       stageTable(rollout, stages),
@@ -157,13 +177,15 @@ function stageTable(rollout: Rollout, stages: Stage[]): string {
       stage.name,
       [
         ...(Number(stage.percentage) > 0 ? [`${Number(stage.percentage)} %`] : []),
+        ...(stage.users === null ? [] : [`${counted(stage.users, "person", "people")} chosen`]),
         ...(stage.user_ids.length ? [counted(stage.user_ids.length, "person", "people")] : []),
         ...stage.segments,
       ].join(", "),
       age(stage.hold_minutes * 60),
       stage.min_samples,
-      words(stage.advance_when),
-      words(stage.roll_back_when),
+      [words(stage.advance_when), ...stage.metrics.map(metricWords)].filter((text) => text !== "").join(", "),
+      words(stage.roll_back_when) +
+      (stage.first_day === null ? "" : ` (first day: ${words(stage.first_day)})`),
       time(stage.entered_at),
     ]),
   );
@@ -178,8 +200,21 @@ function words(criteria: object): string {
     }
     const said = name.replaceAll("_", " ").replace(" ms ", " ");
     if (value === true) return said;
-    return `${said} ${
-      name.startsWith("error_rate") ? `${+((value as number) * 100).toFixed(3)} %` : `${value} ms`
-    }`;
+    if (/^(error_rate|positive_share)/.test(name)) return `${said} ${percentOf(value as number)}`;
+    return `${said} ${/_ms_/.test(name) ? `${value} ms` : value}`;
   }).join(", ");
+}
+
+function percentOf(share: number): string {
+  return `${+(share * 100).toFixed(3)} %`;
+}
+
+/** `checkout.completed not down by more than 5 %`. */
+function metricWords({ name, max_fall, then, at_least_per_day }: Stage["metrics"][number]): string {
+  return [
+    ...(max_fall === undefined
+      ? []
+      : [`${name} not down by more than ${percentOf(max_fall)}${then === "roll_back" ? ", else back" : ""}`]),
+    ...(at_least_per_day === undefined ? [] : [`${name} at least ${at_least_per_day} a day`]),
+  ].join(", ");
 }

@@ -12,6 +12,7 @@ import { ROUTE_MODES, type RouteMode } from "../../../supabase/functions/_shared
 import type { Api } from "../../core/api.ts";
 import { loadConfig, namesOf, routesOf } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
+import { unknownFlag } from "../flags/api.ts";
 import { explainMessage, explainTry } from "./explain.ts";
 import { type Cell, facts, table } from "../../core/output.ts";
 import type { Result, Run } from "../../core/session.ts";
@@ -126,7 +127,8 @@ Examples:
             to: route.destinations.join(", "),
             priority: route.priority,
           }) +
-            `\n\nIt takes effect within 5 seconds. Try it: gatelink routes explain --try '{"text":"hello"}'`,
+            `\n\nIt takes effect within 5 seconds. Try it: gatelink routes explain --try '{"text":"hello"}'` +
+            await unknownFlag(api, options.flag),
         };
       })
     );

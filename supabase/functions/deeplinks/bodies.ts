@@ -49,11 +49,15 @@ export function readBodies<Body extends LinkBody | ChangedLink>(
   });
 }
 
+/** `expires_at must be later`, or what stands for itself: `Unrecognized key: "tilte"`. */
+function sentence(path: string, message: string): string {
+  if (!/^[A-Z]/.test(message)) return `${path === "" ? "The body" : path} ${message}`;
+  return path === "" ? message : `${path}: ${message}`;
+}
+
 /** The refusal of a body with faults. */
 export function refused(error: "invalid_request" | "url_not_allowed", fields: readonly Fault[]): Refused {
-  const detail = fields.map(({ path, message }) => `${path === "" ? "The body" : path} ${message}`).join(
-    "; ",
-  );
+  const detail = fields.map(({ path, message }) => sentence(path, message)).join("; ");
   return { status: 422, error, detail: `${detail}.`, fields };
 }
 

@@ -32,6 +32,7 @@ import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
 import { createAnswers } from "./answers.ts";
 import { recordReports } from "./reports.ts";
+import { MAX_SIGNALS_BYTES, type Signals } from "./signals.ts";
 
 /** A context is a handful of attributes. */
 export const MAX_BODY_BYTES = 64 * 1024;
@@ -47,8 +48,12 @@ export interface FlagsDeps {
   audienceSecrets(): readonly string[];
   pace: Pace;
   outcomes: Pick<Outcomes, "outcome" | "evaluated">;
+  /** Writes feedback and business metrics down. */
+  signals: Signals;
   /** Delivers the notifications that are due. */
   notify(): Promise<unknown>;
+  /** Tells the database which kill switches are set. */
+  reportSwitches(): Promise<void>;
   waitUntil(work: Promise<unknown>): void;
   /** Called for each evaluated flag with its reason, or with the error code. */
   onFlag(key: string, reason: string): void;
@@ -100,6 +105,8 @@ export const ROUTES = [
     handler: "evaluateOne",
   },
   { method: "POST", path: "/outcomes", auth: "secret bearer", handler: "report" },
+  { method: "POST", path: "/feedback", auth: "secret bearer", handler: "feedback" },
+  { method: "POST", path: "/metrics", auth: "secret bearer", handler: "metrics" },
   { method: "POST", path: "/", auth: "secret", handler: "tick" },
 ] as const satisfies readonly Route[];
 
@@ -110,6 +117,7 @@ export const ROUTES = [
  *   find out whether an e-mail address or phone number is on a list: such an id counts as on none unless the
  *   context contains a `sig` by one of the team's services.
  * - `POST …/outcomes` with a secret key: people's outcomes, from services.
+ * - `POST …/feedback` and `POST …/metrics` with a secret key: what people say of features, and business metrics.
  * - `POST` on the function itself with a secret key: delivers due notifications, 202.
  *
  * Failure policy: closed, like all flags; while the database is unavailable the last known configuration is
@@ -200,9 +208,15 @@ export function createHandler(deps: FlagsDeps): Handler {
     return Response.json({ accepted } satisfies OutcomesAccepted, { status: 202 });
   }
 
+  async function signal(kind: keyof Signals, { request }: Call): Promise<Response> {
+    const accepted = await deps.signals[kind](await readJson(request, MAX_SIGNALS_BYTES));
+    return Response.json(accepted, { status: 202 });
+  }
+
   async function tick({ request }: Call): Promise<Response> {
     await request.body?.cancel();
     deps.waitUntil(deps.notify());
+    deps.waitUntil(deps.reportSwitches());
     return Response.json({ status: "notifying" }, { status: 202 });
   }
 
@@ -215,6 +229,8 @@ export function createHandler(deps: FlagsDeps): Handler {
       evaluateAll: ({ request }) => evaluateFlags(request),
       evaluateOne: ({ request, params }) => evaluateFlags(request, params.key),
       report,
+      feedback: (call) => signal("feedback", call),
+      metrics: (call) => signal("metrics", call),
       tick,
     },
   });

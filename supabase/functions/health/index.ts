@@ -1,15 +1,16 @@
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { createRouter } from "../_shared/http/routes.ts";
-import { watch } from "../_shared/rollouts/compose.ts";
+import { reportSwitches, watch } from "../_shared/rollouts/compose.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { detailed, health, ROUTES } from "./handler.ts";
 import { statusPage } from "./status_page.ts";
 
-/** Also runs the watch: this caller may be the only one left that triggers it. */
+/** Also runs the watch and tells which kill switches are set: this caller may be the only one left that triggers it. */
 function watched(answer: () => Promise<Response>): () => Promise<Response> {
   return () => {
     waitUntil(watch());
+    waitUntil(reportSwitches());
     return answer();
   };
 }

@@ -292,6 +292,59 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       ),
     ),
     gauge(
+      "rollout_kill_switch",
+      "1 while the kill switch of a flag with a rollout in progress is set: nobody has the feature.",
+      rollouts.filter(({ signals }) => signals !== null).map((
+        { flag, killed },
+      ) => [{ flag }, killed ? 1 : 0]),
+    ),
+    gauge(
+      "rollout_complaints",
+      "People with the feature who complained in the current stage of a rollout.",
+      rollouts.flatMap(({ flag, signals }): Sample[] =>
+        signals === null ? [] : [[{ flag }, signals.complaints]]
+      ),
+    ),
+    gauge(
+      "rollout_ratings",
+      "People with the feature who rated it in the current stage of a rollout, by whether they are content.",
+      rollouts.flatMap(({ flag, signals }): Sample[] =>
+        signals === null ? [] : [
+          [{ flag, positive: "true" }, signals.positive],
+          [{ flag, positive: "false" }, signals.ratings - signals.positive],
+        ]
+      ),
+    ),
+    gauge(
+      "rollout_metric_people",
+      "People who did what the current stage asks about, by arm.",
+      rollouts.flatMap(({ flag, signals }): Sample[] =>
+        (signals?.metrics ?? []).flatMap(({ name, on, off }): Sample[] => [
+          [{ flag, metric: name, arm: "on" }, on],
+          [{ flag, metric: name, arm: "off" }, off],
+        ])
+      ),
+    ),
+    gauge(
+      "rollout_metric_s",
+      "Evidence that a business metric has fallen further than the stage allows; the guard acts at about 6.9.",
+      rollouts.flatMap(({ flag, signals }): Sample[] =>
+        (signals?.metrics ?? []).flatMap(({ name, s }): Sample[] =>
+          s === null ? [] : [[{ flag, metric: name }, s / 1e6]]
+        )
+      ),
+    ),
+    counter(
+      "business_events_total",
+      "Occurrences of business metrics.",
+      snapshot.business.map(({ name, n }) => [{ metric: name }, n]),
+    ),
+    gauge(
+      "business_value",
+      "Sum of the values of business metrics.",
+      snapshot.business.map(({ name, value }) => [{ metric: name }, value]),
+    ),
+    gauge(
       "rollout_verdict_timestamp_seconds",
       "When the guard last gave a verdict on a flag's latest rollout, by verdict and rule.",
       rollouts.flatMap(({ flag, verdict }): Sample[] =>

@@ -22,6 +22,7 @@ const NOTHING: MetricsSnapshot = {
   destinations: [],
   incidents: [],
   links_guessed: 0,
+  business: [],
   flags: [],
   rollouts: [],
 };
@@ -108,14 +109,43 @@ Deno.test("metricsOf(): what the guard of a rollout sees, why it waits, and what
     finished_at: null,
     hold_reason: "silent",
     s: { errors: 1_500_000, errors_relative: 0, slow: 0, slow_relative: 0, longer: 12_000_000 },
+    killed: true,
+    signals: {
+      complaints: 3,
+      ratings: 5,
+      positive: 4,
+      metrics: [{ name: "checkout.completed", on: 7, off: 60, per_day: 9, s: 2_500_000 }],
+    },
     verdict: { verdict: "page", rule: "silent", at: 5 },
   };
-  const rollouts = [rollout, { ...rollout, flag: "b.enabled", hold_reason: null, s: null, verdict: null }];
+  const rollouts = [rollout, {
+    ...rollout,
+    flag: "b.enabled",
+    hold_reason: null,
+    s: null,
+    killed: false,
+    signals: null,
+    verdict: null,
+  }];
   const flag = "a.enabled";
   assertEquals(series("rollout_hold", { rollouts }), [[{ flag, reason: "silent" }, 1]]);
   assertEquals(series("rollout_guard_s", { rollouts }).slice(0, 2), [
     [{ flag, test: "errors" }, 1.5],
     [{ flag, test: "errors_relative" }, 0],
+  ]);
+  assertEquals(series("rollout_kill_switch", { rollouts }), [[{ flag }, 1]]);
+  assertEquals(series("rollout_complaints", { rollouts }), [[{ flag }, 3]]);
+  assertEquals(series("rollout_ratings", { rollouts }), [
+    [{ flag, positive: "true" }, 4],
+    [{ flag, positive: "false" }, 1],
+  ]);
+  assertEquals(series("rollout_metric_people", { rollouts }), [
+    [{ flag, metric: "checkout.completed", arm: "on" }, 7],
+    [{ flag, metric: "checkout.completed", arm: "off" }, 60],
+  ]);
+  assertEquals(series("rollout_metric_s", { rollouts }), [[{ flag, metric: "checkout.completed" }, 2.5]]);
+  assertEquals(series("business_events_total", { business: [{ name: "a.b", n: 2, value: 9.5 }] }), [
+    [{ metric: "a.b" }, 2],
   ]);
   assertEquals(series("rollout_verdict_timestamp_seconds", { rollouts }), [
     [{ flag, verdict: "page", rule: "silent" }, 5],

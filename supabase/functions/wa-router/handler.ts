@@ -39,6 +39,8 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
   requireSecretKey(headers: Headers): void;
   pipeline: Pick<Pipeline, "drain">;
   waitUntil(work: Promise<unknown>): void;
+  /** Tells the database which kill switches are set; the clock's heartbeat comes here. */
+  reportSwitches(): Promise<void>;
   test: TestDestination;
   headers: DestinationHeaders;
 }
@@ -53,18 +55,23 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
  *   `destination_test_event.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
-  const { killed, requireSecretKey, pipeline, waitUntil, test, headers } = deps;
+  const { killed, requireSecretKey, pipeline, waitUntil, reportSwitches, test, headers } = deps;
 
   async function drain({ request }: Call): Promise<Response> {
     if (killed("wa_router.enabled")) {
       // The switch is WhatsApp's, and the clock has this one door: each step of the pipeline asks for its own channel.
-      if (holdsSecretKey(request.headers)) waitUntil(pipeline.drain());
+      if (holdsSecretKey(request.headers)) begin();
       throw new Problem("disabled_by_environment");
     }
     requireSecretKey(request.headers);
     await request.body?.cancel();
-    waitUntil(pipeline.drain());
+    begin();
     return Response.json({ status: "draining" }, { status: 202 });
+  }
+
+  function begin(): void {
+    waitUntil(pipeline.drain());
+    waitUntil(reportSwitches());
   }
 
   function holdsSecretKey(headers: Headers): boolean {

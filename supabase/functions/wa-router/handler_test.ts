@@ -17,6 +17,7 @@ function router(killed: boolean) {
       },
     },
     waitUntil: () => {},
+    reportSwitches: () => Promise.resolve(),
     headers: {
       set: () => Promise.reject(new Error("none is set")),
       reseal: () => Promise.reject(new Error("none")),

@@ -9,6 +9,7 @@ import { deliveryConfigOf, deliveryDepsOf } from "../_shared/delivery/compose.ts
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
+import { reportSwitches } from "../_shared/rollouts/compose.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
 import type { TeamRole } from "../_shared/contract/states.ts";
@@ -35,6 +36,7 @@ export default serve(
     gates: { operator: gate("operator"), admin: gate("admin") },
     pipeline,
     waitUntil,
+    reportSwitches,
     test,
     headers: createHeaders({ rpc, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,

@@ -36,6 +36,7 @@ drop table public.team_members;
 drop function private.refuse_change();
 drop function public.who_blocks();
 drop function private.refuse_locked(text, text[], text);
+drop function private.lock_holders_or_any(text[]);
 drop function private.lock_holders(text[]);
 drop function private.statement_in_brief(text);
 drop function private.subject_id(text);

@@ -17,6 +17,8 @@ drop function private.follow_merge();
 drop trigger record_removed on public.segment_members;
 drop trigger record_added on public.segment_members;
 drop function private.record_members();
+drop trigger continue on public.segments;
+drop function private.continue_segment();
 drop table public.segment_history;
 drop trigger bound on public.segment_members;
 drop function private.bound_members();

@@ -7,11 +7,14 @@ set local statement_timeout = '60s';
 delete from private.own_migrations where version = '20261129001500';
 
 drop function public.stale_flags(timestamptz);
+drop function private.stale_flags(timestamptz);
 drop function private.purge_flag_metrics(timestamptz, integer);
 drop function public.record_outcomes(jsonb, text[]);
 drop function private.record_evaluations(text[], timestamptz);
 drop function private.record_outcomes(jsonb, timestamptz);
+drop function private.record_affected(jsonb, timestamptz);
 drop function private.add_histograms(integer[], integer[]);
+drop table private.affected_people;
 drop table private.flag_sufferers;
 drop table public.flag_metrics;
 drop function private.latency_places(integer, integer[], boolean);

@@ -7,6 +7,7 @@ delete from private.own_migrations where version = '20261129002150';
 
 drop trigger open_incident on public.rollout_events;
 drop trigger link_incident on public.rollback_events;
+drop trigger refuse_launch_at_end on public.settings;
 drop trigger refuse_launch on public.settings;
 drop trigger refuse_launch on public.rollouts;
 drop function public.settle_status_posts(jsonb);
@@ -29,6 +30,7 @@ drop function public.open_incident(text, text, text, text, text, boolean, text, 
 drop function private.open_incident(text, text, text, text, text, boolean, text, text, text, uuid, timestamptz);
 drop function private.link_rollback();
 drop function private.refuse_launch();
+drop function private.launches(public.settings, public.settings);
 drop function private.take_back(public.incidents, timestamptz);
 drop function private.incident_in_the_way(text);
 drop function public.set_escalation(text, jsonb);

@@ -10,6 +10,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { Affected } from "./Affected.tsx";
 import { Apps } from "./Apps.tsx";
 import { Conflict } from "./Conflict.tsx";
 import { History } from "./History.tsx";
@@ -74,6 +75,7 @@ function Details({ flag, flags, back }: { flag: Flag; flags: Flag[]; back: React
         </Stack>
         <Stack gap="md">
           <Targets flag={flag} />
+          <Affected flag={flag.key} />
           <History flag={flag} />
         </Stack>
       </SimpleGrid>

@@ -54,7 +54,14 @@ function Facts({ story }: { story: IncidentStory }) {
           , feature{" "}
           <Anchor component={Link} href={`/flags/${story.flag_key}`} underline="always">
             {story.flag_key}
-          </Anchor>
+          </Anchor>{" "}
+          (<Anchor
+            component={Link}
+            href={`/announcements/new?to=affected&flag=${encodeURIComponent(story.flag_key)}`}
+            underline="always"
+          >
+            notify affected people
+          </Anchor>)
         </>
       )}
       {story.component && `, component ${story.component}`}. Opened <Time at={story.opened_at} /> by{" "}
@@ -101,7 +108,9 @@ function History({ updates }: { updates: IncidentUpdate[] }) {
         {[...updates].reverse().map((update) => (
           <li key={update.id}>
             <Group justify="space-between" gap="xs">
-              <Text size="sm" fw={600}>{update.kind.replaceAll("_", " ")}, {update.status}</Text>
+              <Text size="sm" fw={600}>
+                {[...new Set([update.kind.replaceAll("_", " "), update.status])].join(", ")}
+              </Text>
               {update.public && <State tone="info">public</State>}
             </Group>
             <Text size="sm" className={classes.words} style={{ whiteSpace: "pre-line" }}>

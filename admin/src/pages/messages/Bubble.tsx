@@ -4,6 +4,7 @@ import { useMay } from "../../session/me.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import type { Message } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
+import { Complain } from "./Complain.tsx";
 import { errorWords, lineOf, stateOf } from "./words.ts";
 import classes from "./messages.module.css";
 
@@ -33,6 +34,7 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
           >
             Details
           </UnstyledButton>
+          {!out && words && <Complain message={message.id} />}
         </div>
       </div>
     </div>

@@ -21,13 +21,15 @@ export function Running({ rollouts }: { rollouts: Overview["rollouts"] }) {
         )
         : (
           <ul className={classes.list}>
-            {rollouts.map(({ id, flag_key, state, stage_name, percentage }) => (
+            {rollouts.map(({ id, flag_key, state, stage_name, percentage, killed_since }) => (
               <li key={id}>
                 <Group justify="space-between" wrap="nowrap" mb={6}>
                   <Anchor component={Link} href={`/rollouts/${id}`} size="sm" fw={600} truncate>
                     {flag_key}
                   </Anchor>
-                  <State tone={state === "paused" ? "warn" : "good"}>{state}</State>
+                  {killed_since === null
+                    ? <State tone={state === "paused" ? "warn" : "good"}>{state}</State>
+                    : <State tone="bad">kill switch set</State>}
                 </Group>
                 <Progress
                   value={Number(percentage ?? 0)}

@@ -106,7 +106,7 @@ function Form() {
   const chosen = flags.data?.find(({ key }) => key === flag);
   // The first stage of the standard plan reaches only these people.
   const first = stages ? stages[0].percentage === 0 : template === "standard";
-  const nobody = first && ids.length + segments.length === 0;
+  const nobody = first && stages?.[0].users === undefined && ids.length + segments.length === 0;
 
   function submit(event: FormEvent) {
     event.preventDefault();

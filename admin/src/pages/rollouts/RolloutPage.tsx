@@ -10,6 +10,7 @@ import {
   useRolloutEvents,
   useStages,
 } from "../../data/rollouts.ts";
+import { useRpc } from "../../data/query.ts";
 import { STATES } from "../../ui/rollout_states.ts";
 import { useNames } from "../../session/team.ts";
 import { Icon } from "../../ui/icons.tsx";
@@ -22,6 +23,7 @@ import { Arms } from "./Arms.tsx";
 import { Events } from "./Events.tsx";
 import { Gates } from "./Gates.tsx";
 import { Guard } from "./Guard.tsx";
+import { Signals } from "./Signals.tsx";
 import { Stages } from "./Stages.tsx";
 
 export function RolloutPage({ id }: { id: string }) {
@@ -70,6 +72,7 @@ function Details(
           <Actions rollout={rollout} stage={stage} last={stages?.length === rollout.stage} />
         </Group>
       </Paper>
+      {underWay(rollout) && <KillSwitch flag={rollout.flag_key} />}
       {rollout.state === "rolled_back" && (
         <Alert color="red" icon={<Icon name="undo" />} title="Rolled back: the flag is off">
           {rolledBack && eventInWords(rolledBack)}
@@ -81,10 +84,21 @@ function Details(
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
           <Guard rollout={rollout} events={events.data ?? []} />
           <Arms rollout={rollout} />
+          <Signals rollout={rollout} />
         </SimpleGrid>
       )}
       <Events of={events} />
     </Page>
+  );
+}
+
+function KillSwitch({ flag }: { flag: string }) {
+  const since = useRpc("list_kill_switches", {}).data?.find(({ flag_key }) => flag_key === flag)?.since;
+  if (since === undefined) return null;
+  return (
+    <Alert color="red" icon={<Icon name="warn" />} title="The kill switch is set: nobody has the feature">
+      Since <Time at={since} />. The rollout stays at its stage until the variable is unset.
+    </Alert>
   );
 }
 
@@ -95,6 +109,15 @@ const HOLDS: Record<string, string> = {
   error_rate: "until the failure rate is certainly low enough",
   p95: "until p95 is certainly low enough",
   paused: "because it is paused",
+  kill_switch: "until the kill switch is unset",
+  incident: "until a severe incident is resolved",
+  complaints: "because people complained",
+  people: "for more people who do what the stage asks about",
+  guardrail: "because a business metric has fallen",
+  guardrail_unclear: "until it is clear that no business metric has fallen",
+  goal: "until a business metric reaches its goal",
+  ratings: "for more ratings",
+  feedback: "until more people are content",
 };
 
 function Standing({ rollout, stage }: { rollout: Rollout; stage: Stage | undefined }) {
@@ -115,8 +138,10 @@ function Standing({ rollout, stage }: { rollout: Rollout; stage: Stage | undefin
     <Stack gap={2}>
       <Text fw={650} size="lg">
         {stage.name === `${Number(stage.percentage)} %` ? "" : `${stage.name}: `}
-        {Number(stage.percentage)}{" "}
-        % of all contacts{stage.user_ids.length + stage.segments.length > 0 && ", plus its targets"}
+        {stage.users === null
+          ? `${Number(stage.percentage)} % of all contacts`
+          : `${stage.chosen.length} of ${stage.users} chosen people`}
+        {stage.user_ids.length + stage.segments.length > 0 && ", plus its targets"}
       </Text>
       <Text size="sm" c="dimmed">
         For {duration(since)}. Waiting {HOLDS[rollout.hold_reason ?? ""] ?? rollout.hold_reason}

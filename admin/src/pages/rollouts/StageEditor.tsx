@@ -39,7 +39,15 @@ export function StageEditor({ stages, onChange, faults }: Props) {
     const name = ["100 %", "full", ...stages.map((_, index) => `stage ${index + 2}`)].find((one) =>
       !taken.has(one)
     )!;
-    onChange([...stages, { ...last, name, percentage: 100, user_ids: undefined, segments: undefined }]);
+    onChange([...stages, {
+      ...last,
+      name,
+      percentage: 100,
+      user_ids: undefined,
+      segments: undefined,
+      users: undefined,
+      among: undefined,
+    }]);
   };
   return (
     <Stack gap="sm">
@@ -120,6 +128,17 @@ function OneStage(
             onChange={(percentage) => onChange({ ...stage, percentage: percentage ?? 0 })}
           />
           <Figure
+            label="Or so many people"
+            of={of("number of people")}
+            max={10_000}
+            optional
+            nothing="nobody"
+            error={fault("users") ?? fault("among")}
+            value={stage.users}
+            onChange={(users) =>
+              onChange({ ...stage, users, percentage: users === undefined ? stage.percentage : 0 })}
+          />
+          <Figure
             label="Minimum duration"
             of={of("minimum duration")}
             suffix=" min"
@@ -174,6 +193,29 @@ function OneStage(
             onChange={(ms) => onChange({ ...stage, roll_back_when: merged(back, "p95_ms_above", ms) })}
           />
         </SimpleGrid>
+        <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="xs" style={{ alignItems: "start" }}>
+          <Figure
+            label="Advance when complaints ≤"
+            of={of("advance when complaints are at most")}
+            optional
+            error={fault("advance_when.complaints_at_most")}
+            value={go.complaints_at_most}
+            onChange={(count) =>
+              onChange({ ...stage, advance_when: merged(go, "complaints_at_most", count) })}
+          />
+          <Figure
+            label="Roll back when complaints >"
+            of={of("roll back when complaints exceed")}
+            optional
+            error={fault("roll_back_when.complaints_above")}
+            value={back.complaints_above}
+            onChange={(count) =>
+              onChange({ ...stage, roll_back_when: merged(back, "complaints_above", count) })}
+          />
+        </SimpleGrid>
+        {stage.first_day && (
+          <Text size="xs" c="dimmed">The plan has tighter limits for the first day of this stage.</Text>
+        )}
         {(go.no_errors || back.plain) && (
           <Text size="xs" c="dimmed">
             {go.no_errors && "Any failure restarts the stage. "}
@@ -203,13 +245,15 @@ function merged<T extends object>(into: T, name: keyof T, value: unknown): T {
 }
 
 function Figure(
-  { label, of, suffix, step = 1, max, optional, description, error, value, onChange }: {
+  { label, of, suffix, step = 1, max, optional, nothing = "no limit", description, error, value, onChange }: {
     label: string;
     of: string;
     suffix?: string;
     step?: number;
     max?: number;
     optional?: boolean;
+    /** What an empty field means. */
+    nothing?: string;
     description?: string;
     error: string | undefined;
     value: number | undefined;
@@ -228,7 +272,7 @@ function Figure(
       max={max}
       allowDecimal={step < 1}
       hideControls
-      placeholder={optional ? "no limit" : undefined}
+      placeholder={optional ? nothing : undefined}
       error={error}
       value={value ?? ""}
       onChange={(next) => onChange(next === "" ? undefined : Number(next))}

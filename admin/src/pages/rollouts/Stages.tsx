@@ -9,18 +9,37 @@ const percent = (rate: number) => `${+(rate * 100).toFixed(3)} %`;
 
 /** The criteria to advance, and those to roll back. */
 function criteria(
-  { advance_when: go, roll_back_when: back, min_samples }: Stage,
+  { advance_when: go, roll_back_when: back, first_day: day, metrics, min_samples }: Stage,
 ): { on: string; back: string } {
   const on = [
     ...(go.no_errors ? ["no failures"] : []),
     ...(go.error_rate_below === undefined ? [] : [`failures below ${percent(go.error_rate_below)}`]),
     ...(go.p95_ms_below === undefined ? [] : [`p95 below ${go.p95_ms_below} ms`]),
+    ...(go.complaints_at_most === undefined ? [] : [`at most ${go.complaints_at_most} complaints`]),
+    ...(go.positive_share_above === undefined
+      ? []
+      : [`more than ${percent(go.positive_share_above)} of ${go.min_ratings} ratings positive`]),
+    ...metrics.flatMap(({ name, max_fall, at_least_per_day }) => [
+      ...(max_fall === undefined ? [] : [`${name} not down by more than ${percent(max_fall)}`]),
+      ...(at_least_per_day === undefined ? [] : [`${name} at least ${at_least_per_day} a day`]),
+    ]),
     ...(min_samples > 0 ? [`${min_samples.toLocaleString()} outcomes`] : []),
   ];
   const { plain } = back;
   const ends = [
     ...(back.error_rate_above === undefined ? [] : [`failures above ${percent(back.error_rate_above)}`]),
     ...(back.p95_ms_above === undefined ? [] : [`p95 above ${back.p95_ms_above} ms`]),
+    ...(back.complaints_above === undefined ? [] : [`more than ${back.complaints_above} complaints`]),
+    ...metrics.flatMap(({ name, max_fall, then }) =>
+      max_fall !== undefined && then === "roll_back" ? [`${name} down by more than ${percent(max_fall)}`] : []
+    ),
+    ...(day?.error_rate_above === undefined
+      ? []
+      : [`on the first day failures above ${percent(day.error_rate_above)}`]),
+    ...(day?.p95_ms_above === undefined ? [] : [`on the first day p95 above ${day.p95_ms_above} ms`]),
+    ...(day?.complaints_above === undefined
+      ? []
+      : [`on the first day more than ${day.complaints_above} complaints`]),
     ...(plain?.error_rate_above === undefined
       ? []
       : [`${percent(plain.error_rate_above)} failures within ${plain.minutes} min`]),
@@ -57,7 +76,11 @@ export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] 
                 {now ? "Current" : state === "done" ? "Done" : "Upcoming"}
                 {stage.name !== `${Number(stage.percentage)} %` && ` · ${stage.name}`}
               </Text>
-              <Text fw={700} size="lg">{Number(stage.percentage)} %</Text>
+              <Text fw={700} size="lg">
+                {stage.users === null
+                  ? `${Number(stage.percentage)} %`
+                  : `${stage.users.toLocaleString()} people`}
+              </Text>
               <Text size="xs" c="dimmed" component="div">
                 at least {duration(stage.hold_minutes * 60)}
                 {stage.entered_at && (

@@ -81,6 +81,15 @@ export const SETTINGS: readonly Limit[] = [
     unit: "days",
   },
   {
+    key: "retention.feedback_days",
+    title: "Keep complaints and ratings for",
+    about: "What people said of features.",
+    otherwise: 365,
+    least: 2,
+    most: 99_999,
+    unit: "days",
+  },
+  {
     key: "retention.message_days",
     title: "Keep messages for",
     about: "Then messages are deleted completely. Waiting messages and dead letters are kept.",

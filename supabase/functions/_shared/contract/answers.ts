@@ -4,6 +4,7 @@
  * @module
  */
 import type { z } from "zod";
+import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
@@ -12,8 +13,10 @@ import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
 import { PEOPLE } from "./answers/people.ts";
 import { PIPELINE } from "./answers/pipeline.ts";
+import { REPORTS } from "./answers/reports.ts";
 import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
+import { SIGNALS } from "./answers/signals.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -26,6 +29,7 @@ type JsonFunction = {
 
 /** The answers, to be checked where it is worth its time: tests check each. One that is missing does not compile. */
 export const ANSWERS = {
+  ...ANNOUNCEMENTS,
   ...DELIVERIES,
   ...INCIDENTS,
   ...LINKS,
@@ -34,8 +38,10 @@ export const ANSWERS = {
   ...OPERATIONS,
   ...PEOPLE,
   ...PIPELINE,
+  ...REPORTS,
   ...ROLLOUTS,
   ...ROUTES,
+  ...SIGNALS,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** What is answered in JSON, by the function's name. */

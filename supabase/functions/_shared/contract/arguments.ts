@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { AdvanceWhen, FlagMetadata, RollBackWhen } from "./columns.ts";
+import type { Audience } from "./answers/announcements.ts";
+import type { AdvanceWhen, FirstDay, FlagMetadata, RollBackWhen, StageMetric } from "./columns.ts";
 import type { Database } from "./database.ts";
 import type { IncidentStatus, Severity } from "./incidents.ts";
 import type { Json } from "./json.ts";
@@ -42,11 +43,17 @@ export interface StagePlan {
   percentage: number;
   user_ids?: string[];
   segments?: string[];
+  /** Number of people who also have it. */
+  users?: number;
+  /** Segments among whose members they are chosen. */
+  among?: string[];
   hold_minutes: number;
   min_samples: number;
   overdue_minutes?: number;
   advance_when: AdvanceWhen;
   roll_back_when: RollBackWhen;
+  first_day?: FirstDay;
+  metrics?: StageMetric[];
 }
 
 /** A rollout's plan, written out. */
@@ -158,17 +165,61 @@ export interface RollbackEvent {
   began_at: string;
 }
 
+/** What somebody said of a feature. */
+export interface GivenFeedback {
+  kind: "complaint" | "rating";
+  /** Whom flags are asked for. */
+  subject: string;
+  /** 1 to 5, of a rating. */
+  rating?: number;
+  text?: string;
+  /** Every feature that is being rolled out, if absent. */
+  flag?: string;
+  /** Counts once. */
+  key?: string;
+}
+
+/** Something that somebody did, as a business counts it. */
+export interface CountedMetric {
+  name: string;
+  /** Whom flags are asked for; absent if nobody is known. */
+  subject?: string;
+  value?: number;
+  /** Counts once in 8 days. */
+  key?: string;
+}
+
+/** An announcement that is to be made. */
+export interface AnnouncementDraft {
+  name: string;
+  audience: Audience;
+  text?: string;
+  template?: {
+    name: string;
+    language: string;
+    category?: string;
+    /** Values of its placeholders, in order. */
+    parameters?: readonly string[];
+  };
+  /** The sender; may be absent if there is only one. */
+  number_id?: string;
+  per_minute?: number;
+}
+
 /** The JSON arguments, by function and name. */
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
   add_destination: { p_options: DestinationOptions & { secret?: string } };
   add_route: { p_condition: Condition; p_options: RouteOptions };
+  create_announcement: { p_announcement: AnnouncementDraft };
   create_links: { p_links: readonly LinkRow[] };
   create_rollout: { p_plan: RolloutPlan | TemplatePlan };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_links: { p_filter: LinkFilter };
   list_waiting: { p_filter: { destination?: string } };
+  record_feedback: { p_feedback: readonly GivenFeedback[] };
+  record_metrics: { p_metrics: readonly CountedMetric[] };
   record_rollback: { p_event: RollbackEvent };
   set_destination: { p_changes: DestinationOptions & { url?: string } };
   set_destination_headers: { p_headers: Readonly<Record<string, string | null>> };

@@ -35,6 +35,9 @@ export interface AdvanceWhen {
   no_errors?: true;
   error_rate_below?: number;
   p95_ms_below?: number;
+  complaints_at_most?: number;
+  positive_share_above?: number;
+  min_ratings?: number;
 }
 
 /** What ends a rollout in a stage. */
@@ -42,6 +45,20 @@ export interface RollBackWhen {
   error_rate_above?: number;
   p95_ms_above?: number;
   plain?: { minutes: number; min_samples: number; error_rate_above?: number; mean_ms_above?: number };
+  complaints_above?: number;
+}
+
+/** Tighter triggers of the first 24 hours of a stage. */
+export type FirstDay = Pick<RollBackWhen, "error_rate_above" | "p95_ms_above" | "complaints_above">;
+
+/** What a stage asks of a business metric. */
+export interface StageMetric {
+  name: string;
+  max_fall?: number;
+  then?: "roll_back" | "hold";
+  min_people?: number;
+  by?: "people" | "value";
+  at_least_per_day?: number;
 }
 
 /** What a member of the team was, as its history keeps it. */
@@ -68,6 +85,8 @@ interface Columns {
   "rollout_events.figures": Readonly<Record<string, unknown>>;
   "rollout_events.evidence": unknown;
   "rollout_stages.advance_when": AdvanceWhen;
+  "rollout_stages.first_day": FirstDay;
+  "rollout_stages.metrics": StageMetric[];
   "rollout_stages.roll_back_when": RollBackWhen;
   /** What the guard remembers, as far as it is shown. */
   "rollouts.guard": { seen: { n: number; failed: number; timed: number; late: number } };

@@ -25,6 +25,60 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      announcement_recipients: {
+        Row: {
+          announcement_id: string;
+          at: string | null;
+          contact_id: string;
+          message_id: string | null;
+          next_at: string;
+          state: "pending" | "queued" | "left_out";
+          why: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "announcement_recipients_announcement_id_fkey";
+            columns: ["announcement_id"];
+            isOneToOne: false;
+            referencedRelation: "announcements";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "announcement_recipients_contact_id_fkey";
+            columns: ["contact_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      announcements: {
+        Row: {
+          audience: JsonOf<"announcements.audience">;
+          created_at: string;
+          created_by: string;
+          finished_at: string | null;
+          id: string;
+          name: string;
+          number_id: string | null;
+          per_minute: number;
+          started_at: string | null;
+          started_by: string | null;
+          state: "draft" | "sending" | "stopped" | "done";
+          stopped_at: string | null;
+          stopped_because: string | null;
+          stopped_by: string | null;
+          template: JsonOf<"announcements.template"> | null;
+          text: string | null;
+          unreachable: number;
+          version: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       attributions: {
         Row: {
           clicked_at: string | null;
@@ -65,6 +119,15 @@ export type Database = {
             referencedColumns: ["id"];
           },
         ];
+      };
+      business_metrics: {
+        Row: {
+          created_at: string;
+          name: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
       };
       click_counts: {
         Row: {
@@ -418,6 +481,24 @@ export type Database = {
           },
         ];
       };
+      feedback: {
+        Row: {
+          actor: string;
+          at: string;
+          id: string;
+          key: string | null;
+          kind: "complaint" | "rating";
+          message_id: string | null;
+          positive: boolean;
+          rating: number | null;
+          source: "api" | "team" | "chat";
+          subject_id: string;
+          text: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       flag_evaluations: {
         Row: {
           first_at: string;
@@ -674,6 +755,26 @@ export type Database = {
           },
         ];
       };
+      metric_days: {
+        Row: {
+          day: string;
+          n: number;
+          name: string;
+          slot: number;
+          value: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "metric_days_name_fkey";
+            columns: ["name"];
+            isOneToOne: false;
+            referencedRelation: "business_metrics";
+            referencedColumns: ["name"];
+          },
+        ];
+      };
       notification_endpoints: {
         Row: {
           created_at: string;
@@ -802,6 +903,30 @@ export type Database = {
           },
         ];
       };
+      reports: {
+        Row: {
+          created_at: string;
+          due_at: string;
+          figures: JsonOf<"reports.figures">;
+          flag_key: string | null;
+          id: string;
+          kind: "first_day" | "daily" | "weekly";
+          look: string[];
+          period_from: string;
+          rollout_id: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "reports_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollback_events: {
         Row: {
           began_at: string;
@@ -837,6 +962,7 @@ export type Database = {
             | "resumed"
             | "rolled_back"
             | "completed";
+          message: string | null;
           reason: string | null;
           rollout_id: string;
           rollout_version: number;
@@ -857,12 +983,42 @@ export type Database = {
           },
         ];
       };
+      rollout_feedback: {
+        Row: {
+          arm: "on" | "off";
+          feedback_id: string;
+          rollout_id: string;
+          stage: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "rollout_feedback_feedback_id_fkey";
+            columns: ["feedback_id"];
+            isOneToOne: false;
+            referencedRelation: "feedback";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "rollout_feedback_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollout_stages: {
         Row: {
           advance_when: JsonOf<"rollout_stages.advance_when">;
+          among: string[];
+          chosen: string[];
           entered_at: string | null;
+          first_day: JsonOf<"rollout_stages.first_day"> | null;
           hold_minutes: number;
           left_at: string | null;
+          metrics: JsonOf<"rollout_stages.metrics">;
           min_samples: number;
           name: string;
           overdue_minutes: number | null;
@@ -872,6 +1028,7 @@ export type Database = {
           rollout_id: string;
           segments: string[];
           user_ids: string[];
+          users: number | null;
         };
         Insert: Record<never, never>;
         Update: Record<never, never>;
@@ -1217,6 +1374,17 @@ export type Database = {
         };
         Returns: Json;
       };
+      add_feedback: {
+        Args: {
+          p_kind: string;
+          p_person: string;
+          p_flag_key?: string | null;
+          p_rating?: number | null;
+          p_text?: string | null;
+          p_message_id?: string | null;
+        };
+        Returns: Json;
+      };
       add_flag_targets: {
         Args: {
           p_key: string;
@@ -1399,6 +1567,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      create_announcement: {
+        Args: {
+          p_announcement: Json;
+        };
+        Returns: Json;
+      };
       create_links: {
         Args: {
           p_links: Json;
@@ -1413,6 +1587,13 @@ export type Database = {
           p_reason?: string | null;
         };
         Returns: Database["public"]["Tables"]["rollouts"]["Row"];
+      };
+      delete_announcement: {
+        Args: {
+          p_id: string;
+          p_expected_version: number;
+        };
+        Returns: boolean;
       };
       delete_link: {
         Args: {
@@ -1545,6 +1726,21 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_affected: {
+        Args: {
+          p_flag_key: string;
+          p_since?: string | null;
+          p_offset?: number;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_announcements: {
+        Args: {
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_conversations: {
         Args: {
           p_before?: string | null;
@@ -1559,6 +1755,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_feedback: {
+        Args: {
+          p_flag_key?: string | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_identities: { Args: Record<never, never>; Returns: Json };
       list_incidents: {
         Args: {
@@ -1567,9 +1770,23 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_kill_switches: { Args: Record<never, never>; Returns: Json };
       list_links: {
         Args: {
           p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_metrics: {
+        Args: {
+          p_days?: number;
+        };
+        Returns: Json;
+      };
+      list_reports: {
+        Args: {
+          p_flag_key?: string | null;
           p_limit?: number;
         };
         Returns: Json;
@@ -1655,9 +1872,23 @@ export type Database = {
         };
         Returns: Json;
       };
+      read_announcement: {
+        Args: {
+          p_id: string;
+          p_after?: string | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       read_incident: {
         Args: {
           p_number: number;
+        };
+        Returns: Json;
+      };
+      read_report: {
+        Args: {
+          p_id: string;
         };
         Returns: Json;
       };
@@ -1675,6 +1906,18 @@ export type Database = {
           p_revision: number;
           p_conversations: Json;
           p_claim?: Json;
+        };
+        Returns: Json;
+      };
+      record_feedback: {
+        Args: {
+          p_feedback: Json;
+        };
+        Returns: Json;
+      };
+      record_metrics: {
+        Args: {
+          p_metrics: Json;
         };
         Returns: Json;
       };
@@ -1782,6 +2025,18 @@ export type Database = {
           p_conversation_id: string;
           p_text: string;
           p_key: string;
+        };
+        Returns: Json;
+      };
+      report_kill_switches: {
+        Args: {
+          p_flags: readonly string[];
+        };
+        Returns: null;
+      };
+      report_now: {
+        Args: {
+          p_flag_key?: string | null;
         };
         Returns: Json;
       };
@@ -2063,6 +2318,13 @@ export type Database = {
           since: string;
         }[];
       };
+      start_announcement: {
+        Args: {
+          p_id: string;
+          p_expected_version: number;
+        };
+        Returns: Json;
+      };
       start_rollout: {
         Args: {
           p_id: string;
@@ -2074,6 +2336,14 @@ export type Database = {
       };
       status: { Args: Record<never, never>; Returns: Json };
       status_page: { Args: Record<never, never>; Returns: Json };
+      stop_announcement: {
+        Args: {
+          p_id: string;
+          p_expected_version: number;
+          p_reason?: string | null;
+        };
+        Returns: Json;
+      };
       switch_off: {
         Args: {
           p_key: string;

@@ -25,7 +25,11 @@ interface Arguments {
 /** What the catalog does not say of results that are no JSON: what may be null, and which words there are. */
 interface Results {
   schema_version: string | null;
-  stale_flags: { key: string; why: "fully_on" | "never_evaluated" | "not_evaluated"; since: string | null }[];
+  stale_flags: {
+    key: string;
+    why: "fully_on" | "fully_off" | "past_end" | "never_evaluated" | "not_evaluated";
+    since: string | null;
+  }[];
   switch_off: number | null;
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { killed } from "../config/kill_switch.ts";
 import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
 import { count } from "../db/counters.ts";
@@ -10,6 +11,7 @@ import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delive
 import { postStatus } from "../incidents/compose.ts";
 import { log } from "../log/log.ts";
 import { createNotifier } from "./notify.ts";
+import { createSwitchReport } from "./switch_report.ts";
 import { createWatch } from "./watch.ts";
 
 let reach: { config: Config; reach: Promise<DeliveryConfig> } | undefined;
@@ -32,6 +34,15 @@ const deliverNotifications = createNotifier({
 
 /** Delivers what is due: notifications, and posts to the public status page at Statuspage. */
 export const notify = (): Promise<unknown> => Promise.all([deliverNotifications(), postStatus()]);
+
+/** Tells the database which kill switches are set. */
+export const reportSwitches = createSwitchReport({
+  rpc,
+  loadConfig,
+  killed,
+  now: () => performance.now(),
+  onError: (error) => log.warn("which kill switches are set could not be told", { error }),
+});
 
 /** Notifies people of parts that fail, including the clock. */
 export const watch = createWatch({

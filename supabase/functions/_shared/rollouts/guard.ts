@@ -19,8 +19,8 @@
  */
 import { type Counts, none, type Span } from "./minutes.ts";
 import {
-  aged,
   ALARM,
+  blames,
   LAG,
   noSuspicion,
   type Series,
@@ -68,6 +68,8 @@ export interface Watch {
   plain: { minutes: number; min_samples: number; error_rate: number | null; mean_ms: number | null } | null;
   /** `advance_when.no_errors`: a failure restarts the stage. */
   no_errors: boolean;
+  /** Whether the triggers are those of the first day; absent if the stage has only one set. */
+  sharp?: boolean;
 }
 
 /** The guard's complete state between minutes. */
@@ -84,9 +86,10 @@ export interface State {
   seen: { n: number; failed: number; timed: number; late: number };
   /**
    * Outcomes of both arms since the stage began, of the busiest minute (both arms together), and of the arm
-   * without the flag since the last outcome of the other arm.
+   * without the flag since the last outcome of the other arm; the last minute with an outcome without the flag,
+   * 0 for none, and the outcomes with the flag since then.
    */
-  arms: { on: number; off: number; busiest: number; silent: number };
+  arms: { on: number; off: number; busiest: number; silent: number; told: number; alone: number };
   /**
    * First minute of the period in which only the mean of the arm with the flag has been above its threshold;
    * 0 if it is not.
@@ -143,12 +146,17 @@ export function begin(minute: number): State {
     window: minute,
     heard: 0,
     seen: { n: 0, failed: 0, timed: 0, late: 0 },
-    arms: { on: 0, off: 0, busiest: 0, silent: 0 },
+    arms: { on: 0, off: 0, busiest: 0, silent: 0, told: 0, alone: 0 },
     broken: 0,
     errors: series(),
     slow: series(),
     shift: shift(),
   };
+}
+
+/** The state once the first day of a stage is over: S was measured with other limits, and starts again. */
+export function relax(state: State): State {
+  return { ...state, errors: series(), slow: series(), shift: shift() };
 }
 
 /**
@@ -161,7 +169,7 @@ export function begin(minute: number): State {
  */
 export function take(watch: Watch, state: State, spans: readonly Span[], path?: Point[]): Alarm | undefined {
   for (let i = 0; i < spans.length; i++) {
-    const { minute, heard, on, off, errors, slowness, busiest, unheard } = spans[i];
+    const { minute, heard, on, off, errors, slowness, busiest, unheard, told, alone } = spans[i];
     if (minute <= state.minute) continue;
     state.minute = minute;
     state.heard = Math.max(state.heard, heard);
@@ -174,6 +182,8 @@ export function take(watch: Watch, state: State, spans: readonly Span[], path?: 
     arms.off += off.n;
     arms.busiest = Math.max(arms.busiest, busiest);
     arms.silent = heard > 0 ? unheard : arms.silent + unheard;
+    arms.told = Math.max(arms.told, told);
+    arms.alone = told > 0 ? alone : arms.alone + alone;
     const failed = watch.error_rate !== null &&
       test(state.errors, watch.error_rate, minute, errors.on, errors.off);
     let slowed = false;
@@ -236,17 +246,25 @@ function relative(
 ): Alarm | undefined {
   if (!control) return;
   const troubled = errors.shared > 0 || slow.shared > 0;
-  const blames = (s: number, enough: number, relation: Suspicion) =>
-    s >= enough && aged(relation, minute, { s, enough, troubled });
-  const rates = ({ absolute, relative, relation }: Series) => {
+  const blamed = (
+    s: number,
+    enough: number,
+    relation: Suspicion,
+    { trouble, rose }: Pick<Series, "trouble" | "rose">,
+  ) => blames(relation, minute, { s, enough, troubled, trouble, rose });
+  const rates = (series: Series) => {
+    const { absolute, relative, relation } = series;
     const s = highest(absolute);
     const enough = troubled ? 2 * ALARM : s >= ALARM ? SUPPORTED : s >= SEEMS ? ALARM : UNSUPPORTED;
-    return blames(highest(relative), enough, relation);
+    return blamed(highest(relative), enough, relation, series);
   };
   if (moved.failed && rates(errors)) return { verdict: "roll_back", rule: "error_rate_relative", minute };
   // Or everybody with the flag waits longer, and more than may be seem to be above the limit.
   const waits = highest(slow.absolute) >= SEEMS &&
-    blames(highest(shift.s), troubled ? 2 * ALARM : LONGER, shift.relation);
+    blamed(highest(shift.s), troubled ? 2 * ALARM : LONGER, shift.relation, {
+      trouble: slow.trouble,
+      rose: 0,
+    });
   if (moved.slowed && (rates(slow) || waits)) return { verdict: "roll_back", rule: "p95_relative", minute };
 }
 

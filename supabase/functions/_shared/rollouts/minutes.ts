@@ -72,6 +72,10 @@ export interface Span extends Minute {
   busiest: number;
   /** Outcomes without the flag after `heard`, or all of them if there is none. */
   unheard: number;
+  /** The last minute with an outcome without the flag; 0 for none. */
+  told: number;
+  /** Outcomes with the flag after `told`, or all of them if there is none. */
+  alone: number;
   errors: { on: Tally; off: Tally };
   slowness: { on: Tally; off: Tally };
 }
@@ -111,6 +115,8 @@ export function span({ minute, on, off }: Minute): Span {
     heard: on.n > 0 ? minute : 0,
     busiest: on.n + off.n,
     unheard: on.n > 0 ? 0 : off.n,
+    told: off.n > 0 ? minute : 0,
+    alone: off.n > 0 ? 0 : on.n,
     errors: { on: tally(on.n, on.failed - on.again), off: tally(off.n, off.failed - off.again) },
     slowness: {
       on: tally(on.timed, on.slow - on.slowAgain),

@@ -3,10 +3,12 @@
  *
  * @module
  */
+import type { Report } from "../contract/answers/reports.ts";
 import type { HealthPart } from "../contract/answers/operations.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
 import type { HealthEvent } from "../contract/http/operation.ts";
+import type { ReportEvent } from "../contract/http/reports.ts";
 import {
   fillTemplate,
   type IncidentFacts,
@@ -16,11 +18,20 @@ import {
 } from "../contract/incidents.ts";
 import type { RolloutState } from "../contract/states.ts";
 import { healthAdvice, healthInWords } from "../contract/words/health.ts";
+import { reportAdvice, reportInWords, reportTitle } from "../contract/words/reports.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
 import type { SlackText } from "../delivery/deliver.ts";
 
 /** An event, as stored in the table `notifications`. */
-export type Notification = RolloutNotification | PartNotification | IncidentNotification;
+export type Notification = RolloutNotification | PartNotification | IncidentNotification | ReportNotification;
+
+/** A report that was due. */
+export interface ReportNotification {
+  kind: "report";
+  /** ISO time. */
+  at: string;
+  report: Report;
+}
 
 /** A step of an incident. */
 export interface IncidentNotification {
@@ -69,8 +80,9 @@ export interface RolloutNotification extends EventFacts {
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
-): RolloutEvent | HealthEvent | IncidentEvent | SlackText {
+): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | SlackText {
   if ("part" in told) return bodyOfPart(endpoint, told);
+  if ("report" in told) return bodyOfReport(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
   const message = eventInWords(told);
@@ -110,6 +122,32 @@ function bodyOfIncident(
     type: kind.replace("_", ".") as IncidentEvent["type"],
     timestamp: at,
     data: { ...incident, text, role, message, what_to_do: recommended(incident) },
+  };
+}
+
+function bodyOfReport(
+  endpoint: "webhook" | "slack",
+  { at, report }: ReportNotification,
+): ReportEvent | SlackText {
+  const title = reportTitle(report);
+  const message = reportInWords(report).join("\n");
+  const what_to_do = reportAdvice(report);
+  const { id, kind, rollout_id, flag_key, period_from, due_at, figures, look } = report;
+  return endpoint === "slack" ? { text: escaped(`${title}\n${message}\n${what_to_do}`) } : {
+    type: `report.${kind}`,
+    timestamp: at,
+    data: {
+      id,
+      rollout_id,
+      flag_key,
+      from: period_from,
+      to: due_at,
+      figures,
+      look,
+      title,
+      message,
+      what_to_do,
+    },
   };
 }
 

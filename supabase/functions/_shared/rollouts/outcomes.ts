@@ -74,8 +74,10 @@ export interface OutcomesOptions {
 /** People who take longer are remembered through a stage, so that one slow client counts once. */
 const LONG_MS = 250;
 
-/** Most people listed per minute and arm; if more are affected, they are not the same few. */
-const MAX_PEOPLE = 200;
+/** Most slow people listed per minute and arm; if more are slow, they are not the same few. */
+const MAX_SLOW = 200;
+/** Most people listed per minute and arm: who failed is listed beyond {@linkcode MAX_SLOW}, to be told afterwards. */
+const MAX_PEOPLE = 2000;
 
 /** A flag's use is recorded at most once in this time, in milliseconds. */
 const EVALUATED_MS = 3_600_000;
@@ -118,7 +120,8 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
       addLatency(sum.le, ms);
     }
     const place = EDGES_MS.filter((edge) => (latencyMs ?? 0) > edge).length;
-    if ((failed || (latencyMs ?? 0) > LONG_MS) && sum.people.length < MAX_PEOPLE) {
+    const listed = failed ? MAX_PEOPLE : MAX_SLOW;
+    if ((failed || (latencyMs ?? 0) > LONG_MS) && sum.people.length < listed) {
       sum.people.push([subjectId, failed, place]);
     }
     sendLater.begin();

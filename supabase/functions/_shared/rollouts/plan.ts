@@ -27,6 +27,14 @@ const advanceWhen = z.strictObject({
   error_rate_below: rate(0.99).optional(),
   /** The share of slower outcomes is below 5 % with confidence. */
   p95_ms_below: edge.optional(),
+  /** At most this many people with the feature complained in the stage. */
+  complaints_at_most: z.int().min(0).max(10_000).optional(),
+  /** More than this share of the people who rated the feature are content (4 or 5, or praise). */
+  positive_share_above: z.number().min(0).max(0.99).optional(),
+  /** So many people must have rated it. */
+  min_ratings: z.int().min(1).max(10_000).optional(),
+}).refine((go) => (go.positive_share_above === undefined) === (go.min_ratings === undefined), {
+  error: "positive_share_above and min_ratings belong together",
 });
 
 const plain = z.strictObject({
@@ -47,7 +55,39 @@ const rollBackWhen = z.strictObject({
   p95_ms_above: edge.optional(),
   /** Plain thresholds over the last minutes. */
   plain: plain.optional(),
+  /** More than this many people with the feature complained in the stage. */
+  complaints_above: z.int().min(0).max(10_000).optional(),
+}).refine(({ complaints_above: _, ...triggers }) => Object.keys(triggers).length > 0, {
+  error: "must have at least one trigger on outcomes",
+});
+
+/** Tighter triggers for the first 24 hours of a stage. */
+const firstDay = z.strictObject({
+  error_rate_above: rate(0.5).optional(),
+  p95_ms_above: edge.optional(),
+  complaints_above: z.int().min(0).max(10_000).optional(),
 }).refine((triggers) => Object.keys(triggers).length > 0, { error: "must have at least one trigger" });
+
+const metric = z.strictObject({
+  /** Name of the business metric. */
+  name: z.string().regex(/^[a-z][a-z0-9_.]{0,59}$/, {
+    error: "must be 1 to 60 lower-case letters, digits, dots and underscores, beginning with a letter",
+  }),
+  /** By how much less it may happen with the feature than without it: 0.05 is 5 %. */
+  max_fall: z.number().min(0).max(0.9).optional(),
+  /** What happens if it has fallen further. @default "hold" */
+  then: z.enum(["roll_back", "hold"]).optional(),
+  /** Least people who did it, with and without the feature together. @default 20 */
+  min_people: z.int().min(0).max(10_000_000).optional(),
+  /** Whether people count, or the values. @default "people" */
+  by: z.enum(["people", "value"]).optional(),
+  /** The goal: occurrences (or values) per day, of people with the feature. */
+  at_least_per_day: z.number().min(0).max(1_000_000_000).optional(),
+}).refine((metric) => metric.max_fall !== undefined || metric.at_least_per_day !== undefined, {
+  error: "must have max_fall or at_least_per_day",
+}).refine(({ max_fall, then, min_people }) => max_fall !== undefined || (then ?? min_people) === undefined, {
+  error: "then and min_people belong to max_fall",
+});
 
 const stage = z.strictObject({
   name: characters(60),
@@ -59,17 +99,43 @@ const stage = z.strictObject({
   user_ids: ids(1000).optional(),
   /** Segments that also have it, from this stage on. */
   segments: ids(20).optional(),
+  /** Number of people who also have it, chosen by the hash of the percentages; of a stage with percentage 0. */
+  users: z.int().min(1).max(10_000).optional(),
+  /** Segments among whose members they are chosen. @default everybody who wrote within 90 days */
+  among: ids(20).optional(),
   hold_minutes: z.int().min(1).max(129_600),
   min_samples: z.int().min(0).max(10_000_000),
   /** Minutes after which people are notified that the stage is overdue. */
   overdue_minutes: z.int().min(1).max(259_200).optional(),
   advance_when: advanceWhen,
   roll_back_when: rollBackWhen,
+  first_day: firstDay.optional(),
+  /** What the stage asks of business metrics. */
+  metrics: z.array(metric).min(1).max(10).optional(),
 }).superRefine((stage, context) => {
   const fault = (message: string, ...path: string[]) => context.addIssue({ code: "custom", message, path });
   const { advance_when: go, roll_back_when: back } = stage;
-  if (stage.percentage === 0 && !stage.user_ids?.length && !stage.segments?.length) {
-    fault("a stage at 0 % needs user_ids or segments", "percentage");
+  if (stage.percentage === 0 && !stage.users && !stage.user_ids?.length && !stage.segments?.length) {
+    fault("a stage at 0 % needs user_ids, segments or users", "percentage");
+  }
+  if (stage.users !== undefined && stage.percentage !== 0) {
+    fault("a stage of so many people has percentage 0", "users");
+  }
+  if (stage.among !== undefined && stage.users === undefined) fault("only with users", "among");
+  for (const [name, tighter] of Object.entries(stage.first_day ?? {})) {
+    const usual = back[name as keyof typeof stage.first_day & keyof typeof back] as number | undefined;
+    if (usual === undefined || tighter > usual) {
+      fault(`must not be above roll_back_when.${name}, which must be there`, "first_day", name);
+    }
+  }
+  if (
+    (stage.percentage === 0 || stage.percentage === 100) &&
+    stage.metrics?.some(({ max_fall }) => max_fall !== undefined)
+  ) {
+    fault("max_fall needs people with and without the feature: a percentage between 0 and 100", "metrics");
+  }
+  if ((go.complaints_at_most ?? 0) > (back.complaints_above ?? Infinity)) {
+    fault("must not be above roll_back_when.complaints_above", "advance_when", "complaints_at_most");
   }
   if ((stage.overdue_minutes ?? Infinity) <= stage.hold_minutes) {
     fault("must be more than hold_minutes", "overdue_minutes");
@@ -93,6 +159,11 @@ export const planSchema = z.strictObject({
     fault("percentages must not decrease");
   }
   if (stages.at(-1)?.percentage !== 100) fault("the last stage must be 100 %");
+  const users = stages.flatMap(({ users }) => users ?? []);
+  if (users.some((n, i) => i > 0 && n <= users[i - 1])) fault("users must grow");
+  if (stages.some(({ users }, i) => users !== undefined && i > 0 && stages[i - 1].percentage > 0)) {
+    fault("users come before percentages");
+  }
 }) satisfies z.ZodType<RolloutPlan, RolloutPlan>;
 
 /** A checked plan. */

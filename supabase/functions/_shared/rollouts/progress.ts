@@ -19,7 +19,7 @@ export interface Criteria {
   percentage: number | null;
 }
 
-/** The arm with the flag has gone silent if at least this many of its expected outcomes are missing. */
+/** An arm has gone silent if at least this many of its expected outcomes are missing. */
 const MISSING = 12;
 /** Minutes for which they must be missing. */
 const SILENT_MINUTES = 5;
@@ -27,10 +27,13 @@ const SILENT_MINUTES = 5;
 const RATIO_MINUTES = 10;
 /** The ratio is wrong if so few outcomes would be less likely than this, in millionths. */
 const RATIO_CHANCE = 10;
+/** Likewise if there is none at all since the stage began. */
+const NONE_CHANCE = 1000;
 
 /** Why a stage does not advance. */
 export type HoldReason =
   | "silent"
+  | "control_silent"
   | "sample_ratio"
   | "hold_time"
   | "no_data"
@@ -62,11 +65,19 @@ export function progress(
   if (
     heard > 0 && minute - heard >= SILENT_MINUTES && before > 0 && arms.silent * arms.on >= MISSING * before
   ) return hold("silent");
+  // Without those who do not have it, nothing that goes wrong can be told from what goes wrong everywhere.
+  const beside = arms.on - arms.alone;
+  if (
+    percentage !== null && arms.told > 0 && minute - arms.told >= SILENT_MINUTES && beside > 0 &&
+    arms.alone * arms.off >= MISSING * beside
+  ) return hold("control_silent");
   const all = arms.on + arms.off;
   if (percentage !== null && all > 0 && nowMs - startedMs >= RATIO_MINUTES * 60_000) {
     // Outcomes of the same people come again and again: as many count as there were people in the busiest minute.
     const few = Math.floor(arms.on * arms.busiest / all);
-    if (chanceOfSoFew(few, arms.busiest, percentage / 100) < RATIO_CHANCE) return hold("sample_ratio");
+    if (chanceOfSoFew(few, arms.busiest, percentage / 100) < (arms.on === 0 ? NONE_CHANCE : RATIO_CHANCE)) {
+      return hold("sample_ratio");
+    }
   }
   if (nowMs - Math.max(startedMs, since * 60_000) < hold_minutes * 60_000) return hold("hold_time");
   // Half an hour without a word, or a quarter of a longer stage: what has gone silent may be broken altogether.

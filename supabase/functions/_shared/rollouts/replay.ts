@@ -3,16 +3,18 @@
  *
  * @module
  */
-import { type Alarm, type Point, type State, take, type Watch } from "./guard.ts";
+import { type Alarm, type Point, relax, type State, take, type Watch } from "./guard.ts";
 import { none, type Span, tally } from "./minutes.ts";
 import { type Criteria, type Progress, progress } from "./progress.ts";
+import { type Signals, signalsSay } from "./signals.ts";
 
 /**
  * A span of minutes in evidence: the last minute; outcomes, failed, timed, slow, late, milliseconds with the
  * flag on; outcomes, failed, timed, slow, milliseconds with it off; the last minute with an outcome while the
  * flag was on; minutes with outcomes and with timed ones, on and off; the sums of failed² / outcomes and
  * slow² / timed with the flag off; failed again and slow again, on and off; score and its square, on and off;
- * outcomes of the busiest minute; outcomes with the flag off since the last one with it on.
+ * outcomes of the busiest minute; outcomes with the flag off since the last one with it on; the last minute with
+ * an outcome while the flag was off; outcomes with the flag on since then.
  */
 export type SpanRow = readonly number[];
 
@@ -29,6 +31,8 @@ export interface Evidence {
   minutes: SpanRow[];
   path: Point[];
   after: State;
+  /** Absent from events of versions that knew no signals. */
+  signals?: Signals;
   alarm: Alarm | null;
   progress: Progress | null;
 }
@@ -61,7 +65,7 @@ export interface Replayed {
   highest: [number, number, number, number];
   /** Number of minutes processed, including those without an outcome. */
   minutes: number;
-  /** What differs: verdict, rule, path, after, before; empty if everything agrees. */
+  /** What differs: verdict, rule, path, after, before, signals; empty if everything agrees. */
   differences: string[];
 }
 
@@ -71,36 +75,47 @@ export interface Replayed {
  */
 export function replay(events: readonly RolloutEvent[]): Replayed[] {
   const results: Replayed[] = [];
-  let last: { stage: number; started: number; after: State } | undefined;
+  let last: { stage: number; started: number; sharp: boolean; after: State } | undefined;
   for (const event of events) {
     const { evidence } = event;
     if (!isEvidence(evidence)) continue;
     const result = replayOne(event, evidence);
+    const sharp = evidence.watch.sharp === true;
     if (
       last !== undefined && last.stage === evidence.stage && last.started === evidence.started_ms &&
-      !equal(last.after, evidence.before)
+      !equal(last.sharp && !sharp ? relaxed(last.after, evidence.before) : last.after, evidence.before)
     ) {
       result.differences.push("before");
     }
-    last = { stage: evidence.stage, started: evidence.started_ms, after: evidence.after };
+    last = { stage: evidence.stage, started: evidence.started_ms, sharp, after: evidence.after };
     results.push(result);
   }
   return results;
+}
+
+/** The first day ends with its last minute, even if nobody was heard of in it. */
+function relaxed(after: State, { minute }: State): State {
+  return { ...relax(after), minute: Math.max(after.minute, minute) };
 }
 
 function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidence: Evidence): Replayed {
   const state = structuredClone(evidence.before);
   const path: Point[] = [];
   const alarm = take(evidence.watch, state, evidence.minutes.map(spanOf), path);
+  const signal = evidence.signals && signalsSay(evidence.signals.asked, evidence.signals.seen);
   const recomputed = alarm !== undefined
     ? { verdict: alarm.verdict, rule: alarm.rule }
+    : signal && signal.rule === rule && signal.verdict === verdict
+    ? { verdict: signal.verdict, rule: signal.rule }
     : said(progress(evidence.criteria, state, evidence.started_ms, evidence.now_ms));
   const differences: string[] = [];
   if (!equal(path, evidence.path)) differences.push("path");
   if (!equal(state, evidence.after)) differences.push("after");
+  if (evidence.signals && !equal(signal, evidence.signals.said)) differences.push("signals");
   // Where a person acted or had paused it, or the stage was overdue, what the guard itself saw is in the evidence alone.
   const own = verdict === null || rule === null || rule === "overdue" || rule === "paused" ||
-      verdict === "page" && (rule === "silent" || rule === "sample_ratio")
+      rule === "kill_switch" || rule === "incident" ||
+      verdict === "page" && (rule === "silent" || rule === "control_silent" || rule === "sample_ratio")
     ? evidence.alarm ?? said(evidence.progress ?? { verdict: "hold", reason: "hold_time" })
     : { verdict, rule };
   if (own.verdict !== recomputed.verdict) differences.push("verdict");
@@ -131,13 +146,27 @@ export function spanOf(row: SpanRow): Span {
     row;
   const [heard, onMinutes, onTimedMinutes, offMinutes, offTimedMinutes, offFailedQ, offSlowQ, ...more] =
     spread;
-  const [again, slowAgain, offAgain, offSlowAgain, score, score2, offScore, offScore2, busiest, unheard] =
-    more;
+  const [
+    again,
+    slowAgain,
+    offAgain,
+    offSlowAgain,
+    score,
+    score2,
+    offScore,
+    offScore2,
+    busiest,
+    unheard,
+    told,
+    alone,
+  ] = more;
   return {
     minute,
     heard,
     busiest,
     unheard,
+    told,
+    alone,
     on: { n, failed, again, timed, slow, slowAgain, late, ms, score, score2 },
     off: {
       ...none(),

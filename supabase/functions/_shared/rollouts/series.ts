@@ -31,6 +31,12 @@ export const ALARM = 10_819_778;
  */
 export const SUPPORTED = 6_907_755;
 
+/** Still less is enough if all of that lasts, ln(100) in millionths. */
+export const LASTING = 4_605_170;
+
+/** S of the arm without the flag, for twice the allowed rate, below which it looks healthy, ln(5) in millionths. */
+const HEALTHY = 1_609_438;
+
 /** S of the relative test at which the arm with the flag becomes suspect, ln(40) in millionths. */
 export const SUSPECT = 3_688_879;
 
@@ -76,6 +82,8 @@ export interface Series {
   relation: Suspicion;
   /** Minute in which the arm without the flag got into trouble; 0 once its S is back at 0. */
   shared: number;
+  /** The last minute in which S of the arm without the flag rose while somebody with it failed; 0 for none. */
+  rose: number;
 }
 
 /** The minutes since which S of a comparison has been at each level; 0 for never. */
@@ -84,13 +92,15 @@ export interface Suspicion {
   calm: number;
   /** First minute at {@linkcode SUSPECT}. */
   suspect: number;
+  /** First minute at {@linkcode LASTING} while the absolute test was at {@linkcode ALARM}. */
+  lasting: number;
   /** First minute at {@linkcode ALARM}. */
   certain: number;
 }
 
 /** Nothing suspected yet. */
 export function noSuspicion(): Suspicion {
-  return { calm: 0, suspect: 0, certain: 0 };
+  return { calm: 0, suspect: 0, lasting: 0, certain: 0 };
 }
 
 /**
@@ -107,23 +117,43 @@ export function suspects(
   if (Math.min(before, after) < CALM) suspicion.calm = minute;
   if (after < SUSPECT || absolute < CALM) suspicion.suspect = 0;
   else if (suspicion.suspect === 0) suspicion.suspect = minute;
+  if (after < LASTING || absolute < ALARM) suspicion.lasting = 0;
+  else if (suspicion.lasting === 0) suspicion.lasting = minute;
   if (after < ALARM) suspicion.certain = 0;
   else if (suspicion.certain === 0) suspicion.certain = minute;
 }
 
 /**
- * Whether S of a comparison has been enough for blame for longer than the other arm may be late; or, if it
- * grew steadily from a recent calm, whether it has been suspect for that long. A jump, or a rise while the
- * other arm is in trouble, may be a different event and needs certainty for that long; twice as long in the
- * second case.
+ * Whether S of a comparison blames the flag, and has for longer than the other arm may be late. Three ways:
+ *
+ * - it is `enough`, and has been certain for that long; twice as long while the other arm is in trouble;
+ * - it is `enough`, grew steadily from a recent calm, and has been suspect for that long;
+ * - it has been {@linkcode LASTING} for twice that long, and the other arm looks healthy: what grows slowly, such as
+ *   five times a base of 1 % at 10 outcomes a minute, seldom becomes certain.
+ *
+ * A jump may be a different event, and so may anything while the other arm is in trouble: only certainty counts
+ * then. While S of the other arm rises, blame waits: it may only be late.
+ *
+ * @param trouble S of the arm without the flag.
+ * @param rose The last minute in which that rose.
  */
-export function aged(
-  { calm, suspect, certain }: Suspicion,
+export function blames(
+  { calm, suspect, lasting, certain }: Suspicion,
   minute: number,
-  { s, enough, troubled }: { s: number; enough: number; troubled: boolean },
+  { s, enough, troubled, trouble, rose }: {
+    s: number;
+    enough: number;
+    troubled: boolean;
+    trouble: number;
+    rose: number;
+  },
 ): boolean {
-  if (certain > 0 && minute - certain >= (troubled ? 2 * LAG : LAG)) return true;
-  return !troubled && s < enough + LEAP && suspect > 0 && minute - suspect >= LAG && minute - calm <= EVENT;
+  if (!troubled && rose === minute) return false;
+  const lasts = (since: number, minutes: number) => since > 0 && minute - since >= minutes;
+  if (!troubled && trouble < HEALTHY && lasts(lasting, 2 * LAG)) return true;
+  if (s < enough) return false;
+  if (lasts(certain, troubled ? 2 * LAG : LAG)) return true;
+  return !troubled && s < enough + LEAP && lasts(suspect, LAG) && minute - calm <= EVENT;
 }
 
 /** Initial state of a series. */
@@ -138,6 +168,7 @@ export function series(): Series {
     trouble: 0,
     relation: noSuspicion(),
     shared: 0,
+    rose: 0,
   };
 }
 
@@ -163,8 +194,9 @@ export function test(series: Series, p0: number, minute: number, on: Tally, off:
   move(series, p0, quiet.on, 0, quiet.off, quiet.failed, scattered);
   share(series, minute);
   series.quiet = { on: 0, off: 0, failed: 0 };
-  const before = Math.max(...series.relative);
+  const before = Math.max(...series.relative), healthier = series.trouble;
   move(series, p0, on.n, on.k, off.n, off.k, scattered);
+  if (series.trouble > healthier) series.rose = minute;
   share(series, minute);
   suspects(series.relation, minute, before, Math.max(...series.relative), Math.max(...series.absolute));
   return true;

@@ -8,6 +8,7 @@ import { activity } from "../http/operation.ts";
 import { HEALTH_COMPONENTS, HEALTH_STATES, ROLLOUT_STATES } from "../states.ts";
 import { openIncident } from "./incidents.ts";
 import { at, count, destinationState, figures, id, rate } from "./common.ts";
+import { killSwitches, signalsSeen } from "./signals.ts";
 
 /** One part, in codes that words/health.ts puts into words. Further members are figures that are shown as they are. */
 const part = z.object({
@@ -61,6 +62,10 @@ const overview = z.strictObject({
     state: z.enum(["running", "paused"]),
     stage: count,
     stage_name: z.string().nullable(),
+    /** Why it stays at its stage. */
+    hold_reason: z.string().nullable(),
+    /** Since when its kill switch is set, as the functions say; null where it is not. */
+    killed_since: at.nullable(),
     percentage: z.number().nullable(),
   })),
   changes: z.array(change),
@@ -116,6 +121,16 @@ const status = z.strictObject({
     dead: count,
   })),
   outbound: z.strictObject({ open: count, oldest_seconds: age }),
+  kill_switches: killSwitches,
+  /** Those under way. */
+  rollouts: z.array(z.strictObject({
+    flag_key: z.string(),
+    state: z.enum(["running", "paused"]),
+    stage: z.string(),
+    hold_reason: z.string().nullable(),
+    killed_since: at.nullable(),
+    signals: signalsSeen,
+  })),
   counters: z.array(z.strictObject({ name: z.string(), label: z.string(), value: count })),
 });
 /** What waits, and what was counted. */
@@ -161,6 +176,8 @@ const metrics = z.strictObject({
   ),
   /** Links whose password somebody is guessing at. */
   links_guessed: count,
+  /** Business metrics since the beginning. */
+  business: z.array(z.strictObject({ name: z.string(), n: count, value: z.number() })),
   flags: z.array(z.strictObject({ key: z.string(), on: z.boolean(), percentage: z.number().nullable() })),
   rollouts: z.array(z.strictObject({
     flag: z.string(),
@@ -168,6 +185,21 @@ const metrics = z.strictObject({
     stage: count,
     percentage: z.number(),
     hold_reason: z.string().nullable(),
+    killed: z.boolean(),
+    /** What people and business metrics say of its stage; null unless it is under way. */
+    signals: z.strictObject({
+      complaints: count,
+      ratings: count,
+      positive: count,
+      metrics: z.array(z.strictObject({
+        name: z.string(),
+        on: count,
+        off: count,
+        per_day: z.number(),
+        /** Evidence of a fall, in millionths; null where nothing is compared. */
+        s: count.nullable(),
+      })),
+    }).nullable(),
     /** In seconds since 1970; null while it is under way. */
     finished_at: z.number().nullable(),
     /** S of each test of the guard, in millionths; null unless it is in progress. */

@@ -6,15 +6,45 @@
 import { z } from "zod";
 import type { FlagMetadata } from "../columns.ts";
 import { at, count, id, passed } from "./common.ts";
+import { signalsSeen } from "./signals.ts";
 
 /** A flag's metadata; see columns.ts. */
 const metadata = z.custom<FlagMetadata>((value) => passed.safeParse(value).success);
+
+const metricAsked = z.strictObject({
+  name: z.string(),
+  max_fall: z.number().optional(),
+  then: z.enum(["roll_back", "hold"]).optional(),
+  min_people: count.optional(),
+  by: z.enum(["people", "value"]).optional(),
+  at_least_per_day: z.number().optional(),
+});
+
+/** What people and business metrics say of a stage; see rollouts/signals.ts. */
+const signals = z.strictObject({
+  asked: z.strictObject({
+    complaints_above: count.nullable(),
+    complaints_at_most: count.nullable(),
+    positive_share_above: z.number().nullable(),
+    min_ratings: count.nullable(),
+    share: z.number().nullable(),
+    metrics: z.array(metricAsked),
+  }),
+  seen: signalsSeen,
+  said: z.strictObject({
+    verdict: z.enum(["roll_back", "page", "hold"]),
+    rule: z.enum(["complaints", "people", "guardrail", "guardrail_unclear", "goal", "ratings", "feedback"]),
+    figures: z.record(z.string(), z.unknown()),
+  }).nullable(),
+});
 
 const stagePlan = z.strictObject({
   name: z.string(),
   percentage: z.number(),
   user_ids: z.array(z.string()).optional(),
   segments: z.array(z.string()).optional(),
+  users: count.optional(),
+  among: z.array(z.string()).optional(),
   hold_minutes: count,
   min_samples: count,
   overdue_minutes: count.optional(),
@@ -22,6 +52,9 @@ const stagePlan = z.strictObject({
     no_errors: z.literal(true).optional(),
     error_rate_below: z.number().optional(),
     p95_ms_below: z.number().optional(),
+    complaints_at_most: count.optional(),
+    positive_share_above: z.number().optional(),
+    min_ratings: count.optional(),
   }),
   roll_back_when: z.strictObject({
     error_rate_above: z.number().optional(),
@@ -32,7 +65,14 @@ const stagePlan = z.strictObject({
       error_rate_above: z.number().optional(),
       mean_ms_above: z.number().optional(),
     }).optional(),
+    complaints_above: count.optional(),
   }),
+  first_day: z.strictObject({
+    error_rate_above: z.number().optional(),
+    p95_ms_above: z.number().optional(),
+    complaints_above: count.optional(),
+  }).optional(),
+  metrics: z.array(metricAsked).optional(),
 });
 
 /** Minutes until the guard would roll back what fails so often. */
@@ -64,7 +104,7 @@ const forecast = z.strictObject({
 /** How a plan would go. */
 export type Forecast = z.infer<typeof forecast>;
 
-const suspicion = z.strictObject({ calm: z.int(), suspect: z.int(), certain: z.int() });
+const suspicion = z.strictObject({ calm: z.int(), suspect: z.int(), lasting: z.int(), certain: z.int() });
 const tally = z.strictObject({ n: z.int(), k: z.int(), q: z.int(), m: z.int() });
 /** What one test of the guard remembers; see rollouts/series.ts. */
 const series = z.strictObject({
@@ -76,6 +116,7 @@ const series = z.strictObject({
   trouble: z.int(),
   relation: suspicion,
   shared: z.int(),
+  rose: z.int(),
 });
 const places = z.strictObject({ n: z.int(), v: z.int(), vv: z.int() });
 const state = z.strictObject({
@@ -84,7 +125,7 @@ const state = z.strictObject({
   window: z.int(),
   heard: z.int(),
   seen: z.strictObject({ n: count, failed: count, timed: count, late: count }),
-  arms: z.strictObject({ on: count, off: count, busiest: count, silent: count }),
+  arms: z.strictObject({ on: count, off: count, busiest: count, silent: count, told: count, alone: count }),
   broken: z.int(),
   errors: series,
   slow: series,
@@ -113,6 +154,7 @@ const evidence = z.strictObject({
       mean_ms: z.number().nullable(),
     }).nullable(),
     no_errors: z.boolean(),
+    sharp: z.boolean().optional(),
   }),
   criteria: z.strictObject({
     hold_minutes: count,
@@ -128,13 +170,23 @@ const evidence = z.strictObject({
   /** The last minute of a span, and S of each test after it in millionths. */
   path: z.array(z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()])),
   after: state,
+  signals,
   alarm: z.strictObject({ verdict: z.enum(["roll_back", "page"]), rule: z.string(), minute: z.int() })
     .nullable(),
   progress: z.union([
     z.strictObject({ verdict: z.literal("advance") }),
     z.strictObject({
       verdict: z.literal("hold"),
-      reason: z.enum(["silent", "sample_ratio", "hold_time", "no_data", "samples", "error_rate", "p95"]),
+      reason: z.enum([
+        "silent",
+        "control_silent",
+        "sample_ratio",
+        "hold_time",
+        "no_data",
+        "samples",
+        "error_rate",
+        "p95",
+      ]),
     }),
   ]).nullable(),
 });

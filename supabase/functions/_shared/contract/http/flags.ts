@@ -9,8 +9,9 @@
  */
 import { z } from "zod";
 import { id } from "../answers/common.ts";
+import { storable } from "../link_values.ts";
 import { ROLLOUT_STATES } from "../states.ts";
-import { MAX_REPORTS } from "./limits.ts";
+import { MAX_REPORTS, MAX_SIGNALS } from "./limits.ts";
 
 /** The body of an evaluation. Other members of the context are ignored. */
 export const evaluation = z.looseObject({
@@ -101,6 +102,46 @@ export const outcomesAccepted = z.strictObject({ accepted: z.int().describe("Out
 /** See {@linkcode outcomesAccepted}. */
 export type OutcomesAccepted = z.infer<typeof outcomesAccepted>;
 
+const idempotencyKey = storable(200).min(1).optional()
+  .describe("Yours: what comes again with the same key is not counted again");
+
+/** What somebody says of a feature. */
+export const feedbackItem = z.strictObject({
+  kind: z.enum(["complaint", "rating"]),
+  targetingKey: storable(200).min(1).describe("The id that the flag was evaluated for"),
+  rating: z.int().min(1).max(5).optional().describe("Of a rating; 4 and 5 are positive"),
+  text: storable(2000).optional(),
+  flag: storable(200).min(1).optional()
+    .describe("Left out: it counts for every rollout that it says something about"),
+  idempotency_key: idempotencyKey,
+}).refine(({ kind, rating }) => (kind === "rating") === (rating !== undefined), {
+  error: "`rating` belongs to a rating",
+});
+
+/** The body of `POST flags/feedback`. */
+export const feedbackReports = z.strictObject({ feedback: z.array(feedbackItem).max(MAX_SIGNALS) });
+
+/** One occurrence of a business metric. */
+export const metricItem = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9_.]{0,59}$/)
+    .describe("1 to 60 lower-case letters, digits, dots and underscores; at most 100 different names"),
+  targetingKey: storable(200).min(1).optional()
+    .describe("Who did it: the id that flags are evaluated for; without it, it counts under no rollout"),
+  value: z.number().min(-1e12).max(1e12).optional().describe("Such as an amount; 1 if left out"),
+  idempotency_key: idempotencyKey,
+});
+
+/** The body of `POST flags/metrics`. */
+export const metricReports = z.strictObject({ metrics: z.array(metricItem).max(MAX_SIGNALS) });
+
+/** The answer to both. */
+export const signalsAccepted = z.strictObject({
+  accepted: z.int(),
+  repeated: z.int().describe("Known by their `idempotency_key`"),
+});
+/** See {@linkcode signalsAccepted}. */
+export type SignalsAccepted = z.infer<typeof signalsAccepted>;
+
 /** The event for subscribers of rollout notifications. */
 export const rolloutEvent = z.strictObject({
   type: z.string()
@@ -130,12 +171,15 @@ export type RolloutEvent = z.infer<typeof rolloutEvent>;
 export const FLAGS = {
   Evaluation: evaluation,
   EvaluationFailure: evaluationFailure,
+  FeedbackReports: feedbackReports,
   FlagErrorCode: flagErrorCode,
   FlagFailure: flagFailure,
   FlagMetadata: metadata,
   FlagValue: flagValue,
   FlagValues: flagValues,
+  MetricReports: metricReports,
   OutcomeReports: outcomeReports,
   OutcomesAccepted: outcomesAccepted,
   RolloutEvent: rolloutEvent,
+  SignalsAccepted: signalsAccepted,
 } as const;

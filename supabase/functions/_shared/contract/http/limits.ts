@@ -7,6 +7,9 @@
 /** Most outcomes in one report. */
 export const MAX_REPORTS = 500;
 
+/** Most feedback, or occurrences of business metrics, in one report. */
+export const MAX_SIGNALS = 500;
+
 /** Most replies in one answer of a service. */
 export const MAX_REPLIES = 10;
 

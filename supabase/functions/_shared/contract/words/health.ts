@@ -119,7 +119,14 @@ const REASONS: Readonly<
     answering: ({ requests }) => `0 of ${requests} requests failed in 10 minutes`,
   },
   config: {
-    faults: ({ faults }) => (faults as string[]).map((fault) => FAULTS[fault] ?? fault).join(", "),
+    faults: ({ faults, unknown_flags }) =>
+      (faults as string[]).map((fault) =>
+        fault === "unknown_flags"
+          ? `routes name flags that do not exist, and so take nothing: ${
+            (unknown_flags as string[]).join(", ")
+          }`
+          : FAULTS[fault] ?? fault
+      ).join(", "),
     revision: ({ revision }) => `revision ${revision}`,
   },
   guard: {

@@ -1,4 +1,4 @@
-/** What somebody can be told of: steps of rollouts, parts that fail and recover, and steps of incidents. notification_endpoints takes the same. */
+/** What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, and reports. notification_endpoints takes the same. */
 export const EVENTS = [
   "started",
   "advanced",
@@ -15,4 +15,5 @@ export const EVENTS = [
   "incident_acknowledged",
   "incident_escalated",
   "incident_resolved",
+  "report",
 ];

@@ -21,15 +21,16 @@ type Words = (event: EventFacts) => string;
 
 const EVENTS: Readonly<Record<string, Words>> = {
   created: ({ figures: { flag, plan } }) => `a rollout of ${flag} with the plan ${plan} was created`,
-  started: ({ figures: { plan, stage, percentage } }) =>
-    `the rollout by the plan ${plan} began with ${stage} (${percent(percentage)})`,
-  advanced: ({ figures: { stage, percentage, paused } }) =>
-    `${stage} (${percent(percentage)}) began${paused === true ? ", and it stays paused" : ""}`,
+  started: ({ figures, figures: { plan, stage } }) =>
+    `the rollout by the plan ${plan} began with ${stage} (${share(figures)})`,
+  advanced: ({ figures, figures: { stage, paused } }) =>
+    `${stage} (${share(figures)}) began${paused === true ? ", and it stays paused" : ""}`,
   held: (event) =>
     event.rule !== null && event.rule in PAGES
       ? byRule(PAGES, event)
       : `the stage has lasted long enough, but ${byRule(HOLDS, event)}`,
-  checked: ({ rule }) => `holds: ${rule}`,
+  checked: ({ rule }) =>
+    rule === "first_day_over" ? "the first day is over: the usual limits apply" : `holds: ${rule}`,
   paged: (event) => byRule(PAGES, event),
   paused: ({ figures: { stage } }) => `paused at ${stage}`,
   resumed: ({ figures: { stage } }) => `resumed: ${stage} restarts`,
@@ -45,6 +46,18 @@ const HOLDS: Readonly<Record<string, Words>> = {
     `${failed} of ${n} failed, which is not certainly below ${percentOf(error_rate)}`,
   p95: ({ figures: { late, timed, p95_ms } }) =>
     `${late} of ${timed} took longer than ${p95_ms} ms, which is not certainly below 5 %`,
+  complaints: ({ figures: { complaints } }) => `${people(complaints)} with the feature complained`,
+  people: ({ figures: { metric, on, off, min_people } }) =>
+    `${Number(on) + Number(off)} of ${min_people} people are counted for ${metric}`,
+  guardrail_unclear: ({ figures: { metric, on, off, max_fall } }) =>
+    `${metric} seems to have fallen by more than ${
+      percentOf(max_fall)
+    } (${on} people with the flag, ${off} without it)`,
+  goal: ({ figures: { metric, per_day, at_least_per_day } }) =>
+    `${metric} is at ${per_day} a day, and the goal is ${at_least_per_day}`,
+  ratings: ({ figures: { ratings, min_ratings } }) => `${ratings} of ${min_ratings} people rated the feature`,
+  feedback: ({ figures: { positive, ratings, positive_share_above } }) =>
+    `${positive} of ${ratings} people are content, which is not more than ${percentOf(positive_share_above)}`,
 };
 
 const ALARMS: Readonly<Record<string, Words>> = {
@@ -75,10 +88,17 @@ const PAGES: Readonly<Record<string, Words>> = {
   ...ALARMS,
   silent: ({ figures: { minutes, expected } }) =>
     `nobody with the flag has been heard of for ${minutes} minutes, in which about ${expected} outcomes would be usual: the rollout waits`,
+  control_silent: ({ figures: { minutes, expected } }) =>
+    `nobody without the flag has been heard of for ${minutes} minutes, in which about ${expected} outcomes would be usual: there is nothing to compare with, and the rollout waits`,
   sample_ratio: ({ figures: { on, off, percentage } }) =>
     `${on} outcomes with the flag and ${off} without it are not ${
       percent(percentage)
     }: outcomes with the flag are lost, and the rollout waits`,
+  kill_switch: () => "the kill switch is set: nobody has the feature, and the rollout waits",
+  guardrail: ({ figures: { metric, max_fall, on, off } }) =>
+    `${metric} has fallen by more than ${
+      percentOf(max_fall)
+    } with the flag on (${on} people with it, ${off} without it): the rollout waits`,
   overdue: ({ figures: { stage, overdue_minutes } }) =>
     `${stage} has lasted longer than ${+(Number(overdue_minutes) / 60).toFixed(2)} hours`,
   flag_changed_by_hand: ({ figures: { set_to, percentage } }) =>
@@ -90,6 +110,12 @@ const PAGES: Readonly<Record<string, Words>> = {
 
 const ROLLED_BACK: Readonly<Record<string, Words>> = {
   ...ALARMS,
+  complaints: ({ figures: { complaints, complaints_above } }) =>
+    `${people(complaints)} with the feature complained, more than ${complaints_above}: the flag is off`,
+  guardrail: ({ figures: { metric, max_fall, on, off } }) =>
+    `${metric} has fallen by more than ${
+      percentOf(max_fall)
+    } with the flag on (${on} people with it, ${off} without it): the flag is off`,
   by_hand: () => "rolled back by hand: the flag is off",
   flag_off_by_hand: () => "rolled back: the flag was turned off by hand",
 };
@@ -103,6 +129,16 @@ function whose({ verdict }: EventFacts): string {
 
 function byRule(words: Readonly<Record<string, Words>>, event: EventFacts): string {
   return words[event.rule ?? ""]?.(event) ?? event.rule ?? event.kind;
+}
+
+/** Whom a stage is for: a percentage, or so many people. */
+function share({ percentage, users, of_users }: EventFacts["figures"]): string {
+  if (users === undefined) return percent(percentage);
+  return users === of_users ? people(users) : `${people(users)} of ${of_users}`;
+}
+
+function people(count: unknown): string {
+  return Number(count) === 1 ? "1 person" : `${count} people`;
 }
 
 function percent(value: unknown): string {
@@ -141,6 +177,13 @@ const HELD: Readonly<Record<string, string>> = {
   samples: "Wait: there is too little traffic for this stage. Advance by hand if you know enough.",
   error_rate: "Look at the failures with the flag on. Wait for more outcomes, fix the cause, or roll back.",
   p95: "Look at what is slow with the flag on. Wait for more outcomes, fix the cause, or roll back.",
+  complaints:
+    "Read the complaints: gatelink feedback list. Advance by hand if the feature is not the cause, or roll back.",
+  people: "Wait: too few people have done it. Advance by hand if you know enough.",
+  guardrail_unclear: "Wait for more people, or look at what keeps those with the flag from doing it.",
+  goal: "Wait, lower the goal in a new plan, or find out why fewer do it than expected.",
+  ratings: "Ask people how they find the feature: gatelink feedback add, the API, or 5/5 in a chat.",
+  feedback: "Read what people say: gatelink feedback list. Improve the feature, or roll back.",
 };
 
 const UNCLEAR =
@@ -154,7 +197,13 @@ const PAGED: Readonly<Record<string, string>> = {
   flag_changed_by_hand: "The rollout is paused. Resume it to set the stage's percentage again, or roll back.",
   guard_failed:
     "The guard cannot judge this rollout, and nothing advances until it can: read the message, and pause or roll back by hand.",
+  kill_switch:
+    "Nobody has the feature while the variable stops it. Unset it to go on, or roll back: until then the rollout stays at its stage.",
+  guardrail:
+    "Fewer people with the flag do it than without: find out what keeps them from it, and roll back if it is the feature. The rollout waits.",
   silent: LOST,
+  control_silent:
+    "The guard cannot tell the flag's fault from another without them: check what reports outcomes of people without the flag. The rollout goes on once they are heard of again.",
   sample_ratio: LOST,
   error_rate_no_control: NO_CONTROL,
   p95_no_control: NO_CONTROL,

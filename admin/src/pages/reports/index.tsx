@@ -1,0 +1,108 @@
+/** Reports: what the clock wrote about rollouts and about everything, and how it is now. */
+import { Accordion, Anchor, Code, Group, NativeSelect, Stack, Text } from "@mantine/core";
+import { Link, Route, Switch } from "wouter";
+import type { Report } from "../../../../supabase/functions/_shared/contract/answers/reports.ts";
+import {
+  lookInWords,
+  reportAdvice,
+  reportInWords,
+  reportTitle,
+} from "../../../../supabase/functions/_shared/contract/words/reports.ts";
+import { useFlags } from "../../data/flags.ts";
+import { useRpc } from "../../data/query.ts";
+import { useParameter } from "../../ui/location.ts";
+import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { State } from "../../ui/State.tsx";
+import { Time } from "../../ui/Time.tsx";
+
+export default function Reports() {
+  return (
+    <Switch>
+      <Route path="/reports" component={ReportList} />
+      <Route component={NoSuchPage} />
+    </Switch>
+  );
+}
+
+/** Reports are written every two hours at most. */
+const EVERY_MS = 60_000;
+
+function ReportList() {
+  const [flag, setFlag] = useParameter("flag");
+  const { data: flags = [] } = useFlags();
+  const reports = useRpc("list_reports", { p_flag_key: flag || null, p_limit: 100 }, { every: EVERY_MS });
+  const now = useRpc("report_now", {}, { every: EVERY_MS });
+  return (
+    <Page
+      title="Reports"
+      about="Every two hours on the first day of a rollout or launch, daily in its first week, weekly about everything."
+    >
+      <Section title="The last seven days">
+        <Loaded of={now}>{(report) => <Lines of={reportInWords(report)} />}</Loaded>
+      </Section>
+      <NativeSelect
+        label="Feature"
+        value={flag}
+        onChange={(event) => setFlag(event.currentTarget.value)}
+        data={[{ value: "", label: "All" }, ...flags.map(({ key }) => ({ value: key, label: key }))]}
+        maw={420}
+      />
+      <Loaded of={reports} empty={<Empty icon="chart" title="No report has been due yet" />}>
+        {(all) => (
+          <Accordion variant="contained" radius="md">
+            {all.map((report) => <Item key={report.id} report={report} />)}
+          </Accordion>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Item({ report }: { report: Report }) {
+  const look = lookInWords(report.look);
+  return (
+    <Accordion.Item value={report.id}>
+      <Accordion.Control>
+        <Group justify="space-between" gap="xs">
+          <div style={{ minWidth: 0 }}>
+            <Text fw={600} style={{ overflowWrap: "anywhere" }}>{reportTitle(report)}</Text>
+            <Text size="sm" component="div">
+              Until <Time at={report.due_at} />
+            </Text>
+          </div>
+          <State tone={look === "" ? "good" : "warn"}>{look === "" ? "well" : "look"}</State>
+        </Group>
+      </Accordion.Control>
+      <Accordion.Panel>
+        <Stack gap="xs">
+          <Lines of={reportInWords(report)} />
+          {look !== "" && (
+            <Code block style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
+              {reportAdvice(report)}
+            </Code>
+          )}
+          {report.rollout_id && (
+            <Anchor component={Link} href={`/rollouts/${report.rollout_id}`} size="sm" underline="always">
+              View rollout
+            </Anchor>
+          )}
+        </Stack>
+      </Accordion.Panel>
+    </Accordion.Item>
+  );
+}
+
+function Lines({ of }: { of: string[] }) {
+  return (
+    <Stack gap={4}>
+      {of.map((line, n) => (
+        <Text key={n} size="sm" fw={n === 0 ? 600 : undefined} style={{ overflowWrap: "anywhere" }}>
+          {line}
+        </Text>
+      ))}
+    </Stack>
+  );
+}
