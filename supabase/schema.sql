@@ -796,6 +796,8 @@ create table public.deliveries (
   woken integer,
   -- How often a person resent it after it had been delivered; the event tells the service.
   resent integer default 0 not null,
+  -- The key that the last resend was asked under, so that the same again resends nothing twice.
+  resent_for uuid,
   -- When the router decided on it.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
@@ -3490,7 +3492,8 @@ end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
 -- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Returns
--- its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.
+-- its signing secret, which is not shown again; the same name, URL and secret again are the same destination. GL403
+-- if the allowlist refuses the URL, GL409 if the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3505,6 +3508,13 @@ begin
   if not private.destination_permitted(p_url, 'forward') then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  -- Who names the secret asks again after a lost answer.
+  select d.id into v_id from public.destinations d
+  where d.name = p_name and d.removed_at is null and d.url = p_url and p_options ? 'secret' and exists (
+    select from private.destination_secrets s where s.destination_id = d.id and s.secret = v_secret and s.expires_at is null);
+  if v_id is not null then
+    return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
   end if;
   if exists (select from public.destinations where name = p_name and removed_at is null) then
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
@@ -3566,8 +3576,8 @@ end $function$;
 grant execute on function public.add_feedback(p_kind text, p_person text, p_flag_key text, p_rating integer, p_text text, p_message_id uuid) to authenticated, service_role;
 
 -- Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact's id) and
--- segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment,
--- GL422.
+-- segments; whoever is one already makes no new version. For operators and secret keys. Errors: GL409 somebody else
+-- was faster, GL404 no such person or segment, GL422.
 CREATE OR REPLACE FUNCTION public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
@@ -3578,6 +3588,7 @@ declare
   v_flag public.settings;
   v_ids text[];
   v_segment text;
+  v_metadata jsonb;
 begin
   perform private.require_role('operator');
   v_flag := private.flag_at(p_key, p_expected_version);
@@ -3586,12 +3597,17 @@ begin
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
-  return public.set_setting(p_key, v_flag.value, v_flag.metadata
+  v_metadata := v_flag.metadata
     || case when v_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_ids) order by 1))) else '{}' end
     || case when p_segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
-      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(p_segments) order by 1))) else '{}' end,
-    p_expected_version, p_reason);
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(p_segments) order by 1))) else '{}' end;
+  -- Lists only grow here: as long as before, they are the same.
+  if jsonb_array_length(v_metadata -> 'target_user_ids') is not distinct from jsonb_array_length(v_flag.metadata -> 'target_user_ids')
+    and jsonb_array_length(v_metadata -> 'target_segments') is not distinct from jsonb_array_length(v_flag.metadata -> 'target_segments') then
+    return v_flag;
+  end if;
+  return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
 end $function$;
 grant execute on function public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
 
@@ -3669,8 +3685,9 @@ begin
 end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
--- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels
--- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 if there is none, 23514 for an invalid condition.
+-- Adds a route to destinations by name. Options: id (a UUID of the caller's; the same again is the same route), name,
+-- mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination,
+-- GL409 if the id is another route's, GL422 if there is no destination, 23514 for an invalid condition.
 CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3684,8 +3701,20 @@ begin
   if coalesce(cardinality(p_destinations), 0) = 0 then
     raise exception 'a route needs at least one destination' using errcode = 'GL422';
   end if;
-  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes, channels)
-  values (coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
+  -- Who names the id asks again after a lost answer.
+  select r.* into v_row from public.routes r where r.id = (p_options ->> 'id')::uuid;
+  if v_row.id is not null then
+    if v_row.condition is distinct from p_condition or (p_options ? 'name' and v_row.name <> p_options ->> 'name')
+      or p_destinations <> array(select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+        where x.route_id = v_row.id order by x.position) then
+      raise exception 'this route has been added already, as %', v_row.name using errcode = 'GL409',
+        hint = 'Change that one.';
+    end if;
+    return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
+  end if;
+  insert into public.routes (id, name, priority, condition, mode, flag_key, sticky_minutes, channels)
+  values (coalesce((p_options ->> 'id')::uuid, private.uuid_v7()),
+    coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
     p_priority, p_condition, coalesce(p_options ->> 'mode', 'first'), p_options ->> 'flag_key',
     (p_options ->> 'sticky_minutes')::integer,
     case when jsonb_typeof(p_options -> 'channels') = 'array'
@@ -4275,9 +4304,9 @@ end $function$;
 grant execute on function public.create_links(p_links jsonb, p_actor text) to service_role;
 
 -- Plans a rollout of a flag, not yet started: {template: standard or canary, user_ids, segments}, or a plan {name,
--- stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or
--- segment.
-CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text)
+-- stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422 with what is wrong
+-- with the plan, GL404 no such flag or segment.
+CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text, p_id uuid DEFAULT NULL::uuid)
  RETURNS rollouts
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4290,6 +4319,14 @@ declare
   v_rollout public.rollouts;
 begin
   perform private.require_role('operator');
+  -- Who names the id asks again after a lost answer.
+  select r.* into v_rollout from public.rollouts r where r.id = p_id;
+  if v_rollout.id is not null then
+    if v_rollout.flag_key <> p_flag_key then
+      raise exception 'this rollout has been created already, for %', v_rollout.flag_key using errcode = 'GL409';
+    end if;
+    return v_rollout;
+  end if;
   if p_plan ? 'template' then
     if not private.object_keys_within(p_plan, array['template', 'user_ids', 'segments']) then
       raise exception 'beside template only user_ids and segments may be given' using errcode = 'GL422';
@@ -4312,7 +4349,8 @@ begin
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
-  insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
+  insert into public.rollouts (id, flag_key, plan) values (coalesce(p_id, private.uuid_v7()), p_flag_key, coalesce(v_plan ->> 'name', 'custom'))
+  returning * into v_rollout;
   insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, users, among, hold_minutes, min_samples,
     overdue_minutes, advance_when, roll_back_when, first_day, metrics)
   select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
@@ -4325,7 +4363,7 @@ begin
     jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
   return v_rollout;
 end $function$;
-grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
+grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text, p_id uuid) to authenticated, service_role;
 
 -- Deletes a draft, with its list of people. What was sent stays on record. For operators and secret keys. Errors:
 -- 42501, GL404, GL409 somebody else was faster, or it is no draft.
@@ -4362,8 +4400,9 @@ grant execute on function public.delete_link(p_code text, p_actor text) to servi
 -- Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts
 -- (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to
 -- it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms,
--- p95_ms}. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time zone DEFAULT now())
+-- p95_ms}. Filter: any of name, state, search (part of the name or URL) and after (the name of the last of the page
+-- before); at most p_limit, all without it. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time zone DEFAULT now(), p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -4397,7 +4436,15 @@ begin
         where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null),
       'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms)
       order by d.name), '[]')
-    from public.destinations d
+    from (
+      select * from public.destinations n
+      where n.removed_at is null
+        and (p_filter ->> 'name' is null or n.name = p_filter ->> 'name')
+        and (p_filter ->> 'after' is null or n.name > p_filter ->> 'after')
+        and (p_filter ->> 'state' is null or private.shown_state(n.state, n.circuit_open_until) = p_filter ->> 'state')
+        and (p_filter ->> 'search' is null or strpos(lower(n.name || ' ' || n.url), lower(p_filter ->> 'search')) > 0)
+      order by n.name limit p_limit
+    ) d
     cross join lateral (
       select count(*) as open, min(x.created_at) as oldest_at
       from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) queue
@@ -4410,10 +4457,9 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried
-    where d.removed_at is null);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
 end $function$;
-grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
+grant execute on function public.destination_health(p_now timestamp with time zone, p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is
 -- no service of that name. Only for the function wa-router: people never see a secret twice.
@@ -5143,6 +5189,42 @@ begin
 end $function$;
 grant execute on function public.list_feedback(p_flag_key text, p_limit integer) to authenticated, service_role;
 
+-- Flags by key: [{key, value, metadata, version, updated_at, updated_by}]. Filter: any of search (part of the key or
+-- description), state (on, off), segment (one that the flag targets), on_first (those that are on before the others),
+-- after (key of the last of the page before; with on_first also after_value, its value); at most 1,000. For viewers
+-- and secret keys.
+CREATE OR REPLACE FUNCTION public.list_flags(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_on_first boolean := coalesce((p_filter ->> 'on_first')::boolean, false);
+  v_after public.settings;
+begin
+  perform private.require_role('viewer');
+  v_after.key := p_filter ->> 'after';
+  v_after.value := coalesce(p_filter ->> 'after_value', (select s.value from public.settings s where s.key = v_after.key));
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'value', f.value, 'metadata', f.metadata, 'version', f.version,
+      'updated_at', f.updated_at, 'updated_by', f.updated_by)
+      order by case when v_on_first then f.value = 'true' end desc, f.key), '[]')
+    from (
+      select * from public.settings s
+      where s.key like '%.enabled'
+        and (v_after.key is null or case when v_on_first and (s.value = 'true') <> (v_after.value = 'true') then s.value <> 'true'
+          else s.key > v_after.key end)
+        and (p_filter ->> 'state' is null or (s.value = 'true') = (p_filter ->> 'state' = 'on'))
+        and (p_filter ->> 'segment' is null or s.metadata @> jsonb_build_object('target_segments', jsonb_build_array(p_filter ->> 'segment')))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', s.key, s.metadata ->> 'description')), lower(p_filter ->> 'search')) > 0)
+      order by case when v_on_first then s.value = 'true' end desc, s.key
+      limit least(greatest(p_limit, 1), 1000)) f);
+end $function$;
+grant execute on function public.list_flags(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
 -- The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an
 -- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get
 -- addresses of inboxes cut. For viewers and secret keys.
@@ -5265,6 +5347,47 @@ begin
       order by x.due_at desc, x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) r);
 end $function$;
 grant execute on function public.list_reports(p_flag_key text, p_limit integer) to authenticated, service_role;
+
+-- Routes in the order in which the router tries them: the row, with destinations (names), place (from 1, among all),
+-- and the ids of its neighbours among routes that it can trade places with: above, below, and beyond that one; null
+-- for none. Filter: any of id, search (part of name, flag, destinations, channels or condition), active, destination
+-- (name), after (id of the last of the page before); at most 1,000. Only operators and secret keys see routes for
+-- phone numbers. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_routes(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  -- As the table's policy has it; asked once, not for each route.
+  v_all boolean := private.may('operator');
+begin
+  perform private.require_role('viewer');
+  return (
+    with placed as (
+      select r.id, row_number() over (order by r.is_fallback, r.priority, r.id) as place,
+        lag(r.id) over same as above, lead(r.id) over same as below, lead(r.id, 2) over same as beyond
+      from (select x.id, x.priority, coalesce(x.condition ->> 'type' = 'default', false) as is_fallback from public.routes x
+        where v_all or not jsonb_path_exists(x.condition, '$.**.phones')) r
+      window same as (partition by r.is_fallback order by r.priority, r.id)
+    ), page as (
+      select p.* from placed p join public.routes r on r.id = p.id
+      where (p_filter ->> 'after' is null or p.place > coalesce(
+          (select a.place from placed a where a.id = (p_filter ->> 'after')::uuid), 0))
+        and (p_filter ->> 'id' is null or r.id = (p_filter ->> 'id')::uuid)
+        and (p_filter ->> 'active' is null or r.active = (p_filter ->> 'active')::boolean)
+        and (p_filter ->> 'destination' is null or (p_filter ->> 'destination') = any (private.destinations_of(r.id)))
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', r.name, r.flag_key, r.channels, r.condition,
+          private.destinations_of(r.id))), lower(p_filter ->> 'search')) > 0)
+      order by p.place limit least(greatest(p_limit, 1), 1000)
+    )
+    select coalesce(jsonb_agg(to_jsonb(r) - 'created_at' || jsonb_build_object('destinations', private.destinations_of(r.id),
+      'place', p.place, 'above', p.above, 'below', p.below, 'beyond', p.beyond) order by p.place), '[]')
+    from page p join public.routes r on r.id = p.id);
+end $function$;
+grant execute on function public.list_routes(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source,
 -- since}]. For viewers and secret keys.
@@ -6179,8 +6302,8 @@ begin
 end $function$;
 grant execute on function public.remove_destination(p_name text, p_reason text) to authenticated, service_role;
 
--- Takes people and segments off a flag's targets; who was none is no error. For operators and secret keys. Errors:
--- GL409 somebody else was faster, GL404 a number that nobody has, GL422.
+-- Takes people and segments off a flag's targets; who was none is no error and makes no new version. For operators
+-- and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.
 CREATE OR REPLACE FUNCTION public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
@@ -6200,6 +6323,9 @@ begin
   end if;
   if v_metadata ? 'target_segments' then
     v_metadata := jsonb_set(v_metadata, '{target_segments}', (v_metadata -> 'target_segments') - coalesce(p_segments, '{}'));
+  end if;
+  if v_metadata = v_flag.metadata then
+    return v_flag;
   end if;
   return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
 end $function$;
@@ -6438,9 +6564,10 @@ grant execute on function public.reseal_headers(p_headers jsonb) to service_role
 
 -- Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id,
 -- in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what
--- to pass as p_after for the rest; null if that was all. For operators and secret keys. Errors: 42501 not allowed,
--- GL404 no such destination, GL422 no range.
-CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000)
+-- to pass as p_after for the rest; null if that was all. With p_key, what was last resent under the same key is left
+-- out, so that asking again after a lost answer resends nothing twice. For operators and secret keys. Errors: 42501
+-- not allowed, GL404 no such destination, GL422 no range.
+CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000, p_key uuid DEFAULT NULL::uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -6460,13 +6587,13 @@ begin
     select d.id from public.deliveries d
     where d.destination_id = v_destination and d.created_at >= p_from and d.created_at < p_to
       and (p_after is null or (d.created_at, d.id) > ((select a.created_at from public.deliveries a where a.id = p_after), p_after))
-      and d.state = 'delivered'
+      and d.state = 'delivered' and (p_key is null or d.resent_for is distinct from p_key)
     order by d.created_at, d.id limit least(greatest(p_limit, 1), 1000));
   perform private.lock_lanes(v_page);
   with again as (
     update public.deliveries
     set state = 'pending', attempt = 0, next_attempt_at = now(), delivered_at = null, woken = null, resent = resent + 1,
-      updated_at = now()
+      resent_for = p_key, updated_at = now()
     where id = any (v_page) and state = 'delivered'
     returning id
   )
@@ -6476,7 +6603,7 @@ begin
   return jsonb_build_object('resent', cardinality(v_ids),
     'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
 end $function$;
-grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
+grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer, p_key uuid) to authenticated, service_role;
 
 -- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
 -- contact_acts. Returns {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
@@ -10252,6 +10379,19 @@ begin
         or (a.pattern like '*.%' and right(v_host || v_port, length(a.pattern) - 1) = substr(a.pattern, 2))));
 end $function$;
 grant execute on function private.destination_permitted(p_url text, p_purpose text) to service_role;
+
+-- The names of a route's destinations, in order.
+CREATE OR REPLACE FUNCTION private.destinations_of(p_route uuid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select array(
+    select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+    where x.route_id = p_route order by x.position)
+$function$;
+grant execute on function private.destinations_of(p_route uuid) to service_role;
 
 -- diagnostics with a given time.
 CREATE OR REPLACE FUNCTION private.diagnostics(p_now timestamp with time zone)

@@ -424,7 +424,9 @@ comment on function public.resend_message(uuid) is
 -- Destinations and dead letters -------------------------------------------------------------------
 
 -- Bounded: the latest 500 deliveries of the last day say how a destination does, however much goes to it.
-create function public.destination_health(p_now timestamptz default now()) returns jsonb
+create function public.destination_health(
+  p_now timestamptz default now(), p_filter jsonb default '{}', p_limit integer default null
+) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.require_role('viewer');
@@ -452,7 +454,15 @@ begin
         where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null),
       'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms)
       order by d.name), '[]')
-    from public.destinations d
+    from (
+      select * from public.destinations n
+      where n.removed_at is null
+        and (p_filter ->> 'name' is null or n.name = p_filter ->> 'name')
+        and (p_filter ->> 'after' is null or n.name > p_filter ->> 'after')
+        and (p_filter ->> 'state' is null or private.shown_state(n.state, n.circuit_open_until) = p_filter ->> 'state')
+        and (p_filter ->> 'search' is null or strpos(lower(n.name || ' ' || n.url), lower(p_filter ->> 'search')) > 0)
+      order by n.name limit p_limit
+    ) d
     cross join lateral (
       select count(*) as open, min(x.created_at) as oldest_at
       from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) queue
@@ -465,11 +475,10 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried
-    where d.removed_at is null);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
 end $$;
-comment on function public.destination_health(timestamptz) is
-  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';
+comment on function public.destination_health(timestamptz, jsonb, integer) is
+  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. Filter: any of name, state, search (part of the name or URL) and after (the name of the last of the page before); at most p_limit, all without it. For viewers and secret keys.';
 
 create function public.list_dead_letters(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -536,7 +545,77 @@ end $$;
 comment on function public.list_waiting(jsonb, integer) is
   'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at, created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.';
 
+-- Routes ------------------------------------------------------------------------------------------
+
+create function private.destinations_of(p_route uuid) returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+    where x.route_id = p_route order by x.position)
+$$;
+comment on function private.destinations_of(uuid) is 'The names of a route''s destinations, in order.';
+
+create function public.list_routes(p_filter jsonb default '{}', p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off as $$
+declare
+  -- As the table's policy has it; asked once, not for each route.
+  v_all boolean := private.may('operator');
+begin
+  perform private.require_role('viewer');
+  return (
+    with placed as (
+      select r.id, row_number() over (order by r.is_fallback, r.priority, r.id) as place,
+        lag(r.id) over same as above, lead(r.id) over same as below, lead(r.id, 2) over same as beyond
+      from (select x.id, x.priority, coalesce(x.condition ->> 'type' = 'default', false) as is_fallback from public.routes x
+        where v_all or not jsonb_path_exists(x.condition, '$.**.phones')) r
+      window same as (partition by r.is_fallback order by r.priority, r.id)
+    ), page as (
+      select p.* from placed p join public.routes r on r.id = p.id
+      where (p_filter ->> 'after' is null or p.place > coalesce(
+          (select a.place from placed a where a.id = (p_filter ->> 'after')::uuid), 0))
+        and (p_filter ->> 'id' is null or r.id = (p_filter ->> 'id')::uuid)
+        and (p_filter ->> 'active' is null or r.active = (p_filter ->> 'active')::boolean)
+        and (p_filter ->> 'destination' is null or (p_filter ->> 'destination') = any (private.destinations_of(r.id)))
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', r.name, r.flag_key, r.channels, r.condition,
+          private.destinations_of(r.id))), lower(p_filter ->> 'search')) > 0)
+      order by p.place limit least(greatest(p_limit, 1), 1000)
+    )
+    select coalesce(jsonb_agg(to_jsonb(r) - 'created_at' || jsonb_build_object('destinations', private.destinations_of(r.id),
+      'place', p.place, 'above', p.above, 'below', p.below, 'beyond', p.beyond) order by p.place), '[]')
+    from page p join public.routes r on r.id = p.id);
+end $$;
+comment on function public.list_routes(jsonb, integer) is
+  'Routes in the order in which the router tries them: the row, with destinations (names), place (from 1, among all), and the ids of its neighbours among routes that it can trade places with: above, below, and beyond that one; null for none. Filter: any of id, search (part of name, flag, destinations, channels or condition), active, destination (name), after (id of the last of the page before); at most 1,000. Only operators and secret keys see routes for phone numbers. For viewers and secret keys.';
+
 -- Flags and rollouts ------------------------------------------------------------------------------
+
+create function public.list_flags(p_filter jsonb default '{}', p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off as $$
+declare
+  v_on_first boolean := coalesce((p_filter ->> 'on_first')::boolean, false);
+  v_after public.settings;
+begin
+  perform private.require_role('viewer');
+  v_after.key := p_filter ->> 'after';
+  v_after.value := coalesce(p_filter ->> 'after_value', (select s.value from public.settings s where s.key = v_after.key));
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'value', f.value, 'metadata', f.metadata, 'version', f.version,
+      'updated_at', f.updated_at, 'updated_by', f.updated_by)
+      order by case when v_on_first then f.value = 'true' end desc, f.key), '[]')
+    from (
+      select * from public.settings s
+      where s.key like '%.enabled'
+        and (v_after.key is null or case when v_on_first and (s.value = 'true') <> (v_after.value = 'true') then s.value <> 'true'
+          else s.key > v_after.key end)
+        and (p_filter ->> 'state' is null or (s.value = 'true') = (p_filter ->> 'state' = 'on'))
+        and (p_filter ->> 'segment' is null or s.metadata @> jsonb_build_object('target_segments', jsonb_build_array(p_filter ->> 'segment')))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', s.key, s.metadata ->> 'description')), lower(p_filter ->> 'search')) > 0)
+      order by case when v_on_first then s.value = 'true' end desc, s.key
+      limit least(greatest(p_limit, 1), 1000)) f);
+end $$;
+comment on function public.list_flags(jsonb, integer) is
+  'Flags by key: [{key, value, metadata, version, updated_at, updated_by}]. Filter: any of search (part of the key or description), state (on, off), segment (one that the flag targets), on_first (those that are on before the others), after (key of the last of the page before; with on_first also after_value, its value); at most 1,000. For viewers and secret keys.';
 
 create function public.count_contacts(p_now timestamptz default now()) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -590,7 +669,8 @@ grant execute on function
   private.error_view(jsonb, uuid, boolean),
   private.conversation_view(public.conversations, public.messages, boolean),
   private.deliveries_view(uuid),
-  private.message_view(public.messages, uuid, boolean)
+  private.message_view(public.messages, uuid, boolean),
+  private.destinations_of(uuid)
   to service_role;
 grant execute on function
   public.list_conversations(uuid, integer),
@@ -601,9 +681,11 @@ grant execute on function
   public.reveal_message(uuid, text),
   public.reply_in_conversation(uuid, text, uuid),
   public.resend_message(uuid),
-  public.destination_health(timestamptz),
+  public.destination_health(timestamptz, jsonb, integer),
   public.list_dead_letters(jsonb, integer),
   public.list_waiting(jsonb, integer),
+  public.list_routes(jsonb, integer),
+  public.list_flags(jsonb, integer),
   public.count_contacts(timestamptz),
   public.plan_of_template(text),
   public.watch_rollout(uuid)

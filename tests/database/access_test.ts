@@ -105,7 +105,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "retry_deliveries(uuid[])": { role: "operator", why: "Operators handle dead letters." },
   "drop_deliveries(uuid[],text)": { role: "operator", why: "Operators handle what waits and dead letters." },
   "skip_deliveries(uuid[])": { role: "operator", why: "Operators let what waits step aside." },
-  "resend_deliveries(text,timestamp with time zone,timestamp with time zone,uuid,integer)": {
+  "resend_deliveries(text,timestamp with time zone,timestamp with time zone,uuid,integer,uuid)": {
     role: "operator",
     why: "Operators have what a service lost sent again.",
   },
@@ -129,6 +129,11 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "email_overview(integer)": { role: "viewer", why: "The team sees the figures of e-mail." },
   "trace_mail(uuid)": { role: "viewer", why: "The team sees what became of a mail; it holds no words." },
   "list_waiting(jsonb,integer)": { role: "viewer", why: "The team sees what waits." },
+  "list_flags(jsonb,integer)": { role: "viewer", why: "The team sees the flags." },
+  "list_routes(jsonb,integer)": {
+    role: "viewer",
+    why: "The team sees the routes; those for people's numbers are left out below the role of operator.",
+  },
   "set_flag(text,jsonb,bigint,text)": { role: "operator", why: "Flags are flipped by operators." },
   "add_flag_targets(text,bigint,text[],text[],text[],text)": {
     role: "operator",
@@ -152,7 +157,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees which flags are done with.",
   },
-  "create_rollout(text,jsonb,text)": { role: "operator", why: "Operators run rollouts." },
+  "create_rollout(text,jsonb,text,uuid)": { role: "operator", why: "Operators run rollouts." },
   "start_rollout(uuid,bigint,text,jsonb)": { role: "operator", why: "Operators run rollouts." },
   "pause_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
   "resume_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
@@ -205,7 +210,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   },
   "resend_message(uuid)": { role: "operator", why: "Operators send again what failed." },
   "reply_in_conversation(uuid,text,uuid)": { role: "operator", why: "Operators answer people." },
-  "destination_health(timestamp with time zone)": { role: "viewer", why: "The team sees how services do." },
+  "destination_health(timestamp with time zone,jsonb,integer)": {
+    role: "viewer",
+    why: "The team sees how services do.",
+  },
   "list_dead_letters(jsonb,integer)": { role: "viewer", why: "The team sees what could not be delivered." },
   "export_contact(text)": { role: "admin", why: "An admin gives a person what there is of them." },
   "erase_contact(text,uuid,integer)": { role: "admin", why: "An admin erases a person." },

@@ -69,7 +69,7 @@ const FREE: Record<string, string> = {
     "channel number_id last_inbound_at last_message_at sticky_route_id sticky_until unrouted_since held_revision routed_seq created_at",
   "public.counters": "name label slot value",
   "public.deliveries":
-    "id destination_id seq state attempt next_attempt_at delivered_at wakes woken resent created_at updated_at",
+    "id destination_id seq state attempt next_attempt_at delivered_at wakes woken resent resent_for created_at updated_at",
   "public.delivery_attempts": "attempt outcome status latency_ms left_out at",
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":

@@ -265,7 +265,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "remove_route(uuid)": ({ route }) => [`'${route}'`],
   "retry_deliveries(uuid[])": ({ dead }) => [`'{${dead}}'`],
   "skip_deliveries(uuid[])": ({ dead }) => [`'{${dead}}'`],
-  "resend_deliveries(text,timestamp with time zone,timestamp with time zone,uuid,integer)": () => [
+  "resend_deliveries(text,timestamp with time zone,timestamp with time zone,uuid,integer,uuid)": () => [
     "'broken', '2000-01-01', '2100-01-01'",
   ],
   "list_identities()": () => [""],
@@ -284,6 +284,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "email_overview(integer)": () => [""],
   "trace_mail(uuid)": ({ mail }) => [`'${mail}'`],
   "list_waiting(jsonb,integer)": () => ["", `'{"destination": "broken"}'`],
+  "list_flags(jsonb,integer)": () => ["", `'{"search": "wa", "on_first": true}'`],
+  "list_routes(jsonb,integer)": () => ["", `'{"search": "broken"}'`],
   "drop_deliveries(uuid[],text)": ({ dead }) => [`'{${dead}}', 'a test'`],
   "set_flag(text,jsonb,bigint,text)": () => [`'wa_send.enabled', '{"on": false}', 1, 'a test'`],
   "add_flag_targets(text,bigint,text[],text[],text[],text)":
@@ -297,7 +299,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "remove_segment(text,bigint,text)": () => ["'beta', 1, null"],
   "stale_flags(timestamp with time zone)": () => ["now()"],
   "who_blocks()": () => [""],
-  "create_rollout(text,jsonb,text)":
+  "create_rollout(text,jsonb,text,uuid)":
     () => ["'wa_router.enabled', private.rollout_template('standard', '[]', '[]'), null"],
   "start_rollout(uuid,bigint,text,jsonb)": ({ rollout }) => [`'${rollout}', 1, 'a test', null`],
   "pause_rollout(uuid,bigint,text)": ({ rollout }) => [`'${rollout}', 1, 'a test'`],
@@ -373,7 +375,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "export_contact(text)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
   "erase_contact(text,uuid,integer)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
   "guessed_links()": () => [""],
-  "destination_health(timestamp with time zone)": () => ["now()"],
+  "destination_health(timestamp with time zone,jsonb,integer)":
+    () => ["now()", `now(), '{"search": "broken"}', 10`],
   "list_dead_letters(jsonb,integer)": () => ["", `'{"destination": "broken"}'`, `'{"error": "status"}'`],
   "set_number_pace(text,integer,numeric,integer)": () => [`'${NUMBER.id}', 20, 6, 45`],
   "remove_number(text)": () => ["'none'"],

@@ -7,10 +7,13 @@ delete from private.own_migrations where version = '20261129002400';
 
 drop function public.watch_rollout(uuid);
 drop function public.plan_of_template(text);
+drop function public.list_flags(jsonb, integer);
 drop function public.count_contacts(timestamptz);
+drop function public.list_routes(jsonb, integer);
+drop function private.destinations_of(uuid);
 drop function public.list_waiting(jsonb, integer);
 drop function public.list_dead_letters(jsonb, integer);
-drop function public.destination_health(timestamptz);
+drop function public.destination_health(timestamptz, jsonb, integer);
 drop function public.resend_message(uuid);
 drop function public.reply_in_conversation(uuid, text, uuid);
 drop function public.reveal_message(uuid, text);

@@ -1,7 +1,8 @@
 /** An operator changes a destination's URL, timeout and limits, or removes it. */
 import { Button, Group, Modal, NumberInput, Stack, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
+import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
@@ -13,16 +14,16 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
   const [url, setUrl] = useState(of.url);
   const [seconds, setSeconds] = useState<number | string>(of.timeout_ms / 1000);
   const [rate, setRate] = useState<number | string>(of.rate_per_second ?? "");
-  const [fault, setFault] = useState<string>();
+  const [fault, setFault] = useState<ReactNode>();
   const change = useChange({
-    act: (changes: Record<string, unknown>) =>
+    act: (changes: { url: string } & Record<string, unknown>) =>
       rpc("set_destination", { p_name: of.name, p_version: of.version, p_changes: changes }),
     touches: TOUCHES,
     said: () => `${of.name} was changed.`,
-    onRefused: (refusal) => {
+    onRefused: (refusal, sent) => {
       setFault(
         refusal.code === "GL403"
-          ? "The allowlist does not contain this host (an admin can add it in Settings, Allowlist), or the URL does not start with https://."
+          ? <AddHost url={sent.url} purpose="forward" added={() => setFault(undefined)} />
           : refusal.code === "GL409"
           ? "Somebody else changed this destination. Close this dialog and try again."
           : refusal.message,
@@ -92,6 +93,7 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
               required
               data-autofocus
               error={fault}
+              errorProps={{ component: "div" }}
               value={url}
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />

@@ -4,7 +4,6 @@ import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
-import { Loaded } from "../../ui/states.tsx";
 import { StoryDrawer } from "../messages/StoryDrawer.tsx";
 import { AddDestination } from "./AddDestination.tsx";
 import { DeadLetters } from "./DeadLetters.tsx";
@@ -15,8 +14,9 @@ export default function Deliveries() {
   const [tab, setTab] = useParameter("tab", "destinations");
   const [named] = useParameter("destination");
   const [message, setMessage] = useParameter("message");
-  const destinations = useRpc("destination_health", {}, { every: 5_000 });
-  const dead = destinations.data?.reduce((sum, { dead }) => sum + dead, 0) ?? 0;
+  const { data: status } = useRpc("status", {}, { every: 5_000 });
+  const dead = status?.destinations.reduce((sum, { dead }) => sum + dead, 0) ?? 0;
+  const names = status?.destinations.map(({ name }) => name) ?? [];
   return (
     <Page
       title="Deliveries"
@@ -35,13 +35,13 @@ export default function Deliveries() {
           </Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="destinations">
-          <Loaded of={destinations}>{(all) => <Destinations all={all} named={named} />}</Loaded>
+          <Destinations named={named} />
         </Tabs.Panel>
         <Tabs.Panel value="waiting">
-          <Waiting names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />
+          <Waiting names={names} open={setMessage} />
         </Tabs.Panel>
         <Tabs.Panel value="dead">
-          <DeadLetters names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />
+          <DeadLetters names={names} open={setMessage} />
         </Tabs.Panel>
       </Tabs>
       <StoryDrawer id={message} close={() => setMessage("")} />

@@ -13,11 +13,11 @@ import {
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import { kindFacts, KINDS, SEVERITIES } from "../../../../supabase/functions/_shared/contract/incidents.ts";
-import { useFlags } from "../../data/flags.ts";
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { navigate } from "../../ui/location.ts";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/states.tsx";
 
@@ -62,7 +62,6 @@ export function NewIncident() {
 }
 
 function Form() {
-  const { data: flags = [] } = useFlags();
   const [draft, setDraft] = useState(EMPTY);
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const facts = kindFacts(draft.kind);
@@ -118,14 +117,11 @@ function Form() {
             })),
           ]}
         />
-        <NativeSelect
+        <FlagPicker
           label="Feature"
+          placeholder="None in particular"
           value={draft.flag}
-          onChange={(event) => set({ flag: event.currentTarget.value })}
-          data={[
-            { value: "", label: "None in particular" },
-            ...flags.map(({ key }) => ({ value: key, label: key })),
-          ]}
+          onChange={(flag) => set({ flag })}
         />
         {stops && (
           <Alert color="red" variant="light">

@@ -1,10 +1,12 @@
 /** The form for a new link. */
 import { Anchor } from "@mantine/core";
+import { useRef } from "react";
 import { Link as To } from "wouter";
 import type { MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
-import type { Refusal } from "../../data/refusal.ts";
+import { newLinkCode } from "../../data/ids.ts";
+import { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
 import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
@@ -37,12 +39,31 @@ interface Sent {
 }
 
 function New({ ground }: { ground: PreviewContext }) {
+  // The code that this form gives its link, and whether it has been sent.
+  const own = useRef({ code: newLinkCode(), isSent: false });
   const create = useChange({
-    act: ({ body }: Sent) => callFunction<MadeLink>("deeplinks", { method: "POST", body }),
+    act: ({ body }: Sent) => createOnce(body),
     touches: ["links"],
     said: ({ code }) => `Link ${code} was created.`,
     onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
   });
+  /** A second request, after a lost answer, finds the link that the first one made. */
+  async function createOnce(body: Draft): Promise<Pick<MadeLink, "code">> {
+    const post = (body: Draft) => callFunction<MadeLink>("deeplinks", { method: "POST", body });
+    if (body.code || body.external_id) return await post(body);
+    for (;;) {
+      const { code, isSent } = own.current;
+      own.current.isSent = true;
+      try {
+        return await post({ ...body, code });
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.code !== "code_taken") throw error;
+        if (isSent) return { code };
+        // Somebody else's.
+        own.current = { code: newLinkCode(), isSent: false };
+      }
+    }
+  }
   const [first] = ground.numbers;
   return (
     <LinkForm

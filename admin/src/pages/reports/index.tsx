@@ -1,5 +1,5 @@
 /** Reports: what the clock wrote about rollouts and about everything, and how it is now. */
-import { Accordion, Anchor, Code, Group, NativeSelect, Stack, Text } from "@mantine/core";
+import { Accordion, Anchor, Box, Code, Group, Stack, Text } from "@mantine/core";
 import { Link, Route, Switch } from "wouter";
 import type { Report } from "../../../../supabase/functions/_shared/contract/answers/reports.ts";
 import {
@@ -8,10 +8,10 @@ import {
   reportInWords,
   reportTitle,
 } from "../../../../supabase/functions/_shared/contract/words/reports.ts";
-import { useFlags } from "../../data/flags.ts";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -32,7 +32,6 @@ const EVERY_MS = 60_000;
 
 function ReportList() {
   const [flag, setFlag] = useParameter("flag");
-  const { data: flags = [] } = useFlags();
   const reports = useRpc("list_reports", { p_flag_key: flag || null, p_limit: 100 }, { every: EVERY_MS });
   const now = useRpc("report_now", {}, { every: EVERY_MS });
   return (
@@ -43,13 +42,9 @@ function ReportList() {
       <Section title="The last seven days">
         <Loaded of={now}>{(report) => <Lines of={reportInWords(report)} />}</Loaded>
       </Section>
-      <NativeSelect
-        label="Feature"
-        value={flag}
-        onChange={(event) => setFlag(event.currentTarget.value)}
-        data={[{ value: "", label: "All" }, ...flags.map(({ key }) => ({ value: key, label: key }))]}
-        maw={420}
-      />
+      <Box maw={420}>
+        <FlagPicker label="Feature" placeholder="All" value={flag} onChange={setFlag} />
+      </Box>
       <Loaded of={reports} empty={<Empty icon="chart" title="No report has been due yet" />}>
         {(all) => (
           <Accordion variant="contained" radius="md">

@@ -20,10 +20,12 @@ import {
   ConditionError,
   parseCondition,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
+import { newId } from "../../data/ids.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { ConditionEditor } from "./ConditionEditor.tsx";
 import { CHANNELS } from "./data.ts";
@@ -36,7 +38,7 @@ const TOUCHES = ["routes", "route_destinations", "route_history", "destination_h
  * Saves a route, or creates one. Checks the condition as the router will. @throws {ConditionError} {Refusal}
  */
 async function save(
-  { route, changes }: { route: WholeRoute | undefined; changes: Changes },
+  { route, id, changes }: { route: WholeRoute | undefined; id: string; changes: Changes },
 ): Promise<unknown> {
   await compile(parseCondition(changes.condition));
   if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
@@ -45,7 +47,7 @@ async function save(
     p_destinations: destinations ?? [],
     p_condition: condition,
     p_priority: 100,
-    p_options: { name: name || undefined, mode, flag_key, sticky_minutes, channels },
+    p_options: { id, name: name || undefined, mode, flag_key, sticky_minutes, channels },
   });
 }
 
@@ -65,6 +67,8 @@ export function RouteEditor(props: Props) {
 function Form({ route: now, destinations, close, again }: Props & { again: () => void }) {
   // The route when the form was opened. A save sends the change from it, or is a conflict.
   const [route] = useState(now);
+  // Of a new route: the same one however often it is asked for.
+  const [id] = useState(newId);
   const may = useMay("operator");
   const ask = useAsk();
   const [name, setName] = useState(route?.name ?? "");
@@ -111,7 +115,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       channels,
       ...(route ? { active } : {}),
     };
-    write.mutate({ route, changes }, { onSuccess: close });
+    write.mutate({ route, id, changes }, { onSuccess: close });
   };
   return (
     <Stack gap="xl">
@@ -157,6 +161,8 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
               description="In order of preference."
               placeholder={to.length === 0 ? "Choose destinations" : undefined}
               data={destinations}
+              searchable
+              limit={100}
               value={to}
               onChange={setTo}
             />
@@ -169,10 +175,13 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
               value={mode}
               onChange={(value) => setMode(value as typeof mode)}
             />
-            <TextInput
+            <FlagPicker
               label="Only for contacts with this flag on (optional)"
+              placeholder="Everybody"
+              disabled={!may}
               value={flag}
-              onChange={({ currentTarget: { value } }) => setFlag(value)}
+              onChange={setFlag}
+              warning="Until it is on, the route takes no messages."
             />
             <NumberInput
               label="Keep the conversation for (minutes, optional)"
@@ -238,7 +247,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       {now && (
         <History
           route={now}
-          restore={(changes) => write.mutate({ route: now, changes }, { onSuccess: close })}
+          restore={(changes) => write.mutate({ route: now, id, changes }, { onSuccess: close })}
         />
       )}
     </Stack>

@@ -210,13 +210,27 @@ export interface AnnouncementDraft {
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
   add_destination: { p_options: DestinationOptions & { secret?: string } };
-  add_route: { p_condition: Condition; p_options: RouteOptions };
+  add_route: { p_condition: Condition; p_options: RouteOptions & { id?: string } };
   create_announcement: { p_announcement: AnnouncementDraft };
   create_links: { p_links: readonly LinkRow[] };
   create_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  destination_health: { p_filter: { name?: string; state?: string; search?: string; after?: string } };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_links: { p_filter: LinkFilter };
+  list_flags: {
+    p_filter: {
+      search?: string;
+      state?: "on" | "off";
+      segment?: string;
+      on_first?: boolean;
+      after?: string;
+      after_value?: string;
+    };
+  };
+  list_routes: {
+    p_filter: { id?: string; search?: string; active?: boolean; destination?: string; after?: string };
+  };
   list_waiting: { p_filter: { destination?: string } };
   record_feedback: { p_feedback: readonly GivenFeedback[] };
   record_metrics: { p_metrics: readonly CountedMetric[] };

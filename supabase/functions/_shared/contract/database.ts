@@ -301,6 +301,7 @@ export type Database = {
           message_id: string;
           next_attempt_at: string;
           resent: number;
+          resent_for: string | null;
           seq: number;
           state: "pending" | "leased" | "delivered" | "dead";
           updated_at: string;
@@ -1585,6 +1586,7 @@ export type Database = {
           p_flag_key: string;
           p_plan: Json;
           p_reason?: string | null;
+          p_id?: string | null;
         };
         Returns: Database["public"]["Tables"]["rollouts"]["Row"];
       };
@@ -1605,6 +1607,8 @@ export type Database = {
       destination_health: {
         Args: {
           p_now?: string;
+          p_filter?: Json;
+          p_limit?: number | null;
         };
         Returns: Json;
       };
@@ -1762,6 +1766,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_flags: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_identities: { Args: Record<never, never>; Returns: Json };
       list_incidents: {
         Args: {
@@ -1787,6 +1798,13 @@ export type Database = {
       list_reports: {
         Args: {
           p_flag_key?: string | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_routes: {
+        Args: {
+          p_filter?: Json;
           p_limit?: number;
         };
         Returns: Json;
@@ -2053,6 +2071,7 @@ export type Database = {
           p_to: string;
           p_after?: string | null;
           p_limit?: number;
+          p_key?: string | null;
         };
         Returns: Json;
       };

@@ -237,6 +237,14 @@ export type LaunchFacts = z.infer<typeof launch>;
 
 /** By function. */
 export const ROLLOUTS = {
+  list_flags: z.array(z.strictObject({
+    key: z.string(),
+    value: z.string(),
+    metadata,
+    version: z.int(),
+    updated_at: at,
+    updated_by: z.string(),
+  })),
   forecast_rollout: forecast,
   /** Null: there is no such template. */
   plan_of_template: z.strictObject({ name: z.string(), stages: z.array(stagePlan) }).nullable(),
