@@ -1643,7 +1643,7 @@ create table public.messages (
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   -- An identity that is removed leaves its mails.
-  constraint messages_sender_identity_id_fkey FOREIGN KEY (sender_identity_id) REFERENCES email_identities(id) ON DELETE SET NULL NOT VALID,
+  constraint messages_sender_identity_id_fkey FOREIGN KEY (sender_identity_id) REFERENCES email_identities(id) ON DELETE SET NULL,
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
 );
 -- Finds the edits and withdrawals of a message, which may arrive before the message itself.

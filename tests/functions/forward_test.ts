@@ -441,7 +441,7 @@ edgeTest(
       await until("it is tried", async () => (await attempts(sql)).length > i);
     }
     assertEquals((await health()).figures, {
-      destinations: [{ name: "service", state: "failing", n: 3, error: "redirect 302" }],
+      destinations: [{ name: "service", state: "failing", n: 3, error: "redirect 302", waiting: 3 }],
     });
     await sql`select public.set_destination_state('service', 'paused')`;
     await settled();

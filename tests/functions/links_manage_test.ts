@@ -510,7 +510,7 @@ linksTest(
         /Unknown parameter `tags`; allowed are limit, cursor, state, tag, .*external_id\./,
       ],
       [`/${code}/stats?from=2026-02-02&to=2026-02-01`, /`from` must not be after `to`/],
-      [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to, last\./],
+      [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to, last, tz\./],
     ];
     for (const [path, detail] of refused) {
       const { status, body } = await links.call(path);

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "../../../../tests/support/assert.ts";
 import { Problem } from "../http/problem.ts";
 import { redactText } from "../log/redact.ts";
-import { configFaults, env, forgetEnv, type VariableName } from "./env.ts";
+import { configFaults, env, forgetEnv, neededVariables, type VariableName } from "./env.ts";
 
 /** Runs with exactly these of Gatelink's variables set; gives what was printed. */
 function withEnv(values: Record<string, string>, run: () => void): string {
@@ -123,4 +123,32 @@ Deno.test("env() hides each secret it reads from the log", () => {
       assertEquals(redactText("<plain-looking-word> <odd-key-form>"), "<[redacted]> <[redacted]>");
     },
   );
+});
+
+Deno.test("neededVariables(): mail and each of its providers are needed once one of their variables is set", () => {
+  const asked = (values: Record<string, string>) => {
+    let needed: string[] = [];
+    const none = {
+      SENDGRID_API_KEY: "",
+      RESEND_API_KEY: "",
+      RESEND_WEBHOOK_SECRET: "",
+      INBOUND_PARSE_DOMAIN: "",
+      SEND_DOMAIN: "",
+    };
+    withEnv({ ...none, ...values }, () => needed = neededVariables());
+    return ["WHATSAPP_APP_SECRET", "SENDGRID_API_KEY", "RESEND_API_KEY", "SEND_DOMAIN", "FORWARD_FROM_EMAIL"]
+      .filter((name) => needed.includes(name));
+  };
+  assertEquals(asked({}), ["WHATSAPP_APP_SECRET"]);
+  assertEquals(asked({ SEND_DOMAIN: "example.com" }), [
+    "WHATSAPP_APP_SECRET",
+    "SEND_DOMAIN",
+    "FORWARD_FROM_EMAIL",
+  ]);
+  assertEquals(asked({ RESEND_WEBHOOK_SECRET: "whsec_x" }), [
+    "WHATSAPP_APP_SECRET",
+    "RESEND_API_KEY",
+    "SEND_DOMAIN",
+    "FORWARD_FROM_EMAIL",
+  ]);
 });
