@@ -1,5 +1,5 @@
 /** Calls edge functions as the signed-in person. */
-import { client, project } from "./client.ts";
+import { client, project, renewSession } from "./client.ts";
 import { type Fault, Refusal } from "./refusal.ts";
 
 /** A function's error (RFC 9457). */
@@ -52,6 +52,7 @@ export async function callFunction<T>(
     // The page of a proxy: only the status is known.
   }
   const { code = `http_${response.status}`, title, detail, fields } = problem;
+  if (response.status === 401) void renewSession();
   throw new Refusal(
     code,
     detail ?? title ?? `The function answered ${response.status}.`,

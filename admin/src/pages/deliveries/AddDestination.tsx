@@ -4,13 +4,16 @@ import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 
 export function AddDestination() {
   const [opened, { open, close }] = useDisclosure();
-  const [name, setName] = useState("");
-  const [url, setUrl] = useState("");
+  const draft = useDraft("destination:new");
+  const [name, setName] = draft.field("name", "");
+  const [url, setUrl] = draft.field("url", "");
   const [secret, setSecret] = useState<string>();
   const [fault, setFault] = useState<string>();
   const add = useChange({
@@ -35,8 +38,7 @@ export function AddDestination() {
       onSuccess: ({ secret }) => {
         close();
         setSecret(secret);
-        setName("");
-        setUrl("");
+        draft.clear();
       },
     });
   };
@@ -52,6 +54,7 @@ export function AddDestination() {
       >
         <form onSubmit={submit}>
           <Stack>
+            <Restored draft={draft} />
             <TextInput
               label="Name"
               description="Used in routes. Lower-case letters, digits, hyphens and underscores."

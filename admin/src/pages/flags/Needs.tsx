@@ -5,12 +5,14 @@ import { type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.t
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
+import { useUnsaved } from "../../ui/unsaved.ts";
 
 export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; onConflict: OnConflict }) {
   const may = useMay("operator");
   const ask = useAsk();
   const set = useSetFlag(onConflict);
   const [draft, setDraft] = useState<{ keys: string[]; version: number }>();
+  useUnsaved(draft && "the prerequisites");
   const now = flag.metadata.prerequisites ?? [];
   const missing = now.filter((key) => !flags.some((other) => other.key === key && isOn(other)));
 

@@ -10,14 +10,16 @@ import {
   Textarea,
   TextInput,
 } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Link } from "wouter";
 import { kindFacts, KINDS, SEVERITIES } from "../../../../supabase/functions/_shared/contract/incidents.ts";
 import { useFlags } from "../../data/flags.ts";
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { navigate } from "../../ui/location.ts";
+import { Restored } from "../../session/Restored.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/states.tsx";
 
@@ -63,7 +65,8 @@ export function NewIncident() {
 
 function Form() {
   const { data: flags = [] } = useFlags();
-  const [draft, setDraft] = useState(EMPTY);
+  const kept = useDraft("incident:new");
+  const [draft, setDraft] = kept.field("draft", EMPTY);
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const facts = kindFacts(draft.kind);
   const severity = draft.severity || facts.severity;
@@ -83,12 +86,18 @@ function Form() {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    open.mutate(draft, { onSuccess: ({ number }) => navigate(`/incidents/${number}`) });
+    open.mutate(draft, {
+      onSuccess: ({ number }) => {
+        kept.clear();
+        navigate(`/incidents/${number}`);
+      },
+    });
   };
   const stops = severity !== "P2" || draft.kind === "security" || draft.kind === "critical_bug";
   return (
     <form onSubmit={submit}>
       <Stack maw={560}>
+        <Restored draft={kept} />
         <TextInput
           label="What is wrong"
           description="One line. Everybody reads it if the incident is public."

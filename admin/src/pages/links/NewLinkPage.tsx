@@ -1,11 +1,12 @@
 /** The form for a new link. */
 import { Anchor } from "@mantine/core";
 import { Link as To } from "wouter";
-import type { MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";
+import type { Link, MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -43,13 +44,20 @@ function New({ ground }: { ground: PreviewContext }) {
     said: ({ code }) => `Link ${code} was created.`,
     onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
   });
+  const draft = useDraft<Link | undefined>("link:new");
   const [first] = ground.numbers;
   return (
     <LinkForm
       ground={ground}
+      kept={draft}
       start={first ? { whatsapp: { phone_number_id: first.id, text: "" } } : {}}
       save={(body, onRefused) =>
-        create.mutate({ body, onRefused }, { onSuccess: ({ code }) => navigate(`/links/at/${code}`) })}
+        create.mutate({ body, onRefused }, {
+          onSuccess: ({ code }) => {
+            draft.clear();
+            navigate(`/links/at/${code}`);
+          },
+        })}
       saving={create.isPending}
       action="Create link"
     />

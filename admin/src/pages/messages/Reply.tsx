@@ -2,6 +2,7 @@
 import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
+import { useDraft } from "../../session/draft.ts";
 import { ago, duration, exact, useNow } from "../../ui/Time.tsx";
 import type {
   Conversation,
@@ -45,10 +46,12 @@ const UNSUPPORTED = sendRefusal("channel_unsupported");
 
 export function Reply({ conversation }: { conversation: Conversation }) {
   const { id, channel, window_closes_at, opted_out_at } = conversation;
-  const [text, setText] = useState("");
+  const draft = useDraft(`reply:${id}`);
+  const [text, setText] = draft.field("text", "");
   // The key is the same for the same text, so that a second click, or a retry after a lost answer, sends
   // nothing twice.
-  const [key, setKey] = useState(() => crypto.randomUUID());
+  const [first] = useState(() => crypto.randomUUID());
+  const [key, setKey] = draft.field<string>("key", first);
   const now = useNow();
   const left = window_closes_at === null ? 0 : (Date.parse(window_closes_at) - now) / 1000;
   const reply = useChange({
@@ -80,7 +83,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
     if (text.trim() === "" || reply.isPending) return;
     reply.mutate({ conversation: id, text, key }, {
       onSuccess: () => {
-        setText("");
+        draft.clear();
         setKey(crypto.randomUUID());
       },
     });
@@ -89,6 +92,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
     <form onSubmit={submit}>
       <Textarea
         aria-label="Reply"
+        dir="auto"
         placeholder="Write a reply"
         autosize
         minRows={1}

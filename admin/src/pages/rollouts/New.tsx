@@ -13,7 +13,7 @@ import {
   Text,
   Textarea,
 } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Link } from "wouter";
 import { checkPlan, type Stage } from "../../../../supabase/functions/_shared/rollouts/plan.ts";
 import type { Result, Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
@@ -22,7 +22,9 @@ import { useFlags } from "../../data/flags.ts";
 import { rpc, useChange, useRows, useRpc } from "../../data/query.ts";
 import { MOVED } from "../../data/rollouts.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { navigate, useParameter } from "../../ui/location.ts";
+import { Restored } from "../../session/Restored.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -66,16 +68,17 @@ export function NewRollout() {
 function Form() {
   const [flag, setFlag] = useParameter("flag");
   const [template, setTemplate] = useParameter("template", "canary");
-  const [ids, setIds] = useState<string[]>([]);
-  const [segments, setSegments] = useState<string[]>([]);
-  const [perMinute, setPerMinute] = useState<number | string>("");
-  const [reason, setReason] = useState("");
+  const draft = useDraft("rollout:new");
+  const [ids, setIds] = draft.field<string[]>("ids", []);
+  const [segments, setSegments] = draft.field<string[]>("segments", []);
+  const [perMinute, setPerMinute] = draft.field<number | string>("perMinute", "");
+  const [reason, setReason] = draft.field("reason", "");
   const flags = useFlags();
   const known = useRows(
     ["segments", "keys"],
     (client) => client.from("segments").select("key").order("key"),
   );
-  const [stages, setStages] = useState<Stage[]>();
+  const [stages, setStages] = draft.field<Stage[] | undefined>("stages", undefined);
   const people = {
     ...(ids.length > 0 && { user_ids: ids }),
     ...(segments.length > 0 && { segments }),
@@ -110,12 +113,18 @@ function Form() {
 
   function submit(event: FormEvent) {
     event.preventDefault();
-    create.mutate(undefined, { onSuccess: ({ id }) => navigate(`/rollouts/${id}`) });
+    create.mutate(undefined, {
+      onSuccess: ({ id }) => {
+        draft.clear();
+        navigate(`/rollouts/${id}`);
+      },
+    });
   }
 
   return (
     <form onSubmit={submit}>
       <Stack gap="md">
+        <Restored draft={draft} />
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
           <Section title="Flag and plan">
             <Stack>

@@ -24,7 +24,9 @@ import { rpc, useChange } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { ConditionEditor } from "./ConditionEditor.tsx";
 import { CHANNELS } from "./data.ts";
 import { History } from "./History.tsx";
@@ -63,18 +65,19 @@ export function RouteEditor(props: Props) {
 }
 
 function Form({ route: now, destinations, close, again }: Props & { again: () => void }) {
-  // The route when the form was opened. A save sends the change from it, or is a conflict.
-  const [route] = useState(now);
+  // The route when the form was opened, or when the draft of it was begun. A save sends the change from it, or is a conflict.
+  const draft = useDraft(`route:${now?.id ?? "new"}`, now);
+  const route = draft.base;
   const may = useMay("operator");
   const ask = useAsk();
-  const [name, setName] = useState(route?.name ?? "");
-  const [condition, setCondition] = useState<Condition>(route?.condition ?? { type: "any" });
-  const [to, setTo] = useState(route?.destinations ?? []);
-  const [mode, setMode] = useState(route?.mode ?? "first");
-  const [flag, setFlag] = useState(route?.flag_key ?? "");
-  const [sticky, setSticky] = useState<number | string>(route?.sticky_minutes ?? "");
-  const [channels, setChannels] = useState(route?.channels ?? ["whatsapp"]);
-  const [active, setActive] = useState(route?.active ?? true);
+  const [name, setName] = draft.field("name", route?.name ?? "");
+  const [condition, setCondition] = draft.field<Condition>("condition", route?.condition ?? { type: "any" });
+  const [to, setTo] = draft.field("to", route?.destinations ?? []);
+  const [mode, setMode] = draft.field("mode", route?.mode ?? "first");
+  const [flag, setFlag] = draft.field("flag", route?.flag_key ?? "");
+  const [sticky, setSticky] = draft.field<number | string>("sticky", route?.sticky_minutes ?? "");
+  const [channels, setChannels] = draft.field("channels", route?.channels ?? ["whatsapp"]);
+  const [active, setActive] = draft.field("active", route?.active ?? true);
   const [fault, setFault] = useState<string>();
   const write = useChange({
     act: save,
@@ -98,6 +101,10 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
     touches: TOUCHES,
     said: () => `${route!.name} was removed.`,
   });
+  const done = () => {
+    draft.clear();
+    close();
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
@@ -111,13 +118,14 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       channels,
       ...(route ? { active } : {}),
     };
-    write.mutate({ route, changes }, { onSuccess: close });
+    write.mutate({ route, changes }, { onSuccess: done });
   };
   return (
     <Stack gap="xl">
       <form onSubmit={submit}>
         <fieldset disabled={!may} style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
           <Stack>
+            <Restored draft={draft} />
             <TextInput
               label="Name"
               description="Shown in explanations of routing decisions."
@@ -194,7 +202,9 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
               <Alert color="yellow" role="alert" title="Somebody else changed this route">
                 <Stack gap="xs" align="flex-start">
                   <Text size="sm">Your changes have not been saved.</Text>
-                  <Button size="xs" variant="default" onClick={again}>Load their version</Button>
+                  <Button size="xs" variant="default" onClick={() => (draft.clear(), again())}>
+                    Load their version
+                  </Button>
                 </Stack>
               </Alert>
             )}
@@ -223,7 +233,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                           danger: true,
                           reason: "none",
                         });
-                        if (answer) remove.mutate(undefined, { onSuccess: close });
+                        if (answer) remove.mutate(undefined, { onSuccess: done });
                       }}
                     >
                       Remove
@@ -238,7 +248,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       {now && (
         <History
           route={now}
-          restore={(changes) => write.mutate({ route: now, changes }, { onSuccess: close })}
+          restore={(changes) => write.mutate({ route: now, changes }, { onSuccess: done })}
         />
       )}
     </Stack>

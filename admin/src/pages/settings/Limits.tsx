@@ -6,6 +6,7 @@ import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";
+import { useUnsaved } from "../../ui/unsaved.ts";
 import { type Limit, SETTINGS } from "./limits.ts";
 
 type Setting = Pick<Row<"settings">, "key" | "value" | "version">;
@@ -48,6 +49,7 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
   const now = setting ? Number(setting.value) : otherwise;
   const until = now === null ? "unlimited" : `${now.toLocaleString()} ${unit}`;
   const [value, setValue] = useState<number | string>(now ?? "");
+  useUnsaved(String(value) === String(now ?? "") ? undefined : title);
   const save = useChange({
     act: (reason: string | null) =>
       rpc("set_setting", {
