@@ -163,6 +163,15 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees how a rollout would go.",
   },
+  "delivery_log(text,jsonb,integer)": {
+    role: "viewer",
+    why: "The team sees how deliveries went; what a service answered is given to operators only.",
+  },
+  "destination_figures(text,integer,timestamp with time zone)": {
+    role: "viewer",
+    why: "The team sees how a destination does.",
+  },
+  "name_contacts(text[])": { role: "viewer", why: "The team sees whom a flag targets, redacted." },
   "count_contacts(timestamp with time zone)": {
     role: "viewer",
     why: "The team sees how many people a percentage means.",

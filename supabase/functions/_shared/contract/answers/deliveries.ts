@@ -13,6 +13,24 @@ const header = z.strictObject({
   set_by: z.string(),
 });
 
+const attempt = z.strictObject({
+  delivery_id: id,
+  message_id: id,
+  last_four: z.string().nullable(),
+  type: z.string(),
+  /** From 1; zero and below are attempts before a person had it tried anew. */
+  attempt: z.int(),
+  outcome: z.enum(["delivered", "retry", "dead"]),
+  status: z.int().nullable(),
+  latency_ms: z.int().nullable(),
+  error: z.string().nullable(),
+  /** What the service answered, without ids of people; null for viewers. */
+  answer: z.string().nullable(),
+  at,
+});
+/** One attempt to deliver a message to a destination. */
+export type LoggedAttempt = z.infer<typeof attempt>;
+
 const health = z.strictObject({
   id,
   name: z.string(),
@@ -45,6 +63,8 @@ const health = z.strictObject({
   delivered: count,
   p50_ms: z.number().nullable(),
   p95_ms: z.number().nullable(),
+  /** The latest attempt of those that failed. */
+  last_failure: attempt.nullable(),
 });
 /** A destination, and how it does. */
 export type DestinationHealth = z.infer<typeof health>;
@@ -88,6 +108,16 @@ const state = z.enum(["active", "paused"]);
 /** By function. */
 export const DELIVERIES = {
   destination_health: z.array(health),
+  /** `next` is the last delivery that was read; null at the end. */
+  delivery_log: z.strictObject({ attempts: z.array(attempt), next: z.strictObject({ at, id }).nullable() }),
+  destination_figures: z.strictObject({
+    /** Length of a point. */
+    seconds: z.int(),
+    points: z.array(z.strictObject({ at, delivered: count, failed: count })),
+    errors: z.array(
+      z.strictObject({ error: z.string().nullable(), status: z.int().nullable(), n: count, last_at: at }),
+    ),
+  }),
   list_waiting: z.array(waiting),
   list_dead_letters: z.array(dead),
   /** `after` is null at the end of the range. */

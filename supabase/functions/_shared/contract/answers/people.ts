@@ -38,6 +38,9 @@ export const PEOPLE = {
   list_team: z.array(member),
   /** Null: not in the team. */
   whoami: z.strictObject({ user_id: id, role }).nullable(),
+  name_contacts: z.array(
+    z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }),
+  ),
   count_contacts: z.strictObject({ contacts: count, recent: count }),
   export_contact: z.strictObject({
     at,
