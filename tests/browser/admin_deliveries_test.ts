@@ -231,3 +231,60 @@ panelTest("admin: a destination is sent what it had, changed and removed", async
   await answer(page, "Remove");
   await page.getByRole("region", { name: "orders" }).waitFor({ state: "hidden" });
 });
+
+panelTest(
+  "admin: after a repair what waited goes at once, and what failed is read on the card and in the log",
+  async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    service.answers(() => new Response("no such shelf", { status: 503 }));
+    await addDestination(sql, "orders", service, { retry_seconds: [3600] });
+    await addRoute(sql, ["orders"]);
+    await configKnown(stack, sql);
+    for (const [name, phone] of [["Ada", "4915100004711"], ["Bob", "4915100004722"]]) {
+      await says(stack, await somebody(stack, name, phone), `from ${name}`);
+    }
+    await until("both failed", async () => {
+      await route(stack);
+      const [{ n }] =
+        await sql`select count(*)::int as n from public.delivery_attempts where outcome = 'retry'`;
+      return n === 2;
+    });
+    const page = await signIn("operator", { clock: true });
+    await go(page, "/deliveries", "Deliveries");
+    const card = page.getByRole("region", { name: "orders" });
+    await card.getByText("Last error").waitFor();
+    await card.getByText("What it answered").click();
+    await card.getByText("no such shelf").waitFor();
+    await isWell(page);
+
+    service.answers(() => new Response());
+    await card.getByRole("button", { name: "Try now what waits for orders" }).click();
+    await until("both arrive, an hour early", async () => {
+      await route(stack);
+      return new Set(service.texts()).size === 2 && service.received.length >= 4;
+    });
+
+    await card.getByRole("link", { name: "All failed attempts" }).click();
+    await page.getByRole("heading", { name: "Deliveries to orders", level: 1 }).waitFor();
+    const log = page.getByRole("list", { name: "Attempts" }).getByRole("listitem");
+    await until("the two that failed", async () => await log.count() === 2);
+    assertEquals(await log.filter({ hasText: "status 503" }).count(), 2);
+    await page.getByText("All", { exact: true }).click();
+    await until("with the two that arrived", async () => await log.count() === 4);
+    await page.getByRole("region", { name: "What failed" }).getByText("2 attempts").waitFor();
+    await page.getByRole("region", { name: "What failed" }).getByRole("button", { name: /503/ }).click();
+    await until("those of one kind", async () => await log.count() === 2);
+    await page.getByRole("img").or(page.getByRole("table", { name: "Attempts to deliver to orders" })).first()
+      .waitFor();
+    await isWell(page);
+    await log.first().getByRole("button", { name: /^Message of the attempt/ }).click();
+    await page.getByRole("dialog", { name: "Message history" }).getByText("no such shelf").first().waitFor();
+
+    // A viewer sees that it failed, and no word of the answer.
+    const viewer = await signIn("viewer");
+    await go(viewer, "/deliveries/at/orders", "Deliveries to orders");
+    await viewer.getByRole("list", { name: "Attempts" }).getByText("status 503").first().waitFor();
+    assertEquals(await viewer.getByText("What it answered").count(), 0);
+    assertEquals((await viewer.content()).includes("no such shelf"), false);
+  },
+);
