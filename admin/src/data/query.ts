@@ -1,7 +1,6 @@
 /**
  * Reads and changes. Every page uses these, so that errors, polling and rollbacks behave the same everywhere.
  */
-import { notifications } from "@mantine/notifications";
 import {
   keepPreviousData,
   type MutateOptions,
@@ -14,8 +13,9 @@ import {
 import type { PostgrestError } from "@supabase/supabase-js";
 import type { Database } from "../../../supabase/functions/_shared/contract/database.ts";
 import type { Args, FunctionName, Result } from "../../../supabase/functions/_shared/contract/sql.ts";
-import { type Client, client } from "./client.ts";
+import { type Client, client, renewSession } from "./client.ts";
 import { Refusal, refusalOf } from "./refusal.ts";
+import { toast } from "./toasts.tsx";
 
 /** Default polling interval of lists, in milliseconds. Polling pauses while the page is hidden. */
 export const LIVE_MS = 10_000;
@@ -30,6 +30,9 @@ interface Answer<T> {
   error: PostgrestError | null;
 }
 
+/** PostgREST's codes for a token that it does not take, or no longer. */
+const TOKEN_REFUSED: ReadonlySet<string> = new Set(["PGRST301", "PGRST303"]);
+
 /** Returns the data of a response. @throws {Refusal} */
 export async function unwrap<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
   let settled: Answer<T>;
@@ -38,7 +41,10 @@ export async function unwrap<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
   } catch (error) {
     throw refusalOf({ message: String(error) });
   }
-  if (settled.error) throw refusalOf(settled.error);
+  if (settled.error) {
+    if (TOKEN_REFUSED.has(settled.error.code)) void renewSession();
+    throw refusalOf(settled.error);
+  }
   return settled.data as T;
 }
 
@@ -119,9 +125,21 @@ export interface ChangeOptions<A, T> {
   foresee?: (args: A) => { key: QueryKey; data: (before: unknown) => unknown }[];
   /** Text of the success notification; without it there is none. */
   said?: (result: T, args: A) => string;
+  /**
+   * How to restore exactly what was before the change, offered beside what `said` says; undefined where that is not possible.
+   * Resolves with what to say then. It carries the version that the change made, so that it never overwrites another change.
+   */
+  undo?: (result: T, args: A) => (() => Promise<string>) | undefined;
   /** Called before the refusal is shown. Return true if the page shows it itself. */
   onRefused?: (refusal: Refusal, args: A) => boolean;
 }
+
+const notSettled = () =>
+  new Refusal(
+    "timeout",
+    "The project is not responding.",
+    "The change may have been made. Check before you try again.",
+  );
 
 /** A pending change: its arguments, and the options of the render in which a person asked for it. */
 interface Asked<A, T> {
@@ -142,14 +160,12 @@ type Before = [QueryKey, unknown][];
  */
 export function useChange<A, T>(options: ChangeOptions<A, T>) {
   const queries = useQueryClient();
+  const refresh = (touches: string[]) =>
+    Promise.all(
+      touches.map((name) => queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === name })),
+    );
   const mutation = useMutation<T, Refusal, Asked<A, T>, Before>({
-    mutationFn: ({ args, options }) =>
-      within(CHANGE_MS, options.act(args), () =>
-        new Refusal(
-          "timeout",
-          "The project is not responding.",
-          "The change may have been made. Check before you try again.",
-        )),
+    mutationFn: ({ args, options }) => within(CHANGE_MS, options.act(args), notSettled),
     onMutate: async ({ args, options }) => {
       const before: Before = [];
       for (const { key, data } of options.foresee?.(args) ?? []) {
@@ -165,22 +181,28 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
     onError: (refusal, { args, options }, before) => {
       for (const [key, value] of before ?? []) queries.setQueryData(key, value);
       if (options.onRefused?.(refusal, args)) return;
-      notifications.show({
-        color: "red",
+      toast({
+        tone: "bad",
         title: refusal.conflict ? "Changed by somebody else" : "Action failed",
         message: [refusal.message, refusal.hint].filter(Boolean).join(" "),
-        autoClose: 10_000,
       });
     },
     onSuccess: (result, { args, options }) => {
-      if (options.said) notifications.show({ color: "green", message: options.said(result, args) });
+      if (!options.said) return;
+      const undo = options.undo?.(result, args);
+      toast({
+        tone: "good",
+        message: options.said(result, args),
+        undo: undo && (async () => {
+          try {
+            return await within(CHANGE_MS, undo(), notSettled);
+          } finally {
+            void refresh(options.touches);
+          }
+        }),
+      });
     },
-    onSettled: (_result, _refusal, { options }) =>
-      Promise.all(
-        options.touches.map((name) =>
-          queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === name })
-        ),
-      ),
+    onSettled: (_result, _refusal, { options }) => refresh(options.touches),
   });
   type Then = MutateOptions<T, Refusal, Asked<A, T>, Before>;
   return {

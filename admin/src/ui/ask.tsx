@@ -78,7 +78,7 @@ function Form({ question, close }: { question: Question; close: (answer: Answer)
     if (ready) close({ reason: reason.trim() || null });
   };
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={submit} data-question>
       <Stack>
         {body && <Text component="div" size="sm">{body}</Text>}
         {wanted !== "none" && (
