@@ -4,6 +4,7 @@ import { Link } from "wouter";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
 import { isOn, useFlags, useSwitchOff } from "../../data/flags.ts";
 import { For } from "../../session/me.tsx";
+import { BRAKES } from "../../ui/location.ts";
 import { Section } from "../../ui/Section.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -23,7 +24,12 @@ export function Switches() {
         empty={<Empty icon="flag" title="No flags yet">Create one with gatelink flags set.</Empty>}
       >
         {(flags) => (
-          <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Feature flags">
+          <ul
+            id={BRAKES}
+            className={`${classes.list} ${classes.scroll}`}
+            tabIndex={0}
+            aria-label="Feature flags"
+          >
             {flags.map((flag) => (
               <li key={flag.key}>
                 <Group justify="space-between" wrap="nowrap">

@@ -6,15 +6,16 @@ import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title 
 import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
-import type { Decision } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { useState } from "react";
 import { client } from "../../data/client.ts";
 import { unwrap, useRead, useRows } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
+import { InZone } from "../../ui/Time.tsx";
+import classes from "./routes.module.css";
 import type { Destination, WholeRoute } from "./types.ts";
-import { decisionOf, segmentsOf } from "./try_message.ts";
+import { decisionOf, type Part, segmentsOf, type TriedDecision } from "./try_message.ts";
 import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
 
 export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; destinations: Destination[] }) {
@@ -33,7 +34,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
     { enabled: code !== "" },
   );
   const link = code === "" ? undefined : links.data?.find((one) => one.code === code.toLowerCase());
-  const decision = useRead<Decision>(
+  const decision = useRead<TriedDecision>(
     ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
       const { contact, ...facts } = factsOf(writer);
@@ -96,7 +97,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
         </SimpleGrid>
         <WriterFields routes={routes} value={writer} onChange={setWriter} />
         <Loaded of={decision} rows={2}>
-          {({ explanation, reason, destinationIds }) => {
+          {({ explanation, reason, destinationIds, parts }) => {
             const taken = explanation.find(({ matched }) => matched);
             return (
               <div role="status">
@@ -118,7 +119,15 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
                           </Group>
                         </Table.Td>
                         <Table.Td>
-                          <Text size="sm" c="dimmed">{why}</Text>
+                          <Text size="sm" fw={matched ? 600 : 400} style={{ whiteSpace: "nowrap" }}>
+                            {verdictOf(matched, route in parts)}
+                          </Text>
+                        </Table.Td>
+                        <Table.Td>
+                          <Text size="sm" c="dimmed" component="div">
+                            <InZone text={why} />
+                          </Text>
+                          <Parts of={parts[route]?.parts ?? []} />
                         </Table.Td>
                       </Table.Tr>
                     ))}
@@ -130,5 +139,27 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
         </Loaded>
       </Stack>
     </Paper>
+  );
+}
+
+/** What became of a route, without its reason. */
+const verdictOf = (matched: boolean, evaluated: boolean): string =>
+  matched ? "Matches" : evaluated ? "Does not match" : "Not tried";
+
+/** The parts of a condition: which of them hold for the message, and which do not. */
+function Parts({ of }: { of: Part[] }) {
+  if (of.length === 0) return null;
+  return (
+    <ul className={classes.parts}>
+      {of.map(({ words, holds, parts }, index) => (
+        <li key={index}>
+          <Text span size="sm" fw={600} c={holds ? "var(--good)" : "var(--bad)"}>
+            {holds ? "Holds" : "Fails"}
+          </Text>
+          <Text span size="sm">: {words}</Text>
+          <Parts of={parts} />
+        </li>
+      ))}
+    </ul>
   );
 }
