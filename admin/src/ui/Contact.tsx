@@ -1,4 +1,4 @@
-/** A contact, masked for everybody: the first letter of the name and the last four digits. */
+/** A contact by its last four characters, as the database gives them, masked for everybody: the first letter of the name and the last four digits. */
 import { Text } from "@mantine/core";
 
 /**

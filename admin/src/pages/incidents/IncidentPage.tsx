@@ -23,7 +23,7 @@ export function IncidentPage({ number }: { number: number }) {
   return (
     <Page
       title={`Incident ${number}`}
-      about={incident.data?.title}
+      about={incident.data && <bdi>{incident.data.title}</bdi>}
       back={<Anchor component={Link} href="/incidents" size="sm" underline="always">Incidents</Anchor>}
       actions={incident.data && <Acknowledge incident={incident.data} />}
     >
@@ -113,7 +113,7 @@ function History({ updates }: { updates: IncidentUpdate[] }) {
               </Text>
               {update.public && <State tone="info">public</State>}
             </Group>
-            <Text size="sm" className={classes.words} style={{ whiteSpace: "pre-line" }}>
+            <Text size="sm" dir="auto" className={classes.words} style={{ whiteSpace: "pre-line" }}>
               {update.text ?? said(update)}
             </Text>
             <Text size="xs" c="dimmed" component="div">

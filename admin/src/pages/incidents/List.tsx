@@ -66,7 +66,7 @@ function Rows({ of }: { of: Incident[] }) {
                 fw={600}
                 className={classes.words}
               >
-                #{incident.number} {incident.title}
+                #{incident.number} <bdi>{incident.title}</bdi>
               </Anchor>
               <Text size="sm" c="dimmed" component="div" className={classes.words}>
                 {incident.flag_key ?? incident.component ?? incident.kind}, <Time at={incident.opened_at} />

@@ -16,6 +16,7 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
       <div className={classes.bubble}>
         <Text
           size="sm"
+          dir={message.text ? "auto" : undefined}
           className={classes.words}
           c={message.text ? undefined : "dimmed"}
           fs={message.text ? undefined : "italic"}

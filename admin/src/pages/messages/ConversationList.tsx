@@ -10,7 +10,8 @@ import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
-import { ago, exact, useNow } from "../../ui/Time.tsx";
+import { useNow } from "../../ui/Time.tsx";
+import { ago, exact } from "../../ui/times.ts";
 import type {
   Conversation,
   FoundConversation,
@@ -179,7 +180,7 @@ function Row(
       <Group justify="space-between" wrap="nowrap" gap="xs" mt={2}>
         <Text size="sm" c="dimmed" truncate>
           {last?.direction === "out" && "You: "}
-          {last?.text ?? typeInWords(last?.type ?? "")}
+          <bdi>{last?.text ?? typeInWords(last?.type ?? "")}</bdi>
         </Text>
         {of.unrouted_since && <State size="xs" tone="warn">waiting</State>}
         {found === "message" && <State size="xs" tone="info">message</State>}

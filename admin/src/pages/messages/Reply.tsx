@@ -3,7 +3,8 @@ import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { useDraft } from "../../session/draft.ts";
-import { ago, duration, exact, useNow } from "../../ui/Time.tsx";
+import { useNow } from "../../ui/Time.tsx";
+import { ago, duration, exact } from "../../ui/times.ts";
 import type {
   Conversation,
   Message,

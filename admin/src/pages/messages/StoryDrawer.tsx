@@ -13,7 +13,7 @@ import { redacted } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { InZone, Time } from "../../ui/Time.tsx";
 import { DeliveryStory } from "./DeliveryStory.tsx";
 import { Resend } from "./Resend.tsx";
 import { RevealMessage } from "./RevealMessage.tsx";
@@ -94,7 +94,7 @@ function Facts({ of }: { of: Story }) {
   return (
     <Stack gap="sm">
       {of.text
-        ? <Text className={classes.words} style={{ overflowWrap: "anywhere" }}>{of.text}</Text>
+        ? <Text dir="auto" className={classes.words} style={{ overflowWrap: "anywhere" }}>{of.text}</Text>
         : !words && <Text c="dimmed" fs="italic">Only operators can see the text.</Text>}
       <Table variant="vertical" layout="fixed" withTableBorder>
         <Table.Tbody>
@@ -145,7 +145,9 @@ function Routing({ of }: { of: Story }) {
                     {name}
                     <VisuallyHidden>{matched ? " matched" : " did not match"}</VisuallyHidden>
                   </Text>
-                  <Text size="xs" c="dimmed">{why}</Text>
+                  <Text size="xs" c="dimmed">
+                    <InZone text={why} />
+                  </Text>
                 </Table.Td>
               </Table.Tr>
             ))}

@@ -10,7 +10,7 @@ import {
   type Section,
 } from "../../../../../supabase/functions/_shared/contract/link_fields.ts";
 import { useFlags } from "../../../data/flags.ts";
-import { exact } from "../../../ui/Time.tsx";
+import { exact } from "../../../ui/times.ts";
 import { type Draft, valueAt } from "./body.ts";
 import {
   AreaField,
