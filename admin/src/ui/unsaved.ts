@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import { useAsk } from "./ask.tsx";
 import { guard } from "./location.ts";
 
-/** @param what What would be lost: `the percentage`. undefined: nothing would. */
+/** @param what What would be lost: `the percentage`; undefined if nothing would. */
 export function useUnsaved(what: string | undefined): void {
   const ask = useAsk();
   useEffect(() => {
@@ -13,7 +13,7 @@ export function useUnsaved(what: string | undefined): void {
     const release = guard(async () =>
       await ask({
         title: "Leave without saving?",
-        body: `Your change of ${what} has not been saved.`,
+        body: `Not saved: ${what}.`,
         action: "Leave",
         danger: true,
         reason: "none",

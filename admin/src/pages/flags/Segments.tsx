@@ -1,6 +1,6 @@
 /** Segments: named lists of people for flags to target. */
 import { ActionIcon, Anchor, Button, Group, Stack, Text, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Link } from "wouter";
 import { isOn, useFlags } from "../../data/flags.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
@@ -93,7 +93,7 @@ function NewSegment() {
 function SegmentCard({ segment }: { segment: Segment }) {
   const may = useMay("operator");
   const ask = useAsk();
-  const [who, setWho] = useState("");
+  const [who, setWho] = useDraft(`members:${segment.key}`).field("who", "");
   const members = useRows(
     ["segment_members", { key: segment.key }],
     (client) =>

@@ -1,8 +1,9 @@
 /** People and segments that have the flag on, whatever its percentage. */
 import { ActionIcon, Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { type Flag, isOn, TOUCHED } from "../../data/flags.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
@@ -24,7 +25,7 @@ const PHONE = /^\+?[\d\s()./-]{7,20}$/;
 export function Targets({ flag }: { flag: Flag }) {
   const may = useMay("operator");
   const ask = useAsk();
-  const [who, setWho] = useState("");
+  const [who, setWho] = useDraft(`targets:${flag.key}`).field("who", "");
   const segments = useRows(
     ["segments", "keys"],
     (client) => client.from("segments").select("key").order("key"),

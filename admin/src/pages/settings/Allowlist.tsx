@@ -14,6 +14,7 @@ import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
@@ -63,8 +64,9 @@ export function Allowlist() {
 }
 
 function Add() {
-  const [pattern, setPattern] = useState("");
-  const [purpose, setPurpose] = useState("forward");
+  const draft = useDraft("allowlist:new");
+  const [pattern, setPattern] = draft.field("pattern", "");
+  const [purpose, setPurpose] = draft.field("purpose", "forward");
   const [fault, setFault] = useState<string>();
   const allow = useChange({
     act: () => rpc("allow_host", { p_pattern: pattern.trim(), p_purpose: purpose }),
@@ -78,7 +80,7 @@ function Add() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
-    allow.mutate(undefined, { onSuccess: () => setPattern("") });
+    allow.mutate(undefined, { onSuccess: draft.clear });
   };
   return (
     <form onSubmit={submit}>

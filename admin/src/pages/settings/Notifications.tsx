@@ -15,6 +15,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
@@ -129,10 +130,12 @@ function Row({ of }: { of: Endpoint }) {
 
 function Add() {
   const [opened, { open, close }] = useDisclosure();
-  const [name, setName] = useState("");
-  const [kind, setKind] = useState("slack");
+  const draft = useDraft("notifications:new");
+  const [name, setName] = draft.field("name", "");
+  const [kind, setKind] = draft.field("kind", "slack");
+  // Whoever has the address of a Slack webhook can post there: it is stored nowhere in the browser.
   const [url, setUrl] = useState("");
-  const [events, setEvents] = useState(USUAL);
+  const [events, setEvents] = draft.field("events", USUAL);
   const [fault, setFault] = useState<string>();
   const [secret, setSecret] = useState<string>();
   const add = useChange({
@@ -162,7 +165,7 @@ function Add() {
       onSuccess: ({ secret }) => {
         close();
         setSecret(secret);
-        setName("");
+        draft.clear();
         setUrl("");
       },
     });
