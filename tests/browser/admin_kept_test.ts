@@ -1,6 +1,7 @@
 /** Nothing that was typed in the panel is lost: not by a click beside it, another page, an ended session or a lost network. */
 import { assertEquals } from "../support/assert.ts";
 import type { Page } from "playwright-core";
+import { join } from "../../lib/paths.ts";
 import { until } from "../support/until.ts";
 import { addDestination } from "../support/service.ts";
 import { answer, fillSignIn, go, inTime, panelTest } from "../support/panel.ts";
@@ -77,7 +78,7 @@ panelTest(
 panelTest(
   "admin: who signs in again after a session ended is where they were, with what they typed",
   async (panel) => {
-    const { stack, sql, signIn } = panel;
+    const { stack, sql, open, signIn } = panel;
     await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });
     const page = await signIn("operator", { clock: true });
     await go(page, "/routes?edit=new", "Routes");
@@ -101,6 +102,22 @@ panelTest(
     await name.waitFor();
     assertEquals(await name.inputValue(), "spring");
     assertEquals(new URL(page.url()).hash, "#/routes?edit=new");
+
+    // A mailed link opens where it was asked for, in whichever tab.
+    const asked = await open();
+    await asked.evaluate(() => location.hash = "/settings?tab=team");
+    await asked.getByRole("button", { name: "Use an email link instead" }).click();
+    await asked.getByLabel("Email").fill("viewer@example.com");
+    await asked.getByRole("button", { name: "Send sign-in link" }).click();
+    await asked.getByText("we have sent a sign-in link").waitFor();
+    const link = await until("the mail", async () => {
+      const mails = await Deno.readTextFile(join(stack.dir, "mails.txt")).catch(() => "");
+      return /http:\S*verify\S*/.exec(mails)?.[0];
+    });
+    const opened = await asked.context().newPage();
+    await opened.goto(link);
+    await opened.getByRole("heading", { name: "Settings", level: 1 }).waitFor();
+    await opened.getByRole("tab", { name: "Team", selected: true }).waitFor();
   },
 );
 

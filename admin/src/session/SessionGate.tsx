@@ -7,7 +7,7 @@ import { client, sessionKey } from "../data/client.ts";
 import { unwrap, useRead } from "../data/query.ts";
 import { Failed } from "../ui/states.tsx";
 import { forgetDraftsOfOthers } from "./draft.ts";
-import { type Ended, endOf, signOut, takePlace, watchSignOuts } from "./leave.ts";
+import { type Ended, endOf, returnToPlace, signOut, watchSignOuts } from "./leave.ts";
 import { MeProvider } from "./me.tsx";
 import { Card } from "./Card.tsx";
 import { SignIn } from "./SignIn.tsx";
@@ -25,14 +25,11 @@ function useSession(): { session: Session | null | undefined; ended: Ended | und
       setSession(session);
     };
     const unwatch = watchSignOuts();
-    client().auth.getSession().then(({ data }) => take(data.session));
-    const { data } = client().auth.onAuthStateChange((event, session) => {
-      if (event === "SIGNED_IN" && ["", "#", "#/"].includes(location.hash)) {
-        const place = takePlace();
-        if (place) location.hash = place;
-      }
-      take(session);
+    client().auth.getSession().then(({ data }) => {
+      if (data.session) returnToPlace();
+      take(data.session);
     });
+    const { data } = client().auth.onAuthStateChange((_event, session) => take(session));
     return () => {
       unwatch();
       data.subscription.unsubscribe();

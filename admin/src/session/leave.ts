@@ -1,5 +1,6 @@
 /** Signing out, and what is remembered of a session that ended. */
 import { client } from "../data/client.ts";
+import { navigate } from "../ui/location.ts";
 import { forgetDrafts } from "./draft.ts";
 
 /** Tells the other tabs that the person signed out, which no event of supabase-js tells from a session that ended. */
@@ -46,11 +47,15 @@ export function keepPlace(): void {
   localStorage.setItem(PLACE, JSON.stringify({ at: Date.now(), hash: location.hash }));
 }
 
-/** The address that was remembered, once: `#/routes`; undefined for none or an old one. */
-export function takePlace(): string | undefined {
+/** Whether this document was opened by a mailed link. Read before supabase-js takes the token out of the address. */
+let isByLink = /[#&]access_token=/.test(location.hash);
+
+/** Where the panel was opened by a mailed link: goes to the address on which the link was asked for, once. */
+export function returnToPlace(): void {
   const kept = localStorage.getItem(PLACE);
+  if (!isByLink || kept === null) return;
+  isByLink = false;
   localStorage.removeItem(PLACE);
-  if (kept === null) return undefined;
   const { at, hash } = JSON.parse(kept) as { at: number; hash: string };
-  return Date.now() - at < PLACE_MS && hash.startsWith("#/") ? hash : undefined;
+  if (Date.now() - at < PLACE_MS && hash.startsWith("#/")) navigate(hash.slice(1), { replace: true });
 }

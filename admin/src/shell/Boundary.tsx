@@ -30,7 +30,7 @@ export class Boundary extends Component<Props, State> {
   override render(): ReactNode {
     const { error } = this.state;
     if (!error) return this.props.children;
-    if (isNotLoaded(error)) return <NotLoaded />;
+    if (isNotLoaded(error)) return <NotLoaded error={error} />;
     return (
       <Empty
         icon="warn"
@@ -57,12 +57,14 @@ const RELOADED = "gatelink-reloaded";
  * Waits for the host of the panel, whatever the browser thinks of its network: a proxy or the host itself may be away too.
  * A browser never asks again for a module that it could not load, so a new document is loaded; drafts outlive that.
  */
-function NotLoaded() {
+function NotLoaded({ error }: { error: Error }) {
   useEffect(() => {
     const ask = async () => {
       // The host may answer and yet lack the file, between two versions: no endless reloading.
       if (Date.now() - Number(sessionStorage.getItem(RELOADED) ?? 0) < AGAIN_MS) return;
-      const answers = await fetch("./config.json", { cache: "no-store" }).then(({ ok }) => ok, () => false);
+      // What could not be loaded, as Chromium and Vite name it. Any answer will do: after a new version it is gone.
+      const [file = "./config.json"] = /https?:\S+/.exec(error.message) ?? [];
+      const answers = await fetch(file, { cache: "no-store" }).then(() => true, () => false);
       if (!answers) return;
       sessionStorage.setItem(RELOADED, String(Date.now()));
       location.reload();
@@ -77,10 +79,12 @@ function NotLoaded() {
   return (
     <Empty
       icon="warn"
-      title="This page could not be loaded"
+      title={navigator.onLine ? "This page could not be loaded" : "There is no network"}
       action={<Button onClick={() => location.reload()}>Reload</Button>}
     >
-      The panel's host does not answer. The page opens by itself when it does; what you typed is kept.
+      {navigator.onLine
+        ? "The panel's host does not answer. The page opens by itself when it does."
+        : "This page opens by itself when the network is back."} What you typed is kept.
     </Empty>
   );
 }

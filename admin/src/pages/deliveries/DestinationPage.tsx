@@ -12,7 +12,7 @@ import {
   UnstyledButton,
 } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, type UseQueryResult } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
 import { Link } from "wouter";
 import type { LoggedAttempt } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
@@ -38,6 +38,9 @@ const SIZE = 50;
 export function DestinationPage({ name }: { name: string }) {
   const [message, setMessage] = useParameter("message");
   const [error, setError] = useParameter("error");
+  const [hours, setHours] = useParameter("hours", "24");
+  const figures = useRpc("destination_figures", { p_destination: name, p_hours: Number(hours) });
+  const isUnknown = figures.error?.code === "GL404";
   return (
     <Page
       title={`Deliveries to ${name}`}
@@ -48,16 +51,26 @@ export function DestinationPage({ name }: { name: string }) {
         </Anchor>
       }
     >
-      <Figures name={name} choose={setError} />
-      <Log key={error} name={name} error={error} setError={setError} open={setMessage} />
+      {isUnknown ? <Empty icon="truck" title="Destination not found">It may have been removed.</Empty> : (
+        <>
+          <Figures name={name} of={figures} hours={hours} setHours={setHours} choose={setError} />
+          <Log key={error} name={name} error={error} setError={setError} open={setMessage} />
+        </>
+      )}
       <StoryDrawer id={message} close={() => setMessage("")} />
     </Page>
   );
 }
 
-function Figures({ name, choose }: { name: string; choose: (error: string) => void }) {
-  const [hours, setHours] = useParameter("hours", "24");
-  const figures = useRpc("destination_figures", { p_destination: name, p_hours: Number(hours) });
+interface FiguresProps {
+  name: string;
+  of: UseQueryResult<Result<"destination_figures">, Refusal>;
+  hours: string;
+  setHours: (hours: string) => void;
+  choose: (error: string) => void;
+}
+
+function Figures({ name, of: figures, hours, setHours, choose }: FiguresProps) {
   return (
     <>
       <Section
