@@ -22,7 +22,6 @@ export function toast({ tone, title, message, undo }: Toast): void {
     color: tone === "good" ? "green" : "red",
     title,
     message: undo ? <Undoable message={message} undo={undo} close={() => notifications.hide(id)} /> : message,
-    closeButtonProps: { "aria-label": "Dismiss" },
     autoClose: SHOWN_MS[undo ? "undo" : tone],
     position: isPressedAbove() ? "bottom-center" : "top-center",
   });

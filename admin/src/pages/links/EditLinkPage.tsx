@@ -1,6 +1,6 @@
 /** Edits an existing link in the form that creates links. Untouched members keep their values. */
 import { Alert, Anchor, Button, Stack, Text } from "@mantine/core";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { Link as To } from "wouter";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
@@ -69,7 +69,7 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
   // changed the same.
   const draft = useDraft<Link | undefined>(`link:${now.code}`, now);
   const link = draft.base ?? now;
-  const [before] = useState(() => bodyOf(link));
+  const before = useMemo(() => bodyOf(link), [link.version]);
   const [conflicts, setConflicts] = useState(false);
   const change = useChange({
     act: ({ patch }: Sent) =>

@@ -93,7 +93,6 @@ export function Reply({ conversation }: { conversation: Conversation }) {
     <form onSubmit={submit}>
       <Textarea
         aria-label="Reply"
-        dir="auto"
         placeholder="Write a reply"
         autosize
         minRows={1}
