@@ -16,6 +16,7 @@ import { useInfiniteQuery, type UseQueryResult } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
 import { Link } from "wouter";
 import type { LoggedAttempt } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
+import type { DeliveryLogFilter } from "../../../../supabase/functions/_shared/contract/arguments.ts";
 import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { LIVE_MS, rpc, useRpc } from "../../data/query.ts";
@@ -158,7 +159,7 @@ function Log({ name, error, setError, open }: LogProps) {
   const [outcome, setOutcome] = useParameter("outcome", "all");
   const [typed, setTyped] = useState(error);
   const search = useDebouncedCallback((text: string) => setError(text.trim()), 500);
-  const filter = {
+  const filter: DeliveryLogFilter = {
     ...(outcome === "failed" ? { outcome } : {}),
     ...(error ? { error } : {}),
   };
@@ -191,7 +192,7 @@ type LogPage = Result<"delivery_log">;
 
 function Attempts({ name, filter, open }: {
   name: string;
-  filter: Record<string, string>;
+  filter: DeliveryLogFilter;
   open: (message: string) => void;
 }) {
   const pages = useInfiniteQuery<LogPage, Refusal>({

@@ -98,6 +98,16 @@ export interface LinkFilter {
   [field: string]: string | string[];
 }
 
+/** Filter of a destination's log. `before_…` continue it. */
+export interface DeliveryLogFilter {
+  outcome?: "failed";
+  /** Part of the error, or of the status. */
+  error?: string;
+  /** `next` of the page before. */
+  before_at?: string;
+  before_id?: string;
+}
+
 /** Filter of the dead letters. `before_…` continue a list. */
 export interface DeadLetterFilter {
   destination?: string;
@@ -214,6 +224,7 @@ export interface JsonArguments {
   create_announcement: { p_announcement: AnnouncementDraft };
   create_links: { p_links: readonly LinkRow[] };
   create_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  delivery_log: { p_filter: DeliveryLogFilter };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_links: { p_filter: LinkFilter };
