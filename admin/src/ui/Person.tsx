@@ -1,9 +1,8 @@
 /** People whom somebody chose by phone number or id, as they were chosen, and without what a role may not see. */
 import { Text } from "@mantine/core";
 import { useRpc } from "../data/query.ts";
-import { redacted } from "./Contact.tsx";
+import { redacted, UUID } from "./Contact.tsx";
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** As many as the database names at once. */
 const MOST = 500;
 

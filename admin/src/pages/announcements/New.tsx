@@ -10,7 +10,7 @@ import {
   Textarea,
   TextInput,
 } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Link } from "wouter";
 import type {
   Announcement,
@@ -19,7 +19,9 @@ import type {
 import { ANNOUNCEMENT_CHANGED } from "../../data/announcements.ts";
 import { useFlags } from "../../data/flags.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { navigate, useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/states.tsx";
@@ -106,7 +108,8 @@ function Form() {
   );
   const [kind, setKind] = useParameter("to", "targets");
   const [flag, setFlag] = useParameter("flag");
-  const [draft, setDraft] = useState(EMPTY);
+  const kept = useDraft("announcement:new");
+  const [draft, setDraft] = kept.field("draft", EMPTY);
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const audience = audienceOf(kind, flag, draft);
   const ready = draft.name.trim() !== "" && audience !== undefined &&
@@ -132,11 +135,19 @@ function Form() {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (ready) create.mutate(audience, { onSuccess: ({ id }) => navigate(`/announcements/${id}`) });
+    if (ready) {
+      create.mutate(audience, {
+        onSuccess: ({ id }) => {
+          kept.clear();
+          navigate(`/announcements/${id}`);
+        },
+      });
+    }
   };
   return (
     <form onSubmit={submit}>
       <Stack maw={640}>
+        <Restored draft={kept} />
         <TextInput
           label="Name"
           description="For the team; nobody else reads it."
