@@ -467,14 +467,17 @@ begin
         where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null),
       'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms,
       'last_failure', (
-        select private.attempt_view(a, x, v_words)
+        select private.attempt_view(failed.a, failed.y, v_words)
         from (
-          select y.* from public.deliveries y
-          where y.destination_id = d.id and y.created_at > p_now - interval '1 day'
-          order by y.created_at desc limit 500
-        ) x
-        join public.delivery_attempts a on a.delivery_id = x.id
-        where a.outcome <> 'delivered' order by a.at desc limit 1))
+          select a, x.y
+          from (
+            select y from public.deliveries y
+            where y.destination_id = d.id and y.created_at > p_now - interval '1 day'
+            order by y.created_at desc limit 500
+          ) x
+          join public.delivery_attempts a on a.delivery_id = (x.y).id
+          where a.outcome <> 'delivered' order by a.at desc limit 1
+        ) failed))
       order by d.name), '[]')
     from public.destinations d
     cross join lateral (

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Locator, Page } from "playwright-core";
 import { until } from "../support/until.ts";
-import { addDestination } from "../support/service.ts";
+import { addDestination, addRoute } from "../support/service.ts";
 import { answer, go, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
@@ -50,7 +50,7 @@ panelTest(
   },
 );
 
-panelTest("admin: a pause and a removed target have a way back too", async (panel) => {
+panelTest("admin: a pause, a removed target, a saved route and a host have a way back too", async (panel) => {
   const { sql, signIn } = panel;
   await addDestination(sql, "orders", { url: "http://127.0.0.1:9/" });
   await sql`select public.add_flag_targets('wa_send.enabled',
@@ -70,6 +70,27 @@ panelTest("admin: a pause and a removed target have a way back too", async (pane
   const [{ ids }] = await sql`
     select metadata -> 'target_user_ids' as ids from public.settings where key = 'wa_send.enabled'`;
   assertEquals(new Set(ids), new Set(["beta-tester", "c2"]));
+
+  const id = await addRoute(sql, ["orders"], { type: "any" }, { name: "all", sticky_minutes: 60 });
+  await go(page, "/routes", "Routes");
+  await page.getByRole("button", { name: /^all/ }).click();
+  await page.getByRole("dialog").getByRole("switch", { name: "Active" }).click({ force: true });
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await said(page, "Saved.").getByRole("button", { name: "Undo" }).click();
+  await said(page, "Undone: all is as before.").waitFor();
+  const [route] = await sql`select active, sticky_minutes, version from public.routes where id = ${id}`;
+  assertEquals({ ...route }, { active: true, sticky_minutes: 60, version: 3 });
+
+  const admin = await signIn("admin");
+  await sql`select public.allow_host('hooks.example.com', 'redirect')`;
+  await go(admin, "/settings?tab=allowlist", "Settings");
+  await admin.getByRole("button", { name: "Remove hooks.example.com" }).click();
+  await answer(admin, "Remove");
+  await said(admin, "hooks.example.com was removed").getByRole("button", { name: "Undo" }).click();
+  await said(admin, "Undone: hooks.example.com is allowed again.").waitFor();
+  const hosts =
+    await sql`select purpose from public.destination_allowlist where pattern = 'hooks.example.com'`;
+  assertEquals(hosts.map(({ purpose }) => purpose), ["redirect"]);
 });
 
 panelTest(

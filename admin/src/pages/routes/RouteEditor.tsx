@@ -39,7 +39,7 @@ const TOUCHES = ["routes", "route_destinations", "route_history", "destination_h
  */
 async function save(
   { route, changes }: { route: WholeRoute | undefined; changes: Changes },
-): Promise<unknown> {
+): Promise<{ id: string; version: number }> {
   await compile(parseCondition(changes.condition));
   if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
   const { condition, destinations, name, mode, flag_key, sticky_minutes, channels } = changes;
@@ -49,6 +49,16 @@ async function save(
     p_priority: 100,
     p_options: { name: name || undefined, mode, flag_key, sticky_minutes, channels },
   });
+}
+
+/** Gives a route back what it was before a version, if nothing has changed it since. Its position stays. */
+async function undone(
+  { id, name, condition, destinations, mode, flag_key, sticky_minutes, channels, active }: WholeRoute,
+  version: number,
+): Promise<string> {
+  const changes = { name, condition, destinations, mode, flag_key, sticky_minutes, channels, active };
+  await rpc("set_route", { p_id: id, p_version: version, p_changes: changes });
+  return `Undone: ${name} is as before.`;
 }
 
 interface Props {
@@ -83,6 +93,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
     act: save,
     touches: TOUCHES,
     said: () => "Saved. It takes effect within 5 seconds.",
+    undo: ({ version }, { route }) => route && !route.fault ? () => undone(route, version) : undefined,
     onRefused: (refusal: Refusal | ConditionError) => {
       // A conflict is shown by the route itself, which has been read again.
       if ("conflict" in refusal && refusal.conflict) return true;

@@ -122,6 +122,10 @@ function Hosts({ of }: { of: Allowed[] }) {
     }],
     said: (_, { pattern }) =>
       `${pattern} was removed from the allowlist. This takes effect within 5 seconds.`,
+    undo: (_, { pattern, purpose }) => async () => {
+      await rpc("allow_host", { p_pattern: pattern, p_purpose: purpose });
+      return `Undone: ${pattern} is allowed again.`;
+    },
   });
   if (of.length === 0) {
     return <Empty icon="link" title="No hosts yet">Add a host to allow requests to it.</Empty>;

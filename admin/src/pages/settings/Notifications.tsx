@@ -76,6 +76,14 @@ function Row({ of }: { of: Endpoint }) {
       key: TOUCHES,
       data: (before) => (before as Endpoint[]).map((one) => one.id === of.id ? { ...one, state } : one),
     }],
+    said: (_, state) => state === "paused" ? `${of.name} is paused.` : `${of.name} was resumed.`,
+    undo: (_, state) => async () => {
+      await rpc("set_notification_state", {
+        p_name: of.name,
+        p_state: state === "paused" ? "active" : "paused",
+      });
+      return `Undone: ${of.name} is as before.`;
+    },
   });
   const remove = useChange({
     act: () => rpc("remove_notification_endpoint", { p_name: of.name }),
