@@ -20,7 +20,9 @@ create type private.guard_arms as (
   "on" bigint,
   off bigint,
   busiest bigint,
-  silent bigint
+  silent bigint,
+  told bigint,
+  alone bigint
 );
 
 -- Latencies of an arm by their places among the edges: how many, the sum, the sum of the squares.
@@ -63,7 +65,8 @@ create type private.guard_series as (
   relative bigint[],
   trouble bigint,
   relation private.guard_suspicion,
-  shared bigint
+  shared bigint,
+  rose bigint
 );
 
 -- Whether people with the flag wait longer: see Shift in shift.ts.
@@ -95,6 +98,7 @@ create type private.guard_state as (
 create type private.guard_suspicion as (
   calm bigint,
   suspect bigint,
+  lasting bigint,
   certain bigint
 );
 
@@ -155,6 +159,25 @@ create type private.inbound_update as (
   traceparent text,
   template jsonb,
   raw jsonb
+);
+
+-- A mail as the intake works on it. kept: message (it becomes a message of the person), relay (a message of ours),
+-- event (nothing but that it came).
+create type private.mail as (
+  ord integer,
+  id uuid,
+  item jsonb,
+  kept text,
+  sender text,
+  answered uuid,
+  direction text,
+  conversation_id uuid,
+  contact_id uuid,
+  inbox private.inboxes,
+  seq bigint,
+  verdict text,
+  code text,
+  sent uuid
 );
 
 -- A delivery that is about to be created.
@@ -569,7 +592,8 @@ create table public.contact_acts (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- revealed: number and name were shown whole, or the provider's id of a message. replied: a message was queued.
-  -- resent: one that had failed was queued again. exported: all that there is of the person was given out.
+  -- resent: one that had failed was queued again. exported: all that there is of the person was given out. resolved:
+  -- it was said of a message whether it went.
   act text not null,
   -- The contact. Not a reference: the record outlives the contact.
   contact_id uuid not null,
@@ -582,7 +606,7 @@ create table public.contact_acts (
   -- Who: a user id, or the database role.
   by text default private.actor() not null,
   constraint contact_acts_pkey PRIMARY KEY (id),
-  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text]))),
+  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text, 'resolved'::text]))),
   constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
 );
 -- What was done with a contact.
@@ -870,9 +894,11 @@ create table public.destinations (
   id uuid default private.uuid_v7() not null,
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
-  -- How it is reached: http is a signed POST to its URL.
+  -- How it is reached: http is a signed POST to its URL, inbox is a mail to the inbox that an identity's answers are
+  -- forwarded to (private.inboxes).
   kind text default 'http'::text not null,
-  -- Where messages are posted. Checked against the allowlist when stored and at each delivery.
+  -- Where messages are posted. Checked against the allowlist when stored and at each delivery. For kind inbox: inbox:
+  -- and the id of the identity.
   url text not null,
   -- active, or paused: its queue waits.
   state text default 'active'::text not null,
@@ -915,7 +941,7 @@ create table public.destinations (
   constraint destinations_pkey PRIMARY KEY (id),
   constraint destinations_check CHECK (((removed_at IS NULL) OR (state = 'paused'::text))),
   constraint destinations_failure_policy_check CHECK (private.is_failure_policy(failure_policy)),
-  constraint destinations_kind_check CHECK ((kind = 'http'::text)),
+  constraint destinations_kind_check CHECK ((kind = ANY (ARRAY['http'::text, 'inbox'::text]))),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
   constraint destinations_rate_per_second_check CHECK (((rate_per_second > (0)::numeric) AND (rate_per_second <= (10000)::numeric))),
@@ -940,7 +966,132 @@ create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, u
 -- Credentials are sent only to the host they were set for.
 create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
 -- Checks the allowlist at every write.
-create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
+create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
+
+-- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
+-- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
+create table public.email_events (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- What happened.
+  event_type text not null,
+  -- The message of ours that it is about. Not a reference: figures outlive it.
+  message_id uuid,
+  -- The mail that came in, where one did.
+  mail_id uuid,
+  -- The identity (email_identities.id).
+  identity uuid,
+  -- via, verdict, reasons, code and the like: words of the system, no addresses.
+  metadata jsonb default '{}'::jsonb not null,
+  -- When it was stored.
+  created_at timestamp with time zone default now() not null,
+  -- The order in which they were stored.
+  constraint email_events_pkey PRIMARY KEY (id),
+  constraint email_events_event_type_check CHECK ((event_type ~ '^[a-z][a-z_]{0,31}$'::text))
+);
+-- Counts of a period, and the purge.
+create INDEX email_events_created_idx ON public.email_events USING btree (created_at);
+-- What happened with a mail that came in.
+create INDEX email_events_mail_idx ON public.email_events USING btree (mail_id) WHERE (mail_id IS NOT NULL);
+-- What happened with a message.
+create INDEX email_events_message_idx ON public.email_events USING btree (message_id) WHERE (message_id IS NOT NULL);
+alter table public.email_events enable row level security;
+grant select on public.email_events to authenticated;
+grant select, insert, update, delete on public.email_events to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads mail events" on public.email_events for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Whom mail is sent as, and where the answers are forwarded to. Sender, destination and private.inboxes follow by
+-- trigger.
+create table public.email_identities (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The team's own id of the user who sends as this identity; null for none.
+  user_id text,
+  -- The address that mail is sent from, in lower case. It cannot change.
+  from_email text not null,
+  -- The name beside the address.
+  display_name text,
+  -- The inbox that answers go to; null while no address has been confirmed.
+  forward_to text,
+  -- Whether users without an identity of their own send as this one.
+  is_default boolean default false not null,
+  -- Who carries its mail: sendgrid or resend.
+  provider text default 'sendgrid'::text not null,
+  -- When the address was proved to be the user's; null before.
+  verified_at timestamp with time zone,
+  -- unverified (nothing is sent), active, or paused: what is queued, and answers to forward, wait.
+  state text default 'unverified'::text not null,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- Messages name their identity by it.
+  constraint email_identities_pkey PRIMARY KEY (id),
+  -- An address is one identity's.
+  constraint email_identities_from_email_key UNIQUE (from_email),
+  constraint email_identities_display_name_check CHECK (((display_name !~ '[[:cntrl:]]'::text) AND (length(display_name) <= 200))),
+  constraint email_identities_forward_to_check CHECK ((forward_to ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
+  constraint email_identities_from_email_check CHECK ((from_email ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
+  constraint email_identities_provider_check CHECK ((provider = ANY (ARRAY['sendgrid'::text, 'resend'::text]))),
+  constraint email_identities_state_check CHECK ((state = ANY (ARRAY['unverified'::text, 'active'::text, 'paused'::text])))
+);
+-- The identities of a user.
+create INDEX email_identities_user_idx ON public.email_identities USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table public.email_identities enable row level security;
+grant select on public.email_identities to authenticated;
+grant select, insert, update, delete on public.email_identities to service_role;
+-- Where answers go are addresses of people of the team: operators and admins only.
+create policy "operators read identities" on public.email_identities for select to authenticated
+  using (( SELECT private.has_role('operator'::text) AS has_role));
+-- The pipeline works with its own copy.
+create TRIGGER sync AFTER INSERT OR DELETE OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.sync_identity();
+-- Addresses are compared in lower case.
+create TRIGGER tidy BEFORE INSERT OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.tidy_identity();
+
+-- Answers of people to what we sent, one row each. Automatic mail, bounces and forgeries are not among them:
+-- email_events has those.
+create table public.email_replies (
+  -- The answer.
+  message_id uuid not null,
+  -- The message that it answers. Not a reference: the answer outlives it.
+  reply_to uuid,
+  -- How it found its message: token, legacy (the address that holds the message's id), references (headers), or none.
+  via text not null,
+  -- Whether the answered message was sent with a reply token (on) or the legacy address (off); null where it answers
+  -- none.
+  arm text,
+  -- The identity that it is for (email_identities.id). Not a reference: that table may be dropped.
+  identity uuid,
+  -- The campaign of the answered message.
+  campaign_id uuid,
+  -- Whether SPF or DKIM prove the domain of From.
+  verified boolean not null,
+  -- Whether whom we wrote to answers, and not somebody else who knows the address.
+  is_recipient boolean not null,
+  -- Whether it was to be forwarded.
+  forward_wanted boolean not null,
+  -- When the provider took the forward; null before.
+  forwarded_at timestamp with time zone,
+  -- When its forward was given up, or found no inbox; null otherwise.
+  failed_at timestamp with time zone,
+  -- When it came in.
+  reply_ts timestamp with time zone default now() not null,
+  -- An answer is counted once.
+  constraint email_replies_pkey PRIMARY KEY (message_id),
+  constraint email_replies_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint email_replies_arm_check CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text]))),
+  constraint email_replies_via_check CHECK ((via = ANY (ARRAY['token'::text, 'legacy'::text, 'references'::text, 'none'::text])))
+);
+-- The answers to a message.
+create INDEX email_replies_reply_to_idx ON public.email_replies USING btree (reply_to) WHERE (reply_to IS NOT NULL);
+-- Counts by day, and the purge.
+create INDEX email_replies_ts_idx ON public.email_replies USING btree (reply_ts);
+alter table public.email_replies enable row level security;
+grant select on public.email_replies to authenticated;
+grant select, insert, update, delete on public.email_replies to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads replies" on public.email_replies for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
 -- alone; update, delete and truncate are refused to every role.
@@ -1462,7 +1613,8 @@ create table public.messages (
   forwarded boolean default false not null,
   -- The message as received from, or sent to, the provider; null once it was withdrawn.
   native jsonb,
-  -- in: received, or deleted; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.
+  -- in: received, or deleted; out: queued, unknown (nobody knows whether it was sent), sent, delivered, read, played,
+  -- failed or deleted. Never goes back.
   status text not null,
   -- Rank of the status; a status of a lower rank only adds its time.
   status_rank smallint default 0 not null,
@@ -1482,17 +1634,29 @@ create table public.messages (
   sent_at timestamp with time zone,
   -- When we stored it.
   created_at timestamp with time zone default now() not null,
+  -- The identity that a mail of ours was sent as; null for other messages, and where that identity was removed.
+  sender_identity_id uuid,
+  -- The address that a mail of ours was sent from.
+  from_email text,
+  -- The Message-ID that a mail of ours carries, <id@domain>, by which answers name it.
+  message_id_header text,
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  -- An identity that is removed leaves its mails.
+  constraint messages_sender_identity_id_fkey FOREIGN KEY (sender_identity_id) REFERENCES email_identities(id) ON DELETE SET NULL,
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
 );
 -- Finds the edits and withdrawals of a message, which may arrive before the message itself.
 create INDEX messages_changes_idx ON public.messages USING btree (reply_to) WHERE (type = ANY (ARRAY['edit'::text, 'revoke'::text]));
 -- A conversation in order, and its messages that the router has yet to decide.
 create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
+-- Counts by day; BRIN, since rows arrive in this order.
+create INDEX messages_created_idx ON public.messages USING brin (created_at);
 -- Finds the message that a status is about. Without the channel: two channels hardly ever use the same id, and a
 -- wider index costs every message.
 create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id) WHERE (provider_id IS NOT NULL);
+-- Mails of an identity; serves the foreign key.
+create INDEX messages_sender_identity_idx ON public.messages USING btree (sender_identity_id) WHERE (sender_identity_id IS NOT NULL);
 -- A thread in order. Messages outside threads have no entry.
 create INDEX messages_thread_idx ON public.messages USING btree (thread_id, seq) WHERE (thread_id IS NOT NULL);
 -- Finds the messages of a trace that began elsewhere. Nearly all messages have none and no entry here.
@@ -1644,7 +1808,8 @@ create table public.outbound_messages (
   idempotency_key text,
   -- Hash of the request, to distinguish a repetition from another request with the same key.
   request_hash text,
-  -- queued, leased (under way), sent (accepted by the provider) or failed (given up).
+  -- queued, leased (under way), sent (accepted by the provider), failed (given up), or unknown (the answer was lost,
+  -- and the provider must not be called twice).
   state text default 'queued'::text not null,
   -- Attempts started, except those that were deferred.
   attempt integer default 0 not null,
@@ -1671,7 +1836,7 @@ create table public.outbound_messages (
   constraint outbound_messages_idempotency_key UNIQUE (idempotency_key, channel),
   constraint outbound_messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint outbound_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
-  constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text])))
+  constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text, 'unknown'::text])))
 ) with (fillfactor=80);
 -- The messages of a lane that have been set aside.
 create INDEX outbound_messages_aside_idx ON public.outbound_messages USING btree (conversation_id, next_attempt_at) WHERE (aside AND (state = ANY (ARRAY['queued'::text, 'leased'::text])));
@@ -1683,6 +1848,8 @@ create INDEX outbound_messages_failed_idx ON public.outbound_messages USING btre
 create INDEX outbound_messages_message_idx ON public.outbound_messages USING btree (message_id);
 -- The first open message of a lane.
 create INDEX outbound_messages_open_idx ON public.outbound_messages USING btree (conversation_id, id) WHERE (state = ANY (ARRAY['queued'::text, 'leased'::text]));
+-- Of what nobody knows whether it went.
+create INDEX outbound_messages_unknown_idx ON public.outbound_messages USING btree (updated_at) WHERE (state = 'unknown'::text);
 alter table public.outbound_messages enable row level security;
 grant select, insert, update, delete on public.outbound_messages to service_role;
 
@@ -1699,6 +1866,27 @@ create unlogged table public.rate_limits (
 ) with (fillfactor=50);
 alter table public.rate_limits enable row level security;
 grant select, insert, update, delete on public.rate_limits to service_role;
+
+-- Which message an answer belongs to, by the address that it was sent to. A token finds a message; it proves nothing
+-- about who writes.
+create table public.reply_tokens (
+  -- Local part of the Reply-To address: 16 characters of a-z and 2-7, 80 random bits.
+  token text collate "C" not null,
+  -- The message that it stands for: one that we sent, or one that came in and was forwarded.
+  message_id uuid not null,
+  -- When it was made.
+  created_at timestamp with time zone default now() not null,
+  -- The look-up of every answer. In bytes: a token is no word of a language.
+  constraint reply_tokens_pkey PRIMARY KEY (token),
+  constraint reply_tokens_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint reply_tokens_token_check CHECK ((token ~ '^[a-z0-9]{8,64}$'::text))
+);
+-- Counts by day.
+create INDEX reply_tokens_created_idx ON public.reply_tokens USING btree (created_at);
+-- The token of a message; serves the foreign key.
+create INDEX reply_tokens_message_idx ON public.reply_tokens USING btree (message_id);
+alter table public.reply_tokens enable row level security;
+grant select, insert, update, delete on public.reply_tokens to service_role;
 
 -- Reports as they were when they were due. Written by the clock.
 create table public.reports (
@@ -1800,6 +1988,8 @@ create table public.rollout_events (
   -- What belongs to the event: names, numbers and limits. _shared/contract/words/rollouts.ts makes a sentence of it
   -- with kind, rule and verdict.
   figures jsonb default '{}'::jsonb not null,
+  -- Kind, rule and the numbers of figures in one line.
+  message text generated always as (private.event_message(kind, rule, figures)) stored,
   -- What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes,
   -- path, after, alarm, progress}; of a start, what the launch gates said.
   evidence jsonb,
@@ -1921,9 +2111,9 @@ create table public.rollouts (
   stage integer default 0 not null,
   -- When the stage began.
   stage_started_at timestamp with time zone,
-  -- Why the last verdict was to hold: silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused,
-  -- kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal, ratings,
-  -- feedback.
+  -- Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate,
+  -- p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal,
+  -- ratings, feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -1983,7 +2173,7 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 -- Every role may see the routes.
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
--- No route may lead to a removed destination.
+-- No route may lead to a removed destination, or to an inbox.
 create TRIGGER present_destination BEFORE INSERT OR UPDATE OF destination_id ON public.route_destinations FOR EACH ROW EXECUTE FUNCTION private.require_present_destination();
 -- Makes the edge functions reload the configuration.
 create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
@@ -2085,7 +2275,8 @@ create table public.routing_decisions (
   route_id uuid,
   -- The route's name at that time.
   route_name text,
-  -- matched, sticky (the conversation stayed), default (a fallback), or no_match.
+  -- matched, sticky (the conversation stayed), default (a fallback), no_match, or kept (routes were not evaluated: an
+  -- automatic mail, a bounce, a forgery).
   reason text not null,
   -- The destinations it was sent to.
   destination_ids uuid[] default '{}'::uuid[] not null,
@@ -2101,7 +2292,7 @@ create table public.routing_decisions (
   constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint routing_decisions_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE SET NULL,
   constraint routing_decisions_contact_check CHECK ((length(contact) <= 8)),
-  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text])))
+  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text])))
 );
 -- The latest decisions.
 create INDEX routing_decisions_recent_idx ON public.routing_decisions USING btree (decided_at);
@@ -2198,6 +2389,8 @@ create policy segments_read on public.segments for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells the edge functions to read the configuration again; a change of members changes the segment's row.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- Each version is used once.
+create TRIGGER continue BEFORE INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION private.continue_segment();
 
 -- The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number
 -- that first appears in a signed webhook is added automatically.
@@ -2360,8 +2553,10 @@ create table public.settings (
           WHEN 'retention.event_days'::text THEN 8
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
+          WHEN 'retention.mail_days'::text THEN 1
+          WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2468,6 +2663,70 @@ create policy settings_history_read on public.settings_history for select to aut
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Files that we keep in object storage: raw mails and attachments. What is past its time, or whose message is gone,
+-- is removed by the clock.
+create table public.storage_objects (
+  -- The bucket; private.
+  bucket text not null,
+  -- Where in it. Made of ids and numbers, never of names that a stranger gave.
+  path text not null,
+  -- raw (the whole mail) or attachment.
+  kind text not null,
+  -- Number of the attachment in its message; null for others.
+  place integer,
+  -- Its size.
+  bytes bigint not null,
+  -- Whether it belongs to a message: without it, it is to be removed.
+  of_message boolean not null,
+  -- The message.
+  message_id uuid,
+  -- When it is to be removed.
+  expires_at timestamp with time zone not null,
+  -- When we heard of it.
+  created_at timestamp with time zone default now() not null,
+  -- A file is named by bucket and path.
+  constraint storage_objects_pkey PRIMARY KEY (bucket, path),
+  constraint storage_objects_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE SET NULL,
+  constraint storage_objects_bucket_check CHECK ((bucket ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
+  constraint storage_objects_bytes_check CHECK ((bytes >= 0)),
+  constraint storage_objects_kind_check CHECK ((kind = ANY (ARRAY['raw'::text, 'attachment'::text]))),
+  constraint storage_objects_path_check CHECK (((length(path) >= 1) AND (length(path) <= 512)))
+);
+-- What is past its time.
+create INDEX storage_objects_expires_idx ON public.storage_objects USING btree (expires_at);
+-- The files of a message; serves the foreign key.
+create INDEX storage_objects_message_idx ON public.storage_objects USING btree (message_id) WHERE (message_id IS NOT NULL);
+-- Whose message is gone.
+create INDEX storage_objects_orphans_idx ON public.storage_objects USING btree (bucket, path) WHERE (of_message AND (message_id IS NULL));
+alter table public.storage_objects enable row level security;
+grant select, insert, update, delete on public.storage_objects to service_role;
+
+-- Addresses that get no mail, whoever sends.
+create table public.suppressions (
+  -- In lower case.
+  address text not null,
+  -- all, or bulk: mail to one person still goes.
+  scope text default 'all'::text not null,
+  -- bounce, complaint, unsubscribe, dropped, manual and the like; the first stays.
+  reason text not null,
+  -- Who told: a provider, mail (the person, by a mail), or team.
+  source text not null,
+  -- Since when.
+  since timestamp with time zone default now() not null,
+  -- Which user or role wrote it.
+  by text default private.actor() not null,
+  -- Asked for each mail, when it is queued and when it goes.
+  constraint suppressions_pkey PRIMARY KEY (address, scope),
+  constraint suppressions_address_check CHECK (((address = lower(address)) AND (address ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))),
+  constraint suppressions_reason_check CHECK ((reason ~ '^[a-z][a-z_]{0,31}$'::text)),
+  constraint suppressions_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'bulk'::text]))),
+  constraint suppressions_source_check CHECK ((source ~ '^[a-z][a-z0-9_]{0,31}$'::text))
+);
+-- The list, newest first, page by page.
+create INDEX suppressions_since_idx ON public.suppressions USING btree (since, address, scope);
+alter table public.suppressions enable row level security;
+grant select, insert, update, delete on public.suppressions to service_role;
 
 -- Who gave whom which role, and when. Written by trigger; append-only and kept permanently: it names team members,
 -- not customers.
@@ -2728,6 +2987,22 @@ create table private.erased_opt_outs (
 alter table private.erased_opt_outs enable row level security;
 grant select, delete on private.erased_opt_outs to service_role;
 
+-- Suppressions of people who were erased: they get no mail for that.
+create table private.erased_suppressions (
+  -- Keyed hash of the address.
+  hash bytea not null,
+  -- all or bulk.
+  scope text not null,
+  -- Why.
+  reason text not null,
+  -- Since when.
+  since timestamp with time zone not null,
+  -- Asked by the hash of an address.
+  constraint erased_suppressions_pkey PRIMARY KEY (hash, scope)
+);
+alter table private.erased_suppressions enable row level security;
+grant select, insert, update, delete on private.erased_suppressions to service_role;
+
 -- Up to when the messages were looked at for words of feedback.
 create table private.feedback_heard (
   -- Always true; the key that allows no second row.
@@ -2788,6 +3063,68 @@ create table private.hash_key (
 alter table private.hash_key enable row level security;
 grant select on private.hash_key to service_role;
 
+-- Addresses that are yet to be confirmed by a code that was mailed there.
+create table private.identity_checks (
+  -- email_identities.id. Not a reference: that table may be dropped.
+  identity uuid not null,
+  -- from (the address is the user's) or forward (answers may go there).
+  what text not null,
+  -- The address, in lower case.
+  address text not null,
+  -- Keyed hash of the code; null while none was sent.
+  hash bytea,
+  -- Wrong codes so far; after five a new one is needed.
+  attempts integer default 0 not null,
+  -- When the code was made.
+  sent_at timestamp with time zone,
+  -- Until when it holds.
+  expires_at timestamp with time zone,
+  -- An identity has one address to confirm of each kind.
+  constraint identity_checks_pkey PRIMARY KEY (identity, what),
+  constraint identity_checks_what_check CHECK ((what = ANY (ARRAY['from'::text, 'forward'::text])))
+);
+alter table private.identity_checks enable row level security;
+grant select, insert, update, delete on private.identity_checks to service_role;
+
+-- Each identity as the pipeline uses it, written by the trigger of email_identities. It outlives that table: after
+-- the rollback of the reply tokens, mail is sent and forwarded by it.
+create table private.inboxes (
+  -- The destination of kind inbox.
+  destination_id uuid not null,
+  -- email_identities.id. Not a reference: that table may be dropped.
+  identity uuid not null,
+  -- The address that mail is sent from, in lower case; also senders.id of channel email.
+  from_email text not null,
+  -- The name beside the address.
+  display_name text,
+  -- The team's own id of the user who sends as this identity; null for none.
+  user_id text,
+  -- Where replies go; null while nobody has confirmed an address.
+  forward_to text,
+  -- Whether users without an identity send as this one.
+  is_default boolean default false not null,
+  -- Who carries its mail: sendgrid or resend.
+  provider text not null,
+  -- unverified, active or paused.
+  state text not null,
+  -- When the address was proved to be the user's.
+  verified_at timestamp with time zone,
+  -- When the identity was added.
+  created_at timestamp with time zone not null,
+  -- A destination of kind inbox forwards for one identity.
+  constraint inboxes_pkey PRIMARY KEY (destination_id),
+  -- Finds the identity of a conversation, whose number_id is the address.
+  constraint inboxes_from_email_key UNIQUE (from_email),
+  -- An identity has one inbox.
+  constraint inboxes_identity_key UNIQUE (identity),
+  constraint inboxes_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
+  constraint inboxes_from_email_check CHECK ((from_email = lower(from_email)))
+);
+-- The identities of a user.
+create INDEX inboxes_user_idx ON private.inboxes USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table private.inboxes enable row level security;
+grant select, insert, update, delete on private.inboxes to service_role;
+
 -- Flags whose kill switch the functions found set in their environment, which the database cannot read.
 create table private.kill_switches (
   -- The flag.
@@ -2835,6 +3172,34 @@ create table private.link_passwords (
 );
 alter table private.link_passwords enable row level security;
 grant select, insert, update, delete on private.link_passwords to service_role;
+
+-- Who wrote which mail to which address of ours, and when: how fast two machines answer each other, and what somebody
+-- wrote in other people's conversations.
+create table private.mail_senders (
+  -- Of the mail; that of its message, where it became one.
+  id uuid not null,
+  -- The message; null of a loop, which becomes none.
+  message_id uuid,
+  -- The address in From, in lower case.
+  address text not null,
+  -- The address of ours that it came to, in lower case.
+  recipient text not null,
+  -- Hash of the text, for the same text again; null where none was given.
+  text_hash text,
+  -- When it came.
+  created_at timestamp with time zone not null,
+  -- A mail has one sender.
+  constraint mail_senders_pkey PRIMARY KEY (id),
+  constraint mail_senders_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE
+);
+-- Loops by age, for the purge.
+create INDEX mail_senders_loops_idx ON private.mail_senders USING btree (created_at) WHERE (message_id IS NULL);
+-- Who wrote a message; serves the foreign key.
+create INDEX mail_senders_message_idx ON private.mail_senders USING btree (message_id) WHERE (message_id IS NOT NULL);
+-- How much an address wrote to one of ours of late; and all that somebody wrote.
+create INDEX mail_senders_pair_idx ON private.mail_senders USING btree (address, recipient, created_at);
+alter table private.mail_senders enable row level security;
+grant select, insert, update, delete on private.mail_senders to service_role;
 
 -- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
 create table private.metric_keys (
@@ -3230,6 +3595,39 @@ begin
 end $function$;
 grant execute on function public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
 
+-- Adds an identity, {user_id, display_name, forward_to, provider}; unverified, until a code that is mailed there
+-- comes back, and with nowhere to forward to until the same has happened there. The first one is the default. For
+-- operators and secret keys. Errors: 42501 not allowed, 23514 a value that cannot be, GL404 the table was taken back,
+-- GL409 it exists, GL422 no address.
+CREATE OR REPLACE FUNCTION public.add_identity(p_from_email text, p_options jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  if lower(btrim(p_from_email)) !~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$' then
+    raise exception 'this is no address' using errcode = 'GL422';
+  end if;
+  if exists (select from public.email_identities i where i.from_email = lower(btrim(p_from_email))) then
+    raise exception 'this identity exists already' using errcode = 'GL409';
+  end if;
+  insert into public.email_identities (user_id, from_email, display_name, provider, is_default)
+  values (nullif(p_options ->> 'user_id', ''), p_from_email, nullif(p_options ->> 'display_name', ''), coalesce(p_options ->> 'provider', 'sendgrid'),
+    not exists (select from public.email_identities i where i.is_default))
+  returning id into v_id;
+  insert into private.identity_checks (identity, what, address) values (v_id, 'from', lower(btrim(p_from_email)));
+  if p_options ->> 'forward_to' is not null then
+    perform private.ask_forward(v_id, p_options ->> 'forward_to');
+  end if;
+  return private.changed_identity(v_id);
+end $function$;
+grant execute on function public.add_identity(p_from_email text, p_options jsonb) to authenticated, service_role;
+
 -- Adds a group of measurements [{name, label, n, ms, counts}], each series once, to the minute that is open and to
 -- the total. For secret keys.
 CREATE OR REPLACE FUNCTION public.add_measurements(p_measurements jsonb)
@@ -3323,6 +3721,23 @@ begin
   return v_segment;
 end $function$;
 grant execute on function public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
+
+-- Puts an address on the list of those that get no mail, or no bulk mail: {added}, false where it stands there. For
+-- operators and secret keys. Errors: 42501 not allowed, GL422 no address, reason or scope.
+CREATE OR REPLACE FUNCTION public.add_suppression(p_address text, p_reason text DEFAULT 'manual'::text, p_scope text DEFAULT 'all'::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  if lower(btrim(p_address)) !~ '^[^@[:space:]]+@[^@[:space:]]+$' or p_scope not in ('all', 'bulk') or p_reason !~ '^[a-z][a-z_]{0,31}$' then
+    raise exception 'an address, a reason in one word, and all or bulk' using errcode = 'GL422';
+  end if;
+  return jsonb_build_object('added', private.suppress(btrim(p_address), p_scope, p_reason, 'team', clock_timestamp()));
+end $function$;
+grant execute on function public.add_suppression(p_address text, p_reason text, p_scope text) to authenticated, service_role;
 
 -- Adds the user who has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed,
 -- GL300 several accounts have confirmed it, GL404 no such user, GL409 already a member, GL422 no account that can
@@ -3433,6 +3848,70 @@ begin
 end $function$;
 grant execute on function public.answer_category(p_message_id uuid, p_found jsonb) to service_role;
 
+-- Makes a code that confirms the address of an identity (from), or where its answers go (forward): {code, to,
+-- expires_at}. For the function that mails it alone. Errors: GL404 nothing to confirm, GL429 within a minute of the
+-- last.
+CREATE OR REPLACE FUNCTION public.begin_identity_check(p_id uuid, p_what text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_check private.identity_checks;
+  v_now timestamptz := clock_timestamp();
+  v_code text := lpad((('x' || encode(substr(uuid_send(gen_random_uuid()), 11, 6), 'hex'))::bit(48)::bigint % 100000000)::text, 8, '0');
+begin
+  perform private.refuse_older_code();
+  select * into v_check from private.identity_checks k where k.identity = p_id and k.what = p_what for update;
+  if not found then
+    raise exception 'there is nothing to confirm' using errcode = 'GL404';
+  end if;
+  if v_check.sent_at > v_now - interval '1 minute' then
+    raise exception 'a code was sent less than a minute ago' using errcode = 'GL429';
+  end if;
+  update private.identity_checks k
+  set hash = private.keyed_hash(p_id::text || ' ' || p_what || ' ' || v_code), attempts = 0, sent_at = v_now, expires_at = v_now + interval '30 minutes'
+  where k.identity = p_id and k.what = p_what;
+  return jsonb_build_object('code', v_code, 'to', v_check.address, 'expires_at', v_now + interval '30 minutes');
+end $function$;
+grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
+
+-- Confirms an address by the code that was mailed there: {ok, left}, with how many tries are left. Codes hold for 30
+-- minutes and five tries. For operators and secret keys. Errors: 42501 not allowed, GL404 nothing to confirm, or the
+-- table was taken back.
+CREATE OR REPLACE FUNCTION public.check_identity(p_id uuid, p_what text, p_code text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_check private.identity_checks;
+  v_ok boolean;
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  select * into v_check from private.identity_checks k where k.identity = p_id and k.what = p_what for update;
+  if not found then
+    raise exception 'there is nothing to confirm' using errcode = 'GL404';
+  end if;
+  if v_check.hash is null or v_check.expires_at <= clock_timestamp() or v_check.attempts >= 5 then
+    return '{"ok": false, "left": 0}';
+  end if;
+  v_ok := v_check.hash = private.keyed_hash(p_id::text || ' ' || p_what || ' ' || btrim(p_code));
+  if not v_ok then
+    update private.identity_checks k set attempts = k.attempts + 1 where k.identity = p_id and k.what = p_what;
+    return jsonb_build_object('ok', false, 'left', 4 - v_check.attempts);
+  end if;
+  delete from private.identity_checks k where k.identity = p_id and k.what = p_what;
+  update public.email_identities i
+  set verified_at = case p_what when 'from' then clock_timestamp() else i.verified_at end,
+    forward_to = case p_what when 'forward' then v_check.address else i.forward_to end
+  where i.id = p_id;
+  return '{"ok": true, "left": 0}';
+end $function$;
+grant execute on function public.check_identity(p_id uuid, p_what text, p_code text) to authenticated, service_role;
+
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
 -- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.
@@ -3536,9 +4015,10 @@ grant execute on function public.claim_notifications(p_limit integer, p_lease_se
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
 -- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
 -- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
--- channel, number_id, contact_id, to, message, traceparent, and, if the person has opted out, opted_out: true (do not
--- send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A
--- single channel may take every place; of several, each gets half of those that the others leave.
+-- channel, number_id, contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), and, if
+-- the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the
+-- template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half
+-- of those that the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3580,6 +4060,25 @@ AS $function$
 $function$;
 grant execute on function public.claim_status_posts(p_limit integer, p_lease_seconds integer) to service_role;
 
+-- Files to remove, [{bucket, path}]. Takes no lease: removing twice is harmless. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_storage_purges(p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('bucket', d.bucket, 'path', d.path)), '[]')
+    from (
+      (select o.bucket, o.path from public.storage_objects o where o.of_message and o.message_id is null limit p_limit)
+      union
+      (select o.bucket, o.path from public.storage_objects o where o.expires_at <= clock_timestamp() order by o.expires_at limit p_limit)
+      limit p_limit
+    ) d);
+end $function$;
+grant execute on function public.claim_storage_purges(p_limit integer) to service_role;
+
 -- The conversations of these channels that have waited longest for the router, each with its oldest undecided
 -- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
 -- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
@@ -3608,6 +4107,7 @@ begin
         select i.value from public.contact_identities i
         where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
         order by i.dialled, i.id desc limit 1),
+      'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
     from public.conversations c
@@ -3615,7 +4115,7 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'referral', m.referral, 'link_token', m.link_token,
+        'referral', m.referral, 'link_token', m.link_token, 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a
           where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages
@@ -4033,7 +4533,7 @@ end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
 -- What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is
--- no such destination. Only for the function wa-router: people never see a secret twice.
+-- no service of that name. Only for the function wa-router: people never see a secret twice.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4045,6 +4545,9 @@ declare
 begin
   perform private.refuse_older_code();
   v_id := private.destination_named(p_name);
+  if exists (select from public.destinations d where d.id = v_id and d.kind <> 'http') then
+    raise exception '% is no service', p_name using errcode = 'GL404';
+  end if;
   return (
     select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
@@ -4115,11 +4618,72 @@ begin
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
--- Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (if
--- absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback,
--- traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or
--- {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for WhatsApp, for the contact), window,
--- opt-out and idempotency are decided in the same transaction.
+-- E-mail over some days (1 to 90): {since, at, days, replies (by via, and what became of their forwards), identities,
+-- campaigns, events, sent (with reply token or without), unknown_overdue (of which a person has to say whether they
+-- went), suppressions}. Holds no addresses of people. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.email_overview(p_days integer DEFAULT 7)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_from timestamptz := v_now - make_interval(days => least(greatest(p_days, 1), 90));
+  v_tokened bigint := 0;
+begin
+  perform private.require_role('viewer');
+  if to_regclass('public.reply_tokens') is not null then
+    select count(*) into v_tokened from public.outbound_messages o
+    where o.channel = 'email' and o.created_at > v_from and o.id >= private.uuid_v7_from(v_from)
+      and exists (select from public.reply_tokens r where r.message_id = o.id);
+  end if;
+  return (
+    select jsonb_build_object('since', v_from, 'at', v_now,
+      'days', private.email_days(v_from, v_now),
+      'replies', (
+        select jsonb_build_object('all', count(*), 'token', count(*) filter (where r.via = 'token'), 'legacy', count(*) filter (where r.via = 'legacy'),
+          'references', count(*) filter (where r.via = 'references'), 'none', count(*) filter (where r.via = 'none'),
+          'unverified', count(*) filter (where not r.verified), 'other_sender', count(*) filter (where not r.is_recipient),
+          'forward_wanted', count(*) filter (where r.forward_wanted), 'forwarded', count(r.forwarded_at),
+          'failed', count(r.failed_at) filter (where r.forwarded_at is null),
+          'waiting', count(*) filter (where r.forward_wanted and r.forwarded_at is null and r.failed_at is null))
+        from public.email_replies r where r.reply_ts > v_from),
+      'identities', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', x.identity, 'from_email', i.from_email, 'replies', x.n, 'forward_wanted', x.wanted,
+          'forwarded', x.forwarded, 'failed', x.failed) order by x.n desc, x.identity), '[]')
+        from (
+          select r.identity, count(*) as n, count(*) filter (where r.forward_wanted) as wanted, count(r.forwarded_at) as forwarded,
+            count(r.failed_at) filter (where r.forwarded_at is null) as failed
+          from public.email_replies r where r.reply_ts > v_from group by r.identity order by count(*) desc limit 100) x
+        left join private.inboxes i on i.identity = x.identity),
+      'campaigns', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', x.campaign_id, 'replies', x.n, 'people', x.people) order by x.n desc, x.campaign_id), '[]')
+        from (
+          select r.campaign_id, count(*) as n, count(distinct r.reply_to) as people from public.email_replies r
+          where r.reply_ts > v_from and r.campaign_id is not null group by r.campaign_id order by count(*) desc limit 100) x),
+      'events', (
+        select coalesce(jsonb_object_agg(e.event_type, e.n), '{}') from (
+          select x.event_type, count(*) as n from public.email_events x where x.created_at > v_from group by x.event_type) e),
+      'sent', (
+        select jsonb_build_object('all', count(*), 'token', v_tokened, 'unknown', count(*) filter (where o.state = 'unknown'),
+          'failed', count(*) filter (where o.state = 'failed'), 'waiting', count(*) filter (where o.state in ('queued', 'leased')))
+        from public.outbound_messages o
+        where o.channel = 'email' and o.created_at > v_from and o.id >= private.uuid_v7_from(v_from)),
+      'unknown_overdue', (
+        (select count(*) from public.outbound_messages o where o.state = 'unknown' and o.updated_at <= v_now - interval '15 minutes')
+        + (select count(*) from public.deliveries d where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
+          and d.updated_at <= v_now - interval '15 minutes')),
+      'suppressions', (select count(*) from public.suppressions s where s.since > v_from)));
+end $function$;
+grant execute on function public.email_overview(p_days integer) to authenticated, service_role;
+
+-- Queues messages [{channel (whatsapp if absent), user_id and send_domain (for a mail: who sends it, and the domain
+-- of its Message-ID), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person
+-- that the ids identify), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second,
+-- burst}}], and returns a result for each, in its place: {id, status, rate} or {error, rate}. Rate of the key, flag
+-- (the channel's, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the
+-- same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4186,7 +4750,7 @@ begin
   perform private.require_role('admin');
   v_person := private.find_person(p_person);
   v_person := private.with_messages(v_person, array(
-    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq));
+    select m.id from private.messages_of(v_person, null) m));
   insert into public.contact_acts (act, contact_id)
   select 'exported', c.id from public.contacts c where c.id = any (v_person.contacts) and c.merged_into is null;
   for v_place in select * from private.personal_data() loop
@@ -4221,6 +4785,21 @@ AS $function$
   from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
+
+-- Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.
+CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.scope), '[]')
+    from public.suppressions s where s.address = lower(btrim(p_address)));
+end $function$;
+grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
 
 -- How a plan (as create_rollout takes it) would go for a flag, by the traffic of the last 7 days or by what is given:
 -- for each stage the outcomes a minute and needed, how long it takes, whether it can pass at today's failure rate
@@ -4324,6 +4903,60 @@ AS $function$
 $function$;
 grant execute on function public.health() to service_role;
 
+-- Stores what a provider tells of mails that we sent, each once: [{provider, key, event, at, message (our id of it),
+-- delivery (of a forward), provider_id, address, error, suppress: {reason, scope}, metadata, raw}]. Moves statuses
+-- forward by rank, suppresses addresses (also what was blocked three times in 7 days), lifts what was unsubscribed in
+-- bulk and is subscribed again, and settles messages and forwards of which it was not known whether they went.
+-- Answers {outcomes: "sd…", freed}. For secret keys.
+CREATE OR REPLACE FUNCTION public.ingest_mail_events(p_events jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_mail_events(p_events, clock_timestamp());
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.ingest_mail_events(p_events jsonb) to service_role;
+
+-- Stores mails that were judged, each once by provider and key, with all that follows in one transaction: contact,
+-- conversation, message, the reply that is counted, files, suppressions, the forward as a delivery to the identity's
+-- inbox, or the relay as a message to the person. Answers, in the order given, {outcome (stored, duplicate),
+-- message_id, via, verdict, forward_to, relayed, code (unknown_identity: nowhere to forward to; identity_paused;
+-- suppressed, unknown_recipient: not relayed; gone: the answered message is no more)}. For secret keys.
+CREATE OR REPLACE FUNCTION public.ingest_mails(p_mails jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_mails(p_mails, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.ingest_mails(p_mails jsonb) to service_role;
+
 -- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
 -- order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d
 -- (duplicate); and freed: true if a status released a waiting message.
@@ -4396,6 +5029,30 @@ begin
     || private.open_doors();
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
+
+-- Takes an address off the list: {lifted}, false where it was not on it. For operators and secret keys. Errors: 42501
+-- not allowed.
+CREATE OR REPLACE FUNCTION public.lift_suppression(p_address text, p_scope text DEFAULT 'all'::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  delete from public.suppressions s where s.address = lower(btrim(p_address)) and s.scope = p_scope;
+  get diagnostics v_count = row_count;
+  if exists (select from private.erased_suppressions) then
+    delete from private.erased_suppressions s where s.hash = private.keyed_hash('email ' || lower(btrim(p_address))) and s.scope = p_scope;
+    if found then
+      v_count := 1;
+    end if;
+  end if;
+  return jsonb_build_object('lifted', v_count > 0);
+end $function$;
+grant execute on function public.lift_suppression(p_address text, p_scope text) to authenticated, service_role;
 
 -- A link's clicks from day to day, both included, in the zone p_zone, without it the team's: {code, uses, max_uses,
 -- zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations
@@ -4603,6 +5260,23 @@ begin
 end $function$;
 grant execute on function public.list_feedback(p_flag_key text, p_limit integer) to authenticated, service_role;
 
+-- The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an
+-- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get
+-- addresses of inboxes cut. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_identities()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
+    from private.inboxes i);
+end $function$;
+grant execute on function public.list_identities() to authenticated, service_role;
+
 -- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
 -- latest. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50)
@@ -4709,6 +5383,25 @@ begin
 end $function$;
 grant execute on function public.list_reports(p_flag_key text, p_limit integer) to authenticated, service_role;
 
+-- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source,
+-- since}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_suppressions(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('address', private.without_local_part(s.address),
+      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
+    from (
+      select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
+      order by x.since desc, x.address desc, x.scope desc limit least(greatest(p_limit, 1), 500)) s);
+end $function$;
+grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer) to authenticated, service_role;
+
 -- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
 -- histories name people by user_id. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_team()
@@ -4725,6 +5418,33 @@ begin
     from public.team_members m join auth.users u on u.id = m.user_id);
 end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
+
+-- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
+-- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_unknown(p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'what', u.what, 'channel', u.channel, 'sender', u.sender, 'contact_id', u.contact_id,
+      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since), '[]')
+    from (
+      (select o.id, 'message' as what, o.channel, o.number_id as sender, c.contact_id, o.updated_at as since
+      from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
+      where o.state = 'unknown' order by o.updated_at limit least(greatest(p_limit, 1), 200))
+      union all
+      (select d.id, 'forward', 'email', c.number_id, c.contact_id, d.updated_at
+      from public.deliveries d join public.conversations c on c.id = d.conversation_id
+      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
+      order by d.updated_at limit least(greatest(p_limit, 1), 200))
+      order by since limit least(greatest(p_limit, 1), 200)) u);
+end $function$;
+grant execute on function public.list_unknown(p_limit integer) to authenticated, service_role;
 
 -- Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first:
 -- [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at,
@@ -5021,6 +5741,20 @@ begin
       where asked.id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')));
 end $function$;
 grant execute on function public.name_contacts(p_ids text[]) to authenticated, service_role;
+
+-- Notes files [{bucket, path, kind, index, bytes}] that are about to be uploaded: they are removed after a day unless
+-- a message comes to own them. Answers how many. For secret keys.
+CREATE OR REPLACE FUNCTION public.note_storage_objects(p_objects jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.keep_objects(p_objects, null, clock_timestamp() + interval '1 day', clock_timestamp());
+  return jsonb_array_length(p_objects);
+end $function$;
+grant execute on function public.note_storage_objects(p_objects jsonb) to service_role;
 
 -- Opens an incident of a kind of the decision matrix, which says how severe it is unless p_severity does. Severe ones
 -- (P0, P1, security, critical_bug) take the rollout under way of their flag back and stop launches. p_note is for the
@@ -5534,8 +6268,8 @@ grant execute on function public.refresh_links(p_since text) to service_role;
 
 -- Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may
 -- use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators
--- and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait
--- or are dead and no reason is given, GL422 a reason that names a contact.
+-- and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, it belongs to an
+-- identity, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.
 CREATE OR REPLACE FUNCTION public.remove_destination(p_name text, p_reason text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5550,6 +6284,9 @@ declare
 begin
   perform private.require_role('operator');
   v_id := private.destination_named(p_name);
+  if exists (select from public.destinations d where d.id = v_id and d.kind = 'inbox') then
+    raise exception '% belongs to an identity', p_name using errcode = 'GL409', hint = 'Remove the identity.';
+  end if;
   v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
   perform private.lock_lanes(v_open);
   perform from public.destinations d where d.id = v_id for update;
@@ -5607,6 +6344,26 @@ begin
   return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
 end $function$;
 grant execute on function public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
+
+-- Removes an identity. Its conversations stay; answers that still come are kept and go nowhere. For operators and
+-- secret keys. Errors: 42501 not allowed, GL404 no such identity, or the table was taken back, GL409 messages wait to
+-- be sent as it.
+CREATE OR REPLACE FUNCTION public.remove_identity(p_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  delete from public.email_identities i where i.id = p_id;
+  if not found then
+    raise exception 'there is no such identity' using errcode = 'GL404';
+  end if;
+  delete from private.identity_checks k where k.identity = p_id;
+end $function$;
+grant execute on function public.remove_identity(p_id uuid) to authenticated, service_role;
 
 -- Removes an endpoint with its queue; false when there was none. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.remove_notification_endpoint(p_name text)
@@ -5918,6 +6675,94 @@ begin
   return private.resolve_incident(p_number, p_expected_version, p_note, p_public_text, clock_timestamp());
 end $function$;
 grant execute on function public.resolve_incident(p_number bigint, p_expected_version bigint, p_note text, p_public_text text) to authenticated, service_role;
+
+-- What we know of mails that came in, before it is judged what to do with them; changes nothing. [{tokens, legacy:
+-- [{message, user, campaign}], references, message_id, from, recipient, text_hash}] -> [{via, token, own (the
+-- Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
+-- from_is_ours, last_hour (mails of From to this recipient), same_text (of these in a minute with the same
+-- text_hash), suppressed}], in the order given. For secret keys.
+CREATE OR REPLACE FUNCTION public.resolve_mails(p_mails jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(private.resolve_mail(e.item, clock_timestamp()) order by e.place), '[]')
+    from jsonb_array_elements(p_mails) with ordinality as e (item, place));
+end $function$;
+grant execute on function public.resolve_mails(p_mails jsonb) to service_role;
+
+-- A person decides about a message or forward of which nobody knows whether it went: it was sent, it is sent again
+-- (resend), or it is dropped, with a reason. Answers {id, what, status}. For operators and secret keys. Errors: 42501
+-- not allowed, GL404 nothing of this id is unknown, GL409 the provider told meanwhile, GL422 no such way, no reason,
+-- or one that names the contact.
+CREATE OR REPLACE FUNCTION public.resolve_unknown(p_id uuid, p_how text, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_conversation uuid;
+  v_contact uuid;
+  v_now timestamptz := clock_timestamp();
+  v_destination uuid;
+begin
+  perform private.require_role('operator');
+  if p_how is null or p_how not in ('sent', 'resend', 'drop') then
+    raise exception 'an unknown message is sent, resend or drop' using errcode = 'GL422';
+  end if;
+  if p_how = 'drop' and coalesce(trim(p_reason), '') = '' then
+    raise exception 'dropping needs a reason' using errcode = 'GL422';
+  end if;
+  select o.conversation_id, c.contact_id into v_conversation, v_contact
+  from public.outbound_messages o join public.conversations c on c.id = o.conversation_id where o.id = p_id and o.state = 'unknown';
+  if found then
+    if private.without_ids(p_reason, v_contact) is distinct from p_reason then
+      raise exception 'the reason names a contact' using errcode = 'GL422', hint = 'The whole team reads it: leave out the number, the address and the id.';
+    end if;
+    perform from public.conversations c where c.id = v_conversation for update;
+    perform from private.outbound_lanes l where l.conversation_id = v_conversation for update;
+    perform from public.messages m where m.id = p_id for update;
+    if not exists (select from public.outbound_messages o where o.id = p_id and o.state = 'unknown') then
+      raise exception 'it is not unknown any more' using errcode = 'GL409';
+    end if;
+    if p_how = 'resend' then
+      perform private.queue_again(p_id, v_now);
+    else
+      update public.outbound_messages o
+      set state = case p_how when 'sent' then 'sent' else 'failed' end,
+        error = case p_how when 'sent' then null else jsonb_build_object('code', 'dropped', 'message', p_reason) end, updated_at = v_now
+      where o.id = p_id;
+      update public.messages m
+      set status = case p_how when 'sent' then 'sent' else 'failed' end, status_rank = case p_how when 'sent' then 1 else 2 end,
+        error = case p_how when 'sent' then null else jsonb_build_object('code', 'dropped', 'message', p_reason) end
+      where m.id = p_id and m.status_rank = 0;
+    end if;
+    insert into public.contact_acts (act, contact_id, message_id, reason) values (case p_how when 'resend' then 'resent' else 'resolved' end, v_contact, p_id, p_reason);
+    return jsonb_build_object('id', p_id, 'what', 'message', 'status', (select o.state from public.outbound_messages o where o.id = p_id));
+  end if;
+  select d.destination_id into v_destination from public.deliveries d
+  where d.id = p_id and d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null;
+  if not found then
+    raise exception 'nothing of this id is unknown' using errcode = 'GL404';
+  end if;
+  if p_how = 'resend' then
+    perform public.retry_deliveries(array[p_id]);
+  elsif p_how = 'drop' then
+    perform public.drop_deliveries(array[p_id], p_reason);
+  else
+    perform private.lock_lanes(array[p_id]);
+    update public.deliveries d set state = 'delivered', delivered_at = v_now, last_error = null, updated_at = v_now where d.id = p_id and d.state = 'dead';
+    perform private.note_forwards(array[
+      jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', p_id, 'destination_id', v_destination, 'outcome', 'delivered'))], v_now);
+  end if;
+  return jsonb_build_object('id', p_id, 'what', 'forward', 'status', (select d.state from public.deliveries d where d.id = p_id));
+end $function$;
+grant execute on function public.resolve_unknown(p_id uuid, p_how text, p_reason text) to authenticated, service_role;
 
 -- Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and
 -- secret keys. Errors: GL409 stale version or not paused, GL404.
@@ -6422,6 +7267,54 @@ begin
 end $function$;
 grant execute on function public.set_flag(p_key text, p_changes jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
+-- Changes an identity, {user_id, display_name, forward_to, is_default, state (active, paused), provider}. Another
+-- forward_to takes effect once it is confirmed; null ends forwarding at once. For operators and secret keys. Errors:
+-- 42501 not allowed, 23514 a value that cannot be, GL404 no such identity, or the table was taken back, GL409 not
+-- verified, GL422 no such member, state or address.
+CREATE OR REPLACE FUNCTION public.set_identity(p_id uuid, p_changes jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_odd text := (select string_agg(k, ', ') from jsonb_object_keys(p_changes) k
+    where k not in ('user_id', 'display_name', 'forward_to', 'is_default', 'state', 'provider'));
+begin
+  perform private.require_role('operator');
+  perform private.require_identities();
+  if v_odd is not null then
+    raise exception 'an identity has no %', v_odd using errcode = 'GL422';
+  end if;
+  if p_changes ->> 'state' not in ('active', 'paused') then
+    raise exception 'an identity is active or paused' using errcode = 'GL422';
+  end if;
+  if p_changes ->> 'state' = 'active' and exists (select from public.email_identities i where i.id = p_id and i.verified_at is null) then
+    raise exception 'the address is not verified' using errcode = 'GL409', hint = 'Mail its code first, and enter it.';
+  end if;
+  if (p_changes ->> 'is_default')::boolean then
+    update public.email_identities i set is_default = false where i.is_default and i.id <> p_id;
+  end if;
+  update public.email_identities i
+  set user_id = case when p_changes ? 'user_id' then nullif(p_changes ->> 'user_id', '') else i.user_id end,
+    display_name = case when p_changes ? 'display_name' then nullif(p_changes ->> 'display_name', '') else i.display_name end,
+    forward_to = case when p_changes ? 'forward_to' and p_changes ->> 'forward_to' is null then null else i.forward_to end,
+    is_default = coalesce((p_changes ->> 'is_default')::boolean, i.is_default),
+    state = coalesce(p_changes ->> 'state', i.state), provider = coalesce(p_changes ->> 'provider', i.provider)
+  where i.id = p_id;
+  if not found then
+    raise exception 'there is no such identity' using errcode = 'GL404';
+  end if;
+  if p_changes ->> 'forward_to' is not null and lower(btrim(p_changes ->> 'forward_to')) is distinct from (
+      select i.forward_to from public.email_identities i where i.id = p_id) then
+    perform private.ask_forward(p_id, p_changes ->> 'forward_to');
+  elsif p_changes ? 'forward_to' then
+    delete from private.identity_checks k where k.identity = p_id and k.what = 'forward';
+  end if;
+  return private.changed_identity(p_id);
+end $function$;
+grant execute on function public.set_identity(p_id uuid, p_changes jsonb) to authenticated, service_role;
+
 -- Pauses (paused) or resumes (active) an endpoint. For operators and secret keys. GL404 when there is none of that
 -- name.
 CREATE OR REPLACE FUNCTION public.set_notification_state(p_name text, p_state text)
@@ -6546,10 +7439,7 @@ declare
 begin
   perform private.require_role('operator');
   if p_expected_version = 0 then
-    -- A segment that was removed and added again continues its version numbers, as settings do.
-    insert into public.segments (key, description, version)
-    values (p_key, coalesce(p_description, ''), 1 + coalesce(
-      (select max(h.version) from public.segment_history h where h.segment_key = p_key), 0))
+    insert into public.segments (key, description) values (p_key, coalesce(p_description, ''))
     on conflict (key) do nothing returning * into v_segment;
   end if;
   if v_segment.key is null then
@@ -6689,10 +7579,11 @@ begin
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
--- Records the provider's answers [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person,
--- as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called),
--- scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message
--- gets through. A result whose lease is not the lane's current one is fenced off.
+-- Records the provider's answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the
+-- provider must not be called again), provider_id, identities (of the person, as the provider knows them), error,
+-- retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. A deferred
+-- send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is
+-- not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -6747,6 +7638,26 @@ begin
   return v_count;
 end $function$;
 grant execute on function public.settle_status_posts(p_results jsonb) to service_role;
+
+-- Forgets files [{bucket, path}] that were removed; one that a message came to own meanwhile stays noted. Answers how
+-- many. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_storage_purges(p_objects jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.refuse_older_code();
+  delete from public.storage_objects o
+  using jsonb_to_recordset(p_objects) as r (bucket text, path text)
+  where o.bucket = r.bucket and o.path = r.path
+    and (o.expires_at <= clock_timestamp() or o.of_message and o.message_id is null);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function public.settle_storage_purges(p_objects jsonb) to service_role;
 
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
@@ -7104,6 +8015,38 @@ begin
 end $function$;
 grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
 
+-- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
+-- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
+-- viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
+CREATE OR REPLACE FUNCTION public.trace_mail(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  if not exists (select from public.messages m where m.id = p_message_id and m.channel = 'email') then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  return (
+    select jsonb_build_object('id', m.id, 'direction', m.direction, 'at', m.created_at, 'kind', m.native -> 'kind', 'verdict', m.native -> 'verdict',
+      'reasons', private.without_addresses(m.native -> 'reasons'), 'via', m.native -> 'via', 'verified', m.native -> 'verified',
+      'automatic', m.native -> 'automatic', 'is_recipient', m.native -> 'is_recipient', 'answers', m.native -> 'answers', 'thread_id', m.thread_id,
+      'attachments', (
+        select count(*) from public.storage_objects o where o.message_id = m.id and o.kind = 'attachment'),
+      'identity', (
+        select i.identity from private.inboxes i join public.conversations c on c.number_id = i.from_email where c.id = m.conversation_id),
+      'forward', (
+        select jsonb_build_object('delivery_id', d.id, 'destination', t.name, 'state', d.state, 'attempt', d.attempt, 'error', d.last_error, 'delivered_at', d.delivered_at)
+        from public.deliveries d join public.destinations t on t.id = d.destination_id and t.kind = 'inbox' where d.message_id = m.id),
+      'events', (
+        select coalesce(jsonb_agg(jsonb_build_object('event', e.event_type, 'at', e.created_at, 'metadata', e.metadata) order by e.id), '[]')
+        from public.email_events e where e.message_id = m.id or e.mail_id = m.id))
+    from public.messages m where m.id = p_message_id);
+end $function$;
+grant execute on function public.trace_mail(p_message_id uuid) to authenticated, service_role;
+
 -- The story of the message with this id, ours (also without hyphens), the provider's, or that of a trace, of which it
 -- is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id,
 -- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null if there is none. Holds
@@ -7247,8 +8190,9 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
--- Transactions that have held locks on the tables of flags and rollouts for half a second or more, oldest first:
--- [{pid, role, state, seconds, statement}]. Does not wait for these locks. For operators and secret keys.
+-- Transactions that have held locks on the tables of flags and rollouts, or if there are none on any table of ours,
+-- for half a second or more, oldest first: [{pid, role, state, seconds, statement}]. Does not wait for these locks.
+-- For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.who_blocks()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7257,7 +8201,7 @@ CREATE OR REPLACE FUNCTION public.who_blocks()
 AS $function$
 begin
   perform private.require_role('operator');
-  return private.lock_holders(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
+  return private.lock_holders_or_any(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
     'public.rollout_events', 'public.segments', 'public.segment_members']);
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
@@ -7529,6 +8473,60 @@ begin
   end if;
 end $function$;
 
+-- Which message of ours a mail answers: by a token in its addresses, by the id in a legacy address, by In-Reply-To
+-- and References; none. The first that finds a message.
+CREATE OR REPLACE FUNCTION private.answered_mail(p_mail jsonb, OUT via text, OUT token text, OUT message_id uuid)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if jsonb_array_length(coalesce(nullif(p_mail -> 'tokens', 'null'), '[]')) > 0 and to_regclass('public.reply_tokens') is not null then
+    select 'token', found.token, found.message_id into via, token, message_id
+    from jsonb_array_elements_text(p_mail -> 'tokens') with ordinality as given (token, place)
+    cross join lateral (
+      select r.token, r.message_id from public.reply_tokens r
+      where r.token = lower(given.token) and coalesce((to_jsonb(r) ->> 'expires_at')::timestamptz > clock_timestamp(), true) limit 1) found
+    order by given.place limit 1;
+  end if;
+  if message_id is null then
+    select 'legacy', found.id into via, message_id
+    from jsonb_array_elements(coalesce(nullif(p_mail -> 'legacy', 'null'), '[]')) with ordinality as given (address, place)
+    cross join lateral (
+      select m.id from public.messages m where m.id = private.uuid_in(given.address ->> 'message') and m.channel = 'email' limit 1) found
+    order by given.place limit 1;
+  end if;
+  if message_id is null then
+    select 'references', found.id into via, message_id
+    from jsonb_array_elements_text(coalesce(nullif(p_mail -> 'references', 'null'), '[]')) with ordinality as given (id, place)
+    cross join lateral (
+      (select m.id from public.messages m where m.id = private.uuid_in(given.id) and m.channel = 'email' limit 1)
+      union all
+      -- Some providers give a Message-ID of their own.
+      (select m.id from public.messages m
+      where private.uuid_in(given.id) is null and m.provider_id in (given.id, btrim(given.id, '<>'))
+        and m.channel = 'email' and m.direction = 'out' limit 1)
+      limit 1) found
+    where given.place <= 40
+    order by given.place limit 1;
+  end if;
+  via := coalesce(via, 'none');
+end $function$;
+grant execute on function private.answered_mail(p_mail jsonb, OUT via text, OUT token text, OUT message_id uuid) to service_role;
+
+-- Whether email_reply_tokens.enabled is on for an identity.
+CREATE OR REPLACE FUNCTION private.answers_by_token(p_inbox private.inboxes)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(null, p_inbox)) f);
+end $function$;
+grant execute on function private.answers_by_token(p_inbox private.inboxes) to service_role;
+
 -- Versions of Gatelink's migrations that were applied and are on record, oldest first; null if there is no record.
 CREATE OR REPLACE FUNCTION private.applied_migrations()
  RETURNS text[]
@@ -7698,7 +8696,7 @@ begin
   end if;
   -- A status proves that the provider accepted the message, even if the sender died before recording it.
   update public.outbound_messages o set state = 'sent', updated_at = now()
-  where o.id = any (v_ids) and o.state in ('queued', 'leased');
+  where o.id = any (v_ids) and o.state in ('queued', 'leased', 'unknown');
   if v_window_closed then
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
@@ -7831,6 +8829,27 @@ begin
   end if;
 end $function$;
 grant execute on function private.arm_of(p_flag_key text, p_subject_id text, p_now timestamp with time zone, OUT arm text, OUT by_share boolean) to service_role;
+
+-- Notes where answers shall go, once somebody there has confirmed it. GL422 for no address, or one of ours.
+CREATE OR REPLACE FUNCTION private.ask_forward(p_id uuid, p_address text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_address text := lower(btrim(p_address));
+begin
+  if v_address !~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$' then
+    raise exception 'this is no address' using errcode = 'GL422';
+  end if;
+  if exists (select from private.inboxes i where i.from_email = v_address) then
+    raise exception 'answers cannot go to an identity' using errcode = 'GL422', hint = 'Mail would go round: give the inbox of a person.';
+  end if;
+  insert into private.identity_checks as k (identity, what, address) values (p_id, 'forward', v_address)
+  on conflict (identity, what) do update set address = excluded.address, hash = null, attempts = 0, sent_at = null, expires_at = null
+  where k.address <> excluded.address;
+end $function$;
+grant execute on function private.ask_forward(p_id uuid, p_address text) to service_role;
 
 -- Finds, creates or merges the contact of each update, in its place; null for an update that identifies nobody.
 CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
@@ -8295,6 +9314,18 @@ begin
   return v_now;
 end $function$;
 
+-- What functions that change an identity answer.
+CREATE OR REPLACE FUNCTION private.changed_identity(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select private.identity_json(i, true) from private.inboxes i where i.identity = p_id);
+end $function$;
+grant execute on function private.changed_identity(p_id uuid) to service_role;
+
 -- What a channel allows. reply_window: how long after the person's last message free-form replies are allowed; null
 -- for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the
 -- person resumes them), until_start and suppression (everything, until the person sends START, or until the address
@@ -8311,7 +9342,7 @@ AS $function$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
       else 'until_start' end,
-    case p_channel when 'whatsapp' then 80 else 1 end,
+    case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end,
     case p_channel when 'whatsapp' then 6 else 1 end,
     case p_channel when 'whatsapp' then '131047' end,
     case p_channel when 'whatsapp' then '131050' end,
@@ -8475,6 +9506,9 @@ begin
     return v_claim;
   end if;
 
+  if p_destination.kind = 'inbox' and p_expired then
+    perform private.give_up_forwards(p_destination.id, null, p_now);
+  end if;
   -- Channel by channel, so that each is read from its start. Locks beyond the limit are released at the commit.
   with ready as materialized (
     select first.* from unnest(p_channels) as on_channel (name)
@@ -8589,6 +9623,9 @@ begin
       v_limit := least(v_limit, 1);
     end if;
     continue when v_limit <= 0;
+    if private.sends_once(v_number.provider) then
+      perform private.give_up_leases(v_number.channel, v_number.id, p_now);
+    end if;
     with due as (
       select l.conversation_id from private.outbound_lanes l
       where l.channel = v_number.channel and l.number_id = v_number.id and l.due_at <= p_now
@@ -8654,6 +9691,9 @@ begin
           -- The person may have opted out while it waited. Receipts are not affected.
           when b.opted_out_at is not null and b.message_id is not null
             then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
+          when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
+            then '{"opted_out": true}'
+          else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
           else '{}' end order by b.id),
       count(b.message_id)
     into v_empty, v_claimed, v_words
@@ -8705,7 +9745,9 @@ begin
       'traceparent', m.traceparent,
       'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
       'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
-      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids)) order by d.seq)
+      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
+      || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
+        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
     cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
     cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
@@ -8730,11 +9772,11 @@ AS $function$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'timeout_ms', d.timeout_ms,
-      'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
-        select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+        select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)))), '[]')
     from public.destinations d where d.id = any (p_ids));
 end $function$;
@@ -8839,6 +9881,7 @@ AS $function$
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -9116,6 +10159,20 @@ AS $function$
   where case when pg_input_is_valid(p_subject_id, 'uuid') then c.id = p_subject_id::uuid else false end
 $function$;
 
+-- Trigger, before insert of segments: a segment that was removed and added again continues its version numbers, as
+-- settings do.
+CREATE OR REPLACE FUNCTION private.continue_segment()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  new.version := greatest(new.version, 1 + coalesce(
+    (select max(h.version) from public.segment_history h where h.segment_key = new.key), 0));
+  return new;
+end $function$;
+
 -- A conversation as people see it in a list, with its latest message; names and words only with p_words.
 CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversations, p_last messages, p_words boolean)
  RETURNS jsonb
@@ -9170,6 +10227,26 @@ AS $function$
   group by 1, 2
 $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
+
+-- Counts what became of a reply as an outcome of email_reply_tokens.enabled, for the guard: failed, or handed over
+-- after so many milliseconds.
+CREATE OR REPLACE FUNCTION private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_arm is null or p_subject is null then
+    return;
+  end if;
+  perform private.record_outcomes(jsonb_build_array(jsonb_build_object(
+    'flag', 'email_reply_tokens.enabled', 'arm', p_arm, 'minute', floor(extract(epoch from p_now) / 60)::bigint, 'n', 1,
+    'failed', p_failed::integer, 'timed', (p_ms is not null)::integer, 'ms', coalesce(p_ms, 0),
+    'le', (select jsonb_agg((p_ms is not null and p_ms <= e.edge)::integer order by e.edge) from unnest(private.latency_edges()) as e (edge)),
+    'people', case when p_failed or p_ms > 250 then jsonb_build_array(jsonb_build_array(p_subject, p_failed, (
+      select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end)), p_now);
+end $function$;
+grant execute on function private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone) to service_role;
 
 -- create_announcement with the time given.
 CREATE OR REPLACE FUNCTION private.create_announcement(p_announcement jsonb, p_now timestamp with time zone)
@@ -9373,6 +10450,51 @@ AS $function$
 $function$;
 grant execute on function private.diagnostics(p_now timestamp with time zone) to service_role;
 
+-- Gives mails that were just queued their thread, their stored attachments, the columns that name identity and
+-- Message-ID, and a reply token where email_reply_tokens.enabled is on for the sender.
+CREATE OR REPLACE FUNCTION private.dress_mails(p_messages private.queued[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_queued private.queued;
+  v_inbox private.inboxes;
+  v_thread record;
+  v_columns boolean := private.has_mail_columns();
+begin
+  -- Looked at first: the row that says so would be locked until the commit.
+  if not exists (
+    select from public.flag_evaluations e where e.flag_key = 'email_reply_tokens.enabled' and e.last_at > p_now - interval '50 minutes') then
+    perform private.record_evaluations('{email_reply_tokens.enabled}', p_now);
+  end if;
+  foreach v_queued in array coalesce(p_messages, '{}') loop
+    v_inbox := private.inbox_for(null, v_queued.number_id);
+    v_thread := private.thread_headers(case when v_queued.message ->> 'reply_to_message' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+      then (v_queued.message ->> 'reply_to_message')::uuid end);
+    update public.messages m
+    set thread_id = coalesce(v_thread.thread_id, m.id),
+      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references")))
+    where m.id = v_queued.id;
+    if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
+      perform private.keep_objects((
+          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size'))
+          from jsonb_array_elements(v_queued.message -> 'attachments') as a (file) where a.file ->> 'path' is not null),
+        v_queued.id, p_now + make_interval(days => private.storage_days()), p_now);
+    end if;
+    if v_columns then
+      execute 'update public.messages m set from_email = $2, message_id_header = $3, sender_identity_id = (
+          select e.id from public.email_identities e where e.id = $4) where m.id = $1'
+      using v_queued.id, v_queued.number_id,
+        format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
+    end if;
+    if (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(v_queued.message ->> 'user_id', v_inbox)) f) then
+      perform private.make_reply_token(v_queued.id, p_now);
+    end if;
+  end loop;
+end $function$;
+grant execute on function private.dress_mails(p_messages private.queued[], p_now timestamp with time zone) to service_role;
+
 -- Deletes the echoes of these messages of ours, whose provider ids have just become known.
 CREATE OR REPLACE FUNCTION private.drop_echoes(p_ids uuid[])
  RETURNS void
@@ -9406,6 +10528,35 @@ AS $function$
   from public.messages e where e.id = p_edit_id
 $function$;
 grant execute on function private.edited_message(p_edit_id uuid) to service_role;
+
+-- By day (UTC): tokens made, and replies by how they found their message and what became of their forwards.
+CREATE OR REPLACE FUNCTION private.email_days(p_from timestamp with time zone, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_tokens jsonb := '{}';
+begin
+  if to_regclass('public.reply_tokens') is not null then
+    select coalesce(jsonb_object_agg(t.day, t.n), '{}') into v_tokens from (
+      select (r.created_at at time zone 'UTC')::date as day, count(*) as n from public.reply_tokens r where r.created_at > p_from group by 1) t;
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'tokens', coalesce((v_tokens ->> d.day::text)::bigint, 0),
+      'replies', coalesce(r.n, 0), 'token', coalesce(r.token, 0), 'legacy', coalesce(r.legacy, 0), 'references', coalesce(r.refs, 0),
+      'forwarded', coalesce(r.forwarded, 0), 'failed', coalesce(r.failed, 0)) order by d.day), '[]')
+    from (
+      select g::date as day
+      from generate_series((p_from at time zone 'UTC')::date, (p_now at time zone 'UTC')::date, interval '1 day') g) d
+    left join (
+      select (e.reply_ts at time zone 'UTC')::date as day, count(*) as n, count(*) filter (where e.via = 'token') as token,
+        count(*) filter (where e.via = 'legacy') as legacy, count(*) filter (where e.via = 'references') as refs,
+        count(e.forwarded_at) as forwarded, count(e.failed_at) filter (where e.forwarded_at is null) as failed
+      from public.email_replies e where e.reply_ts > p_from and e.reply_ts <= p_now group by 1) r on r.day = d.day);
+end $function$;
+grant execute on function private.email_days(p_from timestamp with time zone, p_now timestamp with time zone) to service_role;
 
 -- What base64 makes of a number wherever in a text it stands; none for a number of less than 7 digits.
 CREATE OR REPLACE FUNCTION private.encoded_forms(p_phone text)
@@ -9452,8 +10603,8 @@ begin
 end $function$;
 
 -- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where to send it, if not
--- to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, window_closed,
--- unknown_message, idempotency_conflict.
+-- to)} in a conversation whose lock the caller holds. Returns {id, status} or {error}: opted_out, suppressed,
+-- identity_unverified, window_closed, unknown_message, idempotency_conflict.
 CREATE OR REPLACE FUNCTION private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9541,6 +10692,11 @@ begin
         v_answers := v_answers || jsonb_build_object('error', 'rate_limited', 'rate', v_rate);
         continue;
       end if;
+    end if;
+    if v_item ->> 'channel' = 'email' then
+      -- Needed again when it goes.
+      v_item := jsonb_set(v_item, '{message}', (v_item -> 'message')
+        || jsonb_strip_nulls(jsonb_build_object('user_id', v_item -> 'user_id', 'send_domain', v_item -> 'send_domain')));
     end if;
     v_found := private.send_conversation(v_item);
     if v_found ? 'error' then
@@ -9641,8 +10797,7 @@ begin
   perform from private.delivery_lanes l where l.conversation_id = any (v_person.conversations)
   order by l.destination_id, l.conversation_id for update;
   perform from private.outbound_lanes l where l.conversation_id = any (v_person.conversations) order by l.conversation_id for update;
-  v_messages := array(
-    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq limit p_limit + 1);
+  v_messages := array(select m.id from private.messages_of(v_person, p_limit + 1) m);
   v_done := cardinality(v_messages) <= p_limit;
   v_messages := v_messages[:p_limit];
   perform from public.messages m where m.id = any (v_messages) order by m.id for update;
@@ -9662,6 +10817,9 @@ begin
       and i.kind not in ('username', 'parent_bsuid')
     on conflict (identity, channel, number_id) do update set opted_out_at = excluded.opted_out_at;
     get diagnostics v_opt_outs = row_count;
+    insert into private.erased_suppressions (hash, scope, reason, since)
+    select private.keyed_hash('email ' || s.address), s.scope, s.reason, s.since from public.suppressions s where s.address = any (v_person.needles)
+    on conflict (hash, scope) do nothing;
   else
     -- These messages and nothing else yet.
     v_person := private.person_of('{}', '');
@@ -9872,6 +11030,34 @@ begin
 end $function$;
 grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
+-- An event of a rollout in one line, for people who read the table: kind, rule and numbers, no names.
+CREATE OR REPLACE FUNCTION private.event_message(p_kind text, p_rule text, p_figures jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select p_kind || coalesce(': ' || p_rule, '')
+    || coalesce((select ' (' || string_agg(f.key || ' ' || f.value::text, ', ' order by f.key) || ')' from jsonb_each(p_figures) f
+      where jsonb_typeof(f.value) = 'number'), '')
+$function$;
+
+-- What of an event's metadata is kept where the team reads it: short words of the system.
+CREATE OR REPLACE FUNCTION private.event_words(p_metadata jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+    from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
+    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+      and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100);
+end $function$;
+grant execute on function private.event_words(p_metadata jsonb) to service_role;
+
 -- How a row is given out that names a person among others: its key, the texts that name them, and true for other
 -- columns that do.
 CREATE OR REPLACE FUNCTION private.exported_row(p_relation text, p_columns text[])
@@ -10004,7 +11190,7 @@ CREATE OR REPLACE FUNCTION private.find_person(p_given text)
  SET search_path TO ''
 AS $function$
 declare
-  v_given text := btrim(p_given, E' \t\n\r');
+  v_given text := case when p_given ~ '@' then lower(btrim(p_given, E' \t\n\r')) else btrim(p_given, E' \t\n\r') end;
   v_phone text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
   v_roots uuid[];
 begin
@@ -10029,6 +11215,18 @@ begin
     array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
     coalesce(v_phone, v_given));
 end $function$;
+
+-- References of a mail, kept to the first and the last 20.
+CREATE OR REPLACE FUNCTION private.first_and_last(p_ids text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case when cardinality(p_ids) <= 40 then p_ids else p_ids[:20] || p_ids[cardinality(p_ids) - 19:] end;
+end $function$;
+grant execute on function private.first_and_last(p_ids text[]) to service_role;
 
 -- The first day in a zone of which all clicks are kept.
 CREATE OR REPLACE FUNCTION private.first_day_in(p_zone text)
@@ -10175,6 +11373,19 @@ begin
   return null;
 end $function$;
 
+-- The setting email.forward_reply_to, whom the owner of an identity answers: token (us, who relay it; the default) or
+-- sender (the person, past us).
+CREATE OR REPLACE FUNCTION private.forward_reply_to()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case (select s.value from public.settings s where s.key = 'email.forward_reply_to') when 'sender' then 'sender' else 'token' end;
+end $function$;
+grant execute on function private.forward_reply_to() to service_role;
+
 -- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
@@ -10293,6 +11504,68 @@ begin
 end $function$;
 grant execute on function private.gcra(p_tat timestamp with time zone, p_now timestamp with time zone, p_rate numeric, p_burst integer, p_cost integer, OUT allowed boolean, OUT tat timestamp with time zone, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
 
+-- Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome,
+-- and what comes after them goes on.
+CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_lanes uuid[];
+begin
+  if not exists (select from private.inboxes i where i.destination_id = p_destination_id and private.sends_once(i.provider)) then
+    return;
+  end if;
+  v_lanes := array(
+    select l.conversation_id from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = 'email' and l.lease is not null and l.due_at <= p_now
+      and (p_conversation_id is null or l.conversation_id = p_conversation_id)
+    order by l.due_at limit 1000 for update skip locked);
+  if v_lanes = '{}' then
+    return;
+  end if;
+  update public.deliveries d
+  set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
+  perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
+end $function$;
+grant execute on function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Messages of a sender whose lease is over, at a provider that must not be asked twice, become unknown, and what
+-- comes after them goes on.
+CREATE OR REPLACE FUNCTION private.give_up_leases(p_channel text, p_number_id text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_lanes uuid[] := array(
+    select l.conversation_id from private.outbound_lanes l
+    where l.channel = p_channel and l.number_id = p_number_id and l.lease is not null and l.due_at <= p_now
+    order by l.due_at limit 1000 for update skip locked);
+  v_ids uuid[];
+begin
+  if v_lanes = '{}' then
+    return;
+  end if;
+  with given_up as (
+    update public.outbound_messages o
+    set state = 'unknown', error = '{"code": "lost", "message": "whoever sent it did not come back"}', updated_at = p_now
+    where o.conversation_id = any (v_lanes) and o.state = 'leased'
+    returning o.message_id
+  )
+  select array_agg(g.message_id order by g.message_id) into v_ids from given_up g;
+  perform from public.messages m where m.id = any (v_ids) order by m.id for update;
+  update public.messages m set status = 'unknown' where m.id = any (v_ids) and m.status_rank = 0;
+  perform private.release_outbound_lanes(v_lanes);
+end $function$;
+grant execute on function private.give_up_leases(p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
+
 -- A reason without the blanks around it; null for none. GL422 for one of blanks alone.
 CREATE OR REPLACE FUNCTION private.given_reason(p_reason text)
  RETURNS text
@@ -10329,18 +11602,6 @@ AS $function$
   ) g
 $function$;
 grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
-
--- Whether it has been suspected for longer than the other arm may be late. See aged() in series.ts.
-CREATE OR REPLACE FUNCTION private.guard_aged(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
- RETURNS boolean
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
- SET search_path TO ''
-AS $function$
-  select (p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
-    or (not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0 and p_minute - p_suspicion.suspect >= 5
-      and p_minute - p_suspicion.calm <= 15)
-$function$;
 
 -- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
 -- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
@@ -10383,13 +11644,27 @@ CREATE OR REPLACE FUNCTION private.guard_begin(p_minute bigint)
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
-    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0}'::jsonb,
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0, "told": 0, "alone": 0}'::jsonb,
     'broken', 0, 'errors', series.empty, 'slow', series.empty, 'shift', '{"on": {"n": 0, "v": 0, "vv": 0},
       "off": {"n": 0, "v": 0, "vv": 0}, "quiet": {"on": {"n": 0, "v": 0, "vv": 0}, "off": {"n": 0, "v": 0, "vv": 0}},
-      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "certain": 0}}'::jsonb)
+      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}}'::jsonb)
   from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
     "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
-    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
+    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "lasting": 0, "certain": 0}, "shared": 0, "rose": 0}'::jsonb as empty) series
+$function$;
+
+-- Whether S of a comparison blames the flag, and has for longer than the other arm may be late. See blames() in
+-- series.ts.
+CREATE OR REPLACE FUNCTION private.guard_blames(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean, p_trouble bigint, p_rose bigint)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select (p_troubled or p_rose <> p_minute) and ((not p_troubled and p_trouble < 1609438 and p_suspicion.lasting > 0 and p_minute - p_suspicion.lasting >= 10)
+    or (p_s >= p_enough and p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
+    or (p_s >= p_enough and not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0
+      and p_minute - p_suspicion.suspect >= 5 and p_minute - p_suspicion.calm <= 15))
 $function$;
 
 -- What follows when somebody else wrote a rollout's flag: off ends the rollout, another percentage pauses it,
@@ -10439,6 +11714,7 @@ declare
   v_apart double precision;
   v_weight double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.v + p_on.v, v_with.vv + p_on.vv);
   v_without := row(v_without.n + p_off.n, v_without.v + p_off.v, v_without.vv + p_off.vv);
@@ -10540,7 +11816,7 @@ CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio', 'kill_switch', 'guardrail') then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'control_silent', 'sample_ratio', 'kill_switch', 'guardrail') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
@@ -10594,7 +11870,7 @@ begin
     v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
     v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported
       when v_absolute[i] >= c_seems then c_alarm else c_unsupported end;
-    if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(v_one.relation, p_minute, v_s, v_enough, v_troubled, v_one.trouble, v_one.rose) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
@@ -10603,7 +11879,7 @@ begin
   if p_control and p_slowed and v_absolute[2] >= c_seems then
     v_s := greatest(p_shift.s[1], p_shift.s[2]);
     v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
-    if v_s >= v_enough and private.guard_aged(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
+    if private.guard_blames(p_shift.relation, p_minute, v_s, v_enough, v_troubled, p_slow.trouble, 0) then
       verdict := 'roll_back';
       rule := 'p95_relative';
       return;
@@ -10648,8 +11924,8 @@ begin
   end loop;
 end $function$;
 
--- Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent, sample_ratio,
--- hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.
+-- Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent,
+-- control_silent, sample_ratio, hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.
 CREATE OR REPLACE FUNCTION private.guard_progress(p_criteria jsonb, p_state jsonb, p_started_ms bigint, p_now_ms bigint)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10667,9 +11943,11 @@ begin
   v_reason := case
     when v_heard > 0 and (p_state ->> 'minute')::bigint - v_heard >= 5 and v_arms.off > v_arms.silent
       and v_arms.silent * v_arms."on" >= 12 * (v_arms.off - v_arms.silent) then 'silent'
+    when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_arms.told > 0 and (p_state ->> 'minute')::bigint - v_arms.told >= 5
+      and v_arms."on" > v_arms.alone and v_arms.alone * v_arms.off >= 12 * (v_arms."on" - v_arms.alone) then 'control_silent'
     when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_all > 0 and p_now_ms - p_started_ms >= 10 * 60000
       and private.chance_of_so_few(v_arms."on" * v_arms.busiest / v_all, v_arms.busiest,
-        (p_criteria ->> 'percentage')::double precision / 100) < 10 then 'sample_ratio'
+        (p_criteria ->> 'percentage')::double precision / 100) < case when v_arms."on" = 0 then 1000 else 10 end then 'sample_ratio'
     when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
     when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
     when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
@@ -10768,7 +12046,7 @@ begin
   end if;
 
   v_reason := case when v_reason in ('kill_switch', 'paused', 'incident', 'guardrail') then v_reason
-    when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
+    when v_progress ->> 'reason' in ('silent', 'control_silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else coalesce(v_reason, v_progress ->> 'reason') end;
   v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken, v_signals);
@@ -10797,7 +12075,7 @@ end $function$;
 -- with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are
 -- watched (p_plain, with the mean p_mean; milliseconds are added up only then).
 CREATE OR REPLACE FUNCTION private.guard_spans(p_flag_key text, p_slow integer, p_late integer, p_plain integer, p_mean double precision, p_from bigint, p_to bigint)
- RETURNS TABLE(minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint, off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint, on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint, on_again bigint, on_slow_again bigint, off_again bigint, off_slow_again bigint, on_score bigint, on_score2 bigint, off_score bigint, off_score2 bigint, busiest bigint, unheard bigint)
+ RETURNS TABLE(minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint, off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint, on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint, on_again bigint, on_slow_again bigint, off_again bigint, off_slow_again bigint, on_score bigint, on_score2 bigint, off_score bigint, off_score2 bigint, busiest bigint, unheard bigint, told bigint, alone bigint)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
@@ -10820,14 +12098,17 @@ begin
     coalesce(sum(s.on_again), 0), coalesce(sum(s.on_slow_again), 0), coalesce(sum(s.off_again), 0), coalesce(sum(s.off_slow_again), 0),
     coalesce(sum(s.on_score), 0)::bigint, coalesce(sum(s.on_score2), 0)::bigint, coalesce(sum(s.off_score), 0)::bigint,
     coalesce(sum(s.off_score2), 0)::bigint, max(coalesce(s.on_n, 0) + coalesce(s.off_n, 0))::bigint,
-    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint
+    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint,
+    coalesce(date_part('epoch', max(s.told))::bigint / 60, 0),
+    coalesce(max(s.on_so_far) - max(s.on_so_far) filter (where s.told is not null), sum(s.on_n), 0)::bigint
   from (
     -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
-    select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
+    select coalesce(a.minute, b.minute) as minute, a.minute as heard, b.minute as told, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
       a.late as on_late, a.ms as on_ms, a.again as on_again, a.slow_again as on_slow_again, a.score as on_score, a.score2 as on_score2,
       b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms, b.again as off_again,
       b.slow_again as off_slow_again, b.score as off_score, b.score2 as off_score2,
       sum(coalesce(b.n, 0)) over (order by coalesce(a.minute, b.minute)) as off_so_far,
+      sum(coalesce(a.n, 0)) over (order by coalesce(a.minute, b.minute)) as on_so_far,
       2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
         - coalesce(a.moves or p_plain is not null, false)::integer as span
     from (
@@ -10871,6 +12152,7 @@ AS $function$
   select row(
     case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
     case when p_after < 3688879 or p_absolute < 1000000 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 4605170 or p_absolute < 10819778 then 0 when p_suspicion.lasting = 0 then p_minute else p_suspicion.lasting end,
     case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
   )::private.guard_suspicion
 $function$;
@@ -10886,7 +12168,7 @@ AS $function$
 declare
   c_alarm constant bigint := 10819778;
   -- Below it no test has anything to say.
-  c_supported constant bigint := 6907755;
+  c_lasting constant bigint := 4605170;
   c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
   v_control boolean := (p_watch ->> 'control')::boolean;
   v_rate double precision := (p_watch ->> 'error_rate')::double precision;
@@ -10946,14 +12228,16 @@ begin
       v_span.on_late, v_span.on_ms, v_span.off_n, v_span.off_failed, v_span.off_timed, v_span.off_slow, v_span.off_ms,
       v_span.heard, v_span.on_minutes, v_span.on_timed_minutes, v_span.off_minutes, v_span.off_timed_minutes,
       v_span.off_failed_q, v_span.off_slow_q, v_span.on_again, v_span.on_slow_again, v_span.off_again, v_span.off_slow_again,
-      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard);
+      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard, v_span.told,
+      v_span.alone);
     continue when v_span.minute <= v_state.minute;
     v_state.minute := v_span.minute;
     v_state.heard := greatest(v_state.heard, v_span.heard);
     v_seen := row(v_seen.n + v_span.on_n, v_seen.failed + v_span.on_failed, v_seen.timed + v_span.on_timed,
       v_seen.late + v_span.on_late);
     v_arms := row(v_arms."on" + v_span.on_n, v_arms.off + v_span.off_n, greatest(v_arms.busiest, v_span.busiest),
-      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end);
+      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end,
+      greatest(v_arms.told, v_span.told), case when v_span.told > 0 then v_span.alone else v_arms.alone + v_span.alone end);
     v_failed := false;
     v_slowed := false;
     if v_rate is not null then
@@ -10976,7 +12260,7 @@ begin
         greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]));
       if v_slow.shared = v_span.minute then
         v_shift.s := array[0, 0];
-        v_shift.relation := row(0, 0, 0);
+        v_shift.relation := row(0, 0, 0, 0);
       end if;
     end if;
     v_moved := v_failed or v_slowed;
@@ -10989,7 +12273,7 @@ begin
     v_rule := v_span.plain_rule;
     v_verdict := case when v_rule is null then null
       when case v_rule when 'error_rate_plain' then v_span.errors_shared else v_span.mean_shared end then 'page' else 'roll_back' end;
-    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_supported then
+    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_lasting then
       select j.verdict, j.rule into v_said, v_said_rule from private.guard_judge(v_errors, v_slow, v_shift, v_span.minute, v_failed, v_slowed, v_control, null, null) j;
     else
       v_said := null;
@@ -11099,6 +12383,7 @@ declare
   v_scatter bigint;
   v_n double precision;
   v_before bigint;
+  v_healthier bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.k + p_on.k, v_with.q + p_on.q, v_with.m + p_on.m);
   v_without := row(v_without.n + p_off.n, v_without.k + p_off.k, v_without.q + p_off.q, v_without.m + p_off.m);
@@ -11147,11 +12432,15 @@ begin
     end if;
     exit when v_on_k > 0;
     v_before := greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]);
+    v_healthier := v_series.trouble;
     v_on := p_on.n;
     v_on_k := p_on.k;
     v_off := p_off.n;
     v_off_k := p_off.k;
   end loop;
+  if v_series.trouble > v_healthier then
+    v_series.rose := p_minute;
+  end if;
   v_series.relation := private.guard_suspects(v_series.relation, p_minute, v_before,
     greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]),
     greatest(v_series.absolute[1], v_series.absolute[2], v_series.absolute[3], v_series.absolute[4], v_series.absolute[5]));
@@ -11192,6 +12481,21 @@ AS $function$
     else least(10 * 2 ^ least(p_guesses - 5, 20), 3600) end * interval '1 second'
 $function$;
 grant execute on function private.guess_wait(p_guesses integer, p_attacked boolean) to service_role;
+
+-- Whether messages has the columns of add_email_identities_and_msg_link, and the table that they refer to exists.
+CREATE OR REPLACE FUNCTION private.has_mail_columns()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return to_regclass('public.email_identities') is not null and (
+    select count(*) = 3 from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.messages'::regclass and not a.attisdropped
+      and a.attname in ('sender_identity_id', 'from_email', 'message_id_header'));
+end $function$;
+grant execute on function private.has_mail_columns() to service_role;
 
 -- Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for
 -- unknown roles. Definer, because callers of a policy need not read team_members.
@@ -11313,6 +12617,9 @@ AS $function$
     when 'silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state ->> 'heard')::bigint,
       'expected', (p_state #>> '{arms,silent}')::bigint * (p_state #>> '{arms,on}')::bigint
         / greatest(1, (p_state #>> '{arms,off}')::bigint - (p_state #>> '{arms,silent}')::bigint))
+    when 'control_silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state #>> '{arms,told}')::bigint,
+      'expected', (p_state #>> '{arms,alone}')::bigint * (p_state #>> '{arms,off}')::bigint
+        / greatest(1, (p_state #>> '{arms,on}')::bigint - (p_state #>> '{arms,alone}')::bigint))
     when 'sample_ratio' then jsonb_build_object('on', p_state #> '{arms,on}', 'off', p_state #> '{arms,off}', 'percentage', p_criteria -> 'percentage')
     when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
     when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
@@ -11465,6 +12772,25 @@ begin
 end $function$;
 grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
 
+-- An identity as people see it, the addresses that answers go to whole or cut.
+CREATE OR REPLACE FUNCTION private.identity_json(p_inbox private.inboxes, p_whole boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_pending text := (select k.address from private.identity_checks k where k.identity = p_inbox.identity and k.what = 'forward');
+begin
+  return jsonb_build_object('id', p_inbox.identity, 'user_id', p_inbox.user_id, 'from_email', p_inbox.from_email,
+    'display_name', p_inbox.display_name,
+    'forward_to', case when p_whole then p_inbox.forward_to else private.without_local_part(p_inbox.forward_to) end,
+    'forward_to_confirm', case when p_whole then v_pending else private.without_local_part(v_pending) end,
+    'is_default', p_inbox.is_default, 'provider', p_inbox.provider, 'state', p_inbox.state, 'verified_at', p_inbox.verified_at,
+    'destination', (select d.name from public.destinations d where d.id = p_inbox.destination_id), 'created_at', p_inbox.created_at);
+end $function$;
+grant execute on function private.identity_json(p_inbox private.inboxes, p_whole boolean) to service_role;
+
 -- The id of this kind in the list; null if there is none.
 CREATE OR REPLACE FUNCTION private.identity_value(p_identities private.identity[], p_kind text)
  RETURNS text
@@ -11545,6 +12871,47 @@ AS $function$
   where x.message_id = p_message.id
 $function$;
 grant execute on function private.inbound_events(p_message messages) to service_role;
+
+-- What the adapter of kind inbox needs of a destination: {identity, from_email, display_name, user_id, forward_to,
+-- is_default, verified, provider}; null for another kind.
+CREATE OR REPLACE FUNCTION private.inbox_config(p_destination_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_build_object('identity', i.identity, 'from_email', i.from_email, 'display_name', i.display_name, 'user_id', i.user_id,
+      'forward_to', i.forward_to, 'is_default', i.is_default, 'verified', i.verified_at is not null, 'provider', i.provider)
+    from private.inboxes i where i.destination_id = p_destination_id);
+end $function$;
+grant execute on function private.inbox_config(p_destination_id uuid) to service_role;
+
+-- The identity to send as: the one with this address; else the user's, an active one and their default first; else
+-- the default one; null where there is none at all.
+CREATE OR REPLACE FUNCTION private.inbox_for(p_user_id text, p_from_email text)
+ RETURNS private.inboxes
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_inbox private.inboxes;
+begin
+  if p_from_email is not null then
+    select * into v_inbox from private.inboxes i where i.from_email = p_from_email;
+    return v_inbox;
+  end if;
+  select * into v_inbox from private.inboxes i
+  where i.user_id = p_user_id order by i.state = 'active' desc, i.is_default desc, i.created_at, i.identity limit 1;
+  if v_inbox.identity is null then
+    select * into v_inbox from private.inboxes i
+    order by i.is_default desc, i.state = 'active' desc, i.created_at, i.identity limit 1;
+  end if;
+  return v_inbox;
+end $function$;
+grant execute on function private.inbox_for(p_user_id text, p_from_email text) to service_role;
 
 -- Locks an incident that is at this version (null: at any); GL404 or GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.incident_at(p_number bigint, p_expected_version bigint)
@@ -11641,6 +13008,202 @@ AS $function$
   values ('P0', 5, 30), ('P1', 15, 60), ('P2', null, null)
 $function$;
 grant execute on function private.incident_severities() to service_role;
+
+-- ingest_mail_events with the time given.
+CREATE OR REPLACE FUNCTION private.ingest_mail_events(p_events jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_answer jsonb;
+  v_event record;
+  v_about record;
+  v_found record;
+  v_delivery uuid;
+  v_address text;
+begin
+  -- Once each, and moving messages forward by rank, is what every channel's statuses get.
+  v_answer := private.ingest_updates((
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'key', e.item ->> 'key', 'channel', 'email', 'provider', e.item ->> 'provider', 'field', 'event', 'kind',
+        case when s.status is null or private.uuid_in(e.item ->> 'delivery') is not null then 'other' else 'status' end,
+      'at', e.item -> 'at', 'provider_id', e.item -> 'provider_id', 'callback', e.item -> 'message', 'status', s.status, 'rank', s.rank,
+      'error', case when s.status = 'failed' then coalesce(nullif(e.item -> 'error', 'null'), jsonb_build_object('code', e.item ->> 'event')) end,
+      'raw', coalesce(e.item -> 'raw', 'null')) order by e.place), '[]')
+    from jsonb_array_elements(p_events) with ordinality as e (item, place)
+    cross join lateral private.mail_status(e.item ->> 'event') s));
+  for v_event in
+    select e.item, e.place from jsonb_array_elements(p_events) with ordinality as e (item, place)
+    where substr(v_answer ->> 'outcomes', e.place::integer, 1) = 's' order by e.item ->> 'address', e.place
+  loop
+    v_delivery := private.uuid_in(v_event.item ->> 'delivery');
+    select m.id, c.contact_id, c.number_id, o.recipient into v_about
+    from (
+      (select x.id, x.conversation_id from public.messages x
+      where x.id = private.uuid_in(v_event.item ->> 'message') and x.channel = 'email' limit 1)
+      union all
+      (select x.id, x.conversation_id from public.messages x
+      where x.provider_id = v_event.item ->> 'provider_id' and x.channel = 'email' and x.direction = 'out' limit 1)
+      limit 1) m
+    join public.conversations c on c.id = m.conversation_id
+    left join public.outbound_messages o on o.id = m.id;
+    select i.identity, i.destination_id, d.message_id, d.state, d.last_error into v_found
+    from public.deliveries d left join private.inboxes i on i.destination_id = d.destination_id where d.id = v_delivery;
+    insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+    values (case when v_event.item ->> 'event' ~ '^[a-z][a-z_]{0,31}$' then v_event.item ->> 'event' else 'other' end,
+      v_about.id, v_found.message_id, coalesce(v_found.identity, (select i.identity from private.inboxes i where i.from_email = v_about.number_id)),
+      private.event_words(v_event.item -> 'metadata') || case when v_delivery is not null then '{"forward": true}' else '{}' end::jsonb, p_now);
+    if jsonb_typeof(v_event.item -> 'suppress') = 'object' and v_delivery is null then
+      perform private.suppress(coalesce(nullif(v_event.item ->> 'address', ''), v_about.recipient,
+          private.address_of(v_about.contact_id, 'email', v_about.number_id)),
+        v_event.item #>> '{suppress,scope}', v_event.item #>> '{suppress,reason}', v_event.item ->> 'provider', p_now);
+    end if;
+    v_address := lower(coalesce(nullif(v_event.item ->> 'address', ''), v_about.recipient, private.address_of(v_about.contact_id, 'email', v_about.number_id)));
+    -- One refusal says something of a server or of us; three in a week, of the address.
+    if v_event.item ->> 'event' = 'blocked' and v_delivery is null and private.was_blocked(v_about.contact_id, p_now) >= 3 then
+      perform private.suppress(v_address, 'all', 'bounce', v_event.item ->> 'provider', p_now);
+    end if;
+    if v_event.item ->> 'event' = 'resubscribe' then
+      delete from public.suppressions s where s.address = v_address and s.scope = 'bulk' and s.reason = 'unsubscribe';
+    end if;
+    -- A forward of which nobody knew: the provider has it.
+    if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
+      perform private.lock_lanes(array[v_delivery]);
+      update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
+      where d.id = v_delivery and d.state = 'dead';
+      if found then
+        perform private.note_forwards(array[
+          jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', v_delivery, 'destination_id', v_found.destination_id, 'outcome', 'delivered'))], p_now);
+      end if;
+    end if;
+  end loop;
+  return v_answer;
+end $function$;
+grant execute on function private.ingest_mail_events(p_events jsonb, p_now timestamp with time zone) to service_role;
+
+-- One attempt of ingest_mails; fails where a person of the batch is erased in this moment.
+CREATE OR REPLACE FUNCTION private.ingest_mails(p_mails jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mails private.mail[];
+  v_mail private.mail;
+  v_stored integer[];
+  v_place integer;
+  v_conversations uuid[];
+  v_deliveries private.new_delivery[];
+  v_route boolean;
+  v_answers jsonb := '[]';
+begin
+  select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
+  from jsonb_array_elements(p_mails) with ordinality as e (item, ord);
+  if v_mails is null then
+    return v_answers;
+  end if;
+  -- In the order of keys, as ingest_updates: two batches with the same mail wait instead of deadlocking.
+  with first_of_key as (
+    select distinct on (m.item ->> 'key', m.item ->> 'provider') m.ord, m.item, m.kept, m.sender
+    from unnest(v_mails) m order by m.item ->> 'key', m.item ->> 'provider', m.ord
+  ), stored as (
+    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw, received_at)
+    select f.item ->> 'provider', f.item ->> 'key', coalesce(f.item ->> 'field', 'inbound'), case f.kept when 'message' then 'message' else 'other' end,
+      f.sender, case when f.kept <> 'message' then coalesce(f.item -> 'mail', '{}') || jsonb_build_object('from', f.item -> 'from',
+        'recipient', f.item -> 'recipient', 'message_id', f.item -> 'message_id', 'reasons', f.item -> 'reasons') end, p_now
+    from first_of_key f order by f.item ->> 'key', f.item ->> 'provider'
+    on conflict (provider, dedupe_key) do nothing
+    returning provider, dedupe_key
+  )
+  select coalesce(array_agg(f.ord order by f.ord), '{}') into v_stored
+  from stored s join first_of_key f on f.item ->> 'key' = s.dedupe_key and f.item ->> 'provider' = s.provider;
+  -- In a statement of its own: what that one waited for may have been an erasure.
+  if v_stored <> '{}' and exists (select from private.erased_keys) then
+    foreach v_place in array v_stored loop
+      v_mail := v_mails[v_place];
+      if exists (
+        select from private.erased_keys e
+        where e.hash = private.keyed_hash((v_mail.item ->> 'provider') || ' ' || (v_mail.item ->> 'key')) and e.at > p_now - interval '8 days') then
+        delete from public.webhook_events w where w.provider = v_mail.item ->> 'provider' and w.dedupe_key = v_mail.item ->> 'key';
+        v_stored := array_remove(v_stored, v_place);
+      end if;
+    end loop;
+  end if;
+  for v_place in 1 .. cardinality(v_mails) loop
+    if v_place <> all (v_stored) then
+      v_mail := v_mails[v_place];
+      v_mail.kept := 'duplicate';
+      v_mails[v_place] := v_mail;
+    end if;
+  end loop;
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_mails)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', cardinality(v_stored)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_mails) - cardinality(v_stored))));
+
+  v_mails := private.place_mails(v_mails);
+  v_conversations := array(select distinct m.conversation_id from unnest(v_mails) m where m.kept in ('message', 'relay') order by 1);
+  perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
+  if (select count(*) from public.conversations c where c.id = any (v_conversations)) < cardinality(v_conversations) then
+    raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+  end if;
+
+  for v_place in 1 .. cardinality(v_mails) loop
+    v_mail := v_mails[v_place];
+    if v_mail.kept = 'message' then
+      v_mail := private.store_mail(v_mail, p_now);
+      if (v_mail.item ->> 'forward')::boolean then
+        v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq)::private.new_delivery;
+      end if;
+      v_route := v_mail.verdict = 'forward' or v_mail.item ->> 'kind' = 'new_mail';
+      if not v_route then
+        insert into public.routing_decisions (message_id, reason, revision, decided_at)
+        values (v_mail.id, 'kept', (select r.revision from private.config_revision r), p_now);
+      end if;
+      update public.conversations c
+      set last_inbound_at = greatest(c.last_inbound_at, p_now), last_message_at = p_now,
+        unrouted_since = case when v_route then coalesce(c.unrouted_since, p_now) else c.unrouted_since end,
+        routed_seq = case when not v_route and c.unrouted_since is null then greatest(c.routed_seq, v_mail.seq) else c.routed_seq end
+      where c.id = v_mail.conversation_id;
+    elsif v_mail.kept = 'relay' then
+      v_mail := private.relay_mail(v_mail, p_now);
+    end if;
+    if v_mail.kept <> 'duplicate' then
+      if nullif(v_mail.item #>> '{from,address}', '') is not null then
+        insert into private.mail_senders (id, message_id, address, recipient, text_hash, created_at)
+        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, lower(v_mail.item #>> '{from,address}'),
+          coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
+      end if;
+      if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
+        perform private.keep_objects(v_mail.item -> 'objects', case when v_mail.kept <> 'event' then v_mail.id end,
+          p_now + make_interval(days => private.storage_days()), p_now);
+      end if;
+      perform private.suppress(s.address, s.scope, s.reason, 'mail', p_now)
+      from jsonb_to_recordset(coalesce(nullif(v_mail.item -> 'suppress', 'null'), '[]')) as s (address text, scope text, reason text);
+      insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+      values (case when (v_mail.item ->> 'counted')::boolean and v_mail.kept = 'message' then 'reply'
+          when v_mail.kept = 'relay' then 'relay'
+          when v_mail.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and v_mail.item ->> 'kind' <> 'reply' then v_mail.item ->> 'kind' else 'mail' end,
+        v_mail.answered, case when v_mail.kept <> 'event' then v_mail.id end, (v_mail.inbox).identity,
+        jsonb_strip_nulls(jsonb_build_object('via', v_mail.item -> 'via', 'kind', v_mail.item -> 'kind', 'verdict', v_mail.verdict,
+          'reasons', private.without_addresses(v_mail.item -> 'reasons'), 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
+    end if;
+    v_mails[v_place] := v_mail;
+    v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
+      || jsonb_strip_nulls(jsonb_build_object(
+      'outcome', case v_mail.kept when 'duplicate' then 'duplicate' else 'stored' end,
+      'via', coalesce(v_mail.item ->> 'via', 'none'), 'verdict', v_mail.verdict,
+      'forward_to', case when v_mail.kept = 'message' and (v_mail.item ->> 'forward')::boolean then (v_mail.inbox).forward_to end,
+      'relayed', case when v_mail.kept = 'relay' and coalesce(v_mail.code, 'gone') = 'gone' then true end,
+      'code', v_mail.code)));
+  end loop;
+  if v_deliveries is not null then
+    perform private.make_deliveries(v_deliveries, null, p_now);
+  end if;
+  return v_answers;
+end $function$;
+grant execute on function private.ingest_mails(p_mails jsonb, p_now timestamp with time zone) to service_role;
 
 -- One attempt of ingest_updates; fails if a person in the batch is erased at the same moment.
 CREATE OR REPLACE FUNCTION private.ingest_updates(p_updates jsonb)
@@ -12020,6 +13583,24 @@ begin
   end if;
 end $function$;
 grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
+
+-- Notes files [{bucket, path, kind, index, bytes}] of a message, or of none yet.
+CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.storage_objects as s (bucket, path, kind, place, bytes, of_message, message_id, expires_at, created_at)
+  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), p_message_id is not null, p_message_id,
+    p_expires_at, p_now
+  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint)
+  order by o.bucket, o.path
+  on conflict (bucket, path) do update set kind = excluded.kind, place = excluded.place, bytes = excluded.bytes,
+    of_message = excluded.of_message or s.of_message, message_id = coalesce(excluded.message_id, s.message_id),
+    expires_at = greatest(excluded.expires_at, s.expires_at);
+end $function$;
+grant execute on function private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone) to service_role;
 
 -- Trigger, before insert of conversations: restores the opt-out of a person who was erased.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
@@ -12486,9 +14067,9 @@ AS $function$
 $function$;
 grant execute on function private.lock_contacts() to service_role;
 
--- Transactions that have held a lock on one of these tables for half a second or more and are not waiting themselves,
--- oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated, without values. Security
--- definer, because few roles may see other roles' sessions in pg_stat_activity.
+-- Transactions that have held a lock on one of these tables, null for any of ours, for half a second or more and are
+-- not waiting themselves, oldest first: [{pid, role, state, seconds, statement}]. The statement is abbreviated,
+-- without values. Security definer, because few roles may see other roles' sessions in pg_stat_activity.
 CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -12502,11 +14083,24 @@ AS $function$
     select distinct l.pid from pg_catalog.pg_locks l
     where l.granted and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and l.pid <> pg_backend_pid()
       and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
-      and l.relation in (select to_regclass(t.name)::oid from unnest(p_relations) as t (name))
+      and l.relation in (
+        select to_regclass(t.name)::oid from unnest(p_relations) as t (name)
+        union all
+        select c.oid from pg_catalog.pg_class c
+        where p_relations is null and c.relkind in ('r', 'p') and c.relnamespace in ('public'::regnamespace, 'private'::regnamespace))
   ) h
   left join pg_catalog.pg_stat_activity a on a.pid = h.pid
   where cardinality(pg_blocking_pids(h.pid)) = 0
     and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
+$function$;
+
+-- lock_holders() of these tables; if there are none, of any table of ours.
+CREATE OR REPLACE FUNCTION private.lock_holders_or_any(p_relations text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select coalesce(nullif(private.lock_holders(p_relations), '[]'), private.lock_holders(null))
 $function$;
 
 -- Locks the lanes of these deliveries in the common order, and ends expired leases on them.
@@ -12519,6 +14113,9 @@ begin
   perform from private.delivery_lanes l
   join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
   where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  perform private.give_up_forwards(d.destination_id, d.conversation_id, now())
+  from public.deliveries d join public.destinations t on t.id = d.destination_id and t.kind = 'inbox'
+  where d.id = any (p_ids) and d.state = 'leased';
   -- The holder of an expired lease has died. A paused destination is not claimed, so nobody else would end the lease.
   with over as (
     update private.delivery_lanes l set lease = null
@@ -12549,6 +14146,121 @@ begin
     perform private.notify(v_event);
   end if;
 end $function$;
+
+-- The domain of the Message-IDs that we give: SEND_DOMAIN as the message was queued or came in with it, else the
+-- domain of the identity.
+CREATE OR REPLACE FUNCTION private.mail_domain(p_native jsonb, p_number_id text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return coalesce(nullif(p_native ->> 'send_domain', ''), nullif(split_part(p_number_id, '@', 2), ''), 'localhost');
+end $function$;
+grant execute on function private.mail_domain(p_native jsonb, p_number_id text) to service_role;
+
+-- What conditions of routes ask of a mail: {kind, verified, subject, recipient, from, via}.
+CREATE OR REPLACE FUNCTION private.mail_facts(p_native jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return jsonb_build_object('kind', p_native -> 'kind', 'verified', p_native -> 'verified', 'subject', p_native -> 'subject',
+    'recipient', p_native -> 'recipient', 'from', p_native #> '{from,address}', 'via', p_native -> 'via');
+end $function$;
+grant execute on function private.mail_facts(p_native jsonb) to service_role;
+
+-- Why a mail may not go in a conversation: suppressed (the address gets no mail, or no bulk mail),
+-- identity_unverified; null where it may.
+CREATE OR REPLACE FUNCTION private.mail_refusal(p_conversation conversations, p_message jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_bulk boolean := coalesce((p_message ->> 'bulk')::boolean, false);
+begin
+  if exists (
+    select from public.contact_identities i
+    where i.contact_id = p_conversation.contact_id and i.kind = 'email' and i.valid_to is null
+      and private.suppression_of(i.value, v_bulk) is not null) then
+    return 'suppressed';
+  end if;
+  if exists (select from private.inboxes i where i.from_email = p_conversation.number_id and i.state = 'unverified') then
+    return 'identity_unverified';
+  end if;
+  return null;
+end $function$;
+grant execute on function private.mail_refusal(p_conversation conversations, p_message jsonb) to service_role;
+
+-- Which status of a message an event tells, and its rank; null for an event that tells none.
+CREATE OR REPLACE FUNCTION private.mail_status(p_event text, OUT status text, OUT rank smallint)
+ RETURNS record
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_event in ('processed', 'sent') then 'sent' when p_event in ('bounce', 'blocked', 'dropped') then 'failed'
+      when p_event = 'delivered' then 'delivered' end,
+    case when p_event in ('processed', 'sent') then 1 when p_event in ('bounce', 'blocked', 'dropped') then 2
+      when p_event = 'delivered' then 3 end::smallint
+$function$;
+grant execute on function private.mail_status(p_event text, OUT status text, OUT rank smallint) to service_role;
+
+-- What the adapter of kind inbox needs to forward a mail beside the message: {token, reply_to (token, legacy,
+-- sender), message_id_header, answered, contact, from, other_sender, kind, objects}.
+CREATE OR REPLACE FUNCTION private.mail_to_forward(p_message_id uuid, p_native jsonb, p_number_id text, p_contact_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_token text := private.reply_token_of(p_message_id);
+  v_answered uuid := private.uuid_in(p_native ->> 'answers');
+begin
+  return jsonb_build_object(
+    'token', v_token, 'reply_to', case when private.forward_reply_to() = 'sender' then 'sender' when v_token is not null then 'token' else 'legacy' end,
+    'message_id_header', format('<%s@%s>', p_message_id, private.mail_domain(p_native, p_number_id)),
+    'answered', (
+      select jsonb_build_object('message_id_header', format('<%s@%s>', m.id, private.mail_domain(m.native, p_number_id)),
+        'subject', m.native ->> 'subject')
+      from public.messages m where m.id = v_answered),
+    'contact', jsonb_build_object('address', coalesce(private.address_of(p_contact_id, 'email', p_number_id), ''),
+      'name', coalesce((select c.name from public.contacts c where c.id = p_contact_id), '')),
+    'from', jsonb_build_object('address', coalesce(p_native #>> '{from,address}', ''), 'name', coalesce(p_native #>> '{from,name}', '')), 'other_sender', not exists (
+      select from public.contact_identities i
+      where i.contact_id = p_contact_id and i.kind = 'email' and i.valid_to is null and i.value = lower(p_native #>> '{from,address}')),
+    'kind', coalesce(p_native ->> 'kind', 'reply'), 'objects', (
+      select coalesce(jsonb_agg(jsonb_build_object('bucket', o.bucket, 'path', o.path, 'kind', o.kind, 'index', o.place) order by o.place nulls first), '[]')
+      from public.storage_objects o where o.message_id = p_message_id));
+end $function$;
+grant execute on function private.mail_to_forward(p_message_id uuid, p_native jsonb, p_number_id text, p_contact_id uuid) to service_role;
+
+-- What the channel needs to compose a mail beside its message: {from, identity, user_id, provider, token (null: the
+-- address with the message's id), campaign_id, message_id_header, in_reply_to, references, bulk, relay}.
+CREATE OR REPLACE FUNCTION private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_inbox private.inboxes := private.inbox_for(null, p_number_id);
+begin
+  return jsonb_build_object(
+    'from', jsonb_build_object('address', p_number_id, 'name', coalesce(v_inbox.display_name, '')), 'identity', v_inbox.identity,
+    'user_id', coalesce(p_native ->> 'user_id', v_inbox.user_id), 'provider', coalesce(v_inbox.provider, 'sendgrid'),
+    'token', private.reply_token_of(p_id), 'campaign_id', p_native ->> 'campaign_id',
+    'message_id_header', format('<%s@%s>', p_id, private.mail_domain(p_native, p_number_id)),
+    'in_reply_to', p_native ->> 'in_reply_to', 'references', coalesce(p_native -> 'references', '[]'),
+    'bulk', coalesce((p_native ->> 'bulk')::boolean, false)) || case when p_native ? 'relay' then '{"relay": true}' else '{}' end::jsonb;
+end $function$;
+grant execute on function private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb) to service_role;
 
 -- Creates deliveries and wakes their lanes; claims those that may start at once within the caller's places {limit,
 -- free, lease_seconds, busy, channels}. The caller holds the conversations' locks.
@@ -12630,6 +14342,31 @@ begin
   select ids.id, ids.channel, ids.kind, ids.value, ids.sender_id, least(ids.at, now()) from ids join plain on plain.id = ids.id;
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
+
+-- Gives a message a reply token. Null where the table is gone or the token could not be stored, which is counted: the
+-- address is then the one that holds the message's id (VERP).
+CREATE OR REPLACE FUNCTION private.make_reply_token(p_message_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_token text;
+begin
+  if to_regclass('public.reply_tokens') is null then
+    return null;
+  end if;
+  begin
+    insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
+    returning token into v_token;
+    perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
+  exception when unique_violation or undefined_table or undefined_column then
+    -- The message goes all the same, with the address that needs no row.
+    perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
+  end;
+  return v_token;
+end $function$;
+grant execute on function private.make_reply_token(p_message_id uuid, p_now timestamp with time zone) to service_role;
 
 -- Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions
 -- of what does.
@@ -12832,6 +14569,23 @@ AS $function$
 $function$;
 grant execute on function private.message_view(p_message messages, p_contact_id uuid, p_words boolean) to service_role;
 
+-- The messages of somebody's conversations, and the mails that they wrote in other people's; the oldest first, all
+-- without a limit.
+CREATE OR REPLACE FUNCTION private.messages_of(p_person private.person, p_limit integer)
+ RETURNS TABLE(id uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return query
+    select o.id from (
+      select m.id, m.seq from public.messages m where m.conversation_id = any (p_person.conversations)
+      union
+      select m.id, m.seq from private.mail_senders s join public.messages m on m.id = s.message_id where s.address = any (p_person.needles)
+    ) o order by o.seq limit p_limit;
+end $function$;
+
 -- In how many minutes the guard rolls back, usually, when p_failing of p_on outcomes a minute fail with the flag and
 -- p_normal of p_off without it; null for never.
 CREATE OR REPLACE FUNCTION private.minutes_to_catch(p_on double precision, p_off double precision, p_normal double precision, p_limit double precision, p_failing double precision)
@@ -12910,6 +14664,24 @@ AS $function$
 $function$;
 grant execute on function private.new_link_code() to service_role;
 
+-- A new reply token: 80 random bits as 16 characters of a-z and 2-7 (base32), which every mail server takes as a
+-- local part.
+CREATE OR REPLACE FUNCTION private.new_reply_token()
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_uuid bytea := uuid_send(gen_random_uuid());
+  -- Without the bytes that hold version and variant: 80 bits of the server's strong random source.
+  v_bits bit(80) := ('x' || encode(substr(v_uuid, 1, 6) || substr(v_uuid, 11, 4), 'hex'))::bit(80);
+begin
+  return (
+    select string_agg(substr('abcdefghijklmnopqrstuvwxyz234567', substring(v_bits from 1 + 5 * i for 5)::bit(5)::integer + 1, 1), '' order by i)
+    from generate_series(0, 15) i);
+end $function$;
+grant execute on function private.new_reply_token() to service_role;
+
 -- A Standard Webhooks secret: 32 bytes, 244 of their bits from the server's strong random source.
 CREATE OR REPLACE FUNCTION private.new_webhook_secret()
  RETURNS text
@@ -12985,6 +14757,45 @@ begin
   end if;
   return v_rollout;
 end $function$;
+
+-- Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.
+CREATE OR REPLACE FUNCTION private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_forward record;
+  v_reply record;
+begin
+  for v_forward in
+    select d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+      coalesce(s.error like 'unknown_outcome%', false) as unknown
+    from unnest(p_settled) s
+    cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
+    cross join lateral (select x.message_id from public.deliveries x where x.id = s.delivery_id limit 1) d
+    cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
+    where s.outcome in ('delivered', 'dead')
+  loop
+    insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+    values (case when v_forward.outcome = 'delivered' then 'forward' when v_forward.unknown then 'forward_unknown' else 'forward_failed' end,
+      private.uuid_in(v_forward.native ->> 'answers'), v_forward.message_id, v_forward.identity,
+      jsonb_strip_nulls(jsonb_build_object('code', split_part(v_forward.error, ':', 1))), p_now);
+    continue when v_forward.unknown;
+    update public.email_replies r
+    set forwarded_at = case when v_forward.outcome = 'delivered' then p_now end,
+      failed_at = case when v_forward.outcome = 'dead' then p_now end
+    where r.message_id = v_forward.message_id and r.forwarded_at is null and (r.failed_at is null or v_forward.outcome = 'delivered')
+    returning r.arm, r.reply_to into v_reply;
+    if found then
+      perform private.count_reply(v_reply.arm, coalesce(
+          (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'),
+        v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
+          then round(extract(epoch from p_now - v_forward.created_at) * 1000)::bigint end, p_now);
+    end if;
+  end loop;
+end $function$;
+grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
 -- Whether a notification, or a post to Statuspage, has become due within ten minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)
@@ -13555,12 +15366,13 @@ $function$;
 CREATE OR REPLACE FUNCTION private.personal_data()
  RETURNS TABLE(relation text, columns text[], tied text, erased text)
  LANGUAGE sql
- IMMUTABLE
+ STABLE
  SET search_path TO ''
 AS $function$
   select l.relation, l.columns, l.tied, l.erased from private.personal_links() l
   union all
-  values
+  -- Tables that a team may take back are asked for.
+  select d.relation, d.columns, d.tied, d.erased from (values
     ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
@@ -13590,10 +15402,19 @@ AS $function$
       'set contact_id = ''00000000-0000-0000-0000-000000000000'', message_id = null, reason = case when t.reason is not null then ''erased'' end'),
     ('public.contact_acts', '{reason}', '', 'words'),
     ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
+      or t.dedupe_key in (select m.native ->> ''key'' from public.messages m where m.id = any (($1).messages) and m.channel = ''email'')
       or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
     -- Figures of the link stay, and who it was does not.
     ('public.clicks', '{visitor,user_id,token,fingerprint,claimed_by}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
       'set visitor = null, user_id = null, token = null, fingerprint = null, claimed_by = null'),
+    ('public.suppressions', '{address}', 't.address = any (($1).needles)', 'deleted'),
+    ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
+      'set message_id = null, mail_id = null'),
+    ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
+    ('private.mail_senders', '{id,message_id,address,text_hash}', 't.message_id = any (($1).messages) or t.address = any (($1).needles)', 'deleted'),
+    -- The clock removes the file itself.
+    ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
+    ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
@@ -13614,7 +15435,9 @@ AS $function$
         select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
-    ('private.erased_opt_outs', '{identity}', 'false', 'kept')
+    ('private.erased_opt_outs', '{identity}', 'false', 'kept'),
+    ('private.erased_suppressions', '{hash}', 'false', 'kept')
+  ) as d (relation, columns, tied, erased) where to_regclass(d.relation) is not null
 $function$;
 grant execute on function private.personal_data() to service_role;
 
@@ -13689,6 +15512,45 @@ begin
     where coalesce(n.opens_at <= p_now, true) and flag.value);
 end $function$;
 grant execute on function private.pipeline_is_due(p_now timestamp with time zone) to service_role;
+
+-- Finds or makes contact and conversation of the mails that answer nothing of ours.
+CREATE OR REPLACE FUNCTION private.place_mails(p_mails private.mail[])
+ RETURNS private.mail[]
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mails private.mail[] := p_mails;
+  v_strangers private.inbound_update[];
+  v_contacts uuid[];
+  v_mail private.mail;
+  v_contact uuid;
+  v_conversation uuid;
+begin
+  select array_agg(jsonb_populate_record(null::private.inbound_update, jsonb_build_object(
+      'ord', m.ord, 'channel', 'email', 'provider', m.item ->> 'provider', 'kind', 'message', 'sender_id', m.sender,
+      'name', nullif(m.item #>> '{from,name}', ''),
+      'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', lower(m.item #>> '{from,address}'))))) order by m.ord)
+  into v_strangers
+  from unnest(v_mails) m where m.kept = 'message' and m.conversation_id is null;
+  if v_strangers is null then
+    return v_mails;
+  end if;
+  v_contacts := private.assign_contacts(v_strangers);
+  for v_at in 1 .. cardinality(v_strangers) loop
+    v_mail := v_mails[(v_strangers[v_at]).ord];
+    v_contact := v_contacts[v_at];
+    insert into public.conversations (channel, number_id, contact_id) values ('email', v_mail.sender, v_contact)
+    on conflict (contact_id, channel, number_id) do nothing;
+    select c.id into v_conversation from public.conversations c
+    where c.contact_id = v_contact and c.channel = 'email' and c.number_id = v_mail.sender;
+    v_mail.contact_id := v_contact;
+    v_mail.conversation_id := v_conversation;
+    v_mails[v_mail.ord] := v_mail;
+  end loop;
+  return v_mails;
+end $function$;
+grant execute on function private.place_mails(p_mails private.mail[]) to service_role;
 
 -- How many deliveries to a destination may be claimed, given how many the caller has under way and how many places
 -- are free.
@@ -14065,6 +15927,9 @@ begin
     -- Another transaction has just committed the same key: its message counts.
     delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
   end if;
+  if exists (select from unnest(p_messages) q where q.channel = 'email') then
+    perform private.dress_mails(array(select q from unnest(p_messages) q where q.channel = 'email' and q.id = any (v_queued)), p_now);
+  end if;
   perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
   from (select distinct q.conversation_id, q.channel, q.number_id from unnest(p_messages) q where q.id = any (v_queued) order by 1) q;
   update public.conversations c set last_message_at = p_now
@@ -14115,6 +15980,45 @@ AS $function$
     '\+[0-9]([^[:alnum:]]{0,3}[0-9]){6,}', '+…', 'g')
 $function$;
 grant execute on function private.quoted(p_text text, p_contact_id uuid) to service_role;
+
+-- A mail of a batch, with what the tables say of the message that it answers.
+CREATE OR REPLACE FUNCTION private.read_mail(p_item jsonb, p_ord bigint)
+ RETURNS private.mail
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mail private.mail;
+  v_place record;
+begin
+  v_mail.ord := p_ord;
+  v_mail.id := private.uuid_v7();
+  v_mail.item := p_item;
+  v_mail.verdict := coalesce(p_item ->> 'verdict', 'store');
+  select m.id, m.direction, m.conversation_id, c.contact_id, c.number_id into v_place
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = private.uuid_in(p_item ->> 'message') and m.channel = 'email';
+  v_mail.answered := v_place.id;
+  v_mail.direction := v_place.direction;
+  if v_place.id is null and p_item ->> 'message' is not null then
+    v_mail.code := 'gone';
+  end if;
+  select i into v_mail.inbox from private.inboxes i
+  where i.identity = private.uuid_in(p_item ->> 'identity') or i.from_email in (v_place.number_id, lower(p_item ->> 'recipient'))
+  order by i.from_email = v_place.number_id desc nulls last, i.identity = private.uuid_in(p_item ->> 'identity') desc nulls last limit 1;
+  -- Only an answer in a conversation can be relayed to whom it is with.
+  v_mail.kept := case
+    when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
+    when (p_item ->> 'relay')::boolean and v_mail.direction = 'in' then 'relay'
+    else 'message' end;
+  if v_mail.kept <> 'event' then
+    v_mail.conversation_id := v_place.conversation_id;
+    v_mail.contact_id := v_place.contact_id;
+    v_mail.sender := coalesce(v_place.number_id, (v_mail.inbox).from_email, '@' || coalesce(nullif(split_part(lower(p_item ->> 'recipient'), '@', 2), ''), 'nowhere'));
+  end if;
+  return v_mail;
+end $function$;
+grant execute on function private.read_mail(p_item jsonb, p_ord bigint) to service_role;
 
 -- The tables that a query can only read from one end to the other, because no index serves it or its order. Plans it
 -- and runs nothing.
@@ -14330,7 +16234,9 @@ AS $function$
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
       count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
-      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)) as compared,
+      -- What is forwarded to an inbox, no route decided.
+      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)
+        and d.destination_id not in (select t.id from public.destinations t where t.kind = 'inbox')) as compared,
       count(*) filter (where state in ('pending', 'leased') and not exists (
         select from private.delivery_lanes l
         where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
@@ -14767,14 +16673,15 @@ CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[]
  SET search_path TO ''
 AS $function$
 declare
-  v_holders jsonb := private.lock_holders(p_relations);
+  v_holders jsonb := private.lock_holders_or_any(p_relations);
 begin
   raise exception '% is locked by %', p_what, coalesce((
       select string_agg(format('process %s (%s), for %s s%s', h ->> 'pid', coalesce(h ->> 'role', 'role not known'),
         coalesce(h ->> 'seconds', '?'), coalesce(': ' || (h ->> 'statement'), '')), '; ')
       from jsonb_array_elements(v_holders) h), 'another transaction')
     using errcode = 'GL423', detail = v_holders::text,
-      hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
+      hint = p_instead || case when v_holders = '[]' then ''
+        else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $function$;
 
 -- First line of each function that the edge functions call with a secret key: raises GL503 for code whose header
@@ -14823,6 +16730,44 @@ begin
   end if;
 end $function$;
 grant execute on function private.refuse_too_many(p_more bigint, p_except_flag text) to service_role;
+
+-- Queues the answer of an identity's owner as a mail to the person whose mail was forwarded. One that may not go is
+-- kept as failed, with its code. The caller holds the conversation's lock.
+CREATE OR REPLACE FUNCTION private.relay_mail(p_mail private.mail, p_now timestamp with time zone)
+ RETURNS private.mail
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mail private.mail := p_mail;
+  v_item jsonb := p_mail.item;
+  v_conversation public.conversations;
+  v_to text;
+  v_message jsonb;
+begin
+  select * into v_conversation from public.conversations c where c.id = v_mail.conversation_id;
+  -- To whom the forwarded mail was from, who need not be the conversation's contact.
+  v_to := coalesce((select s.address from private.mail_senders s where s.message_id = v_mail.answered),
+    private.address_of(v_conversation.contact_id, 'email', v_conversation.number_id));
+  v_message := jsonb_build_object('type', 'email', 'subject', v_item -> 'subject', 'text', v_item -> 'text', 'text_full', v_item -> 'text_full',
+    'reply_to_message', v_mail.answered, 'send_domain', v_item -> 'send_domain',
+    'relay', jsonb_build_object('objects', coalesce(v_item -> 'objects', '[]'), 'mail', coalesce(v_item -> 'mail', '{}')));
+  v_mail.code := case when v_to is null then 'unknown_recipient'
+    when private.suppression_of(v_to, false) is not null then 'suppressed'
+    else coalesce(private.send_refusal(v_conversation, v_message, p_now), v_mail.code) end;
+  perform private.queue_messages(array[(v_mail.id, v_conversation.id, 'email', v_conversation.number_id, v_message, v_item ->> 'text', v_to,
+    'relay:' || (v_item ->> 'provider') || ':' || md5(v_item ->> 'key'), md5(v_item ->> 'key'), v_item ->> 'traceparent', null, false)::private.queued], p_now);
+  v_mail.sent := v_mail.id;
+  -- Kept, and shown as what it is: the owner has written, and it does not go.
+  if v_mail.code is not null and v_mail.code <> 'gone' then
+    update public.outbound_messages o set state = 'failed', error = jsonb_build_object('code', v_mail.code), updated_at = p_now where o.id = v_mail.id;
+    update public.messages m set status = 'failed', status_rank = 2, error = jsonb_build_object('code', v_mail.code) where m.id = v_mail.id;
+    perform from private.outbound_lanes l where l.conversation_id = v_conversation.id for update;
+    perform private.release_outbound_lanes(array[v_conversation.id]);
+  end if;
+  return v_mail;
+end $function$;
+grant execute on function private.relay_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
 
 -- Ends a lane's lease and makes it due with its first open delivery.
 CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_conversation_id uuid)
@@ -14890,6 +16835,44 @@ begin
   where l.conversation_id = any (p_conversations);
 end $function$;
 grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
+
+-- Whether the message that was answered had a reply token (on) or not (off); null where nothing of ours was answered.
+CREATE OR REPLACE FUNCTION private.reply_arm(p_via text, p_answered uuid, p_direction text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case
+    when p_answered is null or p_direction <> 'out' then null
+    when p_via = 'token' then 'on'
+    when p_via = 'legacy' then 'off'
+    when private.reply_token_of(p_answered) is not null then 'on' else 'off' end;
+end $function$;
+grant execute on function private.reply_arm(p_via text, p_answered uuid, p_direction text) to service_role;
+
+-- The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a
+-- team may add, is none.
+CREATE OR REPLACE FUNCTION private.reply_token_of(p_message_id uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('public.reply_tokens') is null then
+    return null;
+  end if;
+  -- In no order: where sorts are ruled out, as in claims, the index of all tokens by time would be read for it.
+  return (
+    select found.token
+    from (
+      select r.token, (to_jsonb(r) ->> 'expires_at')::timestamptz as ends from public.reply_tokens r
+      where r.message_id = p_message_id limit 10) found
+    where coalesce(found.ends > clock_timestamp(), true) limit 1);
+end $function$;
+grant execute on function private.reply_token_of(p_message_id uuid) to service_role;
 
 -- report_kill_switches with the time given.
 CREATE OR REPLACE FUNCTION private.report_kill_switches(p_flags text[], p_now timestamp with time zone)
@@ -15021,13 +17004,35 @@ begin
   end if;
 end $function$;
 
--- Trigger, before insert or update of url: refuses a URL that the allowlist does not permit (GL403).
+-- Refuses (GL404) while email_identities is dropped: identities are used as they were, and cannot be changed.
+CREATE OR REPLACE FUNCTION private.require_identities()
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('public.email_identities') is null then
+    raise exception 'there is no table of identities' using errcode = 'GL404',
+      hint = 'It was taken back: apply add_email_identities_and_msg_link again.';
+  end if;
+end $function$;
+
+-- Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, and of kind
+-- inbox any but inbox: and an id (GL403).
 CREATE OR REPLACE FUNCTION private.require_permitted_url()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
+  if new.kind <> 'http' then
+    if new.url !~ '^inbox:[0-9a-f-]{36}$' then
+      raise exception 'a destination of kind % has no address of its own', new.kind using errcode = 'GL403',
+        hint = 'Change the identity that it forwards for.';
+    end if;
+    return new;
+  end if;
   if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid)
     and not coalesce(private.destination_permitted(new.url, 'forward'), false) then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
@@ -15036,16 +17041,24 @@ begin
   return new;
 end $function$;
 
--- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).
+-- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), or is no
+-- service (GL422).
 CREATE OR REPLACE FUNCTION private.require_present_destination()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_kind text;
 begin
-  perform from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  select d.kind into v_kind from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
   if not found then
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
+  end if;
+  -- What is forwarded to an inbox needs more than a message, and is decided where a mail is stored.
+  if v_kind <> 'http' then
+    raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
+      hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
   end if;
   return new;
 end $function$;
@@ -15140,6 +17153,81 @@ begin
   return v_incident;
 end $function$;
 
+-- resolve_mails for one mail, with the time given.
+CREATE OR REPLACE FUNCTION private.resolve_mail(p_mail jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_from text := lower(nullif(p_mail ->> 'from', ''));
+  v_found record;
+  v_message record;
+  v_inbox private.inboxes;
+  v_conversation uuid;
+  v_to text;
+  v_contact_address text;
+  v_contact boolean := false;
+  v_domain text;
+begin
+  select * into v_found from private.answered_mail(p_mail);
+  -- Always, for a record without a row has no columns.
+  select m.id, m.direction, m.conversation_id, m.native, m.sent_at, m.created_at, c.contact_id, c.number_id, o.recipient into v_message
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  left join public.outbound_messages o on o.id = m.id
+  where m.id = v_found.message_id;
+  if v_message.id is not null then
+    v_inbox := private.inbox_for(null, v_message.number_id);
+    v_conversation := v_message.conversation_id;
+    v_contact := exists (
+      select from public.contact_identities i
+      where i.channel = 'email' and i.kind = 'email' and i.value = v_from and i.valid_to is null and i.contact_id = v_message.contact_id);
+    v_contact_address := private.address_of(v_message.contact_id, 'email', v_message.number_id);
+    v_to := coalesce(case when v_message.direction = 'out' then v_message.recipient end, v_contact_address);
+    v_domain := private.mail_domain(v_message.native, v_message.number_id);
+  else
+    select i.* into v_inbox from private.inboxes i where i.from_email = lower(p_mail ->> 'recipient');
+    select c.id into v_conversation
+    from public.contact_identities i join public.conversations c on c.contact_id = i.contact_id
+    where i.channel = 'email' and i.kind = 'email' and i.value = v_from and i.valid_to is null
+      and c.channel = 'email' and c.number_id = v_inbox.from_email limit 1;
+  end if;
+  return jsonb_build_object(
+    'via', v_found.via, 'token', v_found.token,
+    'own', exists (select from public.messages m where m.id = private.uuid_in(p_mail ->> 'message_id') and m.channel = 'email'),
+    'message', case when v_message.id is not null then jsonb_build_object(
+      'id', v_message.id, 'direction', v_message.direction, 'conversation_id', v_conversation, 'contact_id', v_message.contact_id,
+      'to', case v_message.direction when 'in' then v_inbox.forward_to else v_to end, 'contact', v_contact_address, 'subject', v_message.native ->> 'subject', 'campaign_id', v_message.native ->> 'campaign_id',
+      'user_id', coalesce(v_message.native ->> 'user_id', v_inbox.user_id), 'message_id_header', format('<%s@%s>', v_message.id, v_domain),
+      'references', coalesce(v_message.native -> 'references', '[]'), 'sent_at', coalesce(v_message.sent_at, v_message.created_at)) end,
+    'identity', case when v_inbox.identity is not null then jsonb_build_object(
+      'id', v_inbox.identity, 'from_email', v_inbox.from_email, 'display_name', v_inbox.display_name, 'user_id', v_inbox.user_id,
+      'forward_to', v_inbox.forward_to, 'verified', v_inbox.verified_at is not null, 'state', v_inbox.state) end,
+    'sender', jsonb_build_object(
+      'known', v_contact or exists (
+        select from public.contact_identities i where i.channel = 'email' and i.kind = 'email' and i.value = v_from and i.valid_to is null),
+      'is_recipient', coalesce(v_message.direction = 'out' and (v_contact or v_from = lower(v_to)), false),
+      'is_contact', v_contact, 'is_owner', coalesce(v_from = v_inbox.forward_to, false)),
+    'from_is_ours', exists (select from private.inboxes i where i.from_email = v_from),
+    'last_hour', (
+      select count(*) from (
+        select from private.mail_senders s
+        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 hour'
+        order by s.created_at desc limit 1000) latest),
+    'same_text', (
+      select count(*) from (
+        select s.text_hash from private.mail_senders s
+        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 minute'
+        order by s.created_at desc limit 1000) latest
+      where latest.text_hash = p_mail ->> 'text_hash'),
+    'suppressed', coalesce(private.suppression_of(v_from, false) is not null, false));
+end $function$;
+grant execute on function private.resolve_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
+
 -- What is kept for how long: relation, the column of its time-ordered id if it has one, setting with the days, days
 -- without it (null: for ever), the least that may be set, which rows, and what changes in them (null: they are
 -- deleted). Clicks, limits, measurements and metrics of flags have purges of their own.
@@ -15171,7 +17259,9 @@ AS $function$
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
-    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
+    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
+    ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
+    ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
 grant execute on function private.retentions() to service_role;
@@ -15776,6 +17866,18 @@ begin
   return v_count;
 end $function$;
 
+-- Whether whoever asks may see addresses whole.
+CREATE OR REPLACE FUNCTION private.sees_whole()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return private.caller() not in ('anon', 'authenticated') or private.has_role('operator');
+end $function$;
+grant execute on function private.sees_whole() to service_role;
+
 -- Locks a segment that is at this version; GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.segment_at(p_key text, p_expected_version bigint)
  RETURNS void
@@ -15902,6 +18004,7 @@ declare
   v_identities private.identity[] := private.identities_of(p_item);
   v_contact uuid;
   v_number text := p_item ->> 'number_id';
+  v_place record;
   v_conversation uuid;
   v_address text;
   v_made text;
@@ -15915,6 +18018,19 @@ begin
   end if;
 
   v_contact := private.recipient(v_channel, v_identities);
+  if v_channel = 'email' then
+    if p_item #>> '{message,reply_to_message}' is not null then
+      select c.number_id, c.contact_id into v_place
+      from public.messages m join public.conversations c on c.id = m.conversation_id
+      where m.id = private.uuid_in(p_item #>> '{message,reply_to_message}') and m.channel = 'email';
+      if not found then
+        return '{"error": "unknown_message"}';
+      end if;
+      v_number := coalesce(v_number, v_place.number_id);
+      v_contact := case when v_identities is null then v_place.contact_id else v_contact end;
+    end if;
+    v_number := coalesce(lower(v_number), (private.inbox_for(p_item ->> 'user_id', null)).from_email);
+  end if;
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
     where c.contact_id = v_contact and c.channel = v_channel and c.last_message_at is not null
@@ -16002,8 +18118,8 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Why a message may not be sent in a conversation now: opted_out or window_closed; null if it may, as far as is
--- known.
+-- Why a message may not be sent in a conversation now: opted_out or window_closed, for a mail also suppressed or
+-- identity_unverified; null if it may, as far as is known.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -16020,12 +18136,13 @@ begin
   if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
-  return null;
+  return case when p_conversation.channel = 'email' then private.mail_refusal(p_conversation, p_message) end;
 end $function$;
 grant execute on function private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone) to service_role;
 
 -- Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a
--- tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.
+-- tenth of what was sent failed later in a quarter of an hour, as their statuses say, or where a person has to say of
+-- messages whether they went; down where all are held.
 CREATE OR REPLACE FUNCTION private.senders_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -16033,10 +18150,11 @@ CREATE OR REPLACE FUNCTION private.senders_health(p_now timestamp with time zone
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('component', 'senders',
-    'status', case when s.held is null then case when f.many then 'degraded' else 'healthy' end
+    'status', case when s.held is null then case when f.many or u.n > 0 then 'degraded' else 'healthy' end
       when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
-    'because', case when s.held is not null then 'held' when f.codes is not null then 'failing' else 'sending' end,
+    'because', case when s.held is not null then 'held' when u.n > 0 then 'unknown' when f.codes is not null then 'failing' else 'sending' end,
     'figures', case when s.held is not null then jsonb_build_object('held', s.held)
+      when u.n > 0 then jsonb_build_object('unknown', u.n, 'oldest_seconds', floor(extract(epoch from p_now - u.since))::integer)
       when f.codes is not null then jsonb_build_object('failed', f.n, 'codes', f.codes)
       else jsonb_build_object('senders', s.n) end)
   from (
@@ -16056,8 +18174,30 @@ AS $function$
       where m.name = 'failed' and m.minute >= p_now - interval '15 minutes' group by m.label
     ) c
   ) f
+  cross join (
+    -- An event of the provider settles nearly all within minutes.
+    select count(*) as n, min(x.updated_at) as since from (
+      select o.updated_at from public.outbound_messages o where o.state = 'unknown'
+      union all
+      select d.updated_at from public.deliveries d
+      where d.state = 'dead' and d.last_error like 'unknown\_outcome%' and d.dropped_reason is null) x
+    where x.updated_at <= p_now - interval '15 minutes'
+  ) u
 $function$;
 grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
+
+-- Whether a message must not be handed to this provider again while it is not known what became of the first time: it
+-- has no idempotency keys.
+CREATE OR REPLACE FUNCTION private.sends_once(p_provider text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return p_provider = 'sendgrid';
+end $function$;
+grant execute on function private.sends_once(p_provider text) to service_role;
 
 -- set_opt_out with a given time.
 CREATE OR REPLACE FUNCTION private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamp with time zone)
@@ -16066,7 +18206,7 @@ CREATE OR REPLACE FUNCTION private.set_opt_out(p_to text, p_opted_out boolean, p
  SET search_path TO ''
 AS $function$
 declare
-  v_given text := btrim(p_to);
+  v_given text := case when p_to ~ '@' then lower(btrim(p_to)) else btrim(p_to) end;
   v_digits text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
   v_identity private.identity;
   v_contact uuid;
@@ -16219,6 +18359,11 @@ begin
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
   end if;
+  if exists (
+    select from unnest(v_settled) r
+    cross join lateral (select from private.inboxes i where i.destination_id = r.destination_id limit 1) i) then
+    perform private.note_forwards(v_settled, p_now);
+  end if;
   -- Like release_lane, and for the same reason in a separate statement.
   update private.delivery_lanes l
   set lease = null, due_at = (
@@ -16298,7 +18443,7 @@ begin
   update public.messages m
   set provider_id = coalesce(m.provider_id, r.provider_id),
     status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
-      when r.outcome = 'failed' then 'failed' else m.status end,
+      when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
     status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
     error = case when r.outcome = 'failed' then r.error else m.error end
   from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
@@ -16334,6 +18479,21 @@ begin
     select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
     where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
+  -- Given up when its lease ended, and known after all.
+  if cardinality(v_settled) < jsonb_array_length(p_results) then
+    with known as (
+      update public.outbound_messages o
+      set state = r.outcome, error = case r.outcome when 'failed' then r.error end, updated_at = p_now
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, provider_id text, error jsonb)
+      where o.id = r.id and o.state = 'unknown' and r.outcome in ('sent', 'failed')
+        and not exists (select from unnest(v_settled) s where s.id = r.id)
+      returning o.message_id, r.outcome, r.provider_id, r.error
+    )
+    update public.messages m
+    set provider_id = coalesce(m.provider_id, k.provider_id), status = case k.outcome when 'sent' then 'accepted' else 'failed' end,
+      status_rank = case k.outcome when 'failed' then 2 else m.status_rank end, error = case k.outcome when 'failed' then k.error else m.error end
+    from known k where m.id = k.message_id and m.status_rank = 0;
+  end if;
   return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
@@ -16717,6 +18877,18 @@ AS $function$
 $function$;
 grant execute on function private.stops_launch(p_kind text, p_severity text) to service_role;
 
+-- Days for which raw mails and attachments are kept: the setting retention.mail_days, else 30.
+CREATE OR REPLACE FUNCTION private.storage_days()
+ RETURNS integer
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return greatest(1, coalesce((select s.value::integer from public.settings s where s.key = 'retention.mail_days'), 30));
+end $function$;
+grant execute on function private.storage_days() to service_role;
+
 -- The room: size of the database (or the one given) and of each table, and in how many days, by the growth of the
 -- last 30, it meets the setting storage.limit_mb (500); null where it does not grow or nobody knows yet. Degraded
 -- from 80 % on, below 14 days, or when a purge fails.
@@ -16756,6 +18928,73 @@ begin
         where c.relkind in ('r', 'm') and (n.nspname in ('public', 'private') or n.nspname = 'cron' and c.relname = 'job_run_details')) t));
 end $function$;
 grant execute on function private.storage_health(p_now timestamp with time zone, p_bytes bigint) to service_role;
+
+-- Whether there are files to remove. For the clock.
+CREATE OR REPLACE FUNCTION private.storage_purges_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.storage_objects o where o.expires_at <= p_now)
+    or exists (select from public.storage_objects o where o.of_message and o.message_id is null);
+end $function$;
+grant execute on function private.storage_purges_are_due(p_now timestamp with time zone) to service_role;
+
+-- Stores a mail as a message of the person, with what is counted of it. The caller holds the conversation's lock, and
+-- makes the forward.
+CREATE OR REPLACE FUNCTION private.store_mail(p_mail private.mail, p_now timestamp with time zone)
+ RETURNS private.mail
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mail private.mail := p_mail;
+  v_item jsonb := p_mail.item;
+  v_answered record;
+  v_forward boolean := coalesce((v_item ->> 'forward')::boolean, false);
+  v_arm text;
+begin
+  select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
+  if v_forward and (v_mail.inbox).forward_to is null then
+    v_forward := false;
+    v_mail.code := coalesce(v_mail.code, 'unknown_identity');
+    v_mail.verdict := case v_mail.verdict when 'forward' then 'store' else v_mail.verdict end;
+  elsif v_forward and (v_mail.inbox).state = 'paused' then
+    v_mail.code := coalesce(v_mail.code, 'identity_paused');
+  end if;
+  insert into public.messages (id, channel, conversation_id, direction, provider_id, type, text, reply_to, native, status, traceparent,
+    thread_id, sent_at, created_at)
+  values (v_mail.id, 'email', v_mail.conversation_id, 'in', v_item ->> 'message_id', 'email', v_item ->> 'text', v_answered.provider_id,
+    coalesce(nullif(v_item -> 'mail', 'null'), '{}') || jsonb_build_object(
+      'subject', v_item -> 'subject', 'from', v_item -> 'from', 'recipient', v_item -> 'recipient', 'message_id', v_item -> 'message_id',
+      'in_reply_to', v_item -> 'in_reply_to', 'references', coalesce(nullif(v_item -> 'references', 'null'), '[]'), 'kind', v_item -> 'kind',
+      'verdict', v_mail.verdict, 'reasons', coalesce(nullif(v_item -> 'reasons', 'null'), '[]'), 'via', v_item -> 'via',
+      'verified', coalesce((v_item ->> 'verified')::boolean, false), 'automatic', coalesce((v_item ->> 'automatic')::boolean, false),
+      'is_recipient', coalesce((v_item ->> 'is_recipient')::boolean, false), 'text_full', v_item -> 'text_full',
+      'answers', v_mail.answered, 'send_domain', v_item -> 'send_domain', 'key', v_item -> 'key'),
+    'received', v_item ->> 'traceparent', coalesce(v_answered.thread_id, v_mail.answered, v_mail.id),
+    case when (v_item ->> 'at')::timestamptz <= p_now then (v_item ->> 'at')::timestamptz else p_now end, p_now)
+  returning seq into v_mail.seq;
+  if (v_item ->> 'counted')::boolean then
+    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction);
+    insert into public.email_replies (message_id, reply_to, via, arm, identity, campaign_id, verified, is_recipient, forward_wanted, failed_at, reply_ts)
+    values (v_mail.id, v_mail.answered, coalesce(v_item ->> 'via', 'none'), v_arm, (v_mail.inbox).identity, private.uuid_in(v_answered.native ->> 'campaign_id'),
+      coalesce((v_item ->> 'verified')::boolean, false), coalesce((v_item ->> 'is_recipient')::boolean, false),
+      coalesce((v_item ->> 'forward')::boolean, false), case when (v_item ->> 'forward')::boolean and not v_forward then p_now end, p_now);
+    if not v_forward then
+      perform private.count_reply(v_arm, private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox),
+        coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
+    end if;
+  end if;
+  if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
+    perform private.make_reply_token(v_mail.id, p_now);
+  end if;
+  v_mail.item := v_item || jsonb_build_object('forward', v_forward);
+  return v_mail;
+end $function$;
+grant execute on function private.store_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
 
 -- Stores senders, conversations and messages of updates, all of them messages or echoes of a sender, each with its
 -- contact.
@@ -16863,6 +19102,44 @@ begin
   return array(select distinct private.subject_id(i.id) as id from unnest(v_ids) as i (id) order by 1);
 end $function$;
 
+-- Puts an address on the list; false where it stands there, or is none.
+CREATE OR REPLACE FUNCTION private.suppress(p_address text, p_scope text, p_reason text, p_source text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_address is null or lower(p_address) !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+    return false;
+  end if;
+  insert into public.suppressions (address, scope, reason, source, since)
+  values (lower(p_address), case p_scope when 'bulk' then 'bulk' else 'all' end,
+    case when p_reason ~ '^[a-z][a-z_]{0,31}$' then p_reason else 'other' end, p_source, p_now)
+  on conflict (address, scope) do nothing;
+  return found;
+end $function$;
+grant execute on function private.suppress(p_address text, p_scope text, p_reason text, p_source text, p_now timestamp with time zone) to service_role;
+
+-- Why an address gets no mail, or no bulk mail; null where it does.
+CREATE OR REPLACE FUNCTION private.suppression_of(p_address text, p_bulk boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_reason text;
+begin
+  select s.reason into v_reason from public.suppressions s
+  where s.address = lower(p_address) and (s.scope = 'all' or p_bulk) limit 1;
+  if not found and exists (select from private.erased_suppressions) then
+    select s.reason into v_reason from private.erased_suppressions s
+    where s.hash = private.keyed_hash('email ' || lower(p_address)) and (s.scope = 'all' or p_bulk) limit 1;
+  end if;
+  return v_reason;
+end $function$;
+grant execute on function private.suppression_of(p_address text, p_bulk boolean) to service_role;
+
 -- Whether a rate is below a limit with 95 % confidence (its one-sided Clopper-Pearson upper bound is).
 CREATE OR REPLACE FUNCTION private.surely_below(p_failed bigint, p_n bigint, p_limit double precision)
  RETURNS boolean
@@ -16872,6 +19149,71 @@ CREATE OR REPLACE FUNCTION private.surely_below(p_failed bigint, p_n bigint, p_l
 AS $function$
   select p_n > 0 and private.chance_of_so_few(p_failed, p_n, p_limit) < 50000
 $function$;
+
+-- Trigger, after insert, update or delete of email_identities: keeps the sender, the destination of kind inbox and
+-- private.inboxes in step. Definer, for whoever writes an identity need not be able to write destinations. GL409
+-- where messages wait to be sent as an identity that is removed.
+CREATE OR REPLACE FUNCTION private.sync_identity()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_policy record := private.channel_policy('email');
+  v_destination uuid;
+  v_name text;
+  -- A pause of ours, which a resumption ends; one by a person or by the circuit stays.
+  v_because text := 'the identity is paused';
+begin
+  if tg_op = 'DELETE' then
+    if exists (
+      select from private.outbound_lanes l where l.channel = 'email' and l.number_id = old.from_email and l.due_at is not null) then
+      raise exception 'messages wait to be sent as %', old.from_email using errcode = 'GL409',
+        hint = 'Let them go, or pause the identity.';
+    end if;
+    update public.destinations d
+    set state = 'paused', removed_at = clock_timestamp(), paused_because = null, version = version + 1,
+      updated_at = clock_timestamp(), updated_by = private.actor()
+    from private.inboxes i where i.identity = old.id and d.id = i.destination_id;
+    delete from private.inboxes i where i.identity = old.id;
+    delete from public.senders s where s.channel = 'email' and s.id = old.from_email;
+    return null;
+  end if;
+
+  insert into public.senders as s (channel, id, address, provider, state, max_per_second, pair_seconds)
+  values ('email', new.from_email, new.from_email, new.provider, case new.state when 'paused' then 'paused' else 'active' end,
+    v_policy.max_per_second, v_policy.pair_seconds)
+  on conflict (channel, id) do update set provider = excluded.provider, state = excluded.state
+  where (s.provider, s.state) is distinct from (excluded.provider, excluded.state);
+
+  select d.id into v_destination from public.destinations d where d.url = 'inbox:' || new.id and d.removed_at is null;
+  if v_destination is null then
+    v_name := 'inbox-' || coalesce(nullif(btrim(left(regexp_replace(split_part(new.from_email, '@', 1), '[^a-z0-9]+', '-', 'g'), 40), '-'), ''), 'mail');
+    if exists (select from public.destinations d where d.name = v_name and d.removed_at is null) then
+      v_name := v_name || '-' || right(replace(new.id::text, '-', ''), 8);
+    end if;
+    insert into public.destinations (name, kind, url, timeout_ms) values (v_name, 'inbox', 'inbox:' || new.id, 30000)
+    returning id into v_destination;
+  end if;
+  if new.state = 'paused' then
+    update public.destinations d set state = 'paused', paused_because = v_because, version = version + 1,
+      updated_at = clock_timestamp(), updated_by = private.actor()
+    where d.id = v_destination and d.state = 'active';
+  else
+    update public.destinations d set state = 'active', paused_because = null, version = version + 1,
+      updated_at = clock_timestamp(), updated_by = private.actor()
+    where d.id = v_destination and d.state = 'paused' and d.paused_because = v_because;
+  end if;
+  insert into private.inboxes as i (destination_id, identity, from_email, display_name, user_id, forward_to, is_default, provider,
+    state, verified_at, created_at)
+  values (v_destination, new.id, new.from_email, new.display_name, new.user_id, new.forward_to, new.is_default, new.provider,
+    new.state, new.verified_at, new.created_at)
+  on conflict (identity) do update set destination_id = excluded.destination_id, display_name = excluded.display_name,
+    user_id = excluded.user_id, forward_to = excluded.forward_to, is_default = excluded.is_default, provider = excluded.provider,
+    state = excluded.state, verified_at = excluded.verified_at;
+  return null;
+end $function$;
 
 -- Takes the rollout under way of an incident's flag back, where the incident is one that does.
 CREATE OR REPLACE FUNCTION private.take_back(p_incident incidents, p_now timestamp with time zone)
@@ -17045,6 +19387,32 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
+-- In-Reply-To, References (RFC 5322 3.6.4: the parent's and its Message-ID) and the thread of an answer to a mail;
+-- all null for none.
+CREATE OR REPLACE FUNCTION private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_parent record;
+begin
+  select m.id, m.direction, m.native, m.thread_id, c.number_id into v_parent
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_parent_id and m.channel = 'email';
+  if not found then
+    return;
+  end if;
+  in_reply_to := case when v_parent.direction = 'in' then v_parent.native ->> 'message_id'
+    else format('<%s@%s>', v_parent.id, private.mail_domain(v_parent.native, v_parent.number_id)) end;
+  "references" := private.first_and_last(array(
+    select r from jsonb_array_elements_text(case jsonb_typeof(v_parent.native -> 'references') when 'array' then v_parent.native -> 'references' else '[]' end) r)
+    || array_remove(array[in_reply_to], null));
+  thread_id := coalesce(v_parent.thread_id, v_parent.id);
+end $function$;
+grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
 -- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
 -- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
 -- destination was being removed.
@@ -17071,6 +19439,30 @@ begin
 end $function$;
 grant execute on function private.tidy_destinations(p_now timestamp with time zone) to service_role;
 
+-- Trigger, before insert or update of email_identities: addresses in lower case; an identity that is verified is
+-- active; refuses another address (GL409).
+CREATE OR REPLACE FUNCTION private.tidy_identity()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.from_email := lower(btrim(new.from_email));
+  new.forward_to := lower(nullif(btrim(new.forward_to), ''));
+  if tg_op = 'UPDATE' and (new.id, new.from_email) is distinct from (old.id, old.from_email) then
+    raise exception 'the address of an identity cannot change' using errcode = 'GL409',
+      hint = 'Its conversations are known by it: add another identity, and remove this one.';
+  end if;
+  -- Whoever may write the table says with either that the address is the user's.
+  if new.state = 'active' then
+    new.verified_at := coalesce(new.verified_at, clock_timestamp());
+  elsif new.state = 'unverified' and new.verified_at is not null then
+    new.state := 'active';
+  end if;
+  return new;
+end $function$;
+grant execute on function private.tidy_identity() to service_role;
+
 -- The condition of a row of private.personal_data().
 CREATE OR REPLACE FUNCTION private.tie(p_relation text, p_columns text[], p_tied text, p_erased text)
  RETURNS text
@@ -17086,6 +19478,18 @@ AS $function$
       select string_agg(format('private.tombstone(t.%1$I, $1, %2$L) is distinct from t.%1$I', c.name, p_erased = 'words'), ' or ')
       from unnest(p_columns) as c (name))) end
 $function$;
+
+-- The id that email_reply_tokens.enabled is asked with: the user who sends, else the identity.
+CREATE OR REPLACE FUNCTION private.token_arm(p_user_id text, p_inbox private.inboxes)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return coalesce(p_user_id, p_inbox.user_id, p_inbox.identity::text);
+end $function$;
+grant execute on function private.token_arm(p_user_id text, p_inbox private.inboxes) to service_role;
 
 -- A list without a person.
 CREATE OR REPLACE FUNCTION private.tombstone(p_list text[], p_person private.person, p_names boolean)
@@ -17225,6 +19629,18 @@ begin
   ) w);
 end $function$;
 grant execute on function private.unrouted(p_revision bigint, p_limit integer, p_channels text[]) to service_role;
+
+-- The id that a Message-ID of ours begins with, or an id itself; null for any other text.
+CREATE OR REPLACE FUNCTION private.uuid_in(p_text text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return substring(lower(p_text) from '^<?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(@|$)')::uuid;
+end $function$;
+grant execute on function private.uuid_in(p_text text) to service_role;
 
 -- A new UUID version 7 (RFC 9562): sorts by the time it was made, to the microsecond within one session.
 CREATE OR REPLACE FUNCTION private.uuid_v7()
@@ -17374,6 +19790,27 @@ begin
   return coalesce(cardinality(v_lanes), 0) >= p_limit;
 end $function$;
 grant execute on function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone) to service_role;
+
+-- How many of the latest mails to a person were refused for now, or for a reason that is not the address, within 7
+-- days.
+CREATE OR REPLACE FUNCTION private.was_blocked(p_contact_id uuid, p_now timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return (
+    select count(distinct m.id)
+    from public.conversations c
+    cross join lateral (
+      select x.id from public.messages x where x.conversation_id = c.id order by x.seq desc limit 100) m
+    join public.email_events e on e.message_id = m.id and e.event_type = 'blocked' and e.created_at > p_now - interval '7 days'
+    where c.contact_id = p_contact_id and c.channel = 'email');
+end $function$;
+grant execute on function private.was_blocked(p_contact_id uuid, p_now timestamp with time zone) to service_role;
 
 -- Looks at each part of health and queues what there is to tell of it, once; says how many notifications. For the
 -- clock, and for isolates where the clock is dead.
@@ -17591,6 +20028,20 @@ begin
 end $function$;
 grant execute on function private.withdraw_messages(p_updates private.inbound_update[]) to service_role;
 
+-- A list of sentences with … in place of each mail address.
+CREATE OR REPLACE FUNCTION private.without_addresses(p_list jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(regexp_replace(e.item, '[^[:space:]@<>"(),;:]+@[^[:space:]@<>"(),;:]+', '…', 'g') order by e.place), '[]')
+    from jsonb_array_elements_text(case jsonb_typeof(p_list) when 'array' then p_list else '[]' end) with ordinality as e (item, place));
+end $function$;
+grant execute on function private.without_addresses(p_list jsonb) to service_role;
+
 -- What to do about a setting that cannot be written now, in a sentence.
 CREATE OR REPLACE FUNCTION private.without_database(p_key text)
  RETURNS text
@@ -17628,6 +20079,18 @@ begin
   return v_text;
 end $function$;
 grant execute on function private.without_ids(p_text text, p_contact_id uuid) to service_role;
+
+-- An address as those see it who may not see it whole: its first character and its domain.
+CREATE OR REPLACE FUNCTION private.without_local_part(p_address text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case when p_address is not null then left(p_address, 1) || '…@' || split_part(p_address, '@', 2) end;
+end $function$;
+grant execute on function private.without_local_part(p_address text) to service_role;
 
 -- The metadata of a flag that no clock turns on: as given, without schedule.on_at.
 CREATE OR REPLACE FUNCTION private.without_start(p_metadata jsonb)

@@ -12,7 +12,7 @@ export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; 
   const ask = useAsk();
   const set = useSetFlag(onConflict);
   const [draft, setDraft] = useState<{ keys: string[]; version: number }>();
-  useUnsaved(draft && "the prerequisites");
+  useUnsaved(draft && !set.isPending ? "the prerequisites" : undefined);
   const now = flag.metadata.prerequisites ?? [];
   const missing = now.filter((key) => !flags.some((other) => other.key === key && isOn(other)));
 

@@ -23,7 +23,7 @@ export function Schedule({ flag, onConflict }: { flag: Flag; onConflict: OnConfl
   const set = useSetFlag(onConflict);
   const now = flag.metadata.schedule ?? {};
   const [draft, setDraft] = useState<{ on: string; off: string; version: number }>();
-  useUnsaved(draft && "the schedule");
+  useUnsaved(draft && !set.isPending ? "the schedule" : undefined);
   const before = { on: local(now.on_at), off: local(now.off_at) };
   const shown = draft ?? { ...before, version: flag.version };
 

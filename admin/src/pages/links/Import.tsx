@@ -95,7 +95,7 @@ function Form() {
     touches: ["links"],
   });
   const results = make.data?.results;
-  useUnsaved(text !== "" && results === undefined ? "the rows to import" : undefined);
+  useUnsaved(text !== "" && !make.isPending && results === undefined ? "the rows to import" : undefined);
   const edit = (text: string) => {
     make.reset();
     setBytes(undefined);

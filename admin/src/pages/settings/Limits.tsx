@@ -49,7 +49,6 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
   const now = setting ? Number(setting.value) : otherwise;
   const until = now === null ? "unlimited" : `${now.toLocaleString()} ${unit}`;
   const [value, setValue] = useState<number | string>(now ?? "");
-  useUnsaved(String(value) === String(now ?? "") ? undefined : title);
   const save = useChange({
     act: (reason: string | null) =>
       rpc("set_setting", {
@@ -62,6 +61,9 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
     touches: ["settings", "settings_history"],
     said: () => `${title}: ${value} ${unit}. This takes effect within 5 seconds.`,
   });
+  // What was sent is saved, though the page has not read it yet.
+  const isOpen = !save.isPending && !save.isSuccess && String(value) !== String(now ?? "");
+  useUnsaved(isOpen ? title : undefined);
   if (!may) return until;
   const submit = async (event: FormEvent) => {
     event.preventDefault();

@@ -191,7 +191,7 @@ export type Database = {
       };
       contact_acts: {
         Row: {
-          act: "revealed" | "replied" | "resent" | "exported";
+          act: "revealed" | "replied" | "resent" | "exported" | "resolved";
           at: string;
           by: string;
           contact_id: string;
@@ -371,7 +371,7 @@ export type Database = {
           created_at: string;
           failure_policy: JsonOf<"destinations.failure_policy">;
           id: string;
-          kind: string;
+          kind: "http" | "inbox";
           name: string;
           paused_because: string | null;
           rate_burst: number;
@@ -389,6 +389,64 @@ export type Database = {
         Insert: Record<never, never>;
         Update: Record<never, never>;
         Relationships: [];
+      };
+      email_events: {
+        Row: {
+          created_at: string;
+          event_type: string;
+          id: number;
+          identity: string | null;
+          mail_id: string | null;
+          message_id: string | null;
+          metadata: JsonOf<"email_events.metadata">;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      email_identities: {
+        Row: {
+          created_at: string;
+          display_name: string | null;
+          forward_to: string | null;
+          from_email: string;
+          id: string;
+          is_default: boolean;
+          provider: "sendgrid" | "resend";
+          state: "unverified" | "active" | "paused";
+          user_id: string | null;
+          verified_at: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      email_replies: {
+        Row: {
+          arm: "on" | "off" | null;
+          campaign_id: string | null;
+          failed_at: string | null;
+          forward_wanted: boolean;
+          forwarded_at: string | null;
+          identity: string | null;
+          is_recipient: boolean;
+          message_id: string;
+          reply_to: string | null;
+          reply_ts: string;
+          verified: boolean;
+          via: "token" | "legacy" | "references" | "none";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "email_replies_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: true;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       erasures: {
         Row: {
@@ -658,13 +716,16 @@ export type Database = {
           direction: "in" | "out";
           error: JsonOf<"messages.error"> | null;
           forwarded: boolean;
+          from_email: string | null;
           id: string;
           link_token: string | null;
+          message_id_header: string | null;
           native: JsonOf<"messages.native"> | null;
           pricing: JsonOf<"messages.pricing"> | null;
           provider_id: string | null;
           referral: JsonOf<"messages.referral"> | null;
           reply_to: string | null;
+          sender_identity_id: string | null;
           sent_at: string | null;
           seq: number;
           status: string;
@@ -683,6 +744,13 @@ export type Database = {
             columns: ["conversation_id"];
             isOneToOne: false;
             referencedRelation: "conversations";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "messages_sender_identity_id_fkey";
+            columns: ["sender_identity_id"];
+            isOneToOne: false;
+            referencedRelation: "email_identities";
             referencedColumns: ["id"];
           },
         ];
@@ -783,7 +851,7 @@ export type Database = {
           payload: JsonOf<"outbound_messages.payload"> | null;
           recipient: string | null;
           request_hash: string | null;
-          state: "queued" | "leased" | "sent" | "failed";
+          state: "queued" | "leased" | "sent" | "failed" | "unknown";
           tried_at: string | null;
           updated_at: string;
           used_fallback: boolean;
@@ -816,6 +884,24 @@ export type Database = {
         Insert: Record<never, never>;
         Update: Record<never, never>;
         Relationships: [];
+      };
+      reply_tokens: {
+        Row: {
+          created_at: string;
+          message_id: string;
+          token: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "reply_tokens_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: false;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       reports: {
         Row: {
@@ -876,6 +962,7 @@ export type Database = {
             | "resumed"
             | "rolled_back"
             | "completed";
+          message: string | null;
           reason: string | null;
           rollout_id: string;
           rollout_version: number;
@@ -1050,7 +1137,7 @@ export type Database = {
           destination_ids: string[];
           explanation: JsonOf<"routing_decisions.explanation">;
           message_id: string;
-          reason: "matched" | "sticky" | "default" | "no_match";
+          reason: "matched" | "sticky" | "default" | "no_match" | "kept";
           revision: number;
           route_id: string | null;
           route_name: string | null;
@@ -1172,6 +1259,43 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      storage_objects: {
+        Row: {
+          bucket: string;
+          bytes: number;
+          created_at: string;
+          expires_at: string;
+          kind: "raw" | "attachment";
+          message_id: string | null;
+          of_message: boolean;
+          path: string;
+          place: number | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "storage_objects_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: false;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      suppressions: {
+        Row: {
+          address: string;
+          by: string;
+          reason: string;
+          scope: "all" | "bulk";
+          since: string;
+          source: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       team_history: {
         Row: {
           after: JsonOf<"team_history.after"> | null;
@@ -1272,6 +1396,13 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["settings"]["Row"];
       };
+      add_identity: {
+        Args: {
+          p_from_email: string;
+          p_options?: Json;
+        };
+        Returns: Json;
+      };
       add_measurements: {
         Args: {
           p_measurements: Json;
@@ -1306,6 +1437,14 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["segments"]["Row"];
       };
+      add_suppression: {
+        Args: {
+          p_address: string;
+          p_reason?: string;
+          p_scope?: string;
+        };
+        Returns: Json;
+      };
       add_team_member: {
         Args: {
           p_email: string;
@@ -1333,6 +1472,21 @@ export type Database = {
         Args: {
           p_message_id: string;
           p_found: Json;
+        };
+        Returns: Json;
+      };
+      begin_identity_check: {
+        Args: {
+          p_id: string;
+          p_what: string;
+        };
+        Returns: Json;
+      };
+      check_identity: {
+        Args: {
+          p_id: string;
+          p_what: string;
+          p_code: string;
         };
         Returns: Json;
       };
@@ -1373,6 +1527,12 @@ export type Database = {
         Args: {
           p_limit?: number;
           p_lease_seconds?: number;
+        };
+        Returns: Json;
+      };
+      claim_storage_purges: {
+        Args: {
+          p_limit?: number;
         };
         Returns: Json;
       };
@@ -1485,6 +1645,12 @@ export type Database = {
         };
         Returns: number;
       };
+      email_overview: {
+        Args: {
+          p_days?: number;
+        };
+        Returns: Json;
+      };
       enqueue_outbound: {
         Args: {
           p_items: Json;
@@ -1511,6 +1677,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      find_suppression: {
+        Args: {
+          p_address: string;
+        };
+        Returns: Json;
+      };
       forecast_rollout: {
         Args: {
           p_flag_key: string;
@@ -1530,6 +1702,18 @@ export type Database = {
       };
       guessed_links: { Args: Record<never, never>; Returns: Json };
       health: { Args: Record<never, never>; Returns: Json };
+      ingest_mail_events: {
+        Args: {
+          p_events: Json;
+        };
+        Returns: Json;
+      };
+      ingest_mails: {
+        Args: {
+          p_mails: Json;
+        };
+        Returns: Json;
+      };
       ingest_updates: {
         Args: {
           p_updates: Json;
@@ -1539,6 +1723,13 @@ export type Database = {
       launch_facts: {
         Args: {
           p_flag_key: string;
+        };
+        Returns: Json;
+      };
+      lift_suppression: {
+        Args: {
+          p_address: string;
+          p_scope?: string;
         };
         Returns: Json;
       };
@@ -1587,6 +1778,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_identities: { Args: Record<never, never>; Returns: Json };
       list_incidents: {
         Args: {
           p_open?: boolean | null;
@@ -1615,7 +1807,20 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_suppressions: {
+        Args: {
+          p_before?: string | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_team: { Args: Record<never, never>; Returns: Json };
+      list_unknown: {
+        Args: {
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_waiting: {
         Args: {
           p_filter?: Json;
@@ -1649,6 +1854,12 @@ export type Database = {
           p_ids: readonly string[];
         };
         Returns: Json;
+      };
+      note_storage_objects: {
+        Args: {
+          p_objects: Json;
+        };
+        Returns: number;
       };
       open_incident: {
         Args: {
@@ -1783,6 +1994,12 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["settings"]["Row"];
       };
+      remove_identity: {
+        Args: {
+          p_id: string;
+        };
+        Returns: null;
+      };
       remove_notification_endpoint: {
         Args: {
           p_name: string;
@@ -1875,6 +2092,20 @@ export type Database = {
           p_public_text?: string | null;
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
+      };
+      resolve_mails: {
+        Args: {
+          p_mails: Json;
+        };
+        Returns: Json;
+      };
+      resolve_unknown: {
+        Args: {
+          p_id: string;
+          p_how: string;
+          p_reason?: string | null;
+        };
+        Returns: Json;
       };
       resume_rollout: {
         Args: {
@@ -1977,6 +2208,13 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["settings"]["Row"];
       };
+      set_identity: {
+        Args: {
+          p_id: string;
+          p_changes: Json;
+        };
+        Returns: Json;
+      };
       set_notification_state: {
         Args: {
           p_name: string;
@@ -2069,6 +2307,12 @@ export type Database = {
         };
         Returns: number;
       };
+      settle_storage_purges: {
+        Args: {
+          p_objects: Json;
+        };
+        Returns: number;
+      };
       sign_gate: {
         Args: {
           p_flag_key: string;
@@ -2156,6 +2400,12 @@ export type Database = {
           p_senders: Json;
         };
         Returns: null;
+      };
+      trace_mail: {
+        Args: {
+          p_message_id: string;
+        };
+        Returns: Json;
       };
       trace_message: {
         Args: {
