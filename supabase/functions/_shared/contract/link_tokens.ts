@@ -1,24 +1,24 @@
 /**
- * Tokens of links' visits in what people write, whatever the channel: `[ref:…]` with 16 characters of lower-case base32.
- * `private.without_tokens` takes them out of a text again.
+ * Tokens of links' visits in messages of any channel: `[ref:…]` with 16 characters of lower-case base32.
+ * `private.without_tokens` removes them from a text.
  *
  * @module
  */
 
-/** As we write it; also without a digit, as tokens were once. */
+/** A token as we write it. Older tokens may have no digit. */
 const WRITTEN = /\[ref:([a-z2-7]{16})\]/;
-/** Whether {@linkcode LOOSE} is worth its while: most texts have no "ref" in them. */
+/** A quick test before {@linkcode LOOSE}: most texts do not contain "ref". */
 const HINT = /[rｒ]\p{Cf}*[eｅ]\p{Cf}*[fｆ]/iu;
 /**
- * As it may arrive, in NFKC, lower case and without marks that nobody sees: with blanks, in other brackets or without
- * them. Blanks within the token only where a bracket says where it ends.
+ * A token as it may arrive, after NFKC, lower-casing and removal of invisible marks: with blanks, with other brackets or
+ * none. Blanks within the token are allowed only if a closing bracket marks its end.
  */
 const LOOSE =
   /(?<![a-z0-9])ref\s*[:∶׃]\s*(?=(?:[a-z]\s*){0,15}[2-7])((?:[a-z2-7]\s*){15}[a-z2-7](?=\s*[\p{Ps}\p{Pe}\p{Pi}\p{Pf}<>])|[a-z2-7]{16}(?![a-z0-9]))/u;
 
 /**
- * The first token in what a person wrote, `[ref:…]`; undefined without one. Keyboards capitalise, put blanks and invisible
- * marks, and have other brackets; people lose them.
+ * The first token `[ref:…]` in a person's text; undefined if there is none. Keyboards capitalise, insert blanks and
+ * invisible marks, and use other brackets; people delete brackets.
  */
 export function tokenIn(text: string): string | undefined {
   const written = WRITTEN.exec(text)?.[1];
