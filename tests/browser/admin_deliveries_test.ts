@@ -6,7 +6,7 @@ import { addDestination, addRoute, isSigned, startService } from "../support/ser
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, route, says, somebody } from "../support/people.ts";
 
-panelTest("admin: dead letters are retried and dropped, one or many", async ({ stack, sql, signIn }) => {
+panelTest("admin: dead letters are retried and dropped, one at a time and in bulk", async ({ stack, sql, signIn }) => {
   await using service = startService();
   service.answers(() => new Response("out of order", { status: 400 }));
   const destination = await addDestination(sql, "orders", service);
@@ -56,7 +56,7 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
 });
 
 panelTest(
-  "admin: what waits is tried now, or steps aside, and what is behind it goes",
+  "admin: a waiting delivery is retried now, or skipped so that the ones behind it go",
   async ({ stack, sql, signIn }) => {
     await using service = startService();
     service.answers(({ text }) => new Response("busy", { status: text === "stuck" ? 503 : 200 }));
@@ -140,7 +140,7 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
 });
 
 panelTest(
-  "admin: an operator tests a destination, and reads what came back and what to do",
+  "admin: an operator tests a destination and sees the answer and what to do",
   async (panel) => {
     const { sql, signIn } = panel;
     await using service = startService();
@@ -183,7 +183,7 @@ panelTest(
   },
 );
 
-panelTest("admin: a destination is sent what it had, changed and removed", async ({ stack, sql, signIn }) => {
+panelTest("admin: a destination's past deliveries are resent; the destination is changed and removed", async ({ stack, sql, signIn }) => {
   await using service = startService();
   await addDestination(sql, "orders", service);
   const id = await addRoute(sql, ["orders"]);

@@ -17,7 +17,7 @@ function visited(path: string): string {
   return seen;
 }
 
-Deno.test("a code loses what a text puts after an address, and what no code can be stays as it is", () => {
+Deno.test("a code loses the punctuation that a text appends, and an impossible code is unchanged", () => {
   const cases = [["AbC", "abc"], ["abc.", "abc"], ["abc).,", "abc"], ["abc!", "abc"], ["!!", "!!"], [
     "a.b!",
     "a.b!",

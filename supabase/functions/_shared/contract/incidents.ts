@@ -170,19 +170,19 @@ export interface TemplateFacts {
  */
 export const TEMPLATES: Readonly<Record<string, TemplateFacts>> = {
   incident_channel: {
-    about: "the channel of incidents: each step of an incident",
+    about: "incident channel: each step of an incident",
     audience: "team",
     text:
-      "{{severity}} #{{number}} {{status}}: {{title}}\n{{text}}\nWay back: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
+      "{{severity}} #{{number}} {{status}}: {{title}}\n{{text}}\nWhat to do: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
   },
   escalation: {
-    about: "whoever is called when nobody acknowledged in time",
+    about: "escalation: the role that is called if nobody acknowledges in time",
     audience: "team",
     text:
-      "Nobody has acknowledged {{severity}} #{{number}} since {{opened_at}}. {{role}}: please take it.\n{{title}}\nWay back: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
+      "Nobody has acknowledged {{severity}} #{{number}} since {{opened_at}}. {{role}}: please take over.\n{{title}}\nWhat to do: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
   },
   status_investigating: {
-    about: "status page: it has been noticed",
+    about: "status page: the problem is being investigated",
     audience: "public",
     text: "We are looking into it. The next update follows within {{next_update}}.",
   },
@@ -192,37 +192,37 @@ export const TEMPLATES: Readonly<Record<string, TemplateFacts>> = {
     text: "We have found the cause and are working on it. The next update follows within {{next_update}}.",
   },
   status_monitoring: {
-    about: "status page: mended, and being watched",
+    about: "status page: a fix is in place and being monitored",
     audience: "public",
-    text: "It has been mended. We are watching whether it stays so.",
+    text: "A fix is in place, and we are monitoring the result.",
   },
   status_resolved: {
-    about: "status page: over",
+    about: "status page: the incident is resolved",
     audience: "public",
-    text: "This is resolved. We are sorry for the trouble.",
+    text: "This incident is resolved. We apologise for the disruption.",
   },
   affected_users: {
-    about: "people who met the fault",
+    about: "people affected by an incident",
     audience: "public",
     text:
-      "Something did not work when you used it: {{title}}. It began at {{opened_at}} and is {{status}} now. You need not do anything. We are sorry.",
+      "Something did not work when you used it: {{title}}. It began at {{opened_at}} and is now {{status}}. You do not need to do anything. We apologise.",
   },
   announcement_beta: {
-    about: "people who try a feature first",
+    about: "people who get a feature first",
     audience: "public",
     text:
-      "You now have {{flag}} before everybody else. If something is not as it should be, answer this message: a person reads it.",
+      "You are among the first to get {{flag}}. If something does not work, reply to this message: a person will read it.",
   },
   announcement_all: {
     about: "everybody, after a launch",
     audience: "public",
-    text: "{{flag}} is now there for everybody. {{text}}",
+    text: "{{flag}} is now available to everybody. {{text}}",
   },
   rollback_notice: {
-    about: "the channel of incidents: a way back was taken",
+    about: "incident channel: a rollback was run",
     audience: "team",
     text:
-      "Taken back: {{title}} (#{{number}}, {{severity}}). {{text}}\nThe next update follows within {{next_update}}.",
+      "Rolled back: {{title}} (#{{number}}, {{severity}}). {{text}}\nThe next update follows within {{next_update}}.",
   },
 };
 
