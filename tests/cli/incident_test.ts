@@ -37,7 +37,7 @@ Deno.test("gatelink incident: open rolls back the rollout; the incident is then 
   assertEquals([updated.status, updated.severity], ["identified", "P0"]);
 
   const text = await gatelink(`incident template affected_users --incident ${number}`);
-  assertMatch(text.out, /Something did not work when you used it: Checkout fails\. .* is identified now/);
+  assertMatch(text.out, /Something did not work when you used it: Checkout fails\. .* is now identified/);
 
   const status = await (await fetch(`${stack.url}/functions/v1/health/status`)).json();
   const [shown] = status.incidents;
