@@ -16,20 +16,23 @@ const PAGES: [path: string, heading: string][] = [
   ["/announcements/new?to=wrote", "New announcement"],
 ];
 
-panelTest("admin: axe finds nothing serious on any page, in dark and light mode, wide and narrow", async (panel) => {
-  const { sql, signIn } = panel;
-  await sql`select public.set_segment('beta', 'Customers who asked for it', 0)`;
-  await sql`select public.set_flag('spring.enabled', '{"on": false, "percentage": 0}', 0)`;
-  await sql`select public.create_rollout('spring.enabled', '{"template": "canary"}')`;
-  const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
-  for (const [index, colorScheme] of (["light", "dark"] as const).entries()) {
-    const page = await signIn("admin", { colorScheme, viewport: sizes[index] });
-    for (const viewport of sizes) {
-      await page.setViewportSize(viewport);
-      for (const [path, heading] of PAGES) {
-        await go(page, path, heading);
-        await page.getByRole("status", { name: "Loading" }).first().waitFor({ state: "detached" });
-        await isWell(page, `${path}, ${colorScheme}, ${viewport.width} px`);
+panelTest(
+  "admin: axe finds nothing serious on any page, in dark and light mode, wide and narrow",
+  async (panel) => {
+    const { sql, signIn } = panel;
+    await sql`select public.set_segment('beta', 'Customers who asked for it', 0)`;
+    await sql`select public.set_flag('spring.enabled', '{"on": false, "percentage": 0}', 0)`;
+    await sql`select public.create_rollout('spring.enabled', '{"template": "canary"}')`;
+    const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
+    for (const [index, colorScheme] of (["light", "dark"] as const).entries()) {
+      const page = await signIn("admin", { colorScheme, viewport: sizes[index] });
+      for (const viewport of sizes) {
+        await page.setViewportSize(viewport);
+        for (const [path, heading] of PAGES) {
+          await go(page, path, heading);
+          await page.getByRole("status", { name: "Loading" }).first().waitFor({ state: "detached" });
+          await isWell(page, `${path}, ${colorScheme}, ${viewport.width} px`);
+        }
       }
     }
   },
