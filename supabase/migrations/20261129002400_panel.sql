@@ -237,7 +237,16 @@ language sql stable set search_path = '' as $$
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
       from public.routing_decisions r where r.message_id = p_message.id),
-    'deliveries', private.deliveries_view(p_message.id))
+    'deliveries', private.deliveries_view(p_message.id),
+    'mail', case p_message.channel when 'email' then jsonb_build_object(
+      'subject', case when p_words then p_message.native ->> 'subject' end, 'thread_id', p_message.thread_id,
+      'kind', p_message.native ->> 'kind', 'verdict', p_message.native ->> 'verdict', 'via', p_message.native ->> 'via',
+      'verified', p_message.native -> 'verified' = 'true', 'automatic', p_message.native -> 'automatic' = 'true',
+      'other_sender', p_message.direction = 'in' and p_message.native -> 'is_recipient' = 'false'
+        and p_message.native ->> 'kind' in ('reply', 'spoof') and p_message.native ->> 'answers' is not null,
+      'relayed', p_message.native ? 'relay',
+      'attachments', case jsonb_typeof(p_message.native -> 'attachments') when 'array' then jsonb_array_length(p_message.native -> 'attachments')
+        else 0 end) end)
 $$;
 comment on function private.message_view(public.messages, uuid, boolean) is
   'A message of this contact as people see it in its conversation, by our id alone; its words only with p_words.';
@@ -261,7 +270,7 @@ begin
     from public.conversations c where c.id = p_conversation_id);
 end $$;
 comment on function public.conversation_messages(uuid, bigint, integer) is
-  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
+  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
 
 create function public.message_story(p_message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$

@@ -46,6 +46,24 @@ export async function startMailStack(env: Record<string, string> = {}): Promise<
       await database.drop();
       throw error;
     });
+  const ground: MailGround = {
+    ...mailOn(stack, sql),
+    async stop() {
+      await stack.stop();
+      await database.drop();
+    },
+  };
+  try {
+    await addIdentity(sql);
+  } catch (error) {
+    await ground.stop();
+    throw error;
+  }
+  return ground;
+}
+
+/** Mail on a running stack. */
+export function mailOn(stack: RunningStack, sql: Sql): Omit<MailGround, "stop"> {
   // Reached through the host of the functions, which a test may kill.
   const simulator = (path: string, body?: unknown) =>
     until(`the simulator answers ${path}`, async () => {
@@ -55,7 +73,7 @@ export async function startMailStack(env: Record<string, string> = {}): Promise<
       return await response.json();
     });
   const mails = (): Promise<MailState> => simulator("mails");
-  const ground: MailGround = {
+  return {
     stack,
     sql,
     mails,
@@ -80,22 +98,11 @@ export async function startMailStack(env: Record<string, string> = {}): Promise<
       });
     },
     configure: async (settings) => void await simulator("settings", settings),
-    async stop() {
-      await stack.stop();
-      await database.drop();
-    },
   };
-  try {
-    await addIdentity(sql);
-  } catch (error) {
-    await ground.stop();
-    throw error;
-  }
-  return ground;
 }
 
 /** Adds the identity with its confirmed inbox. */
-async function addIdentity(sql: Sql): Promise<void> {
+export async function addIdentity(sql: Sql): Promise<void> {
   await sql.begin(async (sql) => {
     await sql`select set_config('request.jwt.claims', '{"role":"service_role"}', true)`;
     await sql`set local role service_role`;

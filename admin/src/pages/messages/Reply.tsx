@@ -1,4 +1,4 @@
-/** A reply to a person, while WhatsApp allows the business to write freely. */
+/** A reply to a person, while WhatsApp allows the business to write freely. Other channels say where one replies. */
 import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
@@ -41,6 +41,7 @@ const foreseen = (text: string, key: string): Message => ({
   link: null,
   route: null,
   deliveries: [],
+  mail: null,
 });
 
 const UNSUPPORTED = sendRefusal("channel_unsupported");
@@ -63,6 +64,14 @@ export function Reply({ conversation }: { conversation: Conversation }) {
       data: (before) => [foreseen(text, key), ...before as Message[]],
     }],
   });
+  if (channel === "email") {
+    return (
+      <Alert color="gray" p="xs" title="Mails are answered in the identity's inbox">
+        Answers to {conversation.number ?? "the identity"}{" "}
+        are forwarded to its owner. The owner's reply to the forward goes back to this person.
+      </Alert>
+    );
+  }
   if (channel !== "whatsapp") {
     return (
       <Alert color="gray" p="xs" title="You cannot reply here">

@@ -56,6 +56,28 @@ export type MessageDelivery = z.infer<typeof delivery>;
 const providerError = z.strictObject({ code: z.string().nullable(), message: z.string().nullable() });
 export type ProviderError = z.infer<typeof providerError>;
 
+const mail = z.strictObject({
+  /** Null for viewers. */
+  subject: z.string().nullable(),
+  /** Id of the thread's first message. */
+  thread_id: id.nullable(),
+  /** What it is and what was decided about it; null for what we sent. */
+  kind: z.string().nullable(),
+  verdict: z.string().nullable(),
+  /** How it was attributed. */
+  via: z.string().nullable(),
+  /** Whether its sender was proved; null for what we sent. */
+  verified: z.boolean().nullable(),
+  automatic: z.boolean().nullable(),
+  /** Whether somebody else answered than whom we wrote to. */
+  other_sender: z.boolean().nullable(),
+  /** Whether it is the owner's answer to a forward. */
+  relayed: z.boolean(),
+  attachments: count,
+});
+/** What a mail has besides what every message has. */
+export type MessageMail = z.infer<typeof mail>;
+
 const message = z.strictObject({
   id,
   /** Its position in the order of all messages. */
@@ -74,6 +96,8 @@ const message = z.strictObject({
   link: z.string().nullable(),
   route: z.strictObject({ name: z.string().nullable(), reason: z.string() }).nullable(),
   deliveries: z.array(delivery),
+  /** Null on other channels than e-mail. */
+  mail: mail.nullable(),
 });
 export type Message = z.infer<typeof message>;
 
@@ -110,7 +134,7 @@ const story = message.extend({
     decided_at: at,
   }).nullable(),
   outbound: z.strictObject({
-    state: z.enum(["queued", "leased", "sent", "failed"]),
+    state: z.enum(["queued", "leased", "sent", "failed", "unknown"]),
     attempt: count,
     error: providerError.nullable(),
     next_attempt_at: at.nullable(),
