@@ -6,6 +6,7 @@ import type { Auth, Route } from "../../supabase/functions/_shared/http/routes.t
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { inbound, type InboundDeps } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { ROUTES as SEND } from "../../supabase/functions/_shared/pipeline/outbound.ts";
+import { CODE_ROUTES } from "../../supabase/functions/email-send/codes.ts";
 import { ROUTES as DEEPLINKS } from "../../supabase/functions/deeplinks/routes.ts";
 import { ROUTES as DIAGNOSTICS } from "../../supabase/functions/diagnostics/handler.ts";
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
@@ -97,7 +98,7 @@ Deno.test("openapi.yaml: covers the deployed functions, and registered error cod
 const TABLES: Record<string, readonly Route[]> = {
   deeplinks: DEEPLINKS,
   diagnostics: DIAGNOSTICS,
-  "email-send": SEND,
+  "email-send": [...SEND, ...CODE_ROUTES],
   "email-webhook": EMAIL_WEBHOOK,
   flags: FLAGS,
   health: HEALTH,

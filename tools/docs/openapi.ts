@@ -13,6 +13,7 @@ import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/des
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
+import { IDENTITIES } from "../../supabase/functions/_shared/contract/http/identities.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
@@ -30,6 +31,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   WHATSAPP,
   MAIL,
   DESTINATIONS,
+  IDENTITIES,
   OPERATION,
   INCIDENTS,
   REPORTS,

@@ -1,3 +1,4 @@
+import { domains, forwardFrom, providerOf } from "../_shared/channels/email/config.ts";
 import { email } from "../_shared/channels/email/index.ts";
 import type { Outbound, SentFile } from "../_shared/channels/channel.ts";
 import { pipeline } from "../_shared/compose.ts";
@@ -10,12 +11,16 @@ import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { bearerOf, requireKey } from "../_shared/gates/keys.ts";
+import { createAuthorise } from "../_shared/gates/team.ts";
 import { waitUntil } from "../_shared/http/background.ts";
+import { addressOf, ownPaths } from "../_shared/http/routes.ts";
 import { isObject } from "../_shared/json/json.ts";
+import { readRules } from "../_shared/links/model/rules.ts";
 import { type Item, outbound } from "../_shared/pipeline/outbound.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { attachmentPath } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
+import { codes } from "./codes.ts";
 
 const enqueue = groupCommit<Item, Queued>({
   commit: (items) => rpc("enqueue_outbound", { p_items: items }),
@@ -59,15 +64,35 @@ async function keepFiles(message: Outbound, files: readonly SentFile[]): Promise
   return { ...message, attachments: attachments.map((each, i) => ({ ...each, ...placed[i].place })) };
 }
 
+const authorise = createAuthorise();
+
+const mailCodes = codes({
+  killed: () => killed(email.flags.send),
+  gates: { operator: (headers) => authorise(headers, "operator") },
+  panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
+  rpc,
+  provider: providerOf,
+  from: forwardFrom,
+  sendDomain: () => domains().sendDomain,
+  fetch: (url, init) => fetch(url, init),
+});
+
+const send = outbound("email-send", email, {
+  killed,
+  requireSecretKey: requireCaller,
+  limit,
+  keepFiles,
+  enqueue,
+  send: pipeline.send,
+  waitUntil,
+});
+
+const OWN = ownPaths("email-send");
+
 export default serve(
   "email-send",
-  outbound("email-send", email, {
-    killed,
-    requireSecretKey: requireCaller,
-    limit,
-    keepFiles,
-    enqueue,
-    send: pipeline.send,
-    waitUntil,
-  }),
+  (request, context) =>
+    addressOf(request.url, OWN).path.startsWith("/identities/")
+      ? mailCodes(request, context)
+      : send(request, context),
 );
