@@ -5531,6 +5531,34 @@ begin
 end $function$;
 grant execute on function public.load_config(p_revision bigint) to service_role;
 
+-- A mail whole, for the function that shows it to p_by: {id, native, text, objects: [{bucket, path, kind, index}]}. A
+-- person must have said why within the last hour (reveal_message, on record in contact_acts); keys need not. For
+-- secret keys. Errors: GL403 nobody said why, GL404 no such mail.
+CREATE OR REPLACE FUNCTION public.mail_to_show(p_message_id uuid, p_by text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_message public.messages;
+begin
+  select * into v_message from public.messages m where m.id = p_message_id and m.channel = 'email';
+  if not found then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  if p_by not like 'key:%' and not exists (
+    select from public.contact_acts a
+    where a.message_id = p_message_id and a.act = 'revealed' and a.by = p_by and a.at > clock_timestamp() - interval '1 hour') then
+    raise exception 'whoever reads a mail whole says why first' using errcode = 'GL403';
+  end if;
+  return jsonb_build_object('id', v_message.id, 'native', coalesce(v_message.native, '{}'), 'text', v_message.text,
+    'objects', (
+      select coalesce(jsonb_agg(jsonb_build_object('bucket', o.bucket, 'path', o.path, 'kind', o.kind, 'index', o.place) order by o.kind, o.place), '[]')
+      from public.storage_objects o where o.message_id = v_message.id));
+end $function$;
+grant execute on function public.mail_to_show(p_message_id uuid, p_by text) to service_role;
+
 -- All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with
 -- its explanation), outbound, written_by and attempts (answers without the contact's ids and cut to 2,000
 -- characters); null if there is none. Words and answers are null for viewers. For viewers and secret keys.

@@ -1785,6 +1785,27 @@ begin
 end $$;
 comment on function public.trace_mail(uuid) is 'What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient, answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.';
 
+create function public.mail_to_show(p_message_id uuid, p_by text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_message public.messages;
+begin
+  select * into v_message from public.messages m where m.id = p_message_id and m.channel = 'email';
+  if not found then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  if p_by not like 'key:%' and not exists (
+    select from public.contact_acts a
+    where a.message_id = p_message_id and a.act = 'revealed' and a.by = p_by and a.at > clock_timestamp() - interval '1 hour') then
+    raise exception 'whoever reads a mail whole says why first' using errcode = 'GL403';
+  end if;
+  return jsonb_build_object('id', v_message.id, 'native', coalesce(v_message.native, '{}'), 'text', v_message.text,
+    'objects', (
+      select coalesce(jsonb_agg(jsonb_build_object('bucket', o.bucket, 'path', o.path, 'kind', o.kind, 'index', o.place) order by o.kind, o.place), '[]')
+      from public.storage_objects o where o.message_id = v_message.id));
+end $$;
+comment on function public.mail_to_show(uuid, text) is 'A mail whole, for the function that shows it to p_by: {id, native, text, objects: [{bucket, path, kind, index}]}. A person must have said why within the last hour (reveal_message, on record in contact_acts); keys need not. For secret keys. Errors: GL403 nobody said why, GL404 no such mail.';
+
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -1842,6 +1863,7 @@ grant execute on function
   private.sees_whole(),
   private.ask_forward(uuid, text),
   public.begin_identity_check(uuid, text),
+  public.mail_to_show(uuid, text),
   private.mail_facts(jsonb),
   private.email_days(timestamptz, timestamptz)
   to service_role;

@@ -18,20 +18,22 @@ async function correspondence(stack: RunningStack, sql: Sql) {
     html: "<p>Your order <b>1042</b> is ready.</p>",
   });
   const sent = await mail.mailTo("casey@example.org");
-  const answer = {
+  const toAlex = {
     to: sent.replyTo!.email,
     subject: "Re: Your order is ready",
     inReplyTo: sent.headers["Message-ID"],
   };
   await mail.receive({
-    ...answer,
+    ...toAlex,
     from: { address: "casey@example.org", name: "Casey Brooks" },
     text: "Can I come on Saturday?\n\nOn Tue, Alex wrote:\n> Your order 1042 is ready.",
+    html: `<p>Can I come on Saturday?</p><script>fetch("https://evil.example/")</script>` +
+      `<img src="https://evil.example/open.gif">`,
     messageId: "answer-1@example.org",
     attachments: [{ name: "map.pdf", type: "application/pdf", content: btoa("%PDF-1.7 a map") }],
   });
   await mail.receive({
-    ...answer,
+    ...toAlex,
     from: { address: "casey@example.org", name: "Casey Brooks" },
     text: "Send the parcel elsewhere.",
     messageId: "forged-1@example.org",
@@ -71,6 +73,24 @@ panelTest("admin: mails stand beside chats, and tell why they were forwarded or 
     await story.getByText("Found its message by: reply token.").waitFor();
     await story.getByRole("list", { name: "Reasons" }).getByRole("listitem").first().waitFor();
     await isWell(page);
+    await story.getByRole("button", { name: "Read the whole mail" }).click();
+    const question = page.getByRole("dialog", { name: "Read the whole mail?" });
+    await question.getByLabel("Reason", { exact: false }).fill("She asked about it");
+    await question.getByRole("button", { name: "Read", exact: true }).click();
+    const whole = page.getByRole("dialog", { name: "Mail", exact: true });
+    await whole.getByText(/> Your order 1042 is ready\./).waitFor();
+    await whole.getByRole("tab", { name: "HTML" }).click();
+    await whole.getByText("One image of another server is not loaded").waitFor();
+    const frame = whole.frameLocator("iframe");
+    await frame.getByText("Can I come on Saturday?").waitFor();
+    assertEquals(await frame.locator("img, script").count(), 0);
+    await isWell(page);
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      whole.getByRole("button", { name: "Download map.pdf" }).click(),
+    ]);
+    assertEquals(file.suggestedFilename(), "map.pdf");
+    await whole.getByRole("button", { name: "Close mail" }).click();
     await story.getByRole("button", { name: "Close" }).click();
     await list.getByRole("button", { name: "Details of Send the parcel elsewhere." }).click();
     await story.getByText("Kept with a warning. It is neither forwarded nor relayed.").waitFor();

@@ -10,6 +10,7 @@ import { CODE_ROUTES } from "../../supabase/functions/email-send/codes.ts";
 import { ROUTES as DEEPLINKS } from "../../supabase/functions/deeplinks/routes.ts";
 import { ROUTES as DIAGNOSTICS } from "../../supabase/functions/diagnostics/handler.ts";
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
+import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as METRICS } from "../../supabase/functions/metrics/handler.ts";
@@ -99,7 +100,7 @@ const TABLES: Record<string, readonly Route[]> = {
   deeplinks: DEEPLINKS,
   diagnostics: DIAGNOSTICS,
   "email-send": [...SEND, ...CODE_ROUTES],
-  "email-webhook": EMAIL_WEBHOOK,
+  "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
   health: HEALTH,
   metrics: METRICS,

@@ -15,6 +15,7 @@ import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incide
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
 import { IDENTITIES } from "../../supabase/functions/_shared/contract/http/identities.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
+import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
@@ -32,6 +33,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   MAIL,
   DESTINATIONS,
   IDENTITIES,
+  MAILS,
   OPERATION,
   INCIDENTS,
   REPORTS,

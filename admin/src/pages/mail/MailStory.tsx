@@ -3,11 +3,13 @@ import { Group, List, Stack, Text, Timeline } from "@mantine/core";
 import type { MailTrace } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
 import type { MessageMail } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { useRpc } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { StoryPart } from "../messages/StoryPart.tsx";
 import { Verified } from "./MailHead.tsx";
+import { WholeMail } from "./WholeMail.tsx";
 import { eventInWords, kindInWords, kindTone, verdictInWords, viaInWords } from "./words.ts";
 
 export function MailStory(
@@ -33,6 +35,11 @@ export function MailStory(
           </Stack>
         </StoryPart>
       )}
+      <For role="operator">
+        <Group>
+          <WholeMail message={id} />
+        </Group>
+      </For>
       {trace.data && trace.data.events.length > 0 && (
         <StoryPart title="Events of the mail">
           <Timeline bulletSize={14} lineWidth={2} active={trace.data.events.length}>

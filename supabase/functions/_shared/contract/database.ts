@@ -1834,6 +1834,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      mail_to_show: {
+        Args: {
+          p_message_id: string;
+          p_by: string;
+        };
+        Returns: Json;
+      };
       message_story: {
         Args: {
           p_message_id: string;
