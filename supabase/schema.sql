@@ -3180,6 +3180,8 @@ create table private.mail_senders (
   id uuid not null,
   -- The message; null of a loop, which becomes none.
   message_id uuid,
+  -- The conversation that it belongs to; null if none. Not a reference: the row goes with its message, or after days.
+  conversation_id uuid,
   -- The address in From, in lower case.
   address text not null,
   -- The address of ours that it came to, in lower case.
@@ -3192,6 +3194,8 @@ create table private.mail_senders (
   constraint mail_senders_pkey PRIMARY KEY (id),
   constraint mail_senders_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE
 );
+-- How much an address wrote in a conversation of late.
+create INDEX mail_senders_conversation_idx ON private.mail_senders USING btree (conversation_id, address, created_at) WHERE (conversation_id IS NOT NULL);
 -- Loops by age, for the purge.
 create INDEX mail_senders_loops_idx ON private.mail_senders USING btree (created_at) WHERE (message_id IS NULL);
 -- Who wrote a message; serves the foreign key.
@@ -6677,10 +6681,11 @@ end $function$;
 grant execute on function public.resolve_incident(p_number bigint, p_expected_version bigint, p_note text, p_public_text text) to authenticated, service_role;
 
 -- What we know of mails that came in, before it is judged what to do with them; changes nothing. [{tokens, legacy:
--- [{message, user, campaign}], references, message_id, from, recipient, text_hash}] -> [{via, token, own (the
--- Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
--- from_is_ours, last_hour (mails of From to this recipient), same_text (of these in a minute with the same
--- text_hash), suppressed}], in the order given. For secret keys.
+-- [{message, user, campaign}], references, message_id, from, recipient, text_hash, text_seconds}] -> [{via, token,
+-- own (the Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
+-- from_is_ours, last_hour (mails of From in this conversation; to this recipient, if there is none), same_text (of
+-- these in the last text_seconds, 60 by default, with the same text_hash), suppressed}], in the order given. For
+-- secret keys.
 CREATE OR REPLACE FUNCTION public.resolve_mails(p_mails jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -13171,8 +13176,8 @@ begin
     end if;
     if v_mail.kept <> 'duplicate' then
       if nullif(v_mail.item #>> '{from,address}', '') is not null then
-        insert into private.mail_senders (id, message_id, address, recipient, text_hash, created_at)
-        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, lower(v_mail.item #>> '{from,address}'),
+        insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
+        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, v_mail.conversation_id, lower(v_mail.item #>> '{from,address}'),
           coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
       end if;
       if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
@@ -13718,6 +13723,33 @@ AS $function$
   select coalesce(max(t.s::bigint), 0) from jsonb_array_elements_text(p_list) as t (s)
 $function$;
 grant execute on function private.largest(p_list jsonb) to service_role;
+
+-- The latest 1,000 mails of a day that an address wrote in a conversation, or to an address of ours if there is no
+-- conversation.
+CREATE OR REPLACE FUNCTION private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamp with time zone)
+ RETURNS TABLE(text_hash text, created_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  -- Each mail of ours has an address of its own to answer to: what belongs together is the conversation.
+  if p_conversation_id is not null then
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.conversation_id = p_conversation_id and s.address = p_address and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  else
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.address = p_address and s.recipient = p_recipient and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  end if;
+end $function$;
+grant execute on function private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamp with time zone) to service_role;
 
 -- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
 -- more is for what took longer.
@@ -17214,16 +17246,12 @@ begin
       'is_contact', v_contact, 'is_owner', coalesce(v_from = v_inbox.forward_to, false)),
     'from_is_ours', exists (select from private.inboxes i where i.from_email = v_from),
     'last_hour', (
-      select count(*) from (
-        select from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 hour'
-        order by s.created_at desc limit 1000) latest),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.created_at > p_now - interval '1 hour'),
     'same_text', (
-      select count(*) from (
-        select s.text_hash from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 minute'
-        order by s.created_at desc limit 1000) latest
-      where latest.text_hash = p_mail ->> 'text_hash'),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.text_hash = p_mail ->> 'text_hash'
+        and l.created_at > p_now - make_interval(secs => least(coalesce((p_mail ->> 'text_seconds')::integer, 60), 86400))),
     'suppressed', coalesce(private.suppression_of(v_from, false) is not null, false));
 end $function$;
 grant execute on function private.resolve_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
