@@ -767,6 +767,8 @@ begin
   -- Only an answer in a conversation can be relayed to whom it is with.
   v_mail.kept := case
     when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
+    -- Nobody's mail that answers nothing has no conversation to stand in.
+    when p_item #>> '{from,address}' = '' and v_place.id is null then 'event'
     when (p_item ->> 'relay')::boolean and v_mail.direction = 'in' then 'relay'
     else 'message' end;
   if v_mail.kept <> 'event' then
