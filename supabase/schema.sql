@@ -11391,6 +11391,22 @@ begin
 end $function$;
 grant execute on function private.forward_reply_to() to service_role;
 
+-- Whether the provider reported the forward of a mail of late: its report may come before the answer that was lost,
+-- while the forward still counts as under way.
+CREATE OR REPLACE FUNCTION private.forward_was_reported(p_message_id uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (
+    select from public.email_events e
+    where e.mail_id = p_message_id and e.metadata ->> 'forward' = 'true' and e.created_at > p_now - interval '10 minutes'
+      and e.event_type in ('processed', 'sent', 'deferred', 'delivered'));
+end $function$;
+grant execute on function private.forward_was_reported(p_message_id uuid, p_now timestamp with time zone) to service_role;
+
 -- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
@@ -11510,7 +11526,7 @@ end $function$;
 grant execute on function private.gcra(p_tat timestamp with time zone, p_now timestamp with time zone, p_rate numeric, p_burst integer, p_cost integer, OUT allowed boolean, OUT tat timestamp with time zone, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
 
 -- Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome,
--- and what comes after them goes on.
+-- unless the provider reported them, and what comes after them goes on.
 CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11520,6 +11536,7 @@ CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_con
 AS $function$
 declare
   v_lanes uuid[];
+  v_reported uuid[];
 begin
   if not exists (select from private.inboxes i where i.destination_id = p_destination_id and private.sends_once(i.provider)) then
     return;
@@ -11534,7 +11551,18 @@ begin
   end if;
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
-  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    and not private.forward_was_reported(d.message_id, p_now);
+  with reported as (
+    update public.deliveries d
+    set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
+    where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    returning d.id
+  )
+  select array_agg(r.id) into v_reported from reported r;
+  perform private.note_forwards(array(
+    select jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', r.id, 'destination_id', p_destination_id, 'outcome', 'delivered'))
+    from unnest(v_reported) as r (id)), p_now);
   perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
 end $function$;
 grant execute on function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone) to service_role;
@@ -13053,6 +13081,10 @@ begin
       limit 1) m
     join public.conversations c on c.id = m.conversation_id
     left join public.outbound_messages o on o.id = m.id;
+    if v_delivery is not null then
+      -- Who settles it meanwhile sees this report, or this sees what was settled.
+      perform private.lock_lanes(array[v_delivery]);
+    end if;
     select i.identity, i.destination_id, d.message_id, d.state, d.last_error into v_found
     from public.deliveries d left join private.inboxes i on i.destination_id = d.destination_id where d.id = v_delivery;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
@@ -13074,7 +13106,6 @@ begin
     end if;
     -- A forward of which nobody knew: the provider has it.
     if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
-      perform private.lock_lanes(array[v_delivery]);
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
       where d.id = v_delivery and d.state = 'dead';
       if found then
@@ -14801,7 +14832,7 @@ declare
   v_reply record;
 begin
   for v_forward in
-    select d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
       coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
@@ -14809,6 +14840,14 @@ begin
     cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
     where s.outcome in ('delivered', 'dead')
   loop
+    -- The provider's report was faster than its answer.
+    if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
+      update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
+      where d.id = v_forward.delivery_id and d.state = 'dead';
+      v_forward.outcome := 'delivered';
+      v_forward.error := null;
+      v_forward.unknown := false;
+    end if;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
     values (case when v_forward.outcome = 'delivered' then 'forward' when v_forward.unknown then 'forward_unknown' else 'forward_failed' end,
       private.uuid_in(v_forward.native ->> 'answers'), v_forward.message_id, v_forward.identity,

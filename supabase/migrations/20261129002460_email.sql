@@ -1117,10 +1117,21 @@ begin
 end $$;
 comment on function private.sends_once(text) is 'Whether a message must not be handed to this provider again while it is not known what became of the first time: it has no idempotency keys.';
 
+create function private.forward_was_reported(p_message_id uuid, p_now timestamptz) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
+    select from public.email_events e
+    where e.mail_id = p_message_id and e.metadata ->> 'forward' = 'true' and e.created_at > p_now - interval '10 minutes'
+      and e.event_type in ('processed', 'sent', 'deferred', 'delivered'));
+end $$;
+comment on function private.forward_was_reported(uuid, timestamptz) is 'Whether the provider reported the forward of a mail of late: its report may come before the answer that was lost, while the forward still counts as under way.';
+
 create function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamptz) returns void
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_lanes uuid[];
+  v_reported uuid[];
 begin
   if not exists (select from private.inboxes i where i.destination_id = p_destination_id and private.sends_once(i.provider)) then
     return;
@@ -1135,10 +1146,21 @@ begin
   end if;
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
-  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    and not private.forward_was_reported(d.message_id, p_now);
+  with reported as (
+    update public.deliveries d
+    set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
+    where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    returning d.id
+  )
+  select array_agg(r.id) into v_reported from reported r;
+  perform private.note_forwards(array(
+    select jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', r.id, 'destination_id', p_destination_id, 'outcome', 'delivered'))
+    from unnest(v_reported) as r (id)), p_now);
   perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
 end $$;
-comment on function private.give_up_forwards(uuid, uuid, timestamptz) is 'Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome, and what comes after them goes on.';
+comment on function private.give_up_forwards(uuid, uuid, timestamptz) is 'Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome, unless the provider reported them, and what comes after them goes on.';
 
 create function private.note_forwards(p_settled private.settlement[], p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -1147,7 +1169,7 @@ declare
   v_reply record;
 begin
   for v_forward in
-    select d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
       coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
@@ -1155,6 +1177,14 @@ begin
     cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
     where s.outcome in ('delivered', 'dead')
   loop
+    -- The provider's report was faster than its answer.
+    if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
+      update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
+      where d.id = v_forward.delivery_id and d.state = 'dead';
+      v_forward.outcome := 'delivered';
+      v_forward.error := null;
+      v_forward.unknown := false;
+    end if;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
     values (case when v_forward.outcome = 'delivered' then 'forward' when v_forward.unknown then 'forward_unknown' else 'forward_failed' end,
       private.uuid_in(v_forward.native ->> 'answers'), v_forward.message_id, v_forward.identity,
@@ -1255,6 +1285,10 @@ begin
       limit 1) m
     join public.conversations c on c.id = m.conversation_id
     left join public.outbound_messages o on o.id = m.id;
+    if v_delivery is not null then
+      -- Who settles it meanwhile sees this report, or this sees what was settled.
+      perform private.lock_lanes(array[v_delivery]);
+    end if;
     select i.identity, i.destination_id, d.message_id, d.state, d.last_error into v_found
     from public.deliveries d left join private.inboxes i on i.destination_id = d.destination_id where d.id = v_delivery;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
@@ -1276,7 +1310,6 @@ begin
     end if;
     -- A forward of which nobody knew: the provider has it.
     if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
-      perform private.lock_lanes(array[v_delivery]);
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
       where d.id = v_delivery and d.state = 'dead';
       if found then
@@ -1834,6 +1867,7 @@ grant execute on function
   private.uuid_in(text),
   private.answered_mail(jsonb),
   private.lately_from(text, uuid, text, timestamptz),
+  private.forward_was_reported(uuid, timestamptz),
   private.resolve_mail(jsonb, timestamptz),
   public.resolve_mails(jsonb),
   private.read_mail(jsonb, bigint),
