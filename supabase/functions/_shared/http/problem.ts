@@ -89,6 +89,7 @@ export const PROBLEMS = {
   rate_limited: { status: 429, title: "Too many requests.", headers: { "retry-after": "1" } },
   config_invalid: { status: 500, title: "The configuration of this installation is incomplete." },
   internal_error: { status: 500, title: "An internal error occurred." },
+  mail_not_sent: { status: 502, title: "The provider of mail did not take the mail." },
   disabled_by_environment: {
     status: 503,
     title: "The operator has turned this feature off.",
