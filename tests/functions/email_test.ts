@@ -214,7 +214,7 @@ edgeTest(
       const again = await call(`email-send/identities/${id}/code`, { headers: SECRET, body: { what } });
       assertEquals(
         [again.status, again.body.code],
-        [404, "not_found"],
+        [404, "identity_not_found"],
         "there is nothing to confirm any more",
       );
     }

@@ -39,14 +39,16 @@ const BODY_BYTES = 1024;
  * Failure policy: what is missing in the environment is noticed before the code is made, which can be asked for once a
  * minute. A provider's refusal is `mail_not_sent`; after a lost answer the mail is not repeated.
  *
- * Refusals: `not_found` (no such identity, or nothing to confirm), `invalid_request`, `rate_limited`, `mail_not_sent`.
+ * Refusals: `identity_not_found` (no such identity, or nothing to confirm), `invalid_request`, `rate_limited`, `mail_not_sent`.
  */
 export function createMailCode({ rpc, sender, provider, fetch }: MailCodeDeps): MailCode {
   return async (request, id, actor, log) => {
-    if (!UUID.test(id)) throw new Problem("not_found");
+    if (!UUID.test(id)) throw new Problem("identity_not_found");
     const what = whatOf(await readJson(request, BODY_BYTES));
     const identity = (await rpc("list_identities", {})).find((each) => each.id === id);
-    if (identity === undefined) throw new Problem("not_found", { detail: "There is no such identity." });
+    if (identity === undefined) {
+      throw new Problem("identity_not_found", { detail: "There is no such identity." });
+    }
     const { from, sendDomain } = sender();
     const carrier = provider(identity.provider);
     const { code, to, expires_at } = await rpc("begin_identity_check", { p_id: id, p_what: what })
@@ -88,7 +90,9 @@ function whatOf(body: unknown): CheckedAddress {
 function refusalOf(error: unknown): unknown {
   if (!(error instanceof DbError)) return error;
   if (error.code === "GL404") {
-    return new Problem("not_found", { detail: "This address is confirmed already, or there is none." });
+    return new Problem("identity_not_found", {
+      detail: "This address is confirmed already, or there is none.",
+    });
   }
   if (error.code === "GL429") {
     return new Problem("rate_limited", {
