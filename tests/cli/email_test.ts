@@ -4,6 +4,9 @@ import { document, fails, folder, gatelink, sql, stack, unique } from "../suppor
 import { until } from "../support/until.ts";
 import { join } from "node:path";
 import { formOf, mimeOf } from "../../local/simulator/mail/mime.ts";
+import { examine } from "../../cli/commands/email/doctor.ts";
+import { connect } from "../../cli/core/api.ts";
+import type { Session } from "../../cli/core/session.ts";
 import type { SentMail } from "../../local/simulator/mail/sendgrid.ts";
 
 /** Mails to an address, as SendGrid got them. */
@@ -123,6 +126,35 @@ Deno.test("gatelink email explain: a file in each form is judged, and a message 
   assert(!recorded.out.includes(person), "the record shows an address");
   await fails(`email explain ${crypto.randomUUID()}`, 4, "not_found", /no mail with/);
   await fails("email explain nowhere.eml", 2, "usage", /cannot be read/);
+});
+
+Deno.test("gatelink email doctor: checks the domains of all identities, and says what to enter", async () => {
+  await fails("email doctor", 2, "usage", /domain that answers come to/, {
+    env: { INBOUND_PARSE_DOMAIN: "" },
+  });
+  await document(`email identities add ${unique("news")}@news.example.net --provider resend`);
+  const { url, secretKey } = stack;
+  const api = connect({ url, secretKey, from: "the test", file: undefined });
+  const session = { io: { env: {} }, api: () => Promise.resolve(api) } as unknown as Session;
+  const asked: string[] = [];
+  const nothing = (name: string) => Promise.resolve((asked.push(name), []));
+  const dns = { mx: nothing, txt: nothing, cname: nothing };
+  const { document: found, text, failed } = await examine(
+    session,
+    { replyDomain: "reply.example.com", sendDomain: "example.org", timeout: 1000 },
+    dns,
+  );
+  assertEquals(failed, true);
+  for (
+    const name of ["reply.example.com", "s1._domainkey.example.org", "resend._domainkey.news.example.net"]
+  ) {
+    assert(asked.includes(name), `${name} was not asked for`);
+  }
+  assertEquals(
+    (found as { enter: Record<string, string> }).enter["SendGrid, Inbound Parse"],
+    `${url}/functions/v1/email-webhook/inbound`,
+  );
+  assertMatch(text, /Enter MX 10 mx\.sendgrid\.net for reply\.example\.com/);
 });
 
 Deno.test("gatelink email unknown: lists what nobody knows, and a person decides", async () => {
