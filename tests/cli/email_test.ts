@@ -132,7 +132,10 @@ Deno.test("gatelink email doctor: checks the domains of all identities, and says
   await fails("email doctor", 2, "usage", /domain that answers come to/, {
     env: { INBOUND_PARSE_DOMAIN: "" },
   });
-  await document(`email identities add ${unique("news")}@news.example.net --provider resend`);
+  // The local stack has no key of Resend: the identity is there, and its code can be mailed later.
+  const added = await gatelink(`email identities add ${unique("news")}@news.example.net --provider resend`);
+  assertEquals(added.code, 1);
+  assertMatch(added.out, /No code was mailed[\s\S]*identities verify news-/);
   const { url, secretKey } = stack;
   const api = connect({ url, secretKey, from: "the test", file: undefined });
   const session = { io: { env: {} }, api: () => Promise.resolve(api) } as unknown as Session;
