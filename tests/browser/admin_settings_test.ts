@@ -99,7 +99,7 @@ panelTest(
     const page = await signIn("operator");
     await go(page, "/settings?tab=feedback", "Settings");
     const complaints = page.getByRole("region", { name: "Complaints" });
-    const field = complaints.getByRole("textbox", { name: "Words for complaints" });
+    const field = complaints.getByRole("combobox", { name: "Words for complaints" });
     const save = complaints.getByRole("button", { name: "Save complaints" });
     await complaints.getByText("beschwerde", { exact: true }).waitFor();
     assertEquals(await save.isDisabled(), true, "nothing is changed yet");

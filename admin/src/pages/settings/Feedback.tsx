@@ -91,7 +91,8 @@ function Words({ kind, title, setting }: Props) {
   };
   const isChanged = JSON.stringify(words) !== JSON.stringify(wordsOf(kind, from));
   const isBuiltIn = JSON.stringify(words) === JSON.stringify(BUILT_IN_WORDS[kind]);
-  const isOld = (setting?.version ?? 0) > (from?.version ?? 0);
+  // While saving, the newer version is one's own.
+  const isOld = !save.isPending && (setting?.version ?? 0) > (from?.version ?? 0);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     save.mutate(words, { onSuccess: take });
@@ -105,6 +106,7 @@ function Words({ kind, title, setting }: Props) {
           maxTags={MAX_WORDS}
           maxLength={MAX_WORD_LENGTH}
           acceptValueOnBlur
+          disabled={save.isPending}
           value={words}
           onChange={(words) => setWords([...new Set(words.map((word) => word.trim()))])}
         />
