@@ -108,12 +108,18 @@ Deno.test("a visit that is fetched ahead says so in one of several ways", () => 
   for (
     const [name, value] of [
       ["sec-purpose", "prefetch;prerender"],
+      ["sec-purpose", "Prefetch;anonymous-client-ip"],
       ["purpose", "prefetch"],
+      ["purpose", "preview"],
       ["x-purpose", "preview"],
       ["x-purpose", "instant"],
       ["x-moz", "prefetch"],
     ]
-  ) assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+  ) {
+    assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+    const headers = { "sec-purpose": "", [name]: value };
+    assertEquals(visitOf({ headers }).verdict, "prefetch", `${name} ${value} after an empty header`);
+  }
 });
 
 Deno.test("a visit's referrer is the host of the page, or the app, that led to it", () => {

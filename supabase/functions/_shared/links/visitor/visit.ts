@@ -112,7 +112,7 @@ export class RequestVisit implements Visit {
     this.#isOurs = isOurs;
     this.#honoursGpc = honoursGpc;
     this.#agent = agentOf(headers.get("user-agent"));
-    const purpose = headers.get("sec-purpose") ?? headers.get("purpose") ?? headers.get("x-purpose") ??
+    const purpose = headers.get("sec-purpose") || headers.get("purpose") || headers.get("x-purpose") ||
       headers.get("x-moz");
     if (purpose !== null && /prefetch|prerender|preview|instant/i.test(purpose)) {
       this.verdict = "prefetch";
