@@ -132,6 +132,8 @@ Deno.test("a visit's referrer is the host of the page, or the app, that led to i
       "com.google.android.googlequicksearchbox",
     ],
     ["ios-app://389801252/instagram", "389801252"],
+    ["android-app://org.example.my_mail/", "org.example.my_mail"],
+    ["ANDROID-APP://com.Slack/", "com.slack"],
     ["about:client", undefined],
     ["android-app:", undefined],
     ["javascript:alert(1)", undefined],

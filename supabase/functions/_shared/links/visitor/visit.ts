@@ -214,7 +214,7 @@ export class RequestVisit implements Visit {
     const value = this.#headers.get("referer");
     return value === null
       ? undefined
-      : /^(?:https?|(?:android|ios)-app):\/\/([a-z0-9.-]{1,253})(?=[:\/?#]|$)/i.exec(value)?.[1]
+      : /^(?:https?|(?:android|ios)-app):\/\/([a-z0-9._-]{1,253})(?=[:\/?#]|$)/i.exec(value)?.[1]
         .toLowerCase();
   }
 
