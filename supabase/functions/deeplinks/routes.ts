@@ -104,7 +104,7 @@ export function createHandler({ handlers, root, lost, ...deps }: LinkRoutes): Ha
     }
     const call: VisitCall = { request, context, query };
     const isRead = method === "GET" || method === "HEAD";
-    if (isRead && path === "/" && root !== undefined && !hasKey(request.headers)) {
+    if (isRead && /^\/+$/.test(path) && root !== undefined && !hasKey(request.headers)) {
       return root(call).then((answer) => answer ?? router(request, context, address));
     }
     try {

@@ -40,6 +40,17 @@ Deno.test("a code loses what a text puts after an address, and what no code can 
   for (const [path, code] of cases) assertEquals(visited(path), code, path);
 });
 
+Deno.test("the root is the root with any number of slashes", async () => {
+  const gates = { viewer: () => "", operator: () => "" };
+  for (const path of ["", "/", "//"]) {
+    let asked = 0;
+    const root = () => Promise.resolve(new Response(String(++asked)));
+    const handler = createHandler({ handlers: {} as LinkRoutes["handlers"], gates, root });
+    await handler(new Request(`https://go.example.com/${path}`), {} as Context);
+    assertEquals(asked, 1, path);
+  }
+});
+
 Deno.test("a path of any length takes linear time", async () => {
   for (const part of ["!", "!a", "a!", ")", "%21"]) {
     await assertLinear(4000, (size) => visited(`${part.repeat(size)}a`));

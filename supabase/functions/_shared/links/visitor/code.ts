@@ -49,7 +49,8 @@ export function appendedQuery(part: string): string {
   const sign = /%3f|%26|&/i.exec(part);
   if (sign === null || sign.index === 0) return "";
   const raw = part.slice(sign.index + sign[0].length);
-  const text = raw.includes("=") ? raw : decoded(raw);
+  // No name contains "=": before the first one, an encoded one means that the whole query was encoded.
+  const text = /^[^=]*%3d/i.test(raw) ? decoded(raw) : raw;
   return text.replace(/#.*/s, "").replace(/(^|&)amp;/g, "$1");
 }
 
