@@ -31,7 +31,7 @@ async function imported(line: string) {
   return { exit: ran.code, ...ran.json() };
 }
 
-Deno.test("links import: a charset of Windows is asked for, not guessed (L89)", async () => {
+Deno.test("links import: asks for the charset of a Windows file instead of guessing it (L89)", async () => {
   const code = unique("latin");
   const text = `code;default_url;tags\r\n${code};${HOME}a;Frühling\r\n`;
   const path = await bytes(`${code}.csv`, Uint8Array.from(text, (character) => character.charCodeAt(0)));
@@ -41,7 +41,7 @@ Deno.test("links import: a charset of Windows is asked for, not guessed (L89)", 
   assertEquals((await document(`links show ${code}`)).tags, ["Frühling"]);
 });
 
-Deno.test("links import: UTF-16, as spreadsheets write Unicode text", async () => {
+Deno.test("links import: reads UTF-16, as spreadsheets write Unicode text", async () => {
   const code = unique("wide");
   const text = `\ufeffcode\tdefault_url\ttags\r\n${code}\t${HOME}a\tvěci\r\n`;
   const wide = Uint16Array.from(text, (character) => character.charCodeAt(0));
@@ -49,7 +49,7 @@ Deno.test("links import: UTF-16, as spreadsheets write Unicode text", async () =
   assertEquals([exit, (await document(`links show ${code}`)).tags], [0, ["věci"]]);
 });
 
-Deno.test("links import: a date that could mean two days is refused until it is said which (L90)", async () => {
+Deno.test("links import: refuses an ambiguous date until the order of day and month is given (L90)", async () => {
   const code = unique("date");
   const path = await written(
     `${code}.csv`,
@@ -70,7 +70,7 @@ Deno.test("links import: a date that could mean two days is refused until it is 
   );
 });
 
-Deno.test("links import: the codes of other shorteners lead on (L92, L93)", async () => {
+Deno.test("links import: keeps the codes of other shorteners (L92, L93)", async () => {
   const code = unique("kept");
   const files: [name: string, text: string][] = [
     [
@@ -104,7 +104,7 @@ Deno.test("links import: the codes of other shorteners lead on (L92, L93)", asyn
   for (const n of [0, 1, 2]) assertEquals(await visit(`${code}${n}`), `${HOME}b`);
 });
 
-Deno.test("links import: one bad row refuses itself, whatever ends its lines (L98, L99)", async () => {
+Deno.test("links import: one bad row fails alone, with any line ending (L98, L99)", async () => {
   const code = unique("short");
   const rows =
     `code,default_url,tags\n${code}1,${HOME}a,x\n${code}2,${HOME}a\n${code}3,"${HOME}a,x\n${code}4,${HOME}a,\n`;
@@ -120,7 +120,7 @@ Deno.test("links import: one bad row refuses itself, whatever ends its lines (L9
   assertEquals([old.exit, old.made], [0, 1]);
 });
 
-Deno.test("links import: what is not carried over is counted by column, told by row, and ends with 1", async () => {
+Deno.test("links import: counts what it cannot carry over by column, names it by row, and ends with exit code 1", async () => {
   const code = unique("lost");
   const path = await written(
     `${code}.csv`,
@@ -141,7 +141,7 @@ Deno.test("links import: what is not carried over is counted by column, told by 
   assertEquals([off.exit, off.left_out], [1, 1]);
 });
 
-Deno.test("links import and add: a chat by the number itself (L101)", async () => {
+Deno.test("links import and add: accept a chat by its phone number (L101)", async () => {
   const code = unique("number");
   const [{ id, display }] = await sql`select id, display_number as display from public.wa_numbers limit 1`;
   const digits = display.replace(/\D/g, "");
@@ -159,7 +159,7 @@ Deno.test("links import and add: a chat by the number itself (L101)", async () =
   assertEquals((await imported(path)).exists, 1, "again it is the same link");
 });
 
-Deno.test("links export: a CSV begins with a byte order mark, and is read back with it (L100)", async () => {
+Deno.test("links export: a CSV starts with a byte order mark, and import reads it back (L100)", async () => {
   const tag = unique("mark");
   await document(`links add ${HOME}ü --tag ${tag} --title '=1+1' --note '@ü'`);
   const path = `${folder}/${tag}.csv`;

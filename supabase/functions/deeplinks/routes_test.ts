@@ -32,7 +32,7 @@ Deno.test("a doubled slash, and markup with a slash after the code, lead to the 
   }
 });
 
-Deno.test("a code loses what a text puts after an address, and what no code can be stays as it is", () => {
+Deno.test("a code loses the punctuation that a text appends, and an impossible code is unchanged", () => {
   const cases = [["AbC", "abc"], ["abc.", "abc"], ["abc).,", "abc"], ["abc!", "abc"], ["!!", "!!"], [
     "a.b!",
     "a.b!",

@@ -1,5 +1,5 @@
 /**
- * Countries, as ISO 3166-1 codes them.
+ * Country codes of ISO 3166-1.
  *
  * @module
  */

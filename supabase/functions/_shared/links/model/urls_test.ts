@@ -172,7 +172,7 @@ for (const [given, kept] of encoded) {
   });
 }
 
-Deno.test("checkWeb(): what is kept is allowed again, and as it is", () => {
+Deno.test("checkWeb(): a stored address is accepted again, unchanged", () => {
   holds(fc.property(tricky, (url) => {
     const check = checkWeb(url, rules);
     if (check.ok) assertEquals(checkWeb(check.url, rules), check);
@@ -185,7 +185,7 @@ Deno.test("checkWeb(): what is kept is allowed again, and as it is", () => {
   }));
 });
 
-Deno.test("withQuery() hands on the visit's parameters and keeps the address's own", () => {
+Deno.test("withQuery() passes on the visit's parameters and keeps the address's own", () => {
   const cases = [
     ["https://www.example.com/", "a=1&b=2", "https://www.example.com/?a=1&b=2"],
     ["https://www.example.com/?a=0", "a=1&b=2", "https://www.example.com/?a=0&b=2"],
@@ -213,7 +213,7 @@ Deno.test("withParams() leaves out what would make an address too long", () => {
   assertEquals(withParams(url, [["a", "x".repeat(10_000)]]), url);
 });
 
-Deno.test("intentUrl() says app, package and where to go without it", () => {
+Deno.test("intentUrl() contains app, package and fallback", () => {
   assertEquals(
     intentUrl("myapp://product/1?a=b", "com.example.app", "https://www.example.com/?x=1;y"),
     "intent://product/1?a=b#Intent;scheme=myapp;package=com.example.app;S.browser_fallback_url=https%3A%2F%2Fwww.example.com%2F%3Fx%3D1%3By;end",
@@ -229,7 +229,7 @@ Deno.test("intentUrl() says app, package and where to go without it", () => {
   );
 });
 
-Deno.test("chatAddress(): text and token in any language and place", () => {
+Deno.test("chatAddress(): text and token in any language and position", () => {
   const read = (text: string, template: string, token = "abcdefgh234567ab") => {
     const { head, tail, plain } = chatAddress("12025550100", text, template);
     const said = (url: string) => new URL(url).searchParams.get("text");

@@ -180,7 +180,7 @@ const headings: Partial<Record<Format, string>> = {
   firebase: `short_link,link,apn\n,${A},com.example.app\n`,
 };
 for (const [format, text] of Object.entries(headings)) {
-  Deno.test(`links import: a row of ${format} without its code gets no other, unless new ones are asked for`, async () => {
+  Deno.test(`links import: a row of ${format} without its code gets none, unless new ones are requested`, async () => {
     const { format: found, links: [{ fault }] } = await mapped(text);
     assertEquals(found, format as Format);
     assertMatch(fault!, /no short link whose code could be kept/);
@@ -189,7 +189,7 @@ for (const [format, text] of Object.entries(headings)) {
   });
 }
 
-Deno.test("links import: a code that no link of ours can have refuses its row, and is not replaced", async () => {
+Deno.test("links import: a code that our links cannot have fails its row, and is not replaced", async () => {
   for (const keyword of ["ab", "a/b", "größe", "a b"]) {
     const { links: [{ link }] } = await mapped(`keyword,url\n${keyword},${A}\n`);
     assertEquals([link.code, newLink.safeParse(link).error?.issues[0].path[0]], [
@@ -199,13 +199,13 @@ Deno.test("links import: a code that no link of ours can have refuses its row, a
   }
 });
 
-Deno.test("links import: with new codes a link of several back-halves is made once", async () => {
+Deno.test("links import: with new codes a link with several back-halves is created once", async () => {
   const text =
     `{"links":[{"link":"https://bit.ly/3a","long_url":"${A}","custom_bitlinks":["https://bit.ly/b"]}]}`;
   assertEquals((await mapped(text, { newCodes: true })).links.length, 1);
 });
 
-Deno.test("links import: what another service has switched off is left out, and why is said", async () => {
+Deno.test("links import: links disabled at the other service are skipped, with the reason", async () => {
   const off: [string, RegExp][] = [
     [`[{"address":"abc","target":"${A}","banned":true,"link":"https://kutt.example/abc"}]`, /banned/],
     [`[{"slashtag":"abc","destination":"${A}","status":"trashed"}]`, /trashed/],
@@ -214,13 +214,13 @@ Deno.test("links import: what another service has switched off is left out, and 
   for (const [text, said] of off) assertMatch((await mapped(text)).links[0].leftOut!, said);
 });
 
-Deno.test("links import: a title as long as a page's stands in the note", async () => {
+Deno.test("links import: an over-long title goes into the note", async () => {
   const title = "x".repeat(121);
   const { links: [{ link, lost }] } = await mapped(`keyword,url,title\nabc,${A},${title}\n`);
   assertEquals([link.title, link.note, lost], [undefined, title, []]);
 });
 
-Deno.test("links import: a password that another service only tells of is no link without one", async () => {
+Deno.test("links import: a link whose password another service does not export is refused", async () => {
   for (
     const text of [
       `[{"address":"abc","target":"${A}","password":true}]`,

@@ -5,7 +5,7 @@ import { wantsHtml, wantsJson } from "./accept.ts";
 
 const of = (accept: string | null) => ({ get: () => accept });
 
-Deno.test("wantsJson(), wantsHtml(): by the weights of the header", () => {
+Deno.test("wantsJson(), wantsHtml(): follow the weights of the header", () => {
   const cases: [string | null, boolean, boolean][] = [
     [null, false, false],
     ["*/*", false, false],

@@ -137,7 +137,7 @@ for (const [ua, platform, verdict, reason] of cases) {
   });
 }
 
-Deno.test("a visit's verdict: ahead of a tap, then how it was asked, then who", () => {
+Deno.test("a visit's verdict: prefetching decides first, then the kind of request, then the client", () => {
   const verdict = (headers: Record<string, string>, method = "GET") => {
     const { verdict, reason } = visitOf({ headers, method });
     return [verdict, reason];
@@ -151,7 +151,7 @@ Deno.test("a visit's verdict: ahead of a tap, then how it was asked, then who", 
   ]);
 });
 
-Deno.test("a visit that is fetched ahead says so in one of several ways", () => {
+Deno.test("a prefetch identifies itself in one of several ways", () => {
   for (
     const [name, value] of [
       ["sec-purpose", "prefetch;prerender"],
@@ -191,7 +191,7 @@ Deno.test("a visit's referrer is the host of the page, or the app, that led to i
   }
 });
 
-Deno.test("an app's own program that asks for the decision is no machine, and says its platform", () => {
+Deno.test("an app's own client that requests the decision is not a machine, and states its platform", () => {
   const json = { accept: "application/json" };
   const programs = [
     "okhttp/4.12.0",
@@ -211,14 +211,14 @@ Deno.test("an app's own program that asks for the decision is no machine, and sa
   assertEquals(visitOf({ headers: json, query: "platform=toaster" }).platform, "ios", "an iPhone's");
 });
 
-Deno.test("who went on from what machines are shown is a person", () => {
+Deno.test("a client that continues from a page shown to machines is a person", () => {
   const headers = { "user-agent": AGENTS.whatsapp };
   assertEquals(visitOf({ headers }).verdict, "preview");
   assertEquals(visitOf({ headers, query: "gl_open=1" }).verdict, "human");
   assertEquals(visitOf({ headers, query: "gl_open=1", method: "HEAD" }).verdict, "preview");
 });
 
-Deno.test("a visit's facts are read from headers, and nonsense is none", () => {
+Deno.test("a visit's facts are read from headers, and nonsense is ignored", () => {
   const { country, referrer, user, language, visitor } = visitOf({
     headers: {
       "cf-ipcountry": "T1",
@@ -243,7 +243,7 @@ Deno.test("agentOf(): a User-Agent of any length takes linear time", async () =>
   }
 });
 
-Deno.test("agentOf(): the browser of an app is known by the app, and is a person's", () => {
+Deno.test("agentOf(): an in-app browser is recognised by its app, and is a person's", () => {
   for (const [app, platform, ua] of IN_APP_AGENTS) {
     const agent = agentOf(ua);
     assertEquals([agent.inApp, agent.platform, agent.verdict], [app, platform, "human"], ua);
@@ -254,7 +254,7 @@ Deno.test("agentOf(): the browser of an app is known by the app, and is a person
   }
 });
 
-Deno.test("agentOf(): what puts its name behind a browser's is a machine", () => {
+Deno.test("agentOf(): a client that appends its name to a browser's is a machine", () => {
   const names = [
     ...[
       "Barracuda Sentinel (EE)",
@@ -283,7 +283,7 @@ Deno.test("agentOf(): what puts its name behind a browser's is a machine", () =>
   ) assertEquals(agentOf(ua).verdict, "preview", ua);
 });
 
-Deno.test("agentOf(): only what is built on Safari may be an iPad that calls itself a Mac", () => {
+Deno.test("agentOf(): only Safari-based browsers may be an iPad that presents itself as a Mac", () => {
   const mac = (rest: string) => agentOf(`Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) ${rest}`).maybeIpad;
   const webkit = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
   assertEquals(mac(`${webkit} Version/18.1 Safari/605.1.15`), true);

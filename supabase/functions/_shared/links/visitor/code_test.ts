@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { holds } from "../../../../../tests/support/property.ts";
 import { appendedQuery, codeOf, strayPart, typedCode } from "./code.ts";
 
-Deno.test("codeOf(): the code as people, keyboards and programs write it", () => {
+Deno.test("codeOf(): reads the code as people, keyboards and programs write it", () => {
   const forms = [
     "spring-24",
     "SPRING-24",
@@ -57,7 +57,7 @@ Deno.test("codeOf(): the code as people, keyboards and programs write it", () =>
   assertEquals(codeOf("%2573pring"), "%2573pring", "decoded once");
 });
 
-Deno.test("codeOf(): what is no code stays what it is", () => {
+Deno.test("codeOf(): leaves what is not a code unchanged", () => {
   for (
     const text of [
       ".env",
@@ -110,7 +110,7 @@ Deno.test("strayPart(): the code in a path with too many slashes, or with markup
   for (const [path, part] of cases) assertEquals(strayPart(path), part, path);
 });
 
-Deno.test("codeOf(), typedCode(): a code in whatever surrounds it, and no text throws", () => {
+Deno.test("codeOf(), typedCode(): find a code in any surroundings, and never throw", () => {
   const code = fc.stringMatching(/^[a-z0-9][a-z0-9-]{2,20}[a-z0-9]$/);
   const junk = fc.stringMatching(/^[\s"'”’»」）。、…]{0,5}$/u);
   holds(fc.property(code, junk, (code, junk) => {

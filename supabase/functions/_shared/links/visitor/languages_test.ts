@@ -29,7 +29,7 @@ for (const [header, expected] of preferred) {
     assertEquals(preferredLanguage(header), expected));
 }
 
-Deno.test("preferredLanguages(): by quality, equals in their order", () => {
+Deno.test("preferredLanguages(): by quality, equal ones in their order", () => {
   assertEquals(preferredLanguages("fr;q=0.5, nl, *;q=0.1, de;q=0.5, en;q=0"), ["nl", "fr", "de"]);
 });
 
