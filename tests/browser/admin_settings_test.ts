@@ -5,7 +5,7 @@ import { answer, go, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
 
 panelTest(
-  "admin: an admin keeps allowlist, team and limits; an operator sees them",
+  "admin: an admin edits allowlist, team and limits; an operator can only view them",
   async ({ sql, signIn }) => {
     const page = await signIn("admin");
     await go(page, "/settings", "Settings");
@@ -154,7 +154,7 @@ const PAGES: [path: string, heading: string, shown: string][] = [
 ];
 
 panelTest(
-  "admin: axe finds nothing serious on the pages of operations, dark or light, wide or narrow",
+  "admin: axe finds nothing serious on the operations pages, in dark and light mode, wide and narrow",
   async (panel) => {
     const { stack, signIn } = panel;
     const ada = await somebody(stack, "Ada Lovelace", "4915100004711");

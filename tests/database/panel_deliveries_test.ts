@@ -54,7 +54,7 @@ async function scene(sql: Sql) {
 }
 
 databaseTest(
-  "list_dead_letters: pages leave nothing out, however many died in the same moment",
+  "list_dead_letters: pages skip nothing, even if many died at the same moment",
   async (sql) => {
     const { viewer } = await scene(sql);
     const seen: DeadLetter[] = [];
@@ -79,24 +79,27 @@ databaseTest(
   },
 );
 
-databaseTest("list_dead_letters: by destination, error, and whether somebody dropped them", async (sql) => {
-  const { viewer, operator } = await scene(sql);
-  const list = (filter: Record<string, string>) =>
-    call<DeadLetter[]>(sql, viewer, `public.list_dead_letters('${JSON.stringify(filter)}')`);
-  const crm = await list({ destination: "crm" });
-  assertEquals([crm.length, new Set(crm.map(({ destination }) => destination))], [5, new Set(["crm"])]);
-  assertEquals(
-    (await list({ error: "TimeOut" })).map(({ destination }) => destination),
-    Array(5).fill("orders"),
-  );
-  assertEquals(await list({ destination: "nobody" }), []);
-  await call(sql, operator, `public.drop_deliveries('{${crm[0].id}}', 'sent by hand')`);
-  assertEquals((await list({ destination: "crm" })).length, 4);
-  const [dropped] = await list({ dropped: "true" });
-  assertEquals([dropped.id, dropped.dropped_reason], [crm[0].id, `sent by hand (${operator.sub})`]);
-  await call(sql, operator, `public.retry_deliveries('{${crm[1].id},${crm[2].id}}')`);
-  assertEquals((await list({ destination: "crm" })).length, 2);
-});
+databaseTest(
+  "list_dead_letters: filters by destination, error and whether somebody dropped them",
+  async (sql) => {
+    const { viewer, operator } = await scene(sql);
+    const list = (filter: Record<string, string>) =>
+      call<DeadLetter[]>(sql, viewer, `public.list_dead_letters('${JSON.stringify(filter)}')`);
+    const crm = await list({ destination: "crm" });
+    assertEquals([crm.length, new Set(crm.map(({ destination }) => destination))], [5, new Set(["crm"])]);
+    assertEquals(
+      (await list({ error: "TimeOut" })).map(({ destination }) => destination),
+      Array(5).fill("orders"),
+    );
+    assertEquals(await list({ destination: "nobody" }), []);
+    await call(sql, operator, `public.drop_deliveries('{${crm[0].id}}', 'sent by hand')`);
+    assertEquals((await list({ destination: "crm" })).length, 4);
+    const [dropped] = await list({ dropped: "true" });
+    assertEquals([dropped.id, dropped.dropped_reason], [crm[0].id, `sent by hand (${operator.sub})`]);
+    await call(sql, operator, `public.retry_deliveries('{${crm[1].id},${crm[2].id}}')`);
+    assertEquals((await list({ destination: "crm" })).length, 2);
+  },
+);
 
 databaseTest("destination_health: state, queue, dead letters, success and latency", async (sql) => {
   const { viewer, operator } = await scene(sql);
@@ -140,7 +143,7 @@ databaseTest("destination_health: state, queue, dead letters, success and latenc
 });
 
 databaseTest(
-  "destinations and dead letters: anon and strangers get nothing, viewers change nothing",
+  "destinations and dead letters: anon and outsiders get nothing, viewers change nothing",
   async (sql) => {
     const { stranger, viewer } = await scene(sql);
     for (const caller of [ANON, stranger]) {
@@ -173,7 +176,7 @@ databaseTest("list_dead_letters: indexes serve each filter", async (sql) => {
 });
 
 databaseTest(
-  "list_waiting: the first of each conversation, with what waits behind it, without words",
+  "list_waiting: the first delivery of each conversation, with the number behind it, without texts",
   async (sql) => {
     const { viewer, stranger } = await scene(sql);
     await sql`update public.deliveries set state = 'pending', attempt = 0, last_error = null`;

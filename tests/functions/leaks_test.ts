@@ -28,7 +28,7 @@ function isIn(line: string, hidden: string): boolean {
     hidden.length >= 8 && tracesOf({ hidden }, line).length > 0;
 }
 
-Deno.test("logs: no number, name, text, token or secret in any line of a run at level debug", async () => {
+Deno.test("logs: a run at level debug logs no number, name, text, token or secret", async () => {
   const file = await Deno.makeTempFile({ prefix: "gatelink-hidden-" });
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", join(ROOT, "tests", "support", "logged_run.ts"), file],

@@ -324,7 +324,7 @@ const asksAgain = (path: string, status: number, code: string) =>
   path.startsWith("/email-webhook/inbound") && status === 503 && code.startsWith("signature_");
 
 edgeTest(
-  "whatever is sent to any function is answered, never by 500 and never with what is inside",
+  "every function answers any input, never with 500 and never with internals",
   async (edge) => {
     await seed(edge);
     const seen = new Map<string, number>();
@@ -495,7 +495,7 @@ const SIZE = 16 * 1024;
 /** At twice the length. */
 const MOST = 3;
 
-edgeTest("what is sent costs no more than its length", async (edge) => {
+edgeTest("the cost of an input is proportional to its length", async (edge) => {
   await seed(edge);
   const send = async (sent: Sent) => {
     const made = requestOf(sent);

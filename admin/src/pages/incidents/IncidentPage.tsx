@@ -79,7 +79,7 @@ function Facts({ story }: { story: IncidentStory }) {
           </Anchor>
         </>
       )}
-      {story.rollback && ` Way back ${story.rollback.level} was taken (${story.rollback.target}).`}
+      {story.rollback && ` Rollback ${story.rollback.level} was run (${story.rollback.target}).`}
     </Text>
   );
 }
@@ -91,7 +91,7 @@ function WayBack({ story }: { story: IncidentStory }) {
     <Alert
       color={commands.length > 0 ? "red" : "blue"}
       variant="light"
-      title={`Way back, within ${facts.within}`}
+      title={`What to do, within ${facts.within}`}
     >
       {commands.length === 0
         ? facts.instead
@@ -127,7 +127,7 @@ function History({ updates }: { updates: IncidentUpdate[] }) {
 }
 
 function said({ kind, changes }: IncidentUpdate): string {
-  if (kind === "published") return "The usual text.";
+  if (kind === "published") return "The default text.";
   if (typeof changes.role === "string") return `Notified: ${changes.role}`;
   return Object.entries(changes).map(([field, change]) => {
     const { from, to } = change as { from?: unknown; to?: unknown };

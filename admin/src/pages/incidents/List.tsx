@@ -17,7 +17,7 @@ export function IncidentList() {
   return (
     <Page
       title="Incidents"
-      about="What is wrong, who has acknowledged it, and what the public reads."
+      about="Current and past incidents, who has acknowledged them, and what the public reads."
       actions={
         <For role="operator">
           <Button
@@ -31,14 +31,14 @@ export function IncidentList() {
         </For>
       }
     >
-      <Loaded of={incidents} empty={<Empty icon="check" title="There has been no incident" />}>
+      <Loaded of={incidents} empty={<Empty icon="check" title="No incidents yet" />}>
         {(all) => {
           const open = all.filter(({ status }) => status !== "resolved");
           const past = all.filter(({ status }) => status === "resolved");
           return (
             <>
               <Section title="Open" flush>
-                {open.length === 0 ? <Empty icon="check" title="No incident is open" /> : <Rows of={open} />}
+                {open.length === 0 ? <Empty icon="check" title="No open incidents" /> : <Rows of={open} />}
               </Section>
               {past.length > 0 && (
                 <Section title="Resolved" flush>

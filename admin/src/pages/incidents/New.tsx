@@ -108,8 +108,8 @@ function Form() {
         />
         <NativeSelect
           label="Kind"
-          description={`Way back: ${
-            facts.wayBack.length > 0 ? `level ${facts.wayBack.join(", then level ")}` : facts.instead
+          description={`What to do: ${
+            facts.wayBack.length > 0 ? `rollback ${facts.wayBack.join(", then rollback ")}` : facts.instead
           }, within ${facts.within}`}
           value={draft.kind}
           onChange={(event) => set({ kind: event.currentTarget.value })}
@@ -120,7 +120,7 @@ function Form() {
           value={draft.severity}
           onChange={(event) => set({ severity: event.currentTarget.value })}
           data={[
-            { value: "", label: `${facts.severity}, as usual for this kind` },
+            { value: "", label: `${facts.severity}, the default for this kind` },
             ...SEVERITIES.map(({ severity, about }) => ({
               value: severity,
               label: `${severity}: ${about}`,
@@ -132,7 +132,7 @@ function Form() {
           value={draft.flag}
           onChange={(event) => set({ flag: event.currentTarget.value })}
           data={[
-            { value: "", label: "None in particular" },
+            { value: "", label: "None" },
             ...flags.map(({ key }) => ({ value: key, label: key })),
           ]}
         />
@@ -151,14 +151,14 @@ function Form() {
           onChange={(event) => set({ note: event.currentTarget.value })}
         />
         <Checkbox
-          label="Show it on the public status page"
+          label="Show on the public status page"
           checked={draft.isPublic}
           onChange={(event) => set({ isPublic: event.currentTarget.checked })}
         />
         {draft.isPublic && (
           <Textarea
             label="Text for the public"
-            description="Empty for the usual text."
+            description="Leave empty for the default text."
             autosize
             minRows={2}
             value={draft.text}

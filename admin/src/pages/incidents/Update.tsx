@@ -83,14 +83,14 @@ export function Update({ story }: { story: IncidentStory }) {
           onChange={(event) => setNote(event.currentTarget.value)}
         />
         <Checkbox
-          label="Show it on the public status page"
+          label="Show on the public status page"
           checked={isPublic}
           onChange={(event) => setPublic(event.currentTarget.checked)}
         />
         {isPublic && (
           <Textarea
             label="Text for the public"
-            description="Empty for the usual text of the status."
+            description="Leave empty for the default text of the status."
             autosize
             minRows={2}
             value={text}

@@ -1,5 +1,5 @@
 /**
- * Routes and the allowlist, as they are after a change.
+ * Routes and the allowlist after a change.
  *
  * @module
  */
@@ -23,7 +23,7 @@ const route = z.strictObject({
   updated_by: z.string(),
 });
 
-/** By function. */
+/** The answers by function name. */
 export const ROUTES = {
   /** With the names of its destinations. */
   add_route: route.extend({ destinations: z.array(z.string()) }),

@@ -28,7 +28,7 @@ const TYPES: Readonly<Record<MessageType, string>> = {
   read: "Read receipt",
 };
 
-/** A message type in words; one that this version does not know is shown by its name. */
+/** A message type in words. Unknown types are shown by name. */
 export function typeInWords(type: string): string {
   return Object.hasOwn(TYPES, type) ? TYPES[type as MessageType] : type;
 }
