@@ -8,6 +8,7 @@ import { inbound, type InboundDeps } from "../../supabase/functions/_shared/pipe
 import { ROUTES as SEND } from "../../supabase/functions/_shared/pipeline/outbound.ts";
 import { ROUTES as DEEPLINKS } from "../../supabase/functions/deeplinks/routes.ts";
 import { ROUTES as DIAGNOSTICS } from "../../supabase/functions/diagnostics/handler.ts";
+import { ROUTES as EMAIL_SEND } from "../../supabase/functions/email-send/handler.ts";
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
@@ -97,7 +98,7 @@ Deno.test("openapi.yaml: covers the deployed functions, and registered error cod
 const TABLES: Record<string, readonly Route[]> = {
   deeplinks: DEEPLINKS,
   diagnostics: DIAGNOSTICS,
-  "email-send": SEND,
+  "email-send": EMAIL_SEND,
   "email-webhook": EMAIL_WEBHOOK,
   flags: FLAGS,
   health: HEALTH,

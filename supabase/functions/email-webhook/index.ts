@@ -18,6 +18,7 @@ import { Problem } from "../_shared/http/problem.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
+import { createExplain } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { createIntake } from "./intake.ts";
 import { fetchReceived } from "./received.ts";
@@ -80,6 +81,9 @@ async function unsubscribe(token: string): Promise<void> {
   }]);
 }
 
+const resolveAll = (questions: Item[]) => Promise.all(questions.map(resolve));
+const world = async () => mailWorld(await ownForwardHeaders());
+
 export default serve(
   "email-webhook",
   createHandler({
@@ -89,14 +93,15 @@ export default serve(
     inboundCheck,
     isInboundSecret: (shown) => holdsSecret(shown, env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET),
     intake: createIntake({
-      resolve: (questions) => Promise.all(questions.map(resolve)),
+      resolve: resolveAll,
       ingest: (records) => Promise.all(records.map(ingest)),
       note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
       storage,
-      world: async () => mailWorld(await ownForwardHeaders()),
+      world,
       now: () => new Date(),
       count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
     }),
+    explain: createExplain({ resolve: resolveAll, world }),
     parseEvents: parseSendGridEvents,
     parseResend,
     fetchReceived: (id) => {
