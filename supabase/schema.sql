@@ -3180,6 +3180,8 @@ create table private.mail_senders (
   id uuid not null,
   -- The message; null of a loop, which becomes none.
   message_id uuid,
+  -- The conversation that it belongs to; null if none. Not a reference: the row goes with its message, or after days.
+  conversation_id uuid,
   -- The address in From, in lower case.
   address text not null,
   -- The address of ours that it came to, in lower case.
@@ -3192,6 +3194,8 @@ create table private.mail_senders (
   constraint mail_senders_pkey PRIMARY KEY (id),
   constraint mail_senders_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE
 );
+-- How much an address wrote in a conversation of late.
+create INDEX mail_senders_conversation_idx ON private.mail_senders USING btree (conversation_id, address, created_at) WHERE (conversation_id IS NOT NULL);
 -- Loops by age, for the purge.
 create INDEX mail_senders_loops_idx ON private.mail_senders USING btree (created_at) WHERE (message_id IS NULL);
 -- Who wrote a message; serves the foreign key.
@@ -6706,10 +6710,11 @@ end $function$;
 grant execute on function public.resolve_incident(p_number bigint, p_expected_version bigint, p_note text, p_public_text text) to authenticated, service_role;
 
 -- What we know of mails that came in, before it is judged what to do with them; changes nothing. [{tokens, legacy:
--- [{message, user, campaign}], references, message_id, from, recipient, text_hash}] -> [{via, token, own (the
--- Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
--- from_is_ours, last_hour (mails of From to this recipient), same_text (of these in a minute with the same
--- text_hash), suppressed}], in the order given. For secret keys.
+-- [{message, user, campaign}], references, message_id, from, recipient, text_hash, text_seconds}] -> [{via, token,
+-- own (the Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
+-- from_is_ours, last_hour (mails of From in this conversation; to this recipient, if there is none), same_text (of
+-- these in the last text_seconds, 60 by default, with the same text_hash), suppressed}], in the order given. For
+-- secret keys.
 CREATE OR REPLACE FUNCTION public.resolve_mails(p_mails jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11415,6 +11420,22 @@ begin
 end $function$;
 grant execute on function private.forward_reply_to() to service_role;
 
+-- Whether the provider reported the forward of a mail of late: its report may come before the answer that was lost,
+-- while the forward still counts as under way.
+CREATE OR REPLACE FUNCTION private.forward_was_reported(p_message_id uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (
+    select from public.email_events e
+    where e.mail_id = p_message_id and e.metadata ->> 'forward' = 'true' and e.created_at > p_now - interval '10 minutes'
+      and e.event_type in ('processed', 'sent', 'deferred', 'delivered'));
+end $function$;
+grant execute on function private.forward_was_reported(p_message_id uuid, p_now timestamp with time zone) to service_role;
+
 -- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
@@ -11534,7 +11555,7 @@ end $function$;
 grant execute on function private.gcra(p_tat timestamp with time zone, p_now timestamp with time zone, p_rate numeric, p_burst integer, p_cost integer, OUT allowed boolean, OUT tat timestamp with time zone, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
 
 -- Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome,
--- and what comes after them goes on.
+-- unless the provider reported them, and what comes after them goes on.
 CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11544,6 +11565,7 @@ CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_con
 AS $function$
 declare
   v_lanes uuid[];
+  v_reported uuid[];
 begin
   if not exists (select from private.inboxes i where i.destination_id = p_destination_id and private.sends_once(i.provider)) then
     return;
@@ -11558,7 +11580,18 @@ begin
   end if;
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
-  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    and not private.forward_was_reported(d.message_id, p_now);
+  with reported as (
+    update public.deliveries d
+    set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
+    where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    returning d.id
+  )
+  select array_agg(r.id) into v_reported from reported r;
+  perform private.note_forwards(array(
+    select jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', r.id, 'destination_id', p_destination_id, 'outcome', 'delivered'))
+    from unnest(v_reported) as r (id)), p_now);
   perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
 end $function$;
 grant execute on function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone) to service_role;
@@ -13077,6 +13110,10 @@ begin
       limit 1) m
     join public.conversations c on c.id = m.conversation_id
     left join public.outbound_messages o on o.id = m.id;
+    if v_delivery is not null then
+      -- Who settles it meanwhile sees this report, or this sees what was settled.
+      perform private.lock_lanes(array[v_delivery]);
+    end if;
     select i.identity, i.destination_id, d.message_id, d.state, d.last_error into v_found
     from public.deliveries d left join private.inboxes i on i.destination_id = d.destination_id where d.id = v_delivery;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
@@ -13098,7 +13135,6 @@ begin
     end if;
     -- A forward of which nobody knew: the provider has it.
     if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
-      perform private.lock_lanes(array[v_delivery]);
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
       where d.id = v_delivery and d.state = 'dead';
       if found then
@@ -13200,8 +13236,8 @@ begin
     end if;
     if v_mail.kept <> 'duplicate' then
       if nullif(v_mail.item #>> '{from,address}', '') is not null then
-        insert into private.mail_senders (id, message_id, address, recipient, text_hash, created_at)
-        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, lower(v_mail.item #>> '{from,address}'),
+        insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
+        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, v_mail.conversation_id, lower(v_mail.item #>> '{from,address}'),
           coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
       end if;
       if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
@@ -13747,6 +13783,33 @@ AS $function$
   select coalesce(max(t.s::bigint), 0) from jsonb_array_elements_text(p_list) as t (s)
 $function$;
 grant execute on function private.largest(p_list jsonb) to service_role;
+
+-- The latest 1,000 mails of a day that an address wrote in a conversation, or to an address of ours if there is no
+-- conversation.
+CREATE OR REPLACE FUNCTION private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamp with time zone)
+ RETURNS TABLE(text_hash text, created_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  -- Each mail of ours has an address of its own to answer to: what belongs together is the conversation.
+  if p_conversation_id is not null then
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.conversation_id = p_conversation_id and s.address = p_address and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  else
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.address = p_address and s.recipient = p_recipient and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  end if;
+end $function$;
+grant execute on function private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamp with time zone) to service_role;
 
 -- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
 -- more is for what took longer.
@@ -14807,7 +14870,7 @@ declare
   v_reply record;
 begin
   for v_forward in
-    select d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
       coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
@@ -14815,6 +14878,14 @@ begin
     cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
     where s.outcome in ('delivered', 'dead')
   loop
+    -- The provider's report was faster than its answer.
+    if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
+      update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
+      where d.id = v_forward.delivery_id and d.state = 'dead';
+      v_forward.outcome := 'delivered';
+      v_forward.error := null;
+      v_forward.unknown := false;
+    end if;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
     values (case when v_forward.outcome = 'delivered' then 'forward' when v_forward.unknown then 'forward_unknown' else 'forward_failed' end,
       private.uuid_in(v_forward.native ->> 'answers'), v_forward.message_id, v_forward.identity,
@@ -15449,7 +15520,8 @@ AS $function$
     ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
       'set message_id = null, mail_id = null'),
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
-    ('private.mail_senders', '{id,message_id,address,text_hash}', 't.message_id = any (($1).messages) or t.address = any (($1).needles)', 'deleted'),
+    ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
+      't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -16047,6 +16119,8 @@ begin
   -- Only an answer in a conversation can be relayed to whom it is with.
   v_mail.kept := case
     when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
+    -- Nobody's mail that answers nothing has no conversation to stand in.
+    when p_item #>> '{from,address}' = '' and v_place.id is null then 'event'
     when (p_item ->> 'relay')::boolean and v_mail.direction = 'in' then 'relay'
     else 'message' end;
   if v_mail.kept <> 'event' then
@@ -17252,16 +17326,12 @@ begin
       'is_contact', v_contact, 'is_owner', coalesce(v_from = v_inbox.forward_to, false)),
     'from_is_ours', exists (select from private.inboxes i where i.from_email = v_from),
     'last_hour', (
-      select count(*) from (
-        select from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 hour'
-        order by s.created_at desc limit 1000) latest),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.created_at > p_now - interval '1 hour'),
     'same_text', (
-      select count(*) from (
-        select s.text_hash from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 minute'
-        order by s.created_at desc limit 1000) latest
-      where latest.text_hash = p_mail ->> 'text_hash'),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.text_hash = p_mail ->> 'text_hash'
+        and l.created_at > p_now - make_interval(secs => least(coalesce((p_mail ->> 'text_seconds')::integer, 60), 86400))),
     'suppressed', coalesce(private.suppression_of(v_from, false) is not null, false));
 end $function$;
 grant execute on function private.resolve_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
@@ -20168,12 +20238,15 @@ AS $function$
     regexp_replace(
       p_text,
       format(
-        -- As we write it; then as it may arrive, in brackets with blanks within the token, or without brackets.
+        -- As we write it; then as it may arrive: in brackets with blanks within the token, or without brackets; with
+        -- another sign than the colon, or none, before a closing bracket.
         '[\s%1$s]*(?:\[ref:[a-z2-7]{16}\]'
-          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ][\s%1$s]*[:：﹕︓∶׃]'
+          '|%%5Bref%%3A[a-z2-7]{16}%%5D'
+          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ](?:[.．]?[\s%1$s]*[:：﹕︓∶׃꞉]'
           '(?=[\s%1$s]*(?:[a-zａ-ｚ][\s%1$s]*){0,15}[2-7２-７])'
           '(?:(?:[\s%1$s]*[a-z2-7ａ-ｚ２-７]){16}[\s%1$s]*[%2$s]'
-          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９])))[%1$s]*',
+          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９]))'
+          '|[\s%1$s;.=-]{1,3}(?=[a-zａ-ｚ]{0,15}[2-7２-７])[a-z2-7ａ-ｚ２-７]{16}[\s%1$s]*[%2$s]))[%1$s]*',
         E'\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff',
         '][(){}<>«»‹›⁅⁆〈〉《》「」『』【】〔〕〖〗〘〙〚〛﹙﹚﹛﹜﹝﹞（）［］｛｝＜＞｟｠｢｣'),
       '', 'gi'),

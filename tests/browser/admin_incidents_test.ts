@@ -42,6 +42,10 @@ panelTest(
     await page.getByRole("button", { name: "Resolve" }).click();
     await answer(page, "Resolve", "the disk is larger now");
     await inTime(page.getByText("the disk is larger now").first());
+    // What happened and the status that it led to are the same word, which is said once.
+    const history = page.getByRole("region", { name: "History" });
+    await inTime(history.getByText("resolved", { exact: true }));
+    assertEquals(await history.getByText(/resolved, resolved/).count(), 0);
     const [{ state }] = await sql`select status as state from public.incidents where number = ${number}`;
     assertEquals([state, (await fetch(`${url}status/`)).status], ["resolved", 200]);
   },

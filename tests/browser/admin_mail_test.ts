@@ -15,13 +15,13 @@ async function asService(sql: Sql, call: string): Promise<void> {
   });
 }
 
-const codeIn = (text: string) => /Code: (\d{8})/.exec(text)?.[1] ?? "";
+const codeIn = (text: string) => /^(\d{8}) /.exec(text)?.[1] ?? "";
 
 /** Mails a code to an address, and returns it as it arrives there. */
 async function mailedCode(page: Page, mail: ReturnType<typeof mailOn>, address: string): Promise<string> {
   await page.getByRole("button", { name: "Mail a code" }).last().click();
   const { text } = await mail.mailTo(address);
-  assertMatch(text!, /Code: \d{8}\n/);
+  assertMatch(text!, /^\d{8} confirms/);
   return codeIn(text!);
 }
 
@@ -48,9 +48,6 @@ panelTest(
     await desk.getByLabel("Code for desk@example.com").fill(wrong);
     await desk.getByRole("button", { name: "Confirm" }).click();
     await desk.getByText("This code is wrong. 4 tries are left.").waitFor();
-    // Within a minute no other code is mailed.
-    await desk.getByRole("button", { name: "Mail a code" }).click();
-    await page.getByText("A code was mailed less than a minute ago.").waitFor();
     await desk.getByLabel("Code for desk@example.com").fill(code);
     await desk.getByRole("button", { name: "Confirm" }).click();
     await desk.getByText("active", { exact: true }).waitFor();

@@ -91,6 +91,9 @@ Deno.test("gatelink flags: a prerequisite must exist, and a warning says if it i
   assertEquals(await on(key, "u1"), false);
   const { out } = await gatelink("flags list");
   assertMatch(out, new RegExp(`\n${key} +on +nobody: ${deeper} is off`));
+  const text = (await gatelink(`flags show ${key}`)).out;
+  assertMatch(text, new RegExp(`\nneeds +${need}\n`));
+  assertMatch(text, new RegExp(`\nnot met +${deeper} is off\n`));
   await sql`delete from public.settings where key = ${deeper}`;
   assertEquals(await shown(), [{ key: deeper, why: "missing" }]);
   assertMatch((await gatelink(`flags set ${key} on --why x`)).out, new RegExp(`yet: ${deeper} is not there`));

@@ -12,6 +12,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "local/": ["lib/", "supabase/functions/"],
   "tools/": ["lib/", "local/", "supabase/functions/", "tests/support/"],
   "cli/": ["lib/", "local/", "tools/", "supabase/functions/"],
+  "scripts/": ["cli/", "lib/", "supabase/functions/"],
   "examples/": [],
   "bench/": ["lib/", "local/", "tools/", "supabase/functions/", "tests/support/"],
   "tests/": [

@@ -6,9 +6,9 @@ import type { Auth, Route } from "../../supabase/functions/_shared/http/routes.t
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { inbound, type InboundDeps } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { ROUTES as SEND } from "../../supabase/functions/_shared/pipeline/outbound.ts";
-import { CODE_ROUTES } from "../../supabase/functions/email-send/codes.ts";
 import { ROUTES as DEEPLINKS } from "../../supabase/functions/deeplinks/routes.ts";
 import { ROUTES as DIAGNOSTICS } from "../../supabase/functions/diagnostics/handler.ts";
+import { ROUTES as EMAIL_SEND } from "../../supabase/functions/email-send/handler.ts";
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
 import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
@@ -99,7 +99,7 @@ Deno.test("openapi.yaml: covers the deployed functions, and registered error cod
 const TABLES: Record<string, readonly Route[]> = {
   deeplinks: DEEPLINKS,
   diagnostics: DIAGNOSTICS,
-  "email-send": [...SEND, ...CODE_ROUTES],
+  "email-send": EMAIL_SEND,
   "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
   health: HEALTH,

@@ -338,6 +338,10 @@ linksTest("an app's first open claims its click once: by token, referrer or clip
     (await firstOpen(links, { clipboard: `https://go.example.com/x?${await referrer()}` })).code,
     code,
   );
+  const copied = (await referrer()).replace("gl_token=", "");
+  for (const clipboard of [`Hello! [ref:${copied}]`, `\n ${copied.toUpperCase()} `, `［ref： ${copied}］`]) {
+    assertEquals((await firstOpen(links, { clipboard })).code, code, clipboard);
+  }
   for (
     const body of [{ token: "aaaaaaaaaaaaaaaa" }, { clipboard: "hello" }, {
       install_referrer: "utm_source=x",

@@ -573,8 +573,23 @@ linksTest("QR codes of a link: SVG and PNG in custom colours", async (links) => 
   const good = await links.call(`/${code}/qr.png?size=200`, { open: true });
   assertEquals([good.status, good.headers.get("content-type")], [200, "image/png"]);
   assertEquals((await links.call("/nothere/qr.svg", { open: true })).status, 404);
-  for (const bad of ["dark=red", 'light="/><script>', "level=X", "margin=99", "size=0"]) {
+  const bads = [
+    "dark=red",
+    'light="/><script>',
+    "level=X",
+    "margin=99",
+    "size=0",
+    // No scanner reads these.
+    "dark=ffffff&light=ffffff",
+    "dark=ffffff",
+    "dark=ffff00",
+    "dark=000000&light=222222",
+  ];
+  for (const bad of bads) {
     assertEquals((await links.call(`/${code}/qr.svg?${bad}`, { open: true })).status, 422, bad);
+  }
+  for (const readable of ["dark=0b5fff", "dark=d62828", "light=ffd60a", "dark=ffffff&light=000000"]) {
+    assertEquals((await links.call(`/${code}/qr.svg?${readable}`, { open: true })).status, 200, readable);
   }
 });
 

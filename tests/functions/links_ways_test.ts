@@ -158,6 +158,50 @@ linksTest(
   },
 );
 
+linksTest(
+  "an app's own program gets the app's own address and a token, by the platform that it has or states",
+  async (links) => {
+    await allowApps(links);
+    const url = `${HOME}p/7`;
+    const code = await links.link({
+      default_url: `${HOME}web`,
+      targets: [
+        { when: { platform: "android" }, app: { url, package: "com.example.app" } },
+        { when: { platform: "ios" }, app: { url } },
+      ],
+    });
+    const programs: [ua: string, query: string, because: number | "default"][] = [
+      ["Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Build/UQ1A.240205.002)", "", 0],
+      ["okhttp/4.12.0", "?platform=android", 0],
+      ["Dart/3.4 (dart:io)", "?platform=ios", 1],
+      ["ExampleApp/241 CFNetwork/1494.0.7 Darwin/23.4.0", "?platform=ios", 1],
+      ["okhttp/4.12.0", "", "default"],
+    ];
+    for (const [ua, query, because] of programs) {
+      const headers = { accept: "application/json", "user-agent": ua };
+      const told = await (await links.visit(code, headers, query)).json();
+      assertEquals(told.because, because, ua);
+      if (because === "default") assertEquals([told.url, told.token], [`${HOME}web`, undefined], ua);
+      else assertEquals([told.kind, told.url], ["app", `${url}?gl_token=${told.token}`], ua);
+    }
+    await links.flush();
+    const [{ n }] = await links
+      .sql`select count(*)::int as n from clicks where code = ${code} and verdict = 'human'`;
+    assertEquals(n, programs.length);
+  },
+);
+
+linksTest(
+  "a path after a code leads nowhere by itself, and its page has the code filled in",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, pass_query: true });
+    assertEquals((await links.visit(`${code}/products/7`)).status, 404);
+    const page = await links.visit(`${code}/products/7`, BROWSER);
+    assertEquals([page.status, (await page.text()).includes(`value="${code}"`)], [404, true]);
+  },
+  HTML,
+);
+
 linksTest("an app without a fallback falls back to the link's chat", async (links) => {
   await allowApps(links);
   const chat = await links.link({
@@ -310,12 +354,13 @@ linksTest("a typed code leads to its link, in any spelling", async (links) => {
       "go.example.com/spring-24",
       "“spring-24”.",
       "ｓｐｒｉｎｇ-24",
+      "spring-24 is our offer",
     ]
   ) {
     const { status, headers } = await go(typed);
     assertEquals([status, headers.get("location")], [302, url], typed);
   }
-  for (const typed of ["", "ü", "a b", "/", "?code=x"]) {
+  for (const typed of ["", "ü", "/", "?code=x"]) {
     const { status, body } = await go(typed);
     assertEquals(status, 404, typed);
     assertMatch(body, /<form /);

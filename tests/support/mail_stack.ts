@@ -1,5 +1,5 @@
 /** A stack with an identity that sends and receives mail, and the simulated SendGrid as tests use it. */
-import type { Sql } from "postgres";
+import postgres, { type Sql } from "postgres";
 import type { MailSettings, SentMail } from "../../local/simulator/mail/sendgrid.ts";
 import type { MailWay, WrittenMail } from "../../local/simulator/mail/mime.ts";
 import type { MailPost } from "../../local/simulator/mail/poster.ts";
@@ -37,20 +37,17 @@ export interface MailGround {
   stop(): Promise<void>;
 }
 
-/** Starts a stack with {@linkcode ALEX}. */
-export async function startMailStack(env: Record<string, string> = {}): Promise<MailGround> {
-  const database = await testDatabase();
-  const { sql } = database;
-  const stack = await startStack({ env: { ...env, DATABASE_URL: database.url } })
-    .catch(async (error) => {
-      await database.drop();
-      throw error;
-    });
+/**
+ * Starts a stack with {@linkcode ALEX}.
+ * @param options.ownPostgres Whether it has a Postgres of its own, which a test may kill.
+ */
+export async function startMailStack({ ownPostgres = false } = {}): Promise<MailGround> {
+  const { stack, sql, drop } = ownPostgres ? await withOwnPostgres() : await onTestDatabase();
   const ground: MailGround = {
     ...mailOn(stack, sql),
     async stop() {
       await stack.stop();
-      await database.drop();
+      await drop();
     },
   };
   try {
@@ -99,6 +96,22 @@ export function mailOn(stack: RunningStack, sql: Sql): Omit<MailGround, "stop"> 
     },
     configure: async (settings) => void await simulator("settings", settings),
   };
+}
+
+async function onTestDatabase(): Promise<{ stack: RunningStack; sql: Sql; drop(): Promise<void> }> {
+  const { sql, url, drop } = await testDatabase();
+  try {
+    return { stack: await startStack({ env: { DATABASE_URL: url } }), sql, drop };
+  } catch (error) {
+    await drop();
+    throw error;
+  }
+}
+
+async function withOwnPostgres(): Promise<{ stack: RunningStack; sql: Sql; drop(): Promise<void> }> {
+  const stack = await startStack();
+  const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
+  return { stack, sql, drop: () => sql.end({ timeout: 1 }) };
 }
 
 /** Adds the identity with its confirmed inbox. */

@@ -13,9 +13,9 @@ import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/des
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
-import { IDENTITIES } from "../../supabase/functions/_shared/contract/http/identities.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
 import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
+import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
@@ -31,8 +31,8 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   MESSAGES,
   WHATSAPP,
   MAIL,
+  MAIL_HTTP,
   DESTINATIONS,
-  IDENTITIES,
   MAILS,
   OPERATION,
   INCIDENTS,

@@ -1,4 +1,4 @@
-import { domains, forwardFrom, providerOf } from "../_shared/channels/email/config.ts";
+import { domains, forwardFrom, providerFaults, PROVIDERS } from "../_shared/channels/email/config.ts";
 import { email } from "../_shared/channels/email/index.ts";
 import type { Outbound, SentFile } from "../_shared/channels/channel.ts";
 import { pipeline } from "../_shared/compose.ts";
@@ -13,14 +13,15 @@ import { groupCommit } from "../_shared/db/group_commit.ts";
 import { bearerOf, requireKey } from "../_shared/gates/keys.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { addressOf, ownPaths } from "../_shared/http/routes.ts";
+import { Problem } from "../_shared/http/problem.ts";
 import { isObject } from "../_shared/json/json.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
 import { type Item, outbound } from "../_shared/pipeline/outbound.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { attachmentPath } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
-import { codes } from "./codes.ts";
+import { createMailCode } from "./code.ts";
+import { createHandler } from "./handler.ts";
 
 const enqueue = groupCommit<Item, Queued>({
   commit: (items) => rpc("enqueue_outbound", { p_items: items }),
@@ -66,33 +67,32 @@ async function keepFiles(message: Outbound, files: readonly SentFile[]): Promise
 
 const authorise = createAuthorise();
 
-const mailCodes = codes({
-  killed: () => killed(email.flags.send),
-  gates: { operator: (headers) => authorise(headers, "operator") },
-  panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
+const mailCode = createMailCode({
   rpc,
-  provider: providerOf,
-  from: forwardFrom,
-  sendDomain: () => domains().sendDomain,
+  sender: () => ({ from: forwardFrom(), sendDomain: domains().sendDomain }),
+  provider(name) {
+    const [missing] = providerFaults(name);
+    if (missing === undefined) return PROVIDERS[name];
+    throw new Problem("config_invalid", { cause: new Error(`${missing.variable}: ${missing.fault}`) });
+  },
   fetch: (url, init) => fetch(url, init),
 });
 
-const send = outbound("email-send", email, {
-  killed,
-  requireSecretKey: requireCaller,
-  limit,
-  keepFiles,
-  enqueue,
-  send: pipeline.send,
-  waitUntil,
-});
-
-const OWN = ownPaths("email-send");
-
 export default serve(
   "email-send",
-  (request, context) =>
-    addressOf(request.url, OWN).path.startsWith("/identities/")
-      ? mailCodes(request, context)
-      : send(request, context),
+  createHandler({
+    killed,
+    send: outbound("email-send", email, {
+      killed,
+      requireSecretKey: requireCaller,
+      limit,
+      keepFiles,
+      enqueue,
+      send: pipeline.send,
+      waitUntil,
+    }),
+    requireOperator: (headers) => authorise(headers, "operator"),
+    mailCode,
+    panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
+  }),
 );

@@ -21,6 +21,7 @@ import { readRules } from "../_shared/links/model/rules.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
+import { createExplain } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { createIntake } from "./intake.ts";
 import { fetchReceived } from "./received.ts";
@@ -94,6 +95,9 @@ const mails = shown({
   storage,
 });
 
+const resolveAll = (questions: Item[]) => Promise.all(questions.map(resolve));
+const world = async () => mailWorld(await ownForwardHeaders());
+
 const doors = createHandler({
   killed,
   requireSecretKey: (headers) => void requireKey(headers),
@@ -101,14 +105,15 @@ const doors = createHandler({
   inboundCheck,
   isInboundSecret: (shown) => holdsSecret(shown, env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET),
   intake: createIntake({
-    resolve: (questions) => Promise.all(questions.map(resolve)),
+    resolve: resolveAll,
     ingest: (records) => Promise.all(records.map(ingest)),
     note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
     storage,
-    world: async () => mailWorld(await ownForwardHeaders()),
+    world,
     now: () => new Date(),
     count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
   }),
+  explain: createExplain({ resolve: resolveAll, world }),
   parseEvents: parseSendGridEvents,
   parseResend,
   fetchReceived: (id) => {

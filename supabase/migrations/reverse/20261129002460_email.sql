@@ -52,6 +52,8 @@ drop function private.place_mails(private.mail[]);
 drop function private.read_mail(jsonb, bigint);
 drop function public.resolve_mails(jsonb);
 drop function private.resolve_mail(jsonb, timestamptz);
+drop function private.lately_from(text, uuid, text, timestamptz);
+drop function private.forward_was_reported(uuid, timestamptz);
 drop function private.answered_mail(jsonb);
 drop function private.uuid_in(text);
 drop function public.settle_storage_purges(jsonb);

@@ -2,7 +2,7 @@
 import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Identity } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
-import type { IdentityCode } from "../../../../supabase/functions/_shared/contract/http/identities.ts";
+import type { CodeMailed } from "../../../../supabase/functions/_shared/contract/http/mail.ts";
 import { callFunction } from "../../data/functions.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { Refusal } from "../../data/refusal.ts";
@@ -19,15 +19,13 @@ export function VerifyAddress({ identity: { id, from_email }, what, address }: P
   const [code, setCode] = useState("");
   const [fault, setFault] = useState<string>();
   const mail = useChange({
-    act: async () => {
-      const answer = await callFunction<IdentityCode>(`email-send/identities/${id}/codes/${what}`, {
-        method: "POST",
-      });
-      if (!answer.sent) throw new Refusal("not_sent", "The code could not be mailed.", answer.detail);
-      return answer;
-    },
+    act: () =>
+      callFunction<CodeMailed>(`email-send/identities/${id}/code`, { method: "POST", body: { what } }),
     touches: [],
-    said: () => `A code was mailed to ${address}. It is valid for 30 minutes.`,
+    said: ({ sent }) =>
+      sent === "yes"
+        ? `A code was mailed to ${address}. It is valid for 30 minutes.`
+        : `The provider's answer was lost. If no code arrives at ${address}, ask for another in a minute.`,
   });
   const check = useChange({
     act: async (code: string) => {

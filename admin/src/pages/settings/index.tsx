@@ -1,6 +1,6 @@
 /**
- * Settings of the whole installation: allowed hosts, the team, numbers, limits, notifications, and launch
- * gates.
+ * Settings of the whole installation: allowed hosts, the team, numbers, limits, notifications,
+ * words of feedback, and launch gates.
  */
 import { Tabs } from "@mantine/core";
 import type { ReactNode } from "react";
@@ -8,6 +8,7 @@ import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { TabStrip } from "../../ui/TabStrip.tsx";
 import { Allowlist } from "./Allowlist.tsx";
+import { Feedback } from "./Feedback.tsx";
 import { Limits } from "./Limits.tsx";
 import { Notifications } from "./Notifications.tsx";
 import { Numbers } from "./Numbers.tsx";
@@ -20,6 +21,7 @@ const TABS: [value: string, title: string, content: ReactNode][] = [
   ["numbers", "Numbers", <Numbers key="numbers" />],
   ["limits", "Limits", <Limits key="limits" />],
   ["notifications", "Notifications", <Notifications key="notifications" />],
+  ["feedback", "Feedback", <Feedback key="feedback" />],
   ["gates", "Launch gates", <SignOffs key="gates" />],
 ];
 

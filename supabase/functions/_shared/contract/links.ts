@@ -31,17 +31,19 @@ const country = z.string().toUpperCase().refine((code) => COUNTRY_CODES.includes
 const language = z.string()
   .regex(/^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$/, 'is not a language like "pt-BR"').toLowerCase();
 const host = z.string().toLowerCase()
-  .regex(/^([a-z0-9-]+\.)*[a-z0-9-]+$/, 'is not a host like "news.example.com"').max(253)
-  .meta({ pattern: "^([A-Za-z0-9-]+\\.)*[A-Za-z0-9-]+$" });
+  .regex(/^([a-z0-9_-]+\.)*[a-z0-9_-]+$/, 'is not a host like "news.example.com"').max(253)
+  .meta({ pattern: "^([A-Za-z0-9_-]+\\.)*[A-Za-z0-9_-]+$" });
 
 /** The app of an in-app browser; `other` is the web view of an app without a name here. */
 const inAppBrowser = z.enum(IN_APP_BROWSERS);
 
 const when = z.strictObject({
   platform: some(platform).optional(),
-  country: some(country).optional().describe("ISO 3166, as reported by the proxy"),
+  country: some(country).optional().describe("ISO 3166 (and XK for Kosovo), as reported by the proxy"),
   language: some(language).optional().describe("The most preferred language; `pt` includes `pt-BR`"),
-  referrer: some(host).optional().describe("Host of the referring page, or a parent domain"),
+  referrer: some(host).optional().describe(
+    "Host of the referring page, or a parent domain; or the id of the app, such as `com.google.android.gm`",
+  ),
   query: z.record(line(100), z.union([z.literal(true), some(storable(200))])).optional()
     .describe("Parameters and their values; true accepts any value"),
   date: z.strictObject({ from: instant.optional(), until: instant.optional() })

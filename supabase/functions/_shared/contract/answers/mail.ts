@@ -126,7 +126,7 @@ const resolvedMail = z.strictObject({
   }),
   /** Whether From is the address of an identity of ours. */
   from_is_ours: z.boolean(),
-  /** Mails of this sender to this recipient in the last hour, and of these with the same text in the last minute. */
+  /** Mails of this sender in this conversation in the last hour, and those with the same text a short while ago. */
   last_hour: count,
   same_text: count,
   suppressed: z.boolean(),

@@ -389,6 +389,22 @@ Deno.test("placeOf(): adds missing campaign parameters, and the visit's paramete
   assertEquals(outcome(app, { query: "coupon=ABC" }), "https://www.example.com/p/7?coupon=ABC");
 });
 
+Deno.test("placeOf(): an app's fallback gets the visit's parameters too, as a page and as a store", () => {
+  const query = "coupon=A%26B&gl_hop=0";
+  const of = (app: object, visit = {}) =>
+    placed({ targets: [{ app: { url: "myapp://p", ...app } }], pass_query: true }, { query, ...visit });
+  assertEquals(of({}).otherwise, `${HOME}?coupon=A%26B`);
+  assertEquals(of({ fallback: `${HOME}late?a=1#x` }).otherwise, `${HOME}late?a=1&coupon=A%26B#x`);
+  assertEquals(of({}, agent("googlebot")).location, `${HOME}?coupon=A%26B`);
+  const referrer = new URL(of({ fallback: PLAY }).otherwise!).searchParams.get("referrer");
+  assertEquals(referrer, `coupon=A%26B&gl_token=${TOKEN}`);
+  const intent = of({ package: "com.example.app", fallback: HOME }, agent("android")).location;
+  assertEquals(
+    intent.includes(`S.browser_fallback_url=${encodeURIComponent(`${HOME}?coupon=A%26B`)};end`),
+    true,
+  );
+});
+
 Deno.test("placeOf(): a client that opens the address itself gets the app's own, never one for browsers only", () => {
   const link = linkOf({
     targets: [{ app: { url: "https://www.example.com/p/7", package: "com.example.app" } }],

@@ -155,6 +155,23 @@ Deno.test("no stored or passed-through input leads a browser where links may not
   assert(sent > tried / 20, `only ${sent} of ${tried} visits were sent anywhere: the property says little`);
 });
 
+/** Addresses in the letters of any script, as people write them, and as browsers send them. */
+const encoded: [given: string, kept: string][] = [
+  ["https://www.example.com/#überblick", "https://www.example.com/#%C3%BCberblick"],
+  ["https://www.example.com/überblick", "https://www.example.com/%C3%BCberblick"],
+  ["https://www.example.com/?q=größe#maß", "https://www.example.com/?q=gr%C3%B6%C3%9Fe#ma%C3%9F"],
+  ["https://www.example.com/商品#价格", "https://www.example.com/%E5%95%86%E5%93%81#%E4%BB%B7%E6%A0%BC"],
+  ["https://www.example.com/#مرحبا", "https://www.example.com/#%D9%85%D8%B1%D8%AD%D8%A8%D8%A7"],
+  ["https://www.example.com/#/ä?b=ö", "https://www.example.com/#/%C3%A4?b=%C3%B6"],
+  ["https://www.example.com/#%C3%BC", "https://www.example.com/#%C3%BC"],
+  ["https://www.example.com/#a%20b'c", "https://www.example.com/#a%20b'c"],
+];
+for (const [given, kept] of encoded) {
+  Deno.test(`checkWeb(): ${given} is kept as ${kept}`, () => {
+    assertEquals(checkWeb(given, rules), { ok: true, url: kept });
+  });
+}
+
 Deno.test("checkWeb(): a stored address is accepted again, unchanged", () => {
   holds(fc.property(tricky, (url) => {
     const check = checkWeb(url, rules);

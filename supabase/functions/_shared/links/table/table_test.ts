@@ -65,7 +65,7 @@ const cases: [
       tags: ["print", "shop"],
       external_id: "bitly:go.example.com/Bread",
     },
-    { lost: [], domain: "go.example.com" },
+    { lost: ["Created", "Engagements"], domain: "go.example.com" },
   ],
   [
     "what Bitly's API gives",
@@ -78,7 +78,7 @@ const cases: [
       tags: ["archived"],
       external_id: "bitly:bit.ly/3aBc",
     },
-    { lost: [], domain: "bit.ly" },
+    { lost: ["created_at"], domain: "bit.ly" },
   ],
   [
     "Dub's CSV",
@@ -91,7 +91,7 @@ const cases: [
       tags: ["a", "b", "archived"],
       external_id: "dub:dub.sh/spring",
     },
-    { lost: [], domain: "dub.sh" },
+    { lost: ["Clicks", "Created at"], domain: "dub.sh" },
   ],
   [
     "what Dub's API gives",
@@ -114,7 +114,7 @@ const cases: [
       utm: { source: "mail" },
       external_id: "order-1",
     },
-    { lost: [], domain: "go.example.com" },
+    { lost: ["clicks"], domain: "go.example.com" },
   ],
   [
     "a link that Dub has switched off",
@@ -151,7 +151,7 @@ const cases: [
       title: "My link",
       external_id: "firebase:ex.page.link/AbC1",
     },
-    { lost: ["iOS custom scheme (ius)"], domain: "ex.page.link" },
+    { lost: ["iOS custom scheme (ius)", "Creation timestamp"], domain: "ex.page.link" },
   ],
   [
     "Firebase's CSV under its short names, with pages instead of stores",
@@ -237,6 +237,14 @@ Deno.test("links import: what links export writes is read back unchanged, as CSV
     }),
     { cases: 100 },
   );
+});
+
+Deno.test("links import: of our own export the uses are named, unless there are none", async () => {
+  const link = stored({ code: "abc", default_url: URL_A } as never);
+  for (const format of WRITTEN) {
+    const read = await mapped(written([link, { ...link, code: "abd", uses: 3 }], format, true));
+    assertEquals(read.map(({ lost }) => lost), [[], ["uses"]], format);
+  }
 });
 
 Deno.test("links export: a CSV starts with a byte order mark and has the line endings that spreadsheets expect", () => {

@@ -81,6 +81,53 @@ const cases: [string | null, Platform, Verdict, string?][] = [
   ["", "other", "bot", "no_user_agent"],
   [null, "other", "bot", "no_user_agent"],
 ];
+/** A phone's and a computer's browser, with the name of a model and with text behind it. */
+const onPhone = (model: string, behind = "") =>
+  `Mozilla/5.0 (Linux; Android 14; ${model}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36${behind}`;
+const onComputer = (behind: string) => `${AGENTS.windows} ${behind}`;
+
+for (
+  const model of ["CUBOT X30", "CUBOT_NOTE_S", "Robot R1", "Spider X", "Crawler Pro Build/UQ1A", "Monitor 5"]
+) {
+  cases.push([onPhone(model), "android", "human"]);
+}
+for (
+  const name of [
+    "Barracuda",
+    "Sophos",
+    "Symantec",
+    "Netcraft",
+    "Trellix",
+    "Cisco-Talos",
+    "FortiGuard",
+    "PhishTank",
+    "SafeLinks/1.0",
+    "proofpoint",
+    "VirusTotal",
+    "urlscan.io",
+    "DatadogSynthetics",
+    "Chrome-Lighthouse",
+  ]
+) cases.push([onComputer(name), "windows", "bot"]);
+cases.push(
+  [
+    onPhone("Nexus 5X", " (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
+    "android",
+    "bot",
+    "google",
+  ],
+  [onPhone("K; compatible; ExampleBot/1.0"), "android", "bot"],
+  [onPhone("K; ExampleBot; +https://example.com/bot"), "android", "bot"],
+  ["Synapse (bot; +https://github.com/matrix-org/synapse)", "other", "preview", "synapse"],
+  ["Mattermost-Bot/1.1 (+https://mattermost.com)", "other", "preview", "mattermost-bot"],
+  [
+    "Mozilla/5.0 (compatible; ZulipURLPreview/8.0; +https://chat.example.com)",
+    "other",
+    "preview",
+    "zulipurlpreview",
+  ],
+  ["ZaloBot", "other", "preview", "zalobot"],
+);
 for (const [ua, platform, verdict, reason] of cases) {
   Deno.test(`agentOf(): ${ua} -> ${platform}, ${verdict}`, () => {
     const agent = agentOf(ua);
@@ -108,12 +155,18 @@ Deno.test("a prefetch identifies itself in one of several ways", () => {
   for (
     const [name, value] of [
       ["sec-purpose", "prefetch;prerender"],
+      ["sec-purpose", "Prefetch;anonymous-client-ip"],
       ["purpose", "prefetch"],
+      ["purpose", "preview"],
       ["x-purpose", "preview"],
       ["x-purpose", "instant"],
       ["x-moz", "prefetch"],
     ]
-  ) assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+  ) {
+    assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+    const headers = { "sec-purpose": "", [name]: value };
+    assertEquals(visitOf({ headers }).verdict, "prefetch", `${name} ${value} after an empty header`);
+  }
 });
 
 Deno.test("a visit's referrer is the host of the page, or the app, that led to it", () => {
@@ -126,6 +179,8 @@ Deno.test("a visit's referrer is the host of the page, or the app, that led to i
       "com.google.android.googlequicksearchbox",
     ],
     ["ios-app://389801252/instagram", "389801252"],
+    ["android-app://org.example.my_mail/", "org.example.my_mail"],
+    ["ANDROID-APP://com.Slack/", "com.slack"],
     ["about:client", undefined],
     ["android-app:", undefined],
     ["javascript:alert(1)", undefined],

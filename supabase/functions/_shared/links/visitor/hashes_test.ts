@@ -54,6 +54,10 @@ const networks: [string, string | undefined][] = [
   ["[2001:db8:1:2::9]:4711", "2001:db8:1:2"],
   ["[2001:db8:1:2::9]", "2001:db8:1:2"],
   ["2001:db8:1:2::9%eth0", "2001:db8:1:2"],
+  ["64:ff9b::203.0.113.7", "203.0.113.7"],
+  ["64:ff9b::cb00:7107", "203.0.113.7"],
+  ["64:ff9b:1:2::9", "64:ff9b:1:2"],
+  ['"[2001:db8:1:2::9]:4711"', "2001:db8:1:2"],
   ["not an address", undefined],
   ["", undefined],
 ];
@@ -75,6 +79,8 @@ const addresses: [string, boolean][] = [
   ["fd00::1", false],
   ["fe80::1", false],
   ["::ffff:100.64.0.1", false],
+  ["64:ff9b::10.1.2.3", false],
+  ["64:ff9b::203.0.114.7", true],
   ["nonsense", false],
 ];
 for (const [address, own] of addresses) {
