@@ -13,12 +13,8 @@ const HINT = /[rｒ]\p{Cf}*[eｅ]\p{Cf}*[fｆ]/iu;
  * A token as it may arrive, after NFKC, lower-casing and removal of invisible marks: with blanks, with other brackets or
  * none. Blanks within the token, and another sign or none instead of the colon, are allowed only before a closing bracket.
  */
-const LOOSE = new RegExp(
-  "(?<![a-z0-9])ref(?:\\.?\\s*[:∶׃꞉]\\s*(?=(?:[a-z]\\s*){0,15}[2-7])" +
-    "((?:[a-z2-7]\\s*){15}[a-z2-7](?=\\s*[\\p{Ps}\\p{Pe}\\p{Pi}\\p{Pf}<>])|[a-z2-7]{16}(?![a-z0-9]))" +
-    "|[\\s;.=-]{1,3}(?=[a-z]{0,15}[2-7])([a-z2-7]{16})(?=\\s*[\\p{Ps}\\p{Pe}\\p{Pi}\\p{Pf}<>]))",
-  "u",
-);
+const LOOSE =
+  /(?<![a-z0-9])ref(?:\.?\s*[:∶׃꞉]\s*(?=(?:[a-z]\s*){0,15}[2-7])((?:[a-z2-7]\s*){15}[a-z2-7](?=\s*[\p{Ps}\p{Pe}\p{Pi}\p{Pf}<>])|[a-z2-7]{16}(?![a-z0-9]))|[\s;.=-]{1,3}(?=[a-z]{0,15}[2-7])([a-z2-7]{16})(?=\s*[\p{Ps}\p{Pe}\p{Pi}\p{Pf}<>]))/u;
 
 /**
  * The first token `[ref:…]` in a person's text; undefined if there is none. Keyboards capitalise, insert blanks and

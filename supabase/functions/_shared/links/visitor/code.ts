@@ -68,6 +68,8 @@ export function strayPart(path: string): string | undefined {
 
 /** Extracts the code from what people type or paste: the code, or the whole address of a link. */
 export function typedCode(text: string): string {
-  const path = text.trim().slice(0, 2000).replace(/[?#].*$/s, "").replace(/\/+$/, "");
-  return codeOf(path.slice(path.lastIndexOf("/") + 1).trim());
+  const path = text.trim().slice(0, 2000).replace(/[?#].*$/s, "");
+  let end = path.length;
+  while (path[end - 1] === "/") end--;
+  return codeOf(path.slice(path.lastIndexOf("/", end - 1) + 1, end).trim());
 }

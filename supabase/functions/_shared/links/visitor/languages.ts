@@ -24,7 +24,7 @@ export function preferredLanguage(header: string | null): string | undefined {
 }
 
 /** A range with its weight. Apps also write `de_DE`, `q=.5` and more digits than the standard allows. */
-const PART = /^\s*([a-z]{1,8}(?:[-_][a-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*(\d?(?:\.\d{0,20})?)\s*)?$/i;
+const PART = /^\s*([a-z]{1,8}(?:[-_][a-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*(\d(?:\.\d{0,20})?|\.\d{0,20})\s*)?$/i;
 
 /** The language of a tag, without script and region, in its current short form: `ger-AT` is `de`. */
 export function languageOf(tag: string): string {
