@@ -5275,6 +5275,7 @@ CREATE OR REPLACE FUNCTION public.list_identities()
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
@@ -5547,6 +5548,7 @@ AS $function$
 declare
   v_message public.messages;
 begin
+  perform private.refuse_older_code();
   select * into v_message from public.messages m where m.id = p_message_id and m.channel = 'email';
   if not found then
     raise exception 'there is no such mail' using errcode = 'GL404';

@@ -1512,6 +1512,7 @@ comment on function private.changed_identity(uuid) is 'What functions that chang
 create function public.list_identities() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
@@ -1844,6 +1845,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_message public.messages;
 begin
+  perform private.refuse_older_code();
   select * into v_message from public.messages m where m.id = p_message_id and m.channel = 'email';
   if not found then
     raise exception 'there is no such mail' using errcode = 'GL404';
