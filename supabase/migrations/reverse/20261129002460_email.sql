@@ -6,6 +6,7 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002460';
 
+drop function public.mail_to_show(uuid, text);
 drop function public.trace_mail(uuid);
 drop function public.email_overview(integer);
 drop function private.email_days(timestamptz, timestamptz);
