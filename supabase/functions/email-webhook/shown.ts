@@ -163,7 +163,7 @@ export function dispositionOf(name: string): string {
   return `attachment; filename*=UTF-8''${encoded}`;
 }
 
-const imagesIn = (html: string) => [...html.matchAll(/<img[^>]* src="https?:/gi)].length;
+const imagesIn = (html: string) => [...html.matchAll(/<img[^<>]* src="https?:/gi)].length;
 
 function listed(native: MailToShow["native"]): Record<string, unknown>[] {
   return Array.isArray(native.attachments) ? native.attachments.filter(isObject) : [];
