@@ -8,7 +8,7 @@ const { newReplyToken } = createRequire(import.meta.url)("./replyToken.js") as {
 };
 
 for (const [what, make] of [["the product", ofProduct], ["lib/replyToken.js", newReplyToken]] as const) {
-  Deno.test(`newReplyToken() of ${what}: 16 characters of base32, no two alike, every character as often`, () => {
+  Deno.test(`newReplyToken() of ${what}: 16 characters of base32, unique and evenly distributed`, () => {
     const seen = new Set<string>(), counts = new Map<string, number>();
     for (let made = 0; made < 20_000; made++) {
       const token = make();
@@ -24,7 +24,7 @@ for (const [what, make] of [["the product", ofProduct], ["lib/replyToken.js", ne
 const hasNode = await hasProgram("node", "lib/replyToken.js under Node");
 
 Deno.test({
-  name: "lib/replyToken.js: a script requires it in Node, by its name without an extension",
+  name: "lib/replyToken.js: Node scripts can require it without an extension",
   ignore: !hasNode,
   fn: async () => {
     const script = "const { newReplyToken } = require('./lib/replyToken'); console.log(newReplyToken())";

@@ -1,7 +1,7 @@
 import { assertEquals } from "../tests/support/assert.ts";
 import { startGateway } from "./gateway.ts";
 
-Deno.test("startGateway: by the beginning of the path; a part that fails is logged, and answered 500", async () => {
+Deno.test("startGateway: routes by path prefix; a failing part is logged and answered with 500", async () => {
   const lines: string[] = [];
   const { error } = console;
   console.error = (line: string) => lines.push(line);

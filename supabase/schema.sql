@@ -1645,7 +1645,7 @@ create table public.messages (
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   -- An identity that is removed leaves its mails.
-  constraint messages_sender_identity_id_fkey FOREIGN KEY (sender_identity_id) REFERENCES email_identities(id) ON DELETE SET NULL NOT VALID,
+  constraint messages_sender_identity_id_fkey FOREIGN KEY (sender_identity_id) REFERENCES email_identities(id) ON DELETE SET NULL,
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
 );
 -- Finds the edits and withdrawals of a message, which may arrive before the message itself.
@@ -3182,6 +3182,8 @@ create table private.mail_senders (
   id uuid not null,
   -- The message; null of a loop, which becomes none.
   message_id uuid,
+  -- The conversation that it belongs to; null if none. Not a reference: the row goes with its message, or after days.
+  conversation_id uuid,
   -- The address in From, in lower case.
   address text not null,
   -- The address of ours that it came to, in lower case.
@@ -3194,6 +3196,8 @@ create table private.mail_senders (
   constraint mail_senders_pkey PRIMARY KEY (id),
   constraint mail_senders_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE
 );
+-- How much an address wrote in a conversation of late.
+create INDEX mail_senders_conversation_idx ON private.mail_senders USING btree (conversation_id, address, created_at) WHERE (conversation_id IS NOT NULL);
 -- Loops by age, for the purge.
 create INDEX mail_senders_loops_idx ON private.mail_senders USING btree (created_at) WHERE (message_id IS NULL);
 -- Who wrote a message; serves the foreign key.
@@ -4185,9 +4189,10 @@ end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
--- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null if
--- there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For
--- viewers and secret keys.
+-- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries, mail:
+-- {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other
+-- channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null
+-- for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4397,11 +4402,113 @@ begin
 end $function$;
 grant execute on function public.delete_link(p_code text, p_actor text) to service_role;
 
+-- The attempts of a destination, those of its newest deliveries first: {attempts: [{delivery_id, message_id,
+-- last_four, type, attempt (negative: before a retry by hand), outcome, status, latency_ms, error, answer, at}],
+-- next: {at, id} of the last delivery that was read, null at the end}. Filter: any of outcome (failed), error (part
+-- of the error or of the status), and before_at with before_id, which are next of the page before. A page ends after
+-- p_limit attempts, at most 200 and those of the last delivery, or after 2,000 deliveries, so that it may be empty
+-- and yet have a next. Answers are null for viewers. For viewers and secret keys. Errors: GL404 no such destination.
+CREATE OR REPLACE FUNCTION public.delivery_log(p_destination text, p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_words boolean;
+  v_id uuid;
+  v_limit constant integer := least(greatest(p_limit, 1), 200);
+  v_examined constant integer := 2000;
+  v_failed constant boolean := coalesce(p_filter ->> 'outcome', '') = 'failed';
+  v_error constant text := lower(p_filter ->> 'error');
+  v_before_at timestamptz := coalesce((p_filter ->> 'before_at')::timestamptz, 'infinity');
+  v_before_id uuid := coalesce((p_filter ->> 'before_id')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  v_delivery public.deliveries;
+  v_attempts jsonb := '[]';
+  v_next jsonb;
+  v_read integer := 0;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  v_id := private.destination_named(p_destination);
+  for v_delivery in
+    select d.* from public.deliveries d
+    where d.destination_id = v_id
+      and d.created_at <= v_before_at and (d.created_at, d.id) < (v_before_at, v_before_id)
+    order by d.created_at desc, d.id desc limit v_examined
+  loop
+    v_read := v_read + 1;
+    v_attempts := v_attempts || coalesce((
+      select jsonb_agg(private.attempt_view(a, v_delivery, v_words) order by a.at desc, a.attempt desc)
+      from public.delivery_attempts a
+      where a.delivery_id = v_delivery.id and (not v_failed or a.outcome <> 'delivered')
+        and (v_error is null or strpos(lower(coalesce(a.error, '') || ' ' || coalesce(a.status::text, '')), v_error) > 0)), '[]');
+    if jsonb_array_length(v_attempts) >= v_limit or v_read = v_examined then
+      v_next := jsonb_build_object('at', v_delivery.created_at, 'id', v_delivery.id);
+      exit;
+    end if;
+  end loop;
+  return jsonb_build_object('attempts', v_attempts, 'next', v_next);
+end $function$;
+grant execute on function public.delivery_log(p_destination text, p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- How a destination did over some hours (1 to 24): {seconds: the length of a point, points: [{at, delivered,
+-- failed}], errors: [{error (its code), status, n, last_at}] of its latest 5,000 deliveries, the most frequent first,
+-- at most 20}. For viewers and secret keys. Errors: GL404 no such destination.
+CREATE OR REPLACE FUNCTION public.destination_figures(p_destination text, p_hours integer DEFAULT 24, p_now timestamp with time zone DEFAULT now())
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_id uuid;
+  v_hours constant integer := least(greatest(p_hours, 1), 24);
+  v_step constant interval := case when v_hours = 1 then interval '1 minute' when v_hours <= 6 then interval '5 minutes' else interval '15 minutes' end;
+  v_from timestamptz;
+begin
+  perform private.require_role('viewer');
+  v_id := private.destination_named(p_destination);
+  v_from := date_bin(v_step, p_now - make_interval(hours => v_hours), 'epoch') + v_step;
+  return jsonb_build_object(
+    'seconds', extract(epoch from v_step)::integer,
+    'points', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', s.at, 'delivered', coalesce(m.delivered, 0), 'failed', coalesce(m.failed, 0)) order by s.at), '[]')
+      from generate_series(v_from, p_now, v_step) as s (at)
+      left join (
+        select date_bin(v_step, x.minute, 'epoch') as at,
+          sum(x.n) filter (where split_part(x.label, ' ', 2) = 'delivered') as delivered,
+          sum(x.n) filter (where split_part(x.label, ' ', 2) <> 'delivered') as failed
+        from public.measurements x
+        where x.name = 'destination' and x.minute >= v_from
+          and x.label in (p_destination || ' delivered', p_destination || ' retry', p_destination || ' dead')
+        group by 1
+      ) m on m.at = s.at),
+    'errors', (
+      select coalesce(jsonb_agg(jsonb_build_object('error', e.error, 'status', e.status, 'n', e.n, 'last_at', e.last_at) order by e.n desc, e.last_at desc), '[]')
+      from (
+        select split_part(a.error, ':', 1) as error, a.status, count(*) as n, max(a.at) as last_at
+        from (
+          select x.id from public.deliveries x where x.destination_id = v_id and x.created_at > v_from - interval '28 hours'
+          order by x.created_at desc limit 5000
+        ) latest
+        join public.delivery_attempts a on a.delivery_id = latest.id
+        where a.outcome <> 'delivered' and a.at >= v_from
+        group by 1, 2 order by count(*) desc limit 20
+      ) e));
+end $function$;
+grant execute on function public.destination_figures(p_destination text, p_hours integer, p_now timestamp with time zone) to authenticated, service_role;
+
 -- Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts
 -- (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to
 -- it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms,
--- p95_ms}. Filter: any of name, state, search (part of the name or URL) and after (the name of the last of the page
--- before); at most p_limit, all without it. For viewers and secret keys.
+-- p95_ms, last_failure: an entry of delivery_log, or null}. Its answer is null for viewers. Filter: any of name,
+-- state, search (part of the name or URL) and after (the name of the last of the page before); at most p_limit, all
+-- without it. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time zone DEFAULT now(), p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4410,8 +4517,11 @@ CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time z
  SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
+declare
+  v_words boolean;
 begin
   perform private.require_role('viewer');
+  v_words := private.may('operator');
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
@@ -4434,7 +4544,19 @@ begin
       'dead', (
         select count(*) from public.deliveries x
         where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null),
-      'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms)
+      'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms,
+      'last_failure', (
+        select private.attempt_view(failed.a, failed.y, v_words)
+        from (
+          select a, x.y
+          from (
+            select y from public.deliveries y
+            where y.destination_id = d.id and y.created_at > p_now - interval '1 day'
+            order by y.created_at desc limit 500
+          ) x
+          join public.delivery_attempts a on a.delivery_id = (x.y).id
+          where a.outcome <> 'delivered' order by a.at desc limit 1
+        ) failed))
       order by d.name), '[]')
     from (
       select * from public.destinations n
@@ -5235,6 +5357,7 @@ CREATE OR REPLACE FUNCTION public.list_identities()
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
@@ -5536,6 +5659,35 @@ begin
 end $function$;
 grant execute on function public.load_config(p_revision bigint) to service_role;
 
+-- A mail whole, for the function that shows it to p_by: {id, native, text, objects: [{bucket, path, kind, index}]}. A
+-- person must have said why within the last hour (reveal_message, on record in contact_acts); keys need not. For
+-- secret keys. Errors: GL403 nobody said why, GL404 no such mail.
+CREATE OR REPLACE FUNCTION public.mail_to_show(p_message_id uuid, p_by text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_message public.messages;
+begin
+  perform private.refuse_older_code();
+  select * into v_message from public.messages m where m.id = p_message_id and m.channel = 'email';
+  if not found then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  if p_by not like 'key:%' and not exists (
+    select from public.contact_acts a
+    where a.message_id = p_message_id and a.act = 'revealed' and a.by = p_by and a.at > clock_timestamp() - interval '1 hour') then
+    raise exception 'whoever reads a mail whole says why first' using errcode = 'GL403';
+  end if;
+  return jsonb_build_object('id', v_message.id, 'native', coalesce(v_message.native, '{}'), 'text', v_message.text,
+    'objects', (
+      select coalesce(jsonb_agg(jsonb_build_object('bucket', o.bucket, 'path', o.path, 'kind', o.kind, 'index', o.place) order by o.kind, o.place), '[]')
+      from public.storage_objects o where o.message_id = v_message.id));
+end $function$;
+grant execute on function public.mail_to_show(p_message_id uuid, p_by text) to service_role;
+
 -- All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with
 -- its explanation), outbound, written_by and attempts (answers without the contact's ids and cut to 2,000
 -- characters); null if there is none. Words and answers are null for viewers. For viewers and secret keys.
@@ -5724,6 +5876,29 @@ begin
     from public.routes r);
 end $function$;
 grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
+
+-- Who the contacts of these ids are, redacted, so that a list of targets shows people: [{id, last_four, name}], for
+-- the first 500 ids, without those that are no contact. The name is null for viewers. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.name_contacts(p_ids text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'last_four', private.contact_last_four(coalesce(c.merged_into, c.id)),
+      'name', case when v_words then coalesce(into_.name, c.name) end)), '[]')
+    from public.contacts c left join public.contacts into_ on into_.id = c.merged_into
+    where c.id = any (array(
+      select asked.id::uuid from unnest(p_ids[1:500]) as asked (id)
+      where asked.id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')));
+end $function$;
+grant execute on function public.name_contacts(p_ids text[]) to authenticated, service_role;
 
 -- Notes files [{bucket, path, kind, index, bytes}] that are about to be uploaded: they are removed after a day unless
 -- a message comes to own them. Answers how many. For secret keys.
@@ -6664,10 +6839,11 @@ end $function$;
 grant execute on function public.resolve_incident(p_number bigint, p_expected_version bigint, p_note text, p_public_text text) to authenticated, service_role;
 
 -- What we know of mails that came in, before it is judged what to do with them; changes nothing. [{tokens, legacy:
--- [{message, user, campaign}], references, message_id, from, recipient, text_hash}] -> [{via, token, own (the
--- Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
--- from_is_ours, last_hour (mails of From to this recipient), same_text (of these in a minute with the same
--- text_hash), suppressed}], in the order given. For secret keys.
+-- [{message, user, campaign}], references, message_id, from, recipient, text_hash, text_seconds}] -> [{via, token,
+-- own (the Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner},
+-- from_is_ours, last_hour (mails of From in this conversation; to this recipient, if there is none), same_text (of
+-- these in the last text_seconds, 60 by default, with the same text_hash), suppressed}], in the order given. For
+-- secret keys.
 CREATE OR REPLACE FUNCTION public.resolve_mails(p_mails jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8875,6 +9051,23 @@ begin
   return private.merged(v_contacts);
 end $function$;
 grant execute on function private.assign_contacts(p_updates private.inbound_update[]) to service_role;
+
+-- An attempt as people see it in a log: {delivery_id, message_id, last_four, type, attempt, outcome, status,
+-- latency_ms, error, answer, at}; the answer only with p_words, without ids and cut to 2,000 characters.
+CREATE OR REPLACE FUNCTION private.attempt_view(p_attempt delivery_attempts, p_delivery deliveries, p_words boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('delivery_id', p_delivery.id, 'message_id', p_delivery.message_id,
+    'last_four', private.contact_last_four(c.contact_id), 'type', m.type, 'attempt', p_attempt.attempt, 'outcome', p_attempt.outcome,
+    'status', p_attempt.status, 'latency_ms', p_attempt.latency_ms, 'error', p_attempt.error,
+    'answer', case when p_words then left(private.quoted(p_attempt.answer, c.contact_id), 2000) end, 'at', p_attempt.at)
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_delivery.message_id
+$function$;
+grant execute on function private.attempt_view(p_attempt delivery_attempts, p_delivery deliveries, p_words boolean) to service_role;
 
 -- Writes where a message came from, by its token, else by its referral. The first message with a token makes it
 -- exact; what carries it later, or forwarded, or too late (setting deeplinks.token_hours, 720) is written down as
@@ -11369,6 +11562,22 @@ begin
 end $function$;
 grant execute on function private.forward_reply_to() to service_role;
 
+-- Whether the provider reported the forward of a mail of late: its report may come before the answer that was lost,
+-- while the forward still counts as under way.
+CREATE OR REPLACE FUNCTION private.forward_was_reported(p_message_id uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (
+    select from public.email_events e
+    where e.mail_id = p_message_id and e.metadata ->> 'forward' = 'true' and e.created_at > p_now - interval '10 minutes'
+      and e.event_type in ('processed', 'sent', 'deferred', 'delivered'));
+end $function$;
+grant execute on function private.forward_was_reported(p_message_id uuid, p_now timestamp with time zone) to service_role;
+
 -- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
@@ -11488,7 +11697,7 @@ end $function$;
 grant execute on function private.gcra(p_tat timestamp with time zone, p_now timestamp with time zone, p_rate numeric, p_burst integer, p_cost integer, OUT allowed boolean, OUT tat timestamp with time zone, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
 
 -- Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome,
--- and what comes after them goes on.
+-- unless the provider reported them, and what comes after them goes on.
 CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11498,6 +11707,7 @@ CREATE OR REPLACE FUNCTION private.give_up_forwards(p_destination_id uuid, p_con
 AS $function$
 declare
   v_lanes uuid[];
+  v_reported uuid[];
 begin
   if not exists (select from private.inboxes i where i.destination_id = p_destination_id and private.sends_once(i.provider)) then
     return;
@@ -11512,7 +11722,18 @@ begin
   end if;
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
-  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    and not private.forward_was_reported(d.message_id, p_now);
+  with reported as (
+    update public.deliveries d
+    set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
+    where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    returning d.id
+  )
+  select array_agg(r.id) into v_reported from reported r;
+  perform private.note_forwards(array(
+    select jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', r.id, 'destination_id', p_destination_id, 'outcome', 'delivered'))
+    from unnest(v_reported) as r (id)), p_now);
   perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
 end $function$;
 grant execute on function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamp with time zone) to service_role;
@@ -13031,6 +13252,10 @@ begin
       limit 1) m
     join public.conversations c on c.id = m.conversation_id
     left join public.outbound_messages o on o.id = m.id;
+    if v_delivery is not null then
+      -- Who settles it meanwhile sees this report, or this sees what was settled.
+      perform private.lock_lanes(array[v_delivery]);
+    end if;
     select i.identity, i.destination_id, d.message_id, d.state, d.last_error into v_found
     from public.deliveries d left join private.inboxes i on i.destination_id = d.destination_id where d.id = v_delivery;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
@@ -13052,7 +13277,6 @@ begin
     end if;
     -- A forward of which nobody knew: the provider has it.
     if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
-      perform private.lock_lanes(array[v_delivery]);
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
       where d.id = v_delivery and d.state = 'dead';
       if found then
@@ -13154,8 +13378,8 @@ begin
     end if;
     if v_mail.kept <> 'duplicate' then
       if nullif(v_mail.item #>> '{from,address}', '') is not null then
-        insert into private.mail_senders (id, message_id, address, recipient, text_hash, created_at)
-        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, lower(v_mail.item #>> '{from,address}'),
+        insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
+        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, v_mail.conversation_id, lower(v_mail.item #>> '{from,address}'),
           coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
       end if;
       if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
@@ -13701,6 +13925,33 @@ AS $function$
   select coalesce(max(t.s::bigint), 0) from jsonb_array_elements_text(p_list) as t (s)
 $function$;
 grant execute on function private.largest(p_list jsonb) to service_role;
+
+-- The latest 1,000 mails of a day that an address wrote in a conversation, or to an address of ours if there is no
+-- conversation.
+CREATE OR REPLACE FUNCTION private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamp with time zone)
+ RETURNS TABLE(text_hash text, created_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  -- Each mail of ours has an address of its own to answer to: what belongs together is the conversation.
+  if p_conversation_id is not null then
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.conversation_id = p_conversation_id and s.address = p_address and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  else
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.address = p_address and s.recipient = p_recipient and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  end if;
+end $function$;
+grant execute on function private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamp with time zone) to service_role;
 
 -- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
 -- more is for what took longer.
@@ -14548,7 +14799,16 @@ AS $function$
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
       from public.routing_decisions r where r.message_id = p_message.id),
-    'deliveries', private.deliveries_view(p_message.id))
+    'deliveries', private.deliveries_view(p_message.id),
+    'mail', case p_message.channel when 'email' then jsonb_build_object(
+      'subject', case when p_words then p_message.native ->> 'subject' end, 'thread_id', p_message.thread_id,
+      'kind', p_message.native ->> 'kind', 'verdict', p_message.native ->> 'verdict', 'via', p_message.native ->> 'via',
+      'verified', p_message.native -> 'verified' = 'true', 'automatic', p_message.native -> 'automatic' = 'true',
+      'other_sender', p_message.direction = 'in' and p_message.native -> 'is_recipient' = 'false'
+        and p_message.native ->> 'kind' in ('reply', 'spoof') and p_message.native ->> 'answers' is not null,
+      'relayed', p_message.native ? 'relay',
+      'attachments', case jsonb_typeof(p_message.native -> 'attachments') when 'array' then jsonb_array_length(p_message.native -> 'attachments')
+        else 0 end) end)
 $function$;
 grant execute on function private.message_view(p_message messages, p_contact_id uuid, p_words boolean) to service_role;
 
@@ -14752,7 +15012,7 @@ declare
   v_reply record;
 begin
   for v_forward in
-    select d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
       coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
@@ -14760,6 +15020,14 @@ begin
     cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
     where s.outcome in ('delivered', 'dead')
   loop
+    -- The provider's report was faster than its answer.
+    if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
+      update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
+      where d.id = v_forward.delivery_id and d.state = 'dead';
+      v_forward.outcome := 'delivered';
+      v_forward.error := null;
+      v_forward.unknown := false;
+    end if;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
     values (case when v_forward.outcome = 'delivered' then 'forward' when v_forward.unknown then 'forward_unknown' else 'forward_failed' end,
       private.uuid_in(v_forward.native ->> 'answers'), v_forward.message_id, v_forward.identity,
@@ -15394,7 +15662,8 @@ AS $function$
     ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
       'set message_id = null, mail_id = null'),
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
-    ('private.mail_senders', '{id,message_id,address,text_hash}', 't.message_id = any (($1).messages) or t.address = any (($1).needles)', 'deleted'),
+    ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
+      't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -15992,6 +16261,8 @@ begin
   -- Only an answer in a conversation can be relayed to whom it is with.
   v_mail.kept := case
     when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
+    -- Nobody's mail that answers nothing has no conversation to stand in.
+    when p_item #>> '{from,address}' = '' and v_place.id is null then 'event'
     when (p_item ->> 'relay')::boolean and v_mail.direction = 'in' then 'relay'
     else 'message' end;
   if v_mail.kept <> 'event' then
@@ -17197,16 +17468,12 @@ begin
       'is_contact', v_contact, 'is_owner', coalesce(v_from = v_inbox.forward_to, false)),
     'from_is_ours', exists (select from private.inboxes i where i.from_email = v_from),
     'last_hour', (
-      select count(*) from (
-        select from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 hour'
-        order by s.created_at desc limit 1000) latest),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.created_at > p_now - interval '1 hour'),
     'same_text', (
-      select count(*) from (
-        select s.text_hash from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 minute'
-        order by s.created_at desc limit 1000) latest
-      where latest.text_hash = p_mail ->> 'text_hash'),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.text_hash = p_mail ->> 'text_hash'
+        and l.created_at > p_now - make_interval(secs => least(coalesce((p_mail ->> 'text_seconds')::integer, 60), 86400))),
     'suppressed', coalesce(private.suppression_of(v_from, false) is not null, false));
 end $function$;
 grant execute on function private.resolve_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
@@ -20113,12 +20380,15 @@ AS $function$
     regexp_replace(
       p_text,
       format(
-        -- As we write it; then as it may arrive, in brackets with blanks within the token, or without brackets.
+        -- As we write it; then as it may arrive: in brackets with blanks within the token, or without brackets; with
+        -- another sign than the colon, or none, before a closing bracket.
         '[\s%1$s]*(?:\[ref:[a-z2-7]{16}\]'
-          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ][\s%1$s]*[:：﹕︓∶׃]'
+          '|%%5Bref%%3A[a-z2-7]{16}%%5D'
+          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ](?:[.．]?[\s%1$s]*[:：﹕︓∶׃꞉]'
           '(?=[\s%1$s]*(?:[a-zａ-ｚ][\s%1$s]*){0,15}[2-7２-７])'
           '(?:(?:[\s%1$s]*[a-z2-7ａ-ｚ２-７]){16}[\s%1$s]*[%2$s]'
-          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９])))[%1$s]*',
+          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９]))'
+          '|[\s%1$s;.=-]{1,3}(?=[a-zａ-ｚ]{0,15}[2-7２-７])[a-z2-7ａ-ｚ２-７]{16}[\s%1$s]*[%2$s]))[%1$s]*',
         E'\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff',
         '][(){}<>«»‹›⁅⁆〈〉《》「」『』【】〔〕〖〗〘〙〚〛﹙﹚﹛﹜﹝﹞（）［］｛｝＜＞｟｠｢｣'),
       '', 'gi'),

@@ -15,19 +15,19 @@ const SHAPES: [what: string, text: string][] = [
   ["a key of Google", "AIza" + "S".repeat(35)],
 ];
 
-Deno.test("leaks(): finds each kind of secret, in any file, on its line", () => {
+Deno.test("leaks(): finds each kind of secret, in any file, with its line", () => {
   for (const [what, text] of SHAPES) {
     assertEquals(leaks("docs/any.md", `first\nkey = "${text}"\n`), [{ line: 2, what }]);
   }
 });
 
-Deno.test("leaks(): leaves alone what only names or resembles them", () => {
+Deno.test("leaks(): ignores what only names or resembles secrets", () => {
   const text =
     "sb_secret_...\nsb_publishable_abc\nEAA...\nSUPABASE_SECRET_KEY=<secret key>\nwhsec_...\nAKIA\n";
   assertEquals(leaks("docs/deploy.md", text), []);
 });
 
-Deno.test("leaks(): work left over counts in code, not in prose", () => {
+Deno.test("leaks(): unfinished work counts in code, not in prose", () => {
   const text = `// ${"TO" + "DO"}: later\n`;
   assertEquals(leaks("local/start.ts", text), [{ line: 1, what: "work left over" }]);
   assertEquals(leaks("supabase/migrations/1_a.sql", text), [{ line: 1, what: "work left over" }]);

@@ -26,7 +26,7 @@ export const EXCEPTIONS: { rule: string; where: "forward" | "reverse"; why: stri
     rule: "ban-drop-table",
     where: "reverse",
     why:
-      "The way back takes away what its migration made; it runs by hand, after the code that reads it is gone.",
+      "A reverse migration drops what its migration created; it is run manually, after the code that reads it is gone.",
   },
   { rule: "ban-drop-column", where: "reverse", why: "As for tables." },
 ];

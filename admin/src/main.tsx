@@ -14,6 +14,7 @@ import { Refusal } from "./data/refusal.ts";
 import { Card } from "./session/Card.tsx";
 import { SessionGate } from "./session/SessionGate.tsx";
 import { useHashPath, useHashSearch } from "./ui/location.ts";
+import { isNotLoaded } from "./shell/Boundary.tsx";
 import { Shell } from "./shell/Shell.tsx";
 import { theme } from "./theme.ts";
 import { AskProvider } from "./ui/ask.tsx";
@@ -32,7 +33,10 @@ const queries = new QueryClient({
   },
 });
 
-const root = createRoot(document.getElementById("root")!);
+const root = createRoot(document.getElementById("root")!, {
+  // A page that could not be loaded says so itself, and is no fault of the panel.
+  onCaughtError: (error) => isNotLoaded(error as Error) || console.error(error),
+});
 try {
   // A meta element cannot set frame-ancestors, and not every host sends headers, so the panel does not run in
   // a frame.
@@ -46,7 +50,7 @@ try {
     <StrictMode>
       <MantineProvider theme={theme} defaultColorScheme="auto">
         <QueryClientProvider client={queries}>
-          <Notifications position="top-right" />
+          <Notifications position="bottom-center" />
           <AskProvider>
             <Router hook={useHashPath} searchHook={useHashSearch}>
               <SessionGate>

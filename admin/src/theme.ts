@@ -1,5 +1,8 @@
 /** Colours and typography of the panel. */
-import { createTheme, Notification } from "@mantine/core";
+import { createTheme, Notification, Textarea, TextInput } from "@mantine/core";
+
+/** What people write runs in its own direction: Arabic and Hebrew from the right. */
+const ownDirection = { defaultProps: { attributes: { input: { dir: "auto" } } } };
 
 export const theme = createTheme({
   primaryColor: "teal",
@@ -14,6 +17,8 @@ export const theme = createTheme({
   fontFamilyMonospace: "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace",
   components: {
     Notification: Notification.extend({ defaultProps: { closeButtonProps: { "aria-label": "Dismiss" } } }),
+    Textarea: Textarea.extend(ownDirection),
+    TextInput: TextInput.extend(ownDirection),
   },
   headings: { fontWeight: "650" },
 });

@@ -1,6 +1,11 @@
 /** `gatelink feedback`: what people say of features, which rollouts listen to. */
 import type { Command } from "commander";
 import type { Feedback } from "../../supabase/functions/_shared/contract/answers/signals.ts";
+import {
+  BUILT_IN_WORDS,
+  type WordKind,
+  wordsKey,
+} from "../../supabase/functions/_shared/contract/feedback_words.ts";
 import { flagKey } from "./flags/api.ts";
 import { type Cell, table, time } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
@@ -107,7 +112,7 @@ function words(group: Command, run: Run): void {
       "after",
       `
 A message counts if it begins with one of the words, in any case: "Complaint: the total is wrong". 4/5 is a rating in every
-language. Without options the team's own words are shown.
+language. Without options the words are shown.
 
 Examples:
   gatelink feedback words
@@ -122,7 +127,7 @@ Examples:
         for (const kind of ["complaint", "praise"] as const) {
           const list = options[kind];
           if (list === undefined) continue;
-          const key = `feedback.${kind}_words`;
+          const key = wordsKey(kind);
           const row = rows.find((row) => row.key === key);
           const value = JSON.stringify(list);
           await api.rpc("set_setting", {
@@ -135,8 +140,8 @@ Examples:
           else row.value = value;
         }
         const document = Object.fromEntries(
-          ["complaint", "praise"].map((kind) => {
-            const value = rows.find(({ key }) => key === `feedback.${kind}_words`)?.value;
+          (["complaint", "praise"] as const).map((kind) => {
+            const value = rows.find(({ key }) => key === wordsKey(kind))?.value;
             return [kind, value === undefined ? null : JSON.parse(value) as string[]];
           }),
         );
@@ -146,7 +151,9 @@ Examples:
             ["for", "words"],
             Object.entries(document).map(([kind, list]): Cell[] => [
               kind,
-              list === null ? "built-in, in several languages" : list.join(", ") || "none",
+              list === null
+                ? `built-in: ${BUILT_IN_WORDS[kind as WordKind].join(", ")}`
+                : list.join(", ") || "none",
             ]),
           ),
         };

@@ -41,6 +41,22 @@ interface Built<T> {
 /** A client typed with the tables and their columns. */
 export type Client = PostgrestClient<Database>;
 
+/**
+ * All rows of a query, however many there are, in pages of `PAGE`: a project answers no more at once and does not say so.
+ * @param page One page: the rows after `last` in the order of a unique column, the first ones without it, at most `PAGE`.
+ */
+export async function allRows<T>(
+  api: Pick<Api, "rows">,
+  page: (client: Client, last: T | undefined) => PromiseLike<Answer<T[]>>,
+): Promise<T[]> {
+  const all: T[] = [];
+  for (;;) {
+    const rows = await api.rows((client) => page(client, all.at(-1)));
+    all.push(...rows);
+    if (rows.length < PAGE) return all;
+  }
+}
+
 interface Answer<T = unknown> {
   data: T | null;
   error: { message: string; code?: string; hint?: string | null; details?: unknown } | null;

@@ -55,6 +55,33 @@ export async function callFunction<T>(
   }
 }
 
+/**
+ * Posts bytes to a function, once, and returns the response's JSON.
+ * @throws {CliError} the function's refusal, or stack_unreachable
+ */
+export async function postBytes<T>(
+  stack: Stack,
+  path: string,
+  bytes: Uint8Array,
+  contentType: string,
+): Promise<T> {
+  let response: Response, text: string;
+  try {
+    response = await fetch(`${stack.url}/functions/v1/${path}`, {
+      method: "POST",
+      headers: { apikey: stack.secretKey, accept: "application/json", "content-type": contentType },
+      body: bytes as BodyInit,
+      redirect: "manual",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    text = await response.text();
+  } catch (error) {
+    throw away(stack, fetchReason(error), error);
+  }
+  if (response.ok) return JSON.parse(text);
+  throw refusal(stack, path, response, text, undefined);
+}
+
 /** By HTTP status. */
 const CODES: Record<number, ErrorCode> = {
   400: "invalid",

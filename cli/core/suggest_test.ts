@@ -1,7 +1,7 @@
 import { assertEquals } from "../../tests/support/assert.ts";
 import { suggest } from "./suggest.ts";
 
-Deno.test("near: names with few letters wrong, the most alike first, and none where nothing is alike", () => {
+Deno.test("near: suggests names with few typos, the closest first, and none if nothing is similar", () => {
   const names = ["wa_send", "wa_router", "deeplinks", "wa_webhook", "wa_sand"];
   const cases: [string, string[]][] = [
     ["wa_sned", ["wa_send", "wa_sand"]],

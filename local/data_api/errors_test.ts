@@ -1,7 +1,7 @@
 import { assertEquals } from "../../tests/support/assert.ts";
 import { isOutage } from "./errors.ts";
 
-Deno.test("isOutage(): what ends a connection, or gives none, whatever its code", () => {
+Deno.test("isOutage(): covers lost and refused connections, whatever the code", () => {
   const cases: [error: unknown, outage: boolean][] = [
     [{ code: "57P01", severity: "FATAL" }, true],
     [{ code: "53300", severity: "FATAL" }, true],

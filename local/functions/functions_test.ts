@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "../../tests/support/assert.ts";
 import { ForwardedHeaders, listFunctions } from "./functions.ts";
 import { join } from "../../lib/paths.ts";
 
-Deno.test("ForwardedHeaders: the caller's address stands last, read one by one and as a list", () => {
+Deno.test("ForwardedHeaders: the caller's address is last, read singly and as a list", () => {
   const cases: [given: HeadersInit, value: string][] = [
     [{}, "127.0.0.1"],
     [{ "X-Forwarded-For": "192.0.2.1, 192.0.2.2" }, "192.0.2.1, 192.0.2.2, 127.0.0.1"],
@@ -51,7 +51,7 @@ async function project(config: string | undefined, names: string[]): Promise<str
   return join(supabase, "functions");
 }
 
-Deno.test("listFunctions: what config.toml names and has an index.ts, and nothing else", async () => {
+Deno.test("listFunctions: returns what config.toml names and has an index.ts, and nothing else", async () => {
   const config =
     `[api]\nschemas = []\n[functions.a-b]\nverify_jwt = false\n[functions."c"]\n#[functions.d]\n[functions.e]\n`;
   const folder = await project(config, ["a-b", "c", "d", "_shared"]);
@@ -61,7 +61,7 @@ Deno.test("listFunctions: what config.toml names and has an index.ts, and nothin
   ]]);
 });
 
-Deno.test("listFunctions: without a config.toml each folder with an index.ts", async () => {
+Deno.test("listFunctions: without a config.toml, returns each folder with an index.ts", async () => {
   const folder = await project(undefined, ["a", "_shared"]);
   await Deno.mkdir(join(folder, "empty"));
   assertEquals([...listFunctions(folder).keys()], ["a"]);

@@ -18,7 +18,7 @@ interface Chunk {
 const panel = () => createPanel({ url: "http://127.0.0.1:9", publishableKey: "sb_publishable_x" });
 const get = (path: string, of = panel()) => of.fetch(new Request(`http://127.0.0.1:9${path}`));
 
-Deno.test("panel: what is loaded first is at most 350 KB compressed", async () => {
+Deno.test("panel: the first load is at most 350 KB compressed", async () => {
   await buildPanel();
   const manifest: Record<string, Chunk> = JSON.parse(
     await Deno.readTextFile(join(PANEL, ".vite", "manifest.json")),
@@ -38,7 +38,7 @@ Deno.test("panel: what is loaded first is at most 350 KB compressed", async () =
   assert(total <= FIRST_LOAD, `${total} bytes in ${files.size} files`);
 });
 
-Deno.test("panel: served with its project, with types, and nothing from outside of its folder", async () => {
+Deno.test("panel: served with its project's settings and MIME types, and nothing from outside its folder", async () => {
   await buildPanel();
   assertEquals(await panelIsBuilt(), true);
   const served = panel();
@@ -72,7 +72,7 @@ Deno.test("panel: served with its project, with types, and nothing from outside 
   assertEquals(post.status, 405);
 });
 
-Deno.test("panel: no answer of it may be framed, ready or not, and hosts that read _headers are told", async () => {
+Deno.test("panel: forbids framing in every answer, also for hosts that read _headers", async () => {
   await buildPanel();
   const served = panel();
   const waiting = await get("/admin/", served);

@@ -3,7 +3,7 @@ import { openDataFolder } from "./data_folder.ts";
 import { join } from "../../lib/paths.ts";
 import { UserError } from "../../lib/user_error.ts";
 
-Deno.test("openDataFolder: fresh removes what a stack made, and nothing beside it", async () => {
+Deno.test("openDataFolder: fresh removes what a stack created, and nothing else", async () => {
   const path = await Deno.makeTempDir();
   try {
     (await openDataFolder(path)).release();

@@ -21,7 +21,7 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-Deno.test("changeSecrets(): sets, replaces and removes, and leaves the rest as it stands", async () => {
+Deno.test("changeSecrets(): sets, replaces and removes secrets, and keeps everything else", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, ".env");
     const before = `# mine\nA=1\nexport B="two\nlines" # said\nAB=3\n`;
@@ -35,7 +35,7 @@ Deno.test("changeSecrets(): sets, replaces and removes, and leaves the rest as i
   });
 });
 
-Deno.test("changeSecrets(): makes the file, for its owner's eyes only", async () => {
+Deno.test("changeSecrets(): creates the file, readable by its owner only", async () => {
   await withFolder(async (folder) => {
     await changeSecrets(folder, { A: "1" });
     assertEquals(await Deno.readTextFile(join(folder, ".env")), "A=1\n");
@@ -43,7 +43,7 @@ Deno.test("changeSecrets(): makes the file, for its owner's eyes only", async ()
   });
 });
 
-Deno.test("changeSecrets(): what is set is what is read, whatever it holds, or it is refused", async () => {
+Deno.test("changeSecrets(): any value reads back as it was set, or is refused", async () => {
   await withFolder(async (folder) => {
     const value = fc.oneof(fc.string(), fc.stringMatching(/^[ "'`#=$\\\na-z]*$/));
     await holds(
@@ -66,14 +66,14 @@ Deno.test("changeSecrets(): what is set is what is read, whatever it holds, or i
   });
 });
 
-Deno.test("deployFunctions(): refuses a path outside of the project", async () => {
+Deno.test("deployFunctions(): refuses a path outside the project", async () => {
   await withFolder(async (data) => {
     const outside = new Map([["../../elsewhere.ts", new Uint8Array()]]);
     await assertRejects(() => deployFunctions(data, outside), RangeError, "outside");
   });
 });
 
-Deno.test("watchDeployment(): tells of secrets and of what was deployed, and of secrets that can't be", async () => {
+Deno.test("watchDeployment(): reports changed secrets, deployed functions and invalid secrets", async () => {
   await withFolder(async (data) => {
     const functions = join(data, "own");
     await Deno.mkdir(functions);

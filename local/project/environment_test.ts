@@ -62,7 +62,7 @@ Deno.test("functionsEnvironment: what the platform injects, a Meta and a SendGri
   });
 });
 
-Deno.test("functionsEnvironment: the user's secrets come first, and the simulator signs with them", () => {
+Deno.test("functionsEnvironment: the user's secrets win, and the simulator signs with them", () => {
   const secrets = {
     WHATSAPP_APP_SECRET: "new, old",
     WHATSAPP_GRAPH_URL: "https://graph.facebook.com/v26.0",
@@ -74,7 +74,7 @@ Deno.test("functionsEnvironment: the user's secrets come first, and the simulato
   assertEquals(whatsappAccount(KEYS, secrets).verifyToken, "v");
 });
 
-Deno.test("userSecrets: those of .env, none where there is no such file, a reserved name is refused", async () => {
+Deno.test("userSecrets: reads .env; none without the file; a reserved name is refused", async () => {
   const folder = await Deno.makeTempDir();
   assertEquals(userSecrets(folder), {});
   await Deno.writeTextFile(join(folder, ".env"), `# a comment\nA=1\nB="two words"\n`);

@@ -33,7 +33,7 @@ function deliver(
   );
 }
 
-Deno.test("createDemoService: only what one of its secrets signed, unchanged and lately, is taken", async () => {
+Deno.test("createDemoService: accepts only requests signed with one of its secrets, unchanged and recent", async () => {
   const service = createDemoService({ secrets: () => [NEW, OLD] });
   assertEquals((await deliver(service, HELLO)).status, 200);
   assertEquals((await deliver(service, HELLO, { id: "msg_2", secret: OLD })).status, 200);
@@ -48,7 +48,7 @@ Deno.test("createDemoService: only what one of its secrets signed, unchanged and
   assertEquals((await service(new Request("http://127.0.0.1/demo/service", { method: "PUT" }))).status, 405);
 });
 
-Deno.test("createDemoService: a delivery that comes again is answered the same and counted once", async () => {
+Deno.test("createDemoService: answers a repeated delivery identically and counts it once", async () => {
   const service = createDemoService({ secrets: () => [NEW] });
   const first = await (await deliver(service, HELLO)).json();
   assertEquals(await (await deliver(service, HELLO)).json(), first);
@@ -65,7 +65,7 @@ Deno.test("createDemoService: shows the last fifty", async () => {
   assertEquals([received.length, received[0].id, received.at(-1).id], [50, "msg_59", "msg_10"]);
 });
 
-Deno.test("createDemoService: every answer is a message that Meta takes", async () => {
+Deno.test("createDemoService: every answer is a message that Meta accepts", async () => {
   const service = createDemoService({ secrets: () => [NEW] });
   const cases: [type: string, text: string | null, choice: string | null, expected: RegExp][] = [
     ["text", "Good bread", null, /^You said: Good bread$/],
@@ -95,7 +95,7 @@ Deno.test("createDemoService: every answer is a message that Meta takes", async 
   assertEquals(await other.json(), { replies: [] });
 });
 
-Deno.test("createDemoService: a message of any type is answered with what can be sent, or with nothing", async () => {
+Deno.test("createDemoService: answers any message type with something that can be sent, or with nothing", async () => {
   const service = createDemoService({ secrets: () => [NEW] });
   for (const type of [...INBOUND_TYPES, "poll"]) {
     for (const said of [{ text: null, choice: null }, { text: "menu", choice: null }]) {

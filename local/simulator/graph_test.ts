@@ -16,7 +16,7 @@ function withPerson(...args: Parameters<typeof simulate>) {
 
 const errorOf = async (response: Response) => ((await response.json()) as { error: Json }).error;
 
-Deno.test("GraphApi: a send answers with Meta's shape and is in the outbox once", async () => {
+Deno.test("GraphApi: a send answers in Meta's shape and is in the outbox once", async () => {
   const { meta, send } = withPerson();
   const response = await send({ ...TEXT, biz_opaque_callback_data: "row 1" });
   assertEquals(response.status, 200);
@@ -36,7 +36,7 @@ Deno.test("GraphApi: a send answers with Meta's shape and is in the outbox once"
   assertEquals(meta.outbox.messages.length, 1);
 });
 
-Deno.test("GraphApi: sent, delivered and read follow, in time, with the callback data", async () => {
+Deno.test("GraphApi: the statuses sent, delivered and read follow, with the callback data", async () => {
   const { send, clock, meta, items, posts } = withPerson();
   const { messages: [{ id }] } = await (await send({ ...TEXT, biz_opaque_callback_data: "row 1" })).json();
   await clock.until(meta.settled());
@@ -50,7 +50,7 @@ Deno.test("GraphApi: sent, delivered and read follow, in time, with the callback
   assertEquals(meta.outbox.messages[0].status, "read");
 });
 
-Deno.test("GraphApi: statuses come twice and out of order when asked", async () => {
+Deno.test("GraphApi: statuses are duplicated and out of order on request", async () => {
   const { send, clock, meta, items } = withPerson(undefined, {
     settings: { duplicateRate: 1, shuffleRate: 0.5 },
   });
@@ -66,7 +66,7 @@ Deno.test("GraphApi: statuses come twice and out of order when asked", async () 
   assertEquals(meta.outbox.messages.map(({ status }) => status), Array(20).fill("read"));
 });
 
-Deno.test("GraphApi: without autoRead a message is read when its chat is opened, once", async () => {
+Deno.test("GraphApi: without autoRead a message is read once, when its chat is opened", async () => {
   const { send, clock, meta, items, person } = withPerson(undefined, { settings: { autoRead: false } });
   await send();
   await clock.until(meta.settled());
@@ -77,7 +77,7 @@ Deno.test("GraphApi: without autoRead a message is read when its chat is opened,
   assertEquals(items().map(({ item }) => item.status), ["sent", "delivered", "read"]);
 });
 
-Deno.test("GraphApi: a chat that is opened while the message is being read is read once", async () => {
+Deno.test("GraphApi: a chat opened while the message is being read is read once", async () => {
   const { send, clock, meta, items, person } = withPerson();
   meta.listen((event) => {
     if (event.type === "message" && event.message.progress === "delivered") meta.userReads(person);
@@ -87,7 +87,7 @@ Deno.test("GraphApi: a chat that is opened while the message is being read is re
   assertEquals(items().map(({ item }) => item.status), ["sent", "delivered", "read"]);
 });
 
-Deno.test("GraphApi: a caller without the token or with another number is refused", async () => {
+Deno.test("GraphApi: refuses a caller without the token or with another number", async () => {
   const { meta } = withPerson();
   const stranger = await callGraph(meta, { to: "447700900123", ...TEXT }, { token: "wrong" });
   assertEquals([stranger.status, (await errorOf(stranger)).code], [401, 190]);
@@ -96,7 +96,7 @@ Deno.test("GraphApi: a caller without the token or with another number is refuse
   assertEquals(meta.outbox.messages, []);
 });
 
-Deno.test("GraphApi: a message that Meta would not take is refused and says where it is wrong", async () => {
+Deno.test("GraphApi: refuses a message that Meta would not accept, and says where the error is", async () => {
   const { meta, send } = withPerson();
   const buttons = (count: number) => ({
     type: "interactive",
@@ -192,21 +192,21 @@ for (const [fault, [status, code]] of Object.entries(ANSWERS)) {
   });
 }
 
-Deno.test("GraphApi: FAULTS are all tested here", () => {
+Deno.test("GraphApi: all FAULTS are tested here", () => {
   assertEquals(
     Object.keys(FAULTS).sort(),
     [...Object.keys(ANSWERS), "131026", "timeout", "answer_lost"].sort(),
   );
 });
 
-Deno.test("GraphApi: faultRate is the share of sends that goes wrong", async () => {
+Deno.test("GraphApi: faultRate is the fraction of sends that fail", async () => {
   const { meta, send } = withPerson(undefined, { settings: { fault: "500", faultRate: 0.3 } });
   for (let n = 0; n < 500; n++) await send();
   const share = 1 - meta.outbox.messages.length / 500;
   assert(Math.abs(share - 0.3) < 0.07, `${share}`);
 });
 
-Deno.test("GraphApi: 131026 is told by a failed status", async () => {
+Deno.test("GraphApi: reports 131026 by a failed status", async () => {
   const { meta, send, clock, items } = withPerson(undefined, { settings: { fault: "131026", faultNext: 1 } });
   assertEquals((await send()).status, 200);
   await clock.until(meta.settled());
@@ -216,7 +216,7 @@ Deno.test("GraphApi: 131026 is told by a failed status", async () => {
   assertEquals(meta.outbox.messages[0].status, "failed");
 });
 
-Deno.test("GraphApi: time-out gives no answer and takes nothing; a lost answer takes the message", async () => {
+Deno.test("GraphApi: time-out gives no answer and accepts nothing; a lost answer accepts the message", async () => {
   for (const [fault, taken] of [["timeout", 0], ["answer_lost", 1]] as const) {
     const { meta, send, clock } = withPerson(undefined, { settings: { fault, faultNext: 1 } });
     const began = clock.now();
@@ -227,7 +227,7 @@ Deno.test("GraphApi: time-out gives no answer and takes nothing; a lost answer t
   }
 });
 
-Deno.test("GraphApi: a call that is not answered ends with the simulator", async () => {
+Deno.test("GraphApi: an unanswered call ends with the simulator", async () => {
   const { meta, send } = withPerson(undefined, { settings: { fault: "timeout", faultNext: 1 } });
   const answer = send();
   while (meta.calls.length === 0) await Promise.resolve();
@@ -235,7 +235,7 @@ Deno.test("GraphApi: a call that is not answered ends with the simulator", async
   assertEquals((await answer).status, 504);
 });
 
-Deno.test("GraphApi: with limits enforced, the window and the pace of a pair and of the number hold", async () => {
+Deno.test("GraphApi: with limits enforced, the window and the pace of pair and number apply", async () => {
   const { meta, send, person, clock } = withPerson(undefined, { settings: { enforceLimits: true } });
   const code = async (response: Response) => response.ok ? 200 : (await errorOf(response)).code;
   const template = { type: "template", template: { name: "hello", language: { code: "en" } } };
@@ -257,7 +257,7 @@ Deno.test("GraphApi: with limits enforced, the window and the pace of a pair and
   assertEquals(codes, [...Array(80).fill(200), ...Array(10).fill(130429)]);
 });
 
-Deno.test("GraphApi: read receipts and typing are kept, and mark what came before as read", async () => {
+Deno.test("GraphApi: read receipts and typing are stored, and mark earlier messages as read", async () => {
   const { meta, person } = withPerson();
   const first = meta.userSends(person, "one");
   const second = meta.userSends(person, "two");
@@ -288,7 +288,7 @@ Deno.test("GraphApi: a person without a number is addressed by user id; an unkno
   assertEquals(meta.contacts.at(-1)?.phone, "12025550199");
 });
 
-Deno.test("GraphApi: when the network is full a number that is not known is refused, the others are written to", async () => {
+Deno.test("GraphApi: if the network is full an unknown number is refused, known ones still work", async () => {
   const { meta, send } = withPerson();
   while (meta.contacts.length < KEEP.contacts) {
     meta.addContact({ name: "Somebody", phone: `4479${10_000_000 + meta.contacts.length}` });
@@ -300,7 +300,7 @@ Deno.test("GraphApi: when the network is full a number that is not known is refu
   assertEquals((await send()).status, 200);
 });
 
-Deno.test("GraphApi: says what a template is by its name, in each language, and knows no others", async () => {
+Deno.test("GraphApi: returns a template by its name, in each language, and no others", async () => {
   const { meta } = withPerson();
   const ask = async (name: string, token = "an access token") => {
     const response = await meta.graph(

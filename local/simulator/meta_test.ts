@@ -40,7 +40,7 @@ Deno.test("MetaSimulator: a text has the shape of Meta's webhook", async () => {
   });
 });
 
-Deno.test("MetaSimulator: each kind of message keeps its own part, a reply says whom it answers", async () => {
+Deno.test("MetaSimulator: each message kind has its own part, and a reply names its message", async () => {
   const media = new Map([["9001", {
     bytes: new Uint8Array([1]),
     mimeType: "image/jpeg",
@@ -81,7 +81,7 @@ Deno.test("MetaSimulator: each kind of message keeps its own part, a reply says 
   assertThrows(() => meta.userSends("nobody", "hi"), RangeError, "no contact nobody");
 });
 
-Deno.test("MetaSimulator: who hides the number is known by user id alone", async () => {
+Deno.test("MetaSimulator: a person who hides the number is known by user id only", async () => {
   const { meta, clock, items } = simulate();
   const person = meta.addContact({ name: "Yuki", username: "yuki" });
   assertMatch(person.bsuid!, /^US\.\d{20}$/);
@@ -93,7 +93,7 @@ Deno.test("MetaSimulator: who hides the number is known by user id alone", async
   assertEquals(value.contacts, [{ profile: { name: "Yuki", username: "yuki" }, user_id: person.bsuid }]);
 });
 
-Deno.test("MetaSimulator: a new number is told by a system message, a new user id by a webhook of its own", async () => {
+Deno.test("MetaSimulator: a new number comes as a system message, a new user id as a webhook of its own", async () => {
   const { meta, clock, items } = simulate(undefined, { settings: { concurrency: 1 } });
   const plain = meta.addContact({ name: "Amina", phone: "447700900123" });
   meta.changeContact(plain.id, { phone: "447700900456" });
@@ -126,7 +126,7 @@ Deno.test("MetaSimulator: a new number is told by a system message, a new user i
   assertEquals(meta.contacts.at(-1)?.username, "daniel");
 });
 
-Deno.test("MetaSimulator: a contact that cannot be is refused with a sentence", () => {
+Deno.test("MetaSimulator: an invalid contact is refused with a sentence", () => {
   const { meta } = simulate();
   meta.addContact({ name: "Amina", phone: "447700900123" });
   for (
@@ -168,7 +168,7 @@ Deno.test("MetaSimulator: the same seed gives the same run", async () => {
   assert(JSON.stringify(await run(7)) !== JSON.stringify(await run(8)));
 });
 
-Deno.test("MetaSimulator: a restart keeps conversations and delivers what was not acknowledged", async () => {
+Deno.test("MetaSimulator: a restart keeps conversations and delivers unacknowledged updates", async () => {
   const dataFile = await Deno.makeTempFile({ suffix: ".jsonl" });
   const first = simulate(({ bytes }) => bytes.includes("lost") ? null : 200, { dataFile });
   const person = first.meta.addContact({ name: "Amina", phone: "447700900123" });
@@ -193,7 +193,7 @@ Deno.test("MetaSimulator: a restart keeps conversations and delivers what was no
   await Deno.remove(dataFile);
 });
 
-Deno.test("MetaSimulator: a reset waits for the answer to what is in flight, and a restart knows nothing of before", async () => {
+Deno.test("MetaSimulator: a reset waits for requests in progress, and a restart remembers nothing from before", async () => {
   const dataFile = await Deno.makeTempFile();
   const answer = Promise.withResolvers<number>();
   const { meta, clock, posts } = simulate(() => answer.promise, { dataFile });
@@ -228,7 +228,7 @@ Deno.test("MetaSimulator: wamids never repeat, not even with the same seed after
   assertEquals(ids.size, 4_000);
 });
 
-Deno.test("MetaSimulator: the handshake wants the challenge back", async () => {
+Deno.test("MetaSimulator: the handshake must return the challenge", async () => {
   const asked: URL[] = [];
   const answering = (answer: (url: URL) => Response) =>
     simulate(undefined, {

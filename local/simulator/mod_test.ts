@@ -28,7 +28,7 @@ const post = (simulator: Simulator, path: string, body: unknown, headers: Header
     }),
   );
 
-Deno.test("createSimulator: every file that the page names is served, with a type and a policy", async () => {
+Deno.test("createSimulator: serves every file that the page names, with a type and a policy", async () => {
   await withSimulator(async (simulator) => {
     const found = new Set<string>();
     const wanted = [""];
@@ -67,7 +67,7 @@ Deno.test("createSimulator: every file that the page names is served, with a typ
   });
 });
 
-Deno.test("createSimulator: a person writes, the business answers, the outbox lists it", async () => {
+Deno.test("createSimulator: a person writes, the business answers, and the outbox lists it", async () => {
   await withSimulator(async (simulator) => {
     const contact =
       await (await post(simulator, "/simulator/api/contacts", { name: "Bo", phone: "4520123456" })).json();
@@ -114,7 +114,7 @@ Deno.test("createSimulator: a refusal is a 400 with a sentence", async () => {
   });
 });
 
-Deno.test("createSimulator: only this machine, and no foreign page, is answered", async () => {
+Deno.test("createSimulator: answers only this machine, and no foreign page", async () => {
   await withSimulator(async (simulator) => {
     const foreign = await simulator.fetch(new Request("http://rebound.example/simulator/outbox"));
     assertEquals(foreign.status, 403);
@@ -131,7 +131,7 @@ Deno.test("createSimulator: only this machine, and no foreign page, is answered"
   });
 });
 
-Deno.test("createSimulator: events begin with the state and tell what happens next, until the end", async () => {
+Deno.test("createSimulator: events begin with the state and report each change until the end", async () => {
   await withSimulator(async (simulator) => {
     const response = await get(simulator, "/simulator/api/events");
     assertEquals(response.headers.get("content-type"), "text/event-stream");
@@ -150,7 +150,7 @@ Deno.test("createSimulator: events begin with the state and tell what happens ne
   });
 });
 
-Deno.test("createSimulator: a reset leaves the people of the start, and open pages are told", async () => {
+Deno.test("createSimulator: a reset restores the initial people, and open pages are notified", async () => {
   await withSimulator(async (simulator) => {
     const { meta } = simulator;
     const names = () => meta.contacts.map(({ name }) => name);
@@ -177,7 +177,7 @@ Deno.test("createSimulator: a reset leaves the people of the start, and open pag
   });
 });
 
-Deno.test("createSimulator: media can be looked up and fetched by the id that the webhook gave", async () => {
+Deno.test("createSimulator: media can be looked up and fetched by the webhook's id", async () => {
   await withSimulator(async (simulator) => {
     simulator.meta.userSends(simulator.meta.contacts[0], { type: "image", image: { id: "900000000000001" } });
     const { image } = simulator.meta.messages[0].message as { image: Record<string, string> };

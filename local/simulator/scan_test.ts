@@ -17,7 +17,7 @@ async function open(link: string, answer: Response) {
 
 const to = (location: string) => new Response(null, { status: 302, headers: { location } });
 
-Deno.test("scan(): the business's chat opens with the words of the link; any other place is told", async () => {
+Deno.test("scan(): opens the business's chat with the link's text; any other target is reported", async () => {
   const words = "Ein Brot, bitte! 🍞\n\n[ref:abcdefgh234567ab]";
   const chat = `https://wa.me/${BUSINESS}?text=${encodeURIComponent(words)}`;
   assertEquals((await open("demo", to(chat))).scanned, { opens: "chat", text: words });
@@ -31,7 +31,7 @@ Deno.test("scan(): the business's chat opens with the words of the link; any oth
   ) assertEquals((await open("demo", to(location))).scanned, { opens: "elsewhere", location });
 });
 
-Deno.test("scan(): a code, or a link's address on this stack with what is behind it", async () => {
+Deno.test("scan(): accepts a code or a link's address on this stack", async () => {
   const links: [string, string][] = [
     ["demo", `${ORIGIN}/l/demo`],
     [" Spring-Bread ", `${ORIGIN}/l/Spring-Bread`],
@@ -44,7 +44,7 @@ Deno.test("scan(): a code, or a link's address on this stack with what is behind
   }
 });
 
-Deno.test("scan(): nothing but links of this stack is visited", async () => {
+Deno.test("scan(): visits only links of this stack", async () => {
   const others = [
     "",
     "https://www.example.com/l/demo",
@@ -68,7 +68,7 @@ Deno.test("scan(): nothing but links of this stack is visited", async () => {
   }
 });
 
-Deno.test("scan(): why a link cannot be used is said in its own words; a page is a page", async () => {
+Deno.test("scan(): shows why a link cannot be used, in its own words; a page is shown as one", async () => {
   const problem = Response.json({ title: "This link has expired.", code: "link_expired" }, { status: 410 });
   await assertRejects(() => open("demo", problem), RangeError, "This link has expired.");
   await assertRejects(() => open("demo", new Response("?", { status: 502 })), RangeError, "502");

@@ -17,7 +17,7 @@ const trouble: fc.Arbitrary<Partial<Settings>> = fc.record({
 /** Whether a POST with this number fails: for as long as `down` lasts, and then each `every`th. */
 const weather = fc.record({ down: fc.integer({ min: 0, max: 30 }), every: fc.integer({ min: 2, max: 9 }) });
 
-Deno.test("WebhookSender: every update arrives, and is acknowledged once, whatever goes wrong", async () => {
+Deno.test("WebhookSender: every update arrives and is acknowledged once, whatever fails", async () => {
   await holds(
     fc.asyncProperty(trouble, weather, fc.integer(), async (settings, { down, every }, seed) => {
       const failures = [500, 503, 404, 302, 204, null];
@@ -40,7 +40,7 @@ Deno.test("WebhookSender: every update arrives, and is acknowledged once, whatev
   );
 });
 
-Deno.test("storedBefore: never claims an order that a receiver did not store in", async () => {
+Deno.test("storedBefore: never claims an order in which a receiver did not store", async () => {
   let claims = 0;
   await holds(
     fc.asyncProperty(trouble, fc.integer(), async (settings, seed) => {
@@ -89,7 +89,7 @@ Deno.test("WebhookSender: the signature is HMAC-SHA-256 of the raw bytes, which 
   assertEquals(headers.get("x-hub-signature-256"), `sha256=${hex}`);
 });
 
-Deno.test("WebhookSender: tries the same bytes again, ever later, until 200", async () => {
+Deno.test("WebhookSender: retries the same bytes with growing waits until 200", async () => {
   const { meta, clock, posts } = simulate((_, n) => n <= 9 ? 503 : 200);
   meta.userSends(meta.addContact({ name: "P", phone: "447700900123" }), "hi");
   await clock.until(meta.settled());
@@ -106,7 +106,7 @@ Deno.test("WebhookSender: tries the same bytes again, ever later, until 200", as
   }]);
 });
 
-Deno.test("WebhookSender: a receiver that is down for 50 minutes loses nothing; one that never comes back is given up", async () => {
+Deno.test("WebhookSender: a receiver that is down for 50 minutes loses nothing; one that stays down is given up", async () => {
   const opens = Date.UTC(2026, 10, 21, 12, 50);
   const patient = simulate((post) => post.at < opens ? null : 200);
   patient.meta.userSends(patient.meta.addContact({ name: "P", phone: "447700900123" }), "hi");
@@ -121,7 +121,7 @@ Deno.test("WebhookSender: a receiver that is down for 50 minutes loses nothing; 
   assertEquals(gone.meta.messages[0].progress, "failed");
 });
 
-Deno.test("WebhookSender: an answer that does not come in time is no answer", async () => {
+Deno.test("WebhookSender: an answer after the timeout counts as none", async () => {
   const { meta, clock, posts } = simulate();
   let hung = 0;
   const hanging: typeof fetch = (_url, init) =>
@@ -148,13 +148,13 @@ async function sendMany(count: number, settings: Partial<Settings>) {
   return { ...run, sent, arrived: run.items().map(({ item }) => item.id) };
 }
 
-Deno.test("WebhookSender: calm, everything arrives once, in order, one to a POST", async () => {
+Deno.test("WebhookSender: with calm settings everything arrives once, in order, one per POST", async () => {
   const { sent, arrived, posts } = await sendMany(300, { concurrency: 1 });
   assertEquals(arrived, sent);
   assertEquals(posts.length, 300);
 });
 
-Deno.test("WebhookSender: duplicateRate is the share that arrives twice", async () => {
+Deno.test("WebhookSender: duplicateRate is the fraction that arrives twice", async () => {
   for (const duplicateRate of [0.2, 0.6, 1]) {
     const { sent, arrived } = await sendMany(500, { duplicateRate, concurrency: 64 });
     assertEquals(new Set(arrived).size, sent.length);
@@ -184,7 +184,7 @@ Deno.test("WebhookSender: duplicates come in the same body, at the same time, an
   assert(run.posts[later].at > run.posts[0].at + 300, "after the first was acknowledged");
 });
 
-Deno.test("WebhookSender: shuffleRate is the share that others overtake", async () => {
+Deno.test("WebhookSender: shuffleRate is the fraction that is overtaken", async () => {
   const late = async (shuffleRate: number) => {
     const { sent, arrived } = await sendMany(500, { shuffleRate, concurrency: 1 });
     assertEquals([...arrived].sort(), [...sent].sort());
@@ -207,7 +207,7 @@ Deno.test("WebhookSender: delayMs spreads updates up to that long", async () => 
   assert(Math.max(...waits) <= 2_000 && Math.max(...waits) > 1_500 && Math.min(...waits) < 500);
 });
 
-Deno.test("WebhookSender: batch bounds a POST, which is spread over entries and changes as Meta does", async () => {
+Deno.test("WebhookSender: batch limits a POST, which is spread over entries and changes as Meta does", async () => {
   const { sent, arrived, posts } = await sendMany(2_500, { batch: 1_000, concurrency: 1 });
   assertEquals(arrived, sent);
   assertEquals(posts.map(({ body }) => itemsOf(body).length), [1_000, 1_000, 500]);
@@ -230,7 +230,7 @@ Deno.test("WebhookSender: a POST stays within Meta's 3 MB", async () => {
   assert(sizes.every((size) => size <= 3_000_000) && sizes.length === 3, `${sizes}`);
 });
 
-Deno.test("WebhookSender: no more POSTs at once than concurrency", async () => {
+Deno.test("WebhookSender: never more concurrent POSTs than concurrency", async () => {
   let now = 0, most = 0;
   const { meta, clock } = simulate(async () => {
     most = Math.max(most, ++now);
@@ -244,7 +244,7 @@ Deno.test("WebhookSender: no more POSTs at once than concurrency", async () => {
   assertEquals(most, 5);
 });
 
-Deno.test("DueList: gives out what is due, sorted by time and then by arrival", () => {
+Deno.test("DueList: returns due items, sorted by time and then by arrival", () => {
   holds(
     fc.property(fc.array(fc.integer({ min: 0, max: 20 })), fc.integer({ min: 0, max: 20 }), (dues, now) => {
       const list = new DueList<[due: number, n: number]>();

@@ -7,7 +7,7 @@ const message = (n: number): ChatMessage => ({
 });
 const update = (n: number): Update => ({ n, field: "messages", list: "messages", item: {}, contact: "c" });
 
-Deno.test("Store: progress never goes back", () => {
+Deno.test("Store: a message's progress never goes back", () => {
   const store = new Store();
   store.putMessage(message(1));
   assertEquals(store.progress("wamid.1", "read")?.progress, "read");
@@ -16,7 +16,7 @@ Deno.test("Store: progress never goes back", () => {
   assertEquals(store.progress("wamid.unknown", "read"), undefined);
 });
 
-Deno.test("Store: the oldest makes room, in memory and in the file", async () => {
+Deno.test("Store: the oldest is evicted, in memory and in the file", async () => {
   const file = await Deno.makeTempFile();
   const store = new Store(file);
   const count = KEEP.messages + 5;
@@ -31,7 +31,7 @@ Deno.test("Store: the oldest makes room, in memory and in the file", async () =>
   await Deno.remove(file);
 });
 
-Deno.test("Store: numbers of updates go on after a restart, and open ones stay open", async () => {
+Deno.test("Store: update numbers continue after a restart, and open updates stay open", async () => {
   const file = await Deno.makeTempFile();
   const store = new Store(file);
   for (let n = 0; n < 3; n++) store.putUpdate(update(store.nextN()));

@@ -228,12 +228,15 @@ language sql immutable set search_path = '' as $$
     regexp_replace(
       p_text,
       format(
-        -- As we write it; then as it may arrive, in brackets with blanks within the token, or without brackets.
+        -- As we write it; then as it may arrive: in brackets with blanks within the token, or without brackets; with
+        -- another sign than the colon, or none, before a closing bracket.
         '[\s%1$s]*(?:\[ref:[a-z2-7]{16}\]'
-          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ][\s%1$s]*[:：﹕︓∶׃]'
+          '|%%5Bref%%3A[a-z2-7]{16}%%5D'
+          '|[%2$s]?[\s%1$s]*(?<![0-9a-zａ-ｚ０-９])[rｒ][eｅ][fｆ](?:[.．]?[\s%1$s]*[:：﹕︓∶׃꞉]'
           '(?=[\s%1$s]*(?:[a-zａ-ｚ][\s%1$s]*){0,15}[2-7２-７])'
           '(?:(?:[\s%1$s]*[a-z2-7ａ-ｚ２-７]){16}[\s%1$s]*[%2$s]'
-          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９])))[%1$s]*',
+          '|[\s%1$s]*(?:[a-z2-7ａ-ｚ２-７][%1$s]*){16}(?![0-9a-zａ-ｚ０-９]))'
+          '|[\s%1$s;.=-]{1,3}(?=[a-zａ-ｚ]{0,15}[2-7２-７])[a-z2-7ａ-ｚ２-７]{16}[\s%1$s]*[%2$s]))[%1$s]*',
         E'\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff',
         '][(){}<>«»‹›⁅⁆〈〉《》「」『』【】〔〕〖〗〘〙〚〛﹙﹚﹛﹜﹝﹞（）［］｛｝＜＞｟｠｢｣'),
       '', 'gi'),

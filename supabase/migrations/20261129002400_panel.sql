@@ -237,7 +237,16 @@ language sql stable set search_path = '' as $$
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
       from public.routing_decisions r where r.message_id = p_message.id),
-    'deliveries', private.deliveries_view(p_message.id))
+    'deliveries', private.deliveries_view(p_message.id),
+    'mail', case p_message.channel when 'email' then jsonb_build_object(
+      'subject', case when p_words then p_message.native ->> 'subject' end, 'thread_id', p_message.thread_id,
+      'kind', p_message.native ->> 'kind', 'verdict', p_message.native ->> 'verdict', 'via', p_message.native ->> 'via',
+      'verified', p_message.native -> 'verified' = 'true', 'automatic', p_message.native -> 'automatic' = 'true',
+      'other_sender', p_message.direction = 'in' and p_message.native -> 'is_recipient' = 'false'
+        and p_message.native ->> 'kind' in ('reply', 'spoof') and p_message.native ->> 'answers' is not null,
+      'relayed', p_message.native ? 'relay',
+      'attachments', case jsonb_typeof(p_message.native -> 'attachments') when 'array' then jsonb_array_length(p_message.native -> 'attachments')
+        else 0 end) end)
 $$;
 comment on function private.message_view(public.messages, uuid, boolean) is
   'A message of this contact as people see it in its conversation, by our id alone; its words only with p_words.';
@@ -261,7 +270,7 @@ begin
     from public.conversations c where c.id = p_conversation_id);
 end $$;
 comment on function public.conversation_messages(uuid, bigint, integer) is
-  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
+  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
 
 create function public.message_story(p_message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -423,13 +432,28 @@ comment on function public.resend_message(uuid) is
 
 -- Destinations and dead letters -------------------------------------------------------------------
 
+create function private.attempt_view(p_attempt public.delivery_attempts, p_delivery public.deliveries, p_words boolean) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('delivery_id', p_delivery.id, 'message_id', p_delivery.message_id,
+    'last_four', private.contact_last_four(c.contact_id), 'type', m.type, 'attempt', p_attempt.attempt, 'outcome', p_attempt.outcome,
+    'status', p_attempt.status, 'latency_ms', p_attempt.latency_ms, 'error', p_attempt.error,
+    'answer', case when p_words then left(private.quoted(p_attempt.answer, c.contact_id), 2000) end, 'at', p_attempt.at)
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_delivery.message_id
+$$;
+comment on function private.attempt_view(public.delivery_attempts, public.deliveries, boolean) is
+  'An attempt as people see it in a log: {delivery_id, message_id, last_four, type, attempt, outcome, status, latency_ms, error, answer, at}; the answer only with p_words, without ids and cut to 2,000 characters.';
+
 -- Bounded: the latest 500 deliveries of the last day say how a destination does, however much goes to it.
 create function public.destination_health(
   p_now timestamptz default now(), p_filter jsonb default '{}', p_limit integer default null
 ) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_words boolean;
 begin
   perform private.require_role('viewer');
+  v_words := private.may('operator');
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
@@ -452,7 +476,19 @@ begin
       'dead', (
         select count(*) from public.deliveries x
         where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null),
-      'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms)
+      'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms,
+      'last_failure', (
+        select private.attempt_view(failed.a, failed.y, v_words)
+        from (
+          select a, x.y
+          from (
+            select y from public.deliveries y
+            where y.destination_id = d.id and y.created_at > p_now - interval '1 day'
+            order by y.created_at desc limit 500
+          ) x
+          join public.delivery_attempts a on a.delivery_id = (x.y).id
+          where a.outcome <> 'delivered' order by a.at desc limit 1
+        ) failed))
       order by d.name), '[]')
     from (
       select * from public.destinations n
@@ -478,7 +514,91 @@ begin
       join public.delivery_attempts a on a.delivery_id = latest.id) tried);
 end $$;
 comment on function public.destination_health(timestamptz, jsonb, integer) is
-  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. Filter: any of name, state, search (part of the name or URL) and after (the name of the last of the page before); at most p_limit, all without it. For viewers and secret keys.';
+  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms, last_failure: an entry of delivery_log, or null}. Its answer is null for viewers. Filter: any of name, state, search (part of the name or URL) and after (the name of the last of the page before); at most p_limit, all without it. For viewers and secret keys.';
+
+-- By delivery, for attempts have no index by destination: each attempt would have to write it. A page reads a bounded number
+-- of deliveries, so that a filter that matches nothing costs no more; the next one goes on from there.
+create function public.delivery_log(p_destination text, p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_words boolean;
+  v_id uuid;
+  v_limit constant integer := least(greatest(p_limit, 1), 200);
+  v_examined constant integer := 2000;
+  v_failed constant boolean := coalesce(p_filter ->> 'outcome', '') = 'failed';
+  v_error constant text := lower(p_filter ->> 'error');
+  v_before_at timestamptz := coalesce((p_filter ->> 'before_at')::timestamptz, 'infinity');
+  v_before_id uuid := coalesce((p_filter ->> 'before_id')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  v_delivery public.deliveries;
+  v_attempts jsonb := '[]';
+  v_next jsonb;
+  v_read integer := 0;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  v_id := private.destination_named(p_destination);
+  for v_delivery in
+    select d.* from public.deliveries d
+    where d.destination_id = v_id
+      and d.created_at <= v_before_at and (d.created_at, d.id) < (v_before_at, v_before_id)
+    order by d.created_at desc, d.id desc limit v_examined
+  loop
+    v_read := v_read + 1;
+    v_attempts := v_attempts || coalesce((
+      select jsonb_agg(private.attempt_view(a, v_delivery, v_words) order by a.at desc, a.attempt desc)
+      from public.delivery_attempts a
+      where a.delivery_id = v_delivery.id and (not v_failed or a.outcome <> 'delivered')
+        and (v_error is null or strpos(lower(coalesce(a.error, '') || ' ' || coalesce(a.status::text, '')), v_error) > 0)), '[]');
+    if jsonb_array_length(v_attempts) >= v_limit or v_read = v_examined then
+      v_next := jsonb_build_object('at', v_delivery.created_at, 'id', v_delivery.id);
+      exit;
+    end if;
+  end loop;
+  return jsonb_build_object('attempts', v_attempts, 'next', v_next);
+end $$;
+comment on function public.delivery_log(text, jsonb, integer) is
+  'The attempts of a destination, those of its newest deliveries first: {attempts: [{delivery_id, message_id, last_four, type, attempt (negative: before a retry by hand), outcome, status, latency_ms, error, answer, at}], next: {at, id} of the last delivery that was read, null at the end}. Filter: any of outcome (failed), error (part of the error or of the status), and before_at with before_id, which are next of the page before. A page ends after p_limit attempts, at most 200 and those of the last delivery, or after 2,000 deliveries, so that it may be empty and yet have a next. Answers are null for viewers. For viewers and secret keys. Errors: GL404 no such destination.';
+
+create function public.destination_figures(p_destination text, p_hours integer default 24, p_now timestamptz default now()) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_id uuid;
+  v_hours constant integer := least(greatest(p_hours, 1), 24);
+  v_step constant interval := case when v_hours = 1 then interval '1 minute' when v_hours <= 6 then interval '5 minutes' else interval '15 minutes' end;
+  v_from timestamptz;
+begin
+  perform private.require_role('viewer');
+  v_id := private.destination_named(p_destination);
+  v_from := date_bin(v_step, p_now - make_interval(hours => v_hours), 'epoch') + v_step;
+  return jsonb_build_object(
+    'seconds', extract(epoch from v_step)::integer,
+    'points', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', s.at, 'delivered', coalesce(m.delivered, 0), 'failed', coalesce(m.failed, 0)) order by s.at), '[]')
+      from generate_series(v_from, p_now, v_step) as s (at)
+      left join (
+        select date_bin(v_step, x.minute, 'epoch') as at,
+          sum(x.n) filter (where split_part(x.label, ' ', 2) = 'delivered') as delivered,
+          sum(x.n) filter (where split_part(x.label, ' ', 2) <> 'delivered') as failed
+        from public.measurements x
+        where x.name = 'destination' and x.minute >= v_from
+          and x.label in (p_destination || ' delivered', p_destination || ' retry', p_destination || ' dead')
+        group by 1
+      ) m on m.at = s.at),
+    'errors', (
+      select coalesce(jsonb_agg(jsonb_build_object('error', e.error, 'status', e.status, 'n', e.n, 'last_at', e.last_at) order by e.n desc, e.last_at desc), '[]')
+      from (
+        select split_part(a.error, ':', 1) as error, a.status, count(*) as n, max(a.at) as last_at
+        from (
+          select x.id from public.deliveries x where x.destination_id = v_id and x.created_at > v_from - interval '28 hours'
+          order by x.created_at desc limit 5000
+        ) latest
+        join public.delivery_attempts a on a.delivery_id = latest.id
+        where a.outcome <> 'delivered' and a.at >= v_from
+        group by 1, 2 order by count(*) desc limit 20
+      ) e));
+end $$;
+comment on function public.destination_figures(text, integer, timestamptz) is
+  'How a destination did over some hours (1 to 24): {seconds: the length of a point, points: [{at, delivered, failed}], errors: [{error (its code), status, n, last_at}] of its latest 5,000 deliveries, the most frequent first, at most 20}. For viewers and secret keys. Errors: GL404 no such destination.';
 
 create function public.list_dead_letters(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -630,6 +750,24 @@ end $$;
 comment on function public.count_contacts(timestamptz) is
   'How many people there are, so that a percentage can be shown as people: {contacts, recent: those who wrote within 7 days}. For viewers, who may not read the contacts themselves, and secret keys.';
 
+create function public.name_contacts(p_ids text[]) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'last_four', private.contact_last_four(coalesce(c.merged_into, c.id)),
+      'name', case when v_words then coalesce(into_.name, c.name) end)), '[]')
+    from public.contacts c left join public.contacts into_ on into_.id = c.merged_into
+    where c.id = any (array(
+      select asked.id::uuid from unnest(p_ids[1:500]) as asked (id)
+      where asked.id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')));
+end $$;
+comment on function public.name_contacts(text[]) is
+  'Who the contacts of these ids are, redacted, so that a list of targets shows people: [{id, last_four, name}], for the first 500 ids, without those that are no contact. The name is null for viewers. For viewers and secret keys.';
+
 create function public.plan_of_template(p_name text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
@@ -670,7 +808,8 @@ grant execute on function
   private.conversation_view(public.conversations, public.messages, boolean),
   private.deliveries_view(uuid),
   private.message_view(public.messages, uuid, boolean),
-  private.destinations_of(uuid)
+  private.destinations_of(uuid),
+  private.attempt_view(public.delivery_attempts, public.deliveries, boolean)
   to service_role;
 grant execute on function
   public.list_conversations(uuid, integer),
@@ -686,6 +825,9 @@ grant execute on function
   public.list_waiting(jsonb, integer),
   public.list_routes(jsonb, integer),
   public.list_flags(jsonb, integer),
+  public.delivery_log(text, jsonb, integer),
+  public.destination_figures(text, integer, timestamptz),
+  public.name_contacts(text[]),
   public.count_contacts(timestamptz),
   public.plan_of_template(text),
   public.watch_rollout(uuid)

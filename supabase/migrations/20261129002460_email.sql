@@ -379,6 +379,7 @@ comment on policy "team reads mail events" on public.email_events is 'Holds no p
 create table private.mail_senders (
   id uuid constraint mail_senders_pkey primary key,
   message_id uuid references public.messages (id) on delete cascade,
+  conversation_id uuid,
   address text not null,
   recipient text not null,
   text_hash text,
@@ -388,12 +389,15 @@ comment on table private.mail_senders is 'Who wrote which mail to which address 
 comment on constraint mail_senders_pkey on private.mail_senders is 'A mail has one sender.';
 comment on column private.mail_senders.id is 'Of the mail; that of its message, where it became one.';
 comment on column private.mail_senders.message_id is 'The message; null of a loop, which becomes none.';
+comment on column private.mail_senders.conversation_id is 'The conversation that it belongs to; null if none. Not a reference: the row goes with its message, or after days.';
 comment on column private.mail_senders.address is 'The address in From, in lower case.';
 comment on column private.mail_senders.recipient is 'The address of ours that it came to, in lower case.';
 comment on column private.mail_senders.text_hash is 'Hash of the text, for the same text again; null where none was given.';
 comment on column private.mail_senders.created_at is 'When it came.';
 create index mail_senders_pair_idx on private.mail_senders (address, recipient, created_at);
 comment on index private.mail_senders_pair_idx is 'How much an address wrote to one of ours of late; and all that somebody wrote.';
+create index mail_senders_conversation_idx on private.mail_senders (conversation_id, address, created_at) where conversation_id is not null;
+comment on index private.mail_senders_conversation_idx is 'How much an address wrote in a conversation of late.';
 create index mail_senders_message_idx on private.mail_senders (message_id) where message_id is not null;
 comment on index private.mail_senders_message_idx is 'Who wrote a message; serves the foreign key.';
 create index mail_senders_loops_idx on private.mail_senders (created_at) where message_id is null;
@@ -639,6 +643,25 @@ begin
 end $$;
 comment on function private.answered_mail(jsonb) is 'Which message of ours a mail answers: by a token in its addresses, by the id in a legacy address, by In-Reply-To and References; none. The first that finds a message.';
 
+create function private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamptz)
+returns table (text_hash text, created_at timestamptz)
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off as $$
+begin
+  -- Each mail of ours has an address of its own to answer to: what belongs together is the conversation.
+  if p_conversation_id is not null then
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.conversation_id = p_conversation_id and s.address = p_address and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  else
+    return query
+    select s.text_hash, s.created_at from private.mail_senders s
+    where s.address = p_address and s.recipient = p_recipient and s.created_at > p_now - interval '1 day'
+    order by s.created_at desc limit 1000;
+  end if;
+end $$;
+comment on function private.lately_from(text, uuid, text, timestamptz) is 'The latest 1,000 mails of a day that an address wrote in a conversation, or to an address of ours if there is no conversation.';
+
 create function private.resolve_mail(p_mail jsonb, p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off as $$
 declare
@@ -692,16 +715,12 @@ begin
       'is_contact', v_contact, 'is_owner', coalesce(v_from = v_inbox.forward_to, false)),
     'from_is_ours', exists (select from private.inboxes i where i.from_email = v_from),
     'last_hour', (
-      select count(*) from (
-        select from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 hour'
-        order by s.created_at desc limit 1000) latest),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.created_at > p_now - interval '1 hour'),
     'same_text', (
-      select count(*) from (
-        select s.text_hash from private.mail_senders s
-        where s.address = v_from and s.recipient = lower(p_mail ->> 'recipient') and s.created_at > p_now - interval '1 minute'
-        order by s.created_at desc limit 1000) latest
-      where latest.text_hash = p_mail ->> 'text_hash'),
+      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
+      where l.text_hash = p_mail ->> 'text_hash'
+        and l.created_at > p_now - make_interval(secs => least(coalesce((p_mail ->> 'text_seconds')::integer, 60), 86400))),
     'suppressed', coalesce(private.suppression_of(v_from, false) is not null, false));
 end $$;
 comment on function private.resolve_mail(jsonb, timestamptz) is 'resolve_mails for one mail, with the time given.';
@@ -714,7 +733,7 @@ begin
     select coalesce(jsonb_agg(private.resolve_mail(e.item, clock_timestamp()) order by e.place), '[]')
     from jsonb_array_elements(p_mails) with ordinality as e (item, place));
 end $$;
-comment on function public.resolve_mails(jsonb) is 'What we know of mails that came in, before it is judged what to do with them; changes nothing. [{tokens, legacy: [{message, user, campaign}], references, message_id, from, recipient, text_hash}] -> [{via, token, own (the Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner}, from_is_ours, last_hour (mails of From to this recipient), same_text (of these in a minute with the same text_hash), suppressed}], in the order given. For secret keys.';
+comment on function public.resolve_mails(jsonb) is 'What we know of mails that came in, before it is judged what to do with them; changes nothing. [{tokens, legacy: [{message, user, campaign}], references, message_id, from, recipient, text_hash, text_seconds}] -> [{via, token, own (the Message-ID is one that we gave), message, identity, sender: {known, is_recipient, is_contact, is_owner}, from_is_ours, last_hour (mails of From in this conversation; to this recipient, if there is none), same_text (of these in the last text_seconds, 60 by default, with the same text_hash), suppressed}], in the order given. For secret keys.';
 
 -- Storing: one transaction for a mail and all that follows from it --------------------------------
 
@@ -748,6 +767,8 @@ begin
   -- Only an answer in a conversation can be relayed to whom it is with.
   v_mail.kept := case
     when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
+    -- Nobody's mail that answers nothing has no conversation to stand in.
+    when p_item #>> '{from,address}' = '' and v_place.id is null then 'event'
     when (p_item ->> 'relay')::boolean and v_mail.direction = 'in' then 'relay'
     else 'message' end;
   if v_mail.kept <> 'event' then
@@ -1002,8 +1023,8 @@ begin
     end if;
     if v_mail.kept <> 'duplicate' then
       if nullif(v_mail.item #>> '{from,address}', '') is not null then
-        insert into private.mail_senders (id, message_id, address, recipient, text_hash, created_at)
-        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, lower(v_mail.item #>> '{from,address}'),
+        insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
+        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, v_mail.conversation_id, lower(v_mail.item #>> '{from,address}'),
           coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
       end if;
       if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
@@ -1096,10 +1117,21 @@ begin
 end $$;
 comment on function private.sends_once(text) is 'Whether a message must not be handed to this provider again while it is not known what became of the first time: it has no idempotency keys.';
 
+create function private.forward_was_reported(p_message_id uuid, p_now timestamptz) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
+    select from public.email_events e
+    where e.mail_id = p_message_id and e.metadata ->> 'forward' = 'true' and e.created_at > p_now - interval '10 minutes'
+      and e.event_type in ('processed', 'sent', 'deferred', 'delivered'));
+end $$;
+comment on function private.forward_was_reported(uuid, timestamptz) is 'Whether the provider reported the forward of a mail of late: its report may come before the answer that was lost, while the forward still counts as under way.';
+
 create function private.give_up_forwards(p_destination_id uuid, p_conversation_id uuid, p_now timestamptz) returns void
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_lanes uuid[];
+  v_reported uuid[];
 begin
   if not exists (select from private.inboxes i where i.destination_id = p_destination_id and private.sends_once(i.provider)) then
     return;
@@ -1114,10 +1146,21 @@ begin
   end if;
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'unknown_outcome: whoever sent it did not come back', updated_at = p_now
-  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased';
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    and not private.forward_was_reported(d.message_id, p_now);
+  with reported as (
+    update public.deliveries d
+    set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
+    where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.state = 'leased'
+    returning d.id
+  )
+  select array_agg(r.id) into v_reported from reported r;
+  perform private.note_forwards(array(
+    select jsonb_populate_record(null::private.settlement, jsonb_build_object('delivery_id', r.id, 'destination_id', p_destination_id, 'outcome', 'delivered'))
+    from unnest(v_reported) as r (id)), p_now);
   perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
 end $$;
-comment on function private.give_up_forwards(uuid, uuid, timestamptz) is 'Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome, and what comes after them goes on.';
+comment on function private.give_up_forwards(uuid, uuid, timestamptz) is 'Forwards whose lease is over, at a provider that must not be asked twice, become dead letters with unknown_outcome, unless the provider reported them, and what comes after them goes on.';
 
 create function private.note_forwards(p_settled private.settlement[], p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -1126,7 +1169,7 @@ declare
   v_reply record;
 begin
   for v_forward in
-    select d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
       coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
@@ -1134,6 +1177,14 @@ begin
     cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
     where s.outcome in ('delivered', 'dead')
   loop
+    -- The provider's report was faster than its answer.
+    if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
+      update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
+      where d.id = v_forward.delivery_id and d.state = 'dead';
+      v_forward.outcome := 'delivered';
+      v_forward.error := null;
+      v_forward.unknown := false;
+    end if;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
     values (case when v_forward.outcome = 'delivered' then 'forward' when v_forward.unknown then 'forward_unknown' else 'forward_failed' end,
       private.uuid_in(v_forward.native ->> 'answers'), v_forward.message_id, v_forward.identity,
@@ -1234,6 +1285,10 @@ begin
       limit 1) m
     join public.conversations c on c.id = m.conversation_id
     left join public.outbound_messages o on o.id = m.id;
+    if v_delivery is not null then
+      -- Who settles it meanwhile sees this report, or this sees what was settled.
+      perform private.lock_lanes(array[v_delivery]);
+    end if;
     select i.identity, i.destination_id, d.message_id, d.state, d.last_error into v_found
     from public.deliveries d left join private.inboxes i on i.destination_id = d.destination_id where d.id = v_delivery;
     insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
@@ -1255,7 +1310,6 @@ begin
     end if;
     -- A forward of which nobody knew: the provider has it.
     if v_found.state = 'dead' and v_found.last_error like 'unknown_outcome%' and v_event.item ->> 'event' in ('processed', 'sent', 'deferred', 'delivered') then
-      perform private.lock_lanes(array[v_delivery]);
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null, updated_at = p_now
       where d.id = v_delivery and d.state = 'dead';
       if found then
@@ -1458,6 +1512,7 @@ comment on function private.changed_identity(uuid) is 'What functions that chang
 create function public.list_identities() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
@@ -1785,6 +1840,28 @@ begin
 end $$;
 comment on function public.trace_mail(uuid) is 'What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient, answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.';
 
+create function public.mail_to_show(p_message_id uuid, p_by text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_message public.messages;
+begin
+  perform private.refuse_older_code();
+  select * into v_message from public.messages m where m.id = p_message_id and m.channel = 'email';
+  if not found then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  if p_by not like 'key:%' and not exists (
+    select from public.contact_acts a
+    where a.message_id = p_message_id and a.act = 'revealed' and a.by = p_by and a.at > clock_timestamp() - interval '1 hour') then
+    raise exception 'whoever reads a mail whole says why first' using errcode = 'GL403';
+  end if;
+  return jsonb_build_object('id', v_message.id, 'native', coalesce(v_message.native, '{}'), 'text', v_message.text,
+    'objects', (
+      select coalesce(jsonb_agg(jsonb_build_object('bucket', o.bucket, 'path', o.path, 'kind', o.kind, 'index', o.place) order by o.kind, o.place), '[]')
+      from public.storage_objects o where o.message_id = v_message.id));
+end $$;
+comment on function public.mail_to_show(uuid, text) is 'A mail whole, for the function that shows it to p_by: {id, native, text, objects: [{bucket, path, kind, index}]}. A person must have said why within the last hour (reveal_message, on record in contact_acts); keys need not. For secret keys. Errors: GL403 nobody said why, GL404 no such mail.';
+
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -1812,6 +1889,8 @@ grant execute on function
   public.settle_storage_purges(jsonb),
   private.uuid_in(text),
   private.answered_mail(jsonb),
+  private.lately_from(text, uuid, text, timestamptz),
+  private.forward_was_reported(uuid, timestamptz),
   private.resolve_mail(jsonb, timestamptz),
   public.resolve_mails(jsonb),
   private.read_mail(jsonb, bigint),
@@ -1842,6 +1921,7 @@ grant execute on function
   private.sees_whole(),
   private.ask_forward(uuid, text),
   public.begin_identity_check(uuid, text),
+  public.mail_to_show(uuid, text),
   private.mail_facts(jsonb),
   private.email_days(timestamptz, timestamptz)
   to service_role;

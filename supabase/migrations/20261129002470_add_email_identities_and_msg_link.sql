@@ -65,12 +65,13 @@ comment on column public.messages.from_email is 'The address that a mail of ours
 comment on column public.messages.message_id_header is 'The Message-ID that a mail of ours carries, <id@domain>, by which answers name it.';
 create index if not exists messages_sender_identity_idx on public.messages (sender_identity_id) where sender_identity_id is not null;
 comment on index public.messages_sender_identity_idx is 'Mails of an identity; serves the foreign key.';
--- New rows alone: those that were there have no identity. There is no "if not exists" for a constraint.
+-- There is no "if not exists" for a constraint. It is checked in a second step, which lets messages be read and written.
 alter table public.messages
   drop constraint if exists messages_sender_identity_id_fkey;
 alter table public.messages
   add constraint messages_sender_identity_id_fkey foreign key (sender_identity_id) references public.email_identities (id)
     on delete set null not valid;
+alter table public.messages validate constraint messages_sender_identity_id_fkey;
 comment on constraint messages_sender_identity_id_fkey on public.messages is 'An identity that is removed leaves its mails.';
 create index if not exists messages_created_idx on public.messages using brin (created_at);
 comment on index public.messages_created_idx is 'Counts by day; BRIN, since rows arrive in this order.';

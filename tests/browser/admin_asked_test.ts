@@ -15,7 +15,7 @@ async function answerTooLate(page: Page, action: string, reason?: string): Promi
 }
 
 panelTest(
-  "admin: a rollout that somebody else moved while one was asked is not moved once more",
+  "admin: a stale confirmation does not move a rollout that somebody else has moved meanwhile",
   async (panel) => {
     const { sql, signIn } = panel;
     const flag = "checkout.enabled";
@@ -57,7 +57,7 @@ panelTest(
 );
 
 panelTest(
-  "admin: a flag or a segment that somebody else changed while one was asked stays theirs",
+  "admin: a stale confirmation does not overwrite somebody else's change of a flag or a segment",
   async (panel) => {
     const { sql, signIn } = panel;
     const flag = "wa_send.enabled";

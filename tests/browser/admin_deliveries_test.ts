@@ -6,57 +6,60 @@ import { addDestination, addRoute, isSigned, startService } from "../support/ser
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, route, says, somebody } from "../support/people.ts";
 
-panelTest("admin: dead letters are retried and dropped, one or many", async ({ stack, sql, signIn }) => {
-  await using service = startService();
-  service.answers(() => new Response("out of order", { status: 400 }));
-  const destination = await addDestination(sql, "orders", service);
-  await addRoute(sql, ["orders"]);
-  await configKnown(stack, sql);
-  const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
-  for (const text of ["first", "second", "third"]) await says(stack, ada, text);
-  // Given up for the test's sake: by themselves they would be after 28 hours.
-  await until("they are tried", async () => {
-    await sql`update public.deliveries set next_attempt_at = now() where state = 'pending'`;
-    await sql`update private.delivery_lanes set due_at = now() where due_at is not null and lease is null`;
-    await sql`update public.deliveries set attempt = 8 where state = 'pending' and attempt between 1 and 7`;
-    await sql`update public.destinations set circuit_failures = 0, circuit_open_until = null`;
-    await route(stack);
-    const [{ n }] = await sql`select count(*)::int as n from public.deliveries where state = 'dead'`;
-    return n === 3;
-  });
-  const page = await signIn("operator");
-  await go(page, "/deliveries", "Deliveries");
-  const card = page.getByRole("region", { name: "orders" });
-  await card.getByText("8 attempts over 28 hours").waitFor();
-  await card.getByRole("link", { name: "View" }).click();
-  await page.getByText("Select all 3").waitFor();
-  assertMatch(page.url(), /destination=orders/);
-  await isWell(page);
+panelTest(
+  "admin: dead letters are retried and dropped, one at a time and in bulk",
+  async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    service.answers(() => new Response("out of order", { status: 400 }));
+    const destination = await addDestination(sql, "orders", service);
+    await addRoute(sql, ["orders"]);
+    await configKnown(stack, sql);
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+    for (const text of ["first", "second", "third"]) await says(stack, ada, text);
+    // Given up for the test's sake: by themselves they would be after 28 hours.
+    await until("they are tried", async () => {
+      await sql`update public.deliveries set next_attempt_at = now() where state = 'pending'`;
+      await sql`update private.delivery_lanes set due_at = now() where due_at is not null and lease is null`;
+      await sql`update public.deliveries set attempt = 8 where state = 'pending' and attempt between 1 and 7`;
+      await sql`update public.destinations set circuit_failures = 0, circuit_open_until = null`;
+      await route(stack);
+      const [{ n }] = await sql`select count(*)::int as n from public.deliveries where state = 'dead'`;
+      return n === 3;
+    });
+    const page = await signIn("operator");
+    await go(page, "/deliveries", "Deliveries");
+    const card = page.getByRole("region", { name: "orders" });
+    await card.getByText("8 attempts over 28 hours").waitFor();
+    await card.getByRole("link", { name: "View" }).click();
+    await page.getByText("Select all 3").waitFor();
+    assertMatch(page.url(), /destination=orders/);
+    await isWell(page);
 
-  // What the service answered is read where it failed.
-  await page.getByRole("button", { name: /^Details of Text of contact ending in 4711 to orders$/ }).first()
-    .click();
-  await page.getByRole("dialog").getByText("out of order").first().waitFor();
-  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+    // What the service answered is read where it failed.
+    await page.getByRole("button", { name: /^Details of Text of contact ending in 4711 to orders$/ }).first()
+      .click();
+    await page.getByRole("dialog").getByText("out of order").first().waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
 
-  await page.getByRole("checkbox", { name: /^Select Text/ }).first().check();
-  await page.getByRole("button", { name: "Drop" }).click();
-  await answer(page, "Drop", "answered by phone");
-  await page.getByText("Select all 2").waitFor();
+    await page.getByRole("checkbox", { name: /^Select Text/ }).first().check();
+    await page.getByRole("button", { name: "Drop" }).click();
+    await answer(page, "Drop", "answered by phone");
+    await page.getByText("Select all 2").waitFor();
 
-  const before = service.received.length;
-  service.answers(() => new Response());
-  await page.getByRole("checkbox", { name: "Select all 2" }).check();
-  await page.getByRole("button", { name: "Retry" }).click();
-  await page.getByText("No matching dead letters").waitFor();
-  await until("they arrive", () => service.received.length >= before + 2);
-  assert(isSigned(service.received.at(-1)!, destination.secret));
-  await page.getByText("Dropped", { exact: true }).click();
-  await page.getByText("answered by phone (you)").waitFor();
-});
+    const before = service.received.length;
+    service.answers(() => new Response());
+    await page.getByRole("checkbox", { name: "Select all 2" }).check();
+    await page.getByRole("button", { name: "Retry" }).click();
+    await page.getByText("No matching dead letters").waitFor();
+    await until("they arrive", () => service.received.length >= before + 2);
+    assert(isSigned(service.received.at(-1)!, destination.secret));
+    await page.getByText("Dropped", { exact: true }).click();
+    await page.getByText("answered by phone (you)").waitFor();
+  },
+);
 
 panelTest(
-  "admin: what waits is tried now, or steps aside, and what is behind it goes",
+  "admin: a waiting delivery is retried now, or skipped so that the ones behind it go",
   async ({ stack, sql, signIn }) => {
     await using service = startService();
     service.answers(({ text }) => new Response("busy", { status: text === "stuck" ? 503 : 200 }));
@@ -140,7 +143,7 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
 });
 
 panelTest(
-  "admin: an operator tests a destination, and reads what came back and what to do",
+  "admin: an operator tests a destination and sees the answer and what to do",
   async (panel) => {
     const { sql, signIn } = panel;
     await using service = startService();
@@ -183,51 +186,111 @@ panelTest(
   },
 );
 
-panelTest("admin: a destination is sent what it had, changed and removed", async ({ stack, sql, signIn }) => {
-  await using service = startService();
-  await addDestination(sql, "orders", service);
-  const id = await addRoute(sql, ["orders"]);
-  await configKnown(stack, sql);
-  const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
-  await says(stack, ada, "hello");
-  await until("it arrives", async () => {
-    await route(stack);
-    return service.texts().length === 1;
-  });
-  const page = await signIn("operator");
-  await go(page, "/deliveries", "Deliveries");
-  const dialog = page.getByRole("dialog");
-  await page.getByRole("button", { name: "Resend to orders" }).click();
-  await dialog.getByLabel("From").fill("2020-01-01T00:00");
-  await dialog.getByLabel("To (exclusive)").fill("2099-01-01T00:00");
-  await dialog.getByRole("button", { name: "Resend" }).click();
-  await dialog.waitFor({ state: "hidden" });
-  await until("it arrives again", async () => {
-    await route(stack);
-    return service.received.at(-1)?.event.data.resent === 1;
-  });
+panelTest(
+  "admin: a destination's past deliveries are resent; the destination is changed and removed",
+  async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    await addDestination(sql, "orders", service);
+    const id = await addRoute(sql, ["orders"]);
+    await configKnown(stack, sql);
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+    await says(stack, ada, "hello");
+    await until("it arrives", async () => {
+      await route(stack);
+      return service.texts().length === 1;
+    });
+    const page = await signIn("operator");
+    await go(page, "/deliveries", "Deliveries");
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Resend to orders" }).click();
+    await dialog.getByLabel("From").fill("2020-01-01T00:00");
+    await dialog.getByLabel("To (exclusive)").fill("2099-01-01T00:00");
+    await dialog.getByRole("button", { name: "Resend" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    await until("it arrives again", async () => {
+      await route(stack);
+      return service.received.at(-1)?.event.data.resent === 1;
+    });
 
-  await page.getByRole("button", { name: "Change orders" }).click();
-  await isWell(page);
-  await dialog.getByLabel("URL").fill("https://elsewhere.example.org/");
-  await dialog.getByRole("button", { name: "Save", exact: true }).click();
-  await dialog.getByText("The allowlist does not contain elsewhere.example.org.").waitFor();
-  await dialog.getByLabel("URL").fill(`${service.url}/v2`);
-  await dialog.getByLabel("Maximum deliveries per second").fill("5");
-  await dialog.getByRole("button", { name: "Save", exact: true }).click();
-  await dialog.waitFor({ state: "hidden" });
-  const [row] =
-    await sql`select url, rate_per_second::int as rate, timeout_ms from public.destinations where name = 'orders'`;
-  assertEquals({ ...row }, { url: `${service.url}/v2`, rate: 5, timeout_ms: 15000 });
+    await page.getByRole("button", { name: "Change orders" }).click();
+    await isWell(page);
+    await dialog.getByLabel("URL").fill("https://elsewhere.example.org/");
+    await dialog.getByRole("button", { name: "Save", exact: true }).click();
+    await dialog.getByText("The allowlist does not contain elsewhere.example.org.").waitFor();
+    await dialog.getByLabel("URL").fill(`${service.url}/v2`);
+    await dialog.getByLabel("Maximum deliveries per second").fill("5");
+    await dialog.getByRole("button", { name: "Save", exact: true }).click();
+    await dialog.waitFor({ state: "hidden" });
+    const [row] =
+      await sql`select url, rate_per_second::int as rate, timeout_ms from public.destinations where name = 'orders'`;
+    assertEquals({ ...row }, { url: `${service.url}/v2`, rate: 5, timeout_ms: 15000 });
 
-  assertEquals(
-    await page.getByRole("button", { name: "Remove orders" }).isDisabled(),
-    true,
-    "a route leads there",
-  );
-  await sql`select public.remove_route(${id})`;
-  await page.reload();
-  await page.getByRole("button", { name: "Remove orders" }).click();
-  await answer(page, "Remove");
-  await page.getByRole("region", { name: "orders" }).waitFor({ state: "hidden" });
-});
+    assertEquals(
+      await page.getByRole("button", { name: "Remove orders" }).isDisabled(),
+      true,
+      "a route leads there",
+    );
+    await sql`select public.remove_route(${id})`;
+    await page.reload();
+    await page.getByRole("button", { name: "Remove orders" }).click();
+    await answer(page, "Remove");
+    await page.getByRole("region", { name: "orders" }).waitFor({ state: "hidden" });
+  },
+);
+
+panelTest(
+  "admin: after a repair what waited goes at once, and what failed is read on the card and in the log",
+  async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    service.answers(() => new Response("no such shelf", { status: 503 }));
+    await addDestination(sql, "orders", service, { retry_seconds: [3600] });
+    await addRoute(sql, ["orders"]);
+    await configKnown(stack, sql);
+    for (const [name, phone] of [["Ada", "4915100004711"], ["Bob", "4915100004722"]]) {
+      await says(stack, await somebody(stack, name, phone), `from ${name}`);
+    }
+    await until("both failed", async () => {
+      await route(stack);
+      const [{ n }] =
+        await sql`select count(*)::int as n from public.delivery_attempts where outcome = 'retry'`;
+      return n === 2;
+    });
+    const page = await signIn("operator", { clock: true });
+    await go(page, "/deliveries", "Deliveries");
+    const card = page.getByRole("region", { name: "orders" });
+    await card.getByText("Last error").waitFor();
+    await card.getByText("What it answered").click();
+    await card.getByText("no such shelf").waitFor();
+    await isWell(page);
+
+    service.answers(() => new Response());
+    await card.getByRole("button", { name: "Try now what waits for orders" }).click();
+    await until("both arrive, an hour early", async () => {
+      await route(stack);
+      return new Set(service.texts()).size === 2 && service.received.length >= 4;
+    });
+
+    await card.getByRole("link", { name: "All failed attempts" }).click();
+    await page.getByRole("heading", { name: "Deliveries to orders", level: 1 }).waitFor();
+    const log = page.getByRole("list", { name: "Attempts" }).getByRole("listitem");
+    await until("the two that failed", async () => await log.count() === 2);
+    assertEquals(await log.filter({ hasText: "status 503" }).count(), 2);
+    await page.getByText("All", { exact: true }).click();
+    await until("with the two that arrived", async () => await log.count() === 4);
+    await page.getByRole("region", { name: "What failed" }).getByText("2 attempts").waitFor();
+    await page.getByRole("region", { name: "What failed" }).getByRole("button", { name: /503/ }).click();
+    await until("those of one kind", async () => await log.count() === 2);
+    await page.getByRole("img").or(page.getByRole("table", { name: "Attempts to deliver to orders" })).first()
+      .waitFor();
+    await isWell(page);
+    await log.first().getByRole("button", { name: /^Message of the attempt/ }).click();
+    await page.getByRole("dialog", { name: "Message history" }).getByText("no such shelf").first().waitFor();
+
+    // A viewer sees that it failed, and no word of the answer.
+    const viewer = await signIn("viewer");
+    await go(viewer, "/deliveries/at/orders", "Deliveries to orders");
+    await viewer.getByRole("list", { name: "Attempts" }).getByText("status 503").first().waitFor();
+    assertEquals(await viewer.getByText("What it answered").count(), 0);
+    assertEquals((await viewer.content()).includes("no such shelf"), false);
+  },
+);

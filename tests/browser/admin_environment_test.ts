@@ -3,7 +3,7 @@ import { assertEquals } from "../support/assert.ts";
 import { faultsOf, panelTest } from "../support/panel.ts";
 
 panelTest(
-  "admin: a kill switch of the environment is seen on the overview, with version and environment",
+  "admin: the overview shows an environment kill switch, the version and the environment",
   async ({ signIn }) => {
     const page = await signIn("viewer", { viewport: { width: 360, height: 740 } });
     const told = page.getByRole("alert").filter({ hasText: "WA_SEND_ENABLED=false" });

@@ -12,7 +12,7 @@ async function demoLeadsTo(stack: RunningStack): Promise<string> {
 }
 
 panelTest(
-  "admin: a flag is turned off, the function answers otherwise, and history gives it back",
+  "admin: turning a flag off changes the function's answer, and its history restores it",
   async (panel) => {
     const { stack, sql, signIn } = panel;
     const here = new URL(stack.url).host;
@@ -57,7 +57,7 @@ panelTest(
   },
 );
 
-panelTest("admin: of two who change a flag at once the slower one is told, and decides", async (panel) => {
+panelTest("admin: when two people change a flag at once, the second is told and decides", async (panel) => {
   const { sql, signIn } = panel;
   const [slow, fast] = [await signIn("operator"), await signIn("admin")];
   const share = async () => {
@@ -87,76 +87,83 @@ panelTest("admin: of two who change a flag at once the slower one is told, and d
   assertEquals(await share(), 90);
 });
 
-panelTest("admin: whoever gives a flag to more people says why, and less is one click", async (panel) => {
-  const { sql, signIn } = panel;
-  const flag = "wa_send.enabled";
-  await sql`select public.set_flag(${flag}, '{"percentage": 50, "prerequisites": ["wa_router.enabled"]}',
+panelTest(
+  "admin: enlarging a flag's audience asks for a reason, and reducing it takes one click",
+  async (panel) => {
+    const { sql, signIn } = panel;
+    const flag = "wa_send.enabled";
+    await sql`select public.set_flag(${flag}, '{"percentage": 50, "prerequisites": ["wa_router.enabled"]}',
     (select version from public.settings where key = ${flag}))`;
-  await sql`select public.set_segment('beta', 'first of all', 0)`;
-  const page = await signIn("operator", { clock: true });
-  /** What is stored with this reason, once the page shows it: what is changed next is a change of that. */
-  const saved = async (reason: string) => {
-    const { metadata, version } = await until(reason, async () =>
-      (await sql`
+    await sql`select public.set_segment('beta', 'first of all', 0)`;
+    const page = await signIn("operator", { clock: true });
+    /** What is stored with this reason, once the page shows it: what is changed next is a change of that. */
+    const saved = async (reason: string) => {
+      const { metadata, version } = await until(reason, async () =>
+        (await sql`
         select s.metadata, s.version from public.settings s join public.settings_history h using (key, version)
         where key = ${flag} and h.reason = ${reason}`)[0]);
-    await page.getByText(`Version ${version}, changed`).waitFor();
-    return metadata;
-  };
-  /** The question does not take an answer without a reason. */
-  const because = async (action: string, reason: string) => {
-    const dialog = page.getByRole("dialog");
-    await dialog.waitFor();
-    assertEquals(await dialog.getByRole("button", { name: action, exact: true }).isDisabled(), true, action);
-    await answer(page, action, reason);
-    return await saved(reason);
-  };
-  await go(page, `/flags/${flag}`, flag);
+      await page.getByText(`Version ${version}, changed`).waitFor();
+      return metadata;
+    };
+    /** The question does not take an answer without a reason. */
+    const because = async (action: string, reason: string) => {
+      const dialog = page.getByRole("dialog");
+      await dialog.waitFor();
+      assertEquals(
+        await dialog.getByRole("button", { name: action, exact: true }).isDisabled(),
+        true,
+        action,
+      );
+      await answer(page, action, reason);
+      return await saved(reason);
+    };
+    await go(page, `/flags/${flag}`, flag);
 
-  await page.getByRole("slider", { name: `Percentage of ${flag}` }).focus();
-  await page.keyboard.press("ArrowRight");
-  await page.getByRole("button", { name: "Set 51 %" }).click();
-  assertEquals((await because("Change", "one more")).rollout_percentage, 51);
+    await page.getByRole("slider", { name: `Percentage of ${flag}` }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("button", { name: "Set 51 %" }).click();
+    assertEquals((await because("Change", "one more")).rollout_percentage, 51);
 
-  await page.getByRole("combobox", { name: "Add a segment" }).click();
-  await page.getByRole("option", { name: "beta" }).click();
-  assertEquals((await because("Add", "beta testers")).target_segments, ["beta"]);
-  await page.getByLabel("Add a person").fill("c1");
-  await page.getByRole("button", { name: "Add", exact: true }).click();
-  assertEquals((await because("Add", "asked for it")).target_user_ids, ["c1"]);
-  await page.getByRole("button", { name: "Remove segment beta from the targets" }).click();
-  assertEquals((await saved("targets changed in the panel")).target_segments, []);
+    await page.getByRole("combobox", { name: "Add a segment" }).click();
+    await page.getByRole("option", { name: "beta" }).click();
+    assertEquals((await because("Add", "beta testers")).target_segments, ["beta"]);
+    await page.getByLabel("Add a person").fill("c1");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    assertEquals((await because("Add", "asked for it")).target_user_ids, ["c1"]);
+    await page.getByRole("button", { name: "Remove segment beta from the targets" }).click();
+    assertEquals((await saved("targets changed in the panel")).target_segments, []);
 
-  await page.getByRole("combobox", { name: "Prerequisites" }).focus();
-  await page.keyboard.press("Backspace");
-  await page.keyboard.press("Escape");
-  await page.getByRole("region", { name: "Prerequisites" }).getByRole("button", { name: "Save" }).click();
-  assertEquals("prerequisites" in await because("Change", "sends by itself"), false);
+    await page.getByRole("combobox", { name: "Prerequisites" }).focus();
+    await page.keyboard.press("Backspace");
+    await page.keyboard.press("Escape");
+    await page.getByRole("region", { name: "Prerequisites" }).getByRole("button", { name: "Save" }).click();
+    assertEquals("prerequisites" in await because("Change", "sends by itself"), false);
 
-  const save = page.getByRole("region", { name: "Schedule" }).getByRole("button", { name: "Save" });
-  await page.getByLabel("Turn on at").fill("2099-01-01T09:00");
-  await save.click();
-  const { schedule } = await because("Schedule", "the new year");
-  assertEquals(Object.keys(schedule), ["on_at"]);
-  await save.waitFor({ state: "hidden" });
-  await page.getByLabel("Turn off at").fill("2099-02-01T09:00");
-  await save.click();
-  assertEquals(Object.keys((await saved("schedule changed in the panel")).schedule).sort(), [
-    "off_at",
-    "on_at",
-  ]);
+    const save = page.getByRole("region", { name: "Schedule" }).getByRole("button", { name: "Save" });
+    await page.getByLabel("Turn on at").fill("2099-01-01T09:00");
+    await save.click();
+    const { schedule } = await because("Schedule", "the new year");
+    assertEquals(Object.keys(schedule), ["on_at"]);
+    await save.waitFor({ state: "hidden" });
+    await page.getByLabel("Turn off at").fill("2099-02-01T09:00");
+    await save.click();
+    assertEquals(Object.keys((await saved("schedule changed in the panel")).schedule).sort(), [
+      "off_at",
+      "on_at",
+    ]);
 
-  // Whoever comes into a segment that is targeted gets the flag by it.
-  const [{ version }] = await sql`
+    // Whoever comes into a segment that is targeted gets the flag by it.
+    const [{ version }] = await sql`
     select (public.add_flag_targets(${flag}, s.version, p_segments => '{beta}')).version
     from public.settings s where s.key = ${flag}`;
-  await inTime(page.getByText(`Version ${version}, changed`));
-  await go(page, "/flags/segments", "Segments");
-  await page.getByLabel("Add a person").fill("c2");
-  await page.getByRole("button", { name: "Add", exact: true }).click();
-  await page.getByRole("dialog").getByText(flag).waitFor();
-  await answer(page, "Add", "a friend of the house");
-  const members = async () =>
-    await sql`select subject_id from public.segment_members where segment_key = 'beta'`;
-  await until("the member", async () => (await members())[0]?.subject_id === "c2");
-});
+    await inTime(page.getByText(`Version ${version}, changed`));
+    await go(page, "/flags/segments", "Segments");
+    await page.getByLabel("Add a person").fill("c2");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByRole("dialog").getByText(flag).waitFor();
+    await answer(page, "Add", "a friend of the house");
+    const members = async () =>
+      await sql`select subject_id from public.segment_members where segment_key = 'beta'`;
+    await until("the member", async () => (await members())[0]?.subject_id === "c2");
+  },
+);

@@ -8,7 +8,7 @@ import { until } from "../support/until.ts";
 const SIZES = [{ width: 1280, height: 860 }, { width: 360, height: 740 }];
 
 panelTest(
-  "admin: an incident on top of the overview is acknowledged with one click, told and resolved",
+  "admin: an open incident heads the overview and is acknowledged in one click, updated and resolved",
   async (panel) => {
     const { sql, signIn, url, stack } = panel;
     const page = await signIn("operator", { viewport: SIZES[1], clock: true });
@@ -28,7 +28,7 @@ panelTest(
     await page.getByRole("heading", { name: `Incident ${number}`, level: 1 }).waitFor();
     await page.getByText(`gatelink rollback 1 deeplinks.enabled --why "incident ${number}"`).waitFor();
     await page.getByLabel("Status", { exact: true }).selectOption("identified");
-    await page.getByLabel("Show it on the public status page").check();
+    await page.getByLabel("Show on the public status page").check();
     await page.getByLabel("Text for the public").fill("We found the cause.");
     await page.getByLabel("Note for the team").fill("it is the disk");
     await page.getByRole("button", { name: "Update", exact: true }).click();
@@ -42,19 +42,23 @@ panelTest(
     await page.getByRole("button", { name: "Resolve" }).click();
     await answer(page, "Resolve", "the disk is larger now");
     await inTime(page.getByText("the disk is larger now").first());
+    // What happened and the status that it led to are the same word, which is said once.
+    const history = page.getByRole("region", { name: "History" });
+    await inTime(history.getByText("resolved", { exact: true }));
+    assertEquals(await history.getByText(/resolved, resolved/).count(), 0);
     const [{ state }] = await sql`select status as state from public.incidents where number = ${number}`;
     assertEquals([state, (await fetch(`${url}status/`)).status], ["resolved", 200]);
   },
 );
 
 panelTest(
-  "admin: an incident is opened with what its kind says; a viewer only reads",
+  "admin: a new incident takes the defaults of its kind; a viewer can only read it",
   async ({ sql, signIn }) => {
     const page = await signIn("operator");
     await go(page, "/incidents/new", "Open an incident");
     await page.getByLabel("What is wrong").fill("Replies are delayed");
     await page.getByLabel("Kind", { exact: true }).selectOption("performance");
-    await page.getByText("Way back: level 1, within 1 min").waitFor();
+    await page.getByText("What to do: rollback 1, within 1 min").waitFor();
     await page.getByText("No rollout advances and nothing is launched").waitFor();
     await page.getByRole("button", { name: "Open the incident" }).click();
     await page.getByRole("heading", { name: /^Incident \d+$/, level: 1 }).waitFor();
@@ -76,7 +80,7 @@ panelTest(
 );
 
 panelTest(
-  "admin and status page: axe finds nothing serious, nothing is wider than the page",
+  "admin and status page: axe finds nothing serious, and no page is wider than the screen",
   async ({ sql, signIn, open, url }) => {
     await sql`select public.open_incident('Replies are delayed by up to an hour', 'performance', null, null, 'graph', true, 'for us', null)`;
     await sql`select public.open_incident('Some links show an error page', 'error_rate', null, 'deeplinks.enabled', null, true, null, 'We are looking into it.')`;

@@ -33,152 +33,155 @@ async function choose(page: Page, list: string, option: string): Promise<void> {
   await page.keyboard.press("Escape");
 }
 
-panelTest("admin: a link with every condition and every kind of place", async ({ stack, sql, signIn }) => {
-  const home = `${stack.url}/simulator/`;
-  await sql`insert into public.settings (key, value) values ('deeplinks.app_schemes', 'myapp'),
+panelTest(
+  "admin: the form creates a link with every condition and every kind of target",
+  async ({ stack, sql, signIn }) => {
+    const home = `${stack.url}/simulator/`;
+    await sql`insert into public.settings (key, value) values ('deeplinks.app_schemes', 'myapp'),
     ('deeplinks.apps', ${
-    JSON.stringify({
-      android: [{ package: "com.example.app", sha256: [Array(32).fill("AA").join(":")] }],
-    })
-  })`;
-  const page = await signIn("operator");
-  const preview = page.getByRole("table", { name: "Target by platform" });
-  await go(page, "/links/new", "New link");
-  await page.getByRole("textbox", { name: "Message text" }).fill("Hello!");
-  await page.getByRole("textbox", { name: "Page if chats are off" }).fill(home);
-  await page.getByRole("textbox", { name: "Campaign" }).fill("spring");
-  await page.getByRole("textbox", { name: "Title for the team" }).fill("Poster at the station");
-  await page.getByRole("textbox", { name: "Note for the team" }).fill("Ask Ann.\nHung until May.");
-  await open(page, "Targets for some visitors");
+      JSON.stringify({
+        android: [{ package: "com.example.app", sha256: [Array(32).fill("AA").join(":")] }],
+      })
+    })`;
+    const page = await signIn("operator");
+    const preview = page.getByRole("table", { name: "Target by platform" });
+    await go(page, "/links/new", "New link");
+    await page.getByRole("textbox", { name: "Message text" }).fill("Hello!");
+    await page.getByRole("textbox", { name: "Page if chats are off" }).fill(home);
+    await page.getByRole("textbox", { name: "Campaign" }).fill("spring");
+    await page.getByRole("textbox", { name: "Title for the team" }).fill("Poster at the station");
+    await page.getByRole("textbox", { name: "Note for the team" }).fill("Ask Ann.\nHung until May.");
+    await open(page, "Targets for some visitors");
 
-  await page.getByRole("button", { name: "Add rule" }).click();
-  await choose(page, "Platforms of rule 1", "Android");
-  await when(page, 1, "Country");
-  await choose(page, "Country of rule 1", "Germany (DE)");
-  await when(page, 1, "Language");
-  await tag(page, "Language of rule 1", "de-AT");
-  await when(page, 1, "In-app browser");
-  await page.getByText("These apps", { exact: true }).click();
-  await choose(page, "Apps of rule 1", "Instagram");
-  await choose(page, "Apps of rule 1", "WeChat");
-  await when(page, 1, "New or returning");
-  await page.getByText("Returning", { exact: true }).first().click();
-  await choose(page, "Target of rule 1", "App");
-  await page.getByRole("textbox", { name: "App URL of rule 1" }).fill("myapp://item/1");
-  await page.getByRole("textbox", { name: "Android package" }).fill("com.example.app");
-  await page.getByRole("textbox", { name: "Fallback without the app" }).fill(`${home}?store`);
+    await page.getByRole("button", { name: "Add rule" }).click();
+    await choose(page, "Platforms of rule 1", "Android");
+    await when(page, 1, "Country");
+    await choose(page, "Country of rule 1", "Germany (DE)");
+    await when(page, 1, "Language");
+    await tag(page, "Language of rule 1", "de-AT");
+    await when(page, 1, "In-app browser");
+    await page.getByText("These apps", { exact: true }).click();
+    await choose(page, "Apps of rule 1", "Instagram");
+    await choose(page, "Apps of rule 1", "WeChat");
+    await when(page, 1, "New or returning");
+    await page.getByText("Returning", { exact: true }).first().click();
+    await choose(page, "Target of rule 1", "App");
+    await page.getByRole("textbox", { name: "App URL of rule 1" }).fill("myapp://item/1");
+    await page.getByRole("textbox", { name: "Android package" }).fill("com.example.app");
+    await page.getByRole("textbox", { name: "Fallback without the app" }).fill(`${home}?store`);
 
-  await page.getByRole("button", { name: "Add rule" }).click();
-  await page.getByRole("button", { name: "Rule 2: remove condition platform" }).click();
-  await when(page, 2, "Referrer");
-  await tag(page, "Referrer of rule 2", "https://News.example.com/today");
-  await when(page, 2, "URL parameters");
-  await page.getByRole("textbox", { name: "Parameter for rule 2" }).fill("src");
-  await page.getByRole("textbox", { name: "Parameter for rule 2" }).press("Enter");
-  await tag(page, "Values of src in rule 2", "poster");
-  await when(page, 2, "Dates");
-  await page.getByRole("group", { name: "Rule 2" }).getByLabel("Until").fill("2099-01-02T03:04");
-  await when(page, 2, "Days and times");
-  await page.getByRole("group", { name: "Rule 2" }).getByLabel("Time zone").fill("Europe/Berlin");
-  await choose(page, "Target of rule 2", "App store page");
-  await page.getByRole("textbox", { name: "Store URL of rule 2" }).fill(`${home}?shop`);
+    await page.getByRole("button", { name: "Add rule" }).click();
+    await page.getByRole("button", { name: "Rule 2: remove condition platform" }).click();
+    await when(page, 2, "Referrer");
+    await tag(page, "Referrer of rule 2", "https://News.example.com/today");
+    await when(page, 2, "URL parameters");
+    await page.getByRole("textbox", { name: "Parameter for rule 2" }).fill("src");
+    await page.getByRole("textbox", { name: "Parameter for rule 2" }).press("Enter");
+    await tag(page, "Values of src in rule 2", "poster");
+    await when(page, 2, "Dates");
+    await page.getByRole("group", { name: "Rule 2" }).getByLabel("Until").fill("2099-01-02T03:04");
+    await when(page, 2, "Days and times");
+    await page.getByRole("group", { name: "Rule 2" }).getByLabel("Time zone").fill("Europe/Berlin");
+    await choose(page, "Target of rule 2", "App store page");
+    await page.getByRole("textbox", { name: "Store URL of rule 2" }).fill(`${home}?shop`);
 
-  await page.getByRole("button", { name: "Add rule" }).click();
-  await page.getByRole("button", { name: "Rule 3: remove condition platform" }).click();
-  await when(page, 3, "Share of visitors");
-  await page.getByRole("textbox", { name: "Share of visitors of rule 3" }).fill("30");
-  await choose(page, "Target of rule 3", "WhatsApp chat");
-  await page.getByRole("textbox", { name: "Message text of rule 3" }).fill("Sale!");
-  // The rules are asked in their order: the share comes before the store now.
-  await page.getByRole("button", { name: "Move rule 3 up" }).click();
+    await page.getByRole("button", { name: "Add rule" }).click();
+    await page.getByRole("button", { name: "Rule 3: remove condition platform" }).click();
+    await when(page, 3, "Share of visitors");
+    await page.getByRole("textbox", { name: "Share of visitors of rule 3" }).fill("30");
+    await choose(page, "Target of rule 3", "WhatsApp chat");
+    await page.getByRole("textbox", { name: "Message text of rule 3" }).fill("Sale!");
+    // The rules are asked in their order: the share comes before the store now.
+    await page.getByRole("button", { name: "Move rule 3 up" }).click();
 
-  await open(page, "Validity and uses");
-  await page.getByLabel("Starts at").fill("2020-01-02T03:04");
-  await page.getByLabel("Ends at").fill("2098-01-02T03:04");
-  await page.getByRole("textbox", { name: "Maximum uses" }).fill("500");
-  await page.getByRole("switch", { name: /^Confirm with a button/ }).check();
-  await page.getByRole("textbox", { name: "Page when unavailable" }).fill(`${home}?over`);
-  await open(page, "Password");
-  await page.getByRole("textbox", { name: "Password" }).fill("open sesame");
-  await open(page, "Campaign parameters");
-  await page.getByRole("textbox", { name: "Source" }).fill("poster");
-  await page.getByRole("switch", { name: /^Pass URL parameters on/ }).check();
-  await open(page, "Link preview");
-  await page.getByRole("textbox", { name: "Title", exact: true }).fill("Spring sale");
-  await page.getByRole("textbox", { name: "Description" }).fill("Until May");
-  await page.getByRole("textbox", { name: "Image URL" }).fill(`${home}card.png`);
-  await open(page, "Integration");
-  await page.getByRole("textbox", { name: "External id" }).fill("poster-7");
-  await page.getByRole("combobox", { name: "Only for visitors with this flag on" }).fill("wa_send.enabled");
-  await page.keyboard.press("Escape");
-  await page.getByRole("switch", { name: /^Match an app's first open/ }).check();
+    await open(page, "Validity and uses");
+    await page.getByLabel("Starts at").fill("2020-01-02T03:04");
+    await page.getByLabel("Ends at").fill("2098-01-02T03:04");
+    await page.getByRole("textbox", { name: "Maximum uses" }).fill("500");
+    await page.getByRole("switch", { name: /^Confirm with a button/ }).check();
+    await page.getByRole("textbox", { name: "Page when unavailable" }).fill(`${home}?over`);
+    await open(page, "Password");
+    await page.getByRole("textbox", { name: "Password" }).fill("open sesame");
+    await open(page, "Campaign parameters");
+    await page.getByRole("textbox", { name: "Source" }).fill("poster");
+    await page.getByRole("switch", { name: /^Pass URL parameters on/ }).check();
+    await open(page, "Link preview");
+    await page.getByRole("textbox", { name: "Title", exact: true }).fill("Spring sale");
+    await page.getByRole("textbox", { name: "Description" }).fill("Until May");
+    await page.getByRole("textbox", { name: "Image URL" }).fill(`${home}card.png`);
+    await open(page, "Integration");
+    await page.getByRole("textbox", { name: "External id" }).fill("poster-7");
+    await page.getByRole("combobox", { name: "Only for visitors with this flag on" }).fill("wa_send.enabled");
+    await page.keyboard.press("Escape");
+    await page.getByRole("switch", { name: /^Match an app's first open/ }).check();
 
-  // The share divides visitors on each platform, and a visitor can be imagined.
-  await preview.getByRole("row", { name: /^Mac .*30 % of visitors, rule 2.*70 % of visitors, no rule/ })
-    .waitFor();
-  await choose(page, "Country", "Germany (DE)");
-  await page.getByRole("textbox", { name: "Language", exact: true }).fill("de-AT");
-  await choose(page, "In-app browser", "Instagram");
-  await page.getByRole("group", { name: "Preview for a visitor" }).getByRole("switch").check();
-  await preview.getByRole("row", { name: /^Android intent:.*com\.example\.app.*rule 1/ }).waitFor();
-  await isWell(page);
-  await page.setViewportSize({ width: 360, height: 740 });
-  await isWell(page);
+    // The share divides visitors on each platform, and a visitor can be imagined.
+    await preview.getByRole("row", { name: /^Mac .*30 % of visitors, rule 2.*70 % of visitors, no rule/ })
+      .waitFor();
+    await choose(page, "Country", "Germany (DE)");
+    await page.getByRole("textbox", { name: "Language", exact: true }).fill("de-AT");
+    await choose(page, "In-app browser", "Instagram");
+    await page.getByRole("group", { name: "Preview for a visitor" }).getByRole("switch").check();
+    await preview.getByRole("row", { name: /^Android intent:.*com\.example\.app.*rule 1/ }).waitFor();
+    await isWell(page);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await isWell(page);
 
-  await page.getByRole("textbox", { name: "Custom code" }).fill("everything");
-  await page.getByRole("button", { name: "Create link" }).click();
-  await page.getByRole("heading", { name: "Link everything", level: 1 }).waitFor();
-  await isWell(page);
-  const [link] = await sql`select * from public.links where code = 'everything'`;
-  const zoned = (text: string) => page.evaluate((text) => new Date(text).toISOString(), text);
-  const number = stack.stack.whatsapp.phoneNumberId;
-  assertEquals(link.targets, [
-    {
-      when: {
-        platform: ["android"],
-        country: ["DE"],
-        language: ["de-at"],
-        in_app: ["instagram", "wechat"],
-        visitor: "returning",
-      },
-      app: { url: "myapp://item/1", package: "com.example.app", fallback: `${home}?store` },
-    },
-    { when: { weight: 30 }, whatsapp: { phone_number_id: number, text: "Sale!" } },
-    {
-      when: {
-        referrer: ["news.example.com"],
-        query: { src: ["poster"] },
-        date: { until: await zoned("2099-01-02T03:04") },
-        time: {
-          days: ["mon", "tue", "wed", "thu", "fri"],
-          from: "09:00",
-          to: "17:00",
-          zone: "Europe/Berlin",
+    await page.getByRole("textbox", { name: "Custom code" }).fill("everything");
+    await page.getByRole("button", { name: "Create link" }).click();
+    await page.getByRole("heading", { name: "Link everything", level: 1 }).waitFor();
+    await isWell(page);
+    const [link] = await sql`select * from public.links where code = 'everything'`;
+    const zoned = (text: string) => page.evaluate((text) => new Date(text).toISOString(), text);
+    const number = stack.stack.whatsapp.phoneNumberId;
+    assertEquals(link.targets, [
+      {
+        when: {
+          platform: ["android"],
+          country: ["DE"],
+          language: ["de-at"],
+          in_app: ["instagram", "wechat"],
+          visitor: "returning",
         },
+        app: { url: "myapp://item/1", package: "com.example.app", fallback: `${home}?store` },
       },
-      store: `${home}?shop`,
-    },
-  ]);
-  assertEquals(
-    [link.whatsapp, link.default_url, link.expired_url, link.max_uses, link.flag_key, link.external_id],
-    [{ phone_number_id: number, text: "Hello!" }, home, `${home}?over`, 500, "wa_send.enabled", "poster-7"],
-  );
-  assertEquals([link.starts_at.toISOString(), link.expires_at.toISOString()], [
-    await zoned("2020-01-02T03:04"),
-    await zoned("2098-01-02T03:04"),
-  ]);
-  assertEquals(link.confirm, true);
-  assertEquals([link.title, link.note], ["Poster at the station", "Ask Ann.\nHung until May."]);
-  assertEquals([link.utm, link.pass_query, link.fingerprint, link.preview], [
-    { source: "poster", campaign: "spring" },
-    true,
-    true,
-    { title: "Spring sale", description: "Until May", image: `${home}card.png` },
-  ]);
-  assertEquals((await sql`select from private.link_passwords where code = 'everything'`).length, 1);
-});
+      { when: { weight: 30 }, whatsapp: { phone_number_id: number, text: "Sale!" } },
+      {
+        when: {
+          referrer: ["news.example.com"],
+          query: { src: ["poster"] },
+          date: { until: await zoned("2099-01-02T03:04") },
+          time: {
+            days: ["mon", "tue", "wed", "thu", "fri"],
+            from: "09:00",
+            to: "17:00",
+            zone: "Europe/Berlin",
+          },
+        },
+        store: `${home}?shop`,
+      },
+    ]);
+    assertEquals(
+      [link.whatsapp, link.default_url, link.expired_url, link.max_uses, link.flag_key, link.external_id],
+      [{ phone_number_id: number, text: "Hello!" }, home, `${home}?over`, 500, "wa_send.enabled", "poster-7"],
+    );
+    assertEquals([link.starts_at.toISOString(), link.expires_at.toISOString()], [
+      await zoned("2020-01-02T03:04"),
+      await zoned("2098-01-02T03:04"),
+    ]);
+    assertEquals(link.confirm, true);
+    assertEquals([link.title, link.note], ["Poster at the station", "Ask Ann.\nHung until May."]);
+    assertEquals([link.utm, link.pass_query, link.fingerprint, link.preview], [
+      { source: "poster", campaign: "spring" },
+      true,
+      true,
+      { title: "Spring sale", description: "Until May", image: `${home}card.png` },
+    ]);
+    assertEquals((await sql`select from private.link_passwords where code = 'everything'`).length, 1);
+  },
+);
 
-panelTest("admin: what the function refuses stands at its field", async ({ stack, sql, signIn }) => {
+panelTest("admin: an error of the function is shown at its field", async ({ stack, sql, signIn }) => {
   await sql`select public.create_links(${
     sql.json([{ code: "taken", request_hash: "x", default_url: `${stack.url}/simulator/` }])
   }, 'somebody')`;
@@ -220,7 +223,7 @@ panelTest("admin: what the function refuses stands at its field", async ({ stack
 });
 
 panelTest(
-  "admin: a link is changed; what is not touched is kept, and nobody is overwritten",
+  "admin: editing a link keeps untouched fields and overwrites nobody's change",
   async (panel) => {
     const { stack, sql, signIn } = panel;
     const home = `${stack.url}/simulator/`;

@@ -9,7 +9,7 @@ import { isWell } from "../support/people.ts";
 const IPHONE =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
 
-panelTest("admin: a link is made with a preview of each platform, followed and counted", async (panel) => {
+panelTest("admin: a link is created with a preview for each platform, visited and counted", async (panel) => {
   const { stack, sql, signIn } = panel;
   const target = `${stack.url}/simulator/`;
   const page = await signIn("operator", { clock: true });
@@ -69,7 +69,7 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   });
 });
 
-panelTest("admin: a file of links, each row with its own result", async ({ stack, signIn }) => {
+panelTest("admin: an imported file of links shows a result for each row", async ({ stack, signIn }) => {
   const page = await signIn("operator");
   await go(page, "/links/import", "Import links");
   await page.getByLabel("Rows").fill("adress,code\nhttps://example.com/,one");
@@ -109,7 +109,7 @@ panelTest("admin: a file of links, each row with its own result", async ({ stack
 });
 
 panelTest(
-  "admin: thousands of links come page by page, and an address shows the same ones",
+  "admin: thousands of links load page by page, and a filtered URL shows the same ones",
   async (panel) => {
     const { stack, sql, signIn } = panel;
     const links = Array.from({ length: 120 }, (_, n) => ({
@@ -142,7 +142,7 @@ panelTest(
 );
 
 panelTest(
-  "admin: the team is told of a password that somebody guesses at, at the list and at the link",
+  "admin: the list and the link's page warn when somebody guesses a link's password",
   async (panel) => {
     const { sql, signIn } = panel;
     await sql`insert into public.links (code, request_hash, default_url) values ('vault222', 'h', 'https://www.example.com/')`;

@@ -23,7 +23,7 @@ async function refusedBy(sql: Panel["sql"], name: string, count: number): Promis
 }
 
 panelTest(
-  "admin: a service that refuses every message is not well: the verdict names it, says how many wait, and leads to it",
+  "admin: when a service refuses every message, the overview names it, counts what waits and links to it",
   async ({ sql, signIn }) => {
     await sql`select public.allow_host('orders.example.com', 'forward')`;
     await sql`insert into public.destinations (name, url) select 'another-' || n, 'https://orders.example.com/' from generate_series(1, 3) n`;
@@ -49,7 +49,7 @@ panelTest(
 );
 
 panelTest(
-  "admin: while nothing answers, nothing is called well: the verdict is not known, and returns with the answers",
+  "admin: while nothing answers, the state is shown as unknown, and recovers with the answers",
   async ({ signIn }) => {
     const page = await signIn("viewer", { clock: true });
     await health(page).getByRole("listitem").first().waitFor();
@@ -72,7 +72,7 @@ panelTest(
 );
 
 panelTest(
-  "admin: a page that was opened without a network opens by itself when it is back",
+  "admin: a page opened without a network loads by itself once the network is back",
   async ({ browser, stack, url }) => {
     // Its exceptions are expected: this browser is not watched for them.
     const context = await browser.newContext({ reducedMotion: "reduce" });

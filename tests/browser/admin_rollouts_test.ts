@@ -9,7 +9,7 @@ import { isWell } from "../support/people.ts";
 const FLAG = "checkout.enabled";
 
 panelTest(
-  "admin: a rollout is planned, signed for, started, paused, resumed and rolled back",
+  "admin: a rollout is planned, signed off, started, paused, resumed and rolled back",
   async (panel) => {
     const { sql, signIn } = panel;
     await sql`select public.set_flag(${FLAG}, '{"on": false, "percentage": 0, "description": "Pay inside the chat."}', 0)`;
@@ -88,7 +88,7 @@ panelTest(
   },
 );
 
-panelTest("admin: the stages of a template are changed, and each gate tells what was seen", async (panel) => {
+panelTest("admin: a template's stages are edited, and each gate shows its evidence", async (panel) => {
   const { sql, signIn } = panel;
   await sql`select public.set_flag(${FLAG}, '{"on": false, "percentage": 0}', 0)`;
   const page = await signIn("operator");

@@ -6,7 +6,7 @@ import { fillSignIn, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
 panelTest(
-  "admin: routes are put into another order, and a message tried takes the other one",
+  "admin: after routes are reordered, a tried message takes the other route",
   async (panel) => {
     const { sql, signIn } = panel;
     for (const name of ["crm", "orders"]) await addDestination(sql, name, { url: "http://127.0.0.1:9/" });
@@ -106,7 +106,7 @@ panelTest(
 );
 
 panelTest(
-  "admin: a route is written part by part, and of two editors the slower one is told",
+  "admin: a route is edited part by part, and the slower of two editors is told of the conflict",
   async (panel) => {
     const { sql, signIn } = panel;
     await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });
@@ -169,7 +169,7 @@ panelTest(
 );
 
 panelTest(
-  "admin: what a condition leaves open, asks for and refuses can be seen and changed",
+  "admin: a condition's optional, required and rejected members can be seen and edited",
   async (panel) => {
     const { sql, signIn } = panel;
     await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });
@@ -217,7 +217,7 @@ panelTest(
 );
 
 panelTest(
-  "admin: a route in short form is edited, one that nobody can read is told apart, and a broken page mends",
+  "admin: a route in short form can be edited, an unreadable one is marked, and a broken page recovers",
   async (panel) => {
     const { browser, sql, signIn, stack, url } = panel;
     await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });

@@ -5,7 +5,7 @@ import { answer, go, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
 
 panelTest(
-  "admin: an admin keeps allowlist, team and limits; an operator sees them",
+  "admin: an admin edits allowlist, team and limits; an operator can only view them",
   async ({ sql, signIn }) => {
     const page = await signIn("admin");
     await go(page, "/settings", "Settings");
@@ -93,6 +93,46 @@ panelTest(
   },
 );
 
+panelTest(
+  "admin: the words of complaints and praise are set, by version, and given back to the built-in ones",
+  async ({ sql, signIn }) => {
+    const page = await signIn("operator");
+    await go(page, "/settings?tab=feedback", "Settings");
+    const complaints = page.getByRole("region", { name: "Complaints" });
+    const field = complaints.getByRole("combobox", { name: "Words for complaints" });
+    const save = complaints.getByRole("button", { name: "Save complaints" });
+    await complaints.getByText("beschwerde", { exact: true }).waitFor();
+    assertEquals(await save.isDisabled(), true, "nothing is changed yet");
+    await field.fill("Ikirego");
+    await field.press("Enter");
+    await save.click();
+    const words = async () => {
+      const [row] = await sql`select value from public.settings where key = 'feedback.complaint_words'`;
+      return row === undefined ? [] : JSON.parse(row.value) as string[];
+    };
+    await until("the word is set", async () => (await words()).at(-1) === "Ikirego");
+    assertEquals((await words())[0], "complaint", "the built-in words stay beside it");
+
+    // Somebody else's change is neither lost nor puts away what is being written.
+    await field.fill("malheur");
+    await field.press("Enter");
+    await sql`update public.settings set value = '["theirs"]' where key = 'feedback.complaint_words'`;
+    await complaints.getByText("Somebody else changed these words").waitFor();
+    await complaints.getByText("malheur", { exact: true }).waitFor();
+    assertEquals(await save.isDisabled(), true);
+    await complaints.getByRole("button", { name: "Load their version" }).click();
+    await complaints.getByText("theirs", { exact: true }).waitFor();
+    await complaints.getByRole("button", { name: "Use the built-in words for complaints" }).click();
+    await save.click();
+    await until("the built-in ones", async () => (await words()).length === 9);
+
+    const viewer = await signIn("viewer");
+    await go(viewer, "/settings?tab=feedback", "Settings");
+    await viewer.getByText("praise, lob, elogio", { exact: false }).waitFor();
+    assertEquals(await viewer.getByRole("button", { name: /^Save|^Use/ }).count(), 0);
+  },
+);
+
 const PAGES: [path: string, heading: string, shown: string][] = [
   ["/messages", "Messages", "4711"],
   ["/deliveries", "Deliveries", "Success"],
@@ -109,11 +149,12 @@ const PAGES: [path: string, heading: string, shown: string][] = [
   ["/settings?tab=numbers", "Settings", "messages per second"],
   ["/settings?tab=limits", "Settings", "Sending"],
   ["/settings?tab=notifications", "Settings", "No notification endpoints yet"],
+  ["/settings?tab=feedback", "Settings", "beschwerde"],
   ["/settings?tab=gates", "Settings", "No sign-offs yet"],
 ];
 
 panelTest(
-  "admin: axe finds nothing serious on the pages of operations, dark or light, wide or narrow",
+  "admin: axe finds nothing serious on the operations pages, in dark and light mode, wide and narrow",
   async (panel) => {
     const { stack, signIn } = panel;
     const ada = await somebody(stack, "Ada Lovelace", "4915100004711");

@@ -17,7 +17,7 @@ async function signUp(stack: RunningStack, email: string): Promise<string> {
   return (await response.json()).access_token;
 }
 
-panelTest("admin: sign-in by password and by a mailed link, and what each role is shown", async (panel) => {
+panelTest("admin: signing in by password and by e-mailed link, and what each role sees", async (panel) => {
   const { stack, sql, open } = panel;
   const page = await open();
   assertEquals(await faultsOf(page), []);
@@ -68,82 +68,85 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   await operator.getByRole("heading", { name: "Sign in" }).waitFor();
 });
 
-panelTest("admin: as anon and as a stranger the calls that the panel makes give nothing", async (panel) => {
-  const { stack, sql, open } = panel;
-  await says(stack, await somebody(stack, "Ada Lovelace", "4915100004711"), "Hello there");
-  const conversation = await until(
-    "the conversation",
-    async () => (await sql`select id from public.conversations`)[0]?.id as string | undefined,
-  );
-  const calls = new Map<string, Request>();
-  const page = await open();
-  page.on("request", (request) => {
-    // Health is for everybody: monitors ask it without a key.
-    if (!/\/(rest|functions)\/v1\/(?!health$)/.test(request.url())) return;
-    calls.set(`${request.method()} ${request.url()} ${request.postData() ?? ""}`, request);
-  });
-  await fillSignIn(page, stack.stack.admin.email, stack.stack.admin.password);
-  await seesOverview(page);
-  // Each page, and what it asks for. The next one is opened when that was seen, so that nothing is passed by.
-  const tour: [path: string, heading: string, asked: string[]][] = [
-    ["/flags", "Flags", ["settings"]],
-    ["/flags/wa_send.enabled", "wa_send.enabled", ["settings_history", "count_contacts"]],
-    ["/flags/segments", "Segments", ["segments"]],
-    ["/rollouts", "Rollouts", ["rollouts"]],
-    ["/rollouts/new?flag=wa_send.enabled", "New rollout", ["forecast_rollout"]],
-    ["/messages", "Messages", ["list_conversations"]],
-    ["/messages?q=hello", "Messages", ["search_conversations"]],
-    [`/messages?conversation=${conversation}`, "Messages", ["conversation_messages"]],
-    ["/deliveries", "Deliveries", ["destination_health"]],
-    ["/deliveries?tab=dead", "Deliveries", ["list_dead_letters"]],
-    ["/routes", "Routes", ["routes", "route_destinations", "destinations"]],
-    ["/links", "Links", ["deeplinks"]],
-    ["/links/new", "New link", ["destination_allowlist"]],
-    ["/links/at/demo", "Link demo", ["deeplinks?code=demo", "deeplinks/demo/stats"]],
-    ["/settings?tab=team", "Settings", ["list_team"]],
-    ["/settings?tab=numbers", "Settings", ["wa_numbers"]],
-    ["/settings?tab=limits", "Settings", ["settings"]],
-    ["/settings?tab=notifications", "Settings", ["notification_endpoints"]],
-    ["/settings?tab=gates", "Settings", ["gate_approvals"]],
-    ["/", "Overview", ["overview"]],
-  ];
-  for (const [path, heading, asked] of tour) {
-    await go(page, path, heading);
-    for (const name of asked) {
-      await until(
-        `${path} asks for ${name}`,
-        () =>
-          [...calls.keys()].some((call) => [`/${name}?`, `/${name} `].some((part) => call.includes(part))),
-      );
-    }
-  }
-
-  const key = stack.stack.publishableKey;
-  const token = await signUp(stack, "stranger@example.com");
-  for (const [call, request] of [...calls]) {
-    const { apikey: _, authorization: __, ...headers } = await request.allHeaders();
-    const kept = Object.fromEntries(
-      Object.entries(headers).filter(([name]) => /^(accept|content-type|prefer|range)/.test(name)),
+panelTest(
+  "admin: the panel's calls return nothing to anon and to signed-in people outside the team",
+  async (panel) => {
+    const { stack, sql, open } = panel;
+    await says(stack, await somebody(stack, "Ada Lovelace", "4915100004711"), "Hello there");
+    const conversation = await until(
+      "the conversation",
+      async () => (await sql`select id from public.conversations`)[0]?.id as string | undefined,
     );
-    for (const authorization of [`Bearer ${key}`, `Bearer ${token}`]) {
-      const response = await fetch(request.url(), {
-        method: request.method(),
-        headers: { ...kept, apikey: key, authorization },
-        body: request.postData(),
-      });
-      const body = await response.text();
-      assert(!response.ok || body === "[]", `${call} answered ${response.status} ${body.slice(0, 200)}`);
+    const calls = new Map<string, Request>();
+    const page = await open();
+    page.on("request", (request) => {
+      // Health is for everybody: monitors ask it without a key.
+      if (!/\/(rest|functions)\/v1\/(?!health$)/.test(request.url())) return;
+      calls.set(`${request.method()} ${request.url()} ${request.postData() ?? ""}`, request);
+    });
+    await fillSignIn(page, stack.stack.admin.email, stack.stack.admin.password);
+    await seesOverview(page);
+    // Each page, and what it asks for. The next one is opened when that was seen, so that nothing is passed by.
+    const tour: [path: string, heading: string, asked: string[]][] = [
+      ["/flags", "Flags", ["settings"]],
+      ["/flags/wa_send.enabled", "wa_send.enabled", ["settings_history", "count_contacts"]],
+      ["/flags/segments", "Segments", ["segments"]],
+      ["/rollouts", "Rollouts", ["rollouts"]],
+      ["/rollouts/new?flag=wa_send.enabled", "New rollout", ["forecast_rollout"]],
+      ["/messages", "Messages", ["list_conversations"]],
+      ["/messages?q=hello", "Messages", ["search_conversations"]],
+      [`/messages?conversation=${conversation}`, "Messages", ["conversation_messages"]],
+      ["/deliveries", "Deliveries", ["destination_health"]],
+      ["/deliveries?tab=dead", "Deliveries", ["list_dead_letters"]],
+      ["/routes", "Routes", ["routes", "route_destinations", "destinations"]],
+      ["/links", "Links", ["deeplinks"]],
+      ["/links/new", "New link", ["destination_allowlist"]],
+      ["/links/at/demo", "Link demo", ["deeplinks?code=demo", "deeplinks/demo/stats"]],
+      ["/settings?tab=team", "Settings", ["list_team"]],
+      ["/settings?tab=numbers", "Settings", ["wa_numbers"]],
+      ["/settings?tab=limits", "Settings", ["settings"]],
+      ["/settings?tab=notifications", "Settings", ["notification_endpoints"]],
+      ["/settings?tab=gates", "Settings", ["gate_approvals"]],
+      ["/", "Overview", ["overview"]],
+    ];
+    for (const [path, heading, asked] of tour) {
+      await go(page, path, heading);
+      for (const name of asked) {
+        await until(
+          `${path} asks for ${name}`,
+          () =>
+            [...calls.keys()].some((call) => [`/${name}?`, `/${name} `].some((part) => call.includes(part))),
+        );
+      }
     }
-  }
 
-  const stranger = await open();
-  await fillSignIn(stranger, "stranger@example.com", "correct horse battery");
-  await stranger.getByRole("heading", { name: "You are not on the team" }).waitFor();
-  await stranger.getByText("Ask an admin to add you").waitFor();
-});
+    const key = stack.stack.publishableKey;
+    const token = await signUp(stack, "stranger@example.com");
+    for (const [call, request] of [...calls]) {
+      const { apikey: _, authorization: __, ...headers } = await request.allHeaders();
+      const kept = Object.fromEntries(
+        Object.entries(headers).filter(([name]) => /^(accept|content-type|prefer|range)/.test(name)),
+      );
+      for (const authorization of [`Bearer ${key}`, `Bearer ${token}`]) {
+        const response = await fetch(request.url(), {
+          method: request.method(),
+          headers: { ...kept, apikey: key, authorization },
+          body: request.postData(),
+        });
+        const body = await response.text();
+        assert(!response.ok || body === "[]", `${call} answered ${response.status} ${body.slice(0, 200)}`);
+      }
+    }
+
+    const stranger = await open();
+    await fillSignIn(stranger, "stranger@example.com", "correct horse battery");
+    await stranger.getByRole("heading", { name: "You are not on the team" }).waitFor();
+    await stranger.getByText("Ask an admin to add you").waitFor();
+  },
+);
 
 panelTest(
-  "admin: within another page it shows nothing of the project, whatever the host sends",
+  "admin: inside another page's frame it shows no data, whatever headers the host sends",
   async (panel) => {
     const { browser, url } = panel;
     const context = await browser.newContext();

@@ -53,7 +53,7 @@ async function waysOf(page: Page): Promise<string[]> {
   return await page.locator("a[href], button").allTextContents();
 }
 
-linkTest("links: each kind of target, by twenty user agents", async ({ browser, stack }) => {
+linkTest("links: each kind of target is served to twenty user agents", async ({ browser, stack }) => {
   assertEquals(AGENTS.length, 20);
   const chat = { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "Hello" };
   const web = await link(stack, { default_url: `${EXAMPLE}/` });
@@ -122,7 +122,7 @@ linkTest("links: each kind of target, by twenty user agents", async ({ browser, 
   }
 });
 
-linkTest("links: no page is a dead end, by twenty user agents", async ({ browser, stack }) => {
+linkTest("links: no page is a dead end for twenty user agents", async ({ browser, stack }) => {
   const once = await link(stack, {
     default_url: `${EXAMPLE}/coupon`,
     max_uses: AGENTS.length,
@@ -166,7 +166,7 @@ linkTest("links: no page is a dead end, by twenty user agents", async ({ browser
 });
 
 linkTest(
-  "links: without a home page, no page is a dead end either, by twenty user agents",
+  "links: without a home page no page is a dead end either, for twenty user agents",
   async ({ browser, stack, sql }) => {
     const expires_at = "2026-01-01T00:00:00Z";
     const chat = { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "Hello" };
@@ -220,7 +220,7 @@ linkTest(
 );
 
 linkTest(
-  "links: an iPad that calls itself a Mac gets what is for iOS, and a Mac what is for it",
+  "links: an iPad that presents itself as a Mac gets the iOS target, and a Mac gets its own",
   async ({ browser, stack }) => {
     const url = await link(stack, {
       default_url: `${EXAMPLE}/desktop`,

@@ -32,7 +32,7 @@ async function handedOn(
 }
 
 linkTest(
-  "links: pages, stores, apps and chats, by the device that visits",
+  "links: pages, stores, apps and chats open according to the visitor's device",
   async ({ browser, stack }) => {
     const app = { url: `${EXAMPLE}/product/7`, package: "com.example.app", fallback: PLAY };
     const everywhere = await link(stack, {
@@ -98,7 +98,7 @@ linkTest(
 );
 
 linkTest(
-  "links: an app by its own scheme is tried, and the fallback comes when it is not there",
+  "links: a custom-scheme app is tried first, and the fallback opens if the app is missing",
   async ({ browser, stack }) => {
     const url = await link(stack, {
       default_url: `${EXAMPLE}/`,
@@ -139,7 +139,7 @@ linkTest(
 );
 
 linkTest(
-  "links: a password is asked for, and never stands in an address",
+  "links: a password is requested, and never appears in a URL",
   async ({ browser, stack }) => {
     const url = await link(stack, { default_url: `${EXAMPLE}/secret`, password: "open sesame" });
     await on(browser, IPHONE, async (page) => {
@@ -160,7 +160,7 @@ linkTest(
 );
 
 linkTest(
-  "links: a messenger is shown what the link is about, and sent nowhere",
+  "links: a messenger gets the link's preview and no redirect",
   async ({ browser, stack }) => {
     const preview = { title: "Bread & <butter>", description: "Fresh", image: `${EXAMPLE}/bread.png` };
     const url = await link(stack, { default_url: `${EXAMPLE}/`, preview, max_uses: 1 });
@@ -185,7 +185,7 @@ linkTest(
 );
 
 linkTest(
-  "links: the QR code is read off the screen, the link tapped, and the message sent in the simulator",
+  "links: the QR code is scanned from the screen, the link tapped and the message sent in the simulator",
   async ({ browser, stack }) => {
     const url = await link(stack, {
       code: "counter-7",

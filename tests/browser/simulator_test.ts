@@ -135,7 +135,7 @@ const everything: Json[] = [
 ];
 
 browserTest(
-  "simulator page: a text's ticks say sent, delivered and read; the answer has its own",
+  "simulator page: ticks show sent, delivered and read, for a text and for its answer",
   async (browser) => {
     await withPage(browser, async ({ page, simulator, answerWith, send }) => {
       answerWith(503);
@@ -207,7 +207,7 @@ browserTest(
   },
 );
 
-browserTest("simulator page: what people write is text, never markup", async (browser) => {
+browserTest("simulator page: people's texts are shown as text, never as markup", async (browser) => {
   await withPage(browser, async ({ page, send, simulator }) => {
     const nasty = '<img src=x onerror="document.title=1"><script>document.title=1</script>';
     await say(page, nasty);
@@ -224,7 +224,7 @@ browserTest("simulator page: what people write is text, never markup", async (br
 });
 
 browserTest(
-  "simulator page: with the keyboard alone, a person is made, writes, and asks for trouble",
+  "simulator page: the keyboard alone suffices to add a person, write and provoke errors",
   async (browser) => {
     await withPage(browser, async ({ page, simulator }) => {
       const focused = () => page.evaluate<string>("document.activeElement.id");
@@ -269,7 +269,7 @@ browserTest(
 );
 
 browserTest(
-  "simulator page: a send that fails is marked, in the chat and among the calls",
+  "simulator page: a failed send is marked in the chat and in the list of calls",
   async (browser) => {
     await withPage(browser, async ({ page, send, simulator }) => {
       await page.getByRole("tab", { name: /Faults/ }).click();
@@ -291,7 +291,7 @@ browserTest(
   },
 );
 
-browserTest("simulator page: a reload and another tab show the same", async (browser) => {
+browserTest("simulator page: a reload and a second tab show the same state", async (browser) => {
   await withPage(browser, async ({ page, url, send }) => {
     await say(page, "Remember me");
     await send({ type: "text", text: { body: "We do" } });
@@ -308,7 +308,7 @@ browserTest("simulator page: a reload and another tab show the same", async (bro
 });
 
 browserTest(
-  "simulator page: says when the stack does not answer, and comes back when it does",
+  "simulator page: says when the stack does not answer, and recovers when it does",
   async (browser) => {
     await withPage(browser, async ({ page, simulator }) => {
       await page.getByText("Connected", { exact: true }).waitFor();

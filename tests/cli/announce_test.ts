@@ -24,7 +24,7 @@ Deno.test("gatelink announce: a draft shows who would get what, start sends it, 
   );
   assertEquals(made.code, 0, made.err);
   assertMatch(made.out, /would get +1 the text/);
-  assertMatch(made.out, /text +checkout is now there for everybody\. Try it\./);
+  assertMatch(made.out, /text +checkout is now available to everybody\. Try it\./);
   const [, draft, version] = /announce start (\S+) --version (\d+)/.exec(made.out)!;
   assertEquals(await queued(draft), []);
   await fails(`announce start ${draft} --version 9`, 4, "conflict", /version/);

@@ -123,7 +123,7 @@ async function ask(
   return { status: String(response.status), body: isJson ? shapeOf(JSON.parse(text)) : shapeOf(text) };
 }
 
-Deno.test("the JSON of the command line and of the functions is as recorded: keys, types, codes", async () => {
+Deno.test("the JSON of the command line and the functions matches the recording: keys, types and codes", async () => {
   const links = await written("links.csv", "code,default_url\nfrom-file,https://www.example.com/f\n");
   const { id } = await stored("wamid.recorded", "an order");
   const given = { service, links, message: id };

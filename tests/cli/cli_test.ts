@@ -31,11 +31,11 @@ import {
 import type { Run } from "../../cli/core/session.ts";
 import { gatelinkProcess } from "../support/gatelink.ts";
 
-Deno.test("docs/cli.md is what the commands say of themselves (deno run -A cli/reference.ts writes it)", async () => {
+Deno.test("docs/cli.md is what `deno run -A cli/reference.ts` writes from the commands' help", async () => {
   assertEquals(await Deno.readTextFile(REFERENCE), await reference());
 });
 
-Deno.test("gatelink --help: lists a command alike whether its module is loaded or not", async () => {
+Deno.test("gatelink --help: lists a command in the same way whether or not its module is loaded", async () => {
   const help = async (words: readonly string[]) =>
     (await program(() => Promise.resolve(), words)).helpInformation();
   assertEquals(await help([]), await help(NAMES));
@@ -69,7 +69,7 @@ async function loadedBy(...roots: string[]): Promise<{ files: string[]; others: 
   return { files: [...files].sort(), others: [...others].sort() };
 }
 
-Deno.test("gatelink --help and status: load no package and no module of Node, and few of ours", async () => {
+Deno.test("gatelink --help and status: load no package, no Node module and few modules of ours", async () => {
   // A command named elsewhere would be missing here.
   const plain = Object.entries(COMMANDS).filter(([, entry]) => "plain" in entry).map(([name]) => name);
   assertEquals(plain, ["status", "reconcile"]);
@@ -85,14 +85,14 @@ Deno.test("gatelink --help and status: load no package and no module of Node, an
   assertEquals((await loadedBy("cli/program.ts")).others, ["commander"]);
 });
 
-Deno.test("gatelink --help: the page laid out without commander is commander's page, at every width", async () => {
+Deno.test("gatelink --help: the page built without commander equals commander's page at every width", async () => {
   const run: Run = () => Promise.reject(new Error("a command ran"));
   for (let columns = 20; columns <= 160; columns++) {
     assertEquals(frontPage(columns), await parse(run, ["--help"], columns), `${columns} columns`);
   }
 });
 
-Deno.test("gatelink status: does with the parser of arguments what it does without", async () => {
+Deno.test("gatelink status: gives the same result with and without the argument parser", async () => {
   for (const [name, entry] of Object.entries(COMMANDS)) {
     if (!("plain" in entry)) continue;
     const works: unknown[] = [];
@@ -102,14 +102,14 @@ Deno.test("gatelink status: does with the parser of arguments what it does witho
   }
 });
 
-Deno.test("gatelink --version: what the file VERSION says, as text and as a document", async () => {
+Deno.test("gatelink --version: prints the version of the file VERSION, as text and as JSON", async () => {
   const version = (await Deno.readTextFile(join(ROOT, "VERSION"))).trim();
   assertMatch(version, /^\d+\.\d+\.\d+$/);
   assertEquals((await gatelink("--version")).out, `${version}\n`);
   assertEquals(await document("--version"), { version });
 });
 
-Deno.test("gatelink --help: for all and for each command, as text and as a document", async () => {
+Deno.test("gatelink --help: works for the program and for each command, as text and as JSON", async () => {
   for (const line of ["", "routes ", "routes add "]) {
     const text = await gatelink(`${line}--help`);
     assertEquals([text.code, text.err], [0, ""]);
@@ -118,7 +118,7 @@ Deno.test("gatelink --help: for all and for each command, as text and as a docum
   }
 });
 
-Deno.test("gatelink --help: each command has examples, and they are well-formed", async () => {
+Deno.test("gatelink --help: each command has well-formed examples", async () => {
   const sections = (await reference()).split(/^## gatelink ?/m).slice(1);
   for (const section of sections) {
     const name = section.slice(0, section.indexOf("\n"));
@@ -138,7 +138,7 @@ Deno.test("gatelink --help: each command has examples, and they are well-formed"
   }
 });
 
-Deno.test("gatelink routes add --help: its conditions are conditions, one of each type", async () => {
+Deno.test("gatelink routes add --help: shows one valid condition of each type", async () => {
   const conditions = [...(await reference()).matchAll(/^ {2}(\{"type".*\})(?: {2}|$)/gm)].map(([, json]) =>
     JSON.parse(json)
   );
@@ -202,7 +202,7 @@ Deno.test("gatelink: wrong arguments are refused with exit code 2", async (t) =>
   });
 });
 
-Deno.test("gatelink finds its stack: GATELINK_STACK, else .gatelink/stack.json, else SUPABASE_URL and its key", async (t) => {
+Deno.test("gatelink finds its stack by GATELINK_STACK, then .gatelink/stack.json, then SUPABASE_URL and its key", async (t) => {
   const none = { GATELINK_STACK: "", SUPABASE_URL: "", SUPABASE_SECRET_KEY: "" };
   const empty = await Deno.makeTempDir({ dir: folder });
   const { url, secretKey, publishableKey } = stack;
@@ -272,7 +272,7 @@ Deno.test("gatelink finds its stack: GATELINK_STACK, else .gatelink/stack.json, 
   });
 });
 
-Deno.test("gatelink as a process: exit codes, what goes to stdout and to stderr, and what stdin gives", async () => {
+Deno.test("gatelink as a process: exit codes, stdout, stderr and stdin", async () => {
   const env = { GATELINK_STACK: file };
   const [well, document, text, refused, piped] = await Promise.all([
     gatelinkProcess(["status"], { env }),
@@ -294,7 +294,7 @@ Deno.test("gatelink as a process: exit codes, what goes to stdout and to stderr,
   assertEquals(piped.json().hosts_to_allow, ["elsewhere.example.net"]);
 });
 
-Deno.test("gatelink: colours are for terminals, and not with NO_COLOR", {
+Deno.test("gatelink: uses colours on terminals only, and not with NO_COLOR", {
   // Util-linux's `script` runs a program on a terminal of its own.
   ignore: Deno.build.os !== "linux" || !await Deno.stat("/usr/bin/script").then(() => true, () => false),
 }, async () => {

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { document, fails, gatelink, PHONE, sql, stored, unique } from "../support/cli.ts";
 
-Deno.test("gatelink contact: export, then erase in parts with --yes; once more there is nothing", async () => {
+Deno.test("gatelink contact: exports, then erases in parts with --yes; afterwards nothing is left", async () => {
   const wamid = `wamid.${unique("contact")}`;
   await stored(wamid, "to be forgotten");
   const exported = await document(`contact export +${PHONE}`);

@@ -19,7 +19,7 @@ Deno.test.beforeEach(async () => {
   await sql`delete from public.rate_limits where key like 'destination_test:%'`;
 });
 
-Deno.test("gatelink allowlist: add, list, remove, and a history of it", async () => {
+Deno.test("gatelink allowlist: add, list, remove and its history", async () => {
   const host = `${unique("hooks")}.example.com`;
   const added = await document(`allowlist add ${host.toUpperCase()} --for redirect`);
   assertEquals([added.pattern, added.purpose], [host, "redirect"]);
@@ -57,7 +57,7 @@ Deno.test("gatelink allowlist: add, list, remove, and a history of it", async ()
   assert(!(await gatelink("allowlist history --for redirect")).out.includes("forward"));
 });
 
-Deno.test("gatelink: the first two commands of a newcomer work as they stand", async () => {
+Deno.test("gatelink: a newcomer's first two commands work as documented", async () => {
   const demo = await gatelink("destinations add demo http://127.0.0.1:9999/hook");
   assertEquals([demo.code, demo.err], [0, ""]);
   assertMatch(demo.out, /secret +whsec_\S+\n/);
@@ -99,7 +99,7 @@ Deno.test("gatelink destinations: add with all options, list, pause, resume, rot
   assert(hours > 47.9 && hours < 48.1, `${hours}`);
 });
 
-Deno.test("gatelink destinations: set changes what is named and nothing else, remove takes it away", async () => {
+Deno.test("gatelink destinations: set changes only the named settings, and remove deletes the destination", async () => {
   const name = unique("changes");
   await document(`destinations add ${name} ${service}/hook --timeout 1s --rate 2 --retry 1s`);
   const row = async () =>
@@ -129,7 +129,7 @@ Deno.test("gatelink destinations: set changes what is named and nothing else, re
   assertEquals(await row(), undefined);
 });
 
-Deno.test("gatelink destinations set-header: its value is read from stdin, sent, and printed nowhere", async () => {
+Deno.test("gatelink destinations set-header: reads the value from stdin, sends it, and never prints it", async () => {
   const name = unique("headers");
   await document(`destinations add ${name} ${service}/${name}`);
   const made = await gatelink(`destinations set-header ${name} Authorization`, {
@@ -147,7 +147,7 @@ Deno.test("gatelink destinations set-header: its value is read from stdin, sent,
   assertEquals(removed.out, `${name} gets no custom headers.\n`);
 });
 
-Deno.test("gatelink destinations: what the stack refuses ends in exit code 4, and says why", async () => {
+Deno.test("gatelink destinations: an error of the stack ends with exit code 4 and its reason", async () => {
   const name = unique("taken");
   await document(`destinations add ${name} ${service}/hook`);
   await fails(`destinations add ${name} ${service}/hook`, 4, "conflict", /exists already/);
@@ -163,7 +163,7 @@ Deno.test("gatelink destinations: what the stack refuses ends in exit code 4, an
   }
 });
 
-Deno.test("gatelink destinations test: a signed event, sent as messages are, and what came back", async (t) => {
+Deno.test("gatelink destinations test: sends a signed event like a message, and shows the answer", async (t) => {
   const name = unique("tested");
   const { secret } = await document(`destinations add ${name} ${service}/${name}`);
   const last = () => received.findLast(({ path }) => path === `/${name}`)!;

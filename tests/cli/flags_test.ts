@@ -16,7 +16,7 @@ async function on(key: string, id: string): Promise<boolean> {
   return (await sql`select value from private.evaluate_flag(${key}, ${id})`)[0].value;
 }
 
-Deno.test("gatelink flags set: makes, turns on, and keeps who, what and why", async () => {
+Deno.test("gatelink flags set: creates a flag, turns it on, and records who, what and why", async () => {
   const key = await made();
   const set = await document(
     `flags set ${key} on --percentage 12.5 --description "a test" --why "first look"`,
@@ -38,7 +38,7 @@ Deno.test("gatelink flags set: makes, turns on, and keeps who, what and why", as
   assertMatch(out, new RegExp(`\n${key} +on +12.5 %`));
 });
 
-Deno.test("gatelink flags set: on for everybody says that no launch gate was asked, and so does the history", async () => {
+Deno.test("gatelink flags set: turning a flag on for everybody warns that no launch gate was checked, and the history says so", async () => {
   const key = await made();
   const { out } = await gatelink(`flags set ${key} on --percentage 100 --why "the campaign"`);
   assertMatch(out, /launch gates were not asked/);
@@ -49,7 +49,7 @@ Deno.test("gatelink flags set: on for everybody says that no launch gate was ask
   assertEquals(/gates/.test(again.out), false);
 });
 
-Deno.test("gatelink flags set: refuses what is not there, what is stale, and what changes nothing", async () => {
+Deno.test("gatelink flags set: refuses unknown flags, stale versions and changes without an effect", async () => {
   const key = await made();
   await fails(`flags set ${unique("gone")} on --why x`, 4, "not_found", /There is no flag/);
   await fails(`flags set ${key} off --new --why x`, 4, "conflict", /version 1, not 0/);
@@ -61,7 +61,7 @@ Deno.test("gatelink flags set: refuses what is not there, what is stale, and wha
   await fails(`flags set ${key} --needs ${key} --why x`, 4, "invalid", /lead back/);
 });
 
-Deno.test("gatelink flags: a reason of blanks is none", async () => {
+Deno.test("gatelink flags: a blank reason counts as no reason", async () => {
   const key = await made();
   for (const why of ["", "  "]) {
     await fails(`flags set ${key} on --why "${why}"`, 2, "usage", /must not be empty/);
@@ -72,7 +72,7 @@ Deno.test("gatelink flags: a reason of blanks is none", async () => {
   assertEquals(reason, "trimmed");
 });
 
-Deno.test("gatelink flags: what a flag needs has to be there, and is told while it is off", async () => {
+Deno.test("gatelink flags: a prerequisite must exist, and a warning says if it is off", async () => {
   const key = await made(), need = await made("need"), deeper = await made("deeper");
   await fails(
     `flags set ${key} on --needs nothere --why x`,
@@ -91,12 +91,15 @@ Deno.test("gatelink flags: what a flag needs has to be there, and is told while 
   assertEquals(await on(key, "u1"), false);
   const { out } = await gatelink("flags list");
   assertMatch(out, new RegExp(`\n${key} +on +nobody: ${deeper} is off`));
+  const text = (await gatelink(`flags show ${key}`)).out;
+  assertMatch(text, new RegExp(`\nneeds +${need}\n`));
+  assertMatch(text, new RegExp(`\nnot met +${deeper} is off\n`));
   await sql`delete from public.settings where key = ${deeper}`;
   assertEquals(await shown(), [{ key: deeper, why: "missing" }]);
   assertMatch((await gatelink(`flags set ${key} on --why x`)).out, new RegExp(`yet: ${deeper} is not there`));
 });
 
-Deno.test("gatelink flags set: approvers stay when other things change", async () => {
+Deno.test("gatelink flags set: keeps the approvers when other members change", async () => {
   const key = await made();
   const set = await document(`flags set ${key} --approvers engineering product --why "who has to approve"`);
   assertEquals(set.metadata.approvers, ["engineering", "product"]);
@@ -104,7 +107,7 @@ Deno.test("gatelink flags set: approvers stay when other things change", async (
   assertEquals([later.metadata.approvers, later.metadata.description], [["engineering", "product"], "more"]);
 });
 
-Deno.test("gatelink flags targets: by id, by phone as the contact's id, by segment", async () => {
+Deno.test("gatelink flags targets: adds by id, by phone (stored as the contact's id) and by segment", async () => {
   const key = await made(), segment = unique("segment");
   const { conversation } = await stored(`wamid.${unique("target")}`, "hello");
   const [{ contact }] =
@@ -137,7 +140,7 @@ Deno.test("gatelink flags targets: by id, by phone as the contact's id, by segme
   await fails(`flags targets add ${key} --phone +49999999999 --why x`, 4, "not_found", /ends in 9999/);
 });
 
-Deno.test("gatelink flags schedule: the clock does it, and --clear forgets it", async () => {
+Deno.test("gatelink flags schedule: the clock applies it, and --clear removes it", async () => {
   const key = await made();
   const set = await document(
     `flags schedule ${key} --on-at 2h --off-at 2099-01-01T00:00:00Z --why "a campaign"`,
@@ -156,7 +159,7 @@ Deno.test("gatelink flags schedule: the clock does it, and --clear forgets it", 
   await fails(`flags schedule ${key} --why x`, 2, "usage", /--on-at or --off-at, or --clear/);
 });
 
-Deno.test("gatelink flags restore: what was is again, as a new version", async () => {
+Deno.test("gatelink flags restore: an old version becomes current again, as a new version", async () => {
   const key = await made();
   await document(`flags set ${key} on --percentage 5 --why "small"`);
   await document(`flags set ${key} on --percentage 90 --why "too fast"`);
@@ -167,7 +170,7 @@ Deno.test("gatelink flags restore: what was is again, as a new version", async (
   await fails(`flags restore ${key} 9 --why x`, 4, "not_found", /no version 9/);
 });
 
-Deno.test("gatelink flags stale: finds what nobody asks for, and names where code reads the others", async () => {
+Deno.test("gatelink flags stale: finds flags that nothing evaluates, and shows where code reads the others", async () => {
   const key = await made();
   const listed = async () => {
     const { out } = await gatelink("flags stale --json");
@@ -189,7 +192,7 @@ Deno.test("gatelink flags stale: finds what nobody asks for, and names where cod
   );
 });
 
-Deno.test("percentage(): every step of 0.01, and nothing between", () => {
+Deno.test("percentage(): accepts every step of 0.01 and nothing in between", () => {
   for (let step = 0; step <= 10_000; step++) assertEquals(percentage((step / 100).toFixed(2)), step / 100);
   for (const text of ["", " ", "-1", "100.01", "0.001", "x", "1e9"]) {
     let refused = false;

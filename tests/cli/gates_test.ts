@@ -33,7 +33,7 @@ async function approver(...approvals: string[]): Promise<{ id: string; email: st
   return { id, email };
 }
 
-Deno.test("gatelink gates: exit code 1 while one is open; table, document and Markdown agree", async () => {
+Deno.test("gatelink gates: exit code 1 while a gate is open; table, JSON and Markdown agree", async () => {
   const flag = await made();
   const ran = await gatelink(`gates ${flag} --json`);
   assertEquals([ran.code, ran.err], [1, ""]);
@@ -52,13 +52,13 @@ Deno.test("gatelink gates: exit code 1 while one is open; table, document and Ma
   assertEquals(markdown.out.match(/^- \[x\] /gm)?.length, gates.length - open.length);
 });
 
-Deno.test("gatelink gates without a feature: what is about no flag", async () => {
+Deno.test("gatelink gates without a feature: shows the gates that concern no flag", async () => {
   const { gates } = (await gatelink("gates --json")).json();
   const ids = gates.map(({ id }: GateResult) => id);
   assert(ids.includes("rls") && !ids.includes("flag_off") && !ids.includes("approval_cto"), ids.join());
 });
 
-Deno.test("gates of the database: passed as it is, open when something is taken away", async (t) => {
+Deno.test("gates of the database: pass as it is, and open when something is removed", async (t) => {
   for (
     const id of [
       "migrations",
@@ -132,7 +132,7 @@ Deno.test("gates of the database: passed as it is, open when something is taken 
   });
 });
 
-Deno.test("gates of the flag: there, off, documented, asked for, told about", async () => {
+Deno.test("gates of the flag: exists, is off, is documented, is evaluated, has a subscriber", async () => {
   const flag = await made();
   const status = async (id: string) => (await gate(id, flag)).status;
   assertEquals([await status("flag_exists"), await status("flag_off")], ["passed", "passed"]);
@@ -162,7 +162,7 @@ Deno.test("gates of the flag: there, off, documented, asked for, told about", as
   await document(`rollout notify remove ${name}`);
 });
 
-Deno.test("gates: load_test asks for this feature's figures, not for any feature's", async () => {
+Deno.test("gates: load_test requires figures of this feature, not of any feature", async () => {
   const root = join(folder, unique("checkout"));
   await Deno.mkdir(root);
   await Deno.writeTextFile(
@@ -180,7 +180,7 @@ Deno.test("gates: load_test asks for this feature's figures, not for any feature
   }
 });
 
-Deno.test("gatelink gates sign: who may, who and when, and never twice", async () => {
+Deno.test("gatelink gates sign: checks the role, records who and when, and refuses a second signature", async () => {
   const flag = await made();
   const lead = await approver("engineering"), other = await approver("engineering", "product");
   const sign = `gates sign ${flag} --role`;
@@ -213,7 +213,7 @@ Deno.test("gatelink gates sign: who may, who and when, and never twice", async (
   await fails(`gates revoke ${flag} --role engineering --why "again"`, 4, "not_found", /Nobody has signed/);
 });
 
-Deno.test("gates: not applicable closes a gate, with a reason and a name", async () => {
+Deno.test("gates: marking a gate as not applicable closes it, with a reason and a name", async () => {
   const flag = await made();
   const lead = await approver("engineering");
   await document(
@@ -225,7 +225,7 @@ Deno.test("gates: not applicable closes a gate, with a reason and a name", async
   assertStringIncludes(detail, lead.email);
 });
 
-Deno.test("gates: a gate that is checked is not signed; not applicable takes the place of a signature", async () => {
+Deno.test("gates: a checked gate cannot be signed; not applicable replaces a signature", async () => {
   const flag = await made();
   const lead = await approver("engineering");
   const sign = `gates sign ${flag} --role engineering --as ${lead.email}`;
@@ -245,7 +245,7 @@ Deno.test("gates: a gate that is checked is not signed; not applicable takes the
   ]);
 });
 
-Deno.test("sign_gate(): takes the gates that people sign, and of the others that they do not apply", async () => {
+Deno.test("sign_gate(): accepts signatures for manual gates, and only not applicable for the others", async () => {
   const flag = await made();
   const lead = await approver("engineering", "security", "product", "cto");
   const sign = async (gate: string, applies: boolean) =>
@@ -262,7 +262,7 @@ Deno.test("sign_gate(): takes the gates that people sign, and of the others that
   }
 });
 
-Deno.test("gates: approvers as the flag names them, the engineering lead in any case, all four where it names none", async () => {
+Deno.test("gates: the flag names its approvers, always including the engineering lead; without names all four must sign", async () => {
   const flag = await made();
   const asked = async () =>
     (await runGates(SESSION, flag)).filter(({ id, status }) =>
@@ -274,7 +274,7 @@ Deno.test("gates: approvers as the flag names them, the engineering lead in any 
   assertEquals(await asked(), ["engineering", "product"]);
 });
 
-Deno.test("gates: what was signed counts no more once the feature was taken back", async () => {
+Deno.test("gates: signatures expire when the feature is rolled back", async () => {
   const flag = await made();
   const lead = await approver("engineering");
   await document(`gates sign ${flag} --role engineering --as ${lead.email}`);
@@ -284,7 +284,7 @@ Deno.test("gates: what was signed counts no more once the feature was taken back
   assertEquals((await gate("approval_engineering", flag)).status, "open");
 });
 
-Deno.test("gates: a check that cannot look stays open", async () => {
+Deno.test("gates: a check that cannot run leaves its gate open", async () => {
   const empty = await Deno.makeTempDir({ prefix: "gatelink-gates-" });
   try {
     const { status, detail } = await gate("ci", undefined, empty);
@@ -295,7 +295,7 @@ Deno.test("gates: a check that cannot look stays open", async () => {
   }
 });
 
-Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is not ok", async () => {
+Deno.test("ciState(): accepts this commit, this tree or GitHub's result; unknown is not ok", async () => {
   const root = await Deno.makeTempDir({ prefix: "gatelink-ci-" });
   const git = async (...args: string[]) => {
     const identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
@@ -356,7 +356,7 @@ Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is 
   }
 });
 
-Deno.test("gates of a hosted project: its backups and the age of its secrets, as Supabase tells them", async () => {
+Deno.test("gates of a hosted project: backups and age of secrets, as Supabase reports them", async () => {
   const ago = (days: number) => new Date(Date.now() - days * 86_400_000);
   const hosted = join(folder, "hosted.json");
   const { functions: _, ...rest } = stack as typeof stack & { functions?: string };

@@ -11,7 +11,7 @@ async function underWay(): Promise<string> {
   return id;
 }
 
-Deno.test("gatelink incident: open takes the rollout back, then acknowledged, told, resolved", async () => {
+Deno.test("gatelink incident: open rolls back the rollout; the incident is then acknowledged, updated and resolved", async () => {
   const rollout = await underWay();
   const opened = await gatelink(
     'incident open "Checkout fails" --kind error_rate --flag checkout --public --note "6 % since 3:00"',
@@ -30,14 +30,14 @@ Deno.test("gatelink incident: open takes the rollout back, then acknowledged, to
   const all = await document(`incident list --open`);
   assertEquals(all.map((one: { number: number }) => one.number), [number]);
   assertMatch((await gatelink("incident list")).out, /P0 +investigating +nobody +checkout.enabled/);
-  assertMatch((await gatelink(`incident ack ${number}`)).out, /is in hand since/);
+  assertMatch((await gatelink(`incident ack ${number}`)).out, /was acknowledged at/);
   await fails(`incident update ${number} --status identified --version 1`, 4, "conflict", /version/);
   await fails(`incident update ${number}`, 2, "usage", /change/);
   const updated = await document(`incident update ${number} --status identified --say "It is the disk."`);
   assertEquals([updated.status, updated.severity], ["identified", "P0"]);
 
   const text = await gatelink(`incident template affected_users --incident ${number}`);
-  assertMatch(text.out, /Something did not work when you used it: Checkout fails\. .* is identified now/);
+  assertMatch(text.out, /Something did not work when you used it: Checkout fails\. .* is now identified/);
 
   const status = await (await fetch(`${stack.url}/functions/v1/health/status`)).json();
   const [shown] = status.incidents;
@@ -68,7 +68,7 @@ Deno.test("gatelink incident: open takes the rollout back, then acknowledged, to
   await fails("incident show 999999", 4, "not_found", /no incident 999999/);
 });
 
-Deno.test("gatelink incident template: a text with a hole is refused, the team's own takes the place of the usual one", async () => {
+Deno.test("gatelink incident template: refuses a text with an unknown placeholder, and replaces the default with the team's text", async () => {
   const all = await document("incident template");
   assertEquals(all.find(({ name }: { name: string }) => name === "status_resolved").own, false);
   await fails('incident template status_resolved --set "{{role}} did it"', 4, "invalid", /\{\{role\}\}/);
@@ -78,7 +78,7 @@ Deno.test("gatelink incident template: a text with a hole is refused, the team's
   assertEquals((await gatelink("incident template status_resolved")).out.trim(), "All is well.");
 });
 
-Deno.test("gatelink incident escalation: shown, and said anew for a severity", async () => {
+Deno.test("gatelink incident escalation: shows the steps and replaces those of a severity", async () => {
   const usual = await document("incident escalation --severity P0");
   assertEquals(usual[0], { severity: "P0", after_minutes: 5, role: "engineering lead", endpoint: null });
   const set = await document('incident escalation --severity P0 --steps "3=night shift" 9=CTO');

@@ -28,7 +28,7 @@ async function visit(url: string, headers: HeadersInit = { "user-agent": IPHONE 
   return response.headers.get("location");
 }
 
-Deno.test("links add: makes a link that leads there, once for each external id", async () => {
+Deno.test("links add: creates a working link, and only one per external id", async () => {
   const id = unique("order");
   const line = `links add https://www.example.com/a --utm campaign=spring --tag poster --external-id ${id}`;
   const made = await document(line);
@@ -43,7 +43,7 @@ Deno.test("links add: makes a link that leads there, once for each external id",
   await fails(other, 4, "conflict", /external id/);
 });
 
-Deno.test("links add: a chat with the only number, rules in their order, and a body as it is", async () => {
+Deno.test("links add: a chat with the only number, rules in their order, and a body taken unchanged", async () => {
   const chat = await document(`links add --whatsapp 'One bread, please'`);
   assertMatch(
     (await visit(chat.url))!,
@@ -57,7 +57,7 @@ Deno.test("links add: a chat with the only number, rules in their order, and a b
   assertEquals(await visit(body.url), "https://www.example.com/body");
 });
 
-Deno.test("links add: what may not be is refused, with what to do", async () => {
+Deno.test("links add: refuses invalid input and says what to do", async () => {
   await fails("links add", 2, "usage", /url, or --whatsapp/);
   await fails(`links add https://www.example.com/ --body '{}'`, 2, "usage", /--body replaces all/);
   await fails(
@@ -80,7 +80,7 @@ Deno.test("links add: what may not be is refused, with what to do", async () => 
   );
 });
 
-Deno.test("links add: a password from standard input, so that it stands in no list of processes", async () => {
+Deno.test("links add: reads a password from standard input, so that no list of processes shows it", async () => {
   const add = async (stdin: string) => {
     const { code, json } = await gatelink("links add https://www.example.com/secret --password - --json", {
       stdin,
@@ -103,7 +103,7 @@ Deno.test("links add: a password from standard input, so that it stands in no li
   assertEquals([none.code, none.document.error.code], [2, "usage"]);
 });
 
-Deno.test("links add and import: a host that was allowed a moment ago is waited for", async () => {
+Deno.test("links add and import: wait until a newly allowed host takes effect", async () => {
   // The function has just read the list without it.
   await document("links add https://www.example.com/");
   const [one, two] = [`${unique("one")}.example.com`, `${unique("two")}.example.com`];
@@ -117,7 +117,7 @@ Deno.test("links add and import: a host that was allowed a moment ago is waited 
   assertEquals([made, results.map(({ status }: { status: string }) => status)], [2, ["made", "made"]]);
 });
 
-Deno.test("links list and show: what there is, by tag, with its rules", async () => {
+Deno.test("links list and show: links by tag, with their rules", async () => {
   const tag = unique("list");
   const codes: string[] = [];
   for (let n = 0; n < 3; n++) {
@@ -139,7 +139,7 @@ Deno.test("links list and show: what there is, by tag, with its rules", async ()
   await fails("links show nobody-has-this", 4, "not_found", /no link nobody-has-this/);
 });
 
-Deno.test("links stats: people, bots and previews apart", async () => {
+Deno.test("links stats: counts people, bots and previews separately", async () => {
   const { code, url } = await document("links add https://www.example.com/stats");
   const agents = [IPHONE, IPHONE, "WhatsApp/2.24.20.78 A", "curl/8.5.0"];
   for (const agent of agents) await visit(url, { "user-agent": agent });
@@ -155,7 +155,7 @@ Deno.test("links stats: people, bots and previews apart", async () => {
   await fails(`links stats ${code} --from 2026-02-31`, 2, "usage", /a day like/);
 });
 
-Deno.test("links disable and enable: visits are refused, and go on again", async () => {
+Deno.test("links disable and enable: visits are refused, then work again", async () => {
   const { code, url } = await document("links add https://www.example.com/off");
   assertEquals((await document(`links disable ${code}`)).state, "disabled");
   const refused = await fetch(url, { headers: { "user-agent": IPHONE }, redirect: "manual" });
@@ -165,7 +165,7 @@ Deno.test("links disable and enable: visits are refused, and go on again", async
   assertEquals(await visit(url), "https://www.example.com/off");
 });
 
-Deno.test("links restore: a deleted link is found by its state, and leads there again", async () => {
+Deno.test("links restore: a deleted link is found by its state and works again", async () => {
   const { code, url } = await document("links add https://www.example.com/back");
   await fails(`links restore ${code}`, 4, "not_found", /no deleted link/);
   await sql`select public.delete_link(${code}, 'somebody')`;
@@ -174,7 +174,7 @@ Deno.test("links restore: a deleted link is found by its state, and leads there 
   assertEquals(await visit(url), "https://www.example.com/back");
 });
 
-Deno.test("links list: several tags are those of one link", async () => {
+Deno.test("links list: several tags must all be on the same link", async () => {
   const [a, b] = [unique("tag"), unique("tag")];
   const both = await document(`links add https://www.example.com/ --tag ${a} --tag ${b}`);
   await document(`links add https://www.example.com/ --tag ${a}`);
@@ -190,7 +190,7 @@ function table(name: string, rows: Record<string, unknown>[]): Promise<string> {
   return written(name, csv(Object.keys(rows[0]), rows));
 }
 
-Deno.test("links import: a row is refused for what is wrong with it, the others are made, and again they are known", async () => {
+Deno.test("links import: a bad row is refused with its errors, the others are created, and a second run recognises them", async () => {
   const code = unique("import");
   const path = await table(`${code}.csv`, [
     { code, url: "https://www.example.com/1", tags: "a, b", max_uses: "3" },
@@ -235,7 +235,7 @@ Deno.test("links import: a row is refused for what is wrong with it, the others 
   );
 });
 
-Deno.test("links import: thousands of rows, through a stack that is busy now and then, and from where it stopped", async () => {
+Deno.test("links import: thousands of rows through a stack that is busy at times, resumed where it stopped", async () => {
   const prefix = unique("bulk");
   const rows = Array.from({ length: 2500 }, (_, n) => ({
     external_id: `${prefix}-${n}`,
@@ -274,7 +274,7 @@ Deno.test("links import: thousands of rows, through a stack that is busy now and
   assertEquals(count, 2500);
 });
 
-Deno.test("links import: Bitly by domain, Dub with passwords, Firebase with apps, each told by its columns", async () => {
+Deno.test("links import: Bitly by domain, Dub with passwords, Firebase with apps, each recognised by its columns", async () => {
   const code = unique("Ported");
   const bitly = await written(
     `${code}-bitly.csv`,
@@ -308,7 +308,7 @@ Deno.test("links import: Bitly by domain, Dub with passwords, Firebase with apps
   assertMatch(results[0].why, /package is not one of the apps in the setting deeplinks\.apps/);
 });
 
-Deno.test("links import: what cannot be read is refused with exit code 2", async () => {
+Deno.test("links import: refuses unreadable input with exit code 2", async () => {
   await fails("links import no/such/file.csv", 2, "usage", /cannot be read/);
   await fails(
     `links import ${await written("broken.csv", '"url,code\na\n')}`,
@@ -320,7 +320,7 @@ Deno.test("links import: what cannot be read is refused with exit code 2", async
   await fails("links import links.csv --dates ymd", 2, "usage", /dmy, mdy/);
 });
 
-Deno.test("links export: CSV and JSON lines that import reads back as other links of the same content", async () => {
+Deno.test("links export: writes CSV and JSON lines from which import creates links of the same content", async () => {
   const tag = unique("export");
   const chat = await document(
     `links add https://www.example.com/x --whatsapp 'Hi, "you"' --tag ${tag} --tag '=1+1' ` +
@@ -393,7 +393,7 @@ function pages(): Deno.HttpServer<Deno.NetAddr> {
   );
 }
 
-Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the domain, and says what to do", async () => {
+Deno.test("links doctor: finds faults in pages, images, rules and the domain, and says what to do", async () => {
   await using server = pages();
   const base = `http://127.0.0.1:${server.addr.port}`;
   const add = async (line: string): Promise<string> => (await document(`links add ${line}`)).code;
@@ -433,7 +433,7 @@ Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the
   );
 });
 
-Deno.test("links doctor: codes that people asked for and no link has", async () => {
+Deno.test("links doctor: lists requested codes that no link has", async () => {
   const made = unique("poster");
   await document(`links add https://www.example.com/ --code ${made}`);
   const code = made.replace("poster", "postre");
@@ -450,7 +450,7 @@ Deno.test("links doctor: codes that people asked for and no link has", async () 
   assertMatch((await gatelink("links doctor --offline")).out, new RegExp(`no link: .*${code} \\(3\\)`));
 });
 
-Deno.test("links doctor: warns of a password that somebody guesses at", async () => {
+Deno.test("links doctor: warns when somebody guesses a link's password", async () => {
   const { code } = await document("links add https://www.example.com/ --password 12345678");
   const warned = async () => {
     const { findings } = (await gatelink(`links doctor ${code} --offline --json`)).json();
@@ -463,7 +463,7 @@ Deno.test("links doctor: warns of a password that somebody guesses at", async ()
   assertMatch(finding.what, /31 wrong ones/);
 });
 
-Deno.test("links doctor: the domain's files name the apps of the setting", async () => {
+Deno.test("links doctor: checks that the domain's files name the apps of the setting", async () => {
   const { code } = await document(`links add ${service}/domain`);
   const print = Array.from({ length: 32 }, () => "AB").join(":");
   const apps = {
@@ -494,7 +494,7 @@ Deno.test("links doctor: the domain's files name the apps of the setting", async
   await sql`delete from public.settings where key = 'deeplinks.apps'`;
 });
 
-Deno.test("links doctor: names apps that were listed wrongly before that was refused", async () => {
+Deno.test("links doctor: names invalid apps that were stored before they were refused", async () => {
   const { code } = await document("links add https://www.example.com/");
   const wrong = JSON.stringify({ ios: [{ app_id: "com.example.app" }] });
   await sql`alter table public.settings disable trigger stamp`;

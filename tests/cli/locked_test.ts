@@ -28,7 +28,7 @@ async function beside(statement: string, during: (pid: number) => Promise<void>)
   }
 }
 
-Deno.test("gatelink rollback 1: another flag's transaction is in nobody's way", async () => {
+Deno.test("gatelink rollback 1: a transaction on another flag does not block it", async () => {
   const [held, flag] = [await on(), await on()];
   await beside(`update public.settings set metadata = metadata where key = '${held}'`, async () => {
     const { code } = await gatelink(`rollback 1 ${flag} --why "6 % errors"`);
@@ -37,7 +37,7 @@ Deno.test("gatelink rollback 1: another flag's transaction is in nobody's way", 
   });
 });
 
-Deno.test("gatelink rollback 1: who holds the flag is named, and level 2 with its whole command", async () => {
+Deno.test("gatelink rollback 1: names the session that locks the flag, and the complete command of level 2", async () => {
   const flag = await on();
   const held =
     `update public.settings set metadata = '{"description": "+49 170 1234567"}' where key = '${flag}'`;
@@ -55,7 +55,7 @@ Deno.test("gatelink rollback 1: who holds the flag is named, and level 2 with it
   });
 });
 
-Deno.test("gatelink rollback 1: a table that nobody can read is told of in the same way", async () => {
+Deno.test("gatelink rollback 1: reports a table that is locked against reading in the same way", async () => {
   const flag = await on();
   await beside("lock table public.settings in access exclusive mode", async (pid) => {
     const { code, err } = await gatelink(`rollback 1 ${flag} --why "6 % errors"`);
@@ -100,7 +100,7 @@ Deno.test("gatelink rollback 2: a flag of one's own needs no table that nobody c
   });
 });
 
-Deno.test("gatelink rollback 1: a database that takes no writes says so, and which other way works", async () => {
+Deno.test("gatelink rollback 1: reports a read-only database, and which other level works", async () => {
   const flag = await on();
   await sql.unsafe(`
     create function public.refuse() returns trigger language plpgsql as

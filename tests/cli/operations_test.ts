@@ -13,7 +13,7 @@ import {
   unique,
 } from "../support/cli.ts";
 
-Deno.test("gatelink status: what waits, each service, counters", async () => {
+Deno.test("gatelink status: shows queues, each service and counters", async () => {
   const name = unique("status");
   await document(`destinations add ${name} ${service}/${name}`);
   await document(`destinations pause ${name}`);
@@ -29,7 +29,7 @@ Deno.test("gatelink status: what waits, each service, counters", async () => {
   assertMatch(out, /\nwebhook_updates +received +\d+/);
 });
 
-Deno.test("gatelink reconcile: exit code 0 when all adds up, 1 when something is missing", async () => {
+Deno.test("gatelink reconcile: exit code 0 if everything is accounted for, 1 if something is missing", async () => {
   assertEquals((await document("reconcile")).ok, true);
   // A delivery that nobody decided.
   const message = await stored(`wamid.${unique("reconcile")}`, "x");
@@ -134,7 +134,7 @@ Deno.test("gatelink dead: list, retry, drop", async (t) => {
   });
 });
 
-Deno.test("gatelink trace: one message's story by either id; exit code 4 for a stranger's", async () => {
+Deno.test("gatelink trace: shows a message's story by either id; exit code 4 for an unknown id", async () => {
   const name = unique("trace");
   const to = await destination(name);
   const message = await stored(`wamid.${name}`, "a secret word");
@@ -150,7 +150,7 @@ Deno.test("gatelink trace: one message's story by either id; exit code 4 for a s
   await fails(`trace wamid.${unique("nobody")}`, 4, "not_found", /complete id/);
 });
 
-Deno.test("gatelink diagnose: what waits and why, flags, decisions", async () => {
+Deno.test("gatelink diagnose: queues with their reasons, flags and decisions", async () => {
   await stored(`wamid.${unique("diagnose")}`, "x");
   const found = await document("diagnose");
   assertEquals(
@@ -163,7 +163,7 @@ Deno.test("gatelink diagnose: what waits and why, flags, decisions", async () =>
   assertMatch(out, /\nwa_router\.enabled +(on|off) /);
 });
 
-Deno.test("gatelink resend: what failed goes again, and what cannot is named", async () => {
+Deno.test("gatelink resend: sends failed messages again, and names those that cannot be resent", async () => {
   const { conversation } = await stored(`wamid.${unique("resend")}`, "x");
   const [{ id }] = await sql`
     insert into public.messages (conversation_id, direction, type, text, native, status, status_rank)

@@ -17,7 +17,7 @@ import {
   written,
 } from "../support/cli.ts";
 
-Deno.test("gatelink replay: files and folders, signed, counted; repeated they are duplicates", async (t) => {
+Deno.test("gatelink replay: sends files and folders, signed and counted; a second run gives duplicates", async (t) => {
   const name = unique("replay");
   const dir = join(folder, name);
   const wamids = [0, 1, 2].map((n) => `wamid.${name}-${n}`);
@@ -97,7 +97,7 @@ Deno.test("gatelink replay: files and folders, signed, counted; repeated they ar
   });
 });
 
-Deno.test("gatelink replay --since: what was stored says the same again, here and elsewhere", async (t) => {
+Deno.test("gatelink replay --since: stored updates are replayed unchanged, here and elsewhere", async (t) => {
   const wamid = `wamid.${unique("since")}`;
   await document(`replay ${await written(`${wamid}.json`, body(wamid, "again"))}`);
   const alert = {

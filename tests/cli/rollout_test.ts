@@ -15,7 +15,7 @@ async function flagOf(key: string) {
   return { on: value === "true", percentage: metadata.rollout_percentage };
 }
 
-Deno.test("gatelink rollout create: the templates of the mission, and who is first", async () => {
+Deno.test("gatelink rollout create: the manual's templates, and the people of the first stage", async () => {
   const flag = await made();
   const standard = await document(
     `rollout create ${flag} --template standard --user u-1 --user u-2 --why "plan"`,
@@ -40,7 +40,7 @@ Deno.test("gatelink rollout create: the templates of the mission, and who is fir
   );
 });
 
-Deno.test("gatelink rollout create: a plan of one's own, checked before it is sent", async () => {
+Deno.test("gatelink rollout create: checks a custom plan before sending it", async () => {
   const flag = await made();
   const stage = {
     name: "all",
@@ -59,7 +59,7 @@ Deno.test("gatelink rollout create: a plan of one's own, checked before it is se
   await fails(`rollout create gone.enabled --template canary`, 4, "not_found", /no flag gone/i);
 });
 
-Deno.test("gatelink rollout create --help: its plan can be made a rollout of", async () => {
+Deno.test("gatelink rollout create --help: its sample plan creates a rollout", async () => {
   const { out } = await gatelink("rollout create --help");
   const plan = /\{"stages": [^]*?\]\}(?=\n\n)/.exec(out)?.[0] ?? "";
   assert(plan !== "", out);
@@ -68,7 +68,7 @@ Deno.test("gatelink rollout create --help: its plan can be made a rollout of", a
   assertEquals(stages.length, 2);
 });
 
-Deno.test("gatelink rollout start: refused while a gate is open, unless overridden, which is kept", async () => {
+Deno.test("gatelink rollout start: refused while a gate is open, unless overridden, which is recorded", async () => {
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
   await fails(`rollout start ${flag}`, 4, "refused", /is not ready: .*approval_engineering/);
@@ -87,7 +87,7 @@ Deno.test("gatelink rollout start: refused while a gate is open, unless overridd
   await fails(`rollout start ${flag} ${START}`, 4, "conflict", /is running/);
 });
 
-Deno.test("gatelink rollout: pause, resume, advance, back; each with its reason, by version", async () => {
+Deno.test("gatelink rollout: pause, resume, advance and back take a reason and check the version", async () => {
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
   await document(`rollout start ${id} ${START}`);
@@ -114,7 +114,7 @@ Deno.test("gatelink rollout: pause, resume, advance, back; each with its reason,
   await fails(`rollout pause ${id}`, 4, "conflict", /is rolled_back/);
 });
 
-Deno.test("gatelink rollout complete: on for everybody, and launched", async () => {
+Deno.test("gatelink rollout complete: the flag is on for everybody and marked as launched", async () => {
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
   await document(`rollout start ${id} ${START}`);
@@ -122,7 +122,7 @@ Deno.test("gatelink rollout complete: on for everybody, and launched", async () 
   assertEquals(await flagOf(flag), { on: true, percentage: 100 });
 });
 
-Deno.test("gatelink rollback 1: ends the rollout of its flag, so that the guard does not wonder", async () => {
+Deno.test("gatelink rollback 1: also ends the flag's rollout, so that the guard does not interfere", async () => {
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
   await document(`rollout start ${id} ${START}`);
@@ -133,7 +133,7 @@ Deno.test("gatelink rollback 1: ends the rollout of its flag, so that the guard 
   assertEquals(await flagOf(flag), { on: false, percentage: 0 });
 });
 
-Deno.test("gatelink rollback 1 and rollout back: the command that they advise turns the flag on as it was", async () => {
+Deno.test("gatelink rollback 1 and rollout back: the suggested command restores the flag as it was", async () => {
   for (const back of ["rollback 1", "rollout back"]) {
     const flag = await made();
     const { id } = await document(`rollout create ${flag} --template canary`);
@@ -151,7 +151,7 @@ Deno.test("gatelink rollback 1 and rollout back: the command that they advise tu
   }
 });
 
-Deno.test("gatelink rollout forecast: by what is given, and exit code 1 when a stage cannot be passed", async () => {
+Deno.test("gatelink rollout forecast: computes from the given figures; exit code 1 if a stage cannot be passed", async () => {
   const flag = await made();
   const sound = await document(
     `rollout forecast ${flag} --template canary --per-minute 100 --failure-rate 0.01`,
@@ -169,7 +169,7 @@ Deno.test("gatelink rollout forecast: by what is given, and exit code 1 when a s
   assertMatch(unknown.out, /No outcomes have been counted/);
 });
 
-Deno.test("gatelink rollout replay: the guard's verdicts again from their evidence; what was tampered with is found", async () => {
+Deno.test("gatelink rollout replay: recomputes the guard's verdicts from their evidence, and detects tampering", async () => {
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
   await document(`rollout start ${id} ${START}`);
@@ -201,7 +201,7 @@ Deno.test("gatelink rollout replay: the guard's verdicts again from their eviden
   assertMatch(tampered.out, /FAILED .*path/);
 });
 
-Deno.test("gatelink rollout: names that are none", async () => {
+Deno.test("gatelink rollout: unknown names are refused", async () => {
   await fails("rollout show no-such", 4, "not_found", /no rollout no-such/);
   await fails(`rollout pause ${crypto.randomUUID()}`, 4, "not_found", /no rollout/);
 });

@@ -21,7 +21,7 @@ import { until } from "../support/until.ts";
 
 const HELD = "it waits: wa_router.enabled is off for this contact";
 
-Deno.test("gatelink routes: add, list in the order asked, remove", async () => {
+Deno.test("gatelink routes: add, list in order, remove", async () => {
   const [one, two] = [unique("one"), unique("two")];
   for (const name of [one, two]) await document(`destinations add ${name} ${service}/${name}`);
   const names = [unique("fallback"), unique("late"), unique("early")];
@@ -62,7 +62,7 @@ Deno.test("gatelink routes: add, list in the order asked, remove", async () => {
   await fails(`routes remove ${names[2]}`, 4, "not_found", /routes list/);
 });
 
-Deno.test("gatelink routes explain --try: which route a message would take, and why not the others", async (t) => {
+Deno.test("gatelink routes explain --try: names the route that a message would take, and why not the others", async (t) => {
   const [first, second] = [unique("first"), unique("second")];
   for (const name of [first, second]) await document(`destinations add ${name} ${service}/${name}`);
   const [flagged, words, night] = [unique("flagged"), unique("words"), unique("night")];
@@ -128,7 +128,7 @@ Deno.test("gatelink routes explain --try: which route a message would take, and 
   });
 });
 
-Deno.test("gatelink routes explain: why a message went where it went, and nobody's number", async (t) => {
+Deno.test("gatelink routes explain: says why a message took its route, without phone numbers", async (t) => {
   const [taken, held] = [`wamid.${unique("taken")}`, `wamid.${unique("held")}`];
   const name = unique("explained");
   const message = await stored(taken, "explain me");
@@ -165,7 +165,7 @@ Deno.test("gatelink routes explain: why a message went where it went, and nobody
   await t.step("one that is unknown", () => fails("routes explain wamid.no", 4, "not_found", /no message/));
 });
 
-Deno.test("gatelink routes explain: what the router itself decided", async () => {
+Deno.test("gatelink routes explain: agrees with the router's decision", async () => {
   const name = unique("real"), wamid = `wamid.${name}`, phone = "16505550142";
   await document(`destinations add ${name} ${service}/${name}`);
   const when = '{"type":"text","match":"exact","value":"real"}';

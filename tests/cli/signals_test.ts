@@ -79,6 +79,7 @@ Deno.test("gatelink feedback: a complaint and a rating of somebody who has the f
 
 Deno.test("gatelink feedback words: the team's own take the place of the built-in ones", async () => {
   assertEquals(await document("feedback words"), { complaint: null, praise: null });
+  assertMatch((await gatelink("feedback words")).out, /complaint +built-in: complaint, beschwerde/);
   const set = await document("feedback words --complaint ikirego --complaint complaint");
   assertEquals(set, { complaint: ["ikirego", "complaint"], praise: null });
   assertMatch((await gatelink("feedback words --praise 👏")).out, /praise +👏/);

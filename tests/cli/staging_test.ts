@@ -139,3 +139,29 @@ Deno.test("routes add: warns of a flag that does not exist, and health names it"
   assertEquals([health.status, health.figures.unknown_flags], ["degraded", ["chekout.enabled"]]);
   await sql`delete from public.routes where flag_key = 'chekout.enabled'`;
 });
+
+Deno.test("flags export and import: carry every segment and the last plan of every flag, however many there are", async () => {
+  await sql`insert into public.segments (key) select format('bulk-%s', lpad(n::text, 4, '0')) from generate_series(1, 1100) n`;
+  await sql`insert into public.settings (key, value) select format('bulk-%s.enabled', lpad(n::text, 4, '0')), 'false' from generate_series(1, 1100) n`;
+  const plan = sql.json({
+    name: "bulk",
+    stages: [{
+      name: "all",
+      percentage: 100,
+      hold_minutes: 60,
+      min_samples: 1,
+      advance_when: {},
+      roll_back_when: { error_rate_above: 0.5 },
+    }],
+  });
+  await sql`select public.create_rollout(key, ${plan}) from public.settings where key like 'bulk-%'`;
+  const path = `${folder}/bulk.json`;
+  assertEquals((await gatelink(`flags export --file ${path}`)).code, 0);
+  const carried = JSON.parse(await Deno.readTextFile(path));
+  const bulk = (list: { key?: string; flag_key?: string }[]) =>
+    list.filter(({ key, flag_key }) => (key ?? flag_key)!.startsWith("bulk-")).length;
+  assertEquals([bulk(carried.flags), bulk(carried.segments), bulk(carried.plans)], [1100, 1100, 1100]);
+  assertEquals(carried.plans.find(({ name }: { name: string }) => name === "bulk").stages.length, 1);
+  const steps = (await gatelink(`flags import ${path} --json`)).json() as Step[];
+  assertEquals(steps.filter(({ what, outcome }) => what.includes("bulk-") && outcome !== "same"), []);
+});

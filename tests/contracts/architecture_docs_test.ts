@@ -14,7 +14,7 @@ import { databaseTest } from "../support/database.ts";
 
 const PAGE = await Deno.readTextFile(join(ROOT, "docs", "architecture.md"));
 
-databaseTest("docs/architecture.md: every table is in it, and no other", async (sql) => {
+databaseTest("docs/architecture.md: lists every table and nothing else", async (sql) => {
   const rows = await sql<{ name: string }[]>`
     select case schemaname when 'public' then tablename else schemaname || '.' || tablename end as name
     from pg_tables where schemaname in ('public', 'private') order by 1`;
@@ -25,7 +25,7 @@ databaseTest("docs/architecture.md: every table is in it, and no other", async (
   assertEquals([...new Set(tables)].toSorted(), rows.map(({ name }) => name));
 });
 
-Deno.test("docs/architecture.md: its limits are those of the code", () => {
+Deno.test("docs/architecture.md: its limits equal those of the code", () => {
   const limits: Record<string, string> = {
     "Body of a webhook": `${whatsapp.limits.webhookBytes / 2 ** 20} MiB, ${
       whatsapp.limits.requestBytes / 2 ** 10
@@ -47,7 +47,7 @@ Deno.test("docs/architecture.md: its limits are those of the code", () => {
   }
 });
 
-Deno.test("docs/architecture.md, README.md: no diagram names a node by a word of Mermaid's own, which breaks it", async () => {
+Deno.test("docs/architecture.md, README.md: no diagram names a node by a reserved word of Mermaid", async () => {
   for (const page of [PAGE, await Deno.readTextFile(join(ROOT, "README.md"))]) {
     const diagrams = [...page.matchAll(/^```mermaid\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
     assert(diagrams.length > 0);

@@ -16,57 +16,60 @@ databaseTest("contract/database.ts is what `deno task contract` writes", async (
   assertEquals(kept.length, made.length, "run `deno task contract`");
 });
 
-databaseTest("typesText() tells what can be read and called, and each change of it", async (sql) => {
-  const before = await typesText(sql);
-  const functions = await sql<{ name: string }[]>`
+databaseTest(
+  "typesText(): contains everything that can be read and called, and changes with it",
+  async (sql) => {
+    const before = await typesText(sql);
+    const functions = await sql<{ name: string }[]>`
     select p.proname as name from pg_proc p
     where p.pronamespace = 'public'::regnamespace and has_function_privilege('service_role', p.oid, 'execute')`;
-  assert(functions.length > 100);
-  for (const { name } of functions) assert(before.includes(`      ${name}: {`), name);
-  assertEquals(/trigger/.test(before), false);
+    assert(functions.length > 100);
+    for (const { name } of functions) assert(before.includes(`      ${name}: {`), name);
+    assertEquals(/trigger/.test(before), false);
 
-  const changes: [string, string, string][] = [
-    ["create table public.x (a int)", "drop table public.x", ""],
-    [
-      "create table public.x (a int); grant select on public.x to authenticated",
-      "drop table public.x",
-      "a: number | null;",
-    ],
-    [
-      "create table public.x (a text[] not null check (true)); grant select on public.x to service_role",
-      "drop table public.x",
-      "a: string[];",
-    ],
-    [
-      "create table public.x (a text not null check (a in ('b', 'c'))); grant select on public.x to service_role",
-      "drop table public.x",
-      'a: "b" | "c";',
-    ],
-    [
-      "create function public.x(p_a int, p_b text default null) returns jsonb language sql as 'select null::jsonb'; grant execute on function public.x to service_role",
-      "drop function public.x",
-      "p_b?: string | null;",
-    ],
-    [
-      "create function public.x() returns setof public.links language sql as 'select * from public.links'; grant execute on function public.x to service_role",
-      "drop function public.x",
-      'Returns: Database["public"]["Tables"]["links"]["Row"][]',
-    ],
-    ["revoke execute on function public.status() from service_role, authenticated", "", ""],
-  ];
-  for (const [change, back, said] of changes) {
-    await sql.unsafe(change);
-    const after = await typesText(sql);
-    assertEquals(after === before, said === "" && back !== "", change);
-    assert(after.includes(said), said);
-    if (back === "") continue;
-    await sql.unsafe(back);
-    assert(await typesText(sql) === before, back);
-  }
-});
+    const changes: [string, string, string][] = [
+      ["create table public.x (a int)", "drop table public.x", ""],
+      [
+        "create table public.x (a int); grant select on public.x to authenticated",
+        "drop table public.x",
+        "a: number | null;",
+      ],
+      [
+        "create table public.x (a text[] not null check (true)); grant select on public.x to service_role",
+        "drop table public.x",
+        "a: string[];",
+      ],
+      [
+        "create table public.x (a text not null check (a in ('b', 'c'))); grant select on public.x to service_role",
+        "drop table public.x",
+        'a: "b" | "c";',
+      ],
+      [
+        "create function public.x(p_a int, p_b text default null) returns jsonb language sql as 'select null::jsonb'; grant execute on function public.x to service_role",
+        "drop function public.x",
+        "p_b?: string | null;",
+      ],
+      [
+        "create function public.x() returns setof public.links language sql as 'select * from public.links'; grant execute on function public.x to service_role",
+        "drop function public.x",
+        'Returns: Database["public"]["Tables"]["links"]["Row"][]',
+      ],
+      ["revoke execute on function public.status() from service_role, authenticated", "", ""],
+    ];
+    for (const [change, back, said] of changes) {
+      await sql.unsafe(change);
+      const after = await typesText(sql);
+      assertEquals(after === before, said === "" && back !== "", change);
+      assert(after.includes(said), said);
+      if (back === "") continue;
+      await sql.unsafe(back);
+      assert(await typesText(sql) === before, back);
+    }
+  },
+);
 
 databaseTest(
-  "typesText() refuses a type that it does not know, and a name that is there twice",
+  "typesText(): refuses an unknown type and a duplicate name",
   async (sql) => {
     const refused = async (change: string, back: string) => {
       await sql.unsafe(change);

@@ -59,7 +59,7 @@ function anchors(text: string): Set<string> {
   );
 }
 
-Deno.test("documents: there are some, and each begins with a title", () => {
+Deno.test("documents: exist, and each begins with a title", () => {
   const paths = DOCUMENTS.map(({ path }) => path);
   for (const path of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/deploy.md"]) {
     assert(paths.includes(path), path);
@@ -67,7 +67,7 @@ Deno.test("documents: there are some, and each begins with a title", () => {
   assertEquals(DOCUMENTS.filter(({ text }) => !/^# \S/.test(text)).map(({ path }) => path), []);
 });
 
-Deno.test("documents: every relative link leads to a file of this repository, and to a heading in it", async () => {
+Deno.test("documents: every relative link points to an existing file and heading", async () => {
   const broken: string[] = [];
   for (const { path, text } of DOCUMENTS) {
     for (const [, target] of prose(text).matchAll(/\]\(([^)\s]+)(?: "[^"]*")?\)/g)) {
@@ -83,7 +83,7 @@ Deno.test("documents: every relative link leads to a file of this repository, an
   assertEquals(broken, []);
 });
 
-Deno.test("documents: every task that they name is in deno.json", async () => {
+Deno.test("documents: every task they mention is in deno.json", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const unknown = DOCUMENTS.flatMap(({ path, text }) =>
     [...text.matchAll(/\bdeno(?:@[\d.]+)?\s+task\s+([a-z][\w:-]*)/g)]
@@ -92,7 +92,7 @@ Deno.test("documents: every task that they name is in deno.json", async () => {
   assertEquals(unknown, []);
 });
 
-Deno.test("documents: every file and folder of this repository that they name is there", async () => {
+Deno.test("documents: every file and folder they mention exists", async () => {
   const missing: string[] = [];
   for (const { path, text } of DOCUMENTS) {
     const names = text.matchAll(
@@ -106,7 +106,7 @@ Deno.test("documents: every file and folder of this repository that they name is
   assertEquals(missing, []);
 });
 
-Deno.test("documents: every function whose address they give is deployed", async () => {
+Deno.test("documents: every function whose URL they give is deployed", async () => {
   const config = await Deno.readTextFile(join(ROOT, "supabase", "config.toml"));
   const unknown = DOCUMENTS.flatMap(({ path, text }) =>
     [...text.matchAll(/\/functions\/v1\/([a-z][a-z-]*)/g)]
@@ -115,7 +115,7 @@ Deno.test("documents: every function whose address they give is deployed", async
   assertEquals(unknown, []);
 });
 
-Deno.test("documents: every secret that docs/deploy.md sets is one that the functions read", async () => {
+Deno.test("documents: the functions read every secret that docs/deploy.md sets", async () => {
   const deploy = DOCUMENTS.find(({ path }) => path === "docs/deploy.md")!.text;
   const env = await Deno.readTextFile(join(ROOT, "supabase/functions/_shared/config/env.ts"));
   const rows = [...deploy.matchAll(/^\| (`[A-Z_`, ]+`) \|/gm)].flatMap(([, cell]) =>
@@ -143,7 +143,7 @@ const RUNNABLE: Block[] = DOCUMENTS.flatMap(({ path, text }) =>
     }))
 );
 
-Deno.test("documents: what is marked as runnable runs", async (t) => {
+Deno.test("documents: every sample marked as runnable runs", async (t) => {
   assert(RUNNABLE.length > 0, "no block is marked");
   // What the runbooks deploy and set is this project's, not the checkout's.
   const project = await makeProject();

@@ -5,7 +5,7 @@ import { FLAGS_DOC, flagTable, withTable } from "../../tools/docs/flags.ts";
 import { databaseTest } from "../support/database.ts";
 
 databaseTest(
-  "docs/flags.md has every flag of the code (deno run -A tools/docs/flags.ts writes it)",
+  "docs/flags.md lists every flag of the code (`deno run -A tools/docs/flags.ts` writes it)",
   async (sql) => {
     await sql.begin((sql) => seedFlags(sql));
     const document = await Deno.readTextFile(FLAGS_DOC);
@@ -13,7 +13,7 @@ databaseTest(
   },
 );
 
-databaseTest("flagTable(): a flag that code reads and nobody describes is refused", async (sql) => {
+databaseTest("flagTable(): refuses a flag that code reads but nobody describes", async (sql) => {
   await sql.begin((sql) =>
     seedFlags(sql, [
       "wa_router.enabled",
@@ -27,6 +27,6 @@ databaseTest("flagTable(): a flag that code reads and nobody describes is refuse
   assertEquals(said, "local/seed/seed.ts does not describe deeplinks.enabled");
 });
 
-Deno.test("withTable(): refuses a document without a place for it", () => {
+Deno.test("withTable(): refuses a document without a place for the table", () => {
   assertThrows(() => withTable("# Flags\n", "| |"), Error, "has no part between");
 });

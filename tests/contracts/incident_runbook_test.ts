@@ -11,7 +11,7 @@ const PAGES = {
   4: "[4, database](4-database.md)",
 };
 
-Deno.test("incident.md: its table is the decision matrix, line by line", () => {
+Deno.test("incident.md: its table equals the decision matrix, line by line", () => {
   const text = Deno.readTextFileSync(join(ROOT, "docs", "runbooks", "incident.md"));
   const rows = [...text.matchAll(/^\| (.+) \| `(\w+)` \| (P\d) \| (.+) \| (.+) \|$/gm)].map((row) =>
     row.slice(1)

@@ -27,7 +27,7 @@ function rowOf(kind: LimitKind): string {
   return `| ${kind.of}${kind.engine === "isolate" ? ", in an isolate" : ""} | ${rate}${atOnce}${setting} |`;
 }
 
-Deno.test("limits: each stands in docs/architecture.md as it is, and its setting in no other limit's row", async () => {
+Deno.test("limits: docs/architecture.md lists each with its value, and no other row names its setting", async () => {
   const lines = (await read("docs/architecture.md")).split("\n");
   const rows = ALL.map(rowOf);
   assertEquals(rows.filter((row) => !lines.includes(row)), []);
@@ -36,7 +36,7 @@ Deno.test("limits: each stands in docs/architecture.md as it is, and its setting
   assertEquals(naming.filter((line) => !rows.includes(line)), []);
 });
 
-Deno.test("limits: what SQL takes by itself has the figures of the list", async () => {
+Deno.test("limits: the limits that SQL enforces have the figures of the list", async () => {
   const takes = [
     ...(await read("supabase/schema.sql")).matchAll(/take_rate\('(\w+):' \|\| [\w.]+, ([^,]+), (\d+),/g),
   ];
@@ -51,7 +51,7 @@ Deno.test("limits: what SQL takes by itself has the figures of the list", async 
   }
 });
 
-Deno.test("limits: the panel lets people set each that a setting changes, within its bounds", () => {
+Deno.test("limits: the panel edits each configurable limit within its bounds", () => {
   for (const { setting, perSecond } of SETTABLE_LIMITS) {
     const shown = SETTINGS.find(({ key }) => key === setting.key);
     assert(shown !== undefined, setting.key);
@@ -62,7 +62,7 @@ Deno.test("limits: the panel lets people set each that a setting changes, within
   }
 });
 
-Deno.test("limits: no other file knows the key of a limit's setting", async () => {
+Deno.test("limits: no other file contains the key of a limit's setting", async () => {
   const keys = SETTABLE_LIMITS.map(({ setting }) => `"${setting.key}"`);
   const { stdout } = await new Deno.Command("git", {
     args: [

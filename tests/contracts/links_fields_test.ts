@@ -17,7 +17,7 @@ const NAMES: string[] = FIELDS.map(({ name }) => name).sort();
 const { schemas, parameters } = (openapi as any).components;
 const membersOf = (schema: string) => Object.keys(schemas[schema].properties).sort();
 
-Deno.test("openapi.yaml: a link has the members of LINK_FIELDS, to be made and to be changed", () => {
+Deno.test("openapi.yaml: new and changed links have the members of LINK_FIELDS", () => {
   assertEquals(membersOf("NewLink"), [...NAMES, "code", "password"].sort());
   assertEquals(
     membersOf("LinkChange"),
@@ -29,21 +29,21 @@ Deno.test("openapi.yaml: a link has the members of LINK_FIELDS, to be made and t
   }
 });
 
-Deno.test("openapi.yaml: a list takes the filters of LINK_FILTERS", () => {
+Deno.test("openapi.yaml: lists accept the filters of LINK_FILTERS", () => {
   const list = operations.find(({ operation }) => operation.operationId === "listLinks")!;
   const names = (list.operation.parameters as { name: string }[]).map(({ name }) => name);
   assertEquals(names.sort(), ["cursor", "limit", "state", ...LINK_FILTERS.map(({ name }) => name)].sort());
   assertEquals(schemas.Link.properties.state.enum, [...LINK_STATES]);
 });
 
-Deno.test("openapi.yaml: codes are those that the contract takes, in any case where they are given", () => {
+Deno.test("openapi.yaml: codes have the contract's pattern, case-insensitive in input", () => {
   const inAnyCase = ({ source }: RegExp) => source.replaceAll("a-z", "A-Za-z");
   assertEquals(schemas.MadeLink.properties.code.pattern, LINK_CODE.source);
   assertEquals(parameters.Code.schema.pattern, inAnyCase(LINK_CODE));
   assertEquals(schemas.NewLink.properties.code.pattern, inAnyCase(CHOSEN_CODE));
 });
 
-Deno.test("docs/links.md: the table of members has each field", async () => {
+Deno.test("docs/links.md: the table of members has every field", async () => {
   const text = await Deno.readTextFile(`${ROOT}/docs/links.md`);
   const [, table] = /\| Member \| Meaning \|\n((?:\|.*\n)+)/.exec(text)!;
   const told = [...table.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell]) =>

@@ -16,7 +16,7 @@ async function migrationFolder(sql: string, use: (folder: string) => Promise<voi
 
 const TIMEOUTS = "set local lock_timeout = '5s';\nset local statement_timeout = '60s';\n";
 
-Deno.test("squawk(): what blocks or breaks is found, with its line", async () => {
+Deno.test("squawk(): finds blocking and breaking statements, with their lines", async () => {
   const cases: [sql: string, found: RegExp | undefined][] = [
     [`${TIMEOUTS}create table a (id uuid primary key, n int);\n`, undefined],
     [`create table a (id uuid primary key references b (id));\n`, /:1:1: warning: require-lock-timeout/],
@@ -33,19 +33,19 @@ Deno.test("squawk(): what blocks or breaks is found, with its line", async () =>
   }
 });
 
-Deno.test("squawk(): a reverse may drop what its migration made", async () => {
+Deno.test("squawk(): a reverse migration may drop what its migration created", async () => {
   await migrationFolder(`${TIMEOUTS}drop table a;\n`, async (folder) => {
     assert((await squawk("reverse", folder)).ok);
   });
 });
 
-Deno.test("EXCEPTIONS: each has its reason, and none stands there twice", () => {
+Deno.test("EXCEPTIONS: each has a reason, and none is listed twice", () => {
   for (const { rule, why } of EXCEPTIONS) assert(why.length > 10, rule);
   const names = EXCEPTIONS.map(({ rule, where }) => `${where} ${rule}`);
   assertEquals(new Set(names).size, names.length);
 });
 
-Deno.test("advisors(): a table that is open to all is found, the migrations alone are clean", async () => {
+Deno.test("advisors(): find a table that is open to all, and nothing in the migrations", async () => {
   const db = await testDatabase();
   try {
     assertEquals(await advisors(db.url), { ok: true, what: "supabase db advisors", detail: "" });

@@ -24,13 +24,13 @@ function within(schema: Schema): Schema[] {
   return [rest, ...[...oneOf, ...anyOf, ...allOf].flatMap(within)];
 }
 
-Deno.test("openapi.yaml: the types of messages that can be sent are those of the contract", () => {
+Deno.test("openapi.yaml: outbound message types are those of the contract", () => {
   const described = within(openapi.components.schemas.Message as Schema)
     .flatMap(({ properties }) => properties?.type?.const ?? []);
   assertEquals([...new Set(described)].toSorted(), OUTBOUND_TYPES.toSorted());
 });
 
-Deno.test("openapi.yaml: names of destinations, and when a delivery is tried again, are as the contract has them", () => {
+Deno.test("openapi.yaml: destination names and the retry schedule are those of the contract", () => {
   const names = Object.entries(openapi.paths).filter(([path]) => path.includes("/destinations/{name}"))
     .flatMap(([, item]) => (item as { parameters?: { name: string; schema: Schema }[] }).parameters ?? [])
     .filter(({ name }) => name === "name").map(({ schema }) => schema.pattern);
@@ -40,12 +40,12 @@ Deno.test("openapi.yaml: names of destinations, and when a delivery is tried aga
   assert(description?.replaceAll(/\s+/g, " ").includes(`up to ${scheduleInWords(SCHEDULE)}`), description);
 });
 
-Deno.test("openapi.yaml: hours of a week are written as the contract has them", () => {
+Deno.test("openapi.yaml: weekly windows have the contract's pattern", () => {
   const { from, to } = (openapi.components.schemas.When as Schema).properties!.time.properties!;
   assertEquals([from.pattern, to.pattern], [FROM_PATTERN.source, TO_PATTERN.source]);
 });
 
-Deno.test("the simulator's page: it shows every type that can be sent, and none that the contract lacks", () => {
+Deno.test("the simulator's page: shows every outbound type of the contract and no others", () => {
   const shown = Object.keys(TYPES);
   const known: readonly string[] = [...INBOUND_TYPES, ...OUTBOUND_TYPES];
   assertEquals(shown.filter((type) => !known.includes(type)), []);

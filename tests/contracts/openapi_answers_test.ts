@@ -17,7 +17,7 @@ import { openapi, witness } from "../support/openapi.ts";
 import { TEMPLATE, text, writer } from "../support/sending.ts";
 
 edgeTest(
-  "openapi.yaml: every answer that it describes is met, by one as described: messages and operation",
+  "openapi.yaml: every described answer occurs as described: messages and operation",
   async (edge) => {
     const { sql, call, send, hook, set, reread } = edge;
     const { see, assertAllMet } = witness();
@@ -188,7 +188,7 @@ edgeTest(
   },
 );
 
-edgeTest("openapi.yaml: every answer that it describes is met, by one as described: flags", async (edge) => {
+edgeTest("openapi.yaml: every described answer occurs as described: flags", async (edge) => {
   const { call, set } = edge;
   const { see, assertAllMet } = witness();
   const secret = { apikey: KEYS.secretKey }, open = { "x-api-key": KEYS.publishableKey };
@@ -330,7 +330,7 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
   assertAllMet((path) => path.startsWith("/flags"));
 });
 
-edgeTest("openapi.yaml: each path takes the methods that it describes, and no others", async ({ call }) => {
+edgeTest("openapi.yaml: each path accepts exactly the described methods", async ({ call }) => {
   for (const [path, operations] of Object.entries(openapi.paths)) {
     if (path.startsWith("/deeplinks")) continue;
     const { status, headers } = await call(path.slice(1).replace(/\{\w+\}/, "x") as "flags", {

@@ -37,7 +37,7 @@ const MANAGED = OPERATIONS.filter(({ operation }) =>
 type Options = Parameters<Links["call"]>[1];
 
 linksTest(
-  "openapi.yaml: every answer that it describes is met, by one as described: links",
+  "openapi.yaml: every described answer occurs as described: links",
   async (links) => {
     const { see, assertAllMet } = witness();
     const { sql, set } = links;
@@ -307,7 +307,7 @@ async function refusedFor<A extends { status: number }>(ask: (n: number) => Prom
 }
 
 linksTest(
-  "openapi.yaml: each path of links takes the methods that it describes, and no others",
+  "openapi.yaml: each path of links accepts exactly the described methods",
   async (links) => {
     for (const [path, described] of Object.entries(openapi.paths)) {
       if (!path.startsWith(LINKS)) continue;

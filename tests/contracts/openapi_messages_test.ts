@@ -14,7 +14,7 @@ import { messagesOfEachType, TEMPLATE, text } from "../support/sending.ts";
 import { addDestination, addRoute, startService } from "../support/service.ts";
 import { holds } from "../support/property.ts";
 
-edgeTest("openapi.yaml: what a service gets, and may answer, is as described", async (edge) => {
+edgeTest("openapi.yaml: the event for services and their answers are as described", async (edge) => {
   const { sql, meta, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -56,7 +56,7 @@ edgeTest("openapi.yaml: what a service gets, and may answer, is as described", a
 
 const SEND = ["paths", "/wa-send", "post", "requestBody", "content", "application/json", "schema"];
 
-Deno.test("openapi.yaml: a message that it describes is one that wa-send takes", () => {
+Deno.test("openapi.yaml: wa-send accepts every described message", () => {
   for (const message of messagesOfEachType("wamid.1")) {
     assertFits({ to: "12025550123", ...message }, ...SEND);
     assert(checkMessage(message).ok);
@@ -68,7 +68,7 @@ Deno.test("openapi.yaml: a message that it describes is one that wa-send takes",
 /** What the document cannot say: that ids or titles differ, sums over sections, characters that Postgres cannot hold. */
 const UNSAID = /unique in the message|in all sections together|several sections|NUL character/;
 
-Deno.test("openapi.yaml: of messages a little wrong, it takes what wa-send takes", () => {
+Deno.test("openapi.yaml: agrees with wa-send about slightly wrong messages", () => {
   const message = schemaAt("components", "schemas", "Message");
   holds(
     fc.property(aLittleWrong(messagesOfEachType("wamid.1")), (body) => {
@@ -84,7 +84,7 @@ Deno.test("openapi.yaml: of messages a little wrong, it takes what wa-send takes
 /** What the document cannot say of a recipient: which texts are a phone number, and which an id or a name. */
 const UNSAID_OF_RECIPIENTS = /must be a phone number|must be a group's id/;
 
-Deno.test("openapi.yaml: of requests a little wrong, it takes what wa-send takes", () => {
+Deno.test("openapi.yaml: agrees with wa-send about slightly wrong requests", () => {
   const request = schemaAt(...SEND);
   const requests = [
     {
@@ -159,7 +159,7 @@ const LINKS = [
 /** What the document cannot say: that a zone is one, and what comes after what. */
 const UNSAID_OF_LINKS = /is not a time zone|ends before it begins|is not after starts_at|are the same/;
 
-Deno.test("openapi.yaml: of links a little wrong, it takes what deeplinks takes", () => {
+Deno.test("openapi.yaml: agrees with deeplinks about slightly wrong links", () => {
   const link = schemaAt("components", "schemas", "NewLink");
   for (const body of LINKS) assert(newLink.safeParse(body).success && link(body));
   holds(
@@ -174,7 +174,7 @@ Deno.test("openapi.yaml: of links a little wrong, it takes what deeplinks takes"
   );
 });
 
-Deno.test("openapi.yaml: a change of a link names what can be changed", () => {
+Deno.test("openapi.yaml: a change of a link lists exactly the changeable members", () => {
   const change = schemaAt("components", "schemas", "LinkChange");
   for (const name of Object.keys(changedLink.shape)) assert(change({ [name]: null }), name);
   assert(

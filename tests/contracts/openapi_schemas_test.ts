@@ -3,7 +3,7 @@ import { OPENAPI, schemasAsYaml, withSchemas } from "../../tools/docs/openapi.ts
 import { assertEquals } from "../support/assert.ts";
 import { openapi } from "../support/openapi.ts";
 
-Deno.test("openapi.yaml: its schemas are those of the contract; else run `deno task openapi`", async () => {
+Deno.test("openapi.yaml: its schemas are those of the contract (`deno task openapi` writes them)", async () => {
   const text = await Deno.readTextFile(OPENAPI);
   assertEquals(withSchemas(text, schemasAsYaml()), text);
 });
@@ -18,7 +18,7 @@ function bodies(value: unknown, at = ""): [string, Record<string, unknown>][] {
   );
 }
 
-Deno.test("openapi.yaml: no body is declared beside the contract", () => {
+Deno.test("openapi.yaml: no body is declared outside the contract", () => {
   const { schemas: _, ...components } = openapi.components;
   const all = bodies({ paths: openapi.paths, webhooks: openapi.webhooks, components });
   assertEquals(all.length > 30, true);

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { ROOT } from "../../lib/paths.ts";
 
-Deno.test("panel: a state is shown by State, whose colours are readable, and not by a badge in a colour of its own", async () => {
+Deno.test("panel: states are shown with State, whose colours are readable, never with a custom badge", async () => {
   const { stdout } = await new Deno.Command("git", { args: ["ls-files", "admin/src/**/*.tsx"], cwd: ROOT })
     .output();
   const paths = new TextDecoder().decode(stdout).trim().split("\n");

@@ -37,13 +37,13 @@ Deno.test("docs/routing.md: every condition can be stored and used", async () =>
   for (const condition of CONDITIONS) await compile(parseCondition(condition));
 });
 
-Deno.test("docs/routing.md: every type of condition has an example, and every kind of text match", () => {
+Deno.test("docs/routing.md: every condition type and every kind of text match has an example", () => {
   assertEquals([...new Set(CONDITIONS.flatMap(typesOf))].toSorted(), CONDITION_TYPES.toSorted());
   const matches = CONDITIONS.flatMap((condition) => (condition as { match?: string }).match ?? []);
   assertEquals([...new Set(matches)].toSorted(), TEXT_MATCHES.toSorted());
 });
 
-Deno.test("docs/routing.md: the event and the replies fit their schemas", () => {
+Deno.test("docs/routing.md: the sample event and replies match their schemas", () => {
   for (const block of blocks("json event")) assertFits(JSON.parse(block), "components", "schemas", "Event");
   for (const block of blocks("json replies")) {
     const answer = JSON.parse(block);
@@ -103,7 +103,7 @@ async function cases(): Promise<Case[]> {
   ];
 }
 
-Deno.test("docs/routing.md: the TypeScript sample takes what is signed and nothing else", async () => {
+Deno.test("docs/routing.md: the TypeScript sample accepts signed requests and nothing else", async () => {
   const [code] = blocks("ts signature");
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, code);
@@ -120,7 +120,7 @@ Deno.test("docs/routing.md: the TypeScript sample takes what is signed and nothi
 const PYTHON = await hasProgram("python3", "the Python sample of docs/routing.md");
 
 Deno.test({
-  name: "docs/routing.md: the Python sample takes what is signed and nothing else",
+  name: "docs/routing.md: the Python sample accepts signed requests and nothing else",
   ignore: !PYTHON,
   fn: async () => {
     const [code] = blocks("python signature");

@@ -16,7 +16,7 @@ databaseTest("supabase/schema.sql is what `deno task schema` writes", async (sql
   assertEquals(found, text);
 });
 
-databaseTest("schemaText() tells each table and function, and each change of one", async (sql) => {
+databaseTest("schemaText(): contains each table and function, and changes with each of them", async (sql) => {
   const before = await schemaText(sql);
   const rows = await sql`
     select format('create table %I.%I (', n.nspname, c.relname) as said from pg_class c

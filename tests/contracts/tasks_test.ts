@@ -7,7 +7,7 @@ const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`)) as {
   tasks: Record<string, { description?: string; command: string }>;
 };
 
-Deno.test("deno task NAME --help: each says how it is used, ends well, and does nothing", async (t) => {
+Deno.test("deno task NAME --help: prints its usage, exits with 0 and does nothing", async (t) => {
   const files = () => run("git", ["status", "--porcelain", "--ignored=no"], { cwd: ROOT });
   const before = (await files()).stdout;
   for (const name of Object.keys(tasks)) {
@@ -23,7 +23,7 @@ Deno.test("deno task NAME --help: each says how it is used, ends well, and does 
   assertEquals((await files()).stdout, before);
 });
 
-Deno.test("deno.json: each task has a line that tells what it does", () => {
+Deno.test("deno.json: each task has a description", () => {
   const silent = Object.entries(tasks).filter(([, { description }]) => !description).map(([name]) => name);
   assertEquals(silent, []);
   assert(Object.keys(tasks).length > 10);

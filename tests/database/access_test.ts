@@ -168,6 +168,15 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees how a rollout would go.",
   },
+  "delivery_log(text,jsonb,integer)": {
+    role: "viewer",
+    why: "The team sees how deliveries went; what a service answered is given to operators only.",
+  },
+  "destination_figures(text,integer,timestamp with time zone)": {
+    role: "viewer",
+    why: "The team sees how a destination does.",
+  },
+  "name_contacts(text[])": { role: "viewer", why: "The team sees whom a flag targets, redacted." },
   "count_contacts(timestamp with time zone)": {
     role: "viewer",
     why: "The team sees how many people a percentage means.",
@@ -355,7 +364,7 @@ async function attempt(sql: Sql, caller: Caller, statement: string): Promise<str
   }
 }
 
-accessTest("each table shows its rows to whom it should, and to nobody else", async (sql, cast) => {
+accessTest("each table shows its rows to the intended roles and nobody else", async (sql, cast) => {
   const tables = await names(sql, TABLES);
   assertEquals(Object.keys(READERS).filter((table) => !tables.includes(table)), [], "no such table");
   for (const table of tables) {
@@ -387,7 +396,7 @@ const writes = (table: string, column: string) => [
   `select from ${table} for update`,
 ];
 
-accessTest("nobody writes a table: people have functions for that", async (sql, cast) => {
+accessTest("people cannot write tables directly; they call functions", async (sql, cast) => {
   for (const table of await names(sql, TABLES)) {
     const [{ column, view }] = await sql`
       select quote_ident(attname) as column, relkind = 'v' as view
@@ -405,7 +414,7 @@ accessTest("nobody writes a table: people have functions for that", async (sql, 
   }
 });
 
-accessTest("no grant lets people write, not even one that a trigger or a policy would stop", async (sql) => {
+accessTest("people have no write grant, not even one that a trigger or a policy would block", async (sql) => {
   const grants = `
     select format('%s may %s on %s', r.role, p.privilege, c.oid::regclass) as name
     from pg_class c join pg_namespace n on n.oid = c.relnamespace,
@@ -428,7 +437,7 @@ accessTest("no grant lets people write, not even one that a trigger or a policy 
   assertEquals(await names(sql, grants), []);
 });
 
-accessTest("policies name the role authenticated, and views keep the caller's rights", async (sql) => {
+accessTest("policies name the role authenticated, and views use the caller's rights", async (sql) => {
   const loose = `
     select format('%I of %s', polname, polrelid::regclass) as name from pg_policy
     where polroles <> array['authenticated'::regrole::oid]
@@ -443,14 +452,17 @@ const executable = (role: string) => `
   select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
   where n.nspname in ('public', 'private') and has_function_privilege('${role}', p.oid, 'execute') order by 1`;
 
-accessTest("anon executes nothing, a signed-in person what is listed with a reason", async (sql) => {
-  assertEquals(await names(sql, executable("anon")), []);
-  assertEquals(await names(sql, executable("authenticated")), Object.keys(PEOPLES_FUNCTIONS).sort());
-  assertEquals(Object.entries(PEOPLES_FUNCTIONS).filter(([, { why }]) => !why.endsWith(".")), []);
-});
+accessTest(
+  "anon executes nothing, and signed-in people only the functions that are listed with a reason",
+  async (sql) => {
+    assertEquals(await names(sql, executable("anon")), []);
+    assertEquals(await names(sql, executable("authenticated")), Object.keys(PEOPLES_FUNCTIONS).sort());
+    assertEquals(Object.entries(PEOPLES_FUNCTIONS).filter(([, { why }]) => !why.endsWith(".")), []);
+  },
+);
 
 accessTest(
-  "each function for people refuses those below its role, whatever they give it",
+  "each function for people refuses lower roles, whatever the arguments",
   async (sql, cast) => {
     for (const [signature, { role }] of Object.entries(PEOPLES_FUNCTIONS)) {
       if (role === "anybody") continue;
@@ -468,7 +480,7 @@ accessTest(
 );
 
 accessTest(
-  "functions that run as their owner are for people or triggers, and six that are named here",
+  "security definer functions are for people or triggers, except six that are named here",
   async (sql) => {
     const definers = await names(
       sql,
@@ -491,7 +503,7 @@ accessTest(
 );
 
 accessTest(
-  "a role of the team cannot be claimed by token, only be had",
+  "a token cannot claim a role of the team; only the team table grants it",
   async (sql, { stranger, viewer }) => {
     const claims = { app_metadata: { role: "admin" }, user_metadata: { role: "admin" }, team_role: "admin" };
     for (const caller of [stranger, viewer]) {
@@ -501,7 +513,7 @@ accessTest(
   },
 );
 
-databaseTest("close_functions() closes what its transaction made, and nothing of others", async (sql) => {
+databaseTest("close_functions() closes the functions of its transaction and no others", async (sql) => {
   const open = async () =>
     (await sql`
       select proname as name from pg_proc
@@ -541,7 +553,7 @@ databaseTest("close_functions() closes what its transaction made, and nothing of
   );
 });
 
-Deno.test("a project whose default rights give anon everything ends up with the same rights", async () => {
+Deno.test("a project whose default privileges grant anon everything ends with the same rights", async () => {
   const [fresh, older] = [await testDatabase(), await testDatabase({ empty: true })];
   try {
     await bootstrap(older.sql);

@@ -75,7 +75,7 @@ const POLICIES: [string, number | null, number | null, string, string][] = [
   ["pigeon", -60, -120, "text", "opted_out"],
 ];
 
-databaseTest("channel_policy: window and opt-out are the channel's", async (sql) => {
+databaseTest("channel_policy: each channel has its own window and opt-out rules", async (sql) => {
   for (const [channel, wrote, out, type, expected] of POLICIES) {
     const id = await conversation(sql, channel, {
       last_inbound_at: wrote === null ? null : at(wrote),
@@ -86,7 +86,7 @@ databaseTest("channel_policy: window and opt-out are the channel's", async (sql)
 });
 
 databaseTest(
-  "claim_outbound: gives the channels that are asked for, and the others hold nothing up",
+  "claim_outbound: returns messages of the requested channels, and others do not block them",
   async (sql) => {
     for (const channel of ["pigeon", "sms", "whatsapp"]) {
       await enqueue(sql, await conversation(sql, channel, { last_inbound_at: NOW }));
@@ -105,7 +105,7 @@ databaseTest(
   },
 );
 
-databaseTest("claim_outbound: a channel's flag holds that channel alone", async (sql) => {
+databaseTest("claim_outbound: a channel's flag holds back that channel only", async (sql) => {
   for (const channel of ["sms", "whatsapp"]) {
     await enqueue(sql, await conversation(sql, channel, { last_inbound_at: NOW }));
   }
@@ -137,7 +137,7 @@ async function claimBeside(
 }
 
 databaseTest(
-  "claim_outbound: a channel alone takes every place, beside others half of what they leave",
+  "claim_outbound: a single channel gets all places; among others it gets half of the free ones",
   async (sql) => {
     await backlog(sql, { whatsapp: 40 });
     const both = ["email", "whatsapp"];
@@ -156,12 +156,15 @@ databaseTest(
   },
 );
 
-databaseTest("claim_outbound: a channel with its half under way is not what is due next", async (sql) => {
-  await backlog(sql, { email: 3, whatsapp: 1 });
-  await sql`update private.outbound_lanes set due_at = ${at(3)} where channel = 'whatsapp'`;
-  const full = { limit: 32, busy: { email: 32 }, channels: ["email", "whatsapp"] };
-  assertEquals(await claimBeside(sql, full), { given: { email: 0, whatsapp: 0 }, due: 2000 });
-});
+databaseTest(
+  "claim_outbound: a channel with half of the places in use does not count as due next",
+  async (sql) => {
+    await backlog(sql, { email: 3, whatsapp: 1 });
+    await sql`update private.outbound_lanes set due_at = ${at(3)} where channel = 'whatsapp'`;
+    const full = { limit: 32, busy: { email: 32 }, channels: ["email", "whatsapp"] };
+    assertEquals(await claimBeside(sql, full), { given: { email: 0, whatsapp: 0 }, due: 2000 });
+  },
+);
 
 databaseTest("claim_outbound: a channel whose provider hangs leaves places to the others", async (sql) => {
   await backlog(sql, { email: 40 }, 3);
@@ -191,7 +194,7 @@ databaseTest("claim_outbound: a channel whose provider hangs leaves places to th
   assertEquals(sent.email, 32);
 });
 
-databaseTest("claim_outbound: the senders of a channel take turns where places are few", async (sql) => {
+databaseTest("claim_outbound: a channel's senders take turns when places are scarce", async (sql) => {
   for (const number of ["1", "2", "3"]) {
     await sql`insert into public.wa_numbers (id, max_per_second) values (${number}, 1000)`;
     for (let i = 0; i < 12; i++) {
@@ -207,36 +210,39 @@ databaseTest("claim_outbound: the senders of a channel take turns where places a
   }
 });
 
-databaseTest("enqueue_message: a key is the same message on its own channel alone", async (sql) => {
-  const send = async (channel: string, id: string, type = "text") => {
-    const item = { to: "x", idempotency_key: "order-17", message: { type } };
-    const [{ answer }] = await sql`
+databaseTest(
+  "enqueue_message: the same idempotency key on another channel is another message",
+  async (sql) => {
+    const send = async (channel: string, id: string, type = "text") => {
+      const item = { to: "x", idempotency_key: "order-17", message: { type } };
+      const [{ answer }] = await sql`
       select private.enqueue_message(c, ${sql.json(item)}, ${NOW}) as answer
       from public.conversations c where c.id = ${id} and c.channel = ${channel}`;
-    return answer;
-  };
-  const [whatsapp, sms] = [
-    await conversation(sql, "whatsapp", { last_inbound_at: NOW }),
-    await conversation(sql, "sms"),
-  ];
-  const first = await send("whatsapp", whatsapp);
-  const second = await send("sms", sms, "note");
-  assertEquals([first.status, second.status], ["queued", "queued"]);
-  assertEquals(await send("whatsapp", whatsapp), { ...first, repeated: true });
-  assertEquals(await send("sms", sms, "note"), { ...second, repeated: true });
-  assertEquals(await send("sms", sms), { error: "idempotency_conflict" });
-  // The same key at the same moment, on both.
-  const both = await Promise.all(
-    Array.from(
-      { length: 8 },
-      (_, n) =>
-        sql`select private.enqueue_message(c, ${
-          sql.json({ to: "x", idempotency_key: "order-18", message: { type: "text" } })
-        }, ${NOW}) as answer from public.conversations c where c.id = ${n % 2 === 0 ? whatsapp : sms}`,
-    ),
-  );
-  assertEquals(new Set(both.map(([{ answer }]) => answer.id)).size, 2);
-});
+      return answer;
+    };
+    const [whatsapp, sms] = [
+      await conversation(sql, "whatsapp", { last_inbound_at: NOW }),
+      await conversation(sql, "sms"),
+    ];
+    const first = await send("whatsapp", whatsapp);
+    const second = await send("sms", sms, "note");
+    assertEquals([first.status, second.status], ["queued", "queued"]);
+    assertEquals(await send("whatsapp", whatsapp), { ...first, repeated: true });
+    assertEquals(await send("sms", sms, "note"), { ...second, repeated: true });
+    assertEquals(await send("sms", sms), { error: "idempotency_conflict" });
+    // The same key at the same moment, on both.
+    const both = await Promise.all(
+      Array.from(
+        { length: 8 },
+        (_, n) =>
+          sql`select private.enqueue_message(c, ${
+            sql.json({ to: "x", idempotency_key: "order-18", message: { type: "text" } })
+          }, ${NOW}) as answer from public.conversations c where c.id = ${n % 2 === 0 ? whatsapp : sms}`,
+      ),
+    );
+    assertEquals(new Set(both.map(([{ answer }]) => answer.id)).size, 2);
+  },
+);
 
 /** A message that a pigeon brought, from the bird with this ring. */
 const cooed = (ring: string, changes: Record<string, unknown> = {}) =>
@@ -248,33 +254,36 @@ const cooed = (ring: string, changes: Record<string, unknown> = {}) =>
     ...changes,
   });
 
-databaseTest("a new channel: stored, known by its own ids, apart from WhatsApp's people", async (sql) => {
-  // The same key, number, text of an id and provider's id as WhatsApp has.
-  const both = { key: "m:1:same:text", provider_id: "same" };
-  assertEquals(
-    await ingest(sql, message({ ...both, phone: "491" }), cooed("491", both), cooed("491", both)),
-    "ssd",
-  );
-  assertEquals(await ingest(sql, cooed("491", { body: "again" }), cooed("7", { name: "Paula" })), "ss");
-  const people = await sql`
+databaseTest(
+  "a new channel: stores messages under its own ids, separate from WhatsApp's contacts",
+  async (sql) => {
+    // The same key, number, text of an id and provider's id as WhatsApp has.
+    const both = { key: "m:1:same:text", provider_id: "same" };
+    assertEquals(
+      await ingest(sql, message({ ...both, phone: "491" }), cooed("491", both), cooed("491", both)),
+      "ssd",
+    );
+    assertEquals(await ingest(sql, cooed("491", { body: "again" }), cooed("7", { name: "Paula" })), "ss");
+    const people = await sql`
     select c.channel, i.kind, i.value, count(m.id)::int as messages, min(n.provider) as provider
     from public.contacts c join public.contact_identities i on i.contact_id = c.id and i.channel = c.channel
     join public.conversations v on v.contact_id = c.id and v.channel = c.channel
     join public.senders n on n.channel = v.channel and n.id = v.number_id
     join public.messages m on m.conversation_id = v.id and m.channel = v.channel
     group by 1, 2, 3 order by 1, 2, 3`;
-  assertEquals(people.map((row) => Object.values(row)), [
-    ["pigeon", "ring", "491", 2, "loft"],
-    ["pigeon", "ring", "7", 1, "loft"],
-    ["whatsapp", "phone", "491", 1, "whatsapp"],
-  ]);
-  const events =
-    await sql`select provider, count(*)::int as n from public.webhook_events group by 1 order by 1`;
-  assertEquals(events.map(({ provider, n }) => [provider, n]), [["loft", 3], ["whatsapp", 1]]);
-  assertEquals(await lost(sql), []);
-});
+    assertEquals(people.map((row) => Object.values(row)), [
+      ["pigeon", "ring", "491", 2, "loft"],
+      ["pigeon", "ring", "7", 1, "loft"],
+      ["whatsapp", "phone", "491", 1, "whatsapp"],
+    ]);
+    const events =
+      await sql`select provider, count(*)::int as n from public.webhook_events group by 1 order by 1`;
+    assertEquals(events.map(({ provider, n }) => [provider, n]), [["loft", 3], ["whatsapp", 1]]);
+    assertEquals(await lost(sql), []);
+  },
+);
 
-databaseTest("a sender that a first webhook makes has its channel's pace", async (sql) => {
+databaseTest("a sender created by its first webhook gets its channel's pace", async (sql) => {
   await ingest(sql, message({ sender_id: "7" }), cooed("1", { sender_id: "7" }), cooed("1"));
   await sql`insert into public.wa_numbers (id) values ('8')`;
   const rows = await sql`
@@ -299,7 +308,7 @@ databaseTest("a sender that a first webhook makes has its channel's pace", async
 });
 
 databaseTest(
-  "a new channel: its first id says who it is, what comes with it may change hands",
+  "a new channel: the first id identifies the person, the other ids may change owners",
   async (sql) => {
     const who = (
       ring: string,
@@ -318,7 +327,7 @@ databaseTest(
   },
 );
 
-databaseTest("a new channel: a status finds the message of its own channel", async (sql) => {
+databaseTest("a new channel: a status finds the message on its own channel", async (sql) => {
   await ingest(sql, message(), cooed("1"));
   await sql`
     insert into public.messages (channel, conversation_id, direction, provider_id, type, status)
@@ -333,7 +342,7 @@ databaseTest("a new channel: a status finds the message of its own channel", asy
 });
 
 databaseTest(
-  "a new channel: waits for a route that names it, and WhatsApp's fallback does not take it",
+  "a new channel: its messages wait for a route that names it, not for WhatsApp's fallback",
   async (sql) => {
     await sql`select public.allow_host('*.example.com', 'forward')`;
     await sql`select public.add_destination('loft', 'https://loft.example.com/')`;
@@ -374,7 +383,7 @@ databaseTest(
 );
 
 databaseTest(
-  "a new channel: what is sent on it is queued by its flag and claimed for it alone",
+  "a new channel: outbound messages obey its flag and are claimed for it only",
   async (sql) => {
     await ingest(sql, message({ phone: "491" }), cooed("1"));
     await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;

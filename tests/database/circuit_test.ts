@@ -5,7 +5,7 @@ import { ingest, lost, message } from "../support/intake.ts";
 import { at, claim, destination, route, settle } from "../support/deliveries.ts";
 
 databaseTest(
-  "circuit: ten failures in a row pause a destination, one probe tries, success opens it again",
+  "circuit: ten consecutive failures pause a destination, one probe is sent, and its success closes the circuit",
   async (sql) => {
     const d = await destination(sql, "d"), healthy = await destination(sql, "healthy");
     await ingest(sql, ...Array.from({ length: 12 }, (_, i) => message({ phone: `c${i}` })));
@@ -27,7 +27,7 @@ databaseTest(
 );
 
 databaseTest(
-  "circuit: what was under way when it opened does not make its rest longer",
+  "circuit: deliveries in progress when it opened do not extend the pause",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, ...Array.from({ length: 40 }, (_, i) => message({ phone: `c${i}` })));
@@ -49,7 +49,7 @@ databaseTest(
   },
 );
 
-databaseTest("circuit: a probe that could not be claimed is not waited for", async (sql) => {
+databaseTest("circuit: a probe that could not be claimed does not block later ones", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, message());
   await route(sql, d);
@@ -64,7 +64,7 @@ databaseTest("circuit: a probe that could not be claimed is not waited for", asy
 });
 
 databaseTest(
-  "circuit: it opens and closes as a change of the configuration, so that routes see it",
+  "circuit: opening and closing changes the configuration's revision, so that routers notice",
   async (sql) => {
     const d = await destination(sql, "d");
     const seen = async () => {
@@ -91,30 +91,33 @@ databaseTest(
   },
 );
 
-databaseTest("circuit: once its rest is over one delivery probes, though all wait for hours", async (sql) => {
-  const d = await destination(sql, "d");
-  await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));
-  await route(sql, d);
-  await settle(sql, 0, (await claim(sql, 0)).deliveries, "retry", { status: 503, retry_after_ms: 1e9 });
-  const tidied = async (seconds: number) => {
-    await sql`select private.tidy_destinations(${at(seconds)})`;
-    return (await claim(sql, seconds)).deliveries;
-  };
-  assertEquals(await tidied(29), []);
-  const [probe, ...others] = await tidied(31);
-  assertEquals([probe.attempt, others], [2, []]);
-  await settle(sql, 31, [probe], "retry", { status: 503, retry_after_ms: 1e9 });
-  assertEquals(await tidied(60), [], "it rests again, for longer");
-  const [next] = await tidied(92);
-  assert(next.delivery_id !== probe.delivery_id, "no delivery uses up its attempts by probing");
-  await settle(sql, 92, [next], "delivered");
-  // The one that has just probed keeps its wait; what failed once goes at once.
-  assertEquals((await claim(sql, 92)).deliveries.length, 8);
-  assertEquals(await lost(sql), []);
-});
+databaseTest(
+  "circuit: after the pause one delivery probes, even if all others wait for hours",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d);
+    await settle(sql, 0, (await claim(sql, 0)).deliveries, "retry", { status: 503, retry_after_ms: 1e9 });
+    const tidied = async (seconds: number) => {
+      await sql`select private.tidy_destinations(${at(seconds)})`;
+      return (await claim(sql, seconds)).deliveries;
+    };
+    assertEquals(await tidied(29), []);
+    const [probe, ...others] = await tidied(31);
+    assertEquals([probe.attempt, others], [2, []]);
+    await settle(sql, 31, [probe], "retry", { status: 503, retry_after_ms: 1e9 });
+    assertEquals(await tidied(60), [], "it rests again, for longer");
+    const [next] = await tidied(92);
+    assert(next.delivery_id !== probe.delivery_id, "no delivery uses up its attempts by probing");
+    await settle(sql, 92, [next], "delivered");
+    // The one that has just probed keeps its wait; what failed once goes at once.
+    assertEquals((await claim(sql, 92)).deliveries.length, 8);
+    assertEquals(await lost(sql), []);
+  },
+);
 
 databaseTest(
-  "circuit: with nothing left that could probe it, it closes once its rest is over",
+  "circuit: without any delivery to probe with, it closes after the pause",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));

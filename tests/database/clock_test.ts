@@ -20,7 +20,7 @@ async function due(sql: Sql): Promise<Record<string, boolean>> {
   return answers;
 }
 
-databaseTest("an idle project calls its functions less than 100,000 times in 30 days", async (sql) => {
+databaseTest("an idle project calls its functions fewer than 100,000 times in 30 days", async (sql) => {
   const answers = await due(sql);
   const jobs = await sql<Job[]>`select * from private.clock_jobs() where kind = 'http'`;
   const calls = jobs.filter(({ name }) => answers[name])
@@ -34,7 +34,7 @@ databaseTest("an idle project calls its functions less than 100,000 times in 30 
   });
 });
 
-databaseTest("schedule_clock() has pg_cron ask before it calls", async (sql) => {
+databaseTest("schedule_clock() lets pg_cron check for due work before it calls a function", async (sql) => {
   await sql.unsafe(`
     create schema cron;
     create table cron.job (jobname text primary key, schedule text, command text);
@@ -151,7 +151,7 @@ async function found(sql: Sql, w: World): Promise<boolean> {
 }
 
 databaseTest(
-  "pipeline_is_due: after a change of the configuration, exactly where a call would find something",
+  "pipeline_is_due: after a configuration change, true exactly if a call would find work",
   async (sql) => {
     await holds(
       fc.asyncProperty(world, async (w) => {
@@ -163,7 +163,7 @@ databaseTest(
   },
 );
 
-databaseTest("pipeline_is_due: what nobody took within a minute calls no more", async (sql) => {
+databaseTest("pipeline_is_due: work that nobody took within a minute causes no more calls", async (sql) => {
   await holds(
     fc.asyncProperty(world, async (w) => {
       const shifted = (s: number | null) => s === null ? null : Math.min(s, -61);
@@ -184,7 +184,7 @@ databaseTest("pipeline_is_due: what nobody took within a minute calls no more", 
 });
 
 databaseTest(
-  "pipeline_is_due: what has become due within a minute does, whatever it waited for",
+  "pipeline_is_due: work that became due within the last minute causes a call, whatever it waited for",
   async (sql) => {
     const nothing = {
       channel: "sms",

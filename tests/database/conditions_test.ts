@@ -34,7 +34,7 @@ const refusedBy = {
 const nested = (depth: number): unknown =>
   depth === 1 ? { type: "any" } : { type: "not", of: nested(depth - 1) };
 
-databaseTest("condition_fault: it refuses what the router refuses, and says where", async (sql) => {
+databaseTest("condition_fault: refuses what the router refuses, and says where", async (sql) => {
   const cases: [condition: unknown, said: RegExp | null][] = [
     [{ type: "any" }, null],
     [{ type: "default" }, null],
@@ -111,7 +111,7 @@ databaseTest("condition_fault: it refuses what the router refuses, and says wher
   }
 });
 
-databaseTest("condition_fault: whatever is written, the database and the router agree", async (sql) => {
+databaseTest("condition_fault: database and router agree on any input", async (sql) => {
   const word = fc.constantFrom(
     "a",
     "order",
@@ -194,14 +194,14 @@ databaseTest("condition_fault: whatever is written, the database and the router 
   }));
 });
 
-databaseTest("condition_fault: it takes each condition of every type that the router stores", async (sql) => {
+databaseTest("condition_fault: accepts each stored condition of every type", async (sql) => {
   await holds(fc.asyncProperty(fc.array(conditions, { minLength: 20, maxLength: 40 }), async (stored) => {
     const faults = await refusedBy.database(sql, stored);
     assertEquals(faults.flatMap((fault, i) => fault === null ? [] : [[fault, stored[i]]]), []);
   }));
 });
 
-databaseTest("routes: a condition that cannot be used is refused at every door of the API", async (sql) => {
+databaseTest("routes: every API entry point refuses an invalid condition", async (sql) => {
   await sql`select public.allow_host('hooks.example.com', 'forward'), public.add_destination('d', 'https://hooks.example.com/')`;
   const wrong = { type: "time", from: "9:00", to: "17:00", zone: "UTC" };
   const operator = await signedIn(sql, "operator");

@@ -44,7 +44,7 @@ function loader(sql: Sql) {
 }
 
 databaseTest(
-  "a segment takes 10,000 members and a flag 20,000 targets; one more is refused, in plain SQL too",
+  "a segment holds 10,000 members and a flag 20,000 targets; one more is refused, in plain SQL too",
   async (sql) => {
     await sql`insert into public.segments (key) values ('a'), ('b')`;
     await members(sql, "a", 10_000);
@@ -70,7 +70,7 @@ databaseTest(
 );
 
 databaseTest(
-  "all that is accepted together is read by the functions: 100,000 people, each of whom is found",
+  "the functions can read the largest accepted configuration: 100,000 people, each found",
   async (sql) => {
     await sql`insert into public.segments (key) select 's' || g from generate_series(1, 8) g`;
     for (let i = 1; i <= 8; i++) await members(sql, `s${i}`, 10_000, i * 10_000);
@@ -95,7 +95,7 @@ databaseTest(
   },
 );
 
-databaseTest("values, metadata and ids have a size, each with a constraint that says so", async (sql) => {
+databaseTest("values, metadata and ids have maximum sizes, each with its own constraint", async (sql) => {
   const cases: [value: string, metadata: unknown, constraint: string][] = [
     ["x".repeat(100_001), {}, "settings_value_size"],
     ["x", { description: "x".repeat(100_001) }, "settings_metadata_size"],
@@ -115,7 +115,7 @@ databaseTest("values, metadata and ids have a size, each with a constraint that 
 });
 
 databaseTest(
-  "no flag of the gateway's own can be marked for apps; any other can, by set_flag() too",
+  "the gateway's own flags cannot be readable by apps; any other can, also with set_flag()",
   async (sql) => {
     for (const key of ["deeplinks", "wa_send", "telegram_router", "sms_webhook", "email_send"]) {
       await sql`insert into public.settings (key, value) values (${`${key}.enabled`}, 'true') on conflict (key) do nothing`;

@@ -29,7 +29,7 @@ async function checked(sql: Sql, column: string): Promise<string[]> {
   return [...rows[0].definition.matchAll(/'((?:[^']|'')*)'::text/g)].map(([, text]) => text);
 }
 
-databaseTest("contract: states, roles and reasons are those that the database takes", async (sql) => {
+databaseTest("contract: its states, roles and reasons are those of the database", async (sql) => {
   const lists: Record<string, readonly string[]> = {
     "team_members.role": TEAM_ROLES,
     "gate_approvals.role": APPROVER_ROLES,
@@ -43,13 +43,13 @@ databaseTest("contract: states, roles and reasons are those that the database ta
   for (const [column, list] of Object.entries(lists)) assertEquals(await checked(sql, column), list, column);
 });
 
-databaseTest("contract: names have the form that the database takes", async (sql) => {
+databaseTest("contract: its name patterns are those of the database", async (sql) => {
   assertEquals(await checked(sql, "destinations.name"), [DESTINATION_NAME.source]);
   assertEquals(await checked(sql, "segments.key"), [SEGMENT_KEY.source]);
 });
 
 databaseTest(
-  "shown_state: the database shows a destination in the state that the contract says",
+  "shown_state: the database shows a destination's state as the contract does",
   async (sql) => {
     const shown = new Set<string>();
     for (const state of DESTINATION_STATES) {
@@ -67,7 +67,7 @@ databaseTest(
   },
 );
 
-databaseTest("docs: the clock runs as often as the database says", async (sql) => {
+databaseTest("docs: the documented clock intervals are those of the database", async (sql) => {
   const [{ every_seconds: seconds }] =
     await sql`select every_seconds from private.clock_jobs() where name = 'gatelink_drain'`;
   for (const page of ["operations.md", "adr/0003-the-receiver-drains.md"]) {

@@ -48,7 +48,7 @@ async function claimNow(sql: Sql): Promise<Claim> {
 const begun = (recorded: { claim?: Claim }) => texts(recorded.claim?.deliveries ?? []).sort();
 
 databaseTest(
-  "record_decisions: the first of each idle lane begins with the decision, as claim_deliveries would give it",
+  "record_decisions: also claims the first delivery of each idle lane, as claim_deliveries would",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(
@@ -85,7 +85,7 @@ databaseTest(
   },
 );
 
-databaseTest("record_decisions: behind what is open nothing begins", async (sql) => {
+databaseTest("record_decisions: claims nothing behind an open delivery", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, message({ phone: "1", body: "a1" }));
   await decide(sql, [d], null);
@@ -96,7 +96,7 @@ databaseTest("record_decisions: behind what is open nothing begins", async (sql)
 });
 
 databaseTest(
-  "record_decisions: what is paused, rests, has a pace, or comes by a channel that the caller does not route waits",
+  "record_decisions: claims nothing for paused or rate-limited destinations, open circuits and channels that the caller does not route",
   async (sql) => {
     const names = ["paused", "resting", "paced", "open"];
     const ids: string[] = [];
@@ -117,7 +117,7 @@ databaseTest(
 );
 
 databaseTest(
-  "places: never more begin than the caller has, and a destination gets half of those that the others leave",
+  "places: never claims more than the caller's places, and one destination gets at most half of the free ones",
   async (sql) => {
     await holds(
       fc.asyncProperty(
@@ -154,7 +154,7 @@ databaseTest(
 );
 
 databaseTest(
-  "settle_deliveries: what comes next is claimed in the same call",
+  "settle_deliveries: claims the next deliveries in the same call",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, ...["a1", "a2", "a3"].map((body) => message({ phone: "1", body })));
@@ -174,24 +174,27 @@ databaseTest(
   },
 );
 
-databaseTest("settle_deliveries: code that is too old is believed, and gets nothing new", async (sql) => {
-  const d = await destination(sql, "d");
-  await ingest(sql, ...["a1", "a2"].map((body) => message({ phone: "1", body })));
-  const { claim: first } = await decide(sql, [d]);
-  await sql`insert into private.schema_breaks (version, why) values ('29991231000000', 'a test')`;
-  await sql.begin(async (old) => {
-    await old`select set_config('request.headers', '{"x-gatelink-schema":"20261129002500"}', true)`;
-    const settled = await settleAndClaim(old as unknown as Sql, first!.deliveries);
-    assertEquals([settled.settled, settled.claim], [1, undefined]);
-  });
-  assertEquals([...await sql`select state from public.deliveries order by seq`].map(({ state }) => state), [
-    "delivered",
-    "pending",
-  ]);
-});
+databaseTest(
+  "settle_deliveries: accepts results from outdated code but gives it no new deliveries",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...["a1", "a2"].map((body) => message({ phone: "1", body })));
+    const { claim: first } = await decide(sql, [d]);
+    await sql`insert into private.schema_breaks (version, why) values ('29991231000000', 'a test')`;
+    await sql.begin(async (old) => {
+      await old`select set_config('request.headers', '{"x-gatelink-schema":"20261129002500"}', true)`;
+      const settled = await settleAndClaim(old as unknown as Sql, first!.deliveries);
+      assertEquals([settled.settled, settled.claim], [1, undefined]);
+    });
+    assertEquals([...await sql`select state from public.deliveries order by seq`].map(({ state }) => state), [
+      "delivered",
+      "pending",
+    ]);
+  },
+);
 
 databaseTest(
-  "claim_deliveries: leases that are over are claimed again where they are looked for",
+  "claim_deliveries: reclaims expired leases when asked to look for them",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, message({ phone: "1", body: "a" }));
@@ -212,7 +215,7 @@ databaseTest(
 );
 
 databaseTest(
-  "deliveries: decided with places or without, settled alone or with a claim, each conversation arrives in order, each message once",
+  "deliveries: claimed with or without the decision, each conversation arrives in order and each message once",
   async (sql) => {
     let run = 0;
     await holds(

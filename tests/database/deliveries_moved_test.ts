@@ -7,7 +7,7 @@ import { ingest, lost, message } from "../support/intake.ts";
 import { at, Claim, claim, destination, route, settle, texts } from "../support/deliveries.ts";
 
 databaseTest(
-  "dead letters: the conversation goes on; retry brings one back under its id, drop closes it with a reason",
+  "dead letters: the conversation continues; retry revives one under its id, drop closes it with a reason",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, message({ body: "1" }), message({ body: "2" }));
@@ -38,7 +38,7 @@ databaseTest(
   },
 );
 
-databaseTest("dead letters: retrying leaves alone what is under way or delivered", async (sql) => {
+databaseTest("dead letters: a retry ignores deliveries that are in progress or delivered", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, message({ body: "1" }), message({ body: "2" }));
   await route(sql, d);
@@ -89,7 +89,7 @@ const real = async (sql: Sql) =>
   (await sql<{ claim: Claim }[]>`select public.claim_deliveries(10) as claim`)[0].claim.deliveries;
 
 databaseTest(
-  "what waits: retried now, it goes at once, and so does what another waits behind",
+  "waiting deliveries: a manual retry is due at once, together with the delivery that blocks it",
   async (sql) => {
     const ids = await held(sql, await destination(sql, "d"));
     for (const asked of [0, 2]) {
@@ -111,7 +111,7 @@ databaseTest(
 );
 
 databaseTest(
-  "what waits: skipped, it is a dead letter and the next goes; dropped, it is closed",
+  "waiting deliveries: skipping makes a dead letter and lets the next go; dropping closes it",
   async (sql) => {
     const ids = await held(sql, await destination(sql, "d"));
     assertEquals((await sql`select public.skip_deliveries(${[ids[0]]}) as n`)[0].n, 1);
@@ -137,7 +137,7 @@ databaseTest(
   },
 );
 
-databaseTest("what waits: a lease whose holder died does not keep it from being moved", async (sql) => {
+databaseTest("waiting deliveries: an expired lease does not prevent moving them", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, message({ body: "1" }), message({ body: "2" }));
   await route(sql, d);
@@ -150,7 +150,7 @@ databaseTest("what waits: a lease whose holder died does not keep it from being 
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("what waits: operators move it, viewers may not", async (sql) => {
+databaseTest("waiting deliveries: operators may move them, viewers may not", async (sql) => {
   const ids = await held(sql, await destination(sql, "d"));
   const viewer = await signedIn(sql, "viewer"), operator = await signedIn(sql, "operator");
   for (
@@ -167,7 +167,7 @@ databaseTest("what waits: operators move it, viewers may not", async (sql) => {
 });
 
 databaseTest(
-  "recovery: a success makes due at once what failed before, and a person who resumes everything that waits",
+  "recovery: a success makes earlier failures due at once, and a manual resume makes everything due",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, message({ phone: "1", body: "a1" }), message({ phone: "1", body: "a2" }));
@@ -197,26 +197,32 @@ databaseTest(
   },
 );
 
-databaseTest("recovery: not before Retry-After, nor what was refused for itself", async (sql) => {
-  const d = await destination(sql, "d");
-  const waits: Record<string, unknown>[] = [{ status: 400 }, { status: 429 }, { status: 503, wakes: false }];
-  await ingest(sql, ...waits.map((_, i) => message({ phone: `c${i}`, body: `${i}` })));
-  await route(sql, d);
-  const { deliveries } = await claim(sql, 0);
-  for (const [i, wait] of waits.entries()) {
-    const one = deliveries.filter(({ message }) => message.text === `${i}`);
-    await settle(sql, 0, one, "retry", { ...wait, retry_after_ms: 60_000 });
-  }
-  await ingest(sql, message({ phone: "well" }));
-  await route(sql, d);
-  await sql`update private.delivery_lanes l set due_at = ${at(60)} from public.deliveries d
+databaseTest(
+  "recovery: respects Retry-After, and skips deliveries that were refused for their content",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    const waits: Record<string, unknown>[] = [{ status: 400 }, { status: 429 }, {
+      status: 503,
+      wakes: false,
+    }];
+    await ingest(sql, ...waits.map((_, i) => message({ phone: `c${i}`, body: `${i}` })));
+    await route(sql, d);
+    const { deliveries } = await claim(sql, 0);
+    for (const [i, wait] of waits.entries()) {
+      const one = deliveries.filter(({ message }) => message.text === `${i}`);
+      await settle(sql, 0, one, "retry", { ...wait, retry_after_ms: 60_000 });
+    }
+    await ingest(sql, message({ phone: "well" }));
+    await route(sql, d);
+    await sql`update private.delivery_lanes l set due_at = ${at(60)} from public.deliveries d
     where d.conversation_id = l.conversation_id and d.attempt = 1`;
-  await settle(sql, 1, (await claim(sql, 1)).deliveries, "delivered");
-  assertEquals((await claim(sql, 2)).deliveries, []);
-  assertEquals((await claim(sql, 61)).deliveries.length, 3);
-});
+    await settle(sql, 1, (await claim(sql, 1)).deliveries, "delivered");
+    assertEquals((await claim(sql, 2)).deliveries, []);
+    assertEquals((await claim(sql, 61)).deliveries.length, 3);
+  },
+);
 
-databaseTest("recovery: a long queue goes in parts, each success the next", async (sql) => {
+databaseTest("recovery: a long queue recovers in parts, each success releasing the next", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, ...Array.from({ length: 30 }, (_, i) => message({ phone: `c${i}` })));
   await route(sql, d);
@@ -230,7 +236,7 @@ databaseTest("recovery: a long queue goes in parts, each success the next", asyn
   assertEquals([last, await woken()], [false, 30]);
 });
 
-databaseTest("policy: what no status or act is, is refused where it is written", async (sql) => {
+databaseTest("policy: invalid statuses and actions are refused when written", async (sql) => {
   for (
     const policy of [{ "200": "hold" }, { "400": "ignore" }, { "4xx": "aside" }, [], "aside", { "400": null }]
   ) {
@@ -245,7 +251,7 @@ databaseTest("policy: what no status or act is, is refused where it is written",
   assertEquals(row.failure_policy, { "404": "aside", "410": "hold", else: "pause" });
 });
 
-databaseTest("resending: page after page, each once, whatever is delivered meanwhile", async (sql) => {
+databaseTest("resending: each delivery once over all pages, whatever is delivered meanwhile", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, ...Array.from({ length: 5 }, (_, i) => message({ phone: `c${i % 2}`, body: `${i}` })));
   await route(sql, d);

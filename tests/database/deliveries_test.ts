@@ -9,7 +9,7 @@ import { holds } from "../support/property.ts";
 import { at, Claim, claim, destination, Outcome, route, settle, texts } from "../support/deliveries.ts";
 
 databaseTest(
-  "claim_deliveries: the oldest open delivery of each conversation, the next only when it is settled",
+  "claim_deliveries: returns the oldest open delivery of each conversation, and the next only after it is settled",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(
@@ -28,7 +28,7 @@ databaseTest(
 );
 
 databaseTest(
-  "deliveries: whatever fails, and however many work at once, each conversation arrives in order, once or more",
+  "deliveries: with any failures and concurrent workers, each conversation arrives in order, at least once",
   async (sql) => {
     let run = 0;
     const step = fc.record({
@@ -81,7 +81,7 @@ databaseTest(
 );
 
 databaseTest(
-  "leases: one that ended is given to another, and the late result of the first is fenced off",
+  "leases: an expired lease goes to another worker, and the first worker's late result is rejected",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, message());
@@ -105,7 +105,7 @@ databaseTest(
 );
 
 databaseTest(
-  "lanes: a delivery that is committed while its lane is settled is never forgotten",
+  "lanes: a delivery committed while its lane is settled is not forgotten",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, message({ body: "1" }));
@@ -130,7 +130,7 @@ databaseTest(
 );
 
 databaseTest(
-  "rate: a destination gets no more than its burst and its rate, and loses nothing",
+  "rate: a destination receives no more than its burst and rate, and loses nothing",
   async (sql) => {
     const d = await destination(sql, "d", { rate_per_second: 10, rate_burst: 5 });
     await ingest(sql, ...Array.from({ length: 40 }, (_, i) => message({ phone: `c${i}` })));
@@ -146,7 +146,7 @@ databaseTest(
   },
 );
 
-databaseTest("pause: the queue of a paused destination waits, resuming goes on in order", async (sql) => {
+databaseTest("pause: a paused destination's queue waits and resumes in order", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, message({ body: "1" }), message({ body: "2" }));
   await route(sql, d);
@@ -156,7 +156,7 @@ databaseTest("pause: the queue of a paused destination waits, resuming goes on i
   assertEquals(texts((await claim(sql, 0)).deliveries), ["1"]);
 });
 
-databaseTest("places: however many destinations hang, the next one finds some", async (sql) => {
+databaseTest("places: however many destinations hang, another one still gets places", async (sql) => {
   const ids = [];
   for (const name of ["a", "b", "c", "d"]) ids.push(await destination(sql, name));
   await ingest(sql, ...Array.from({ length: 70 }, (_, i) => message({ phone: `c${i}` })));
@@ -187,7 +187,7 @@ databaseTest("places: however many destinations hang, the next one finds some", 
 });
 
 databaseTest(
-  "replies: queued in the same settle, once each, and not for a result that is fenced off",
+  "replies: queued with the settlement, once each, and not for a rejected result",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, message());
@@ -211,7 +211,7 @@ databaseTest(
 );
 
 databaseTest(
-  "replies: a receipt goes for a message of the same conversation, and for nobody else's",
+  "replies: a read receipt is sent only for a message of the same conversation",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(
@@ -245,7 +245,7 @@ databaseTest(
 );
 
 databaseTest(
-  "claim_deliveries: a channel that is not asked for waits, is not told as due, and loses no order",
+  "claim_deliveries: a channel that was not requested waits, is not reported as due, and keeps its order",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(
@@ -271,7 +271,7 @@ databaseTest(
   },
 );
 
-databaseTest("plans: claiming reads indexes, however long the queue", async (sql) => {
+databaseTest("plans: claiming uses indexes, however long the queue", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, ...Array.from({ length: 300 }, (_, i) => message({ phone: `c${i}` })));
   await route(sql, d);
@@ -299,7 +299,7 @@ databaseTest("plans: claiming reads indexes, however long the queue", async (sql
 });
 
 databaseTest(
-  "claim_deliveries: reads what it takes, however many wait on a channel that is off",
+  "claim_deliveries: reads only what it claims, however many wait on a disabled channel",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, ...Array.from({ length: 5 }, (_, i) => message({ phone: `c${i}` })));

@@ -10,7 +10,7 @@ const change = (sql: Sql, version: number, changes: unknown, name = "d") =>
   sql`select public.set_destination(${name}, ${version}, ${sql.json(changes as never)}) as changed`;
 
 databaseTest(
-  "destinations: what waits goes by what was changed, and nobody undoes what another changed",
+  "destinations: waiting deliveries follow a change, and concurrent changes do not undo each other",
   async (sql) => {
     const d = await destination(sql, "d", { rate_per_second: 0.001, rate_burst: 1, timeout_ms: 1000 });
     await ingest(sql, message({ phone: "1" }), message({ phone: "2" }));
@@ -50,7 +50,7 @@ databaseTest(
 );
 
 databaseTest(
-  "destinations: one is removed once no route leads there, with what waits if a reason is given",
+  "destinations: one can be removed once no route uses it, with its queue if a reason is given",
   async (sql) => {
     const d = await destination(sql, "d");
     await ingest(sql, ...["1", "2", "3"].map((phone) => message({ phone })));
@@ -103,7 +103,7 @@ databaseTest(
 );
 
 databaseTest(
-  "destinations: what was decided for one as it was removed is given up, not left to wait",
+  "destinations: deliveries decided during the removal become dead letters instead of waiting",
   async (sql) => {
     const d = await destination(sql, "d");
     await sql`select public.remove_destination('d')`;
@@ -116,7 +116,7 @@ databaseTest(
 );
 
 databaseTest(
-  "secrets: deliveries are signed with the new and the old one until the overlap ends",
+  "secrets: deliveries are signed with both secrets until the overlap ends",
   async (sql) => {
     const d = await destination(sql, "d");
     const [{ rotated }] = await sql`select public.rotate_destination_secret('d', 24) as rotated`;
@@ -141,7 +141,7 @@ databaseTest(
 );
 
 databaseTest(
-  "allowlist: a destination is stored only for an allowed host, https, without tricks; loopback by the setting alone",
+  "allowlist: a destination must be an https URL on an allowed host, without tricks; loopback only if the setting permits",
   async (sql) => {
     const add = (url: string) =>
       refusal(sql`select public.add_destination(${crypto.randomUUID().slice(0, 8)}, ${url})`);
@@ -186,7 +186,7 @@ databaseTest(
 );
 
 databaseTest(
-  "allowlist: the Data API's own doors ask it too, of rows written and rows changed",
+  "allowlist: also enforced for rows inserted and updated through the Data API",
   async (sql) => {
     await sql`select public.allow_host('hooks.example.com', 'forward')`;
     const write = (url: string) =>
@@ -219,7 +219,7 @@ databaseTest(
 );
 
 databaseTest(
-  "people: an operator runs destinations and routes, a viewer may not, secrets are for nobody",
+  "people: operators manage destinations and routes, viewers may not, and nobody reads secrets",
   async (sql) => {
     await destination(sql, "d");
     const viewer = await signedIn(sql, "viewer"), operator = await signedIn(sql, "operator");

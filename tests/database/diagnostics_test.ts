@@ -13,7 +13,7 @@ async function waiting(sql: Sql): Promise<string[]> {
   return waitingInWords(found).map(({ what, n, why }) => `${n} ${what}: ${why}`).sort();
 }
 
-databaseTest("waiting_because: names the flag of the channel, where one holds back", async (sql) => {
+databaseTest("waiting_because: names the channel's flag that holds the queue back", async (sql) => {
   for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
   const flag = (key: string, metadata = {}) =>
     sql`

@@ -469,6 +469,7 @@ mailTest(
       identity: fc.constantFrom(null, ALEX.id, DESK.id, crypto.randomUUID()),
       from: fc.constantFrom(
         null,
+        { address: "", name: "" },
         { address: CASEY, name: "C" },
         { address: "kim@people.example", name: "" },
         { address: ALEX.inbox, name: "" },
@@ -495,5 +496,17 @@ mailTest(
       assertEquals(await count(sql, "public.webhook_events"), known.size);
       assertEquals(await reconciled(sql), []);
     }));
+  },
+);
+
+mailTest(
+  "a mail that names no author is kept with the message that it answers, or as an event",
+  async (sql) => {
+    const { id } = await send(sql);
+    const nobody = { from: { address: "", name: "" }, forward: false, verdict: "quarantine", counted: false };
+    const [known, unknown] = await ingest(sql, answer(id, nobody), answer(null, nobody));
+    assertEquals([known.outcome, unknown.outcome], ["stored", "stored"]);
+    assertEquals([known.message_id !== null, unknown.message_id], [true, null]);
+    assertEquals(await row(sql, "select count(*) from public.webhook_events where field = 'inbound'"), ["2"]);
   },
 );

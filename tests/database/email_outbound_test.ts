@@ -398,3 +398,29 @@ mailTest("files of a mail are kept once it is queued, and removed where it never
     1,
   );
 });
+
+mailTest(
+  "a forward that the provider reported before its answer was lost counts as delivered",
+  async (sql) => {
+    const { id } = await send(sql);
+    for (const lost of ["answer", "host"]) {
+      await ingest(sql, answer(id));
+      const [claimed] = await claimForwards(sql);
+      const delivery = claimed.delivery_id;
+      await events(sql, { event: "processed", delivery, message: null, address: ALEX.inbox });
+      if (lost === "answer") {
+        await settleForwards(sql, [claimed], { outcome: "dead", error: "unknown_outcome: no answer" });
+      } else {
+        await claimForwards(sql, new Date(Date.now() + 120_000));
+      }
+      assertEquals(
+        await row(sql, "select state, last_error from public.deliveries where id = $1", delivery),
+        ["delivered", null],
+        lost,
+      );
+    }
+    assertEquals(await row(sql, "select count(*) from public.email_replies where forwarded_at is not null"), [
+      "2",
+    ]);
+  },
+);

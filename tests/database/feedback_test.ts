@@ -3,6 +3,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, message } from "../support/intake.ts";
+import { BUILT_IN_WORDS } from "../../supabase/functions/_shared/contract/feedback_words.ts";
 import { FLAG, LAST, people, stage, start } from "../support/signals.ts";
 
 databaseTest("record_feedback: the same key once, and nothing of what cannot be", async (sql) => {
@@ -82,6 +83,13 @@ databaseTest(
     }
   },
 );
+
+databaseTest("feedback_words(): the built-in words are those of the contract", async (sql) => {
+  for (const kind of ["complaint", "praise"] as const) {
+    const [{ words }] = await sql`select private.feedback_words(${kind}) as words`;
+    assertEquals(words, BUILT_IN_WORDS[kind]);
+  }
+});
 
 databaseTest("a word in a chat: nothing is looked at while no rollout would listen", async (sql) => {
   await ingest(sql, message({ body: "complaint" }));

@@ -40,7 +40,7 @@ function character(): string {
 }
 const text = (length: number) => Array.from({ length }, character).join("");
 
-databaseTest("flag_bucket() and murmur3_32() are TypeScript's over 100,000 Unicode keys", async (sql) => {
+databaseTest("flag_bucket() and murmur3_32() equal TypeScript's over 100,000 Unicode keys", async (sql) => {
   const encoder = new TextEncoder();
   const keys = Array.from({ length: casesOf(100_000) }, () => {
     const [salt, id, seed] = [text(below(12)), text(below(24)), below(2 ** 32)];
@@ -60,7 +60,7 @@ databaseTest("flag_bucket() and murmur3_32() are TypeScript's over 100,000 Unico
 });
 
 databaseTest(
-  "evaluate_flag() asks each flag once, however many ways lead to it, and none that is nine away",
+  "evaluate_flag(): evaluates each flag once, however many paths lead to it, and none beyond depth eight",
   async (sql) => {
     await sql`
     insert into public.settings (key, value, metadata)
@@ -88,7 +88,7 @@ databaseTest("flag_bucket() spreads ids evenly", async (sql) => {
   });
 });
 
-databaseTest("evaluate_flag() decides as evaluate() does, on what load_config gives", async (sql) => {
+databaseTest("evaluate_flag() decides like evaluate() on the result of load_config", async (sql) => {
   const ids = ["", ...Array.from({ length: 60 }, () => text(1 + below(20)))];
   const segments: Record<string, string[]> = {};
   for (let i = 0; i < 5; i++) segments[`s${i}`] = ids.filter((id) => id !== "" && below(8) === 0);
@@ -157,14 +157,14 @@ databaseTest("evaluate_flag() decides as evaluate() does, on what load_config gi
   assertEquals(anybody.filter(({ key, on }) => on !== onForAnybody(prepared, key)).map(({ key }) => key), []);
 });
 
-databaseTest("evaluate_flag() takes a null id for a missing one", async (sql) => {
+databaseTest("evaluate_flag() treats a null id like a missing one", async (sql) => {
   await sql`insert into public.settings (key, value, metadata) values
     ('half.enabled', 'true', '{"rollout_percentage": 50, "target_user_ids": ["u1"]}')`;
   const [answer] = await sql`select * from private.evaluate_flag('half.enabled', null)`;
   assertEquals(answer, { value: false, reason: "ERROR", error_code: "TARGETING_KEY_MISSING" });
 });
 
-databaseTest("the bucket vectors of flagd hold in SQL", async (sql) => {
+databaseTest("SQL reproduces flagd's bucket vectors", async (sql) => {
   const keys = ["ejOoVL", "bY9fO-", "SI7p-", "6LvT0", "ceQdGm"];
   const rows = await sql`
     select private.murmur3_32(convert_to(key, 'UTF8'))::text as hash

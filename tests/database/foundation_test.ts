@@ -5,7 +5,7 @@ import { databaseTest } from "../support/database.ts";
 import { until } from "../support/until.ts";
 
 databaseTest(
-  "uuid_v7() has the time, version and variant of RFC 9562, in order, never twice",
+  "uuid_v7(): has the time, version and variant of RFC 9562, in order, without repetition",
   async (sql) => {
     const before = Date.now();
     const rows = await sql`select private.uuid_v7() as id from generate_series(1, 20000)`;
@@ -25,14 +25,17 @@ databaseTest(
   },
 );
 
-databaseTest("uuid_v7() puts the part of the millisecond into the 12 bits after the version", async (sql) => {
-  // 4096 parts of a millisecond, counted in microseconds: up to 999 * 4096 / 1000 = 4091.
-  const rows = await sql`select private.uuid_v7() as id from generate_series(1, 20000)`;
-  const parts = rows.map((row) => parseInt((row.id as string).slice(15, 18), 16));
-  assert(Math.max(...parts) <= 4091 && Math.max(...parts) > 3900 && Math.min(...parts) < 200);
-});
+databaseTest(
+  "uuid_v7(): stores the fraction of the millisecond in the 12 bits after the version",
+  async (sql) => {
+    // 4096 parts of a millisecond, counted in microseconds: up to 999 * 4096 / 1000 = 4091.
+    const rows = await sql`select private.uuid_v7() as id from generate_series(1, 20000)`;
+    const parts = rows.map((row) => parseInt((row.id as string).slice(15, 18), 16));
+    assert(Math.max(...parts) <= 4091 && Math.max(...parts) > 3900 && Math.min(...parts) < 200);
+  },
+);
 
-databaseTest("has_role() knows an order, and nobody by default", async (sql) => {
+databaseTest("has_role(): roles are ordered, and the default is no role", async (sql) => {
   const roles = ["viewer", "operator", "admin", "owner", ""];
   const ask = (caller: Caller) =>
     as(sql, caller, async (sql) => {
@@ -47,7 +50,7 @@ databaseTest("has_role() knows an order, and nobody by default", async (sql) => 
   assertEquals(await ask({ role: "authenticated" }), []);
 });
 
-databaseTest("removal from the team takes effect at the next question", async (sql) => {
+databaseTest("removal from the team takes effect with the next request", async (sql) => {
   const admin = await signedIn(sql, "admin");
   const viewer = await signedIn(sql, "viewer");
   const sees = async () => (await as(sql, viewer, (sql) => sql`select from public.team_members`)).length;
@@ -63,30 +66,33 @@ databaseTest("removal from the team takes effect at the next question", async (s
   assertEquals(await remove(), false);
 });
 
-databaseTest("set_team_member() adds, changes, keeps approvals unless told", async (sql) => {
-  const admin = await signedIn(sql, "admin");
-  const { sub } = await signedIn(sql);
-  const set = (role: string, approvals?: string[]) =>
-    as(sql, admin, async (sql) => {
-      const [row] = await sql`select role, approvals from public.set_team_member(${sub!}, ${role}, ${
-        approvals ?? null
-      })`;
-      return { ...row };
-    });
-  assertEquals(await set("viewer"), { role: "viewer", approvals: [] });
-  assertEquals(await set("viewer", ["cto", "product"]), { role: "viewer", approvals: ["cto", "product"] });
-  assertEquals(await set("operator"), { role: "operator", approvals: ["cto", "product"] });
-  assertEquals(await set("operator", []), { role: "operator", approvals: [] });
-  assertEquals(await refusal(set("boss")), "23514");
-  assertEquals(await refusal(set("viewer", ["ceo"])), "23514");
-});
+databaseTest(
+  "set_team_member(): adds and changes members, and keeps approver roles unless told otherwise",
+  async (sql) => {
+    const admin = await signedIn(sql, "admin");
+    const { sub } = await signedIn(sql);
+    const set = (role: string, approvals?: string[]) =>
+      as(sql, admin, async (sql) => {
+        const [row] = await sql`select role, approvals from public.set_team_member(${sub!}, ${role}, ${
+          approvals ?? null
+        })`;
+        return { ...row };
+      });
+    assertEquals(await set("viewer"), { role: "viewer", approvals: [] });
+    assertEquals(await set("viewer", ["cto", "product"]), { role: "viewer", approvals: ["cto", "product"] });
+    assertEquals(await set("operator"), { role: "operator", approvals: ["cto", "product"] });
+    assertEquals(await set("operator", []), { role: "operator", approvals: [] });
+    assertEquals(await refusal(set("boss")), "23514");
+    assertEquals(await refusal(set("viewer", ["ceo"])), "23514");
+  },
+);
 
-databaseTest("set_team_member() refuses who is no user", async (sql) => {
+databaseTest("set_team_member(): refuses an id without an account", async (sql) => {
   const set = as(sql, SERVICE, (sql) => sql`select public.set_team_member(${crypto.randomUUID()}, 'viewer')`);
   assertEquals(await refusal(set), "23503");
 });
 
-databaseTest("the team is managed by admins and secret keys, nobody else", async (sql) => {
+databaseTest("only admins and secret keys manage the team", async (sql) => {
   const { sub } = await signedIn(sql, "viewer");
   const attempts = (caller: Caller) =>
     Promise.all([
@@ -106,38 +112,41 @@ databaseTest("the team is managed by admins and secret keys, nobody else", async
   }
 });
 
-databaseTest("the last admin stays, also when two admins demote each other at once", async (sql) => {
-  const first = await signedIn(sql, "admin");
-  const demote = (by: Caller, whom: Caller) =>
-    refusal(as(sql, by, (sql) => sql`select public.set_team_member(${whom.sub!}, 'viewer')`));
-  const remove = (by: Caller, whom: Caller) =>
-    refusal(as(sql, by, (sql) => sql`select public.remove_team_member(${whom.sub!})`));
-  for (const by of [first, SERVICE]) {
-    assertEquals(await demote(by, first), "GL409");
-    assertEquals(await remove(by, first), "GL409");
-  }
-  const second = await signedIn(sql, "admin");
-  // The second asks while the first one's transaction is open, and has to wait for its end.
-  let later: Promise<string | undefined> | undefined;
-  await as(sql, first, async (own) => {
-    await own`select public.set_team_member(${second.sub!}, 'viewer')`;
-    let settled = false;
-    later = remove(second, first).finally(() => settled = true);
-    const waiting = async () => {
-      const [{ n }] = await sql`
+databaseTest(
+  "the last admin cannot be removed, not even when two admins demote each other at once",
+  async (sql) => {
+    const first = await signedIn(sql, "admin");
+    const demote = (by: Caller, whom: Caller) =>
+      refusal(as(sql, by, (sql) => sql`select public.set_team_member(${whom.sub!}, 'viewer')`));
+    const remove = (by: Caller, whom: Caller) =>
+      refusal(as(sql, by, (sql) => sql`select public.remove_team_member(${whom.sub!})`));
+    for (const by of [first, SERVICE]) {
+      assertEquals(await demote(by, first), "GL409");
+      assertEquals(await remove(by, first), "GL409");
+    }
+    const second = await signedIn(sql, "admin");
+    // The second asks while the first one's transaction is open, and has to wait for its end.
+    let later: Promise<string | undefined> | undefined;
+    await as(sql, first, async (own) => {
+      await own`select public.set_team_member(${second.sub!}, 'viewer')`;
+      let settled = false;
+      later = remove(second, first).finally(() => settled = true);
+      const waiting = async () => {
+        const [{ n }] = await sql`
         select count(*)::int as n from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'`;
-      return n > 0;
-    };
-    await until("the second waits, or is through", async () => settled || await waiting());
-  });
-  assertEquals(await later, "GL409");
-  const [{ admins }] =
-    await sql`select count(*)::int as admins from public.team_members where role = 'admin'`;
-  assertEquals(admins, 1);
-});
+        return n > 0;
+      };
+      await until("the second waits, or is through", async () => settled || await waiting());
+    });
+    assertEquals(await later, "GL409");
+    const [{ admins }] =
+      await sql`select count(*)::int as admins from public.team_members where role = 'admin'`;
+    assertEquals(admins, 1);
+  },
+);
 
-databaseTest("the revision stays one row, and never stands still", async (sql) => {
+databaseTest("the revision is a single row that only grows", async (sql) => {
   assertEquals(await refusal(sql`insert into private.config_revision (only_row) values (false)`), "23514");
   assertEquals(await refusal(sql`insert into private.config_revision default values`), "23505");
   // Also when the clock was set back.

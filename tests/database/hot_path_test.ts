@@ -68,7 +68,7 @@ async function turn(sql: Sql, number: number, d: string): Promise<void> {
 }
 
 databaseTest(
-  "the hot path reads as much for a message at 3,000 people as at 20, on plans from an empty database",
+  "the hot path reads as much per message with 3,000 people as with 20, using plans from an empty database",
   async (pool) => {
     await pool`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
     const d = await destination(pool, "d");

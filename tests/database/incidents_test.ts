@@ -119,7 +119,7 @@ databaseTest(
 );
 
 databaseTest(
-  "incident templates: the database takes exactly those that the contract finds no fault with",
+  "incident templates: database and contract accept the same texts",
   async (sql) => {
     const part = fc.oneof(
       fc.constantFrom(
@@ -151,38 +151,41 @@ databaseTest(
   },
 );
 
-databaseTest("incidents: operators lead them, viewers read them, and nobody else comes near", async (sql) => {
-  const [viewer, operator, stranger] = [
-    await signedIn(sql, "viewer"),
-    await signedIn(sql, "operator"),
-    await signedIn(sql),
-  ];
-  const number = await open(sql, 0, { severity: "P2", kind: "bug" });
-  const doors: [string, string][] = [
-    ["read", "select public.list_incidents()"],
-    ["read", `select public.read_incident(${number})`],
-    ["lead", "select public.open_incident('It fails')"],
-    ["lead", `select public.update_incident(${number}, 1, '{}', 'seen')`],
-    ["lead", `select public.acknowledge_incident(${number})`],
-    ["lead", `select public.resolve_incident(${number}, 3)`],
-    ["set", "select public.set_escalation('P0', '[]')"],
-  ];
-  for (const [what, statement] of doors) {
-    for (const caller of [ANON, stranger, viewer]) {
-      const allowed = what === "read" && caller === viewer;
-      const code = await refusal(as(sql, caller, (tx) => tx.unsafe(statement)));
-      assertEquals(code, allowed ? undefined : "42501", `${caller.role} ${statement}`);
+databaseTest(
+  "incidents: operators manage them, viewers read them, and nobody else sees them",
+  async (sql) => {
+    const [viewer, operator, stranger] = [
+      await signedIn(sql, "viewer"),
+      await signedIn(sql, "operator"),
+      await signedIn(sql),
+    ];
+    const number = await open(sql, 0, { severity: "P2", kind: "bug" });
+    const doors: [string, string][] = [
+      ["read", "select public.list_incidents()"],
+      ["read", `select public.read_incident(${number})`],
+      ["lead", "select public.open_incident('It fails')"],
+      ["lead", `select public.update_incident(${number}, 1, '{}', 'seen')`],
+      ["lead", `select public.acknowledge_incident(${number})`],
+      ["lead", `select public.resolve_incident(${number}, 3)`],
+      ["set", "select public.set_escalation('P0', '[]')"],
+    ];
+    for (const [what, statement] of doors) {
+      for (const caller of [ANON, stranger, viewer]) {
+        const allowed = what === "read" && caller === viewer;
+        const code = await refusal(as(sql, caller, (tx) => tx.unsafe(statement)));
+        assertEquals(code, allowed ? undefined : "42501", `${caller.role} ${statement}`);
+      }
+      const caller = what === "set" ? SERVICE : operator;
+      assertEquals(await refusal(as(sql, caller, (tx) => tx.unsafe(statement))), undefined, statement);
     }
-    const caller = what === "set" ? SERVICE : operator;
-    assertEquals(await refusal(as(sql, caller, (tx) => tx.unsafe(statement))), undefined, statement);
-  }
-  assertEquals((await incidents(sql))[0].acknowledged_by, operator.sub);
-  const [{ actors }] = await sql`select array_agg(distinct actor) as actors from public.incident_updates
+    assertEquals((await incidents(sql))[0].acknowledged_by, operator.sub);
+    const [{ actors }] = await sql`select array_agg(distinct actor) as actors from public.incident_updates
     where kind in ('noted', 'acknowledged', 'resolved')`;
-  assertEquals(actors, [operator.sub], "each step is on record with who took it");
-});
+    assertEquals(actors, [operator.sub], "each step is on record with who took it");
+  },
+);
 
-databaseTest("update_incident: of two who read the same version one is told to read again", async (sql) => {
+databaseTest("update_incident: of two writers with the same version one is told to reload", async (sql) => {
   const number = await open(sql, 0);
   const update = (version: number, changes: Record<string, unknown>) =>
     refusal(sql`select public.update_incident(${number}, ${version}, ${sql.json(changes as never)})`);
@@ -230,7 +233,7 @@ async function endpoints(sql: Sql): Promise<void> {
 }
 
 databaseTest(
-  "escalation: the next role is called, the last one again and again, until somebody acknowledges",
+  "escalation: calls the next role, then repeats the last one until somebody acknowledges",
   async (sql) => {
     await endpoints(sql);
     await sql`select public.set_escalation('P0', '[{"after_minutes": 5, "role": "lead"}, {"after_minutes": 15, "role": "CTO", "endpoint": "boss"}]')`;
@@ -244,7 +247,7 @@ databaseTest(
 );
 
 databaseTest(
-  "escalation: acknowledged or resolved in time nobody is called; of P2 nobody is",
+  "escalation: calls nobody if acknowledged or resolved in time, and nobody for P2",
   async (sql) => {
     await endpoints(sql);
     const [first, second] = [await open(sql, 0), await open(sql, 0)];
@@ -255,7 +258,7 @@ databaseTest(
   },
 );
 
-databaseTest("escalation: an incident that is opened again counts from then", async (sql) => {
+databaseTest("escalation: restarts when an incident is reopened", async (sql) => {
   await endpoints(sql);
   await sql`select public.set_escalation('P0', '[{"after_minutes": 5, "role": "lead"}]')`;
   const number = await open(sql, 0);
@@ -305,7 +308,7 @@ databaseTest("escalation: a step whose endpoint is paused or removed still reach
 });
 
 databaseTest(
-  "escalation: within 24 hours of a launch the first is called at once, and a degraded part is an incident",
+  "escalation: within 24 hours of a launch the first role is called at once, and a degraded component opens an incident",
   async (sql) => {
     await endpoints(sql);
     const launched = (minutes: number) =>
@@ -332,7 +335,7 @@ databaseTest(
 );
 
 databaseTest(
-  "open_incident: a severe one of a flag takes its rollout back, a mild one leaves it alone",
+  "open_incident: a severe one rolls back its flag's rollout, a mild one does not",
   async (sql) => {
     for (const [i, { kind, severity }] of KINDS.entries()) {
       const flag = `feature${i}.enabled`;
@@ -349,7 +352,7 @@ databaseTest(
 );
 
 databaseTest(
-  "incidents: security and critical bugs stop at any severity; one that becomes severe takes back",
+  "incidents: security and critical bugs roll back at any severity, others once they become severe",
   async (sql) => {
     const [first, second, third] = [
       await running(sql, "a.enabled"),
@@ -370,7 +373,7 @@ databaseTest(
 );
 
 databaseTest(
-  "open_incident: it is open also where the rollout cannot be taken back, and says so",
+  "open_incident: opens the incident even if the rollout cannot be rolled back, and says so",
   async (sql) => {
     const id = await running(sql);
     const other = await sql.reserve();
@@ -386,7 +389,7 @@ databaseTest(
 );
 
 databaseTest(
-  "a launch waits while a severe incident is open, at every door, and goes on afterwards",
+  "a severe open incident blocks a launch through every entry point until it is resolved",
   async (sql) => {
     const id = await running(sql);
     await sql`insert into public.settings (key, value, metadata) values
@@ -509,7 +512,7 @@ databaseTest("set_escalation: two at once are one after the other, and the later
   }
 });
 
-databaseTest("the guard's rollback opens an incident once, as severe as the figures say", async (sql) => {
+databaseTest("the guard's rollback opens one incident, with a severity by its figures", async (sql) => {
   for (const [flag, failed, severity] of [["a.enabled", 6, "P0"], ["b.enabled", 4, "P1"]] as const) {
     const id = await running(sql, flag);
     await sql`insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)
@@ -533,7 +536,7 @@ databaseTest("the guard's rollback opens an incident once, as severe as the figu
 });
 
 databaseTest(
-  "a part that is down is one incident until it does well; in hand it is watched, not closed",
+  "a component that is down has one incident until it recovers; an acknowledged one is monitored, not closed",
   async (sql) => {
     await sql.unsafe(`create table public.parts (status text); insert into public.parts values ('down');
     create or replace function private.health(p_now timestamptz) returns jsonb language sql stable as
@@ -557,7 +560,7 @@ databaseTest(
 );
 
 databaseTest(
-  "record_rollback: a way back that worked is linked with the incident of its flag, or the one it names",
+  "record_rollback: links a successful rollback with the incident of its flag, or the named one",
   async (sql) => {
     await sql`insert into public.settings (key, value) values (${FLAG}, 'true')`;
     const [mine, other, named] = [await open(sql, 0, { flag: FLAG }), await open(sql, 0), await open(sql, 0)];
@@ -588,7 +591,7 @@ const formsOf = (secret: string) => [
 ];
 
 databaseTest(
-  "status_page: whatever is done to incidents, no note, person, id or flag is on it",
+  "status_page: never shows a note, person, id or flag, whatever happens to incidents",
   async (sql) => {
     const operator = await signedIn(sql, "operator");
     await sql`insert into public.settings (key, value) values (${FLAG}, 'true')`;
@@ -653,7 +656,7 @@ databaseTest(
 );
 
 databaseTest(
-  "claim_status_posts: of an incident one after the other, each once, and none is left where no page is",
+  "claim_status_posts: posts an incident's updates in order, each once, and none if no page is configured",
   async (sql) => {
     const number = await open(sql, -60, { open: true });
     await sql`select private.change_incident(${number}, null, '{"status": "identified"}', null, 'It is the disk.', ${
@@ -694,7 +697,7 @@ databaseTest(
   },
 );
 
-databaseTest("a way back is written down, also where its incident cannot be", async (sql) => {
+databaseTest("a rollback is recorded even if its incident cannot be opened", async (sql) => {
   await sql`insert into public.settings (key, value) values (${FLAG}, 'false')`;
   await sql`select public.open_incident('broken', 'bug', 'P2', ${FLAG})`;
   await sql`

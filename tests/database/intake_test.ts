@@ -17,7 +17,7 @@ async function people(sql: Sql): Promise<Record<string, string[]>> {
 }
 
 databaseTest(
-  "ingest_updates: an update is stored once, within a batch, across batches and days apart",
+  "ingest_updates: stores an update once, within a batch, across batches and days apart",
   async (sql) => {
     const a = message(), b = message();
     assertEquals(await ingest(sql, a, b, a), "ssd");
@@ -30,7 +30,7 @@ databaseTest(
   },
 );
 
-databaseTest("ingest_updates: the same updates in concurrent batches are stored once", async (sql) => {
+databaseTest("ingest_updates: stores updates of concurrent batches once", async (sql) => {
   const updates = Array.from({ length: 40 }, (_, i) => message({ phone: `49151${i % 7}` }));
   const batches = Array.from({ length: 8 }, (_, i) => [...updates.slice(i * 5), ...updates.slice(0, i * 5)]);
   const outcomes = (await Promise.all(batches.map((batch) => ingest(sql, ...batch)))).join("");
@@ -42,7 +42,7 @@ databaseTest("ingest_updates: the same updates in concurrent batches are stored 
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("ingest_updates: whatever it is, it is kept, and the raw form once", async (sql) => {
+databaseTest("ingest_updates: keeps any update, and its raw form once", async (sql) => {
   assertEquals(
     await ingest(
       sql,
@@ -69,7 +69,7 @@ databaseTest("ingest_updates: whatever it is, it is kept, and the raw form once"
 });
 
 databaseTest(
-  "ingest_updates: messages of a conversation are in the order of acceptance, of a batch in Meta's time",
+  "ingest_updates: orders a conversation by acceptance, and within a batch by Meta's time",
   async (sql) => {
     const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 12, 0, second)).toISOString();
     await ingest(
@@ -85,7 +85,7 @@ databaseTest(
 );
 
 databaseTest(
-  "ingest_updates: a message whose batch commits later comes later in its conversation",
+  "ingest_updates: a batch that commits later places its messages later in the conversation",
   async (sql) => {
     await ingest(sql, message({ body: "first" }));
     const other = await sql.reserve();
@@ -106,7 +106,7 @@ databaseTest(
 );
 
 databaseTest(
-  "statuses: in any order, repeated or not, the highest rank stands and each keeps its time",
+  "statuses: in any order and repeated, the highest rank wins and each keeps its time",
   async (sql) => {
     const names = ["sent", "failed", "delivered", "read"] as const;
     await holds(
@@ -142,7 +142,7 @@ databaseTest(
 );
 
 databaseTest(
-  "statuses: one that overtakes the provider's answer finds the message by our own id",
+  "statuses: one that arrives before the provider's answer finds the message by our id",
   async (sql) => {
     await ingest(sql, message());
     const [{ id }] = await sql<{ id: string }[]>`
@@ -155,7 +155,7 @@ databaseTest(
   },
 );
 
-databaseTest("people: known by phone, then by user id as well, are one person", async (sql) => {
+databaseTest("people: known by phone first and by user id later are one person", async (sql) => {
   await ingest(sql, message({ phone: "491" }));
   await ingest(sql, message({ phone: "491", bsuid: "DE.1", parent_bsuid: "DE.ENT.1", username: "ada" }));
   await ingest(sql, message({ phone: undefined, bsuid: "DE.1" }));
@@ -167,7 +167,7 @@ databaseTest("people: known by phone, then by user id as well, are one person", 
   assertEquals(n, 1);
 });
 
-databaseTest("people: two contacts that turn out to be one are merged, with all they had", async (sql) => {
+databaseTest("people: two contacts that turn out to be one are merged with all their data", async (sql) => {
   await ingest(
     sql,
     message({ phone: "491", body: "by phone" }),
@@ -185,13 +185,13 @@ databaseTest("people: two contacts that turn out to be one are merged, with all 
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("people: a number that another user id writes from has changed hands", async (sql) => {
+databaseTest("people: a number used with another user id has changed owners", async (sql) => {
   await ingest(sql, message({ phone: "491", bsuid: "DE.1" }));
   await ingest(sql, message({ phone: "491", bsuid: "DE.2" }));
   assertEquals(Object.values(await people(sql)), [["bsuid DE.1"], ["bsuid DE.2", "phone 491"]]);
 });
 
-databaseTest("people: user ids of several customers of Meta are one person's, side by side", async (sql) => {
+databaseTest("people: one person may have user ids from several Meta customers", async (sql) => {
   const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 12, 0, second)).toISOString();
   for (const second of [1, 3, 5]) {
     await ingest(sql, message({ sender_id: "1", phone: "491", bsuid: "DE.1", at: at(second) }));
@@ -212,7 +212,7 @@ databaseTest("people: user ids of several customers of Meta are one person's, si
 });
 
 databaseTest(
-  "people: two of whom one number is told later are one, where no sender tells them apart",
+  "people: two contacts are merged when a shared number is learnt later, unless a sender distinguishes them",
   async (sql) => {
     await ingest(sql, message({ sender_id: "1", phone: undefined, bsuid: "DE.1" }));
     await ingest(sql, message({ sender_id: "2", phone: undefined, bsuid: "DE.2" }));
@@ -235,7 +235,7 @@ const SPELLED: Record<string, [shown: string, dialled: string]> = {
 
 for (const [country, pair] of Object.entries(SPELLED)) {
   databaseTest(
-    `people: a number of ${country} is one person's in each spelling, and kept as it came`,
+    `people: every spelling of a number of ${country} is one person, and is kept as received`,
     async (sql) => {
       for (const [first, second] of [pair, pair.toReversed()]) {
         await sql`truncate public.contacts cascade`;
@@ -252,7 +252,7 @@ for (const [country, pair] of Object.entries(SPELLED)) {
 }
 
 databaseTest(
-  "spellings: each spelling of a number gives the same ones, all else gives itself alone",
+  "spellings: each spelling of a number gives the same set; any other text gives only itself",
   async (sql) => {
     const digits = fc.stringMatching(/^(?:5[245][0-9]{0,12}|[1-9][0-9]{5,14})$/);
     const of = async (value: string) =>
@@ -285,7 +285,7 @@ async function sentTo(sql: Sql, phone: string, id = SENT, number = "1"): Promise
     values (${id}, ${found.id}, 'out', 'template', 'accepted')`;
 }
 
-databaseTest("people: who a status of our message names is whom it went to", async (sql) => {
+databaseTest("people: the recipient in our message's status is the person it was sent to", async (sql) => {
   await sentTo(sql, "491");
   for (const name of ["sent", "delivered", "read"] as const) {
     await ingest(sql, status("wamid.s", name, { callback: SENT, phone: "491", bsuid: "DE.1" }));
@@ -299,7 +299,7 @@ databaseTest("people: who a status of our message names is whom it went to", asy
 });
 
 databaseTest(
-  "people: as dialled and as known is one person, whoever tells it and in whatever order",
+  "people: a number as dialled and as known is one person, whatever the source and order",
   async (sql) => {
     const told = { callback: SENT, phone: "4930", bsuid: "DE.1" };
     const steps: Record<string, () => Promise<unknown>> = {
@@ -323,7 +323,7 @@ databaseTest(
   },
 );
 
-databaseTest("people: a status that comes late brings no number back that was given up", async (sql) => {
+databaseTest("people: a late status does not restore a number that was given up", async (sql) => {
   await sentTo(sql, "491");
   await ingest(sql, message({ type: "system", kind: "identity", prev_phone: "491", phone: "492" }));
   await ingest(sql, status("wamid.s", "read", { callback: SENT, phone: "491" }));
@@ -331,7 +331,7 @@ databaseTest("people: a status that comes late brings no number back that was gi
 });
 
 databaseTest(
-  "people: statuses, new people and messages in concurrent batches end with each person once",
+  "people: concurrent batches of statuses, new people and messages create each person once",
   async (sql) => {
     const ids = Array.from(
       { length: 12 },
@@ -357,7 +357,7 @@ databaseTest(
 );
 
 databaseTest(
-  "people: a notice of a new number or user id keeps the person, and the old id as history",
+  "people: a change of number or user id keeps the person, and the old id in the history",
   async (sql) => {
     await ingest(sql, message({ phone: "491", bsuid: "DE.1" }));
     await ingest(sql, message({ type: "system", prev_phone: "491", phone: "492" }));
@@ -384,7 +384,7 @@ databaseTest(
   },
 );
 
-databaseTest("people: a merge takes over what waits to be routed and to be delivered", async (sql) => {
+databaseTest("people: a merge takes over messages to be routed and deliveries", async (sql) => {
   await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')`;
   await sql`select public.allow_host('localhost', 'forward')`;
   const [{ id }] = await sql<{ id: string }[]>`
@@ -417,7 +417,7 @@ databaseTest("people: a merge takes over what waits to be routed and to be deliv
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("people: what was given up before a merge can still be retried after it", async (sql) => {
+databaseTest("people: dead letters from before a merge can be retried after it", async (sql) => {
   await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')`;
   await sql`select public.allow_host('localhost', 'forward')`;
   const [{ id }] = await sql<{ id: string }[]>`
@@ -468,7 +468,7 @@ const optedOut = async (sql: Sql) =>
   (await sql<{ out: boolean }[]>`select opted_out_at is not null as out from public.conversations`)
     .map(({ out }) => out);
 
-databaseTest("opt-out: written down and taken back, also where there is no conversation yet", async (sql) => {
+databaseTest("opt-out: is recorded and revoked, also before there is a conversation", async (sql) => {
   await ingest(sql, preference("out", 1));
   assertEquals(await optedOut(sql), [true]);
   await ingest(sql, message());
@@ -481,7 +481,7 @@ databaseTest("opt-out: written down and taken back, also where there is no conve
   assertEquals(await optedOut(sql), [true], "of the same second the one that came later");
 });
 
-databaseTest("opt-out: the newest word counts, in whatever order and batches they come", async (sql) => {
+databaseTest("opt-out: the newest statement wins, in any order and batches", async (sql) => {
   let person = 0;
   await holds(
     fc.asyncProperty(
@@ -510,7 +510,7 @@ databaseTest("opt-out: the newest word counts, in whatever order and batches the
   );
 });
 
-databaseTest("opt-out: two contacts that prove to be one have the newer word of both", async (sql) => {
+databaseTest("opt-out: merged contacts keep the newer statement of both", async (sql) => {
   for (const [n, [first, second, expected]] of ([[1, 2, false], [2, 1, true]] as const).entries()) {
     const phone = `4916${n}`, bsuid = `DE.merge${n}`;
     await ingest(
@@ -527,7 +527,7 @@ databaseTest("opt-out: two contacts that prove to be one have the newer word of 
 });
 
 databaseTest(
-  "opt-out: by a word of the setting, written or tapped, and by nothing that holds it",
+  "opt-out: triggered by a configured word, typed or tapped, but not by a text that contains it",
   async (sql) => {
     const says = async (changes: Record<string, unknown>) => {
       await ingest(sql, message({ at: SECOND(++second), ...changes }));
@@ -556,7 +556,7 @@ databaseTest(
 );
 
 databaseTest(
-  "ingest_updates: concurrent batches of new people who overlap end with each person once",
+  "ingest_updates: concurrent batches with overlapping new people create each person once",
   async (sql) => {
     const batches = Array.from(
       { length: 6 },
@@ -574,7 +574,7 @@ databaseTest(
 );
 
 databaseTest(
-  "people: several changes of one person in one batch leave every message with that person",
+  "people: several changes of one person in a batch keep every message with that person",
   async (sql) => {
     await ingest(sql, message({ phone: "491" }));
     await ingest(
@@ -593,7 +593,7 @@ databaseTest(
 );
 
 databaseTest(
-  "purge: runs of every minute take all that an hour brought, what is younger stays",
+  "purge: minutely runs remove everything that an hour brought, and keep what is younger",
   async (sql) => {
     await sql`insert into public.webhook_events (dedupe_key, field, kind, received_at)
     select 'x:' || n, 'messages', 'status', now() - make_interval(days => case when n <= 30000 then 31 else 29 end)
@@ -610,7 +610,7 @@ databaseTest(
 );
 
 databaseTest(
-  "look-ups: a person is found by the index of whole ids, however little is known of the table",
+  "lookups: a person is found through the index of complete ids, even without table statistics",
   async (sql) => {
     const plan = await sql.begin(async (tx) => {
       // As ingest_updates has it.
@@ -641,7 +641,7 @@ async function kept(sql: Sql) {
 }
 
 databaseTest(
-  "revoke: the words of what was taken back are gone, in whatever order it is told",
+  "revoke: the text of a withdrawn message is removed, in any order of events",
   async (sql) => {
     const said = {
       provider_id: "wamid.1",
@@ -688,21 +688,24 @@ databaseTest(
   },
 );
 
-databaseTest("revoke: nobody takes back what another wrote, or what stands elsewhere", async (sql) => {
-  await ingest(sql, message({ provider_id: "wamid.1", body: "theirs" }));
-  await ingest(sql, message({ provider_id: "wamid.2", body: "another's", phone: "492" }));
-  const revoke = { type: "revoke", body: undefined };
-  await ingest(sql, message({ ...revoke, provider_id: "wamid.3", reply_to: "wamid.2" }));
-  await ingest(sql, message({ ...revoke, kind: "echo", provider_id: "wamid.4", reply_to: "wamid.1" }));
-  await ingest(sql, message({ ...revoke, provider_id: "wamid.5", reply_to: "wamid.never" }));
-  assertEquals((await kept(sql)).map(([, text]) => text), ["theirs", "another's", null, null, null]);
-  // What the business wrote in the app can be taken back there.
-  await ingest(sql, message({ kind: "echo", provider_id: "wamid.6", body: "ours" }));
-  await ingest(sql, message({ ...revoke, kind: "echo", provider_id: "wamid.7", reply_to: "wamid.6" }));
-  assertEquals((await kept(sql)).at(-2), ["text", null, null, false, "deleted"]);
-});
+databaseTest(
+  "revoke: nobody can withdraw another person's message or one in another conversation",
+  async (sql) => {
+    await ingest(sql, message({ provider_id: "wamid.1", body: "theirs" }));
+    await ingest(sql, message({ provider_id: "wamid.2", body: "another's", phone: "492" }));
+    const revoke = { type: "revoke", body: undefined };
+    await ingest(sql, message({ ...revoke, provider_id: "wamid.3", reply_to: "wamid.2" }));
+    await ingest(sql, message({ ...revoke, kind: "echo", provider_id: "wamid.4", reply_to: "wamid.1" }));
+    await ingest(sql, message({ ...revoke, provider_id: "wamid.5", reply_to: "wamid.never" }));
+    assertEquals((await kept(sql)).map(([, text]) => text), ["theirs", "another's", null, null, null]);
+    // What the business wrote in the app can be taken back there.
+    await ingest(sql, message({ kind: "echo", provider_id: "wamid.6", body: "ours" }));
+    await ingest(sql, message({ ...revoke, kind: "echo", provider_id: "wamid.7", reply_to: "wamid.6" }));
+    assertEquals((await kept(sql)).at(-2), ["text", null, null, false, "deleted"]);
+  },
+);
 
-databaseTest("echo: of a message of ours it is that message, of another one its own", async (sql) => {
+databaseTest("echo: an echo of our message is that message; any other is a new one", async (sql) => {
   await sentTo(sql, "491");
   await sql`update public.messages set provider_id = 'wamid.ours'`;
   await ingest(
@@ -719,7 +722,7 @@ databaseTest("echo: of a message of ours it is that message, of another one its 
 });
 
 databaseTest(
-  "echo: one that overtakes the provider's answer becomes the message when a status names it",
+  "echo: one that arrives before the provider's answer becomes the message when a status names it",
   async (sql) => {
     await sentTo(sql, "491");
     await ingest(sql, message({ kind: "echo", provider_id: "wamid.ours", phone: "491" }));
@@ -729,7 +732,7 @@ databaseTest(
   },
 );
 
-databaseTest("senders: the address that people dial follows what the provider tells", async (sql) => {
+databaseTest("senders: the dialled address follows what the provider reports", async (sql) => {
   await ingest(sql, message({ sender_display: "15550001111" }));
   await sql`update public.wa_numbers set display_number = '15559990000'`;
   await ingest(sql, message());
@@ -739,7 +742,7 @@ databaseTest("senders: the address that people dial follows what the provider te
   assertEquals(await number(), "15550001111");
 });
 
-databaseTest("groups: a conversation of its own, that opens nobody's private window", async (sql) => {
+databaseTest("groups: a group has its own conversation and opens nobody's private window", async (sql) => {
   await ingest(sql, message({ group: "R3JvdXA6MQ", phone: undefined, body: "who comes?" }));
   await ingest(sql, message({ group: "R3JvdXA6MQ", phone: undefined, body: "me" }));
   await ingest(sql, message({ phone: "491" }));
@@ -748,7 +751,7 @@ databaseTest("groups: a conversation of its own, that opens nobody's private win
   assertEquals(n, 2);
 });
 
-databaseTest("look-ups: past ids and withdrawn messages are found by their indexes", async (sql) => {
+databaseTest("lookups: past ids and withdrawn messages are found through their indexes", async (sql) => {
   const plan = async (query: string) =>
     await sql.begin(async (tx) => {
       await tx`set local enable_seqscan = off`;

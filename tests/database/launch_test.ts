@@ -6,13 +6,13 @@ import { databaseTest } from "../support/database.ts";
 const wholeTables = async (sql: Sql, statement: string): Promise<string[]> =>
   (await sql`select private.reads_whole_tables(${statement}) as tables`)[0].tables;
 
-databaseTest("hot_queries: each has an index, in its order too", async (sql) => {
+databaseTest("hot_queries: each has an index that also serves its order", async (sql) => {
   const queries = await sql<{ name: string; statement: string }[]>`select * from private.hot_queries()`;
   for (const { name, statement } of queries) assertEquals(await wholeTables(sql, statement), [], name);
 });
 
 databaseTest(
-  "reads_whole_tables: an index that serves the condition alone is none for the first few",
+  "reads_whole_tables: an index that serves only the condition does not count for a limited, ordered query",
   async (sql) => {
     const [{ statement }] = await sql<{ statement: string }[]>`
     select statement from private.hot_queries() where name like 'claim_unrouted: who%'`;

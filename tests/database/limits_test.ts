@@ -34,7 +34,7 @@ async function take(
   return { ...row };
 }
 
-databaseTest("take_rate: the example worked by hand, 2 a second with bursts of 3", async (sql) => {
+databaseTest("take_rate: a worked example of 2 per second with bursts of 3", async (sql) => {
   const cases: [number, number, Taken][] = [
     [0, 1, { allowed: true, remaining: 2, reset_ms: 500, retry_after_ms: 0 }],
     [0, 1, { allowed: true, remaining: 1, reset_ms: 1000, retry_after_ms: 0 }],
@@ -53,58 +53,61 @@ databaseTest("take_rate: the example worked by hand, 2 a second with bursts of 3
   }
 });
 
-databaseTest("take_rate: never more than burst + rate * t, and never less than what is free", async (sql) => {
-  let run = 0;
-  const limits = fc.record({
-    rate: fc.oneof(fc.integer({ min: 1, max: 1000 }), fc.constantFrom(0.1, 1 / 6, 1 / 3, 3, 7, 80)),
-    burst: fc.integer({ min: 1, max: 20 }),
-    takes: fc.array(
-      fc.record({ wait: fc.integer({ min: 0, max: 400_000 }), cost: fc.integer({ min: 1, max: 4 }) }),
-      { minLength: 1, maxLength: 40 },
-    ),
-  });
-  await holds(
-    fc.asyncProperty(limits, async ({ rate, burst, takes }) => {
-      const key = `property:${run++}`;
-      const times: { now: number; cost: number }[] = [];
-      let now = 0;
-      // A token bucket kept by hand, in takes: the same limit seen from its other side.
-      let tokens = burst, filled = 0;
-      for (const { wait, cost } of takes) {
-        now += wait;
-        tokens = Math.min(burst, tokens + (now - filled) * rate / 1e6);
-        filled = now;
-        const taken = await take(sql, key, rate, burst, cost, now);
-        // Rounding the interval up to whole microseconds costs less than a thousandth of a take here.
-        const slack = 1e-3 * burst;
-        if (taken.allowed) assertEquals(tokens >= cost - 1e-6, true, `allowed ${cost} with ${tokens}`);
-        else assertEquals(tokens < cost + slack, true, `refused ${cost} with ${tokens}`);
-        if (taken.allowed) {
-          tokens -= cost;
-          times.push({ now, cost });
-        } else if (taken.retry_after_ms !== null) {
-          const later = now + taken.retry_after_ms * 1000;
-          const [{ allowed }] = await sql`
+databaseTest(
+  "take_rate: allows never more than burst + rate * t, and never less than is available",
+  async (sql) => {
+    let run = 0;
+    const limits = fc.record({
+      rate: fc.oneof(fc.integer({ min: 1, max: 1000 }), fc.constantFrom(0.1, 1 / 6, 1 / 3, 3, 7, 80)),
+      burst: fc.integer({ min: 1, max: 20 }),
+      takes: fc.array(
+        fc.record({ wait: fc.integer({ min: 0, max: 400_000 }), cost: fc.integer({ min: 1, max: 4 }) }),
+        { minLength: 1, maxLength: 40 },
+      ),
+    });
+    await holds(
+      fc.asyncProperty(limits, async ({ rate, burst, takes }) => {
+        const key = `property:${run++}`;
+        const times: { now: number; cost: number }[] = [];
+        let now = 0;
+        // A token bucket kept by hand, in takes: the same limit seen from its other side.
+        let tokens = burst, filled = 0;
+        for (const { wait, cost } of takes) {
+          now += wait;
+          tokens = Math.min(burst, tokens + (now - filled) * rate / 1e6);
+          filled = now;
+          const taken = await take(sql, key, rate, burst, cost, now);
+          // Rounding the interval up to whole microseconds costs less than a thousandth of a take here.
+          const slack = 1e-3 * burst;
+          if (taken.allowed) assertEquals(tokens >= cost - 1e-6, true, `allowed ${cost} with ${tokens}`);
+          else assertEquals(tokens < cost + slack, true, `refused ${cost} with ${tokens}`);
+          if (taken.allowed) {
+            tokens -= cost;
+            times.push({ now, cost });
+          } else if (taken.retry_after_ms !== null) {
+            const later = now + taken.retry_after_ms * 1000;
+            const [{ allowed }] = await sql`
             select g.allowed from public.rate_limits r,
               lateral private.gcra(r.tat, ${
-            at(later)
-          }::text::timestamptz, ${rate}, ${burst}, ${cost}) g where r.key = ${key}`;
-          assertEquals(allowed, true, "retry_after_ms is long enough");
+              at(later)
+            }::text::timestamptz, ${rate}, ${burst}, ${cost}) g where r.key = ${key}`;
+            assertEquals(allowed, true, "retry_after_ms is long enough");
+          }
         }
-      }
-      for (let i = 0; i < times.length; i++) {
-        let sum = 0;
-        for (let j = i; j < times.length; j++) {
-          sum += times[j].cost;
-          assertEquals(sum <= burst + rate * (times[j].now - times[i].now) / 1e6 + 1e-9, true);
+        for (let i = 0; i < times.length; i++) {
+          let sum = 0;
+          for (let j = i; j < times.length; j++) {
+            sum += times[j].cost;
+            assertEquals(sum <= burst + rate * (times[j].now - times[i].now) / 1e6 + 1e-9, true);
+          }
         }
-      }
-    }),
-    { cases: 60 },
-  );
-});
+      }),
+      { cases: 60 },
+    );
+  },
+);
 
-databaseTest("take_rate: concurrent takes of one key, by many sessions, share one limit", async (sql) => {
+databaseTest("take_rate: concurrent takes of one key in many sessions share one limit", async (sql) => {
   const rate = 50, burst = 20;
   const started = performance.now();
   const results = await Promise.all(Array.from({ length: 400 }, async () => {
@@ -118,7 +121,7 @@ databaseTest("take_rate: concurrent takes of one key, by many sessions, share on
   assertEquals(results.every(({ limit }) => limit === burst), true);
 });
 
-databaseTest("take_rate: many sessions at one instant get exactly the burst", async (sql) => {
+databaseTest("take_rate: many sessions at the same instant get exactly the burst", async (sql) => {
   const results = await Promise.all(Array.from({ length: 200 }, () => take(sql, "instant", 10, 30, 1, 0)));
   assertEquals(results.filter(({ allowed }) => allowed).length, 30);
   assertEquals(
@@ -128,7 +131,7 @@ databaseTest("take_rate: many sessions at one instant get exactly the burst", as
 });
 
 databaseTest(
-  "take_rate: a clock that steps back gives nothing away, and keys do not touch each other",
+  "take_rate: a clock that steps back grants nothing extra, and keys are independent",
   async (sql) => {
     for (let i = 0; i < 3; i++) await take(sql, "a", 1, 3, 1, 5_000_000);
     assertEquals((await take(sql, "a", 1, 3, 1, 0)).allowed, false);
@@ -136,7 +139,7 @@ databaseTest(
   },
 );
 
-databaseTest("take_rate: a limit that cannot be is refused", async (sql) => {
+databaseTest("take_rate: refuses an impossible limit", async (sql) => {
   const impossible: [number | null, number | null, number | null][] = [
     [0, 1, 1],
     [-1, 1, 1],
@@ -152,7 +155,7 @@ databaseTest("take_rate: a limit that cannot be is refused", async (sql) => {
   assertEquals(await refusal(sql`select public.take_rate('', 1, 1)`), "23514");
 });
 
-databaseTest("purge_rate_limits removes what is whole again and nothing else", async (sql) => {
+databaseTest("purge_rate_limits: removes fully refilled limits and nothing else", async (sql) => {
   await take(sql, "old", 1, 5, 1, 0);
   await take(sql, "busy", 1, 5, 5, 0);
   const [{ purged }] = await sql`select private.purge_rate_limits(${at(2_000_000)})::int as purged`;
@@ -161,7 +164,7 @@ databaseTest("purge_rate_limits removes what is whole again and nothing else", a
   assertEquals((await take(sql, "busy", 1, 5, 5, 2_000_000)).allowed, false);
 });
 
-databaseTest("add_counts adds up over calls, labels and sessions, as the service key", async (sql) => {
+databaseTest("add_counts: sums over calls, labels and sessions, with the secret key", async (sql) => {
   await as(sql, SERVICE, (sql) => sql`select public.add_counts('[]')`);
   await Promise.all(
     Array.from({ length: 60 }, (_, i) =>
@@ -203,7 +206,7 @@ databaseTest(
   },
 );
 
-databaseTest("schema_version is the newest migration recorded, null without a record", async (sql) => {
+databaseTest("schema_version: the newest recorded migration, or null without a record", async (sql) => {
   const [{ newest }] = await sql`select max(version) as newest from supabase_migrations.schema_migrations`;
   const asked = await as(sql, SERVICE, (sql) => sql`select public.schema_version() as version`);
   assertEquals(asked[0].version, newest);

@@ -3,7 +3,7 @@ import { assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { APP_LISTS } from "../support/app_lists.ts";
 import { databaseTest } from "../support/database.ts";
 
-databaseTest("deeplinks.apps: a list is refused for what the functions find wrong with it", async (sql) => {
+databaseTest("deeplinks.apps: SQL refuses a list for the same faults as the functions", async (sql) => {
   for (const [value, fault] of APP_LISTS) {
     const [{ said }] = await sql`select private.apps_fault(${value}) as said`;
     assertEquals(said?.slice(0, fault?.length) ?? undefined, fault, value);
@@ -11,7 +11,7 @@ databaseTest("deeplinks.apps: a list is refused for what the functions find wron
 });
 
 databaseTest(
-  "deeplinks.apps: a wrong one is refused by SQL and set_setting(), new or changed",
+  "deeplinks.apps: SQL and set_setting() refuse an invalid list, new or changed",
   async (sql) => {
     const right = JSON.stringify({ ios: [{ app_id: "ABCDE12345.com.example.app" }] });
     const wrong = JSON.stringify({ ios: [{ app_id: "com.example.app" }] });

@@ -75,7 +75,7 @@ databaseTest("links: each column is a field of LINK_FIELDS or one of the databas
 });
 
 databaseTest(
-  "links: create_links and update_link write every field, and leave none as it was",
+  "links: create_links and update_link write every field, and leave none unchanged",
   async (sql) => {
     await make(sql, "full", FULL);
     assertEquals(fieldsOf(await find(sql, "full")), FULL);
@@ -105,7 +105,7 @@ databaseTest(
 );
 
 databaseTest(
-  "links: a link is made anew for isolates by a change of any column but those of visits",
+  "links: a change of any column except those of visits makes isolates reload the link",
   async (sql) => {
     await make(sql, "full", FULL);
     const changes = await sql<{ name: string; value: string }[]>`
@@ -138,7 +138,7 @@ databaseTest(
   },
 );
 
-databaseTest("links: isolates read the fields that decide about a visit, and no other", async (sql) => {
+databaseTest("links: isolates read exactly the fields that decide where a visit goes", async (sql) => {
   await make(sql, "full", FULL);
   const [{ rows: [row] }] = await sql`select public.get_links(array['full']) as rows`;
   assertEquals(
@@ -147,7 +147,7 @@ databaseTest("links: isolates read the fields that decide about a visit, and no 
   );
 });
 
-databaseTest("links: the database takes the codes that LINK_CODE takes", async (sql) => {
+databaseTest("links: the database accepts the codes of LINK_CODE", async (sql) => {
   const [{ definition }] = await sql`
     select pg_get_constraintdef(oid) as definition from pg_constraint where conname = 'links_code_form'`;
   assertEquals(/~ '(.+)'::text/.exec(definition)?.[1], LINK_CODE.source);

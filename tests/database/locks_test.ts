@@ -59,7 +59,7 @@ const flags = (sql: Sql, ...keys: string[]) =>
     from unnest(${keys}::text[]) k`;
 
 databaseTest(
-  "a change of one flag waits for no transaction over another, and each is a revision of its own",
+  "a change of a flag does not wait for a transaction on another, and each makes a new revision",
   async (sql) => {
     await flags(sql, "a", "b");
     const revision = async () => Number((await sql`select revision from private.config_now()`)[0].revision);
@@ -125,7 +125,7 @@ databaseTest(
 );
 
 databaseTest(
-  "who holds a flag is told with process, age and statement, without its values, and with the other way",
+  "the session that locks a flag is reported with process, age and statement, without values, and with the alternative",
   async (sql) => {
     await flags(sql, "a");
     const [{ id }] = await sql`select (public.create_rollout('a.enabled', ${
@@ -161,7 +161,7 @@ databaseTest(
   },
 );
 
-databaseTest("statement_in_brief() ends before any value", async (sql) => {
+databaseTest("statement_in_brief() stops before any value", async (sql) => {
   const cases: [statement: string, brief: string | null][] = [
     [`select * from t where phone = '${SECRET}'`, "select * from t where phone = …"],
     ["update t set a = $$secret$$", "update t set a = …"],
@@ -178,7 +178,7 @@ databaseTest("statement_in_brief() ends before any value", async (sql) => {
   }
 });
 
-databaseTest("who_blocks() answers while a table is locked against all reading", async (sql) => {
+databaseTest("who_blocks() answers while a table is locked against reading", async (sql) => {
   await beside(sql, "lock table public.settings in access exclusive mode", async (pid) => {
     const [{ holders }] = await sql`select public.who_blocks() as holders`;
     assertEquals(holders.map((holder: { pid: number }) => holder.pid), [pid]);
@@ -194,7 +194,7 @@ for (
   ]
 ) {
   databaseTest(
-    `the guard passes over a rollout whose ${what} is locked, takes the next one back, and health tells`,
+    `the guard skips a rollout whose ${what} is locked, rolls back the next one, and health reports it`,
     async (sql) => {
       await flags(sql, "a", "b");
       const started: Record<string, Date> = {};
@@ -236,7 +236,7 @@ for (
   );
 }
 
-databaseTest("a flag whose schedule cannot be followed keeps no other from it", async (sql) => {
+databaseTest("an impossible schedule of one flag does not block the schedules of others", async (sql) => {
   await sql`insert into public.settings (key, value, metadata) select k || '.enabled', 'false', '{"schedule": {"on_at": "2096-12-01T08:00:00Z"}}'
     from unnest(array['a', 'b', 'c']) k`;
   await sql.unsafe(`

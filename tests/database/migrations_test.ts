@@ -66,14 +66,14 @@ function lost(before: Rows, after: Rows): string[] {
   });
 }
 
-Deno.test("each migration has its reverse, and each reverse its migration", async () => {
+Deno.test("each migration has a reverse, and each reverse a migration", async () => {
   const reverses = (await Array.fromAsync(Deno.readDir(join(MIGRATIONS, "reverse")))).map((file) =>
     file.name
   );
   assertEquals(reverses.sort(), migrations.map(({ path }) => path.slice(dirname(path).length + 1)));
 });
 
-Deno.test("migrations go forward, back and forward again, one at a time, with rows in the tables", async () => {
+Deno.test("migrations run forward, back and forward again, one at a time, with rows in the tables", async () => {
   const db = await testDatabase({ empty: true });
   const { sql } = db;
   try {
@@ -123,14 +123,14 @@ Deno.test("migrations go forward, back and forward again, one at a time, with ro
   }
 });
 
-databaseTest("each migration says that it is ours, and is in the list that health asks for", async (sql) => {
+databaseTest("each migration records itself as ours and is in the list that health checks", async (sql) => {
   const rows = await sql`select version from private.own_migrations order by version`;
   const files = migrations.map(({ version }) => version);
   assertEquals(rows.map(({ version }) => version), files);
   assertEquals([...NEEDED], files);
 });
 
-databaseTest("tests/support/fill.ts speaks of tables that exist", async (sql) => {
+databaseTest("tests/support/fill.ts names existing tables only", async (sql) => {
   const known = await tables(sql);
   assertEquals(Object.keys(FILL).filter((name) => !known.includes(name)), []);
 });
@@ -139,14 +139,14 @@ databaseTest("tests/support/fill.ts speaks of tables that exist", async (sql) =>
 const names = async (sql: Sql, query: string) => (await sql.unsafe(query)).map((row) => row.name);
 const OURS = "n.nspname in ('public', 'private')";
 
-databaseTest("every table has row level security, partitions included", async (sql) => {
+databaseTest("every table has row level security, including partitions", async (sql) => {
   const bare =
     `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where ${OURS} and c.relkind in ('r', 'p') and not c.relrowsecurity`;
   assertEquals(await names(sql, bare), []);
 });
 
-databaseTest("every table and function says in its own words who may use it", async (sql) => {
+databaseTest("every table and function grants its rights explicitly", async (sql) => {
   const silent = `
     select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where ${OURS} and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relacl is null
@@ -185,7 +185,7 @@ databaseTest("every object has a comment", async (sql) => {
   assertEquals(await names(sql, uncommented), []);
 });
 
-databaseTest("every function fixes an empty search_path", async (sql) => {
+databaseTest("every function sets an empty search_path", async (sql) => {
   const open =
     `select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where ${OURS} and p.prokind in ('f', 'p') and not coalesce('search_path=""' = any (p.proconfig), false)`;
@@ -193,7 +193,7 @@ databaseTest("every function fixes an empty search_path", async (sql) => {
 });
 
 databaseTest(
-  "every function that rules kinds of plans out runs without JIT, which their price would set off",
+  "every function that disables plan types runs without JIT, which their cost estimates would trigger",
   async (sql) => {
     const compiled =
       `select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -203,7 +203,7 @@ databaseTest(
   },
 );
 
-databaseTest("every foreign key has an index that begins with its columns", async (sql) => {
+databaseTest("every foreign key has an index that starts with its columns", async (sql) => {
   // A partial index serves when it leaves out nothing but nulls.
   const unindexed = `
     select format('%s of %s', k.conname, k.conrelid::regclass) as name

@@ -19,7 +19,7 @@ import {
 
 const offer = (more: Record<string, unknown> = {}) => ({ ...text(""), message: { ...TEMPLATE, ...more } });
 
-databaseTest("opt-out: marketing templates stop, all else goes as before", async (sql) => {
+databaseTest("opt-out: blocks marketing templates and nothing else", async (sql) => {
   await written(sql);
   await sql`update public.conversations set opted_out_at = ${at(10)}`;
   const answers = await send(
@@ -63,7 +63,7 @@ const told = (category: string, seconds: number, changes: Record<string, unknown
   raw: {},
 });
 
-databaseTest("category: the newest word of the provider, before what the sender states", async (sql) => {
+databaseTest("category: the provider's newest value takes precedence over the sender's", async (sql) => {
   await written(sql);
   await account(sql);
   await sql`update public.conversations set opted_out_at = ${at(1)}`;
@@ -84,7 +84,7 @@ databaseTest("category: the newest word of the provider, before what the sender 
   assertEquals(await goes(), true, "another account's, or language");
 });
 
-databaseTest("category: what is not known is asked for once, by the queue, and kept", async (sql) => {
+databaseTest("category: an unknown one is requested once by the queue, and stored", async (sql) => {
   await written(sql);
   await account(sql);
   await sql`update public.conversations set opted_out_at = ${at(1)}`;
@@ -111,7 +111,7 @@ databaseTest("category: what is not known is asked for once, by the queue, and k
 });
 
 databaseTest(
-  "category: none that the provider knows is as stated, else marketing, and asked again in an hour",
+  "category: if the provider has none, the stated one or marketing applies, and it is requested again in an hour",
   async (sql) => {
     await written(sql);
     await account(sql);
@@ -128,7 +128,7 @@ databaseTest(
   },
 );
 
-databaseTest("opt-out: who says it while a message waits does not get it", async (sql) => {
+databaseTest("opt-out: a waiting message is not sent to a person who opts out meanwhile", async (sql) => {
   await written(sql);
   await send(sql, 1, offer(), offer({ category: "utility" }), text("answer"));
   await sql`update public.conversations set opted_out_at = ${at(2)}`;
@@ -147,7 +147,7 @@ const optedOut = async (sql: Sql) =>
     out
   );
 
-databaseTest("opt-out: Meta's error 131050 is one, answered at once or told by a status", async (sql) => {
+databaseTest("opt-out: Meta's error 131050 is one, in an answer or in a status", async (sql) => {
   for (const way of ["answer", "status"]) {
     await sql`update public.conversations set opted_out_at = null, opt_told_at = null`;
     await written(sql);
@@ -168,7 +168,7 @@ databaseTest("opt-out: Meta's error 131050 is one, answered at once or told by a
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("set_opt_out: a service's word, also about somebody who never wrote", async (sql) => {
+databaseTest("set_opt_out: a service may set it, also for a person who has never written", async (sql) => {
   await sql`insert into public.wa_numbers (id) values ('1'), ('2')`;
   const set = (to: string, out: boolean, number: string | null) =>
     as(
@@ -189,7 +189,7 @@ databaseTest("set_opt_out: a service's word, also about somebody who never wrote
   assertEquals(await refusal(set(TO, true, "9")), "GL404");
 });
 
-databaseTest("opt-out: what is not sent for one says nothing about an account that is held", async (sql) => {
+databaseTest("opt-out: a message blocked by it does not affect the state of a held account", async (sql) => {
   await written(sql);
   await send(sql, 1, offer());
   await sql`update public.conversations set opted_out_at = ${at(2)}`;

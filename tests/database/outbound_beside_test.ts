@@ -5,7 +5,7 @@ import { ingest, message, status } from "../support/intake.ts";
 import { at, claim, databaseTest, HOUR, send, settle, text, TO, to, written } from "../support/outbound.ts";
 
 databaseTest(
-  "receipt: a read receipt goes out in the conversation of its message, and is no message itself",
+  "receipt: a read receipt is sent in its message's conversation and is not stored as a message",
   async (sql) => {
     await ingest(sql, message({ provider_id: "wamid.read me", at: at(0) }));
     const item = (id: string) => ({ to: TO, message: { type: "read", message_id: id } });
@@ -26,7 +26,7 @@ async function receipts(sql: Sql, seconds: number, count: number, more: Record<s
 }
 
 databaseTest(
-  "receipt: words never wait for read receipts, neither in the queue nor for their pace",
+  "receipt: messages never wait for read receipts, neither in the queue nor for their pace",
   async (sql) => {
     await written(sql);
     await receipts(sql, 0, 60);
@@ -49,7 +49,7 @@ databaseTest(
 );
 
 databaseTest(
-  "receipt: one that words overtook shows nobody typing, and words that wait hold none up",
+  "receipt: one that a message overtook shows no typing indicator, and waiting messages do not delay it",
   async (sql) => {
     await written(sql);
     await receipts(sql, 0, 1, { typing_indicator: { type: "text" } });
@@ -66,7 +66,7 @@ databaseTest(
   },
 );
 
-databaseTest("reaction: names the message that it is to", async (sql) => {
+databaseTest("reaction: names the message that it reacts to", async (sql) => {
   await written(sql);
   await send(
     sql,
@@ -78,7 +78,7 @@ databaseTest("reaction: names the message that it is to", async (sql) => {
 });
 
 databaseTest(
-  "echo: one that overtakes the provider's answer becomes the message when that comes",
+  "echo: one that arrives before the provider's answer becomes the message when the answer arrives",
   async (sql) => {
     await written(sql);
     await send(sql, 1, text("once"));
@@ -104,11 +104,14 @@ async function behindMedia(sql: Sql, media: Record<string, unknown>): Promise<st
   return id!;
 }
 
-databaseTest("media: what comes after waits ten seconds at most for a status", async (sql) => {
-  await behindMedia(sql, IMAGE);
-  assertEquals(await due(sql, 10.9), []);
-  assertEquals(await due(sql, 11), ["below"]);
-});
+databaseTest(
+  "media: the next message waits at most ten seconds for a media message's status",
+  async (sql) => {
+    await behindMedia(sql, IMAGE);
+    assertEquals(await due(sql, 10.9), []);
+    assertEquals(await due(sql, 11), ["below"]);
+  },
+);
 
 const OFFER_WITH_IMAGE = {
   type: "template",
@@ -119,24 +122,30 @@ const OFFER_WITH_IMAGE = {
   },
 };
 
-databaseTest("media: also at the head of a template; and what is queued later waits too", async (sql) => {
-  await behindMedia(sql, OFFER_WITH_IMAGE);
-  await send(sql, 3, text("more"));
-  assertEquals(await due(sql, 5), []);
-});
+databaseTest(
+  "media: the same holds for a template with a media header, and for messages queued later",
+  async (sql) => {
+    await behindMedia(sql, OFFER_WITH_IMAGE);
+    await send(sql, 3, text("more"));
+    assertEquals(await due(sql, 5), []);
+  },
+);
 
-databaseTest("media: what is queued when nothing else is waits too, and no other chat does", async (sql) => {
-  await written(sql);
-  await written(sql, "4915100000002");
-  await send(sql, 1, { ...text(""), message: IMAGE });
-  await settle(sql, 1, await claim(sql, 1), { outcome: "sent", provider_id: "wamid.media" });
-  await send(sql, 2, text("below"), text("elsewhere", to("4915100000002")));
-  assertEquals(await due(sql, 3), ["elsewhere"]);
-  assertEquals(await due(sql, 11), ["below"]);
-});
+databaseTest(
+  "media: a message queued into an otherwise empty chat waits too, and other chats do not",
+  async (sql) => {
+    await written(sql);
+    await written(sql, "4915100000002");
+    await send(sql, 1, { ...text(""), message: IMAGE });
+    await settle(sql, 1, await claim(sql, 1), { outcome: "sent", provider_id: "wamid.media" });
+    await send(sql, 2, text("below"), text("elsewhere", to("4915100000002")));
+    assertEquals(await due(sql, 3), ["elsewhere"]);
+    assertEquals(await due(sql, 11), ["below"]);
+  },
+);
 
 for (const name of ["sent", "failed", "delivered"] as const) {
-  databaseTest(`media: ${name} lets the next one go, and says so once`, async (sql) => {
+  databaseTest(`media: ${name} releases the next message, and reports so once`, async (sql) => {
     const id = await behindMedia(sql, IMAGE);
     const freed = async (...updates: Record<string, unknown>[]) => {
       const whole = updates.map((update) => ({ channel: "whatsapp", provider: "whatsapp", ...update }));
@@ -151,7 +160,7 @@ for (const name of ["sent", "failed", "delivered"] as const) {
   });
 }
 
-databaseTest("media: a status that overtakes the answer leaves nothing to wait for", async (sql) => {
+databaseTest("media: a status that arrives before the answer leaves nothing to wait for", async (sql) => {
   await written(sql);
   const [{ id }] = await send(sql, 1, { ...text(""), message: IMAGE }, text("below"));
   const claimed = await claim(sql, 1);
@@ -160,7 +169,7 @@ databaseTest("media: a status that overtakes the answer leaves nothing to wait f
   assertEquals(await due(sql, 1), ["below"]);
 });
 
-databaseTest("media: where nothing waits behind it, a status wakes nobody", async (sql) => {
+databaseTest("media: a status wakes no worker if nothing waits behind the message", async (sql) => {
   await written(sql);
   await send(sql, 1, { ...text(""), message: IMAGE });
   await settle(sql, 1, await claim(sql, 1), { outcome: "sent", provider_id: "wamid.media" });
@@ -171,24 +180,27 @@ databaseTest("media: where nothing waits behind it, a status wakes nobody", asyn
   assertEquals(await due(sql, 2), ["below"]);
 });
 
-databaseTest("media: a status at the moment of the answer leaves nothing to wait for", async (sql) => {
-  await written(sql);
-  for (let n = 1; n <= 10; n++) {
-    const now = 100 * n;
-    const [{ id }] = await send(sql, now, { ...text(""), message: IMAGE }, text(`below ${n}`));
-    const claimed = await claim(sql, now);
-    await Promise.all([
-      settle(sql, now, claimed, { outcome: "sent", provider_id: `wamid.media${n}` }),
-      ingest(sql, status(`wamid.media${n}`, "sent", { callback: id })),
-    ]);
-    const [below] = await claim(sql, now + 1);
-    assertEquals(below?.message.text?.body, `below ${n}`);
-    await settle(sql, now + 1, [below], { outcome: "sent", provider_id: `wamid.below${n}` });
-  }
-});
+databaseTest(
+  "media: a status that arrives together with the answer leaves nothing to wait for",
+  async (sql) => {
+    await written(sql);
+    for (let n = 1; n <= 10; n++) {
+      const now = 100 * n;
+      const [{ id }] = await send(sql, now, { ...text(""), message: IMAGE }, text(`below ${n}`));
+      const claimed = await claim(sql, now);
+      await Promise.all([
+        settle(sql, now, claimed, { outcome: "sent", provider_id: `wamid.media${n}` }),
+        ingest(sql, status(`wamid.media${n}`, "sent", { callback: id })),
+      ]);
+      const [below] = await claim(sql, now + 1);
+      assertEquals(below?.message.text?.body, `below ${n}`);
+      await settle(sql, now + 1, [below], { outcome: "sent", provider_id: `wamid.below${n}` });
+    }
+  },
+);
 
 databaseTest(
-  "media: a status finds the lane that waits for it by the index of those that wait",
+  "media: a status finds the waiting lane through the index of waiting lanes",
   async (sql) => {
     const plan = await sql.begin(async (tx) => {
       // As ingest_updates has it.

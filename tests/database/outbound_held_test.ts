@@ -4,7 +4,7 @@ import { ingest, lost, message } from "../support/intake.ts";
 import { at, claim, Claimed, databaseTest, send, settle, text, to, written } from "../support/outbound.ts";
 
 databaseTest(
-  "throttled: the number rests as long as the provider says, the message goes later",
+  "throttled: the number pauses as long as the provider says, and the message is sent later",
   async (sql) => {
     await written(sql);
     await written(sql, "492");
@@ -31,7 +31,7 @@ const HELD = {
 };
 
 databaseTest(
-  "held: a fault of the account costs no message anything, and all go on once one gets through",
+  "held: an account's fault costs no attempts, and all messages go on once one gets through",
   async (sql) => {
     const people = Array.from({ length: 20 }, (_, i) => `49${i}`);
     for (const phone of people) await written(sql, phone);
@@ -79,7 +79,7 @@ databaseTest(
 );
 
 databaseTest(
-  "held: a message that the provider refuses for itself says that the account is well",
+  "held: a message that the provider refuses for its content proves that the account works",
   async (sql) => {
     await written(sql);
     await written(sql, "492");
@@ -93,7 +93,7 @@ databaseTest(
   },
 );
 
-databaseTest("put off: a pace uses up no attempts, however long it lasts", async (sql) => {
+databaseTest("postponed: waiting for the pace uses no attempts, however long it lasts", async (sql) => {
   await written(sql);
   await send(sql, 1, text("a"), text("b"));
   for (let i = 0; i < 30; i++) {
@@ -110,7 +110,7 @@ databaseTest("put off: a pace uses up no attempts, however long it lasts", async
 });
 
 databaseTest(
-  "aside: what the provider keeps refusing lets the next ones pass after the third attempt, and goes on trying",
+  "aside: after the third attempt a repeatedly refused message lets the next ones pass, and is retried",
   async (sql) => {
     await written(sql);
     await send(sql, 0, text("stuck"), text("next"), text("last"));
@@ -139,7 +139,7 @@ databaseTest(
   },
 );
 
-databaseTest("aside: a message that would hold the chat up for 30 s does not", async (sql) => {
+databaseTest("aside: a message that would block its chat for 30 s does not", async (sql) => {
   await written(sql);
   await send(sql, 0, text("slow"), text("next"));
   const claimed = await claim(sql, 1);

@@ -18,22 +18,29 @@ import {
   written,
 } from "../support/outbound.ts";
 
-databaseTest("window: free text for 24 hours after the person wrote, templates at any time", async (sql) => {
-  await written(sql);
-  const [open, closed, template] = [
-    await send(sql, 24 * HOUR - 1, text("still open")),
-    await send(sql, 24 * HOUR, text("too late")),
-    await send(sql, 48 * HOUR, { ...text(""), message: TEMPLATE }),
-  ];
-  assertEquals([open[0].status, closed[0].error, template[0].status], ["queued", "window_closed", "queued"]);
-  assertEquals(
-    (await send(sql, 0, text("hi", to("49999"))))[0].error,
-    "window_closed",
-  );
-});
+databaseTest(
+  "window: free text within 24 hours of the person's message, templates at any time",
+  async (sql) => {
+    await written(sql);
+    const [open, closed, template] = [
+      await send(sql, 24 * HOUR - 1, text("still open")),
+      await send(sql, 24 * HOUR, text("too late")),
+      await send(sql, 48 * HOUR, { ...text(""), message: TEMPLATE }),
+    ];
+    assertEquals([open[0].status, closed[0].error, template[0].status], [
+      "queued",
+      "window_closed",
+      "queued",
+    ]);
+    assertEquals(
+      (await send(sql, 0, text("hi", to("49999"))))[0].error,
+      "window_closed",
+    );
+  },
+);
 
 databaseTest(
-  "window: the template of the request, else that of the setting, goes when it is closed",
+  "window: when it is closed, the request's template or else the setting's is sent",
   async (sql) => {
     await written(sql);
     const [own] = await send(sql, 25 * HOUR, text("late", { fallback: TEMPLATE }));
@@ -48,7 +55,7 @@ databaseTest(
   },
 );
 
-databaseTest("claim: a message that is committed while a claim begins is handed out whole", async (sql) => {
+databaseTest("claim: a message committed while a claim starts is returned complete", async (sql) => {
   await written(sql);
   let claiming: Promise<Claimed[]> | undefined;
   let queued = "";
@@ -75,7 +82,7 @@ databaseTest("claim: a message that is committed while a claim begins is handed 
 });
 
 databaseTest(
-  "idempotency: the same key is the same message, also at the same time; another request under it is refused",
+  "idempotency: the same key is the same message, also concurrently; a different request under it is refused",
   async (sql) => {
     await written(sql);
     const item = text("once", { idempotency_key: "k" });
@@ -92,7 +99,7 @@ databaseTest(
   },
 );
 
-databaseTest("from: the number of the conversation, else the only one, else it must be said", async (sql) => {
+databaseTest("from: the conversation's number, else the only one, else it must be given", async (sql) => {
   assertEquals((await send(sql, 0, text("hi")))[0].error, "from_required");
   await sql`insert into public.wa_numbers (id) values ('1')`;
   assertEquals((await send(sql, 0, { ...text(""), message: TEMPLATE }))[0].status, "queued");
@@ -108,7 +115,7 @@ databaseTest("from: the number of the conversation, else the only one, else it m
   );
 });
 
-databaseTest("rate: a key that asks too fast is refused, and told when to come back", async (sql) => {
+databaseTest("rate: a key that sends too fast is refused and told when to retry", async (sql) => {
   await written(sql);
   const limit = { key: "send:k", per_second: 0.01, burst: 2 };
   const answers = await send(sql, 1, ...["1", "2", "3"].map((body) => text(body, { limit })));
@@ -116,7 +123,7 @@ databaseTest("rate: a key that asks too fast is refused, and told when to come b
 });
 
 databaseTest(
-  "order: one message of a conversation at a time, the next when the one before is settled",
+  "order: one message of a conversation at a time, the next after the previous one is settled",
   async (sql) => {
     await written(sql);
     await send(sql, 1, text("1"), text("2"), text("3"));
@@ -133,7 +140,7 @@ databaseTest(
 );
 
 databaseTest(
-  "pace: a pair gets its burst and then one message in six seconds, whoever claims and however often",
+  "pace: a pair gets its burst and then one message per six seconds, whoever claims",
   async (sql) => {
     await written(sql);
     await sql`update public.wa_numbers set pair_burst = 3`;
@@ -152,7 +159,7 @@ databaseTest(
 );
 
 databaseTest(
-  "pace: a number never exceeds its messages a second, in any second, over all its conversations",
+  "pace: a number never exceeds its rate in any second, over all its conversations",
   async (sql) => {
     await ingest(sql, ...Array.from({ length: 300 }, (_, i) => message({ phone: `c${i}`, at: at(0) })));
     await send(sql, 1, ...Array.from({ length: 300 }, (_, i) => text("hi", to(`c${i}`))));
@@ -169,19 +176,22 @@ databaseTest(
   },
 );
 
-databaseTest("failed: given up with the provider's reason, and the conversation goes on", async (sql) => {
-  await written(sql);
-  await send(sql, 1, text("1"), text("2"));
-  await settle(sql, 2, await claim(sql, 2), { outcome: "failed", error: { code: 131026 } });
-  const [row] =
-    await sql`select m.status, m.error, o.state from public.messages m join public.outbound_messages o on o.id = m.id
+databaseTest(
+  "failed: the message ends with the provider's reason, and the conversation continues",
+  async (sql) => {
+    await written(sql);
+    await send(sql, 1, text("1"), text("2"));
+    await settle(sql, 2, await claim(sql, 2), { outcome: "failed", error: { code: 131026 } });
+    const [row] =
+      await sql`select m.status, m.error, o.state from public.messages m join public.outbound_messages o on o.id = m.id
     where m.text = '1'`;
-  assertEquals({ ...row }, { status: "failed", error: { code: 131026 }, state: "failed" });
-  assertEquals((await claim(sql, 3)).map((claimed) => claimed.message.text?.body), ["2"]);
-});
+    assertEquals({ ...row }, { status: "failed", error: { code: 131026 }, state: "failed" });
+    assertEquals((await claim(sql, 3)).map((claimed) => claimed.message.text?.body), ["2"]);
+  },
+);
 
 databaseTest(
-  "crash: a message whose sender died goes again, unless its status has told that it went",
+  "crash: a message whose sender died is sent again, unless a status shows that it was sent",
   async (sql) => {
     await written(sql);
     await written(sql, "492");
@@ -201,7 +211,7 @@ databaseTest(
   },
 );
 
-databaseTest("flag: off unless something says on, and decided for each contact", async (sql) => {
+databaseTest("flag: off by default, and evaluated for each contact", async (sql) => {
   await written(sql);
   await written(sql, "492");
   const both = () => send(sql, 1, text("a"), text("b", to("492")));
@@ -215,7 +225,7 @@ databaseTest("flag: off unless something says on, and decided for each contact",
 });
 
 databaseTest(
-  "flag: what is queued for a contact for whom sending is off waits, and goes once it is on",
+  "flag: messages for a contact without the flag wait, and are sent once it is on",
   async (sql) => {
     await written(sql);
     await send(sql, 1, text("a"), text("b"));
@@ -238,7 +248,7 @@ async function stateOf(sql: Sql, id: string) {
 }
 
 databaseTest(
-  "fallback: goes where the provider says that the window is closed, at once or later, and once",
+  "fallback: sent once if the provider says that the window is closed, at once or later",
   async (sql) => {
     for (const [phone, later] of [["4901", false], ["4902", true]] as const) {
       await written(sql, phone);
@@ -271,14 +281,17 @@ databaseTest(
   },
 );
 
-databaseTest("fallback: without one, or for who wants no templates, the message has failed", async (sql) => {
-  await written(sql);
-  const [{ id }] = await send(sql, 1, text("free"));
-  await settle(sql, 2, await claim(sql, 2), { outcome: "failed", error: { code: 131047 } });
-  assertEquals((await stateOf(sql, id!)).state, "failed");
-  const [other] = await send(sql, 3, text("free", { fallback: FALLBACK }));
-  const claimed = await claim(sql, 4);
-  await sql`update public.conversations set opted_out_at = ${at(4)}`;
-  await settle(sql, 5, claimed, { outcome: "failed", error: { code: 131047 } });
-  assertEquals((await stateOf(sql, other.id!)).state, "failed");
-});
+databaseTest(
+  "fallback: without one, or for a person who refuses templates, the message fails",
+  async (sql) => {
+    await written(sql);
+    const [{ id }] = await send(sql, 1, text("free"));
+    await settle(sql, 2, await claim(sql, 2), { outcome: "failed", error: { code: 131047 } });
+    assertEquals((await stateOf(sql, id!)).state, "failed");
+    const [other] = await send(sql, 3, text("free", { fallback: FALLBACK }));
+    const claimed = await claim(sql, 4);
+    await sql`update public.conversations set opted_out_at = ${at(4)}`;
+    await settle(sql, 5, claimed, { outcome: "failed", error: { code: 131047 } });
+    assertEquals((await stateOf(sql, other.id!)).state, "failed");
+  },
+);

@@ -38,7 +38,7 @@ databaseTest("latency_buckets: the same in SQL and in the functions", async (sql
 });
 
 databaseTest(
-  "add_measurements: a minute of its own, and one total since the beginning",
+  "add_measurements: one row per minute, and one total since the beginning",
   async (sql) => {
     await measured(sql, "2026-11-22 02:58:10Z", "request", "wa-webhook 200", 4, 3);
     await measured(sql, "2026-11-22 02:58:40Z", "request", "wa-webhook 200", 40);
@@ -55,7 +55,7 @@ databaseTest(
   },
 );
 
-databaseTest("histogram_quantile: linear within a bucket, null for nothing", async (sql) => {
+databaseTest("histogram_quantile: linear within a bucket, null without samples", async (sql) => {
   const quantile = async (counts: number[], q: number) =>
     (await sql`select private.histogram_quantile(${counts}, ${q}) as q`)[0].q;
   const filled = (at: Record<number, number>) => Array.from({ length: 28 }, (_, i) => at[i] ?? 0);
@@ -67,22 +67,25 @@ databaseTest("histogram_quantile: linear within a bucket, null for nothing", asy
   assertEquals(await quantile(filled({ 27: 1 }), 0.5), 300_000);
 });
 
-databaseTest("overview: requests, errors and quantiles by function in the minutes asked for", async (sql) => {
-  await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 200", 7, 98);
-  await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 401", 0.2, 1);
-  await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 503", 400, 1);
-  await measured(sql, "2026-11-22 01:00:00Z", "request", "deeplinks 302", 2);
-  const { functions } = await overview(sql, 60);
-  assertEquals(functions.map(({ name, requests, errors }: Json) => ({ name, requests, errors })), [
-    { name: "wa-webhook", requests: 100, errors: 1 },
-  ]);
-  const [{ p50_ms, p95_ms, p99_ms }] = functions;
-  assert(p50_ms > 5 && p50_ms < p95_ms && p95_ms <= 7.5 && p99_ms <= 7.5, `${p50_ms} ${p95_ms} ${p99_ms}`);
-  assertEquals((await overview(sql, 180)).functions.map(({ name }: Json) => name), [
-    "deeplinks",
-    "wa-webhook",
-  ]);
-});
+databaseTest(
+  "overview: requests, errors and quantiles by function for the requested minutes",
+  async (sql) => {
+    await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 200", 7, 98);
+    await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 401", 0.2, 1);
+    await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 503", 400, 1);
+    await measured(sql, "2026-11-22 01:00:00Z", "request", "deeplinks 302", 2);
+    const { functions } = await overview(sql, 60);
+    assertEquals(functions.map(({ name, requests, errors }: Json) => ({ name, requests, errors })), [
+      { name: "wa-webhook", requests: 100, errors: 1 },
+    ]);
+    const [{ p50_ms, p95_ms, p99_ms }] = functions;
+    assert(p50_ms > 5 && p50_ms < p95_ms && p95_ms <= 7.5 && p99_ms <= 7.5, `${p50_ms} ${p95_ms} ${p99_ms}`);
+    assertEquals((await overview(sql, 180)).functions.map(({ name }: Json) => name), [
+      "deeplinks",
+      "wa-webhook",
+    ]);
+  },
+);
 
 const CONVERSATION = "00000000-0000-7000-8000-0000000000a1";
 
@@ -101,7 +104,7 @@ async function withConversation(sql: Sql): Promise<void> {
 }
 
 databaseTest(
-  "overview: messages by minute, those that the clock has counted and those since",
+  "overview: messages by minute, both those already counted by the clock and newer ones",
   async (sql) => {
     await withConversation(sql);
     await messages(sql, "in", "2026-11-22 02:57:00Z", "2026-11-22 02:57:59.999Z", "2026-11-22 02:58:00Z");
@@ -118,40 +121,43 @@ databaseTest(
   },
 );
 
-databaseTest("sample_minutes: each minute once, 20 s after its end, whatever was missed", async (sql) => {
-  await withConversation(sql);
-  const sample = async (at: string) => (await sql`select private.sample_minutes(${at}) as n`)[0].n;
-  const total = async (label: string) =>
-    Number(
-      (await sql`
+databaseTest(
+  "sample_minutes: counts each minute once, 20 s after its end, including missed ones",
+  async (sql) => {
+    await withConversation(sql);
+    const sample = async (at: string) => (await sql`select private.sample_minutes(${at}) as n`)[0].n;
+    const total = async (label: string) =>
+      Number(
+        (await sql`
       select n from public.measurements where name = 'messages' and label = ${label} and minute = '-infinity'`)[
-        0
-      ]
-        ?.n,
-    );
-  await messages(sql, "in", "2026-11-22 02:00:05Z", "2026-11-22 02:01:05Z", "2026-11-22 02:05:05Z");
-  assertEquals(await sample("2026-11-22 02:01:19Z"), 1);
-  assertEquals(await total("in"), 0, "02:00 is not over until 02:01:20; 02:00 to 02:01 was not asked for");
-  assertEquals(await sample("2026-11-22 02:01:20Z"), 1);
-  assertEquals(await total("in"), 1);
-  assertEquals(await sample("2026-11-22 02:01:50Z"), 0);
-  assertEquals(await sample("2026-11-22 02:10:30Z"), 9);
-  assertEquals([await total("in"), await total("out")], [3, 0]);
-  await sql`
+          0
+        ]
+          ?.n,
+      );
+    await messages(sql, "in", "2026-11-22 02:00:05Z", "2026-11-22 02:01:05Z", "2026-11-22 02:05:05Z");
+    assertEquals(await sample("2026-11-22 02:01:19Z"), 1);
+    assertEquals(await total("in"), 0, "02:00 is not over until 02:01:20; 02:00 to 02:01 was not asked for");
+    assertEquals(await sample("2026-11-22 02:01:20Z"), 1);
+    assertEquals(await total("in"), 1);
+    assertEquals(await sample("2026-11-22 02:01:50Z"), 0);
+    assertEquals(await sample("2026-11-22 02:10:30Z"), 9);
+    assertEquals([await total("in"), await total("out")], [3, 0]);
+    await sql`
     insert into public.webhook_events (dedupe_key, field, kind, received_at) values
       ('a', 'messages', 'status', '2026-11-22 02:10:40Z'), ('b', 'messages', 'status', '2026-11-22 02:10:41Z'),
       ('c', 'account_update', 'other', '2026-11-22 02:10:42Z')`;
-  await sample("2026-11-22 02:11:30Z");
-  const updates = await sql`
+    await sample("2026-11-22 02:11:30Z");
+    const updates = await sql`
     select label, n::int from public.measurements where name = 'updates' and minute = '-infinity' order by label`;
-  assertEquals(updates.map(({ label, n }) => [label, n]), [["account_update other", 1], [
-    "messages status",
-    2,
-  ]]);
-  assertEquals(await sample("2026-11-22 06:00:30Z"), 60, "an hour at a time");
-});
+    assertEquals(updates.map(({ label, n }) => [label, n]), [["account_update other", 1], [
+      "messages status",
+      2,
+    ]]);
+    assertEquals(await sample("2026-11-22 06:00:30Z"), 60, "an hour at a time");
+  },
+);
 
-databaseTest("purge_measurements: minutes go after a day, totals stay", async (sql) => {
+databaseTest("purge_measurements: removes minutes after a day, and keeps totals", async (sql) => {
   await measured(sql, "2026-11-20 03:00Z", "request", "health 200", 1);
   await measured(sql, "2026-11-22 02:00Z", "request", "health 200", 1);
   const [{ purged }] = await sql`select private.purge_measurements(${NOW}) as purged`;
@@ -159,7 +165,7 @@ databaseTest("purge_measurements: minutes go after a day, totals stay", async (s
   assertEquals([purged, rows.map(({ n }) => n)], [1, [2, 1]]);
 });
 
-databaseTest("overview: on an empty database nothing is invented", async (sql) => {
+databaseTest("overview: shows no made-up figures on an empty database", async (sql) => {
   await installed(sql, "2026-11-22 02:00Z");
   const { health, functions, queue, dead_letters, rollouts } = await overview(sql);
   assertEquals(
@@ -184,7 +190,7 @@ databaseTest("overview: on an empty database nothing is invented", async (sql) =
 
 const installed = (sql: Sql, at: string) => sql`update private.config_revision set installed_at = ${at}`;
 
-databaseTest("health: the clock by its last run, or by how long there was none", async (sql) => {
+databaseTest("health: judges the clock by its last run, or by how long it has not run", async (sql) => {
   await installed(sql, "2026-11-22 03:00Z");
   const clock = async (now: string) => {
     const { status, because, figures } = await health(sql, "clock", now);
@@ -199,7 +205,7 @@ databaseTest("health: the clock by its last run, or by how long there was none",
   assertEquals(await clock("2026-11-22 04:59:40Z"), ["down", "ran", 7200]);
 });
 
-databaseTest("health: the worst function decides, by its own share", async (sql) => {
+databaseTest("health: the worst function decides, by its own error rate", async (sql) => {
   const functions = async () => {
     const { status, because, figures } = await health(sql, "functions");
     return [status, because, because === "failing" ? figures.functions : figures.requests];
@@ -231,7 +237,7 @@ databaseTest("health: the worst function decides, by its own share", async (sql)
   assertEquals((await health(sql, "functions", "2026-11-22 03:15Z")).status, "healthy");
 });
 
-databaseTest("health: what a kill switch refuses is no failure, in no figure", async (sql) => {
+databaseTest("health: refusals by a kill switch count as failures nowhere", async (sql) => {
   await measured(sql, NOW, "request", "wa-send disabled", 1, 50);
   const { status, because, figures } = await health(sql, "functions");
   assertEquals([status, because, figures], ["healthy", "answering", { requests: 0 }]);
@@ -241,7 +247,7 @@ databaseTest("health: what a kill switch refuses is no failure, in no figure", a
   ]);
 });
 
-databaseTest("health: the Graph API by what it took", async (sql) => {
+databaseTest("health: judges the Graph API by its accepted calls", async (sql) => {
   await measured(sql, NOW, "graph", "131000", 100, 3);
   assertEquals((await health(sql, "graph")).status, "down");
   await measured(sql, NOW, "graph", "sent", 100, 1);
@@ -254,7 +260,7 @@ databaseTest("health: the Graph API by what it took", async (sql) => {
   ]);
 });
 
-databaseTest("health: the queue, by what is due and not taken", async (sql) => {
+databaseTest("health: judges the queue by overdue work", async (sql) => {
   for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
   const at = (time: string) => sql`update private.delivery_lanes set due_at = ${time}, lease = null`;
   await sql`update private.outbound_lanes set due_at = null`;
@@ -290,7 +296,7 @@ databaseTest("router_flag: the same in SQL and in the functions", async (sql) =>
 });
 
 databaseTest(
-  "health: what a channel's flag holds back is not overdue, and no other channel's",
+  "health: messages held back by a channel's flag are not overdue, those of other channels are",
   async (sql) => {
     for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
     const LATE = "2026-11-22 02:00Z";
@@ -349,7 +355,7 @@ databaseTest(
   },
 );
 
-databaseTest("overview: what waits, dead letters, rollouts and the latest changes", async (sql) => {
+databaseTest("overview: queues, dead letters, rollouts and the latest changes", async (sql) => {
   for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
   await sql`update public.conversations set unrouted_since = now() - interval '90 seconds'`;
   await sql`
@@ -402,7 +408,7 @@ databaseTest("overview: what waits, dead letters, rollouts and the latest change
 });
 
 databaseTest(
-  "setting_change(): the first thing that differs, and the start that went with it",
+  "setting_change(): the first difference, with the start that it cancelled",
   async (sql) => {
     const of = async (before: Json, after: Json) => {
       const [row] = await sql`
@@ -432,7 +438,7 @@ databaseTest(
 );
 
 databaseTest(
-  "health: a service that gave deliveries up, or was paused by its answer, is named for an hour",
+  "health: names for an hour a service with dead letters, or one paused by its answer",
   async (sql) => {
     await sql`insert into public.destinations (name, url) values ('crm', 'https://crm.example.com/')`;
     await ingest(sql, message());

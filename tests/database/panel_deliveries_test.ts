@@ -54,7 +54,7 @@ async function scene(sql: Sql) {
 }
 
 databaseTest(
-  "list_dead_letters: pages leave nothing out, however many died in the same moment",
+  "list_dead_letters: pages skip nothing, even if many died at the same moment",
   async (sql) => {
     const { viewer } = await scene(sql);
     const seen: DeadLetter[] = [];
@@ -79,24 +79,27 @@ databaseTest(
   },
 );
 
-databaseTest("list_dead_letters: by destination, error, and whether somebody dropped them", async (sql) => {
-  const { viewer, operator } = await scene(sql);
-  const list = (filter: Record<string, string>) =>
-    call<DeadLetter[]>(sql, viewer, `public.list_dead_letters('${JSON.stringify(filter)}')`);
-  const crm = await list({ destination: "crm" });
-  assertEquals([crm.length, new Set(crm.map(({ destination }) => destination))], [5, new Set(["crm"])]);
-  assertEquals(
-    (await list({ error: "TimeOut" })).map(({ destination }) => destination),
-    Array(5).fill("orders"),
-  );
-  assertEquals(await list({ destination: "nobody" }), []);
-  await call(sql, operator, `public.drop_deliveries('{${crm[0].id}}', 'sent by hand')`);
-  assertEquals((await list({ destination: "crm" })).length, 4);
-  const [dropped] = await list({ dropped: "true" });
-  assertEquals([dropped.id, dropped.dropped_reason], [crm[0].id, `sent by hand (${operator.sub})`]);
-  await call(sql, operator, `public.retry_deliveries('{${crm[1].id},${crm[2].id}}')`);
-  assertEquals((await list({ destination: "crm" })).length, 2);
-});
+databaseTest(
+  "list_dead_letters: filters by destination, error and whether somebody dropped them",
+  async (sql) => {
+    const { viewer, operator } = await scene(sql);
+    const list = (filter: Record<string, string>) =>
+      call<DeadLetter[]>(sql, viewer, `public.list_dead_letters('${JSON.stringify(filter)}')`);
+    const crm = await list({ destination: "crm" });
+    assertEquals([crm.length, new Set(crm.map(({ destination }) => destination))], [5, new Set(["crm"])]);
+    assertEquals(
+      (await list({ error: "TimeOut" })).map(({ destination }) => destination),
+      Array(5).fill("orders"),
+    );
+    assertEquals(await list({ destination: "nobody" }), []);
+    await call(sql, operator, `public.drop_deliveries('{${crm[0].id}}', 'sent by hand')`);
+    assertEquals((await list({ destination: "crm" })).length, 4);
+    const [dropped] = await list({ dropped: "true" });
+    assertEquals([dropped.id, dropped.dropped_reason], [crm[0].id, `sent by hand (${operator.sub})`]);
+    await call(sql, operator, `public.retry_deliveries('{${crm[1].id},${crm[2].id}}')`);
+    assertEquals((await list({ destination: "crm" })).length, 2);
+  },
+);
 
 databaseTest("destination_health: state, queue, dead letters, success and latency", async (sql) => {
   const { viewer, operator } = await scene(sql);
@@ -140,7 +143,7 @@ databaseTest("destination_health: state, queue, dead letters, success and latenc
 });
 
 databaseTest(
-  "destinations and dead letters: anon and strangers get nothing, viewers change nothing",
+  "destinations and dead letters: anon and outsiders get nothing, viewers change nothing",
   async (sql) => {
     const { stranger, viewer } = await scene(sql);
     for (const caller of [ANON, stranger]) {
@@ -173,7 +176,7 @@ databaseTest("list_dead_letters: indexes serve each filter", async (sql) => {
 });
 
 databaseTest(
-  "list_waiting: the first of each conversation, with what waits behind it, without words",
+  "list_waiting: the first delivery of each conversation, with the number behind it, without texts",
   async (sql) => {
     const { viewer, stranger } = await scene(sql);
     await sql`update public.deliveries set state = 'pending', attempt = 0, last_error = null`;
@@ -198,3 +201,108 @@ databaseTest(
     assertEquals(await refusal(call(sql, stranger, "public.list_waiting()")), "42501");
   },
 );
+
+interface Log {
+  attempts: {
+    delivery_id: string;
+    attempt: number;
+    outcome: string;
+    error: string | null;
+    answer: string | null;
+  }[];
+  next: { at: string; id: string } | null;
+}
+
+databaseTest(
+  "delivery_log: every attempt once, page by page, those that failed alone, answers to operators",
+  async (sql) => {
+    const { viewer, operator, stranger } = await scene(sql);
+    await sql`
+      insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer)
+      select d.id, n, case when n = 3 then 'delivered' else 'retry' end, case when n = 3 then 200 else 500 end, 20,
+        case when n < 3 then 'status: the service answered 500' end, 'no stock for 4915100000001, order 77'
+      from public.deliveries d join public.destinations t on t.id = d.destination_id, generate_series(1, 3) n
+      where t.name = 'crm'`;
+    const log = (caller: Caller, filter: Record<string, unknown> = {}, limit = 50) =>
+      call<Log>(sql, caller, `public.delivery_log('crm', '${JSON.stringify(filter)}', ${limit})`);
+    const seen: Log["attempts"] = [];
+    for (let filter = {}, pages = 0;; pages++) {
+      assert(pages <= 5, "the pages do not end");
+      const { attempts, next } = await log(viewer, filter, 4);
+      seen.push(...attempts);
+      if (next === null) break;
+      filter = { before_at: next.at, before_id: next.id };
+    }
+    assertEquals(seen.length, 15);
+    assertEquals(new Set(seen.map(({ delivery_id, attempt }) => `${delivery_id} ${attempt}`)).size, 15);
+    assertEquals(new Set(seen.map(({ answer }) => answer)), new Set([null]));
+    const failed = await log(operator, { outcome: "failed" });
+    assertEquals(failed.attempts.length, 10);
+    assertEquals(new Set(failed.attempts.map(({ answer }) => answer)), new Set(["no stock for …, order 77"]));
+    assertEquals((await log(operator, { error: "ANSWERED 500" })).attempts.length, 10);
+    assertEquals((await log(operator, { error: "200" })).attempts.length, 5);
+    assertEquals((await log(operator, { error: "timeout" })).attempts, []);
+    assertEquals(await refusal(call(sql, viewer, "public.delivery_log('nobody')")), "GL404");
+    for (const caller of [ANON, stranger]) assertEquals(await refusal(log(caller)), "42501");
+  },
+);
+
+databaseTest(
+  "destination_figures and destination_health: what failed, how often, and what was answered last",
+  async (sql) => {
+    const { viewer, operator, stranger } = await scene(sql);
+    await sql`
+      insert into public.delivery_attempts (delivery_id, attempt, outcome, status, error, answer, at)
+      select d.id, 1, 'dead', case when m.n <= 3 then 500 end,
+        case when m.n <= 3 then 'status: the service answered 500' else 'timeout: 15 s' end, 'answer ' || m.n,
+        now() - interval '1 minute' * m.n
+      from (
+        select d.id, row_number() over (order by d.seq) as n from public.deliveries d
+        join public.destinations t on t.id = d.destination_id where t.name = 'crm'
+      ) m join public.deliveries d on d.id = m.id`;
+    await sql`
+      insert into public.measurements (name, label, minute, n, last_at)
+      select 'destination', label, date_trunc('minute', now()), n, now()
+      from (values ('crm delivered', 7), ('crm dead', 5), ('crm-2 dead', 100), ('orders dead', 9)) as m (label, n)`;
+    type Figures = {
+      points: { at: string; delivered: number; failed: number }[];
+      errors: { error: string; status: number | null; n: number }[];
+    };
+    const figures = await call<Figures>(sql, viewer, "public.destination_figures('crm', 6)");
+    assertEquals(figures.errors.map(({ error, status, n }) => [error, status, n]), [
+      ["status", 500, 3],
+      ["timeout", null, 2],
+    ]);
+    const sum = (name: "delivered" | "failed") => figures.points.reduce((sum, point) => sum + point[name], 0);
+    assertEquals([sum("delivered"), sum("failed"), figures.points.length], [7, 5, 72]);
+    type Failing = { name: string; last_failure: { error: string; answer: string | null } | null };
+    const failure = async (caller: Caller, name: string) =>
+      (await call<Failing[]>(sql, caller, "public.destination_health()")).find((one) => one.name === name)!
+        .last_failure;
+    const last = await failure(operator, "crm");
+    assertEquals([last?.error, last?.answer], ["status: the service answered 500", "answer 1"]);
+    assertEquals((await failure(viewer, "crm"))?.answer, null);
+    assertEquals(await failure(operator, "orders"), null);
+    assertEquals(await refusal(call(sql, stranger, "public.destination_figures('crm')")), "42501");
+  },
+);
+
+databaseTest("name_contacts: who targets are, redacted, merged ones too, and nobody else", async (sql) => {
+  const { viewer, operator, stranger } = await scene(sql);
+  const [{ id }] = await sql`select id from public.contacts`;
+  await sql`update public.contacts set name = 'Ada' where id = ${id}`;
+  const [{ id: merged }] =
+    await sql`insert into public.contacts (name, merged_into) values ('Old', ${id}) returning id`;
+  const named = (caller: Caller) =>
+    call<{ id: string; last_four: string; name: string | null }[]>(
+      sql,
+      caller,
+      `public.name_contacts(array['${id}', '${merged}', 'beta-tester', '${crypto.randomUUID()}'])`,
+    );
+  const byId = new Map((await named(operator)).map((one) => [one.id, one]));
+  assertEquals(byId.size, 2);
+  assertEquals(byId.get(id), { id, last_four: "0001", name: "Ada" });
+  assertEquals(byId.get(merged), { id: merged, last_four: "0001", name: "Ada" });
+  assertEquals(new Set((await named(viewer)).map(({ name }) => name)), new Set([null]));
+  assertEquals(await refusal(named(stranger)), "42501");
+});

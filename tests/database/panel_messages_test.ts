@@ -97,7 +97,7 @@ databaseTest("search_conversations: by message, link and last four digits", asyn
   }
 });
 
-databaseTest("conversation_messages: pages of a long conversation leave nothing out", async (sql) => {
+databaseTest("conversation_messages: pages of a long conversation skip nothing", async (sql) => {
   const { ada, operator, viewer } = await scene(sql);
   await ingest(sql, ...Array.from({ length: 60 }, (_, n) => message({ phone: ADA, body: `more ${n}` })));
   const page = async (caller: Caller, before: number | null) =>
@@ -125,7 +125,7 @@ databaseTest("conversation_messages: pages of a long conversation leave nothing 
 });
 
 databaseTest(
-  "message_story: decision, deliveries, attempts; what a service answered for operators",
+  "message_story: decision, deliveries and attempts; a service's answers for operators only",
   async (sql) => {
     const { operator, viewer } = await scene(sql);
     await sql`insert into public.destinations (id, name, url)
@@ -159,7 +159,7 @@ databaseTest(
   },
 );
 
-databaseTest("reveal_contact: an operator's act, with a reason, recorded for good", async (sql) => {
+databaseTest("reveal_contact: for operators, with a reason, permanently recorded", async (sql) => {
   const { ada, operator, viewer } = await scene(sql);
   const reveal = (reason: string) => `public.reveal_contact('${ada.contact_id}', '${reason}')`;
   assertEquals(await refusal(call(sql, viewer, reveal("curious"))), "42501");
@@ -184,7 +184,7 @@ databaseTest("reveal_contact: an operator's act, with a reason, recorded for goo
   assertEquals(await refusal(sql`delete from public.contact_acts`), "42501");
 });
 
-databaseTest("reveal_message: the provider's id of a message, on record", async (sql) => {
+databaseTest("reveal_message: the provider's id of a message, recorded", async (sql) => {
   const { bob, operator, viewer } = await scene(sql);
   const [{ id }] = await sql`select id from public.messages where provider_id = 'wamid.bob'`;
   const reveal = (reason: string, of = id) => `public.reveal_message('${of}', '${reason}')`;
@@ -205,7 +205,7 @@ databaseTest("reveal_message: the provider's id of a message, on record", async 
 });
 
 databaseTest(
-  "what services and providers say is told without ids of people, and whole otherwise",
+  "errors of services and providers are shown without ids of people and otherwise complete",
   async (sql) => {
     const { ada } = await scene(sql);
     const CASES = [
@@ -241,7 +241,7 @@ databaseTest(
   },
 );
 
-databaseTest("a reason that viewers read names no customer, of a dropped delivery neither", async (sql) => {
+databaseTest("a reason that viewers read names no customer, not even for a dropped delivery", async (sql) => {
   const { ada, operator } = await scene(sql);
   await sql`insert into public.destinations (id, name, url)
     values ('00000000-0000-7000-8000-0000000000d1', 'crm', 'https://crm.example.com/')`;
@@ -255,7 +255,7 @@ databaseTest("a reason that viewers read names no customer, of a dropped deliver
   assertEquals(await drop("told by phone"), 1);
 });
 
-databaseTest("routes for numbers of people are shown to operators, and so is their history", async (sql) => {
+databaseTest("routes for people's numbers, and their history, are shown to operators only", async (sql) => {
   const { operator, viewer } = await scene(sql);
   await sql`insert into public.destinations (name, url) values ('crm', 'https://crm.example.com/')`;
   const add = (condition: unknown, name: string) =>
@@ -272,7 +272,7 @@ databaseTest("routes for numbers of people are shown to operators, and so is the
   }
 });
 
-databaseTest("whole numbers are nowhere to be read unrecorded", async (sql) => {
+databaseTest("complete phone numbers cannot be read anywhere without a record", async (sql) => {
   const { operator } = await scene(sql);
   const admin = await signedIn(sql, "admin");
   for (const table of ["contact_identities", "messages", "webhook_events", "outbound_messages"]) {
@@ -282,7 +282,7 @@ databaseTest("whole numbers are nowhere to be read unrecorded", async (sql) => {
   }
 });
 
-databaseTest("reply_in_conversation: queued once a key, under the name of who wrote it", async (sql) => {
+databaseTest("reply_in_conversation: queued once per key, under the author's name", async (sql) => {
   const { ada, operator, viewer } = await scene(sql);
   const key = crypto.randomUUID();
   const reply = (text: string, id = key) => `public.reply_in_conversation('${ada.id}', '${text}', '${id}')`;
@@ -308,7 +308,7 @@ databaseTest("reply_in_conversation: queued once a key, under the name of who wr
 });
 
 databaseTest(
-  "resend_message: what failed goes again, with the same content, once, on record",
+  "resend_message: a failed message is sent again with the same content, once, recorded",
   async (sql) => {
     const { ada, operator, viewer } = await scene(sql);
     const reply = `public.reply_in_conversation('${ada.id}', 'on our way', '${crypto.randomUUID()}')`;
@@ -344,7 +344,7 @@ databaseTest(
 );
 
 databaseTest(
-  "reply_in_conversation: not after the window, not with sending off; an opt-out is about marketing",
+  "reply_in_conversation: refused after the window or with sending off; an opt-out concerns marketing only",
   async (sql) => {
     const { ada, bob, operator } = await scene(sql);
     const reply = (id: string) =>
@@ -380,26 +380,29 @@ async function wrote(sql: Sql, channel: string, kind: string, value: string): Pr
   return id;
 }
 
-databaseTest("reply_in_conversation: over WhatsApp alone, whose shape a reply has", async (sql) => {
-  const { ada, operator } = await scene(sql);
-  const reply = (id: string) => `public.reply_in_conversation('${id}', 'hi', '${crypto.randomUUID()}')`;
-  for (const [channel, kind, value] of [["email", "email", "eve@mail.example"], ["sms", "phone", ADA]]) {
-    const id = await wrote(sql, channel, kind, value);
-    assertEquals(await call(sql, operator, reply(id)), { error: "channel_unsupported", channel });
-  }
-  assertEquals((await sql`select from public.outbound_messages`).length, 0);
-  assertEquals((await sql`select from public.contact_acts`).length, 0);
-  assertEquals((await call<{ status: string }>(sql, operator, reply(ada.id))).status, "queued");
-});
+databaseTest(
+  "reply_in_conversation: available for WhatsApp only, whose message shape it uses",
+  async (sql) => {
+    const { ada, operator } = await scene(sql);
+    const reply = (id: string) => `public.reply_in_conversation('${id}', 'hi', '${crypto.randomUUID()}')`;
+    for (const [channel, kind, value] of [["email", "email", "eve@mail.example"], ["sms", "phone", ADA]]) {
+      const id = await wrote(sql, channel, kind, value);
+      assertEquals(await call(sql, operator, reply(id)), { error: "channel_unsupported", channel });
+    }
+    assertEquals((await sql`select from public.outbound_messages`).length, 0);
+    assertEquals((await sql`select from public.contact_acts`).length, 0);
+    assertEquals((await call<{ status: string }>(sql, operator, reply(ada.id))).status, "queued");
+  },
+);
 
-databaseTest("list_conversations: each with its channel", async (sql) => {
+databaseTest("list_conversations: shows each conversation's channel", async (sql) => {
   const { viewer } = await scene(sql);
   await wrote(sql, "email", "email", "eve@mail.example");
   const all = await call<View[]>(sql, viewer, "public.list_conversations()");
   assertEquals(all.map(({ channel }) => channel), ["email", "whatsapp", "whatsapp"]);
 });
 
-databaseTest("contact_last_four: of a mail address the domain, and nothing of who it is", async (sql) => {
+databaseTest("contact_last_four: of an e-mail address only the domain", async (sql) => {
   const { operator } = await scene(sql);
   const CASES = [
     ["eve.moneypenny@mail.example.com", "@mail.example.com"],
@@ -413,7 +416,7 @@ databaseTest("contact_last_four: of a mail address the domain, and nothing of wh
   }
 });
 
-databaseTest("contact_last_four: of a short id half at most", async (sql) => {
+databaseTest("contact_last_four: at most half of a short id", async (sql) => {
   const { viewer } = await scene(sql);
   for (const [value, face] of [["zerafina_q", "na_q"], ["zerafina", "fina"], ["ada", "a"], ["x", ""]]) {
     await wrote(sql, "telegram", "username", value);
@@ -422,7 +425,7 @@ databaseTest("contact_last_four: of a short id half at most", async (sql) => {
   }
 });
 
-databaseTest("conversations: anon and strangers get nothing", async (sql) => {
+databaseTest("conversations: anon and outsiders get nothing", async (sql) => {
   const { ada, stranger } = await scene(sql);
   for (const caller of [ANON, stranger]) {
     for (

@@ -13,7 +13,7 @@ async function call<T>(sql: Sql, caller: Caller, statement: string): Promise<T> 
   return await as(sql, caller, async (sql) => (await sql.unsafe(`select ${statement} as answer`))[0].answer);
 }
 
-databaseTest("count_contacts: people, not those who turned out to be another, to viewers", async (sql) => {
+databaseTest("count_contacts: counts people, without merged contacts, for viewers", async (sql) => {
   await sql`insert into public.contacts (id, merged_into) values
     ('00000000-0000-7000-8000-000000000001', null), ('00000000-0000-7000-8000-000000000002', null),
     ('00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000001')`;
@@ -28,7 +28,7 @@ databaseTest("count_contacts: people, not those who turned out to be another, to
   }
 });
 
-databaseTest("watch_rollout: what the guard sees now, which can be computed again", async (sql) => {
+databaseTest("watch_rollout: shows the guard's current view, which can be recomputed", async (sql) => {
   await sql`select public.set_flag(${FLAG}, '{"on": false}', 0)`;
   const [{ id }] = await sql`select id from public.create_rollout(${FLAG}, '{"template": "canary"}')`;
   const viewer = await signedIn(sql, "viewer");
@@ -63,7 +63,7 @@ databaseTest("watch_rollout: what the guard sees now, which can be computed agai
   assertEquals(await call(sql, viewer, watch), null, "nothing is under way any more");
 });
 
-databaseTest("plan_of_template: what create_rollout makes of the template, to viewers", async (sql) => {
+databaseTest("plan_of_template: shows viewers what create_rollout makes of the template", async (sql) => {
   await sql`select public.set_flag(${FLAG}, '{"on": false}', 0)`;
   const viewer = await signedIn(sql, "viewer");
   const plan = await call<{ stages: Record<string, unknown>[] }>(

@@ -46,7 +46,7 @@ const move = (sql: Sql, caller: Caller, route: Route, before?: Route) =>
 const names = (routes: Route[]) => routes.map(({ name }) => name).join("");
 
 databaseTest(
-  "move_route: before another, to the end, and into a gap without touching the others",
+  "move_route: before another, to the end, and into a gap without changing others",
   async (sql) => {
     const { operator } = await scene(sql);
     let [a, b, c] = await ordered(sql);
@@ -69,7 +69,7 @@ databaseTest(
   },
 );
 
-databaseTest("move_route: any sequence of moves gives the order that a list would have", async (sql) => {
+databaseTest("move_route: any sequence of moves gives the same order as moving list items", async (sql) => {
   const { operator } = await scene(sql);
   const step = fc.record({ from: fc.nat(2), to: fc.nat(3) });
   await holds(
@@ -89,7 +89,7 @@ databaseTest("move_route: any sequence of moves gives the order that a list woul
   );
 });
 
-databaseTest("move_route: fallbacks stay after the others; who read an old version is told", async (sql) => {
+databaseTest("move_route: fallbacks stay last; a stale version is refused", async (sql) => {
   const { operator, viewer } = await scene(sql);
   const [a, b] = await ordered(sql);
   const [fallback] = await ordered(sql, true);
@@ -101,7 +101,7 @@ databaseTest("move_route: fallbacks stay after the others; who read an old versi
   assertEquals(await refusal(move(sql, operator, a)), "GL409");
 });
 
-databaseTest("set_route: changes what is given, by version, and keeps what was", async (sql) => {
+databaseTest("set_route: changes the given members by version, and keeps the others", async (sql) => {
   const { operator, viewer } = await scene(sql);
   const [a] = await ordered(sql);
   const set = (caller: Caller, version: number, changes: unknown) =>
@@ -135,7 +135,7 @@ databaseTest("set_route: changes what is given, by version, and keeps what was",
   assertEquals(history[1].changed_by, operator.sub);
 });
 
-databaseTest("set_route: refuses what cannot be, and changes nothing then", async (sql) => {
+databaseTest("set_route: refuses invalid values and then changes nothing", async (sql) => {
   const { operator } = await scene(sql);
   const [a] = await ordered(sql);
   const cases: [unknown, string][] = [

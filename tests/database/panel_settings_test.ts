@@ -8,7 +8,7 @@ async function call<T>(sql: Sql, caller: Caller, statement: string): Promise<T> 
   return await as(sql, caller, async (sql) => (await sql.unsafe(`select ${statement} as answer`))[0].answer);
 }
 
-databaseTest("list_team: the team knows itself, nobody else does", async (sql) => {
+databaseTest("list_team: visible to the team only", async (sql) => {
   const viewer = await signedIn(sql, "viewer");
   await signedIn(sql, "admin");
   const stranger = await signedIn(sql);
@@ -24,7 +24,7 @@ databaseTest("list_team: the team knows itself, nobody else does", async (sql) =
   }
 });
 
-databaseTest("add_team_member: by address, by admins, once", async (sql) => {
+databaseTest("add_team_member: by address, for admins, once", async (sql) => {
   const [admin, operator, newcomer] = [
     await signedIn(sql, "admin"),
     await signedIn(sql, "operator"),
@@ -44,7 +44,7 @@ databaseTest("add_team_member: by address, by admins, once", async (sql) => {
   assertEquals(await refusal(call(sql, admin, add(email, "admin"))), "GL409");
 });
 
-databaseTest("set_number_pace: within what Meta knows, by operators", async (sql) => {
+databaseTest("set_number_pace: within Meta's limits, for operators", async (sql) => {
   const [viewer, operator] = [await signedIn(sql, "viewer"), await signedIn(sql, "operator")];
   await sql`insert into public.wa_numbers (id, display_number) values ('1', '15550783881')`;
   assertEquals(await refusal(call(sql, viewer, "public.set_number_pace('1', 20, 6, 45)")), "42501");

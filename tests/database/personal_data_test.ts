@@ -143,7 +143,7 @@ const TABLES = `
   where n.nspname in ('public', 'private') and c.relkind in ('r', 'p') and not c.relispartition order by 1`;
 
 databaseTest(
-  "personal_data: each column of each table is declared as personal, or as free of it",
+  "personal_data: each column of each table is declared as personal or not",
   async (sql) => {
     const declared = await sql<{ relation: string; columns: string[] }[]>`
     select relation, columns from private.personal_data()`;
@@ -382,31 +382,34 @@ async function erase(
   return erased;
 }
 
-databaseTest("export_contact: all of a person from every table, and nothing of others", async (sql) => {
-  const { id, other } = await plant(sql);
-  for (const given of [PHONE, "+49 151 9988-7766", id, id.toUpperCase(), "DE.998877665544", "rosaquast"]) {
-    const [{ all }] = await sql`select public.export_contact(${given}) as all`;
-    assertEquals(all.contacts, [id], given);
-    const text = JSON.stringify(all);
-    assert(!text.includes(other) && !text.includes(OTHER) && !text.includes("Somebody Else"), text);
-    const [{ missing }] = await sql`
+databaseTest(
+  "export_contact: everything about a person from every table, and nothing about others",
+  async (sql) => {
+    const { id, other } = await plant(sql);
+    for (const given of [PHONE, "+49 151 9988-7766", id, id.toUpperCase(), "DE.998877665544", "rosaquast"]) {
+      const [{ all }] = await sql`select public.export_contact(${given}) as all`;
+      assertEquals(all.contacts, [id], given);
+      const text = JSON.stringify(all);
+      assert(!text.includes(other) && !text.includes(OTHER) && !text.includes("Somebody Else"), text);
+      const [{ missing }] = await sql`
       select array(select distinct relation from private.personal_data() where erased <> 'kept'
         and relation not in ('private.unknown_tokens', 'public.deliveries') and not ${
-      sql.json(all.tables)
-    }::jsonb ? relation) as missing`;
-    assertEquals(missing, []);
-    for (const hidden of [PHONE, NAME, WAMID, `cannot find ${PHONE}`, "abcdefgh234567ab"]) {
-      assert(text.includes(hidden), hidden);
+        sql.json(all.tables)
+      }::jsonb ? relation) as missing`;
+      assertEquals(missing, []);
+      for (const hidden of [PHONE, NAME, WAMID, `cannot find ${PHONE}`, "abcdefgh234567ab"]) {
+        assert(text.includes(hidden), hidden);
+      }
+      assertEquals(all.tables["public.messages"].length, 3);
+      assertEquals(all.tables["public.settings"], [{ row: { key: "new.enabled" }, metadata: true }]);
     }
-    assertEquals(all.tables["public.messages"].length, 3);
-    assertEquals(all.tables["public.settings"], [{ row: { key: "new.enabled" }, metadata: true }]);
-  }
-  const acts = await sql`select from public.contact_acts where act = 'exported' and contact_id = ${id}`;
-  assertEquals(acts.length, 6);
-});
+    const acts = await sql`select from public.contact_acts where act = 'exported' and contact_id = ${id}`;
+    assertEquals(acts.length, 6);
+  },
+);
 
 databaseTest(
-  "erase_contact: no row of any table holds a person any more, and nothing else is gone",
+  "erase_contact: no row of any table holds the person any more, and nothing else is gone",
   async (sql) => {
     const { id, other, conversation } = await plant(sql);
     const hidden = [
@@ -473,7 +476,7 @@ databaseTest(
   },
 );
 
-databaseTest("erase_contact: a second time there is nothing", async (sql) => {
+databaseTest("erase_contact: a second run finds nothing", async (sql) => {
   const { id } = await plant(sql);
   await erase(sql, PHONE);
   for (const given of [PHONE, id, "nobody", "00000000-0000-0000-0000-000000000000"]) {
@@ -488,7 +491,7 @@ databaseTest("erase_contact: a second time there is nothing", async (sql) => {
 });
 
 databaseTest(
-  "erase_contact: what is asked about by an id of a service's own goes too, and no word like it",
+  "erase_contact: also removes ids of a service's own, but no similar words",
   async (sql) => {
     const { other } = await plant(sql);
     await sql`insert into public.settings (key, value, metadata) values ('u1.enabled', 'true', '{"target_user_ids": ["u1", "u12"], "target_segments": ["beta"]}')`;
@@ -506,7 +509,7 @@ databaseTest(
 );
 
 databaseTest(
-  "erasure: what a provider repeats makes nobody anew for 8 days, a new message does",
+  "erasure: for 8 days a provider's repetition does not recreate the person; a new message does",
   async (sql) => {
     await plant(sql);
     const old = message({ phone: PHONE, name: NAME, provider_id: WAMID, key: `m:1:${WAMID}:text` });
@@ -524,7 +527,7 @@ databaseTest(
 );
 
 databaseTest(
-  "erasure: the statuses of what is being sent, which has no id of the provider's yet, come too late",
+  "erasure: statuses of messages in progress, which have no provider id yet, are ignored",
   async (sql) => {
     await plant(sql);
     const [{ id }] = await sql`
@@ -541,7 +544,7 @@ databaseTest(
 );
 
 databaseTest(
-  "erase_contact: a number that only raw updates know goes out of them, and no longer number",
+  "erase_contact: removes a number found only in raw updates, but not longer numbers",
   async (sql) => {
     await ingest(
       sql,
@@ -557,7 +560,7 @@ databaseTest(
 );
 
 databaseTest(
-  "tombstones: whatever a name or an id is made of, it goes from a text, and nothing else does",
+  "tombstones: any name or id is removed from a text, and nothing else",
   async (sql) => {
     const word = fc.string({ unit: "binary", minLength: 4, maxLength: 12 }).map((text) =>
       text.replaceAll("\0", "0")
@@ -583,7 +586,7 @@ databaseTest(
   },
 );
 
-databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken back", async (sql) => {
+databaseTest("erasure: an opt-out survives it until it is revoked", async (sql) => {
   await plant(sql);
   const item = {
     to: PHONE,
@@ -624,7 +627,7 @@ databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken 
   assertEquals((await send()).status, "queued");
 });
 
-databaseTest("erasure: of many messages in parts, that each say what they did", async (sql) => {
+databaseTest("erasure: many messages are erased in parts, each with its own report", async (sql) => {
   const { id } = await plant(sql);
   await ingest(sql, ...Array.from({ length: 25 }, () => message({ phone: PHONE })));
   const first = await erase(sql, id, { limit: 10 });
@@ -643,21 +646,24 @@ databaseTest("erasure: of many messages in parts, that each say what they did", 
   }
 });
 
-databaseTest("erasure: what was merged into a contact, and a number that others have now", async (sql) => {
-  await ingest(sql, message({ phone: PHONE, name: NAME }));
-  await ingest(sql, message({ phone: undefined, bsuid: "DE.998877665544" }));
-  await ingest(sql, message({ phone: PHONE, bsuid: "DE.998877665544" }));
-  // The number passes on to somebody else, and the person has a new one.
-  await ingest(sql, message({ phone: PHONE, bsuid: "DE.2222222222" }));
-  await ingest(sql, message({ phone: "4915177777777", bsuid: "DE.998877665544" }));
-  assertEquals((await sql`select from public.contacts`).length, 3);
-  await erase(sql, "4915177777777");
-  assertEquals(await traces(sql, [NAME, "DE.998877665544", "4915177777777"]), []);
-  const [{ n }] =
-    await sql`select count(*)::int as n from public.contact_identities where value = ${PHONE} and valid_to is null`;
-  assertEquals([n, (await sql`select from public.messages`).length], [1, 1]);
-  assertEquals((await sql`select from public.contacts`).length, 1);
-});
+databaseTest(
+  "erasure: includes contacts merged into this one, and spares a number that others have now",
+  async (sql) => {
+    await ingest(sql, message({ phone: PHONE, name: NAME }));
+    await ingest(sql, message({ phone: undefined, bsuid: "DE.998877665544" }));
+    await ingest(sql, message({ phone: PHONE, bsuid: "DE.998877665544" }));
+    // The number passes on to somebody else, and the person has a new one.
+    await ingest(sql, message({ phone: PHONE, bsuid: "DE.2222222222" }));
+    await ingest(sql, message({ phone: "4915177777777", bsuid: "DE.998877665544" }));
+    assertEquals((await sql`select from public.contacts`).length, 3);
+    await erase(sql, "4915177777777");
+    assertEquals(await traces(sql, [NAME, "DE.998877665544", "4915177777777"]), []);
+    const [{ n }] =
+      await sql`select count(*)::int as n from public.contact_identities where value = ${PHONE} and valid_to is null`;
+    assertEquals([n, (await sql`select from public.messages`).length], [1, 1]);
+    assertEquals((await sql`select from public.contacts`).length, 1);
+  },
+);
 
 const waits = (sql: Sql, what: string) =>
   until(what, async () => {
@@ -665,7 +671,7 @@ const waits = (sql: Sql, what: string) =>
     return n > 0;
   });
 
-databaseTest("erasure: a message that comes meanwhile is kept, of a person anew", async (sql) => {
+databaseTest("erasure: a message that arrives meanwhile is kept, under a new person", async (sql) => {
   const { id } = await plant(sql);
   for (
     const batch of [
@@ -703,7 +709,7 @@ databaseTest("erasure: a message that comes meanwhile is kept, of a person anew"
 });
 
 databaseTest(
-  "erasure: whoever is written to meanwhile becomes known anew, and is written to",
+  "erasure: a person who is written to meanwhile becomes known again and gets the message",
   async (sql) => {
     await ingest(sql, message({ phone: PHONE }));
     await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
@@ -728,7 +734,7 @@ databaseTest(
   },
 );
 
-databaseTest("erasure: one that waits for a new conversation of the person takes it along", async (sql) => {
+databaseTest("erasure: one that waits for a new conversation of the person includes it", async (sql) => {
   await plant(sql);
   const other = await sql.reserve();
   await other`begin`;
@@ -743,7 +749,7 @@ databaseTest("erasure: one that waits for a new conversation of the person takes
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("erasure: one that waits for a batch erases what that brought", async (sql) => {
+databaseTest("erasure: one that waits for a batch also erases what the batch stored", async (sql) => {
   await plant(sql);
   const other = await sql.reserve();
   await other`begin`;
@@ -757,7 +763,7 @@ databaseTest("erasure: one that waits for a batch erases what that brought", asy
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("erasure: intake, sends and erasures of the same people at once end well", async (sql) => {
+databaseTest("erasure: concurrent intake, sends and erasures of the same people succeed", async (sql) => {
   await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
   const phones = ["4915100000001", "4915100000002", "4915100000003"];
   let stored = 0;
@@ -789,7 +795,7 @@ databaseTest("erasure: intake, sends and erasures of the same people at once end
 });
 
 databaseTest(
-  "histories are rewritten by an erasure and by nothing else, and erasures by nobody",
+  "only an erasure rewrites histories, and nobody rewrites erasures",
   async (sql) => {
     await plant(sql);
     await erase(sql, PHONE);
@@ -817,7 +823,7 @@ databaseTest(
   },
 );
 
-databaseTest("export and erasure are an admin's, and the proof tells the team who did it", async (sql) => {
+databaseTest("export and erasure are for admins, and their record tells the team who did it", async (sql) => {
   await plant(sql);
   const operator = await signedIn(sql, "operator"), admin = await signedIn(sql, "admin");
   for (const call of ["export_contact", "erase_contact"]) {
@@ -832,7 +838,7 @@ databaseTest("export and erasure are an admin's, and the proof tells the team wh
 });
 
 databaseTest(
-  "personal_data: who was erased stays opted out, and is found, in each spelling of the number",
+  "personal_data: an erased person stays opted out and is found under each spelling of the number",
   async (sql) => {
     const [shown, dialled] = ["554188887001", "5541988887001"];
     await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;

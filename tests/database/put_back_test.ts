@@ -56,7 +56,7 @@ async function queue(sql: Sql): Promise<unknown> {
   return state;
 }
 
-databaseTest("put_back: a delivery is as it was, and due when it is said", async (sql) => {
+databaseTest("put_back: a delivery keeps its state and is due at the given time", async (sql) => {
   await delivery(sql);
   const before = await queue(sql);
   const claimed = await claimDelivery(sql, 1);
@@ -70,7 +70,7 @@ databaseTest("put_back: a delivery is as it was, and due when it is said", async
 });
 
 databaseTest(
-  "put_back: however often, it opens no circuit; a probe that is put back is tried again",
+  "put_back: never opens a circuit, however often; a probe that is put back is repeated",
   async (sql) => {
     await delivery(sql);
     for (let time = 0; time < 12; time++) {
@@ -129,7 +129,7 @@ const sending = async (sql: Sql) => {
   return state;
 };
 
-databaseTest("put back: a message to send is as it was, at its first attempt and later", async (sql) => {
+databaseTest("put_back: an outbound message keeps its state, at its first attempt and later", async (sql) => {
   await outbound(sql);
   const before = await sending(sql);
   assertEquals(await settleOutbound(sql, 2, await claimOutbound(sql, 1), BACK), 1);
@@ -145,7 +145,7 @@ databaseTest("put back: a message to send is as it was, at its first attempt and
   assertEquals(await sending(sql), later);
 });
 
-databaseTest("put back: the message that tries a held sender leaves it to the next", async (sql) => {
+databaseTest("put_back: the message that probes a held sender leaves the probe to the next", async (sql) => {
   await outbound(sql);
   await settleOutbound(sql, 2, await claimOutbound(sql, 1), {
     outcome: "retry",

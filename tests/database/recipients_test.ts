@@ -26,27 +26,30 @@ async function known(sql: Sql): Promise<string[]> {
   return rows.map(({ ids }) => ids);
 }
 
-databaseTest("answer: who the provider says the person is, they are: one person, one window", async (sql) => {
-  await written(sql, "499");
-  await sql`insert into public.wa_numbers (id) values ('1') on conflict do nothing`;
-  const template = { ...text("", to("49030")), number_id: "1", message: TEMPLATE };
-  await send(sql, 0, template);
-  await settle(sql, 1, await claim(sql, 1), {
-    outcome: "sent",
-    provider_id: "wamid.1",
-    identities: identities(["phone", "4930"], ["bsuid", "DE.1"]),
-  });
-  assertEquals(await known(sql), ["499", "49030 4930 DE.1"]);
-  await ingest(sql, message({ phone: undefined, bsuid: "DE.1", at: at(2) }));
-  for (const spelled of ["49030", "4930"]) {
-    assertEquals((await send(sql, 3, text("hi", to(spelled))))[0].status, "queued");
-  }
-  assertEquals((await claim(sql, 3)).map((one) => one.to), ["49030"]);
-  assertEquals(await lost(sql), []);
-});
+databaseTest(
+  "answer: the person that the provider names is the person: one contact, one window",
+  async (sql) => {
+    await written(sql, "499");
+    await sql`insert into public.wa_numbers (id) values ('1') on conflict do nothing`;
+    const template = { ...text("", to("49030")), number_id: "1", message: TEMPLATE };
+    await send(sql, 0, template);
+    await settle(sql, 1, await claim(sql, 1), {
+      outcome: "sent",
+      provider_id: "wamid.1",
+      identities: identities(["phone", "4930"], ["bsuid", "DE.1"]),
+    });
+    assertEquals(await known(sql), ["499", "49030 4930 DE.1"]);
+    await ingest(sql, message({ phone: undefined, bsuid: "DE.1", at: at(2) }));
+    for (const spelled of ["49030", "4930"]) {
+      assertEquals((await send(sql, 3, text("hi", to(spelled))))[0].status, "queued");
+    }
+    assertEquals((await claim(sql, 3)).map((one) => one.to), ["49030"]);
+    assertEquals(await lost(sql), []);
+  },
+);
 
 databaseTest(
-  "answer: two contacts that it tells to be one are merged, with what waits for them",
+  "answer: two contacts that it identifies as one are merged, with their queues",
   async (sql) => {
     await written(sql, "4930");
     await sql`update public.conversations set opted_out_at = ${at(1)}`;
@@ -65,7 +68,7 @@ databaseTest(
 );
 
 databaseTest(
-  "to: one person in each spelling of the number, written to as the caller spells it",
+  "to: one person for each spelling of the number, sent to as the caller spells it",
   async (sql) => {
     const pairs = [["554188887001", "5541988887001"], ["5215512340001", "525512340001"], [
       "5491123450001",
@@ -101,7 +104,7 @@ databaseTest(
 );
 
 databaseTest(
-  "to: what was replaced leads to what replaced it, unless somebody else has it now",
+  "to: a replaced id leads to its replacement, unless somebody else has it now",
   async (sql) => {
     await ingest(sql, message({ phone: "491", bsuid: "DE.1", at: at(0) }));
     const change = {
@@ -134,7 +137,7 @@ databaseTest(
 );
 
 databaseTest(
-  "to: our own id of a person, or a user name, reaches them; of nobody it is refused",
+  "to: our own id of a person, or a user name, reaches them; unknown ones are refused",
   async (sql) => {
     await ingest(sql, message({ phone: undefined, bsuid: "DE.1", username: "ada.l", at: at(0) }));
     const [{ id }] = await sql<{ id: string }[]>`select id from public.contacts`;
@@ -163,7 +166,7 @@ databaseTest(
   },
 );
 
-databaseTest("refused: a message that may not go leaves nobody and nothing behind", async (sql) => {
+databaseTest("refused: a refused message leaves no contact and no other rows behind", async (sql) => {
   await written(sql);
   const all = async () => {
     const [{ kept }] = await sql`
@@ -187,7 +190,7 @@ databaseTest("refused: a message that may not go leaves nobody and nothing behin
   assertEquals(await all(), before);
 });
 
-databaseTest("groups: written to as the group, within 24 hours after one of it wrote", async (sql) => {
+databaseTest("groups: messages go to the group, within 24 hours of a message from it", async (sql) => {
   await ingest(sql, message({ group: "R3JvdXA6MQ", phone: undefined, at: at(0) }));
   const item = text("hi all", { to: "R3JvdXA6MQ", identities: identities(["group", "R3JvdXA6MQ"]) });
   assertEquals((await send(sql, 1, item))[0].status, "queued");

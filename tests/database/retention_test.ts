@@ -100,7 +100,7 @@ const BOUNDED: Record<string, string> = {
   "public.team_members": "the team's",
 };
 
-databaseTest("retentions: each table has one, or is declared to need none", async (sql) => {
+databaseTest("retentions: each table has one or is declared to need none", async (sql) => {
   const tables = await sql<{ name: string; kept: boolean }[]>`
     select format('%I.%I', n.nspname, c.relname) as name,
       format('%I.%I', n.nspname, c.relname) in (select relation from private.retentions()) as kept
@@ -112,7 +112,7 @@ databaseTest("retentions: each table has one, or is declared to need none", asyn
   for (const why of Object.values(BOUNDED)) if (why.startsWith("purge_")) assert(jobs.includes(why), why);
 });
 
-databaseTest("retentions: each can be set, not to less than it needs, and no other can be", async (sql) => {
+databaseTest("retentions: each can be set, down to its minimum, and no others can", async (sql) => {
   const kept = await sql<{ setting: string; at_least: number }[]>`
     select distinct setting, at_least from private.retentions() where setting is not null`;
   for (const { setting, at_least } of [...kept, { setting: "retention.click_days", at_least: 2 }]) {
@@ -162,7 +162,7 @@ async function left(sql: Sql) {
 }
 
 databaseTest(
-  "purge: by itself no word is lost, raw forms and what was done go, what is under way or given up stays",
+  "purge: by default removes raw forms and finished work, but no messages, nothing in progress and no dead letters",
   async (sql) => {
     await messages(sql);
     const before = await left(sql);
@@ -193,7 +193,7 @@ databaseTest(
 );
 
 databaseTest(
-  "purge: words and messages go where the team says so, but those that are needed",
+  "purge: removes messages if the team says so, except those still needed",
   async (sql) => {
     await messages(sql);
     await sql`insert into public.settings (key, value) values ('retention.word_days', '10')`;
@@ -213,7 +213,7 @@ databaseTest(
   },
 );
 
-databaseTest("purge: in slices; what has no more to do sleeps for an hour", async (sql) => {
+databaseTest("purge: works in slices; a finished one pauses for an hour", async (sql) => {
   await ingest(sql, ...Array.from({ length: 25 }, () => message()));
   await sql`update public.conversations set routed_seq = 1000000`;
   const [hour, minute] = [1 / 24, 1 / 1440];
@@ -226,7 +226,7 @@ databaseTest("purge: in slices; what has no more to do sleeps for an hour", asyn
   assertEquals((await sql`select from public.messages where native is not null`).length, 0);
 });
 
-databaseTest("purge: what somebody holds is left for the next time, and stops nothing", async (sql) => {
+databaseTest("purge: skips locked rows until the next run", async (sql) => {
   await ingest(sql, ...Array.from({ length: 3 }, () => message()));
   await sql`update public.conversations set routed_seq = 1000000`;
   const other = await sql.reserve();
@@ -238,7 +238,7 @@ databaseTest("purge: what somebody holds is left for the next time, and stops no
   assertEquals((await purge(sql, 108)).raw, 1);
 });
 
-databaseTest("purge: one that fails is told, and the others go on", async (sql) => {
+databaseTest("purge: a failing one is reported, and the others continue", async (sql) => {
   await ingest(sql, message());
   await sql.unsafe(
     `create function public.no() returns trigger language plpgsql as 'begin raise exception ''no''; end'`,
@@ -259,7 +259,7 @@ databaseTest("purge: one that fails is told, and the others go on", async (sql) 
   assertEquals(again.because, "used");
 });
 
-databaseTest("purge: contacts that nothing hangs on", async (sql) => {
+databaseTest("purge: removes contacts without any references", async (sql) => {
   const names = [
     "nothing",
     "message",
@@ -300,7 +300,7 @@ databaseTest("purge: contacts that nothing hangs on", async (sql) => {
   assertEquals(await stay(), ["message", "opted out", "segment", "flag", "attributed"]);
 });
 
-databaseTest("purge: a contact whose message comes in this moment loses none", async (sql) => {
+databaseTest("purge: a contact whose message arrives at the same moment keeps it", async (sql) => {
   await ingest(sql, message());
   await sql`delete from public.messages`;
   const purging = await sql.reserve();
@@ -328,7 +328,7 @@ databaseTest("purge: a contact whose message comes in this moment loses none", a
   assertEquals((await sql`select from public.messages`).length, 1);
 });
 
-databaseTest("purge: pg_cron's log, where there is one", async (sql) => {
+databaseTest("purge: trims pg_cron's log, if there is one", async (sql) => {
   assert(!("cron" in await purge(sql, 0)));
   await sql.unsafe(`
     create schema cron;
@@ -340,7 +340,7 @@ databaseTest("purge: pg_cron's log, where there is one", async (sql) => {
   assert(health.tables.some(({ table }: { table: string }) => table === "cron.job_run_details"));
 });
 
-databaseTest("merges: what was decided is not decided anew once the decision is purged", async (sql) => {
+databaseTest("merges: a purged decision is not made again", async (sql) => {
   await ingest(sql, message({ phone: "4915100000001" }), message({ phone: undefined, bsuid: "DE.1" }));
   await sql`update public.conversations set unrouted_since = null, routed_seq = (select max(seq) from public.messages)`;
   await ingest(sql, message({ phone: "4915100000001", bsuid: "DE.1", body: "new" }));
@@ -351,7 +351,7 @@ databaseTest("merges: what was decided is not decided anew once the decision is 
   );
 });
 
-databaseTest("purge: reads what is old and no more, whatever the statistics say", async (sql) => {
+databaseTest("purge: reads only old rows, whatever the statistics say", async (sql) => {
   await sql`insert into public.contacts (id) values ('00000000-0000-7000-8000-0000000000c1')`;
   await sql`insert into public.conversations (id, number_id, contact_id, routed_seq) values ('00000000-0000-7000-8000-0000000000a1', '1', '00000000-0000-7000-8000-0000000000c1', 1000000)`;
   await sql`insert into public.messages (id, conversation_id, direction, type, status, native)
@@ -369,7 +369,7 @@ databaseTest("purge: reads what is old and no more, whatever the statistics say"
 });
 
 databaseTest(
-  "storage: sizes of all tables, and the days that are left by the growth of the last thirty",
+  "storage: sizes of all tables, and the days left by the growth of the last thirty",
   async (sql) => {
     const MB = 1_048_576;
     const health = async (mb: number) =>
@@ -404,7 +404,7 @@ databaseTest(
 );
 
 databaseTest(
-  "the panel's terms are those of the database: what holds without a setting, and the least",
+  "the panel's retention defaults and minimums are those of the database",
   async (sql) => {
     const terms = SETTINGS.filter(({ key }) => !SETTABLE_LIMITS.some(({ setting }) => setting.key === key));
     const kept = await sql<{ setting: string; otherwise: number | null; at_least: number }[]>`
@@ -424,7 +424,7 @@ databaseTest(
   },
 );
 
-databaseTest("docs/personal-data.md: each retention stands there as it is", async (sql) => {
+databaseTest("docs/personal-data.md: lists each retention correctly", async (sql) => {
   const document = await Deno.readTextFile(new URL("../../docs/personal-data.md", import.meta.url));
   const rows = [...document.matchAll(/^\| `(retention\.\w+)` \| (\d+|for ever) \| (\d+) \|/gm)].map((row) =>
     row.slice(1).join(" ")

@@ -58,7 +58,7 @@ const repeat = (minutes: number, of: (minute: number) => Played): Played[] =>
   Array.from({ length: minutes }, (_, i) => of(i + 1));
 
 databaseTest(
-  "an arm that has no outcomes is no control: somebody is paged, and the flag is not blamed",
+  "an arm without outcomes is no control: somebody is paged, and the flag is not blamed",
   async (sql) => {
     const said = await play(sql, HALF, repeat(20, () => [10, 5, 0, 0, 0, 0]));
     assertEquals(said[0].endsWith("page error_rate_no_control"), true, said.join());
@@ -67,7 +67,7 @@ databaseTest(
 );
 
 databaseTest(
-  "one request of 15 s among twenty takes no canary back, and a mean that stays does",
+  "one 15 s request among twenty does not roll back a canary; a persistently high mean does",
   async (sql) => {
     const said = await play(
       sql,
@@ -78,7 +78,7 @@ databaseTest(
   },
 );
 
-databaseTest("a canary whose requests all take longer is taken back by its mean", async (sql) => {
+databaseTest("a canary whose requests all take longer is rolled back by its mean", async (sql) => {
   const said = await play(
     sql,
     { template: "canary" },
@@ -88,7 +88,7 @@ databaseTest("a canary whose requests all take longer is taken back by its mean"
   assertEquals(said.at(-1)?.includes("roll_back mean_plain"), true, said.join());
 });
 
-databaseTest("too few with the flag hold the rollout and page, within ten minutes", async (sql) => {
+databaseTest("too few requests with the flag hold the rollout and page within ten minutes", async (sql) => {
   const said = await play(sql, HALF, repeat(70, () => [2, 0, 0, 50, 0, 0]));
   assertMatch(said[0], /^(9|10): page sample_ratio$/, said.join());
   assertEquals(said.slice(1).filter((words) => !words.endsWith("hold sample_ratio")), []);
@@ -123,7 +123,7 @@ databaseTest(
   },
 );
 
-databaseTest("an arm that falls silent holds within minutes, and pages", async (sql) => {
+databaseTest("an arm without traffic holds the rollout within minutes, and pages", async (sql) => {
   const said = await play(sql, HALF, repeat(72, (m) => m <= 32 ? [10, 0, 0, 10, 0, 0] : [0, 0, 0, 10, 0, 0]));
   assertEquals(said[0], "37: page silent", said.join());
   assertEquals(said.filter((words) => words.includes("advance")), []);

@@ -30,7 +30,7 @@ async function given(sql: Sql, value: string, metadata: object, key = FLAG): Pro
   return await flagOf(sql, key);
 }
 
-databaseTest("off cancels a scheduled start at every door", async (sql) => {
+databaseTest("turning a flag off cancels a scheduled start through every entry point", async (sql) => {
   const doors: Record<string, (before: Row) => Promise<unknown>> = {
     "the manual's statement": () => sql`update public.settings set value = 'false' where key = ${FLAG}`,
     "a statement that empties the percentage too": () =>
@@ -61,7 +61,7 @@ databaseTest("off cancels a scheduled start at every door", async (sql) => {
 });
 
 databaseTest(
-  "a start stays scheduled where nobody turns the flag off, and where it is given anew",
+  "a scheduled start remains if nobody turns the flag off, or if it is set again",
   async (sql) => {
     const schedule = { on_at: ON_AT };
     const kept: Record<string, (version: number) => Promise<unknown>> = {
@@ -94,7 +94,7 @@ databaseTest(
 );
 
 databaseTest(
-  "on for everybody without a rollout is recorded as such, and refused to functions without a reason",
+  "turning a flag on for everybody without a rollout is recorded, and functions need a reason",
   async (sql) => {
     const last = async () => {
       const [row] = await sql`
@@ -142,7 +142,7 @@ const PLAN = {
   }],
 };
 
-databaseTest("a start past the gates, or without them, needs a reason and is recorded", async (sql) => {
+databaseTest("a start that skips the gates, or has none, needs a reason and is recorded", async (sql) => {
   const passed = { id: "ci", status: "passed", detail: "" },
     open = { id: "ci", status: "open", detail: "red" };
   const cases: [what: string, gates: unknown, reason: string | null, outcome: unknown][] = [
@@ -186,7 +186,7 @@ databaseTest("a start past the gates, or without them, needs a reason and is rec
   }
 });
 
-databaseTest("a key that no flag can have is refused at every door", async (sql) => {
+databaseTest("an invalid flag key is refused at every entry point", async (sql) => {
   const refused = (call: PromiseLike<unknown>) => refusal(Promise.resolve(call));
   const never = [".enabled", "..enabled", " a.enabled", "a\n.enabled", "feature.enabled"];
   // OpenFeature clients may ask for any key: plain SQL makes such a flag, and functions change it.
@@ -215,7 +215,7 @@ databaseTest("a key that no flag can have is refused at every door", async (sql)
 });
 
 databaseTest(
-  "one person approves in one role, unless a setting says that one may stand for several",
+  "one person approves in one role, unless a setting permits several",
   async (sql) => {
     await given(sql, "false", {});
     const { sub } = await signedIn(sql, "admin");

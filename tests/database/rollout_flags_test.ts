@@ -26,34 +26,37 @@ async function contact(sql: Sql, phone = PHONE): Promise<string> {
 const isOn = async (sql: Sql, id: string, key = FLAG) =>
   (await sql`select value from private.evaluate_flag(${key}, ${id})`)[0].value as boolean;
 
-databaseTest("set_flag() makes a flag off, changes what it is told, and keeps the rest", async (sql) => {
-  assertEquals(await set(sql, {}, 0, FLAG, "planned"), undefined);
-  assertEquals(await flagOf(sql), { value: "false", metadata: {}, version: 1 });
-  assertEquals(await set(sql, { on: true, percentage: 12.5, description: "New checkout" }, 1), undefined);
-  await sql`update public.settings set metadata = metadata || '{"salt": "s", "launched_at": null}' where key = ${FLAG}`;
-  assertEquals(
-    await set(sql, { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00+01:00" }, 3),
-    undefined,
-  );
-  assertEquals((await flagOf(sql)).metadata, {
-    rollout_percentage: 12.5,
-    description: "New checkout",
-    salt: "s",
-    launched_at: null,
-    schedule: { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00+01:00" },
-  });
-  assertEquals(await set(sql, { percentage: null, on_at: null, description: null }, 4), undefined);
-  assertEquals(await flagOf(sql), {
-    value: "true",
-    metadata: { salt: "s", launched_at: null, schedule: { off_at: "2096-12-02T08:00+01:00" } },
-    version: 5,
-  });
-  const [{ reason }] =
-    await sql`select reason from public.settings_history where key = ${FLAG} and version = 1`;
-  assertEquals(reason, "planned");
-});
+databaseTest(
+  "set_flag(): creates a flag as off, changes the given members, and keeps the rest",
+  async (sql) => {
+    assertEquals(await set(sql, {}, 0, FLAG, "planned"), undefined);
+    assertEquals(await flagOf(sql), { value: "false", metadata: {}, version: 1 });
+    assertEquals(await set(sql, { on: true, percentage: 12.5, description: "New checkout" }, 1), undefined);
+    await sql`update public.settings set metadata = metadata || '{"salt": "s", "launched_at": null}' where key = ${FLAG}`;
+    assertEquals(
+      await set(sql, { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00+01:00" }, 3),
+      undefined,
+    );
+    assertEquals((await flagOf(sql)).metadata, {
+      rollout_percentage: 12.5,
+      description: "New checkout",
+      salt: "s",
+      launched_at: null,
+      schedule: { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00+01:00" },
+    });
+    assertEquals(await set(sql, { percentage: null, on_at: null, description: null }, 4), undefined);
+    assertEquals(await flagOf(sql), {
+      value: "true",
+      metadata: { salt: "s", launched_at: null, schedule: { off_at: "2096-12-02T08:00+01:00" } },
+      version: 5,
+    });
+    const [{ reason }] =
+      await sql`select reason from public.settings_history where key = ${FLAG} and version = 1`;
+    assertEquals(reason, "planned");
+  },
+);
 
-databaseTest("set_flag() refuses a stale version, and what cannot be", async (sql) => {
+databaseTest("set_flag(): refuses a stale version and invalid values", async (sql) => {
   await set(sql, {}, 0);
   const cases: [unknown, number, string, code: string][] = [
     [{ on: true }, 0, FLAG, "GL409"],
@@ -87,7 +90,7 @@ databaseTest("set_flag() refuses a stale version, and what cannot be", async (sq
 });
 
 databaseTest(
-  "targets: by id, by phone kept as the contact's id, by segment; off again by the same",
+  "targets: added by id, by phone (stored as the contact's id) and by segment, and removed in the same way",
   async (sql) => {
     const id = await contact(sql);
     await set(sql, { on: true, percentage: 0 }, 0);
@@ -119,7 +122,7 @@ databaseTest(
   },
 );
 
-databaseTest("a targeted contact that turns out to be an older one stays targeted", async (sql) => {
+databaseTest("a targeted contact that is merged into an older one stays targeted", async (sql) => {
   const [older, younger] = [await contact(sql, "1"), await contact(sql, "2")];
   await sql`select public.set_segment('beta', '', 0)`;
   await sql`select public.add_segment_members('beta', 1, '{}', array['2'])`;
@@ -135,7 +138,7 @@ databaseTest("a targeted contact that turns out to be an older one stays targete
   assertMatch(reason, /turned out to be contact/);
 });
 
-databaseTest("segments: versioned, with a history of who came and went, also by plain SQL", async (sql) => {
+databaseTest("segments: versioned, with a history of members, also for plain SQL", async (sql) => {
   const operator = await signedIn(sql, "operator");
   const run = (statement: string) =>
     refusal(as(sql, operator, (sql) => sql.unsafe(statement)).then(() => {}));
@@ -211,7 +214,7 @@ databaseTest("each change of a segment makes a new revision of the configuration
 });
 
 databaseTest(
-  "schedules: the clock turns a flag on and off, by versioned writes with their reason",
+  "schedules: the clock turns a flag on and off, as versioned changes with a reason",
   async (sql) => {
     await set(sql, { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00:00Z" }, 0);
     const clock = async (at: string) => (await sql`select private.apply_flag_schedules(${at}) as n`)[0].n;
@@ -235,7 +238,7 @@ databaseTest(
   },
 );
 
-databaseTest("off stays off: whoever turns a flag off calls its scheduled start off with it", async (sql) => {
+databaseTest("turning a flag off also cancels its scheduled start", async (sql) => {
   const on_at = "2096-12-01T08:00:00Z", off_at = "2096-12-02T08:00:00Z";
   const off = async () => (await sql`select public.switch_off(${FLAG}, 'it hurts') as version`)[0].version;
   await set(sql, { on: true, on_at, off_at }, 0);
@@ -271,7 +274,7 @@ databaseTest("off stays off: whoever turns a flag off calls its scheduled start 
 });
 
 databaseTest(
-  "stale_flags() names what is on for everybody for a month, and what nobody asks for",
+  "stale_flags(): names flags that have been on for everybody for a month, and those that nothing evaluates",
   async (sql) => {
     await set(sql, { on: true }, 0, "done.enabled");
     await set(sql, { on: true, percentage: 100 }, 0, "full.enabled");

@@ -34,7 +34,7 @@ async function metrics(sql: Sql) {
   return [...rows].map((row) => ({ ...row }));
 }
 
-databaseTest("record_outcomes() adds groups up, from one call and from several isolates", async (sql) => {
+databaseTest("record_outcomes(): sums groups from one call and from several isolates", async (sql) => {
   await record(sql, [sum(MINUTE), sum(MINUTE), sum(MINUTE, { arm: "off", failed: 0 })]);
   await record(sql, [sum(MINUTE)]);
   const [off, on] = await metrics(sql);
@@ -43,7 +43,7 @@ databaseTest("record_outcomes() adds groups up, from one call and from several i
   assertEquals(on.le, EDGES_MS.map((edge) => edge >= 200 ? 6 : edge >= 100 ? 3 : 0));
 });
 
-databaseTest("record_outcomes() never changes a minute that the guard may have read", async (sql) => {
+databaseTest("record_outcomes(): never changes a minute that the guard may have read", async (sql) => {
   // Late, of the minute before, and of a clock that runs ahead: all in the minute that is open.
   await record(sql, [sum(MINUTE - 60), sum(MINUTE - 1), sum(MINUTE), sum(MINUTE + 5)]);
   assertEquals((await metrics(sql)).map(({ minute, n }) => [minute, n]), [[0, 8]]);
@@ -57,7 +57,7 @@ databaseTest("record_outcomes() never changes a minute that the guard may have r
   assertEquals(closed, -1);
 });
 
-databaseTest("record_outcomes() refuses what cannot be, whole", async (sql) => {
+databaseTest("record_outcomes(): refuses invalid input as a whole", async (sql) => {
   for (
     const wrong of [
       sum(MINUTE, { arm: "both" }),
@@ -76,7 +76,7 @@ databaseTest("record_outcomes() refuses what cannot be, whole", async (sql) => {
   assertEquals(await metrics(sql), []);
 });
 
-databaseTest("old outcomes go, young ones stay", async (sql) => {
+databaseTest("old outcomes are purged, recent ones stay", async (sql) => {
   await record(sql, [sum(MINUTE)]);
   const purge = async (days: number) =>
     (await sql`select private.purge_flag_metrics(${NOW}::timestamptz + make_interval(days => ${days})) as n`)[
@@ -125,7 +125,7 @@ const EVERYBODY = {
   roll_back_when: { error_rate_above: 0.02 },
 };
 
-databaseTest("forecast: at 2 requests a minute a stage of 300 samples needs 150 minutes", async (sql) => {
+databaseTest("forecast: at 2 requests per minute a stage of 300 samples needs 150 minutes", async (sql) => {
   const { stages, minutes, traffic } = await forecast(sql, plan(), 2, 0);
   assertEquals(
     stages.map(({ per_minute, samples_needed, minutes_for_samples }) => [
@@ -140,7 +140,7 @@ databaseTest("forecast: at 2 requests a minute a stage of 300 samples needs 150 
   assertEquals((await forecast(sql, plan(), 1000, 0)).minutes, 120);
 });
 
-databaseTest("forecast: failures that are usual ask for more samples, or rule a stage out", async (sql) => {
+databaseTest("forecast: usual failures require more samples, or rule a stage out", async (sql) => {
   const needed = async (failing: number) => (await forecast(sql, plan(), 100, failing)).stages[1];
   assertEquals((await needed(0.001)).samples_needed, 473); // one failure in 473
   assertEquals((await needed(0.005)).samples_needed > 1000, true);
@@ -149,7 +149,7 @@ databaseTest("forecast: failures that are usual ask for more samples, or rule a 
   assertEquals((await forecast(sql, plan(), 100, 0.01)).passes, false);
 });
 
-databaseTest("forecast: from the traffic of the last week, without it nothing is claimed", async (sql) => {
+databaseTest("forecast: uses the traffic of the last week, and claims nothing without it", async (sql) => {
   const unknown = await forecast(sql, { template: "canary" }, null, null);
   assertEquals([unknown.traffic, unknown.per_minute, unknown.stages[0].minutes_for_samples], [
     "unknown",
@@ -172,7 +172,7 @@ databaseTest("forecast: from the traffic of the last week, without it nothing is
   assertEquals(await refusal(forecast(sql, { stages: [] }, 1, 0).then(() => {})), "GL422");
 });
 
-databaseTest("forecast: what it says of catching a failure is what the simulated guard does", async (sql) => {
+databaseTest("forecast: its prediction for catching a failure matches the simulated guard", async (sql) => {
   const random = xorshift(5);
   for (const [percentage, on, off] of [[10, 10, 90], [25, 10, 30], [100, 10, 0]]) {
     const [{ answer }] = await sql`
@@ -205,7 +205,7 @@ databaseTest("forecast: what it says of catching a failure is what the simulated
 });
 
 databaseTest(
-  "the clock runs the guard, schedules, notifications and the purge, and all that it ran before",
+  "the clock runs the guard, schedules, notifications, the purge and all earlier jobs",
   async (sql) => {
     const jobs = await sql`select name, every_seconds, kind from private.clock_jobs()`;
     const named = Object.fromEntries(
@@ -227,7 +227,7 @@ databaseTest(
   },
 );
 
-databaseTest("schedule_clock() tells pg_cron seconds, minutes and hours in its own words", async (sql) => {
+databaseTest("schedule_clock(): gives pg_cron seconds, minutes and hours in its own syntax", async (sql) => {
   await sql.unsafe(`
     create schema cron;
     create table cron.job (jobname text primary key, schedule text, command text);

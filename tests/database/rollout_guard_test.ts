@@ -26,7 +26,7 @@ import {
   xorshift,
 } from "../support/rollout_traffic.ts";
 
-Deno.test("surelyBelow() is the published Clopper-Pearson table: 1 % with 0, 1, 2, 3 failures", () => {
+Deno.test("surelyBelow(): equals the published Clopper-Pearson table: 1 % with 0, 1, 2, 3 failures", () => {
   for (const [failed, n] of [[0, 299], [1, 473], [2, 628], [3, 773]]) {
     assertEquals(
       [surelyBelow(failed, n, 0.01), surelyBelow(failed, n - 1, 0.01)],
@@ -37,12 +37,12 @@ Deno.test("surelyBelow() is the published Clopper-Pearson table: 1 % with 0, 1, 
   assertEquals(surelyBelow(0, 0, 0.01), false);
 });
 
-databaseTest("the latencies that are counted are the same in SQL", async (sql) => {
+databaseTest("the counted latencies are the same in SQL", async (sql) => {
   const [{ edges }] = await sql`select private.latency_edges() as edges`;
   assertEquals(edges, EDGES_MS);
 });
 
-databaseTest("chance_of_so_few() is TypeScript's, and no underflow stops it", async (sql) => {
+databaseTest("chance_of_so_few(): equals TypeScript's, and underflow does not stop it", async (sql) => {
   const random = xorshift(20_261_121);
   const cases = Array.from({ length: 2000 }, () => {
     const n = Math.floor(10 ** (random() * 6)) + 1;
@@ -148,7 +148,7 @@ async function taking(sql: Sql, flag: string, watch: Watch, state: State, to: nu
 /** Minutes without an outcome have no row. */
 const some = ({ on, off }: Minute) => on.n + off.n > 0;
 
-databaseTest("guard_take() and guard_progress() are TypeScript's, over days of every kind", async (sql) => {
+databaseTest("guard_take() and guard_progress(): equal TypeScript's over many kinds of days", async (sql) => {
   const random = xorshift(4);
   const ends = new Set<string>();
   let [spans, minutes] = [0, 0];
@@ -227,7 +227,7 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
   ]);
 });
 
-databaseTest("guard_take() on SQL: a sample of the simulated days ends as in TypeScript", async (sql) => {
+databaseTest("guard_take(): a sample of simulated days ends as in TypeScript", async (sql) => {
   const random = xorshift(12);
   const runs = casesOf(10, 3);
   const kinds: [rolledBack: (n: number) => boolean, Traffic][] = [

@@ -121,7 +121,7 @@ async function assertReplays(sql: Sql, id: string, atLeast: number): Promise<voi
 }
 
 databaseTest(
-  "a healthy rollout goes from its plan to everybody, and its evidence proves each step",
+  "a healthy rollout proceeds from its plan to everybody, with evidence for each step",
   async (sql) => {
     let row = await make(sql);
     const { id } = row;
@@ -165,7 +165,7 @@ databaseTest(
   },
 );
 
-databaseTest("a flag at fault is turned off, with the reason and the evidence", async (sql) => {
+databaseTest("a faulty flag is turned off, with reason and evidence", async (sql) => {
   const row = await make(sql, { stages: STAGES.slice(1) });
   await traffic(sql, row.started, {
     on: { perMinute: 20, failing: 0.2 },
@@ -197,7 +197,7 @@ databaseTest("a flag at fault is turned off, with the reason and the evidence", 
   assertEquals(reason, `rollout ${row.id}: rolled back`);
 });
 
-databaseTest("a shared incident pages, holds, and begins the stage anew; the flag stays on", async (sql) => {
+databaseTest("a shared incident pages, holds and restarts the stage; the flag stays on", async (sql) => {
   const row = await make(sql, { stages: STAGES.slice(1) });
   const failing = (minute: number) => minute <= 50 ? 0.15 : 0.001;
   await traffic(sql, row.started, {
@@ -214,7 +214,7 @@ databaseTest("a shared incident pages, holds, and begins the stage anew; the fla
 });
 
 databaseTest(
-  "where too little is without the flag to tell, somebody is paged, and nobody is blamed",
+  "if the control is too small, somebody is paged, and nobody is blamed",
   async (sql) => {
     const row = await make(sql, { stages: STAGES.slice(1) });
     await traffic(
@@ -235,7 +235,7 @@ databaseTest(
   },
 );
 
-databaseTest("no traffic: a rollout never goes on, and says why", async (sql) => {
+databaseTest("without traffic a rollout never advances, and says why", async (sql) => {
   const row = await make(sql, { stages: STAGES.slice(1) });
   for (const minutes of [30, 70, 100, 199]) await tick(sql, row, minutes);
   assertEquals((await rowOf(sql, row.id)).hold_reason, "no_data");
@@ -248,7 +248,7 @@ databaseTest("no traffic: a rollout never goes on, and says why", async (sql) =>
   await assertReplays(sql, row.id, 2);
 });
 
-databaseTest("too few samples, then too many failures: it holds, each said once", async (sql) => {
+databaseTest("too few samples, then too many failures: it holds and reports each once", async (sql) => {
   const row = await make(sql, { stages: STAGES.slice(1) });
   const quiet = (minute: number, n: number, failed = 0): Minute => ({
     minute,
@@ -273,7 +273,7 @@ databaseTest("too few samples, then too many failures: it holds, each said once"
 });
 
 databaseTest(
-  "what a person does to the flag stands: off ends the rollout, another percentage pauses it",
+  "a person's change to the flag has precedence: off ends the rollout, another percentage pauses it",
   async (sql) => {
     let row = await make(sql, { stages: STAGES.slice(1) });
     // A description is nobody's business.
@@ -297,7 +297,7 @@ databaseTest(
   },
 );
 
-databaseTest("a paused rollout stays where it is, and is still rolled back", async (sql) => {
+databaseTest("a paused rollout does not advance, but can still roll back", async (sql) => {
   let row = await make(sql, { stages: STAGES.slice(1) });
   await sql`select public.pause_rollout(${row.id}, ${row.version}, 'looking')`;
   await traffic(sql, row.started, HEALTHY, 70);
@@ -317,7 +317,7 @@ databaseTest("a paused rollout stays where it is, and is still rolled back", asy
 });
 
 databaseTest(
-  "people move a rollout by its version, with a reason where they overrule the guard",
+  "people move a rollout by its version, with a reason if they overrule the guard",
   async (sql) => {
     let row = await make(sql, { start: false });
     const call = async (name: string, version: number, reason: string | null = "because") => {
@@ -357,7 +357,7 @@ databaseTest(
   },
 );
 
-databaseTest("a paused rollout that is advanced by hand stays paused, until it is resumed", async (sql) => {
+databaseTest("a paused rollout that is advanced manually stays paused until it is resumed", async (sql) => {
   let row = await make(sql);
   const call = async (name: string) => {
     await sql`select ${sql(`public.${name}`)}(${row.id}, ${row.version}, 'because')`;
@@ -380,7 +380,7 @@ databaseTest("a paused rollout that is advanced by hand stays paused, until it i
   assertEquals(await call("resume_rollout"), ["running", 2]);
 });
 
-databaseTest("a rollout by hand back: the flag is off, and the next one may begin", async (sql) => {
+databaseTest("a manual rollback turns the flag off, and the next rollout may begin", async (sql) => {
   const row = await make(sql);
   const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
   assertEquals(await refusal(sql`select public.start_rollout(${id}, 1, 'a test')`.then(() => {})), "GL409");
@@ -393,7 +393,7 @@ databaseTest("a rollout by hand back: the flag is off, and the next one may begi
 });
 
 databaseTest(
-  "a rollout never takes a feature away, and needs a flag, a sound plan and known segments",
+  "a rollout never reduces a feature's audience, and needs a flag, a valid plan and known segments",
   async (sql) => {
     const create = (flag: string, plan: unknown) =>
       refusal(sql`select public.create_rollout(${flag}, ${sql.json(plan as never)})`.then(() => {}));
@@ -411,7 +411,7 @@ databaseTest(
   },
 );
 
-databaseTest("what goes wrong with one rollout is told, and leaves the others alone", async (sql) => {
+databaseTest("an error in one rollout is reported and does not affect the others", async (sql) => {
   const row = await make(sql, { stages: STAGES.slice(1) });
   await sql`select public.set_flag('other.enabled', '{}', 0)`;
   const [{ id }] = await sql`
@@ -428,7 +428,7 @@ databaseTest("what goes wrong with one rollout is told, and leaves the others al
   assertEquals((await eventsOf(sql, row.id)).filter(({ rule }) => rule === "guard_failed").length, 1);
 });
 
-databaseTest("evidence is written at least every six hours, and only grows", async (sql) => {
+databaseTest("evidence is written at least every six hours and only grows", async (sql) => {
   const row = await make(sql, { stages: [{ ...STAGES[2], hold_minutes: 2000 }] });
   await traffic(sql, row.started, { on: { perMinute: 5, failing: 0.002 } }, 800);
   for (let minutes = 100; minutes <= 800; minutes += 100) await tick(sql, row, minutes);

@@ -38,7 +38,7 @@ async function start(sql: Sql): Promise<{ id: string; version: number }> {
   return { id: row.id, version };
 }
 
-databaseTest("a person who fails again and again counts once a stage, and anew in the next", async (sql) => {
+databaseTest("a person who fails repeatedly counts once per stage", async (sql) => {
   await sql`insert into public.settings (key, value) values (${FLAG}, 'false')`;
   const { id, version } = await start(sql);
   const [{ now }] = await sql<{ now: Date }[]>`select now()`;
@@ -64,7 +64,7 @@ databaseTest("a person who fails again and again counts once a stage, and anew i
 });
 
 databaseTest(
-  "people are remembered while a rollout is under way, no more than 10,000, and no longer",
+  "people are remembered during a rollout only, and at most 10,000",
   async (sql) => {
     await sql`insert into public.settings (key, value) values (${FLAG}, 'false')`;
     const [{ now }] = await sql<{ now: Date }[]>`select now()`;

@@ -169,7 +169,7 @@ const BROKEN: unknown[] = [
   { stages: [stage({ percentage: 50 })] },
 ];
 
-databaseTest("plans: zod and SQL take the same, and say what is wrong with the rest", async (sql) => {
+databaseTest("plans: zod and SQL accept the same plans and explain the same errors", async (sql) => {
   for (const [sound, plans] of [[true, SOUND], [false, BROKEN]] as const) {
     for (const plan of plans) {
       const label = JSON.stringify(plan).slice(0, 300);
@@ -182,7 +182,7 @@ databaseTest("plans: zod and SQL take the same, and say what is wrong with the r
   }
 });
 
-databaseTest("plans: the template standard is the manual's phases", async (sql) => {
+databaseTest("plans: the template standard has the manual's phases", async (sql) => {
   const [{ plan }] = await sql`select private.rollout_template('standard', '["u1", "u2"]', null) as plan`;
   const checked = checkPlan(plan);
   if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
@@ -230,7 +230,7 @@ databaseTest("plans: the template standard is the manual's phases", async (sql) 
   );
 });
 
-databaseTest("plans: the template canary, and no other", async (sql) => {
+databaseTest("plans: the template canary exists, and no others", async (sql) => {
   const [{ plan, other }] = await sql`
     select private.rollout_template('canary', null, null) as plan, private.rollout_template('x', null, null) as other`;
   const checked = checkPlan(plan);

@@ -42,7 +42,7 @@ async function history(sql: Sql, key: string) {
     where key = ${key} order by version`;
 }
 
-databaseTest("the operating manual's SQL takes a flag from nothing to launch and back", async (sql) => {
+databaseTest("the operating manual's SQL takes a flag from creation to launch and back", async (sql) => {
   // How many of 1,000 ids have it, beside the two internal users.
   const reach = async () => {
     const [row] = await sql`
@@ -84,7 +84,7 @@ databaseTest("the operating manual's SQL takes a flag from nothing to launch and
   );
 });
 
-databaseTest("a write fills version, updated_at and updated_by, whatever the statement says", async (sql) => {
+databaseTest("a write sets version, updated_at and updated_by, whatever the statement says", async (sql) => {
   await sql`insert into public.settings (key, value, version, updated_at, updated_by)
     values ('a', '1', 77, 'epoch', 'somebody')`;
   await sql`update public.settings set version = 5, updated_by = 'somebody', updated_at = 'epoch', value = '2'`;
@@ -93,7 +93,7 @@ databaseTest("a write fills version, updated_at and updated_by, whatever the sta
   assertEquals({ ...row }, { version: 2, updated_by: sql.options.user, fresh: true });
 });
 
-databaseTest("plain SQL gives its reason by gatelink.reason, for its own transaction", async (sql) => {
+databaseTest("plain SQL gives its reason in gatelink.reason, for its own transaction only", async (sql) => {
   await sql.begin(async (sql) => {
     await sql`select set_config('gatelink.reason', 'incident 42', true)`;
     await sql`insert into public.settings (key, value) values ('a', '1')`;
@@ -102,7 +102,7 @@ databaseTest("plain SQL gives its reason by gatelink.reason, for its own transac
   assertEquals((await history(sql, "a")).map((row) => row.reason), ["incident 42", null]);
 });
 
-databaseTest("set_setting() writes at the version read, and answers the new row", async (sql) => {
+databaseTest("set_setting(): writes at the version that was read, and returns the new row", async (sql) => {
   const operator = await signedIn(sql, "operator");
   const set = (value: string, metadata: unknown, version: number | null, reason: string) =>
     as(sql, operator, async (sql) => {
@@ -134,7 +134,7 @@ databaseTest("set_setting() writes at the version read, and answers the new row"
   ]);
 });
 
-databaseTest("set_setting() tells which version is there now", async (sql) => {
+databaseTest("set_setting(): reports the current version on a conflict", async (sql) => {
   await sql`insert into public.settings (key, value) values ('a', '1')`;
   await sql`update public.settings set value = '2'`;
   let message = "";
@@ -146,7 +146,7 @@ databaseTest("set_setting() tells which version is there now", async (sql) => {
   assertEquals(message, "setting a is at version 2, not 1");
 });
 
-databaseTest("set_setting() lets exactly one of many writers at one version through", async (sql) => {
+databaseTest("set_setting(): of many writers with the same version exactly one succeeds", async (sql) => {
   const writers = (version: number) =>
     Promise.all(Array.from({ length: 8 }, (_, i) =>
       refusal(
@@ -160,7 +160,7 @@ databaseTest("set_setting() lets exactly one of many writers at one version thro
   assertEquals((await history(sql, "a")).length, 2);
 });
 
-databaseTest("set_setting() keeps its reason to its own write", async (sql) => {
+databaseTest("set_setting(): its reason applies to its own write only", async (sql) => {
   await sql.begin(async (sql) => {
     await sql`select set_config('gatelink.reason', 'outer', true)`;
     await sql`select public.set_setting('a', '1', null, 0, 'inner')`;
@@ -171,7 +171,7 @@ databaseTest("set_setting() keeps its reason to its own write", async (sql) => {
 });
 
 databaseTest(
-  "a deleted setting leaves its history, and carries on counting when it comes back",
+  "a deleted setting keeps its history, and its version continues when it is recreated",
   async (sql) => {
     await sql`select public.set_setting('a', '1', null, 0)`;
     await sql`delete from public.settings where key = 'a'`;
@@ -186,7 +186,7 @@ databaseTest(
   },
 );
 
-databaseTest("settings that cannot be are refused by name", async (sql) => {
+databaseTest("invalid settings are refused by name", async (sql) => {
   const cases: [key: string, value: string, metadata: string, constraint: string][] = [
     ["", "1", "{}", "settings_key_length"],
     ["a".repeat(201), "1", "{}", "settings_key_length"],
@@ -259,7 +259,7 @@ databaseTest("settings that cannot be are refused by name", async (sql) => {
   assertEquals(await refusal(sql`update public.settings set key = 'b' where key = 'at 0'`), "23514");
 });
 
-databaseTest("the history only grows, whoever asks", async (sql) => {
+databaseTest("the history is append-only for everybody", async (sql) => {
   await sql`insert into public.settings (key, value) values ('a', '1')`;
   const attempts = [
     "update public.settings_history set reason = 'better so'",
@@ -300,12 +300,15 @@ databaseTest("each write of a setting makes a new revision, a refused one does n
   assertEquals(await revision(), before);
 });
 
-databaseTest("config_settings() gives all settings in order, none as an empty array", async (sql) => {
-  const read = async () => (await sql`select private.config_settings() as settings`)[0].settings;
-  assertEquals(await read(), []);
-  await sql`insert into public.settings (key, value, metadata) values ('b', 'x', '{"salt": "s"}'), ('a', 'true', '{}')`;
-  assertEquals(await read(), [
-    { key: "a", value: "true", metadata: {}, version: 1 },
-    { key: "b", value: "x", metadata: { salt: "s" }, version: 1 },
-  ]);
-});
+databaseTest(
+  "config_settings(): returns all settings in order; an empty array if there are none",
+  async (sql) => {
+    const read = async () => (await sql`select private.config_settings() as settings`)[0].settings;
+    assertEquals(await read(), []);
+    await sql`insert into public.settings (key, value, metadata) values ('b', 'x', '{"salt": "s"}'), ('a', 'true', '{}')`;
+    assertEquals(await read(), [
+      { key: "a", value: "true", metadata: {}, version: 1 },
+      { key: "b", value: "x", metadata: { salt: "s" }, version: 1 },
+    ]);
+  },
+);

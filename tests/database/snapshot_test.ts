@@ -3,7 +3,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { snapshot } from "../support/snapshot.ts";
 
-Deno.test("snapshot() puts back what was added, changed and removed, past every trigger", async () => {
+Deno.test("snapshot(): restores added, changed and removed rows, bypassing every trigger", async () => {
   const { sql, drop } = await testDatabase();
   try {
     await sql`select public.set_flag('one.enabled', '{"on": true, "percentage": 12.5}', 0)`;
@@ -47,7 +47,7 @@ Deno.test("snapshot() puts back what was added, changed and removed, past every 
   }
 });
 
-Deno.test("snapshot() waits for whoever works at a delivery, whose result would come in afterwards", async () => {
+Deno.test("snapshot(): waits for a worker in the middle of a delivery, whose result would arrive later", async () => {
   const { sql, drop } = await testDatabase();
   try {
     const restore = await snapshot(sql);

@@ -19,7 +19,7 @@ const ids = fc.oneof(
   text,
 );
 
-databaseTest("subject_id() is TypeScript's over UUIDs in any letters and other ids", async (sql) => {
+databaseTest("subject_id(): equals TypeScript's for UUIDs in either case and other ids", async (sql) => {
   await holds(
     fc.asyncProperty(fc.array(ids, { minLength: 1, maxLength: 50 }), async (ids) => {
       const [{ same }] = await sql`
@@ -32,7 +32,7 @@ databaseTest("subject_id() is TypeScript's over UUIDs in any letters and other i
 });
 
 databaseTest(
-  "a person asked for in other letters is the same: target, segment and bucket, in SQL and TypeScript",
+  "a UUID in other letter case is the same person: target, segment and bucket, in SQL and TypeScript",
   async (sql) => {
     await sql`insert into public.segments (key) values ('beta')`;
     await holds(

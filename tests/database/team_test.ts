@@ -35,7 +35,7 @@ const CANNOT: [string, Record<string, unknown>][] = [
 ];
 
 databaseTest(
-  "add_team_member(): of accounts with one address the confirmed one, however old",
+  "add_team_member(): of accounts with one address it takes the confirmed one, regardless of age",
   async (sql) => {
     const admin = await signedIn(sql, "admin");
     const squatter = await account(sql, "boss@example.com", {
@@ -52,7 +52,7 @@ databaseTest(
   },
 );
 
-databaseTest("add_team_member(): several confirmed accounts are for a person to tell apart", async (sql) => {
+databaseTest("add_team_member(): several confirmed accounts must be resolved by a person", async (sql) => {
   const admin = await signedIn(sql, "admin");
   const first = await account(sql, "twin@example.com");
   await account(sql, "Twin@example.com");
@@ -64,7 +64,7 @@ databaseTest("add_team_member(): several confirmed accounts are for a person to 
   assertEquals((await admins(sql)).sort(), [admin.sub!, first].sort());
 });
 
-databaseTest("nobody who cannot sign in comes into the team, not by plain SQL either", async (sql) => {
+databaseTest("an account that cannot sign in cannot join the team, not even by plain SQL", async (sql) => {
   const admin = await signedIn(sql, "admin");
   for (const [why, changes] of CANNOT) {
     const email = `${why.replaceAll(" ", "-")}@example.com`;
@@ -82,7 +82,7 @@ databaseTest("nobody who cannot sign in comes into the team, not by plain SQL ei
   await add(sql, admin, "back@example.com");
 });
 
-databaseTest("who is in the team and can no longer sign in can still be given less", async (sql) => {
+databaseTest("a member who can no longer sign in can still be demoted", async (sql) => {
   const admin = await signedIn(sql, "admin");
   const other = await signedIn(sql, "admin");
   await sql`update auth.users set banned_until = ${TOMORROW} where id = ${other.sub!}`;
@@ -103,7 +103,7 @@ const WAYS: [string, (sql: Sql, id: string) => Promise<unknown>][] = [
   ["account deleted", (sql, id) => sql`delete from auth.users where id = ${id}`.execute()],
 ];
 
-databaseTest("the last admin stays, whichever way they are lost", async (sql) => {
+databaseTest("the last admin cannot be lost in any way", async (sql) => {
   const { sub: last } = await signedIn(sql, "admin");
   await signedIn(sql, "operator");
   for (const [way, lose] of WAYS) {
@@ -127,7 +127,7 @@ databaseTest("the last admin stays, whichever way they are lost", async (sql) =>
   assertEquals(await admins(sql), [last!]);
 });
 
-databaseTest("an admin who cannot sign in is none of those who are left", async (sql) => {
+databaseTest("an admin who cannot sign in does not count as a remaining admin", async (sql) => {
   const { sub: last } = await signedIn(sql, "admin");
   const { sub: away } = await signedIn(sql, "admin");
   for (const [why, changes] of CANNOT) {
@@ -142,7 +142,7 @@ databaseTest("an admin who cannot sign in is none of those who are left", async 
   assertEquals(team.map((one: { can_sign_in: boolean }) => one.can_sign_in), [true, true]);
 });
 
-databaseTest("two admins who end each other at once, in any two ways, leave one", async (sql) => {
+databaseTest("of two admins who remove each other at once, in any two ways, one remains", async (sql) => {
   for (const [firstWay, first] of WAYS) {
     for (const [secondWay, second] of WAYS) {
       const [one, other] = [await signedIn(sql, "admin"), await signedIn(sql, "admin")];
@@ -179,7 +179,7 @@ function nested(sql: Sql): Sql {
   );
 }
 
-databaseTest("team_history: who gave whom which role, also when the account is deleted", async (sql) => {
+databaseTest("team_history: who gave whom which role, also after the account is deleted", async (sql) => {
   const admin = await signedIn(sql, "admin");
   const id = await account(sql, "ada@example.com");
   await add(sql, admin, "ada@example.com", "operator");
@@ -211,7 +211,7 @@ databaseTest("team_history: who gave whom which role, also when the account is d
   }
 });
 
-databaseTest("allowlist_history: who allowed which host, and who took it off", async (sql) => {
+databaseTest("allowlist_history: who allowed which host, and who removed it", async (sql) => {
   const admin = await signedIn(sql, "admin");
   await as(sql, admin, (sql) => sql`select public.allow_host('hooks.example.com', 'forward')`);
   await as(sql, admin, (sql) => sql`select public.allow_host('hooks.example.com', 'forward')`); // is allowed already

@@ -24,7 +24,7 @@ async function taken(sql: Sql, revision: number, limit: number): Promise<string[
 }
 
 databaseTest(
-  "claim_unrouted: who waits longest first, and nobody who is held at this revision",
+  "claim_unrouted: longest waiting first, without people held at this revision",
   async (sql) => {
     await sql`insert into public.wa_numbers (id) values ('1') on conflict do nothing`;
     await waiting(sql, "free", 3, null);
@@ -74,7 +74,7 @@ async function pages(sql: Sql, revision: number): Promise<number> {
   }
 }
 
-databaseTest("claim_unrouted: reads what it takes, however many are held", async (sql) => {
+databaseTest("claim_unrouted: reads only what it claims, however many are held", async (sql) => {
   await sql`insert into public.wa_numbers (id) values ('1') on conflict do nothing`;
   await waiting(sql, "held", 100, 7);
   await waiting(sql, "free", 5, null);

@@ -35,7 +35,7 @@ async function story(sql: Sql, statuses: [minute: number, status: string][]): Pr
   return said;
 }
 
-databaseTest("watch: degraded for two minutes is told once, and well for five minutes", async (sql) => {
+databaseTest("watch: reports degraded after two minutes and recovery after five, once each", async (sql) => {
   await told(sql);
   const minutes = [0, 1, 2, 3, 30].map((minute): [number, string] => [minute, "degraded"]);
   assertEquals(await story(sql, minutes), ["2 down failing degraded", "2 ops failing degraded"]);
@@ -46,7 +46,7 @@ databaseTest("watch: degraded for two minutes is told once, and well for five mi
 });
 
 databaseTest(
-  "watch: down is told at once, though it was told to be degraded; what flickers is not",
+  "watch: reports down at once, even after degraded, and ignores flickering",
   async (sql) => {
     await told(sql);
     const flickers = Array.from(
@@ -75,7 +75,7 @@ databaseTest(
 );
 
 databaseTest(
-  "watch: a service that keeps failing and a clock that is dead are told, to who asks with a secret key",
+  "watch: reports a failing service and a dead clock to callers with a secret key",
   async (sql) => {
     await sql`insert into public.notification_endpoints (name, kind, host, events) values ('ops', 'slack', 'h', '{failing}')`;
     await sql`update private.config_revision set installed_at = now() - interval '1 hour'`;
@@ -90,7 +90,7 @@ databaseTest(
 );
 
 databaseTest(
-  "health: the clock's calls that do not arrive are named within a minute, with why",
+  "health: names failing calls of the clock within a minute, with the reason",
   async (sql) => {
     const clock = async () => {
       const [{ health }] = await sql`select private.clock_health(now()) as health`;
@@ -137,7 +137,7 @@ databaseTest(
 );
 
 databaseTest(
-  "schema_state: writes one row once in ten seconds, and fails where nothing can be written",
+  "schema_state: writes one row at most every ten seconds, and fails on a read-only database",
   async (sql) => {
     const ask = () => as(sql, SERVICE, (tx) => tx`select public.schema_state() as state`);
     const written = async () =>
@@ -158,7 +158,7 @@ databaseTest(
 );
 
 databaseTest(
-  "health: a service that failed three times in a row is named before its circuit opens",
+  "health: names a service after three consecutive failures, before its circuit opens",
   async (sql) => {
     await sql`insert into public.destinations (name, url) values ('crm', 'https://crm.example/')`;
     const queue = async (failures: number) => {
@@ -173,7 +173,7 @@ databaseTest(
 );
 
 databaseTest(
-  "notifications: whoever is told can choose what the database takes, and all of it",
+  "notifications: people can choose exactly the subjects that the database accepts",
   async (sql) => {
     const [{ taken }] = await sql`
     select pg_get_constraintdef(oid) as taken from pg_constraint

@@ -60,7 +60,7 @@ const SHOWN = {
 };
 
 edgeTest(
-  "addresses: what each answers to each method, without a key and from pages of other origins",
+  "addresses: each answers each method as documented, without a key and for pages of other origins",
   async (edge) => {
     await edge.set({ "deeplinks.enabled": "true", "panel.origins": ORIGINS.panel });
     const seen: Record<string, Record<string, string>> = {};

@@ -191,11 +191,11 @@ doorContract({
 
 channelContract(emailSamples);
 
-Deno.test("channels: each that is deployed is held to the contract", () => {
+Deno.test("channels: every deployed channel is held to the contract", () => {
   assertEquals(channels.all, [whatsappSamples.channel, emailSamples.channel]);
 });
 
-databaseTest("channels: the database enforces the policy that each tells", async (sql) => {
+databaseTest("channels: the database enforces the policy that each declares", async (sql) => {
   for (const { name, flags, policy: { windowMs, optOut, pace } } of channels.all) {
     const [enforced] = await sql`
       select (extract(epoch from reply_window) * 1000)::float8 as "windowMs", opt_out as "optOut",
@@ -234,7 +234,7 @@ const FLAGS = {
 };
 
 edgeTest(
-  "a channel that nobody has heard of receives, is routed to a service and answers",
+  "a made-up channel receives messages, routes them to a service and replies",
   async ({ sql, set }) => {
     await using service = startService();
     service.answers(withReplies({ say: "Polly is here" }, { type: "text", text: { body: "Meta's shape" } }));
@@ -282,7 +282,7 @@ edgeTest(
   },
 );
 
-edgeTest("a channel that nobody has heard of takes what services send", async ({ sql, set }) => {
+edgeTest("a made-up channel accepts what services send", async ({ sql, set }) => {
   await sql`insert into public.senders (channel, id, provider) values ('parrot', ${NUMBER.id}, 'parrot_api')`;
   await set(FLAGS);
   const channel = parrot("parrot");

@@ -28,7 +28,7 @@ async function withKeys(keys: string, use: () => Promise<void>): Promise<void> {
   }
 }
 
-edgeTest("headers: sent with each delivery and test, kept sealed, shown to nobody", async (edge) => {
+edgeTest("headers: sent with each delivery and test, stored encrypted, shown to nobody", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   service.answers(({ headers }) => new Response(`you sent ${headers.get("authorization")}`));
@@ -66,7 +66,7 @@ edgeTest("headers: sent with each delivery and test, kept sealed, shown to nobod
 });
 
 edgeTest(
-  "headers: one that cannot be opened is a failure that says so, and nothing is sent without it",
+  "headers: one that cannot be decrypted fails the delivery with its own error, and nothing is sent without it",
   async (edge) => {
     const { sql, says, settled, reread } = edge;
     await using service = startService();
@@ -91,7 +91,7 @@ edgeTest(
   },
 );
 
-edgeTest("headers: a key is rotated by name", async (edge) => {
+edgeTest("headers: keys are rotated by name", async (edge) => {
   const { sql } = edge;
   await using service = startService();
   await addDestination(sql, "shop", service);
@@ -107,7 +107,7 @@ edgeTest("headers: a key is rotated by name", async (edge) => {
 });
 
 edgeTest(
-  "headers: gone with a move to another host and with the destination, not with another path",
+  "headers: deleted with the destination and with a change of its host, but not of its path",
   async (edge) => {
     const { sql } = edge;
     await using service = startService();
@@ -129,7 +129,7 @@ edgeTest(
   },
 );
 
-edgeTest("headers: openapi.yaml says what is answered, and what is refused names why", async (edge) => {
+edgeTest("headers: answers are as in openapi.yaml, and refusals state the reason", async (edge) => {
   const { sql } = edge;
   const { see, assertAllMet } = witness();
   await using service = startService();

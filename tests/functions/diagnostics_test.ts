@@ -29,7 +29,7 @@ async function trace({ sql }: Edge, message: string): Promise<Json> {
 }
 
 edgeTest(
-  "diagnostics: traffic by route and destination, errors by code, what waits and why",
+  "diagnostics: traffic by route and destination, errors by code, queues with their reasons",
   async (edge) => {
     const { sql, meta, says, settled, call, reread } = edge;
     await using shop = startService();
@@ -77,7 +77,7 @@ edgeTest(
   },
 );
 
-edgeTest("diagnostics: what a flag holds back waits because of it", async (edge) => {
+edgeTest("diagnostics: names the flag that holds messages back", async (edge) => {
   const { meta, says, settled, set } = edge;
   await set({ "wa_router.enabled": { value: "true", metadata: { rollout_percentage: 0.01 } } });
   await says(meta.addContact({ name: "Nora", phone: "12025550143" }), "hello");
@@ -137,7 +137,7 @@ edgeTest(
   },
 );
 
-edgeTest("trace: attempts that failed, and what is waited for", async (edge) => {
+edgeTest("trace: shows failed attempts and what a delivery waits for", async (edge) => {
   const { sql, meta, says, settled, reread } = edge;
   await using service = startService();
   service.answers(() => new Response("no", { status: 503 }));

@@ -144,6 +144,36 @@ edgeTest("openapi.yaml: every answer of the mail functions is met, by one as des
   see(U, "post", 404, await call("email-webhook/u/no", { body: "" }));
   see(U, "post", 405, await call(at, { method: "PUT" }));
   see(U, "post", 413, await call(at, { body: "x".repeat(5000) }));
+
+  const CODE = "/email-send/identities/{id}/code";
+  const [{ id: bob }] = await edge
+    .sql`select id from public.email_identities where from_email = 'bob@example.com'`;
+  const ask = (body: unknown, headers: HeadersInit = SECRET, id = bob) =>
+    call(`email-send/identities/${id}/code`, { headers, body });
+  see(CODE, "post", 200, await ask({ what: "from" }));
+  see(CODE, "post", 400, await ask("{"));
+  see(CODE, "post", 401, await ask({ what: "from" }, {}));
+  see(CODE, "post", 403, await ask({ what: "from" }, { apikey: KEYS.publishableKey }));
+  see(CODE, "post", 404, await ask({ what: "from" }, SECRET, crypto.randomUUID()));
+  see(CODE, "post", 405, await call(`email-send/identities/${bob}/code`, { method: "GET" }));
+  see(CODE, "post", 413, await ask("x".repeat(2000)));
+  see(CODE, "post", 422, await ask({ what: "both" }));
+  see(CODE, "post", 429, await ask({ what: "from" }));
+  mail.configure({ answer: 401 });
+  see(CODE, "post", 502, await ask({ what: "forward" }));
+  mail.configure({ answer: "accept" });
+  see(CODE, "options", 204, await call(`email-send/identities/${bob}/code`, { method: "OPTIONS" }));
+
+  const EXPLAIN = "/email-webhook/explain";
+  const explain = (body: unknown, headers: HeadersInit = SECRET, query = "") =>
+    call(`email-webhook/explain${query}`, { headers, body });
+  see(EXPLAIN, "post", 200, await explain("From: casey@example.org\r\n\r\nHello"));
+  see(EXPLAIN, "post", 401, await explain("x", {}));
+  see(EXPLAIN, "post", 403, await explain("x", { apikey: KEYS.publishableKey }));
+  see(EXPLAIN, "post", 405, await call("email-webhook/explain", { method: "GET" }));
+  see(EXPLAIN, "post", 413, await explain(large));
+  see(EXPLAIN, "post", 422, await explain("x", SECRET, "?to=nobody"));
+
   see("/email-webhook", "post", 200, await call("email-webhook", { headers: SECRET, body: "{}" }));
   see("/email-webhook", "post", 401, await call("email-webhook", { body: "{}" }));
   see(
@@ -153,14 +183,103 @@ edgeTest("openapi.yaml: every answer of the mail functions is met, by one as des
     await call("email-webhook", { headers: { apikey: KEYS.publishableKey } }),
   );
   see("/email-webhook", "post", 405, await call("email-webhook", { method: "GET" }));
-  // Resend and the secret address answer as their neighbours, with other checks.
+  // Resend and the secret address answer as their neighbours, with other checks; whole mails have a test of their own.
   // What every function answers while database, storage or environment are not well is met by their own tests.
   assertAllMet(
-    (path) => path.startsWith("/email-") && !/resend|secret/.test(path),
+    (path) => path.startsWith("/email-") && !/resend|secret|mails/.test(path),
     (what) =>
       /^(config_invalid|disabled_by_environment|(database|storage)_unavailable|schema_.*)$/.test(what),
   );
 });
+
+edgeTest(
+  "email-send: a code goes to the address itself, confirms it, and is shown to nobody else",
+  async (edge) => {
+    const { sql, mail, call } = edge;
+    await addAlex(edge, false);
+    const [{ id }] = await sql`select id from public.email_identities`;
+    for (const [what, to] of [["from", "alex@example.com"], ["forward", "alex@corp.example"]] as const) {
+      const asked = await call(`email-send/identities/${id}/code`, { headers: SECRET, body: { what } });
+      assertEquals([asked.status, asked.body.to, asked.body.sent], [200, to, "yes"]);
+      const sent = mail.sent.at(-1)!;
+      assertEquals([sent.to, sent.from.email], [[{ email: to }], "replies@example.com"]);
+      assertEquals(sent.headers["Auto-Submitted"], "auto-generated");
+      const [code] = /^\d{8}/.exec(sent.text!)!;
+      assert(!JSON.stringify(asked.body).includes(code), "the answer shows the code");
+      await sql.begin(async (sql) => {
+        await sql`select set_config('request.jwt.claims', '{"role":"service_role"}', true)`;
+        const [{ checked }] = await sql`select public.check_identity(${id}, ${what}, ${code}) as checked`;
+        assertEquals(checked, { ok: true, left: 0 });
+      });
+      const again = await call(`email-send/identities/${id}/code`, { headers: SECRET, body: { what } });
+      assertEquals(
+        [again.status, again.body.code],
+        [404, "identity_not_found"],
+        "there is nothing to confirm any more",
+      );
+    }
+    const [row] =
+      await sql`select verified_at is not null as verified, forward_to from public.email_identities`;
+    assertEquals({ ...row }, { verified: true, forward_to: "alex@corp.example" });
+  },
+);
+
+edgeTest(
+  "email-send: a code is not made while it could not be mailed, and a lost answer is no second mail",
+  async (edge) => {
+    const { sql, mail, call } = edge;
+    await addAlex(edge, false);
+    const [{ id }] = await sql`select id from public.email_identities`;
+    const ask = () => call(`email-send/identities/${id}/code`, { headers: SECRET, body: { what: "from" } });
+    await withEnv(
+      { SENDGRID_API_KEY: "" },
+      async () => assertEquals((await ask()).body.code, "config_invalid"),
+    );
+    // So the minute has not begun.
+    mail.configure({ answer: "lose", times: 1 });
+    const lost = await ask();
+    assertEquals([lost.status, lost.body.sent], [200, "unknown"]);
+    assertEquals(mail.sent.length, 1);
+    assertEquals((await ask()).headers.get("retry-after"), "60");
+  },
+);
+
+edgeTest(
+  "email-webhook: explain decides as the intake would, in each form, and stores nothing",
+  async (edge) => {
+    const { sql, call } = edge;
+    await addAlex(edge);
+    const { id, mail } = await sent(edge);
+    const answer = mailFrom(mail.replyTo!.email, { text: "An answer.\n\n> Hello" });
+    const explain = async (body: Uint8Array, type: string, query = "") => {
+      const answer = await call(`email-webhook/explain${query}`, {
+        headers: { ...SECRET, "content-type": type },
+        body,
+      });
+      assertEquals(answer.status, 200, JSON.stringify(answer.body));
+      return answer.body;
+    };
+    const alone = await explain(mimeOf(answer, NOON), "message/rfc822", "?dkim=example.org");
+    const [one] = alone.mails;
+    assertEquals(
+      [alone.mode, one.kind, one.verdict, one.via, one.answers, one.forward_to, one.verified, one.text],
+      ["mime", "reply", "forward", "token", id, "alex@corp.example", true, "An answer."],
+    );
+    assertEquals(one.verification, "DKIM of example.org passed and fits From.");
+    const [unsigned] = (await explain(mimeOf(answer, NOON), "message/rfc822")).mails;
+    assertEquals([unsigned.verdict, unsigned.forward_to], ["quarantine", null]);
+    assert(unsigned.reasons.length > 0);
+    const form = formOf(mimeOf(answer, NOON), answer);
+    const posted = await explain(form.body, form.contentType);
+    assertEquals([posted.mode, posted.mails[0].verdict], ["raw", "forward"]);
+    const rows = await sql`select
+    (select count(*)::int from public.messages where direction = 'in') as mails,
+    (select count(*)::int from public.storage_objects) as files, (select count(*)::int from public.email_events
+      where event_type = 'reply') as events`;
+    assertEquals({ ...rows[0] }, { mails: 0, files: 0, events: 0 });
+    assertEquals((await receive(edge, answer)).body.stored, 1);
+  },
+);
 
 edgeTest("email-send: attachments go through storage to the provider, as they were", async (edge) => {
   await addAlex(edge);

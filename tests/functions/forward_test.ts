@@ -8,7 +8,7 @@ import { attempts, person, states } from "../support/routed.ts";
 import { addDestination, addRoute, isSigned, startService, withReplies } from "../support/service.ts";
 
 edgeTest(
-  "allowlist: asked again at each delivery; what was refused goes once it is allowed",
+  "allowlist: checked again at each delivery; a refused one is sent once it is allowed",
   async (edge) => {
     const { sql, says, settled, reread, hurry, set } = edge;
     await using service = startService();
@@ -41,7 +41,7 @@ edgeTest(
   },
 );
 
-edgeTest("redirects are a failure, and lead nowhere", async (edge) => {
+edgeTest("redirects fail and are not followed", async (edge) => {
   const { sql, says, settled, reread, hurry } = edge;
   await using service = startService();
   await using target = startService();
@@ -60,7 +60,7 @@ edgeTest("redirects are a failure, and lead nowhere", async (edge) => {
   ]);
 });
 
-edgeTest("paused: a destination's queue waits and then goes in order", async (edge) => {
+edgeTest("paused: a destination's queue waits and then continues in order", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -77,7 +77,7 @@ edgeTest("paused: a destination's queue waits and then goes in order", async (ed
 });
 
 edgeTest(
-  "dead letters: after the last attempt, after the second one on 400; the conversation goes on, a retry brings it back",
+  "dead letters: after the last attempt, or the second 400, the conversation continues; a retry revives the delivery",
   async (edge) => {
     const { sql, says, settled, reread } = edge;
     await using service = startService();
@@ -112,7 +112,7 @@ edgeTest(
   },
 );
 
-edgeTest("rotation: both secrets sign during the overlap, then the new one alone", async (edge) => {
+edgeTest("rotation: both secrets sign during the overlap, then only the new one", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   const { secret: first } = await addDestination(sql, "service", service);
@@ -139,7 +139,7 @@ edgeTest("rotation: both secrets sign during the overlap, then the new one alone
   assertEquals(headers.get("webhook-signature")!.split(" ").length, 2);
 });
 
-edgeTest("a service that hangs is given up in time, and holds up nobody else meanwhile", async (edge) => {
+edgeTest("a hanging service times out and delays nobody else", async (edge) => {
   const { sql, meta, says, settled, reread } = edge;
   await using hanging = startService();
   await using lively = startService();
@@ -163,7 +163,7 @@ edgeTest("a service that hangs is given up in time, and holds up nobody else mea
   assertEquals(await lost(sql), []);
 });
 
-edgeTest("a service that never answers: the attempt ends with the destination's time", async (edge) => {
+edgeTest("a service that never answers: the attempt ends at the destination's timeout", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service, { timeout_ms: 100, retry_seconds: [0] });
@@ -182,7 +182,7 @@ edgeTest("a service that never answers: the attempt ends with the destination's 
 });
 
 edgeTest(
-  "circuit: ten failures in a row rest a destination; a probe that goes well opens it",
+  "circuit: ten consecutive failures pause a destination, and a successful probe resumes it",
   async (edge) => {
     const { sql, meta, says, settled, reread, hurry } = edge;
     await using service = startService();
@@ -211,7 +211,7 @@ edgeTest(
   },
 );
 
-edgeTest("rate: a destination gets no more than its own", async (edge) => {
+edgeTest("rate: a destination receives no more than its own rate", async (edge) => {
   const { sql, meta, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service, { rate_per_second: 20, rate_burst: 2 });
@@ -234,7 +234,7 @@ edgeTest("rate: a destination gets no more than its own", async (edge) => {
 });
 
 edgeTest(
-  "replies: to nobody but the writer; what Meta would refuse is left out, the rest goes",
+  "replies: only to the writer; invalid ones are left out, and the others are sent",
   async (edge) => {
     const { sql, meta, says, settled, reread } = edge;
     await using service = startService();
@@ -273,7 +273,7 @@ edgeTest(
 );
 
 edgeTest(
-  "410: the destination is paused and says why, nothing is given up, and it all goes once somebody resumes it",
+  "410: pauses the destination with the reason, gives nothing up, and everything is sent after a resume",
   async (edge) => {
     const { sql, says, settled, reread } = edge;
     await using service = startService();
@@ -300,7 +300,7 @@ edgeTest(
 );
 
 edgeTest(
-  "policy: a destination may have what it refuses hold the conversation, or step aside",
+  "policy: a destination chooses whether a refusal blocks the conversation or is set aside",
   async (edge) => {
     const { sql, says, settled, reread } = edge;
     await using service = startService();
@@ -318,7 +318,7 @@ edgeTest(
 );
 
 edgeTest(
-  "spare: a route of mode first goes to its next destination while the circuit of the first is open, and back",
+  "spare: a route of mode first uses its next destination while the first one's circuit is open, and then returns",
   async (edge) => {
     const { sql, says, settled, reread } = edge;
     await using main = startService();
@@ -350,37 +350,42 @@ edgeTest(
   },
 );
 
-edgeTest("sent again: what was delivered in a range comes once more, in order, and says so", async (edge) => {
-  const { sql, says, settled, reread } = edge;
-  await using service = startService();
-  await addDestination(sql, "service", service);
-  await addRoute(sql, ["service"]);
-  await reread();
-  service.answers(withReplies({ type: "text", text: { body: "pong" } }));
-  const nora = person(edge);
-  for (const said of ["1", "2", "3"]) await says(nora, said);
-  await settled();
-  const replies = async () => (await sql`select from public.outbound_messages`).length;
-  assertEquals(await replies(), 3);
-  const resend = async (from: string, to: string) =>
-    (await sql`select public.resend_deliveries('service', ${from}::timestamptz, ${to}::timestamptz) as n`)[0]
-      .n;
-  assertEquals(await resend("2000-01-01Z", "2000-01-02Z"), { resent: 0, after: null });
-  assertEquals(await resend("2000-01-01Z", "2100-01-01Z"), { resent: 3, after: null });
-  await settled();
-  assertEquals(service.texts(), ["1", "2", "3", "1", "2", "3"]);
-  assertEquals(service.received.map(({ event }) => event.data.resent), [
-    ...[undefined, undefined, undefined],
-    ...[1, 1, 1],
-  ]);
-  assertEquals(
-    service.received.slice(3).map(({ id }) => id),
-    service.received.slice(0, 3).map(({ id }) => id),
-  );
-  assertEquals(await replies(), 3, "a reply goes to a person once");
-});
+edgeTest(
+  "resend: deliveries of a time range are sent again, in order, and marked as resent",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await reread();
+    service.answers(withReplies({ type: "text", text: { body: "pong" } }));
+    const nora = person(edge);
+    for (const said of ["1", "2", "3"]) await says(nora, said);
+    await settled();
+    const replies = async () => (await sql`select from public.outbound_messages`).length;
+    assertEquals(await replies(), 3);
+    const resend = async (from: string, to: string) =>
+      (await sql`select public.resend_deliveries('service', ${from}::timestamptz, ${to}::timestamptz) as n`)[
+        0
+      ]
+        .n;
+    assertEquals(await resend("2000-01-01Z", "2000-01-02Z"), { resent: 0, after: null });
+    assertEquals(await resend("2000-01-01Z", "2100-01-01Z"), { resent: 3, after: null });
+    await settled();
+    assertEquals(service.texts(), ["1", "2", "3", "1", "2", "3"]);
+    assertEquals(service.received.map(({ event }) => event.data.resent), [
+      ...[undefined, undefined, undefined],
+      ...[1, 1, 1],
+    ]);
+    assertEquals(
+      service.received.slice(3).map(({ id }) => id),
+      service.received.slice(0, 3).map(({ id }) => id),
+    );
+    assertEquals(await replies(), 3, "a reply goes to a person once");
+  },
+);
 
-edgeTest("replies that cannot be used: counted, on record and in health, each with why", async (edge) => {
+edgeTest("unusable replies are counted, recorded and shown in health with the reason", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -441,7 +446,7 @@ edgeTest(
       await until("it is tried", async () => (await attempts(sql)).length > i);
     }
     assertEquals((await health()).figures, {
-      destinations: [{ name: "service", state: "failing", n: 3, error: "redirect 302" }],
+      destinations: [{ name: "service", state: "failing", n: 3, error: "redirect 302", waiting: 3 }],
     });
     await sql`select public.set_destination_state('service', 'paused')`;
     await settled();
@@ -449,7 +454,7 @@ edgeTest(
 );
 
 edgeTest(
-  "an isolate that dies with what it has just decided: another one calls, once the lease is over, under the same id, in order",
+  "if an isolate dies with fresh decisions, another delivers them after the lease, with the same ids, in order",
   async (edge) => {
     const { sql, says, settled, reread } = edge;
     await using service = startService();

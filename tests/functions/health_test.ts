@@ -14,7 +14,7 @@ async function detailed({ url }: Edge, apikey: string = KEYS.secretKey) {
   return { status: response.status, body, part };
 }
 
-edgeTest("health/detailed: each part, on the database itself", async (edge) => {
+edgeTest("health/detailed: reports each component, from the real database", async (edge) => {
   const { sql } = edge;
   // Ahead of us, so that it is young however long the question takes.
   await sql`update private.config_revision set installed_at = clock_timestamp() + interval '1 hour'`;
@@ -49,39 +49,45 @@ edgeTest("health/detailed: for secret keys only", async (edge) => {
   assertEquals((await other.json()).code, "not_found");
 });
 
-edgeTest("health/detailed: 503 where traffic should go elsewhere, with all that is known", async (edge) => {
-  const { sql, away } = edge;
-  await detailed(edge);
-  await away(async () => {
+edgeTest(
+  "health/detailed: 503 if traffic should go elsewhere, with everything that is known",
+  async (edge) => {
+    const { sql, away } = edge;
+    await detailed(edge);
+    await away(async () => {
+      const { status, body, part } = await detailed(edge);
+      assertEquals([status, body.code, part("database").status], [503, "database_unavailable", "down"]);
+      assertEquals([part("clock").status, part("settings_cache").component], ["degraded", "settings_cache"]);
+    });
+    await sql`alter function public.health() rename to health_other`;
+    try {
+      assertEquals((await detailed(edge)).body.code, "schema_outdated");
+    } finally {
+      await sql`alter function public.health_other() rename to health`;
+    }
+    await sql`delete from supabase_migrations.schema_migrations`;
+    // Of somebody else in the same project: neither old nor new by our count.
+    await sql`insert into supabase_migrations.schema_migrations (version) values ('20200101000000'), ('20991231000000')`;
     const { status, body, part } = await detailed(edge);
-    assertEquals([status, body.code, part("database").status], [503, "database_unavailable", "down"]);
-    assertEquals([part("clock").status, part("settings_cache").component], ["degraded", "settings_cache"]);
-  });
-  await sql`alter function public.health() rename to health_other`;
-  try {
-    assertEquals((await detailed(edge)).body.code, "schema_outdated");
-  } finally {
-    await sql`alter function public.health_other() rename to health`;
-  }
-  await sql`delete from supabase_migrations.schema_migrations`;
-  // Of somebody else in the same project: neither old nor new by our count.
-  await sql`insert into supabase_migrations.schema_migrations (version) values ('20200101000000'), ('20991231000000')`;
-  const { status, body, part } = await detailed(edge);
-  assertEquals([status, body.code, part("database").status], [503, "schema_outdated", "down"]);
-});
-
-edgeTest("health: schema_outdated without the function that tells the schema's version", async (edge) => {
-  const { sql, call } = edge;
-  await sql`alter function public.schema_state() rename to schema_other`;
-  await until("the version that was asked a moment ago is forgotten", async () => {
-    const { status, body } = await call("health", { method: "GET" });
-    return status === 503 && body.code === "schema_outdated";
-  });
-  await sql`alter function public.schema_other() rename to schema_state`;
-});
+    assertEquals([status, body.code, part("database").status], [503, "schema_outdated", "down"]);
+  },
+);
 
 edgeTest(
-  "serve: what a function answered is measured by function and status, a kill switch apart",
+  "health: schema_outdated if the function that reports the schema version is missing",
+  async (edge) => {
+    const { sql, call } = edge;
+    await sql`alter function public.schema_state() rename to schema_other`;
+    await until("the version that was asked a moment ago is forgotten", async () => {
+      const { status, body } = await call("health", { method: "GET" });
+      return status === 503 && body.code === "schema_outdated";
+    });
+    await sql`alter function public.schema_other() rename to schema_state`;
+  },
+);
+
+edgeTest(
+  "serve: answers are measured by function and status, with kill switches separate",
   async (edge) => {
     const { sql, call } = edge;
     const { flushMeasurements } = await import("../../supabase/functions/_shared/db/measurements.ts");
@@ -109,7 +115,7 @@ edgeTest(
 );
 
 edgeTest(
-  "health/detailed: a route that the router cannot use is named, whatever door it came by",
+  "health/detailed: names a route that the router cannot use, however it was written",
   async (edge) => {
     const { sql, reread } = edge;
     await sql`insert into public.routes (name, condition) values
@@ -123,7 +129,7 @@ edgeTest(
 );
 
 edgeTest(
-  "health/detailed: apps that were listed wrongly before that was refused are named",
+  "health/detailed: names invalid apps that were stored before they were refused",
   async (edge) => {
     const { sql, reread } = edge;
     await sql`alter table public.settings disable trigger stamp`;
@@ -137,7 +143,7 @@ edgeTest(
 );
 
 edgeTest(
-  "health/detailed: a limit that cannot be is named, without its value, and what is built in holds",
+  "health/detailed: names an invalid limit without its value, and the built-in limit applies",
   async (edge) => {
     await edge.set({ "wa_send.rate_per_second": "10001", "flags.rate_per_second": "1000000" });
     const { why } = (await detailed(edge)).part("config");

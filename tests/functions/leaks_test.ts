@@ -28,7 +28,7 @@ function isIn(line: string, hidden: string): boolean {
     hidden.length >= 8 && tracesOf({ hidden }, line).length > 0;
 }
 
-Deno.test("logs: no number, name, text, token or secret in any line of a run at level debug", async () => {
+Deno.test("logs: a run at level debug logs no number, address, name, subject, text, token or secret", async () => {
   const file = await Deno.makeTempFile({ prefix: "gatelink-hidden-" });
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", join(ROOT, "tests", "support", "logged_run.ts"), file],
@@ -66,6 +66,9 @@ Deno.test("logs: no number, name, text, token or secret in any line of a run at 
       "refused forbidden",
       "refused window_closed",
       "refused idempotency_conflict",
+      "refused suppressed",
+      "answered signature_invalid",
+      "answered storage_unavailable",
       "answered disabled_by_environment",
       "answered database_unavailable",
       "answered config_invalid",

@@ -17,7 +17,7 @@ const preflight = (links: Links, path: string, origin: string, method: string) =
   });
 
 linksTest(
-  "any page may read a decision as JSON and a claim, refusals too; a redirect is nobody's to read",
+  "any page may read JSON decisions, claims and their refusals; no page may read a redirect",
   async (links) => {
     const code = await links.link({ default_url: HOME });
     const json = { origin: SDK, accept: "application/json", "user-agent": IPHONE };
@@ -96,32 +96,35 @@ linksTest("links are managed from the panel's origins and from no other page", a
   }
 });
 
-linksTest("whoever manages links too fast is told to wait, and how long; visitors are not", async (links) => {
-  const code = await links.link({ default_url: HOME });
-  // One in a thousand seconds, and one at once.
-  await links.set("deeplinks.rate_per_second", "0.001");
-  const calls: [path: string, method: string, body?: unknown][] = [
-    ["", "POST", { default_url: HOME }],
-    ["/bulk", "POST", { links: [] }],
-    ["", "GET"],
-    [`/${code}/stats`, "GET"],
-    [`/${code}`, "PATCH", { tags: [] }],
-    [`/${code}`, "DELETE"],
-  ];
-  await links.sql`delete from rate_limits`; // of making the link, at another pace
-  const first = await links.call("");
-  assertEquals([first.status, first.headers.get("ratelimit-policy")], [200, '"links";q=1;w=1000']);
-  for (const [path, method, body] of calls) {
-    const { status, headers, body: problem } = await links.call(path, { method, body });
-    assertEquals([status, problem.code], [429, "rate_limited"], `${method} ${path}`);
-    const wait = Number(headers.get("retry-after"));
-    assert(wait > 0 && wait <= 1000, `${wait}`);
-  }
-  assertEquals((await links.visit(code)).status, 302);
-});
+linksTest(
+  "a client that manages links too fast is told how long to wait; visitors are not",
+  async (links) => {
+    const code = await links.link({ default_url: HOME });
+    // One in a thousand seconds, and one at once.
+    await links.set("deeplinks.rate_per_second", "0.001");
+    const calls: [path: string, method: string, body?: unknown][] = [
+      ["", "POST", { default_url: HOME }],
+      ["/bulk", "POST", { links: [] }],
+      ["", "GET"],
+      [`/${code}/stats`, "GET"],
+      [`/${code}`, "PATCH", { tags: [] }],
+      [`/${code}`, "DELETE"],
+    ];
+    await links.sql`delete from rate_limits`; // of making the link, at another pace
+    const first = await links.call("");
+    assertEquals([first.status, first.headers.get("ratelimit-policy")], [200, '"links";q=1;w=1000']);
+    for (const [path, method, body] of calls) {
+      const { status, headers, body: problem } = await links.call(path, { method, body });
+      assertEquals([status, problem.code], [429, "rate_limited"], `${method} ${path}`);
+      const wait = Number(headers.get("retry-after"));
+      assert(wait > 0 && wait <= 1000, `${wait}`);
+    }
+    assertEquals((await links.visit(code)).status, 302);
+  },
+);
 
 linksTest(
-  "a host that was allowed a moment ago is taken at once, and one that is not is refused",
+  "a newly allowed host is accepted at once, any other is refused",
   async (links) => {
     const code = await links.link({ default_url: HOME });
     const body = { default_url: "https://new.example.com/" };

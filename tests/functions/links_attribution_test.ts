@@ -36,7 +36,7 @@ const told = async (sql: Sql) =>
     { text, confidence, reason, first_touch },
   ) => [text, confidence, reason, first_touch]);
 
-databaseTest("the first message that carries a token is its link's, exactly", async (sql) => {
+databaseTest("the first message with a token is attributed to its link as exact", async (sql) => {
   await link(sql);
   await click(sql);
   await ingest(
@@ -55,7 +55,7 @@ databaseTest("the first message that carries a token is its link's, exactly", as
   }]);
 });
 
-databaseTest("a token that comes again is told apart: same contact, another one, forwarded", async (sql) => {
+databaseTest("a repeated token is distinguished: same contact, another contact, forwarded", async (sql) => {
   await link(sql);
   await click(sql);
   await ingest(sql, message({ token: TOKEN, body: "forwarded first", phone: BOB, forwarded: true }));
@@ -72,7 +72,7 @@ databaseTest("a token that comes again is told apart: same contact, another one,
   ]);
 });
 
-databaseTest("the first touch stays the first, whatever comes after it", async (sql) => {
+databaseTest("the first touch never changes", async (sql) => {
   await link(sql);
   await link(sql, "flyer222");
   await click(sql);
@@ -93,7 +93,7 @@ databaseTest("the first touch stays the first, whatever comes after it", async (
   ]);
 });
 
-databaseTest("of two messages with one token at the same moment one is exact", async (sql) => {
+databaseTest("of two concurrent messages with one token exactly one is exact", async (sql) => {
   await link(sql);
   for (let round = 0; round < 10; round++) {
     const token = `aaaaaaaa2222222${"abcdefghij"[round]}`;
@@ -105,7 +105,7 @@ databaseTest("of two messages with one token at the same moment one is exact", a
 });
 
 databaseTest(
-  "a token that is too old is of low confidence, one that nobody was given of none",
+  "an expired token has low confidence, an invented one none",
   async (sql) => {
     await link(sql);
     await click(sql, { t: Date.now() - 31 * 86_400_000 });
@@ -118,7 +118,7 @@ databaseTest(
   },
 );
 
-databaseTest("an ad's referral is kept with its click id, beside a link's token too", async (sql) => {
+databaseTest("an ad's referral is stored with its click id, also beside a link's token", async (sql) => {
   await link(sql);
   await click(sql);
   const referral = { source_id: "120", source_type: "ad", ctwa_clid: "ARAkLkA8rmlFeiCktEJQ" };
@@ -152,7 +152,7 @@ databaseTest("an ad's referral is kept with its click id, beside a link's token 
 });
 
 databaseTest(
-  "a contact who clicked and edits the token away is known by the link's audience user, for a while",
+  "a contact who clicked and deleted the token is recognised by the link's audience user, for a while",
   async (sql) => {
     await link(sql);
     await ingest(sql, message({ phone: ADA, body: "before" }), message({ phone: BOB, body: "before" }));
@@ -171,7 +171,7 @@ databaseTest(
   },
 );
 
-databaseTest("a message that was faster than its click is attributed when it is routed", async (sql) => {
+databaseTest("a message that arrives before its click is attributed when it is routed", async (sql) => {
   await link(sql);
   await ingest(sql, message({ token: TOKEN, body: "fast" }));
   assertEquals(await told(sql), []);
@@ -188,7 +188,7 @@ databaseTest("a message that was faster than its click is attributed when it is 
   assertEquals([...await sql`select from private.unknown_tokens`], []);
 });
 
-databaseTest("invented tokens are looked at again for ten minutes and then forgotten", async (sql) => {
+databaseTest("unknown tokens are looked up again for ten minutes and then forgotten", async (sql) => {
   await ingest(sql, message({ token: TOKEN }));
   await sql`select private.attribute_waiting('{}', now() + interval '9 minutes')`;
   assertEquals((await sql`select from private.unknown_tokens`).length, 1);
@@ -196,7 +196,7 @@ databaseTest("invented tokens are looked at again for ten minutes and then forgo
   assertEquals((await sql`select from private.unknown_tokens`).length, 0);
 });
 
-databaseTest("contacts that turn out to be one person keep their attributions", async (sql) => {
+databaseTest("merged contacts keep their attributions", async (sql) => {
   await link(sql);
   await click(sql);
   await ingest(sql, message({ phone: ADA, token: TOKEN }));
@@ -216,14 +216,14 @@ const texts: [string, string][] = [
   [`two [ref:${TOKEN}] [ref:${OTHER}]`, "two"],
   [`[ref:short] and [REF:${TOKEN}]`, "[ref:short] and"],
 ];
-databaseTest("without_tokens() takes every token out of the words and nothing else", async (sql) => {
+databaseTest("without_tokens(): removes every token from a text and nothing else", async (sql) => {
   for (const [text, expected] of texts) {
     const [{ out }] = await sql`select private.without_tokens(${text}) as out`;
     assertEquals(out, expected);
   }
 });
 
-databaseTest("intake of plain messages is not made slower: no trigger runs for them", async (sql) => {
+databaseTest("plain messages are stored without any extra trigger", async (sql) => {
   await ingest(sql, message({ phone: ADA }));
   const plan = async (token: string | null) => {
     const rows = await sql`
@@ -236,7 +236,7 @@ databaseTest("intake of plain messages is not made slower: no trigger runs for t
 });
 
 edgeTest(
-  "a service gets link and attribution beside the message, and the words without the token",
+  "a service receives link and attribution with the message, and the text without the token",
   async (edge) => {
     await using service = startService();
     await using others = startService();
@@ -279,18 +279,18 @@ edgeTest(
   },
 );
 
-Deno.test("the table of tokens as they arrive has both kinds", () => {
+Deno.test("the table of token spellings has accepted and rejected ones", () => {
   assertEquals(new Set(arriving.map(({ token }) => token === null)), new Set([true, false]));
 });
 
-databaseTest("a token is taken out of a text in each form in which it is read", async (sql) => {
+databaseTest("a token is removed from a text in each form in which it is read", async (sql) => {
   for (const { text, rest } of arriving) {
     const [row] = await sql`select private.without_tokens(${text}) as rest`;
     assertEquals(row.rest, rest, JSON.stringify(text));
   }
 });
 
-databaseTest("an edited message is one message, whichever comes first", async (sql) => {
+databaseTest("an edited message is one message, whichever version arrives first", async (sql) => {
   await link(sql);
   await link(sql, "flyer222");
   await click(sql);
@@ -323,7 +323,7 @@ databaseTest("an edited message is one message, whichever comes first", async (s
   );
 });
 
-databaseTest("a token that an edit brings is the edit's", async (sql) => {
+databaseTest("a token added by an edit is attributed to the edit", async (sql) => {
   await link(sql);
   await click(sql);
   const said = message({ body: "without", phone: ADA });
@@ -335,38 +335,48 @@ databaseTest("a token that an edit brings is the edit's", async (sql) => {
   assertEquals(await told(sql), [["with", "exact", "first", true]]);
 });
 
-databaseTest("the same person is nobody else: merged, or with the number on another channel", async (sql) => {
-  await link(sql);
-  await click(sql);
-  const [one, two] = [{ phone: ADA, bsuid: undefined }, { phone: undefined, bsuid: "US.1" }];
-  await ingest(sql, message({ token: TOKEN, body: "by number", ...one }));
-  await ingest(sql, message({ body: "by user id", ...two }));
-  // The two prove to be one.
-  await ingest(sql, message({ token: TOKEN, body: "by both", phone: ADA, bsuid: "US.1" }));
-  await sql`insert into senders (channel, id, display_name) values ('sms', '9', 'SMS')`.catch(async () => {
-    await sql`insert into senders (channel, id) values ('sms', '9')`;
-  });
-  await ingest(
-    sql,
-    message({
-      token: TOKEN,
-      body: "on another channel",
-      channel: "sms",
-      sender_id: "9",
-      provider: "sms",
-      ...one,
-    }),
-    message({ token: TOKEN, body: "somebody", channel: "sms", sender_id: "9", provider: "sms", phone: BOB }),
-  );
-  assertEquals(await told(sql), [
-    ["by number", "exact", "first", true],
-    ["by both", "contact", "repeated", false],
-    ["on another channel", "contact", "repeated", false],
-    ["somebody", "low", "reused", true],
-  ]);
-});
+databaseTest(
+  "a merged contact, or the same number on another channel, counts as the same person",
+  async (sql) => {
+    await link(sql);
+    await click(sql);
+    const [one, two] = [{ phone: ADA, bsuid: undefined }, { phone: undefined, bsuid: "US.1" }];
+    await ingest(sql, message({ token: TOKEN, body: "by number", ...one }));
+    await ingest(sql, message({ body: "by user id", ...two }));
+    // The two prove to be one.
+    await ingest(sql, message({ token: TOKEN, body: "by both", phone: ADA, bsuid: "US.1" }));
+    await sql`insert into senders (channel, id, display_name) values ('sms', '9', 'SMS')`.catch(async () => {
+      await sql`insert into senders (channel, id) values ('sms', '9')`;
+    });
+    await ingest(
+      sql,
+      message({
+        token: TOKEN,
+        body: "on another channel",
+        channel: "sms",
+        sender_id: "9",
+        provider: "sms",
+        ...one,
+      }),
+      message({
+        token: TOKEN,
+        body: "somebody",
+        channel: "sms",
+        sender_id: "9",
+        provider: "sms",
+        phone: BOB,
+      }),
+    );
+    assertEquals(await told(sql), [
+      ["by number", "exact", "first", true],
+      ["by both", "contact", "repeated", false],
+      ["on another channel", "contact", "repeated", false],
+      ["somebody", "low", "reused", true],
+    ]);
+  },
+);
 
-databaseTest("a click of a contact that was merged since is the person's", async (sql) => {
+databaseTest("a click of a contact that was merged later belongs to the merged person", async (sql) => {
   await link(sql);
   await ingest(sql, message({ body: "by number", phone: ADA }));
   await ingest(sql, message({ body: "by user id", phone: undefined, bsuid: "US.1" }));

@@ -21,7 +21,7 @@ async function refusal(links: Links, body: object, method = "POST", path = ""): 
   ).join();
 }
 
-circleTest("a link to itself is refused, by whatever address and however it is written", async (links) => {
+circleTest("a link to itself is refused, by any of its addresses and spellings", async (links) => {
   const forms = [
     at("loop-one"),
     at("LOOP-ONE"),
@@ -60,7 +60,7 @@ circleTest("a link to itself is refused, by whatever address and however it is w
 });
 
 circleTest(
-  "a circle through others is refused when it closes: one by one, in one call, by a change",
+  "a circle of links is refused when it closes: one by one, in one call, by a change",
   async (links) => {
     await links.link({ code: "one", default_url: HOME });
     await links.link({ code: "two", default_url: at("one") });
@@ -90,7 +90,7 @@ circleTest(
   },
 );
 
-circleTest("a long way through links is refused, and one that is short enough is gone", async (links) => {
+circleTest("a long chain of links is refused, and a short one works", async (links) => {
   await links.link({ code: "way-0", default_url: HOME });
   for (let i = 1; i <= 5; i++) await links.link({ code: `way-${i}`, default_url: at(`way-${i - 1}`) });
   assertMatch(
@@ -107,7 +107,7 @@ circleTest("a long way through links is refused, and one that is short enough is
   assertEquals([code, last.headers.get("location")], ["way-0", HOME]);
 });
 
-circleTest("a circle that came about otherwise ends", async (links) => {
+circleTest("a circle that arose in another way ends", async (links) => {
   const { sql } = links;
   await links.link({ code: "left", default_url: HOME, pass_query: true });
   await links.link({ code: "right", default_url: at("left"), expired_url: HOME });
@@ -132,7 +132,7 @@ circleTest("a circle that came about otherwise ends", async (links) => {
   assertEquals([hops, location], [5, HOME], "the sixth goes where it should when a link cannot be used");
 });
 
-circleTest("links that lead to no other link ask the database nothing more", async (links) => {
+circleTest("links that lead to no other link cause no database query", async (links) => {
   links.calls.clear();
   await links.link({ default_url: HOME });
   assertEquals(links.calls.get("get_links") ?? 0, 0);

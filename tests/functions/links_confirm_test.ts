@@ -16,7 +16,7 @@ const press = (links: Links, code: string, query = "", headers: Record<string, s
 const usesOf = async ({ sql }: Links, code: string) =>
   (await sql`select uses from links where code = ${code}`)[0].uses;
 
-linksTest("a link that asks shows a button, and only the button takes the use", async (links) => {
+linksTest("a link with confirmation shows a button, and only the button takes a use", async (links) => {
   const code = await links.link({
     default_url: COUPON,
     max_uses: 1,
@@ -60,7 +60,7 @@ linksTest("a link that asks shows a button, and only the button takes the use", 
 }, HTML);
 
 linksTest(
-  "a link that asks without a limit sends no machine on, and a bot's POST takes nothing",
+  "a link with confirmation but no limit redirects no machine, and a bot's POST takes nothing",
   async (links) => {
     const act = await links.link({ default_url: COUPON, confirm: true });
     for (const agent of [WHATSAPP, "curl/8.9"]) {
@@ -78,7 +78,7 @@ linksTest(
 );
 
 linksTest(
-  "a link that asks: an app that wants JSON is told at once, a password is the answer itself",
+  "a link with confirmation answers JSON clients at once, and a password counts as confirmation",
   async (links) => {
     const code = await links.link({ default_url: COUPON, confirm: true, max_uses: 1 });
     const told = await (await links.visit(code, { accept: "application/json", "user-agent": "okhttp/4.12" }))
@@ -103,7 +103,7 @@ linksTest(
 );
 
 linksTest(
-  "where pages cannot be served, a link that asks is refused when it is written, and says why",
+  "where HTML cannot be served, a link with confirmation is refused when it is written, with the reason",
   async (links) => {
     const body = { default_url: COUPON, confirm: true };
     const refused = await links.call("", { method: "POST", body });
@@ -131,18 +131,22 @@ linksTest(
   },
 );
 
-linksTest("on the host of the link domain pages can be served, so a link may ask", async (links) => {
-  const code = await links.link({ default_url: HOME, confirm: true });
-  const { status, body } = await links.call(`/l/${code}`, {
-    open: true,
-    root: true,
-    headers: { "user-agent": IPHONE, accept: "text/html" },
-  });
-  assertEquals(status, 200);
-  assert(body.includes('<form method="post">'), body);
-}, { LINK_DOMAIN: "ref.example.co/l" });
+linksTest(
+  "on the link domain's host HTML can be served, so links may ask for confirmation",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, confirm: true });
+    const { status, body } = await links.call(`/l/${code}`, {
+      open: true,
+      root: true,
+      headers: { "user-agent": IPHONE, accept: "text/html" },
+    });
+    assertEquals(status, 200);
+    assert(body.includes('<form method="post">'), body);
+  },
+  { LINK_DOMAIN: "ref.example.co/l" },
+);
 
-linksTest("behind a proxy in front of supabase.co, whose pages come as text, it may not", async (links) => {
+linksTest("behind a proxy that gets pages as text from supabase.co they may not", async (links) => {
   const { status } = await links.call("", { method: "POST", body: { default_url: HOME, confirm: true } });
   assertEquals(status, 422);
 }, { LINK_DOMAIN: "go.example.com" });

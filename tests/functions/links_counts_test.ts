@@ -29,7 +29,7 @@ const stats = async (sql: Sql) => {
   return stats;
 };
 
-databaseTest("a roll-up gives the same figures as the clicks did, and again when done again", async (sql) => {
+databaseTest("a roll-up gives the same figures as the clicks, also when repeated", async (sql) => {
   await link(sql);
   const yesterday = Date.now() - DAY;
   await clicks(
@@ -52,7 +52,7 @@ databaseTest("a roll-up gives the same figures as the clicks did, and again when
 });
 
 databaseTest(
-  "a roll-up of many links and days, a few at a time, changes no figure at any point",
+  "a roll-up of many links and days in parts changes no figure at any time",
   async (sql) => {
     const codes = Array.from({ length: 12 }, (_, i) => `poster-${i}`);
     for (const code of codes) await link(sql, code);
@@ -92,7 +92,7 @@ databaseTest(
   },
 );
 
-databaseTest("a click that comes after its day was rolled up is counted all the same", async (sql) => {
+databaseTest("a click that arrives after its day's roll-up is still counted", async (sql) => {
   await link(sql);
   await clicks(sql, { t: Date.now() - DAY });
   await sql`select private.roll_up_clicks(now())`;
@@ -103,7 +103,7 @@ databaseTest("a click that comes after its day was rolled up is counted all the 
 });
 
 databaseTest(
-  "a purge takes old clicks and keys, keeps the figures, and nothing that is not rolled up",
+  "a purge removes old rolled-up clicks and keys only, and keeps the figures",
   async (sql) => {
     await link(sql);
     await clicks(sql, { t: Date.now() - 100 * DAY }, { t: Date.now() - 5 * DAY }, {});
@@ -131,58 +131,61 @@ const repeat = (sql: Sql, batch: string, ...rows: (Partial<Click> & { c: number 
     )
   })`;
 
-databaseTest("what counts on a row counts in every figure, once however often it is sent", async (sql) => {
-  await link(sql);
-  const t = Date.now() - DAY;
-  await clicks(
-    sql,
-    { t, y: "DE", f: "a.example" },
-    { t, y: "DE", f: "a.example" },
-    { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp" },
-    { t, v: "bot", r: "curl", h: undefined },
-  );
-  const batch = crypto.randomUUID();
-  for (let i = 0; i < 2; i++) {
-    await repeat(
+databaseTest(
+  "a repetition counted on a click's row counts in every figure, once however often it is sent",
+  async (sql) => {
+    await link(sql);
+    const t = Date.now() - DAY;
+    await clicks(
       sql,
-      batch,
-      { t, c: 10 },
-      { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp", c: 5 },
-      { t, v: "bot", r: "curl", h: undefined, c: 100 },
-      // Its own row was lost.
-      { t: t + 7, h: "00000000000000cc", c: 3 },
+      { t, y: "DE", f: "a.example" },
+      { t, y: "DE", f: "a.example" },
+      { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp" },
+      { t, v: "bot", r: "curl", h: undefined },
     );
-  }
-  assertEquals(
-    (await sql`select visits from clicks order by at, verdict, visits`).map(({ visits }) => visits),
-    [
-      101,
-      1,
-      11,
-      6,
+    const batch = crypto.randomUUID();
+    for (let i = 0; i < 2; i++) {
+      await repeat(
+        sql,
+        batch,
+        { t, c: 10 },
+        { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp", c: 5 },
+        { t, v: "bot", r: "curl", h: undefined, c: 100 },
+        // Its own row was lost.
+        { t: t + 7, h: "00000000000000cc", c: 3 },
+      );
+    }
+    assertEquals(
+      (await sql`select visits from clicks order by at, verdict, visits`).map(({ visits }) => visits),
+      [
+        101,
+        1,
+        11,
+        6,
+        3,
+      ],
+    );
+    const before = await stats(sql);
+    assertEquals(before.clicks, { human: 21, bot: 101, preview: 0, prefetch: 0, own: 0 });
+    assertEquals([before.visitors, before.targets, before.countries, before.referrers], [
       3,
-    ],
-  );
-  const before = await stats(sql);
-  assertEquals(before.clicks, { human: 21, bot: 101, preview: 0, prefetch: 0, own: 0 });
-  assertEquals([before.visitors, before.targets, before.countries, before.referrers], [
-    3,
-    { web: 15, whatsapp: 6 },
-    { DE: 12, "": 9 },
-    { "a.example": 12, "": 9 },
-  ]);
-  await sql`select private.roll_up_clicks(now())`;
-  assertEquals(await stats(sql), before, "rolled up");
-  const measured =
-    await sql`select label, n::int from measurements where name = 'clicks' and minute = '-infinity' order by label`;
-  assertEquals(measured.map(({ label, n }) => [label, n]), [["bot web", 100], ["human web", 13], [
-    "human whatsapp",
-    5,
-  ]]);
-});
+      { web: 15, whatsapp: 6 },
+      { DE: 12, "": 9 },
+      { "a.example": 12, "": 9 },
+    ]);
+    await sql`select private.roll_up_clicks(now())`;
+    assertEquals(await stats(sql), before, "rolled up");
+    const measured =
+      await sql`select label, n::int from measurements where name = 'clicks' and minute = '-infinity' order by label`;
+    assertEquals(measured.map(({ label, n }) => [label, n]), [["bot web", 100], ["human web", 13], [
+      "human whatsapp",
+      5,
+    ]]);
+  },
+);
 
 databaseTest(
-  "what counts on rows is added in any order by several at once, and no row waits for ever",
+  "repetitions are added in any order and concurrently, and no row waits forever",
   async (sql) => {
     await link(sql);
     const t = Date.now();
@@ -200,7 +203,7 @@ databaseTest(
   },
 );
 
-linksTest("a visitor has 60 rows an hour on a link, and every visit counts", async (links) => {
+linksTest("a visitor gets 60 rows per hour on a link, and every visit counts", async (links) => {
   links.time = Math.floor(Date.now() / 3_600_000) * 3_600_000 + 1000;
   const web = await links.link({ default_url: HOME });
   const chat = await links.link({ default_url: HOME, whatsapp: { phone_number_id: NUMBER.id } });
@@ -247,7 +250,7 @@ linksTest("a visitor has 60 rows an hour on a link, and every visit counts", asy
   assertEquals((await rows(web))[0], 63, "an hour later");
 });
 
-linksTest("without an address nobody is taken for somebody else: each click has its row", async (links) => {
+linksTest("without an address visitors are never confused: each click has its own row", async (links) => {
   const code = await links.link({ default_url: HOME });
   for (let i = 0; i < 70; i++) await links.visit(code);
   await links.flush();
@@ -274,7 +277,7 @@ databaseTest("the clock rolls up and purges", async (sql) => {
   }
 });
 
-databaseTest("codes: 8 characters without look-alikes, all as often", async (sql) => {
+databaseTest("codes: 8 characters without look-alikes, evenly distributed", async (sql) => {
   const rows = await sql`select private.new_link_code() as code from generate_series(1, 5000)`;
   const counts = new Map<string, number>();
   for (const { code } of rows) {
@@ -335,6 +338,10 @@ linksTest("an app's first open claims its click once: by token, referrer or clip
     (await firstOpen(links, { clipboard: `https://go.example.com/x?${await referrer()}` })).code,
     code,
   );
+  const copied = (await referrer()).replace("gl_token=", "");
+  for (const clipboard of [`Hello! [ref:${copied}]`, `\n ${copied.toUpperCase()} `, `［ref： ${copied}］`]) {
+    assertEquals((await firstOpen(links, { clipboard })).code, code, clipboard);
+  }
   for (
     const body of [{ token: "aaaaaaaaaaaaaaaa" }, { clipboard: "hello" }, {
       install_referrer: "utm_source=x",
@@ -347,7 +354,7 @@ linksTest("an app's first open claims its click once: by token, referrer or clip
 });
 
 linksTest(
-  "by fingerprint only where the link allows it, from an address of one's own, and without a doubt",
+  "a fingerprint claims a click only if the link allows it, from a unique address, and unambiguously",
   async (links) => {
     await links.set("deeplinks.app_schemes", "myapp");
     const targets = [{ app: { url: "myapp://p" } }];
@@ -385,7 +392,7 @@ linksTest(
   },
 );
 
-linksTest("a token gets the same answer for an hour, and then none", async (links) => {
+linksTest("a token gets the same answer for an hour, then none", async (links) => {
   const targets = [{ app: { url: "https://www.example.com/p/7" } }];
   const code = await links.link({ default_url: HOME, targets });
   const location = (await links.visit(code, {}, "?u=ada")).headers.get("location")!;
@@ -408,7 +415,7 @@ linksTest("a token gets the same answer for an hour, and then none", async (link
   assertEquals(await firstOpen(links, { token }), "claim_unknown", "a click that was too old before");
 });
 
-linksTest("an answer that is lost on the way is given again, by fingerprint too", async (links) => {
+linksTest("a lost answer is given again, also by fingerprint", async (links) => {
   const code = await links.link({ default_url: HOME, fingerprint: true });
   await links.visit(code, { "x-real-ip": "203.0.114.7" });
   links.loseAnswer("claim_click");
@@ -422,7 +429,7 @@ linksTest("an answer that is lost on the way is given again, by fingerprint too"
   assertEquals(await firstOpen(links, open), "claim_unknown");
 });
 
-linksTest("of programs that claim one click at once, one gets it", async (links) => {
+linksTest("of concurrent claims of one click exactly one gets it", async (links) => {
   const code = await links.link({ default_url: HOME, fingerprint: true });
   await links.visit(code, { "x-real-ip": "203.0.114.7" });
   await links.flush();
@@ -435,7 +442,7 @@ linksTest("of programs that claim one click at once, one gets it", async (links)
   assertEquals(answers.filter((answer) => answer === "claim_unknown").length, 3);
 });
 
-linksTest("a person who is erased is not named by a claim that was answered before", async (links) => {
+linksTest("an erased person is not named by a claim that was answered before", async (links) => {
   const targets = [{ app: { url: "https://www.example.com/p/7" } }];
   const code = await links.link({ default_url: HOME, targets, fingerprint: true });
   const location = (await links.visit(code, { "x-real-ip": "203.0.114.7" }, "?u=ada")).headers.get(
@@ -457,7 +464,7 @@ const LINUX =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
 
 linksTest(
-  "devices are matched by what their browsers say they are, first by the same word",
+  "devices are matched by their browsers' description, first by the identical one",
   async (links) => {
     const code = await links.link({ default_url: HOME, fingerprint: true });
     const other = await links.link({ default_url: HOME, fingerprint: true });
@@ -482,7 +489,7 @@ linksTest(
   },
 );
 
-linksTest("networks are matched as subscribers have them: an IPv4 address, a /64 of IPv6", async (links) => {
+linksTest("networks are matched as subscribers have them: an IPv4 address or an IPv6 /64", async (links) => {
   const code = await links.link({ default_url: HOME, fingerprint: true });
   const cases: [click: string, open: string, isSame: boolean][] = [
     ["2606:2800:220:1::1", "2606:2800:220:1:ffff::2", true],
@@ -499,20 +506,23 @@ linksTest("networks are matched as subscribers have them: an IPv4 address, a /64
   }
 });
 
-linksTest("one link and one person: two audience users in a network are no guess", async (links) => {
-  const code = await links.link({ default_url: HOME, fingerprint: true });
-  const visit = (user: string, ip: string) => links.visit(code, { "x-real-ip": ip }, `?u=${user}`);
-  await visit("ada", "93.184.216.50");
-  await visit("bob", "93.184.216.50");
-  await visit("eve", "93.184.216.51");
-  await links.flush();
-  const open = { fingerprint: { platform: "ios" } };
-  assertEquals(await firstOpen(links, open, "93.184.216.50"), "claim_unknown");
-  assertEquals((await firstOpen(links, open, "93.184.216.51")).user_id, "eve");
-});
+linksTest(
+  "two audience users with one link and one network are too ambiguous for a fingerprint",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, fingerprint: true });
+    const visit = (user: string, ip: string) => links.visit(code, { "x-real-ip": ip }, `?u=${user}`);
+    await visit("ada", "93.184.216.50");
+    await visit("bob", "93.184.216.50");
+    await visit("eve", "93.184.216.51");
+    await links.flush();
+    const open = { fingerprint: { platform: "ios" } };
+    assertEquals(await firstOpen(links, open, "93.184.216.50"), "claim_unknown");
+    assertEquals((await firstOpen(links, open, "93.184.216.51")).user_id, "eve");
+  },
+);
 
 linksTest(
-  "a claim tells the app where the click was going, and is not faster than the click",
+  "a claim tells the app where the click led, and waits until the click is stored",
   async (links) => {
     await links.allow("app.example.com");
     const code = await links.link({
@@ -551,7 +561,7 @@ linksTest(
   },
 );
 
-linksTest("claims of one client are limited", async (links) => {
+linksTest("claims of one client are rate limited", async (links) => {
   // At once: one comes back every ten seconds, and each of these looks twice.
   const answers = await Promise.all(
     Array.from({ length: 22 }, () => firstOpen(links, { token: "aaaaaaaaaaaaaaaa" })),
@@ -559,7 +569,7 @@ linksTest("claims of one client are limited", async (links) => {
   assertEquals(answers.filter((code) => code === "rate_limited").length, 2);
 });
 
-databaseTest("hot queries use indexes, whatever the planner believes of new tables", async (sql) => {
+databaseTest("hot queries use indexes, whatever the planner estimates for new tables", async (sql) => {
   await sql`insert into links (code, request_hash, default_url, tags, utm)
     select 'c' || i, 'h', ${HOME}, array['t' || i % 500], jsonb_build_object('campaign', 'k' || i % 500) from generate_series(1, 20000) i`;
   await sql`insert into clicks (code, at, verdict, target, platform, token, user_id, fingerprint)
@@ -612,33 +622,36 @@ databaseTest("hot queries use indexes, whatever the planner believes of new tabl
   assertEquals(await scans(), before);
 });
 
-databaseTest("refresh_links tells what changed, and nothing twice that nobody touched", async (sql) => {
-  const refresh = async (since: string | null) => (await sql`select refresh_links(${since}) as r`)[0].r;
-  const first = await refresh(null);
-  assertEquals([first.changed, Object.keys(first.visitor_keys).length, first.cookie_key.length], [
-    null,
-    2,
-    64,
-  ]);
-  await link(sql);
-  const [{ changed_in }] = await sql`select changed_in::text from links`;
-  // It is told again for as long as a transaction is open that is older, were it one of another test's database.
-  const second = await until("no older transaction is open", async () => {
-    const answer = await refresh(first.since);
-    assertEquals(answer.changed, ["poster22"]);
-    return BigInt(answer.since) > BigInt(changed_in) && answer;
-  });
-  assertEquals((await refresh(second.since)).changed, []);
-  await sql`update links set uses = uses + 1`;
-  assertEquals((await refresh(second.since)).changed, [], "a use is no change");
-  await sql`update links set flag_key = 'x'`;
-  assertEquals((await refresh(second.since)).changed, ["poster22"]);
-  assertEquals((await refresh("18446744073709551615")).changed, null, "of another server: all anew");
-  await sql`insert into links (code, request_hash, default_url) select 'm' || i, 'h', ${HOME} from generate_series(1, 1001) i`;
-  assertEquals((await refresh(second.since)).changed, null, "too many to name");
-});
+databaseTest(
+  "refresh_links: reports changed links, and nothing twice unless it changed again",
+  async (sql) => {
+    const refresh = async (since: string | null) => (await sql`select refresh_links(${since}) as r`)[0].r;
+    const first = await refresh(null);
+    assertEquals([first.changed, Object.keys(first.visitor_keys).length, first.cookie_key.length], [
+      null,
+      2,
+      64,
+    ]);
+    await link(sql);
+    const [{ changed_in }] = await sql`select changed_in::text from links`;
+    // It is told again for as long as a transaction is open that is older, were it one of another test's database.
+    const second = await until("no older transaction is open", async () => {
+      const answer = await refresh(first.since);
+      assertEquals(answer.changed, ["poster22"]);
+      return BigInt(answer.since) > BigInt(changed_in) && answer;
+    });
+    assertEquals((await refresh(second.since)).changed, []);
+    await sql`update links set uses = uses + 1`;
+    assertEquals((await refresh(second.since)).changed, [], "a use is no change");
+    await sql`update links set flag_key = 'x'`;
+    assertEquals((await refresh(second.since)).changed, ["poster22"]);
+    assertEquals((await refresh("18446744073709551615")).changed, null, "of another server: all anew");
+    await sql`insert into links (code, request_hash, default_url) select 'm' || i, 'h', ${HOME} from generate_series(1, 1001) i`;
+    assertEquals((await refresh(second.since)).changed, null, "too many to name");
+  },
+);
 
-databaseTest("take_uses never grants more than there is, whoever takes at the same moment", async (sql) => {
+databaseTest("take_uses: never grants more than the remaining uses, under any concurrency", async (sql) => {
   await sql`insert into links (code, request_hash, default_url, max_uses) values ('a22', 'h', ${HOME}, 100), ('b22', 'h', ${HOME}, 3)`;
   const takes = Array.from({ length: 60 }, (_, i) => i % 2 === 0 ? { a22: 3, b22: 1 } : { b22: 1, a22: 3 });
   const granted = await Promise.all(

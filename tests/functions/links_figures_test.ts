@@ -33,7 +33,7 @@ const clicks = (links: Links, ...rows: (Partial<Click> & { code: string })[]) =>
     linesOf(rows.map((row) => ({ t: Date.now(), p: "ios", h: "00000000000000aa", ...row })))
   })`;
 
-linksTest("an address is a visitor however it is written, and an IPv6 network is one", async (links) => {
+linksTest("an address is one visitor in any spelling, and so is an IPv6 network", async (links) => {
   const code = await links.link({ default_url: HOME });
   const iphone = [
     ...Array(3).fill("93.184.216.50"),
@@ -53,14 +53,14 @@ linksTest("an address is a visitor however it is written, and an IPv6 network is
   assertEquals((await statsOf(links, code)).visitors, 4, "another network");
 });
 
-linksTest("visits are told apart from visitors: twenty of one are one visitor", async (links) => {
+linksTest("visits and visitors differ: twenty visits of one person are one visitor", async (links) => {
   const code = await links.link({ default_url: HOME });
   for (let i = 0; i < 20; i++) await go(links, code, "93.184.216.50");
   const { clicks: { human }, visitors, days: [day] } = await statsOf(links, code);
   assertEquals([human, visitors, day.human, day.visitors], [20, 1, 20, 1]);
 });
 
-linksTest("figures tell which rule took a visit, before and after the day is over", async (links) => {
+linksTest("figures show which rule matched, before and after the day's roll-up", async (links) => {
   const code = await links.link({
     default_url: HOME,
     targets: [
@@ -85,7 +85,7 @@ linksTest("figures tell which rule took a visit, before and after the day is ove
   assertEquals([after.rules, after.sources, after.clicks], [rules, before.sources, before.clicks]);
 });
 
-linksTest("figures of a test with weights add up, each visitor in an arm", async (links) => {
+linksTest("figures of a weighted test add up, with each visitor in one arm", async (links) => {
   const code = await links.link({ default_url: HOME, targets: HALVES });
   const arms: Record<string, number> = { 0: 0, 1: 0 };
   for (let i = 0; i < 30; i++) {
@@ -95,7 +95,7 @@ linksTest("figures of a test with weights add up, each visitor in an arm", async
   assertEquals((await statsOf(links, code)).rules, arms);
 });
 
-linksTest("a visitor who keeps no cookies stays in an arm all day", async (links) => {
+linksTest("a visitor without cookies stays in one arm all day", async (links) => {
   const code = await links.link({ default_url: HOME, targets: HALVES });
   const arms = new Set<string | null>();
   for (let visitor = 0; visitor < 12; visitor++) {
@@ -111,7 +111,7 @@ linksTest("a visitor who keeps no cookies stays in an arm all day", async (links
   assertEquals(arms.size, 2);
 });
 
-linksTest("the id in a cookie is not the hash that stands at clicks", async (links) => {
+linksTest("the id in a cookie differs from the hash stored with clicks", async (links) => {
   const code = await links.link({ default_url: HOME, targets: HALVES });
   const { cookie } = await go(links, code, "93.184.216.50");
   await links.flush();
@@ -121,7 +121,7 @@ linksTest("the id in a cookie is not the hash that stands at clicks", async (lin
   assert([...id].some((letter, i) => "abcdefghijklmnop".indexOf(letter) !== parseInt(hash[i], 16)));
 });
 
-linksTest("a QR code carries ?src=qr, and scans are counted apart from taps", async (links) => {
+linksTest("a QR code contains ?src=qr, and scans are counted separately from taps", async (links) => {
   const code = await links.link({ default_url: HOME });
   const passing = await links.link({ default_url: HOME, pass_query: true });
   const codeOf = async (query: string) => {
@@ -143,7 +143,7 @@ linksTest("a QR code carries ?src=qr, and scans are counted apart from taps", as
   assertEquals((await statsOf(links, passing)).sources, { qr: 1 });
 });
 
-linksTest("Sec-GPC: no cookie, no hash of the visitor, and the visit is counted", async (links) => {
+linksTest("Sec-GPC: no cookie and no visitor hash, but the visit is counted", async (links) => {
   const ab = await links.link({
     default_url: HOME,
     targets: [...HALVES, { when: { visitor: "returning" }, url: A }],
@@ -169,14 +169,14 @@ linksTest("Sec-GPC: no cookie, no hash of the visitor, and the visit is counted"
   assert(rows <= 62, `${rows} rows`);
 });
 
-linksTest("Sec-GPC is ignored where the setting says so, and other values mean nothing", async (links) => {
+linksTest("Sec-GPC is ignored if the setting says so, and other values have no effect", async (links) => {
   const code = await links.link({ default_url: HOME, targets: HALVES });
   assert((await go(links, code, "93.184.216.50", { "sec-gpc": "0" })).cookie !== null);
   await links.set("deeplinks.honour_gpc", "false");
   assert((await go(links, code, "93.184.216.50", { "sec-gpc": "1" })).cookie !== null);
 });
 
-linksTest("clicks of the team are counted apart, and their tokens work", async (links) => {
+linksTest("the team's clicks are counted separately, and their tokens work", async (links) => {
   await links.set("deeplinks.own_networks", "203.0.113.0/24, 2001:db8:1::/48");
   const code = await links.link({ whatsapp: { phone_number_id: NUMBER.id, text: "Hi" } });
   for (const address of ["203.0.113.9", "2001:db8:1:7::1", "203.0.114.9"]) {
@@ -195,7 +195,7 @@ linksTest("clicks of the team are counted apart, and their tokens work", async (
   assertEquals((await statsOf(links, code)).clicks.own, 72);
 });
 
-linksTest("a browser of the team marks itself, and its clicks are counted apart", async (links) => {
+linksTest("a team member's browser can be marked, and its clicks are counted separately", async (links) => {
   const word = "our-own-word", address = "93.184.216.50";
   const code = await links.link({ default_url: HOME, pass_query: true, targets: HALVES });
   const mark = async (query: string) => (await go(links, code, address, {}, query)).cookie ?? "";
@@ -234,7 +234,7 @@ linksTest("a browser of the team marks itself, and its clicks are counted apart"
   assertEquals(await own(), 4);
 });
 
-linksTest("settings that cannot be meant are refused: a network, a time zone", async ({ sql }) => {
+linksTest("invalid settings of a network and a time zone are refused", async ({ sql }) => {
   const refused: [string, string][] = [
     ["deeplinks.own_networks", "the office"],
     ["deeplinks.own_networks", "203.0.113.0/99"],
@@ -259,7 +259,7 @@ linksTest("settings that cannot be meant are refused: a network, a time zone", a
 });
 
 linksTest(
-  "days are the team's, also where clocks change, and stay so when they are rolled up",
+  "days are in the team's time zone, also across clock changes, and stay so in roll-ups",
   async (links) => {
     await links.set("team.zone", "Europe/Berlin");
     const code = await links.link({ default_url: HOME });
@@ -286,7 +286,7 @@ linksTest(
   },
 );
 
-linksTest("figures by the days of the asker's zone, counted from the clicks", async (links) => {
+linksTest("figures by the days of a requested zone are computed from the clicks", async (links) => {
   await links.set("team.zone", "Europe/Berlin");
   const code = await links.link({ default_url: HOME });
   const today = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
@@ -336,7 +336,7 @@ linksTest("figures by the days of the asker's zone, counted from the clicks", as
 });
 
 linksTest(
-  "a visitor before and after midnight in UTC is one, where that is one day of the team's",
+  "a visitor before and after midnight UTC is one if the team's day is the same",
   async (links) => {
     await links.set("team.zone", "Pacific/Kiritimati");
     const code = await links.link({ default_url: HOME });

@@ -10,7 +10,7 @@ const IP = { "x-real-ip": "203.0.114.7" }, FORM = "application/x-www-form-urlenc
 const code = async (response: Response) => (await response.json()).code;
 
 linksTest(
-  "unknown codes are counted, and a client that tries many is refused for every code",
+  "unknown codes are counted, and a client that tries many is refused every code",
   async (links) => {
     const other = links.isolate();
     const made = await links.link({ default_url: HOME });
@@ -31,7 +31,7 @@ linksTest(
   },
 );
 
-linksTest("misprints that many people type cost each of them one", async (links) => {
+linksTest("a misprint typed by many people costs each of them one attempt", async (links) => {
   for (let i = 0; i < 40; i++) assertEquals((await links.visit("misprint", IP)).status, 404);
   await until(
     "all are counted",
@@ -39,7 +39,7 @@ linksTest("misprints that many people type cost each of them one", async (links)
   );
 });
 
-linksTest("what browsers ask for by themselves locks nobody out: no code is learnt by it", async (links) => {
+linksTest("requests that browsers make themselves lock nobody out, and reveal no code", async (links) => {
   const made = await links.link({ default_url: HOME });
   const files = ["favicon.ico", "robots.txt", "apple-touch-icon.png", "apple-touch-icon-precomposed.png"];
   for (let i = 0; i < 40; i++) {
@@ -55,7 +55,7 @@ linksTest("what browsers ask for by themselves locks nobody out: no code is lear
   assertEquals((await links.visit(made, IP)).status, 302);
 });
 
-linksTest("a name that every object has is a code, a method and a header like any other", async (links) => {
+linksTest("a name that every JavaScript object has is an ordinary code, method and header", async (links) => {
   for (const name of ["constructor", "tostring", "__proto__", "hasownproperty", "valueof"]) {
     const made = await links.link({ code: name, default_url: HOME, max_uses: 1 }).catch(() => undefined);
     const answers = [await links.visit(name), await links.visit(name)].map(({ status }) => status);
@@ -70,7 +70,7 @@ linksTest("a name that every object has is a code, a method and a header like an
 });
 
 linksTest(
-  "a network that hammers one link is refused there, by every way to it, and nowhere else",
+  "a network that floods one link is refused there, on every route to it, and nowhere else",
   async (links) => {
     links.time = Math.floor(Date.now() / 60_000) * 60_000 + 15_000;
     const made = await links.link({ default_url: HOME, password: "open sesame" });
@@ -99,25 +99,28 @@ linksTest(
   },
 );
 
-linksTest("people behind one address of a carrier are no hammer: 1,200 visits a minute", async (links) => {
-  links.time = Math.floor(Date.now() / 60_000) * 60_000;
-  const made = await links.link({ default_url: HOME });
-  const statuses = new Map<number, number>();
-  for (let i = 0; i < 1300; i++) {
-    const { status } = await links.visit(made, IP);
-    statuses.set(status, (statuses.get(status) ?? 0) + 1);
-  }
-  assertEquals([...statuses], [[302, 1200], [429, 100]]);
-});
+linksTest(
+  "people behind one carrier address do not count as a flood: 1,200 visits per minute",
+  async (links) => {
+    links.time = Math.floor(Date.now() / 60_000) * 60_000;
+    const made = await links.link({ default_url: HOME });
+    const statuses = new Map<number, number>();
+    for (let i = 0; i < 1300; i++) {
+      const { status } = await links.visit(made, IP);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    assertEquals([...statuses], [[302, 1200], [429, 100]]);
+  },
+);
 
-linksTest("without an address that can be trusted nobody is limited", async (links) => {
+linksTest("without a trustworthy address nobody is limited", async (links) => {
   for (let i = 0; i < 60; i++) {
     assertEquals((await links.visit(`walk-${i}`, { "x-forwarded-for": "203.0.114.7" })).status, 404);
   }
 });
 
 linksTest(
-  "a password opens the link by POST, is never in an address, and cannot be guessed for long",
+  "a password opens the link by POST, never appears in a URL, and guessing is limited",
   async (links) => {
     const made = await links.link({ default_url: HOME, password: "open sesame", max_uses: 2 });
     const post = (body: string, type: string, headers = {}) =>
@@ -164,7 +167,7 @@ const unlock = (links: Pick<Links, "call">, code: string, password: string, head
   });
 
 linksTest(
-  "a right password costs no guess: all who know it may come at once, from one network too",
+  "a correct password uses no attempt: many people with it may come at once, also from one network",
   async (links) => {
     const made = await links.link({ default_url: HOME, password: "open sesame" });
     const visitors = Array.from(
@@ -178,7 +181,7 @@ linksTest(
   },
 );
 
-linksTest("whoever guesses waits, and keeps nobody else out, in another isolate neither", async (links) => {
+linksTest("a guesser must wait, and locks nobody else out, also in other isolates", async (links) => {
   const made = await links.link({ default_url: HOME, password: "open sesame" });
   const other = await links.link({ default_url: HOME, password: "open sesame" });
   for (let i = 0; i < 40; i++) {
@@ -206,7 +209,7 @@ linksTest("whoever guesses waits, and keeps nobody else out, in another isolate 
   assertEquals((await links.sql`select guessed_links() as g`)[0].g, [{ code: made, wrong: 42 }]);
 });
 
-linksTest("what was typed stands nowhere: only how often it was wrong", async (links) => {
+linksTest("typed passwords are stored nowhere, only the number of wrong ones", async (links) => {
   const made = await links.link({ default_url: HOME, password: "open sesame" });
   await unlock(links, made, "my+bank+pin+47110815", IP);
   await links.flush();
@@ -214,7 +217,7 @@ linksTest("what was typed stands nowhere: only how often it was wrong", async (l
   assertEquals(kept, []);
 });
 
-linksTest("without an address that can be trusted all share one budget of guesses", async (links) => {
+linksTest("without a trustworthy address all clients share one budget of guesses", async (links) => {
   const made = await links.link({ default_url: HOME, password: "open sesame" });
   const answers = await Promise.all(Array.from({ length: 22 }, () => unlock(links, made, "guess")));
   assertEquals(answers.filter(({ status }) => status === 429).length, 2);
@@ -236,7 +239,7 @@ async function everything(sql: Links["sql"]): Promise<string[]> {
 }
 
 linksTest(
-  "what a stranger puts into path, query, referrer or browser's name is kept nowhere",
+  "nothing that a stranger puts into path, query, referrer or User-Agent is stored",
   async (links) => {
     const made = await links.link({ default_url: HOME });
     const locked = await links.link({ default_url: HOME, password: "open sesame" });
@@ -278,7 +281,7 @@ linksTest(
 );
 
 databaseTest(
-  "a network's wait grows with each wrong guess up to an hour, at once while the link is guessed at",
+  "a network's wait grows with each wrong guess up to an hour, faster while the link is under attack",
   async (sql) => {
     await sql`insert into links (code, request_hash, default_url) values ('vault222', 'h', ${HOME}), ('other222', 'h', ${HOME})`;
     await sql`insert into private.link_passwords (code, hash) values ('vault222', 'x'), ('other222', 'x')`;
@@ -336,7 +339,7 @@ databaseTest(
   },
 );
 
-databaseTest("of guesses of one network at the same moment five are looked at", async (sql) => {
+databaseTest("of concurrent guesses from one network five are checked", async (sql) => {
   await sql`insert into links (code, request_hash, default_url) values ('vault222', 'h', ${HOME})`;
   await sql`insert into private.link_passwords (code, hash) values ('vault222', 'x')`;
   const taken = await Promise.all(
@@ -354,7 +357,7 @@ databaseTest("of guesses of one network at the same moment five are looked at", 
 });
 
 databaseTest(
-  "of unknown codes those are kept that are one slip from a link's, and nobody's name or secret",
+  "only unknown codes that are one typo from a link's code are stored, never a name or a secret",
   async (sql) => {
     await sql`insert into links (code, request_hash, default_url) values ('summer-sale', 'h', ${HOME}), ('dem02345', 'h', ${HOME})`;
     const record = (...codes: string[]) =>

@@ -15,7 +15,7 @@ const post = (links: Links, body: unknown, headers = {}) => links.call("", { met
 const patch = (links: Links, code: string, body: unknown) =>
   links.call(`/${code}`, { method: "PATCH", body });
 
-linksTest("a body that is nested without end is refused, whatever it is for", async (links) => {
+linksTest("an endlessly nested body is refused on every route", async (links) => {
   const code = await links.link({ default_url: HOME });
   const deep = `{"utm":${'{"a":'.repeat(8000)}1${"}".repeat(8001)}`;
   const calls: [path: string, method: string][] = [
@@ -48,7 +48,7 @@ linksTest("with a link domain the address is short", async (links) => {
   assertEquals(body.url, `https://go.example.com/${body.code}`);
 }, { LINK_DOMAIN: "go.example.com" });
 
-linksTest("external_id makes it idempotent, also for many at the same moment", async (links) => {
+linksTest("external_id makes creation idempotent, also for concurrent requests", async (links) => {
   const body = { default_url: HOME, external_id: "poster-1", tags: ["a", "b"] };
   const answers = await Promise.all(Array.from({ length: 20 }, () => post(links, body)));
   assertEquals(answers.map(({ status }) => status).sort(), [...Array(19).fill(200), 201]);
@@ -65,7 +65,7 @@ linksTest("external_id makes it idempotent, also for many at the same moment", a
 });
 
 linksTest(
-  "the same external_id with another password is another request, and no hash is answered",
+  "the same external_id with another password is a conflict, and no hash is returned",
   async (links) => {
     const body = { default_url: HOME, external_id: "poster-1", password: "open sesame" };
     const { body: made } = await post(links, body);
@@ -85,7 +85,7 @@ linksTest(
   },
 );
 
-linksTest("a code of one's own: taken once, for ever, and no reserved word", async (links) => {
+linksTest("a custom code can be taken once, forever, and reserved words cannot", async (links) => {
   assertEquals((await post(links, { default_url: HOME, code: "Spring" })).body.code, "spring");
   assertEquals((await post(links, { default_url: HOME, code: "SPRING" })).body.code, "code_taken");
   await links.call("/spring", { method: "DELETE" });
@@ -103,7 +103,7 @@ linksTest("a code of one's own: taken once, for ever, and no reserved word", asy
   }
 });
 
-linksTest("generated codes are never given twice", async (links) => {
+linksTest("generated codes are never repeated", async (links) => {
   // A generator that can only count to four is used up by the fifth link, and says so.
   await links.sql.unsafe(`create sequence public.four; grant usage on sequence public.four to service_role;
     create or replace function private.new_link_code() returns text language sql volatile set search_path = '' as
@@ -227,7 +227,7 @@ for (const [what, body, problem, detail = ""] of refused) {
   });
 }
 
-linksTest("POST refuses what is no JSON, and what is too large", async (links) => {
+linksTest("POST refuses what is not JSON, and too large bodies", async (links) => {
   assertEquals((await post(links, "{")).body.code, "invalid_json");
   assertEquals((await post(links, { default_url: HOME, tags: ["x".repeat(70_000)] })).status, 413);
   assertEquals(
@@ -237,7 +237,7 @@ linksTest("POST refuses what is no JSON, and what is too large", async (links) =
   assertEquals((await links.call("/abcd/nothing")).status, 404);
 });
 
-linksTest("POST bulk answers each row by itself, in order, a thousand in one call", async (links) => {
+linksTest("POST bulk answers each row separately, in order, a thousand in one call", async (links) => {
   await post(links, { default_url: HOME, code: "taken", external_id: "old" });
   const rows: unknown[] = Array.from(
     { length: 1000 },
@@ -285,7 +285,7 @@ linksTest("POST bulk answers each row by itself, in order, a thousand in one cal
 });
 
 linksTest(
-  "PATCH changes what is given, null takes away, and what does not hold is refused",
+  "PATCH changes the given members, null removes them, and an invalid result is refused",
   async (links) => {
     const code = await links.link({
       default_url: HOME,
@@ -330,7 +330,7 @@ linksTest(
 );
 
 linksTest(
-  "a link whose host left the allowlist can still be changed, but not led there again",
+  "a link whose host left the allowlist can be changed, but not to that host again",
   async (links) => {
     const code = await links.link({
       default_url: HOME,
@@ -370,7 +370,7 @@ linksTest(
   },
 );
 
-linksTest("of those who change the version that they read in the same moment one does", async (links) => {
+linksTest("of concurrent changes with the same version exactly one succeeds", async (links) => {
   const code = await links.link({ default_url: HOME });
   const answers = await Promise.all([1, 2, 3, 4].map((n) => patch(links, code, { version: 1, max_uses: n })));
   assertEquals(answers.map(({ status }) => status).sort(), [200, 409, 409, 409]);
@@ -378,7 +378,7 @@ linksTest("of those who change the version that they read in the same moment one
   assertEquals(version, 2);
 });
 
-linksTest("PATCH with the version that was read keeps what somebody else wrote since", async (links) => {
+linksTest("PATCH with the version that was read keeps what others wrote since", async (links) => {
   const code = await links.link({ default_url: HOME });
   assertEquals((await patch(links, code, { version: 1, tags: ["mine"] })).body.version, 2);
   const late = await patch(links, code, { version: 1, tags: ["late"] });
@@ -387,7 +387,7 @@ linksTest("PATCH with the version that was read keeps what somebody else wrote s
   assertEquals([body.tags, body.max_uses], [["mine"], 3]);
 });
 
-linksTest("what is refused is told by field", async (links) => {
+linksTest("errors are reported by field", async (links) => {
   const fieldsOf = async (body: unknown) => (await post(links, body)).body.fields;
   assertEquals(
     await fieldsOf({
@@ -410,19 +410,22 @@ linksTest("what is refused is told by field", async (links) => {
   ]);
 });
 
-linksTest("DELETE is for visitors; figures stay, the external id is free, the code is not", async (links) => {
-  const code = await links.link({ default_url: HOME, external_id: "poster" });
-  await links.visit(code);
-  await links.flush();
-  assertEquals((await links.call(`/${code}`, { method: "DELETE" })).status, 204);
-  assertEquals((await links.call(`/${code}`, { method: "DELETE" })).status, 404);
-  assertEquals((await links.visit(code)).status, 410);
-  assertEquals((await patch(links, code, { max_uses: 1 })).status, 404);
-  assertEquals((await links.call(`/${code}/stats`)).body.clicks.human, 1);
-  assertNotEquals(await links.link({ default_url: HOME, external_id: "poster" }), code);
-});
+linksTest(
+  "DELETE ends visits; figures stay, the external id is free again, the code is not",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, external_id: "poster" });
+    await links.visit(code);
+    await links.flush();
+    assertEquals((await links.call(`/${code}`, { method: "DELETE" })).status, 204);
+    assertEquals((await links.call(`/${code}`, { method: "DELETE" })).status, 404);
+    assertEquals((await links.visit(code)).status, 410);
+    assertEquals((await patch(links, code, { max_uses: 1 })).status, 404);
+    assertEquals((await links.call(`/${code}/stats`)).body.clicks.human, 1);
+    assertNotEquals(await links.link({ default_url: HOME, external_id: "poster" }), code);
+  },
+);
 
-linksTest("GET lists, newest first, by filter and page by page", async (links) => {
+linksTest("GET lists newest first, filtered and paginated", async (links) => {
   for (let i = 0; i < 7; i++) {
     await links.link({
       default_url: HOME,
@@ -457,7 +460,7 @@ linksTest("GET lists, newest first, by filter and page by page", async (links) =
   }
 });
 
-linksTest("stats say when, on what, from where, and how many different ones", async (links) => {
+linksTest("stats: by time, platform, source and distinct visitors", async (links) => {
   const code = await links.link({
     default_url: HOME,
     targets: [{ when: { platform: "android" }, url: SALE }],
@@ -500,7 +503,7 @@ linksTest("stats say when, on what, from where, and how many different ones", as
 });
 
 linksTest(
-  "a parameter that is unknown, or can be nothing, is refused with what is allowed",
+  "an unknown parameter or value is refused with the allowed ones",
   async (links) => {
     const code = await links.link({ default_url: HOME });
     const refused: [string, RegExp][] = [
@@ -510,7 +513,7 @@ linksTest(
         /Unknown parameter `tags`; allowed are limit, cursor, state, tag, .*external_id\./,
       ],
       [`/${code}/stats?from=2026-02-02&to=2026-02-01`, /`from` must not be after `to`/],
-      [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to, last\./],
+      [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to, last, tz\./],
     ];
     for (const [path, detail] of refused) {
       const { status, body } = await links.call(path);
@@ -523,7 +526,7 @@ linksTest(
   },
 );
 
-linksTest("what no database can hold or read is refused, and no fault of ours", async (links) => {
+linksTest("texts that the database cannot store are refused as the caller's error", async (links) => {
   const code = await links.link({ default_url: HOME });
   const paths = [
     `/${code}/stats?from=2026-02-31`,
@@ -560,7 +563,7 @@ linksTest("what no database can hold or read is refused, and no fault of ours", 
   assertEquals(results.map(({ status }: { status: number }) => status), [...bodies.map(() => 422), 201]);
 });
 
-linksTest("QR codes of a link, as SVG and PNG, in its colours", async (links) => {
+linksTest("QR codes of a link: SVG and PNG in custom colours", async (links) => {
   const code = await links.link({ default_url: HOME });
   const svg = await links.call(`/${code}/qr.svg?dark=0b5fff&level=H`, { open: true });
   assertEquals([svg.status, svg.headers.get("content-type")], [200, "image/svg+xml"]);
@@ -570,8 +573,23 @@ linksTest("QR codes of a link, as SVG and PNG, in its colours", async (links) =>
   const good = await links.call(`/${code}/qr.png?size=200`, { open: true });
   assertEquals([good.status, good.headers.get("content-type")], [200, "image/png"]);
   assertEquals((await links.call("/nothere/qr.svg", { open: true })).status, 404);
-  for (const bad of ["dark=red", 'light="/><script>', "level=X", "margin=99", "size=0"]) {
+  const bads = [
+    "dark=red",
+    'light="/><script>',
+    "level=X",
+    "margin=99",
+    "size=0",
+    // No scanner reads these.
+    "dark=ffffff&light=ffffff",
+    "dark=ffffff",
+    "dark=ffff00",
+    "dark=000000&light=222222",
+  ];
+  for (const bad of bads) {
     assertEquals((await links.call(`/${code}/qr.svg?${bad}`, { open: true })).status, 422, bad);
+  }
+  for (const readable of ["dark=0b5fff", "dark=d62828", "light=ffd60a", "dark=ffffff&light=000000"]) {
+    assertEquals((await links.call(`/${code}/qr.svg?${readable}`, { open: true })).status, 200, readable);
   }
 });
 
@@ -591,7 +609,7 @@ async function member(links: Links, role?: "viewer" | "operator" | "admin"): Pro
 }
 
 linksTest(
-  "who may manage: secret keys and operators; viewers look; everybody else is refused",
+  "managing: secret keys and operators may, viewers may read, everybody else is refused",
   async (links) => {
     const code = await links.link({ default_url: HOME });
     const body = { default_url: HOME };
@@ -641,7 +659,7 @@ linksTest(
   },
 );
 
-linksTest("who asks is looked at before what is asked", async (links) => {
+linksTest("the caller is authenticated before the request is examined", async (links) => {
   assertEquals((await links.call("", { method: "POST", body: "{", open: true })).status, 401);
   assertEquals(
     (await links.call("/bulk", { method: "POST", body: "{", open: true, headers: { "user-agent": IPHONE } }))
@@ -650,7 +668,7 @@ linksTest("who asks is looked at before what is asked", async (links) => {
   );
 });
 
-linksTest("a new password has 8 characters; a shorter one from before keeps working", async (links) => {
+linksTest("a new password has 8 characters; older, shorter ones keep working", async (links) => {
   for (const password of ["0042", "1234567"]) {
     const made = await post(links, { default_url: HOME, password });
     assertEquals([made.status, made.body.code], [422, "invalid_request"]);
@@ -677,7 +695,7 @@ linksTest("a new password has 8 characters; a shorter one from before keeps work
 });
 
 linksTest(
-  "title and note are for the team: found by a part, changed, and in nothing that a visitor gets",
+  "title and note are for the team: searchable, changeable, and never sent to visitors",
   async (links) => {
     const secret = "Unannounced 100 % off";
     const made = { default_url: HOME, code: "told", title: secret, note: `${secret}\nAsk Ann` };
@@ -711,7 +729,7 @@ linksTest(
   { LINK_HTML: "true" },
 );
 
-linksTest("what is answered has the shapes of the contract, and nothing besides", async (links) => {
+linksTest("answers have exactly the shapes of the contract", async (links) => {
   const full = {
     default_url: HOME,
     code: "full",

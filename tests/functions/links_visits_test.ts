@@ -14,7 +14,7 @@ const SECRET = { apikey: KEYS.secretKey };
 const CHAT = { whatsapp: { phone_number_id: NUMBER.id, text: "Hallo" } };
 
 linksTest(
-  "links are not served from memory on a database that this code is too old for, and are again after",
+  "links are not served from memory on a database too new for this code, and are served again afterwards",
   async (links) => {
     const made = await links.link({ default_url: HOME });
     assertEquals((await links.visit(made)).status, 302);
@@ -41,7 +41,7 @@ linksTest(
   },
 );
 
-linksTest("a visit is sent on with 302, kept nowhere, and counted once", async (links) => {
+linksTest("a visit is redirected with 302, not cached, and counted once", async (links) => {
   const made = await links.link({ default_url: HOME });
   const answer = await links.visit(made, {
     ...IP,
@@ -70,14 +70,14 @@ linksTest("a visit is sent on with 302, kept nowhere, and counted once", async (
   assertEquals({ ...counts }, { human: 1, bot: 0 });
 });
 
-linksTest("a code does not depend on case, nor on what follows an address in a text", async (links) => {
+linksTest("a code ignores case and trailing punctuation of a text", async (links) => {
   await links.link({ default_url: HOME, code: "Spring-Sale" });
   for (const form of ["spring-sale", "SPRING-SALE", "spring-sale.", "spring-sale)", "spring-sale/"]) {
     assertEquals(await location(links.visit(form)), HOME, form);
   }
 });
 
-linksTest("a link that cannot be used says why, each with its own code and status", async (links) => {
+linksTest("an unusable link says why, each reason with its own code and status", async (links) => {
   const past = new Date(Date.now() - 60_000).toISOString(),
     future = new Date(Date.now() + 60_000).toISOString();
   const expired = await links.link({ default_url: HOME, expires_at: past });
@@ -118,7 +118,7 @@ linksTest("a link that cannot be used says why, each with its own code and statu
 });
 
 linksTest(
-  "500 concurrent visits of a link with 7 uses: exactly 7 go through, bots and previews take none",
+  "500 concurrent visits of a link with 7 uses: exactly 7 succeed, bots and previews take none",
   async (links) => {
     const other = links.isolate();
     const made = await links.link({ default_url: HOME, max_uses: 7 });
@@ -144,7 +144,7 @@ linksTest(
   },
 );
 
-linksTest("more uses given later let visitors through again", async (links) => {
+linksTest("raising the number of uses admits visitors again", async (links) => {
   const made = await links.link({ default_url: HOME, max_uses: 1 });
   await links.visit(made);
   assertEquals((await links.visit(made)).status, 410);
@@ -153,7 +153,7 @@ linksTest("more uses given later let visitors through again", async (links) => {
   assertEquals((await links.visit(made)).status, 410);
 });
 
-linksTest("without the database a limited link takes no use and lets nobody through", async (links) => {
+linksTest("without the database a limited link takes no use and admits nobody", async (links) => {
   const made = await links.link({ default_url: HOME, max_uses: 5 });
   await links.call(`/${made}`, { method: "GET", headers: { "user-agent": WHATSAPP } });
   links.away = true;
@@ -188,7 +188,7 @@ linksTest("clicks equal redirects, whatever happens to the database meanwhile", 
   assertEquals([rows, counted], [redirects, redirects]);
 });
 
-linksTest("a batch of clicks that comes twice is written once", async (links) => {
+linksTest("a batch of clicks sent twice is written once", async (links) => {
   const clicks = linesOf([{ code: "a", t: Date.now(), p: "ios" }]);
   const batch = crypto.randomUUID();
   for (let i = 0; i < 2; i++) await links.sql`select record_clicks(${batch}, 1, ${clicks})`;
@@ -196,7 +196,7 @@ linksTest("a batch of clicks that comes twice is written once", async (links) =>
   assertEquals(n, 1);
 });
 
-linksTest("what cannot be stored of a visit is left out, and sinks no batch", async (links) => {
+linksTest("parts of a visit that cannot be stored are left out, without failing the batch", async (links) => {
   const made = await links.link({ default_url: HOME });
   for (const user of ["ada", "%00", "%ff", "%ud800", "a%20b"]) await links.visit(made, {}, `?u=${user}`);
   await links.flush();
@@ -204,18 +204,21 @@ linksTest("what cannot be stored of a visit is left out, and sinks no batch", as
   assertEquals(users.map((row) => row.user_id), ["%ud800", "ada", null, null, null]);
 });
 
-linksTest("a cold link costs one call however many come at once, and a warm one none", async (links) => {
-  const made = await links.link({ default_url: HOME });
-  const cold = links.isolate();
-  await cold.refresh();
-  await Promise.all(Array.from({ length: 50 }, () => cold.visit(made)));
-  assertEquals(cold.calls.get("get_links"), 1);
-  await Promise.all(Array.from({ length: 50 }, () => cold.visit(made)));
-  assertEquals(cold.calls.get("get_links"), 1);
-  await cold.flush();
-});
+linksTest(
+  "a cold link costs one database call however many visits are concurrent, a warm one none",
+  async (links) => {
+    const made = await links.link({ default_url: HOME });
+    const cold = links.isolate();
+    await cold.refresh();
+    await Promise.all(Array.from({ length: 50 }, () => cold.visit(made)));
+    assertEquals(cold.calls.get("get_links"), 1);
+    await Promise.all(Array.from({ length: 50 }, () => cold.visit(made)));
+    assertEquals(cold.calls.get("get_links"), 1);
+    await cold.flush();
+  },
+);
 
-linksTest("neighbours come with a cold link, those that changed since are read again", async (links) => {
+linksTest("neighbours are loaded with a cold link, and those that changed are reloaded", async (links) => {
   const codes = Array.from({ length: 20 }, (_, n) => `near-${10 + n}`);
   for (const code of codes) await links.link({ default_url: HOME, code });
   const cold = links.isolate();
@@ -232,7 +235,7 @@ linksTest("neighbours come with a cold link, those that changed since are read a
 });
 
 linksTest(
-  "another isolate sees a change at its next look, also of a code that was nobody's",
+  "another isolate sees a change with its next refresh, also of a formerly unknown code",
   async (links) => {
     const other = links.isolate();
     assertEquals((await other.visit("newcode")).status, 404);
@@ -250,7 +253,7 @@ linksTest(
   },
 );
 
-linksTest("a change that was not committed when others looked is seen later", async (links) => {
+linksTest("a change that was uncommitted during a refresh is seen by a later one", async (links) => {
   const made = await links.link({ default_url: HOME });
   await links.visit(made);
   const late = await links.sql.reserve();
@@ -267,7 +270,7 @@ linksTest("a change that was not committed when others looked is seen later", as
 });
 
 linksTest(
-  "while the database is away links go on as they were, and come right when it is back",
+  "while the database is unavailable links keep working, and update when it is back",
   async (links) => {
     const made = await links.link({ default_url: HOME });
     await links.visit(made);
@@ -287,7 +290,7 @@ linksTest(
   },
 );
 
-linksTest("visitors are told apart for a day, and no address is kept anywhere", async (links) => {
+linksTest("visitors are distinguished for a day, and no address is stored anywhere", async (links) => {
   const made = await links.link({ default_url: HOME });
   for (const ip of ["203.0.114.7", "203.0.114.7", "203.0.114.8", "2001:db8::1"]) {
     await links.visit(made, { "x-real-ip": ip });
@@ -309,7 +312,7 @@ linksTest("visitors are told apart for a day, and no address is kept anywhere", 
 });
 
 linksTest(
-  "a code is found as it arrives: encoded, in another script's text, with a query glued on",
+  "a code is found as it arrives: percent-encoded, in another script's text, with a query appended",
   async (links) => {
     await links.link({ code: "spring-24", default_url: HOME });
     const after = [
@@ -374,7 +377,7 @@ const signed = (user: string, secret = AUDIENCE.split(",")[1]) =>
 const AUDIENCE = "secret of tomorrow,secret of today";
 
 linksTest(
-  "how visits went counts for the guard of rollouts, by flag and arm; a person once a minute",
+  "results of visits count for the guard, by flag and arm; one person once per minute",
   async (links) => {
     const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], flag_key: "sale.enabled" });
     const limited = await links.link({ default_url: HOME, max_uses: 1 });
@@ -414,7 +417,7 @@ linksTest(
   { AUDIENCE_SECRET: AUDIENCE },
 );
 
-linksTest("who is made up is no evidence, and few of one address are", async (links) => {
+linksTest("made-up people are no evidence, and many from one address count little", async (links) => {
   const made = await links.link({ default_url: HOME });
   await links.set("deeplinks.enabled", "true", { rollout_percentage: 50 });
   const forged = [
@@ -447,7 +450,7 @@ linksTest("who is made up is no evidence, and few of one address are", async (li
   assertEquals(await counted(), others + 1, "of others");
 }, { AUDIENCE_SECRET: AUDIENCE });
 
-linksTest("with the flag off visitors go to the default, and come back when it is on", async (links) => {
+linksTest("with the flag off visitors go to the default, and return once it is on", async (links) => {
   const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], ...CHAT });
   assertEquals(await location(links.visit(made)), SALE);
   await links.set("deeplinks.enabled", "false");
@@ -470,7 +473,7 @@ linksTest("with the flag off visitors go to the default, and come back when it i
 });
 
 linksTest(
-  "a human's tap on a chat carries a token of its own; bots, previews and prefetches get none",
+  "a person's tap on a chat gets its own token; bots, previews and prefetches get none",
   async (links) => {
     const made = await links.link(CHAT);
     const texts = new Set<string>();
@@ -498,7 +501,7 @@ linksTest(
 );
 
 linksTest(
-  "Accept: application/json gives the decision, and explain=1 with a key the reasons, counting nothing",
+  "Accept: application/json returns the decision, and explain=1 with a key the reasons, without counting",
   async (links) => {
     const made = await links.link({
       default_url: HOME,
@@ -527,7 +530,7 @@ linksTest(
   },
 );
 
-linksTest("HEAD is answered like GET, takes no use and is no human", async (links) => {
+linksTest("HEAD is answered like GET, takes no use and does not count as human", async (links) => {
   const made = await links.link({ default_url: HOME });
   const answer = await links.call(`/${made}`, {
     method: "HEAD",
@@ -575,7 +578,7 @@ htmlTest(
 );
 
 htmlTest(
-  "where HTML can be served, people read why a link cannot be used, and programs do as before",
+  "where HTML can be served, people read why a link cannot be used, and programs get JSON as before",
   async (links) => {
     const BROWSER = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
     const past = new Date(Date.now() - 60_000).toISOString();
@@ -607,7 +610,7 @@ htmlTest(
   },
 );
 
-linksTest("addresses that only take a POST say so, and are no unknown codes", async (links) => {
+linksTest("POST-only addresses say so, and do not count as unknown codes", async (links) => {
   for (const path of ["/claim", "/bulk"]) {
     const answer = await links.call(path, { open: true });
     assertEquals([answer.status, answer.body.code, answer.headers.get("allow")], [
@@ -620,7 +623,7 @@ linksTest("addresses that only take a POST say so, and are no unknown codes", as
   assertEquals([...await links.sql`select code from orphan_visits`], []);
 });
 
-linksTest("on the link domain HTML can be served, elsewhere not", async (links) => {
+linksTest("HTML is served on the link domain and not elsewhere", async (links) => {
   const code = await links.link({ default_url: HOME, preview: { title: "Sale" } });
   const options = { open: true, headers: { "user-agent": WHATSAPP } };
   const { status, body } = await links.call(`/l/${code}`, { ...options, root: true });
@@ -630,7 +633,7 @@ linksTest("on the link domain HTML can be served, elsewhere not", async (links) 
 }, { LINK_DOMAIN: "ref.example.co/l" });
 
 linksTest(
-  "a preview names the link's own address, not that of the function behind its domain",
+  "a preview has the link's own address, not that of the function behind its domain",
   async (links) => {
     const code = await links.link({ default_url: HOME, preview: { title: "Sale" } });
     const read = await (await links.visit(code, { "user-agent": WHATSAPP })).text();
@@ -640,7 +643,7 @@ linksTest(
 );
 
 linksTest(
-  "a universal link with a fallback gets a page with both on a phone, and no script opens it",
+  "a universal link with a fallback gets a page with both on a phone, without a script that opens it",
   async (links) => {
     await links.allow("apps.apple.com");
     const fallback = "https://apps.apple.com/app/id123456789";
@@ -663,7 +666,7 @@ linksTest(
   { LINK_HTML: "true" },
 );
 
-linksTest("where it cannot, they are plain redirects", async (links) => {
+linksTest("where HTML cannot be served, such links are plain redirects", async (links) => {
   await links.set("deeplinks.app_schemes", "myapp");
   const shown = await links.link({ default_url: HOME, preview: { title: "Sale" } });
   assertEquals(await location(links.visit(shown, { "user-agent": WHATSAPP })), HOME);

@@ -32,47 +32,51 @@ async function allowApps(links: Links): Promise<void> {
   );
 }
 
-linksTest("an iPad that calls itself a Mac is asked what it is, where that matters", async (links) => {
-  const parted = await links.link({
-    default_url: `${HOME}desktop`,
-    targets: [{ when: { platform: "ios" }, url: `${HOME}ios` }],
-  });
-  const page = await links.visit(parted, { "user-agent": MAC }, "?src=qr");
-  assertEquals(page.status, 200);
-  const ways = await offered(page);
-  assertEquals(ways, ["?src=qr&gl_platform=ios", "?src=qr&gl_platform=macos"]);
-  assertEquals(await location(links.visit(parted, { "user-agent": MAC }, ways[0])), `${HOME}ios`);
-  assertEquals(await location(links.visit(parted, { "user-agent": MAC }, ways[1])), `${HOME}desktop`);
-  // Nobody else is asked, and nobody else can say that it is one.
-  assertEquals(await location(links.visit(parted)), `${HOME}ios`);
-  assertEquals(await location(links.visit(parted, { "user-agent": CHROME_MAC })), `${HOME}desktop`);
-  assertEquals(
-    await location(links.visit(parted, { "user-agent": CHROME_MAC }, "?gl_platform=ios")),
-    `${HOME}desktop`,
-  );
-  await links.flush();
-  const clicks = await links.sql`select platform from clicks where code = ${parted} order by platform`;
-  assertEquals(clicks.map(({ platform }) => platform), ["ios", "ios", "macos", "macos", "macos"]);
+linksTest(
+  "an iPad that presents itself as a Mac is asked for its platform, if that matters",
+  async (links) => {
+    const parted = await links.link({
+      default_url: `${HOME}desktop`,
+      targets: [{ when: { platform: "ios" }, url: `${HOME}ios` }],
+    });
+    const page = await links.visit(parted, { "user-agent": MAC }, "?src=qr");
+    assertEquals(page.status, 200);
+    const ways = await offered(page);
+    assertEquals(ways, ["?src=qr&gl_platform=ios", "?src=qr&gl_platform=macos"]);
+    assertEquals(await location(links.visit(parted, { "user-agent": MAC }, ways[0])), `${HOME}ios`);
+    assertEquals(await location(links.visit(parted, { "user-agent": MAC }, ways[1])), `${HOME}desktop`);
+    // Nobody else is asked, and nobody else can say that it is one.
+    assertEquals(await location(links.visit(parted)), `${HOME}ios`);
+    assertEquals(await location(links.visit(parted, { "user-agent": CHROME_MAC })), `${HOME}desktop`);
+    assertEquals(
+      await location(links.visit(parted, { "user-agent": CHROME_MAC }, "?gl_platform=ios")),
+      `${HOME}desktop`,
+    );
+    await links.flush();
+    const clicks = await links.sql`select platform from clicks where code = ${parted} order by platform`;
+    assertEquals(clicks.map(({ platform }) => platform), ["ios", "ios", "macos", "macos", "macos"]);
 
-  const same = await links.link({
-    default_url: HOME,
-    targets: [{ when: { platform: "ios", country: "DE" }, url: `${HOME}ios` }, {
-      when: { platform: "android" },
-      url: `${HOME}a`,
-    }],
-  });
-  assertEquals(await location(links.visit(same, { "user-agent": MAC })), HOME, "both go to the same place");
-  const once = await links.link({
-    default_url: `${HOME}desktop`,
-    max_uses: 1,
-    targets: [{ when: { platform: "ios" }, url: `${HOME}ios` }],
-  });
-  await (await links.visit(once, { "user-agent": MAC })).body?.cancel();
-  assertEquals(await location(links.visit(once, { "user-agent": MAC }, "?gl_platform=ios")), `${HOME}ios`);
-}, HTML);
+    const same = await links.link({
+      default_url: HOME,
+      targets: [{ when: { platform: "ios", country: "DE" }, url: `${HOME}ios` }, {
+        when: { platform: "android" },
+        url: `${HOME}a`,
+      }],
+    });
+    assertEquals(await location(links.visit(same, { "user-agent": MAC })), HOME, "both go to the same place");
+    const once = await links.link({
+      default_url: `${HOME}desktop`,
+      max_uses: 1,
+      targets: [{ when: { platform: "ios" }, url: `${HOME}ios` }],
+    });
+    await (await links.visit(once, { "user-agent": MAC })).body?.cancel();
+    assertEquals(await location(links.visit(once, { "user-agent": MAC }, "?gl_platform=ios")), `${HOME}ios`);
+  },
+  HTML,
+);
 
 linksTest(
-  "where pages cannot be served, an iPad that calls itself a Mac can still say what it is",
+  "where HTML cannot be served, such an iPad can still state its platform",
   async (links) => {
     const parted = await links.link({
       default_url: `${HOME}desktop`,
@@ -87,48 +91,52 @@ linksTest(
   },
 );
 
-linksTest("in the browser of an app, an app's link is a page with ways, each at a tap", async (links) => {
-  await allowApps(links);
-  const scheme = await links.link({
-    default_url: `${HOME}web`,
-    targets: [{ app: { url: "exapp://p/7", package: "com.example.app" } }],
-  });
-  const own = `https://ref.example.co/functions/v1/deeplinks/${scheme}`;
-  const android = await offered(await links.visit(scheme, { "user-agent": FB_ANDROID }, "?a=1"));
-  assertMatch(
-    android[0],
-    /^intent:\/\/p\/7\?gl_token=[a-z2-7]{16}#Intent;scheme=exapp;package=com\.example\.app;S\./,
-  );
-  assertEquals(android.slice(1), [
-    `intent://${
-      own.slice("https://".length)
-    }?a=1#Intent;scheme=https;action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE;end`,
-    `${HOME}web`,
-  ]);
-  const ios = await offered(await links.visit(scheme, { "user-agent": INSTAGRAM_IOS }));
-  assertMatch(ios[0], /^exapp:\/\/p\/7\?gl_token=/);
-  assertEquals(ios.slice(1), [`x-safari-${own}`, `${HOME}web`]);
+linksTest(
+  "in an in-app browser an app's link is a page with several choices, each one tap",
+  async (links) => {
+    await allowApps(links);
+    const scheme = await links.link({
+      default_url: `${HOME}web`,
+      targets: [{ app: { url: "exapp://p/7", package: "com.example.app" } }],
+    });
+    const own = `https://ref.example.co/functions/v1/deeplinks/${scheme}`;
+    const android = await offered(await links.visit(scheme, { "user-agent": FB_ANDROID }, "?a=1"));
+    assertMatch(
+      android[0],
+      /^intent:\/\/p\/7\?gl_token=[a-z2-7]{16}#Intent;scheme=exapp;package=com\.example\.app;S\./,
+    );
+    assertEquals(android.slice(1), [
+      `intent://${
+        own.slice("https://".length)
+      }?a=1#Intent;scheme=https;action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE;end`,
+      `${HOME}web`,
+    ]);
+    const ios = await offered(await links.visit(scheme, { "user-agent": INSTAGRAM_IOS }));
+    assertMatch(ios[0], /^exapp:\/\/p\/7\?gl_token=/);
+    assertEquals(ios.slice(1), [`x-safari-${own}`, `${HOME}web`]);
 
-  // What can be used once is not visited again, but its page is opened.
-  const once = await links.link({
-    default_url: `${HOME}web`,
-    max_uses: 1,
-    targets: [{ app: { url: `${HOME}p/7`, package: "com.example.app" } }],
-  });
-  const universal = await offered(await links.visit(once, { "user-agent": INSTAGRAM_IOS }));
-  assertMatch(universal[0], /^https:\/\/www\.example\.com\/p\/7\?gl_token=/);
-  assertEquals(universal.slice(1), [`x-safari-${universal[0]}`]);
-  const { status, headers, body } = await links.visit(scheme);
-  assertEquals(
-    [status, headers.get("content-type")],
-    [200, "text/html; charset=utf-8"],
-    "elsewhere it is tried",
-  );
-  await body?.cancel();
-}, HTML);
+    // What can be used once is not visited again, but its page is opened.
+    const once = await links.link({
+      default_url: `${HOME}web`,
+      max_uses: 1,
+      targets: [{ app: { url: `${HOME}p/7`, package: "com.example.app" } }],
+    });
+    const universal = await offered(await links.visit(once, { "user-agent": INSTAGRAM_IOS }));
+    assertMatch(universal[0], /^https:\/\/www\.example\.com\/p\/7\?gl_token=/);
+    assertEquals(universal.slice(1), [`x-safari-${universal[0]}`]);
+    const { status, headers, body } = await links.visit(scheme);
+    assertEquals(
+      [status, headers.get("content-type")],
+      [200, "text/html; charset=utf-8"],
+      "elsewhere it is tried",
+    );
+    await body?.cancel();
+  },
+  HTML,
+);
 
 linksTest(
-  "in the browser of an app, where pages cannot be served, a place that it can show",
+  "in an in-app browser, where HTML cannot be served, the visit goes to a page it can show",
   async (links) => {
     await allowApps(links);
     const scheme = await links.link({
@@ -150,6 +158,50 @@ linksTest(
   },
 );
 
+linksTest(
+  "an app's own program gets the app's own address and a token, by the platform that it has or states",
+  async (links) => {
+    await allowApps(links);
+    const url = `${HOME}p/7`;
+    const code = await links.link({
+      default_url: `${HOME}web`,
+      targets: [
+        { when: { platform: "android" }, app: { url, package: "com.example.app" } },
+        { when: { platform: "ios" }, app: { url } },
+      ],
+    });
+    const programs: [ua: string, query: string, because: number | "default"][] = [
+      ["Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Build/UQ1A.240205.002)", "", 0],
+      ["okhttp/4.12.0", "?platform=android", 0],
+      ["Dart/3.4 (dart:io)", "?platform=ios", 1],
+      ["ExampleApp/241 CFNetwork/1494.0.7 Darwin/23.4.0", "?platform=ios", 1],
+      ["okhttp/4.12.0", "", "default"],
+    ];
+    for (const [ua, query, because] of programs) {
+      const headers = { accept: "application/json", "user-agent": ua };
+      const told = await (await links.visit(code, headers, query)).json();
+      assertEquals(told.because, because, ua);
+      if (because === "default") assertEquals([told.url, told.token], [`${HOME}web`, undefined], ua);
+      else assertEquals([told.kind, told.url], ["app", `${url}?gl_token=${told.token}`], ua);
+    }
+    await links.flush();
+    const [{ n }] = await links
+      .sql`select count(*)::int as n from clicks where code = ${code} and verdict = 'human'`;
+    assertEquals(n, programs.length);
+  },
+);
+
+linksTest(
+  "a path after a code leads nowhere by itself, and its page has the code filled in",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, pass_query: true });
+    assertEquals((await links.visit(`${code}/products/7`)).status, 404);
+    const page = await links.visit(`${code}/products/7`, BROWSER);
+    assertEquals([page.status, (await page.text()).includes(`value="${code}"`)], [404, true]);
+  },
+  HTML,
+);
+
 linksTest("an app without a fallback falls back to the link's chat", async (links) => {
   await allowApps(links);
   const chat = await links.link({
@@ -160,7 +212,7 @@ linksTest("an app without a fallback falls back to the link's chat", async (link
   assertMatch(ways[1], /^https:\/\/wa\.me\/12025550100\?text=Hi%0A%0A%5Bref%3A[a-z2-7]{16}%5D$/);
 }, HTML);
 
-linksTest("targets by the app whose browser it is", async (links) => {
+linksTest("rules can match the in-app browser", async (links) => {
   const code = await links.link({
     default_url: HOME,
     targets: [
@@ -181,7 +233,7 @@ linksTest("targets by the app whose browser it is", async (links) => {
 });
 
 linksTest(
-  "root, unknown and ended addresses are pages in the visitor's language, with a way home",
+  "the root, unknown and expired addresses are pages in the visitor's language, with a way home",
   async (links) => {
     const past = new Date(Date.now() - 60_000).toISOString();
     const ended = await links.link({ default_url: HOME, expires_at: past });
@@ -242,7 +294,7 @@ async function waysOn(links: Links, path: string, headers: Record<string, string
   return { hrefs: [...body.matchAll(/href="([^"]*)"/g)].map(([, href]) => href), action, code };
 }
 
-linksTest("without a page of the team's, no page is a dead end either", async (links) => {
+linksTest("without the team's home page no page is a dead end either", async (links) => {
   const root = "https://ref.example.co/functions/v1/deeplinks/";
   const expires_at = "2026-01-01T00:00:00Z";
   const chat = { phone_number_id: NUMBER.id, text: "Hi" };
@@ -288,7 +340,7 @@ linksTest("without a page of the team's, no page is a dead end either", async (l
   assertEquals(await waysOn(links, `/${ended.site}`), field(ended.site) as never);
 }, HTML);
 
-linksTest("the code that people type leads to its link, however they write it", async (links) => {
+linksTest("a typed code leads to its link, in any spelling", async (links) => {
   const code = await links.link({ default_url: HOME, code: "spring-24" });
   const go = (typed: string) =>
     links.call(`/?code=${encodeURIComponent(typed)}`, { open: true, headers: BROWSER });
@@ -302,12 +354,13 @@ linksTest("the code that people type leads to its link, however they write it", 
       "go.example.com/spring-24",
       "“spring-24”.",
       "ｓｐｒｉｎｇ-24",
+      "spring-24 is our offer",
     ]
   ) {
     const { status, headers } = await go(typed);
     assertEquals([status, headers.get("location")], [302, url], typed);
   }
-  for (const typed of ["", "ü", "a b", "/", "?code=x"]) {
+  for (const typed of ["", "ü", "/", "?code=x"]) {
     const { status, body } = await go(typed);
     assertEquals(status, 404, typed);
     assertMatch(body, /<form /);
@@ -318,7 +371,7 @@ linksTest("the code that people type leads to its link, however they write it", 
   assertEquals((await links.call(`?code=${code}`)).body.links.length, 1, "with a key it is a filter");
 }, HTML);
 
-linksTest("an address that is no page is refused with the way that there is", async (links) => {
+linksTest("an address that has no page is refused with the correct one", async (links) => {
   const post = (body: object) => links.call("", { method: "POST", body });
   const mail = "mailto:sales@example.com?subject=Hi";
   for (const url of [mail, "tel:+12025550100", "exapp://p/7", "market://details?id=com.example.app"]) {
@@ -335,7 +388,7 @@ linksTest("an address that is no page is refused with the way that there is", as
   assertEquals(await location(links.visit(code, { "user-agent": INSTAGRAM_IOS })), HOME);
 });
 
-linksTest("where pages cannot be served, people are sent to the team's page", async (links) => {
+linksTest("where HTML cannot be served, people are redirected to the team's page", async (links) => {
   const ended = await links.link({ default_url: HOME, expires_at: "2026-01-01T00:00:00Z" });
   const paths = ["", "/nosuchcode", `/${ended}`];
   const go = (path: string) =>
@@ -350,7 +403,7 @@ linksTest("where pages cannot be served, people are sent to the team's page", as
   assertEquals((await links.call("/nosuchcode", { open: true })).status, 404);
 });
 
-linksTest("while the database is away, people are told to try again", async (links) => {
+linksTest("while the database is unavailable, people are asked to try again", async (links) => {
   links.away = true;
   const answer = await links.visit("unread", { ...BROWSER });
   assertEquals([answer.status, answer.headers.get("content-type")], [503, "text/html; charset=utf-8"]);

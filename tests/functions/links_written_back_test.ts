@@ -35,7 +35,7 @@ const FULL = {
   fingerprint: true,
 };
 
-linksTest("PATCH takes a link as it was read: nothing but the version changes", async (links) => {
+linksTest("PATCH accepts a link as it was read, and only the version changes", async (links) => {
   for (const body of [{ default_url: HOME }, FULL]) {
     const code = await links.link(body);
     const before = await read(links, code);
@@ -50,15 +50,18 @@ linksTest("PATCH takes a link as it was read: nothing but the version changes", 
   }
 });
 
-linksTest("PATCH with what was read still conflicts after somebody else's change", async (links) => {
-  const code = await links.link({ default_url: HOME });
-  const before = await read(links, code);
-  await patch(links, code, { tags: ["theirs"] });
-  const late = await patch(links, code, { ...before, tags: ["mine"] });
-  assertEquals([late.status, late.body.code], [409, "conflict"]);
-});
+linksTest(
+  "PATCH with everything that was read still conflicts after somebody else's change",
+  async (links) => {
+    const code = await links.link({ default_url: HOME });
+    const before = await read(links, code);
+    await patch(links, code, { tags: ["theirs"] });
+    const late = await patch(links, code, { ...before, tags: ["mine"] });
+    assertEquals([late.status, late.body.code], [409, "conflict"]);
+  },
+);
 
-linksTest("PATCH with a version conflicts only where the same member was changed since", async (links) => {
+linksTest("PATCH with a version conflicts only if the same member changed since", async (links) => {
   const code = await links.link({ default_url: HOME, tags: ["a"], utm: { source: "s" }, title: "T" });
   const before = await read(links, code);
   const { version } = before;
@@ -92,7 +95,7 @@ linksTest("PATCH with a version conflicts only where the same member was changed
   }
 });
 
-linksTest("PATCH with what was read is no conflict because somebody visited", async (links) => {
+linksTest("PATCH with everything that was read does not conflict because of visits", async (links) => {
   const code = await links.link({ default_url: HOME, max_uses: 5 });
   const before = await read(links, code);
   await links.visit(code);
@@ -100,7 +103,7 @@ linksTest("PATCH with what was read is no conflict because somebody visited", as
   assertEquals([status, body.uses, body.tags], [200, 1, ["x"]]);
 });
 
-linksTest("PATCH names what nobody can write, where it is not as it stands", async (links) => {
+linksTest("PATCH refuses read-only members by name if they differ from the current values", async (links) => {
   const code = await links.link({ default_url: HOME });
   for (
     const body of [{ code: "other" }, { url: HOME }, { uses: 9 }, { created_by: "me" }, {
@@ -113,7 +116,7 @@ linksTest("PATCH names what nobody can write, where it is not as it stands", asy
   }
 });
 
-linksTest("POST takes a link as it was read, under another code", async (links) => {
+linksTest("POST accepts a link as it was read, under another code", async (links) => {
   const { password: _, external_id: __, ...body } = FULL;
   const before = await read(links, await links.link(body));
   assertEquals((await post(links, before)).body.code, "code_taken");
@@ -136,7 +139,7 @@ linksTest("POST names what a copy would lose: a password, a state", async (links
   assert(off.body.detail.includes("state"), off.body.detail);
 });
 
-linksTest("changes of different members at the same moment are all made", async (links) => {
+linksTest("concurrent changes of different members all succeed", async (links) => {
   const code = await links.link({ default_url: HOME, utm: { source: "a" } });
   const changes = [
     { tags: ["x"] },
@@ -170,7 +173,7 @@ linksTest("changes of different members at the same moment are all made", async 
   });
 });
 
-linksTest("changes of one member at the same moment are made one after the other", async (links) => {
+linksTest("concurrent changes of one member are applied one after the other", async (links) => {
   const code = await links.link({ default_url: HOME });
   const answers = await Promise.all(
     Array.from({ length: 8 }, (_, i) => patch(links, code, { tags: [`t${i}`] })),
@@ -179,7 +182,7 @@ linksTest("changes of one member at the same moment are made one after the other
   assertEquals((await read(links, code)).version, 9);
 });
 
-linksTest("a deleted link is restored by a state, with its password and its figures", async (links) => {
+linksTest("a deleted link is restored by its state, with its password and figures", async (links) => {
   const code = await links.link({
     default_url: HOME,
     code: "del-one",
@@ -202,7 +205,7 @@ linksTest("a deleted link is restored by a state, with its password and its figu
   assertEquals((await links.call("/del-two/stats")).body.clicks.human, 1);
 });
 
-linksTest("a deleted link whose external id is another's by now is not restored", async (links) => {
+linksTest("a deleted link whose external id now belongs to another is not restored", async (links) => {
   const code = await links.link({ default_url: HOME, external_id: "one" });
   await remove(links, code);
   await links.link({ default_url: HOME, external_id: "one" });
@@ -210,7 +213,7 @@ linksTest("a deleted link whose external id is another's by now is not restored"
   assertEquals((await patch(links, code, { state: "active", external_id: null })).status, 200);
 });
 
-linksTest("each filter of a list counts, a repeated one too", async (links) => {
+linksTest("each filter of a list applies, also a repeated one", async (links) => {
   const ab = await links.link({ default_url: HOME, tags: ["a", "b"], utm: { campaign: "spring" } });
   const a = await links.link({ default_url: HOME, tags: ["a"], title: "Poster" });
   const found = async (query: string) => {

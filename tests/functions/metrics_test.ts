@@ -23,7 +23,7 @@ async function scrape({ call }: Edge): Promise<Map<string, number>> {
   );
 }
 
-edgeTest("metrics: a message's way leaves its traces", async (edge) => {
+edgeTest("metrics: a message's way through the pipeline shows in the figures", async (edge) => {
   const { sql, meta, says, settled, hook, reread, call } = edge;
   await using service = startService();
   service.answers(withReplies({ type: "text", text: { body: "Hello back" } }));
@@ -68,7 +68,7 @@ edgeTest("metrics: a message's way leaves its traces", async (edge) => {
   assert(at('cache_requests_total{cache="config",result="hit"}')! > 0);
 });
 
-edgeTest("metrics: the format is as Prometheus wants it, and each name says its unit", async (edge) => {
+edgeTest("metrics: valid Prometheus format, with the unit in each name", async (edge) => {
   await edge.hook({ any: "thing" });
   await scrape(edge);
   const { body } = await edge.call("metrics", { method: "GET", headers: { apikey: KEYS.secretKey } });
@@ -86,7 +86,7 @@ edgeTest("metrics: the format is as Prometheus wants it, and each name says its 
 });
 
 Deno.test({
-  name: "metrics: promtool takes them",
+  name: "metrics: promtool accepts them",
   ignore: !PROMTOOL,
   fn: () =>
     withEdge(async (edge) => {
@@ -97,7 +97,7 @@ Deno.test({
     }),
 });
 
-edgeTest("metrics: rollouts, held conversations and dead letters are there as they stand", async (edge) => {
+edgeTest("metrics: show rollouts, held conversations and dead letters as they are", async (edge) => {
   const { sql, meta, says, settled, set } = edge;
   await set({ "wa_router.enabled": { value: "true", metadata: { rollout_percentage: 0.01 } } });
   await says(meta.addContact({ name: "Nora", phone: "12025550143" }), "hello");

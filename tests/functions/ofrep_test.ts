@@ -50,7 +50,7 @@ async function makeFlags({ sql, set }: Edge): Promise<void> {
 
 const base = (edge: Edge) => `${edge.url}/functions/v1/flags`;
 
-edgeTest("OpenFeature's server SDK reads every kind of flag", async (edge) => {
+edgeTest("OpenFeature's server SDK evaluates every kind of flag", async (edge) => {
   await makeFlags(edge);
   for (
     const [label, header] of [
@@ -116,7 +116,7 @@ edgeTest("OpenFeature's server SDK reads every kind of flag", async (edge) => {
 });
 
 edgeTest(
-  "OpenFeature's server SDK gives the code's default without a key, and waits when told to",
+  "OpenFeature's server SDK uses the code's default without a key, and waits when told to",
   async (edge) => {
     await makeFlags(edge);
     await OpenFeature.setProviderAndWait(
@@ -149,7 +149,7 @@ edgeTest(
 );
 
 edgeTest(
-  "OpenFeature's web SDK reads all flags at once, and again when they or the context change",
+  "OpenFeature's web SDK fetches all flags at once, and again when they or the context change",
   async (edge) => {
     await makeFlags(edge);
     const asked: { status: number; etag: string | null }[] = [];
@@ -217,7 +217,7 @@ const ONE = "/ofrep/v1/evaluate/flags/all.enabled";
 const ALL = "/ofrep/v1/evaluate/flags";
 const CONTEXT = { context: { targetingKey: "u1" } };
 
-edgeTest("OFREP: what cannot be evaluated says so in the protocol's words", async (edge) => {
+edgeTest("OFREP: failed evaluations use the protocol's error codes", async (edge) => {
   await makeFlags(edge);
   const cases: [path: string, body: unknown, status: number, errorCode: string][] = [
     [ONE, "{", 400, "PARSE_ERROR"],
@@ -258,7 +258,7 @@ edgeTest("OFREP: what cannot be evaluated says so in the protocol's words", asyn
   assertEquals(all, { key: "all.enabled", value: true, reason: "STATIC", variant: "on" });
 });
 
-edgeTest("OFREP: neither a body nor a context in it is required", async (edge) => {
+edgeTest("OFREP: neither the body nor its context is required", async (edge) => {
   await makeFlags(edge);
   const expected = await ask(edge, ONE, { body: { context: {} } });
   assertEquals([expected.status, expected.body.value], [200, true]);
@@ -273,7 +273,7 @@ edgeTest("OFREP: neither a body nor a context in it is required", async (edge) =
   }
 });
 
-edgeTest("OFREP: keys with odd characters, and paths as the hosted runtime gives them", async (edge) => {
+edgeTest("OFREP: keys with unusual characters, and paths as the hosted runtime passes them", async (edge) => {
   await edge.set({ "a b/ü%.enabled": { value: "true", metadata: APPS } });
   const key = encodeURIComponent("a b/ü%.enabled");
   const answer = await ask(edge, `${ALL}/${key}?x=1`, { body: CONTEXT });
@@ -293,7 +293,7 @@ edgeTest("OFREP: keys with odd characters, and paths as the hosted runtime gives
 });
 
 edgeTest(
-  "OFREP: an app reads the flags that are marked for it, alone and together, and no others",
+  "OFREP: an app reads the flags marked for apps, singly and in bulk, and no others",
   async (edge) => {
     await edge.set({
       "marked.enabled": { value: "true", metadata: { ...APPS, prerequisites: ["needed.enabled"] } },
@@ -319,7 +319,7 @@ edgeTest(
   },
 );
 
-edgeTest("OFREP: a UUID in capitals is the same person", async (edge) => {
+edgeTest("OFREP: a UUID in capital letters is the same person", async (edge) => {
   const id = "01968F00-00AB-7000-8000-0000000000EF";
   await edge.set({
     "listed.enabled": { value: "true", metadata: { target_user_ids: [id] } },
@@ -339,7 +339,7 @@ edgeTest("OFREP: a UUID in capitals is the same person", async (edge) => {
 });
 
 edgeTest(
-  "OFREP: by a publishable key nobody learns who is on a list, and nothing of the gateway itself",
+  "OFREP: a publishable key reveals nobody's place on a list and none of the gateway's own flags",
   async (edge) => {
     const testers = ["maria@example.com", "Max+x@example.com", "491701234567", "+49 170 1234567"];
     await makeFlags(edge);
@@ -401,7 +401,7 @@ edgeTest(
   },
 );
 
-edgeTest("OFREP: keys open the door, and only a project's own", async (edge) => {
+edgeTest("OFREP: requires a key of the project", async (edge) => {
   await makeFlags(edge);
   for (const path of [ONE, ALL]) {
     assertEquals((await ask(edge, path, { key: null, body: CONTEXT })).status, 401);
@@ -418,7 +418,7 @@ edgeTest("OFREP: keys open the door, and only a project's own", async (edge) => 
   assertEquals(JSON.stringify(hidden.body).includes("metadata"), false);
 });
 
-edgeTest("OFREP: an ETag covers configuration, context, kill switches and who asks", async (edge) => {
+edgeTest("OFREP: an ETag covers configuration, context, kill switches and the kind of key", async (edge) => {
   await makeFlags(edge);
   const tagOf = async (options: Parameters<typeof ask>[2] = {}) => {
     const { status, headers } = await ask(edge, ALL, { body: CONTEXT, ...options });
@@ -449,7 +449,7 @@ edgeTest("OFREP: an ETag covers configuration, context, kill switches and who as
   assertEquals(new Set(others).size, others.length);
 });
 
-edgeTest("OFREP: the environment turns a flag off, and what needs it", async (edge) => {
+edgeTest("OFREP: the environment turns off a flag and the flags that require it", async (edge) => {
   await makeFlags(edge);
   const value = async (key: string) =>
     (await ask(edge, `${ALL}/${key}`, { body: { context: { targetingKey: IN } } })).body;
@@ -466,7 +466,7 @@ edgeTest("OFREP: the environment turns a flag off, and what needs it", async (ed
   }
 });
 
-edgeTest("OFREP: a browser of another origin may ask", async (edge) => {
+edgeTest("OFREP: a browser of another origin may call it", async (edge) => {
   await makeFlags(edge);
   const preflight = await ask(edge, ONE, { method: "OPTIONS", key: null });
   assertEquals(preflight.status, 204);

@@ -60,7 +60,7 @@ async function startRollout({ sql }: Edge): Promise<string> {
   return id;
 }
 
-edgeTest("notifications: a webhook is signed, Slack gets its text, both say what to do", async (edge) => {
+edgeTest("notifications: a webhook is signed, Slack gets its text, and both say what to do", async (edge) => {
   const { sql } = edge;
   await withReceiver([], async (url, got) => {
     const [{ made }] = await sql`select public.add_notification_endpoint('ops', 'webhook', ${
@@ -170,7 +170,7 @@ edgeTest(
   },
 );
 
-edgeTest("notifications: a failure is tried again under the same id; 410 is the end", async (edge) => {
+edgeTest("notifications: a failed one is retried under the same id; 410 ends it", async (edge) => {
   const { sql } = edge;
   await withReceiver([503, 200, 410], async (url, got) => {
     await sql`select public.add_notification_endpoint('ops', 'webhook', ${url})`;
@@ -212,7 +212,7 @@ edgeTest("notifications: only to hosts on the allowlist, when stored and when se
   });
 });
 
-edgeTest("notifications: a result that comes after its lease does not count", async ({ sql }) => {
+edgeTest("notifications: a result after the lease has expired does not count", async ({ sql }) => {
   await sql`select public.add_notification_endpoint('ops', 'webhook', 'http://127.0.0.1/')`;
   await startRollout({ sql } as Edge);
   const claim = async () => (await sql`select public.claim_notifications(10, 0) as claimed`)[0].claimed;
@@ -226,14 +226,14 @@ edgeTest("notifications: a result that comes after its lease does not count", as
   assertEquals([await settle(first), await settle(second)], [0, 1]);
 });
 
-edgeTest("notifications: the clock's door needs a secret key", async ({ call }) => {
+edgeTest("notifications: the clock's entry point requires a secret key", async ({ call }) => {
   for (const [key, status] of [[undefined, 401], [KEYS.publishableKey, 403]] as const) {
     assertEquals((await call("flags", { headers: key ? { apikey: key } : {} })).status, status);
   }
 });
 
 edgeTest(
-  "outcomes: what becomes of a routed message is counted under the flags that routing reads",
+  "outcomes: the results of a routed message count for the flags that routing evaluates",
   async (edge) => {
     const { sql, set, meta, says, settled } = edge;
     await withReceiver([503], async (url) => {

@@ -12,83 +12,86 @@ import { advance } from "../support/monotonic_clock.ts";
 import { attempts, decisions, person } from "../support/routed.ts";
 import { addDestination, addRoute, isSigned, startService, withReplies } from "../support/service.ts";
 
-edgeTest("way of a message: stored, routed, signed, delivered, answered, sent, ticked", async (edge) => {
-  const { sql, meta, says, settled, reread } = edge;
-  await using shop = startService();
-  const { secret } = await addDestination(sql, "shop", shop);
-  const route = await addRoute(sql, ["shop"], { type: "text", match: "keywords", value: "order" }, {
-    name: "orders",
-  });
-  await reread();
-  shop.answers(withReplies({ type: "text", text: { body: "On its way" } }));
-  const nora = meta.addContact({ name: "Nora", phone: "12025550143", username: "nora", bsuid: "US.42" });
-  const wamid = await says(nora, "Where is my order?");
-  await settled();
-  await meta.settled();
+edgeTest(
+  "pipeline: a message is stored, routed, signed, delivered, answered, sent and ticked",
+  async (edge) => {
+    const { sql, meta, says, settled, reread } = edge;
+    await using shop = startService();
+    const { secret } = await addDestination(sql, "shop", shop);
+    const route = await addRoute(sql, ["shop"], { type: "text", match: "keywords", value: "order" }, {
+      name: "orders",
+    });
+    await reread();
+    shop.answers(withReplies({ type: "text", text: { body: "On its way" } }));
+    const nora = meta.addContact({ name: "Nora", phone: "12025550143", username: "nora", bsuid: "US.42" });
+    const wamid = await says(nora, "Where is my order?");
+    await settled();
+    await meta.settled();
 
-  const [delivered, ...more] = shop.received;
-  assertEquals(more, []);
-  const [{ delivery, message, conversation, contact, sent_at, created_at, native }] = await sql`
+    const [delivered, ...more] = shop.received;
+    assertEquals(more, []);
+    const [{ delivery, message, conversation, contact, sent_at, created_at, native }] = await sql`
     select d.id as delivery, m.id as message, c.id as conversation, c.contact_id as contact, m.sent_at, m.created_at,
       m.native
     from public.deliveries d join public.messages m on m.id = d.message_id
     join public.conversations c on c.id = m.conversation_id`;
-  assertEquals(delivered.id, delivery);
-  assert(isSigned(delivered, secret));
-  // In seconds, and of today; not by how busy the machine is.
-  assert(Math.abs(Number(delivered.headers.get("webhook-timestamp")) - Date.now() / 1000) < 3600);
-  assertEquals(delivered.headers.get("content-type"), "application/json");
-  assertEquals(delivered.headers.get("user-agent"), "Gatelink-Webhooks/1");
-  const { seq, ...told } = delivered.event.data.message;
-  assertEquals(typeof seq, "number");
-  assertEquals(new Date(told.received_at), created_at);
-  assertEquals({ ...delivered.event, data: { ...delivered.event.data, message: told } }, {
-    type: "message.received",
-    timestamp: told.sent_at,
-    data: {
-      message: {
-        id: message,
-        channel: "whatsapp",
-        type: "text",
-        text: "Where is my order?",
-        choice: null,
-        reply_to: null,
-        referral: null,
-        forwarded: false,
-        provider_id: wamid,
-        sent_at: told.sent_at,
-        received_at: told.received_at,
-        native,
+    assertEquals(delivered.id, delivery);
+    assert(isSigned(delivered, secret));
+    // In seconds, and of today; not by how busy the machine is.
+    assert(Math.abs(Number(delivered.headers.get("webhook-timestamp")) - Date.now() / 1000) < 3600);
+    assertEquals(delivered.headers.get("content-type"), "application/json");
+    assertEquals(delivered.headers.get("user-agent"), "Gatelink-Webhooks/1");
+    const { seq, ...told } = delivered.event.data.message;
+    assertEquals(typeof seq, "number");
+    assertEquals(new Date(told.received_at), created_at);
+    assertEquals({ ...delivered.event, data: { ...delivered.event.data, message: told } }, {
+      type: "message.received",
+      timestamp: told.sent_at,
+      data: {
+        message: {
+          id: message,
+          channel: "whatsapp",
+          type: "text",
+          text: "Where is my order?",
+          choice: null,
+          reply_to: null,
+          referral: null,
+          forwarded: false,
+          provider_id: wamid,
+          sent_at: told.sent_at,
+          received_at: told.received_at,
+          native,
+        },
+        conversation: { id: conversation, number_id: NUMBER.id },
+        contact: { id: contact, name: "Nora", phone: "12025550143", bsuid: "US.42", username: "nora" },
       },
-      conversation: { id: conversation, number_id: NUMBER.id },
-      contact: { id: contact, name: "Nora", phone: "12025550143", bsuid: "US.42", username: "nora" },
-    },
-  });
-  assertEquals(new Date(told.sent_at), sent_at);
-  assertEquals(native.text, { body: "Where is my order?" });
+    });
+    assertEquals(new Date(told.sent_at), sent_at);
+    assertEquals(native.text, { body: "Where is my order?" });
 
-  assertEquals(await decisions(sql), [{
-    text: "Where is my order?",
-    reason: "matched",
-    route_name: "orders",
-    contact: "…0143",
-    explanation: [{ route, name: "orders", matched: true, why: 'condition: text has "order"' }],
-  }]);
-  assertEquals(await attempts(sql), [{ attempt: 1, outcome: "delivered", status: 200, error: null }]);
-  const [reply] = meta.outbox.messages;
-  assertEquals([reply.to, reply.payload.text], ["12025550143", { body: "On its way" }]);
-  const [row] = await sql`
+    assertEquals(await decisions(sql), [{
+      text: "Where is my order?",
+      reason: "matched",
+      route_name: "orders",
+      contact: "…0143",
+      explanation: [{ route, name: "orders", matched: true, why: 'condition: text has "order"' }],
+    }]);
+    assertEquals(await attempts(sql), [{ attempt: 1, outcome: "delivered", status: 200, error: null }]);
+    const [reply] = meta.outbox.messages;
+    assertEquals([reply.to, reply.payload.text], ["12025550143", { body: "On its way" }]);
+    const [row] = await sql`
     select text, status, provider_id, id from public.messages where direction = 'out'`;
-  assertEquals({ ...row }, {
-    text: "On its way",
-    status: "delivered",
-    provider_id: reply.wamid,
-    id: reply.payload.biz_opaque_callback_data,
-  });
-  assertEquals(await lost(sql), []);
-});
+    assertEquals({ ...row }, {
+      text: "On its way",
+      status: "delivered",
+      provider_id: reply.wamid,
+      id: reply.payload.biz_opaque_callback_data,
+    });
+    assertEquals(await lost(sql), []);
+  },
+);
 
-edgeTest("conditions: each sees its part of the message", async (edge) => {
+edgeTest("conditions: each matches its part of the message", async (edge) => {
   const { sql, meta, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -163,38 +166,41 @@ edgeTest("conditions: each sees its part of the message", async (edge) => {
   assertEquals(meta.pending, 0);
 });
 
-edgeTest("flag off: stored and answered, nothing routed; on: what waited goes in its order", async (edge) => {
-  const { sql, says, set, settled, reread, call } = edge;
-  await using service = startService();
-  await addDestination(sql, "service", service);
-  await addRoute(sql, ["service"]);
-  const people = [person(edge, 1), person(edge, 2)];
-  const write = async (from: number, to: number) => {
-    for (let i = from; i < to; i++) await says(people[i % 2], `${i}`);
-  };
-  await set({ "wa_router.enabled": "false" });
-  await write(0, 3);
-  await settled();
-  await sql`delete from public.settings where key = 'wa_router.enabled'`;
-  await reread();
-  await write(3, 6);
-  await settled();
-  assertEquals([service.texts(), await decisions(sql)], [[], []]);
-  const [{ n }] = await sql`select count(*)::int as n from public.messages`;
-  assertEquals(n, 6);
-  const [{ status }] = await sql`select public.status() as status`;
-  assertEquals(status.unrouted.conversations, 2);
+edgeTest(
+  "flag off: messages are stored and not routed; on: waiting ones are routed in order",
+  async (edge) => {
+    const { sql, says, set, settled, reread, call } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    const people = [person(edge, 1), person(edge, 2)];
+    const write = async (from: number, to: number) => {
+      for (let i = from; i < to; i++) await says(people[i % 2], `${i}`);
+    };
+    await set({ "wa_router.enabled": "false" });
+    await write(0, 3);
+    await settled();
+    await sql`delete from public.settings where key = 'wa_router.enabled'`;
+    await reread();
+    await write(3, 6);
+    await settled();
+    assertEquals([service.texts(), await decisions(sql)], [[], []]);
+    const [{ n }] = await sql`select count(*)::int as n from public.messages`;
+    assertEquals(n, 6);
+    const [{ status }] = await sql`select public.status() as status`;
+    assertEquals(status.unrouted.conversations, 2);
 
-  await set({ "wa_router.enabled": "true" });
-  await call("wa-router", { headers: { apikey: KEYS.secretKey } });
-  await settled();
-  const texts = service.texts();
-  assertEquals([0, 1].map((who) => texts.filter((text) => Number(text) % 2 === who)), [
-    ["0", "2", "4"],
-    ["1", "3", "5"],
-  ]);
-  assertEquals(await lost(sql), []);
-});
+    await set({ "wa_router.enabled": "true" });
+    await call("wa-router", { headers: { apikey: KEYS.secretKey } });
+    await settled();
+    const texts = service.texts();
+    assertEquals([0, 1].map((who) => texts.filter((text) => Number(text) % 2 === who)), [
+      ["0", "2", "4"],
+      ["1", "3", "5"],
+    ]);
+    assertEquals(await lost(sql), []);
+  },
+);
 
 edgeTest(
   "percentage: contacts inside are routed, the others wait, in order, until it grows",
@@ -242,7 +248,7 @@ edgeTest(
   },
 );
 
-edgeTest("a route's own flag opens and closes that route alone", async (edge) => {
+edgeTest("a route's own flag controls that route only", async (edge) => {
   const { sql, says, set, settled } = edge;
   await using old = startService();
   await using beta = startService();
@@ -274,57 +280,63 @@ edgeTest("a route's own flag opens and closes that route alone", async (edge) =>
   ]);
 });
 
-edgeTest("sticky: a conversation stays with its route for its time, whatever is said", async (edge) => {
-  const { sql, says, settled, reread } = edge;
-  await using service = startService();
-  await addDestination(sql, "service", service);
-  await addRoute(sql, ["service"], { type: "text", match: "keywords", value: "sales" }, {
-    name: "sales",
-    sticky_minutes: 30,
-  });
-  await addRoute(sql, ["service"], { type: "default" }, { name: "default" });
-  await reread();
-  const [nora, omar] = [person(edge, 1), person(edge, 2)];
-  for (const said of ["hello", "sales please", "a question"]) await says(nora, said);
-  await says(omar, "a question");
-  await settled();
-  await sql`update public.conversations set sticky_until = now() - interval '1 second' where sticky_until is not null`;
-  await says(nora, "the next day");
-  await settled();
-  assertEquals((await decisions(sql)).map(({ reason, route_name }) => [reason, route_name]), [
-    ["default", "default"],
-    ["matched", "sales"],
-    ["sticky", "sales"],
-    ["default", "default"],
-    ["default", "default"],
-  ]);
-  assertEquals(service.received.length, 5);
-});
+edgeTest(
+  "sticky: a conversation stays with its route for its time, whatever its messages say",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"], { type: "text", match: "keywords", value: "sales" }, {
+      name: "sales",
+      sticky_minutes: 30,
+    });
+    await addRoute(sql, ["service"], { type: "default" }, { name: "default" });
+    await reread();
+    const [nora, omar] = [person(edge, 1), person(edge, 2)];
+    for (const said of ["hello", "sales please", "a question"]) await says(nora, said);
+    await says(omar, "a question");
+    await settled();
+    await sql`update public.conversations set sticky_until = now() - interval '1 second' where sticky_until is not null`;
+    await says(nora, "the next day");
+    await settled();
+    assertEquals((await decisions(sql)).map(({ reason, route_name }) => [reason, route_name]), [
+      ["default", "default"],
+      ["matched", "sales"],
+      ["sticky", "sales"],
+      ["default", "default"],
+      ["default", "default"],
+    ]);
+    assertEquals(service.received.length, 5);
+  },
+);
 
-edgeTest("mode all fans out; a destination that fails holds up its own copy alone", async (edge) => {
-  const { sql, says, settled, reread, hurry } = edge;
-  await using crm = startService();
-  await using archive = startService();
-  await addDestination(sql, "crm", crm);
-  await addDestination(sql, "archive", archive);
-  await addRoute(sql, ["crm", "archive"], { type: "any" }, { mode: "all" });
-  await reread();
-  crm.answers(() => new Response("not now", { status: 500 }));
-  const nora = person(edge);
-  await says(nora, "1");
-  await says(nora, "2");
-  await until("both copies of the archive", () => archive.received.length === 2);
-  assertEquals([archive.texts(), crm.texts()], [["1", "2"], ["1"]]);
-  crm.answers(() => new Response());
-  await hurry();
-  await settled();
-  assertEquals(crm.texts(), ["1", "1", "2"]);
-  assertEquals(crm.received[0].id, crm.received[1].id);
-  const ids = [...crm.received, ...archive.received].map(({ id }) => id);
-  assertEquals(new Set(ids).size, 4);
-});
+edgeTest(
+  "mode all: every destination gets a copy, and a failing one delays its own copy only",
+  async (edge) => {
+    const { sql, says, settled, reread, hurry } = edge;
+    await using crm = startService();
+    await using archive = startService();
+    await addDestination(sql, "crm", crm);
+    await addDestination(sql, "archive", archive);
+    await addRoute(sql, ["crm", "archive"], { type: "any" }, { mode: "all" });
+    await reread();
+    crm.answers(() => new Response("not now", { status: 500 }));
+    const nora = person(edge);
+    await says(nora, "1");
+    await says(nora, "2");
+    await until("both copies of the archive", () => archive.received.length === 2);
+    assertEquals([archive.texts(), crm.texts()], [["1", "2"], ["1"]]);
+    crm.answers(() => new Response());
+    await hurry();
+    await settled();
+    assertEquals(crm.texts(), ["1", "1", "2"]);
+    assertEquals(crm.received[0].id, crm.received[1].id);
+    const ids = [...crm.received, ...archive.received].map(({ id }) => id);
+    assertEquals(new Set(ids).size, 4);
+  },
+);
 
-edgeTest("mode first: the first destination that is not paused", async (edge) => {
+edgeTest("mode first: the first destination that is not paused gets the message", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using main = startService();
   await using spare = startService();
@@ -342,7 +354,7 @@ edgeTest("mode first: the first destination that is not paused", async (edge) =>
   assertEquals([main.texts(), spare.texts()], [["1"], ["2"]]);
 });
 
-edgeTest("no match: kept, told why, counted, and seen by whoever looks", async (edge) => {
+edgeTest("no match: the message is stored with the reason, counted, and shown", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -364,7 +376,7 @@ edgeTest("no match: kept, told why, counted, and seen by whoever looks", async (
   assertEquals([reconcile.ok, reconcile.messages.unmatched], [true, 1]);
 });
 
-edgeTest("a decision holds nothing that the person said, and of the number its end", async (edge) => {
+edgeTest("a decision stores no text of the person, and only the end of the number", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -382,7 +394,7 @@ edgeTest("a decision holds nothing that the person said, and of the number its e
   assertMatch(row, /"contact": "…0343"/);
 });
 
-edgeTest("a flip of a setting is seen within five seconds", async (edge) => {
+edgeTest("a changed setting takes effect within five seconds", async (edge) => {
   const { sql, says, settled } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -402,7 +414,7 @@ edgeTest("a flip of a setting is seen within five seconds", async (edge) => {
   assertEquals(service.texts(), ["on", "off"]);
 });
 
-edgeTest("wa-router: the clock's call routes what waits; others are refused", async (edge) => {
+edgeTest("wa-router: the clock's call routes waiting messages; other callers are refused", async (edge) => {
   const { sql, says, call, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);
@@ -432,7 +444,7 @@ edgeTest("wa-router: the clock's call routes what waits; others are refused", as
   await until("routed", () => service.received.length === 1);
 });
 
-edgeTest("a route that cannot be read matches nothing, says so, and stands in nobody's way", async (edge) => {
+edgeTest("an unreadable route matches nothing, is reported, and does not affect the others", async (edge) => {
   const { sql, says, settled, reread } = edge;
   await using service = startService();
   await addDestination(sql, "service", service);

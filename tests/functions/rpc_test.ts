@@ -39,7 +39,7 @@ function stackTest(name: string, test: (rpc: Rpc, db: TestDatabase, url: string)
   });
 }
 
-stackTest("rpc: results, and null for a function without one", async (rpc, { sql }) => {
+stackTest("rpc: returns results, and null for a function without one", async (rpc, { sql }) => {
   assertEquals(await rpc("add_counts", { p_counts: [{ name: "a", n: 2 }] }), null);
   assertEquals((await sql`select sum(value)::int as n from public.counters`)[0].n, 2);
   assertEquals(await rpc("take_rate", { p_key: "k", p_rate: 0.5, p_burst: 2 }), {
@@ -52,7 +52,7 @@ stackTest("rpc: results, and null for a function without one", async (rpc, { sql
   assertEquals(typeof await rpc("schema_version", {}), "string");
 });
 
-stackTest("rpc: a refusal of Postgres keeps its SQLSTATE", async (rpc, _db, url) => {
+stackTest("rpc: a Postgres error keeps its SQLSTATE", async (rpc, _db, url) => {
   const code = async (run: Promise<unknown>) => (await assertRejects(() => run, DbError) as DbError).code;
   assertEquals(await code(rpc("take_rate", { p_key: "k", p_rate: 0, p_burst: 2 })), "22023");
   assertEquals(await code(rpc("take_rate", { p_key: "", p_rate: 1, p_burst: 2 })), "23514");
@@ -63,7 +63,7 @@ stackTest("rpc: a refusal of Postgres keeps its SQLSTATE", async (rpc, _db, url)
   assertEquals(await code(stranger("add_counts", { p_counts: [] })), "42501");
 });
 
-stackTest("rpc: deadlocks and serialization failures are repeated until they pass", async (rpc, { sql }) => {
+stackTest("rpc: deadlocks and serialization failures are retried until they pass", async (rpc, { sql }) => {
   await sql.unsafe(`
     create sequence public.attempts;
     create function public.flaky(p_times int, p_code text) returns bigint language plpgsql as $$
@@ -80,7 +80,7 @@ stackTest("rpc: deadlocks and serialization failures are repeated until they pas
 });
 
 stackTest(
-  "rpc: a call that takes too long is an outage, and so is a server that is full",
+  "rpc: a call that takes too long counts as an outage, and so does an overloaded server",
   async (rpc, { sql }) => {
     await sql.unsafe(`
     create function public.slow() returns int language sql as 'select 1 from pg_sleep(1)';
@@ -93,7 +93,7 @@ stackTest(
   },
 );
 
-stackTest("requireRate: a caller gets its burst and is then told when to come back", async (rpc) => {
+stackTest("requireRate: a caller gets its burst and is then told when to retry", async (rpc) => {
   const limit = { name: "test", perSecond: 0.1, burst: 2 };
   assertEquals(await requireRate(limit, "caller", 1, rpc), {
     "ratelimit-policy": '"test";q=2;w=20',
@@ -105,7 +105,7 @@ stackTest("requireRate: a caller gets its burst and is then told when to come ba
   await requireRate(limit, "another", 1, rpc);
 });
 
-stackTest("loadConfig: settings as written, and a flip seen within 5 s", async (rpc, { sql }) => {
+stackTest("loadConfig: returns settings as written, and a change within 5 s", async (rpc, { sql }) => {
   let now = 0;
   const load = createConfigLoader(rpc, () => now);
   await sql`insert into public.settings (key, value, metadata) values ('x.enabled', 'false', '{"salt": "s"}')`;
@@ -122,7 +122,7 @@ stackTest("loadConfig: settings as written, and a flip seen within 5 s", async (
   assertEquals((await load()).settings.find(({ key }) => key === "x.enabled")?.value, "true");
 });
 
-Deno.test("rpc: nobody listens -> database_unavailable at once", async () => {
+Deno.test("rpc: connection refused gives database_unavailable at once", async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response());
   const url = `http://127.0.0.1:${server.addr.port}`;
   await server.shutdown();

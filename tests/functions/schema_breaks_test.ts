@@ -62,7 +62,7 @@ async function stateOf(sql: Sql, signature: string, args: string, headers: objec
 }
 
 databaseTest(
-  "each function that the deployed code calls refuses older code, and nobody else",
+  "each function that deployed code calls refuses outdated code, and no other caller",
   async (sql) => {
     await sql`insert into private.schema_breaks (version, why) values (${LATER}, 'a test')`;
     const text = await deployed();
@@ -90,7 +90,7 @@ databaseTest(
   },
 );
 
-Deno.test("a migration that breaks older code names itself, and its reverse takes that back", async () => {
+Deno.test("a breaking migration marks itself, and its reverse removes the mark", async () => {
   for (const { version, path } of listMigrations()) {
     const text = await Deno.readTextFile(path);
     if (!/insert into private\.schema_breaks/.test(text)) continue;
@@ -140,7 +140,7 @@ const mends = async (sql: Sql) => {
 };
 
 edgeTest(
-  "every function answers 503 schema_too_new on a database that breaks it, and serves again after",
+  "every function answers 503 schema_too_new on a database too new for it, and serves again afterwards",
   async (edge) => {
     const { sql } = edge;
     await edge.hook(message("wamid.before"));
@@ -174,7 +174,7 @@ edgeTest(
 );
 
 edgeTest(
-  "a webhook that comes while this code has not yet heard of the migration is not stored, and is when it comes again",
+  "a webhook that arrives before this code has learnt of the migration is not stored, and is stored when repeated",
   async (edge) => {
     const { sql, hook } = edge;
     const stored = async () => (await sql`select from public.webhook_events`).length;
@@ -206,7 +206,7 @@ edgeTest(
   },
 );
 
-edgeTest("health names what this code is for, and what the database breaks", async (edge) => {
+edgeTest("health names the schema version of this code and the breaking migration", async (edge) => {
   const { sql, call } = edge;
   await breaks(sql);
   try {

@@ -5,7 +5,7 @@ import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import { until } from "../support/until.ts";
 import { failedAttempts, queued, received, rowOf, text, writer } from "../support/sending.ts";
 
-edgeTest("wa-send: 131056: the pair rests and keeps its order, others go on", async (edge) => {
+edgeTest("wa-send: 131056: the pair pauses and keeps its order, others go on", async (edge) => {
   const { meta, sql, hurry, settled } = edge;
   const { phone: a } = await writer(edge), { phone: b } = await writer(edge, "12025550124");
   meta.configure({ fault: "131056", faultNext: 1 });
@@ -28,7 +28,7 @@ edgeTest("wa-send: 131056: the pair rests and keeps its order, others go on", as
   assertEquals(received(edge), ["b", "a1", "a2"]);
 });
 
-edgeTest("wa-send: 130429: the whole number rests, then order is as it was", async (edge) => {
+edgeTest("wa-send: 130429: the whole number pauses, then continues in order", async (edge) => {
   const { meta, sql, hurry, settled } = edge;
   const { phone: a } = await writer(edge), { phone: b } = await writer(edge, "12025550124");
   meta.configure({ fault: "130429", faultNext: 1 });
@@ -45,7 +45,7 @@ edgeTest("wa-send: 130429: the whole number rests, then order is as it was", asy
   assertEquals(meta.calls.length, 4);
 });
 
-edgeTest("wa-send: 131047: final, with Meta's reason on the row, and what follows goes on", async (edge) => {
+edgeTest("wa-send: 131047: final, stored with Meta's reason, and later messages go on", async (edge) => {
   const { meta, sql, settled } = edge;
   const { phone: to } = await writer(edge);
   meta.configure({ fault: "131047", faultNext: 1 });
@@ -61,7 +61,7 @@ edgeTest("wa-send: 131047: final, with Meta's reason on the row, and what follow
   assertEquals((await rowOf(sql, next)).state, "sent");
 });
 
-edgeTest("wa-send: 131026 by status: taken by Meta, and failed in the end", async (edge) => {
+edgeTest("wa-send: 131026 in a status: accepted by Meta, and failed in the end", async (edge) => {
   const { meta, sql, settled } = edge;
   const { phone: to } = await writer(edge);
   meta.configure({ fault: "131026", faultNext: 1 });
@@ -75,7 +75,7 @@ edgeTest("wa-send: 131026 by status: taken by Meta, and failed in the end", asyn
 });
 
 edgeTest(
-  "wa-send: 5xx: sent again until it goes, not before Retry-After, and given up after eight times",
+  "wa-send: 5xx: retried, not before Retry-After, and given up after eight attempts",
   async (edge) => {
     const { meta, sql, hurry, settled } = edge;
     const { phone: to } = await writer(edge);
@@ -105,7 +105,7 @@ edgeTest(
   },
 );
 
-edgeTest("wa-send: a connection that breaks is tried again", async (edge) => {
+edgeTest("wa-send: a broken connection is retried", async (edge) => {
   const { sql, hurry, settled } = edge;
   const { phone: to } = await writer(edge);
   const graphUrl = Deno.env.get("WHATSAPP_GRAPH_URL")!;
@@ -126,7 +126,7 @@ edgeTest("wa-send: a connection that breaks is tried again", async (edge) => {
   assertEquals([received(edge), (await rowOf(sql, id)).state], [["later"], "sent"]);
 });
 
-edgeTest("wa-send: without an access token messages are taken and wait for it", async (edge) => {
+edgeTest("wa-send: without an access token messages are accepted and wait for one", async (edge) => {
   const { sql, settled } = edge;
   const { phone: to } = await writer(edge);
   Deno.env.delete("WHATSAPP_ACCESS_TOKEN");
@@ -168,7 +168,7 @@ edgeTest("wa-send: no answer: sent again", (edge) =>
   }));
 
 edgeTest(
-  "wa-send: no answer, but a status that says it went: not sent again, and the next one goes",
+  "wa-send: no answer, but a status shows that it was sent: not sent again, and the next one goes",
   (edge) =>
     impatient(async () => {
       const { meta, sql, settled } = edge;
@@ -193,7 +193,7 @@ edgeTest(
     }),
 );
 
-edgeTest("wa-send: statuses that come in any order move a message forward only", async (edge) => {
+edgeTest("wa-send: statuses in any order only move a message forward", async (edge) => {
   const { meta, sql, hook, settled } = edge;
   const { phone: to } = await writer(edge);
   meta.configure({ statusDelayMs: 60_000 });

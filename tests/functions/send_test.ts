@@ -17,7 +17,7 @@ import {
 } from "../support/sending.ts";
 
 edgeTest(
-  "wa-send: each type of message reaches Meta as it was given, and its ticks come back",
+  "wa-send: each message type reaches Meta unchanged, and its ticks come back",
   async (edge) => {
     const { sql, meta, settled } = edge;
     const person = await writer(edge);
@@ -73,7 +73,7 @@ edgeTest(
 );
 
 edgeTest(
-  "wa-send: a read receipt, with typing indicator, is sent for the message that it names",
+  "wa-send: a read receipt, with typing indicator, is sent for the named message",
   async (edge) => {
     const { meta, sql, says, settled } = edge;
     const person = await writer(edge);
@@ -102,7 +102,7 @@ edgeTest(
 );
 
 edgeTest(
-  "wa-send: one person however the number is written; a user id goes under `recipient`",
+  "wa-send: one person in each spelling of the number; a user id is sent as `recipient`",
   async (edge) => {
     const { meta, sql, says, settled } = edge;
     const person = await writer(edge);
@@ -134,7 +134,7 @@ edgeTest(
 );
 
 edgeTest(
-  "wa-send: a number as it is dialled, a shown one and a hidden one are one person, window and conversation",
+  "wa-send: a number as dialled, as shown and hidden is one person, window and conversation",
   async (edge) => {
     const { meta, sql, says, settled } = edge;
     const person = meta.addContact({ name: "Rita", phone: "554188887001", bsuid: "BR.1349120865530274" });
@@ -163,7 +163,7 @@ edgeTest(
 );
 
 edgeTest(
-  "wa-send: a group is answered in the group, and what its people write opens no private window",
+  "wa-send: a group is answered in the group, and its members' messages open no private window",
   async (edge) => {
     const { sql, hook, send } = edge;
     const [from, group_id] = ["12025550123", "R3JvdXA6MQ=="];
@@ -198,7 +198,7 @@ edgeTest(
   },
 );
 
-edgeTest("wa-send: what Meta would refuse is refused with the place, and nothing is kept", async (edge) => {
+edgeTest("wa-send: what Meta would refuse is refused with its path, and nothing is stored", async (edge) => {
   const { sql, send, call } = edge;
   const to = (await writer(edge)).phone;
   const buttons = (titles: string[]) => ({
@@ -253,7 +253,7 @@ edgeTest("wa-send: what Meta would refuse is refused with the place, and nothing
 });
 
 edgeTest(
-  "wa-send: only a secret key opens, and it is asked for before the body is read",
+  "wa-send: requires a secret key, checked before the body is read",
   async ({ send, sql }) => {
     const refusals: [HeadersInit, number, string][] = [
       [{}, 401, "unauthorized"],
@@ -273,7 +273,7 @@ edgeTest(
 );
 
 edgeTest(
-  "wa-send: outside of the 24 hours only a template goes, or the one that was given instead",
+  "wa-send: outside the 24 hours only a template is sent, or the given fallback",
   async (edge) => {
     const { sql, send, meta, set, settled } = edge;
     const { phone: to } = await writer(edge);
@@ -337,7 +337,7 @@ const preference = (phone: string, value: string) => ({
   }],
 });
 
-edgeTest("wa-send: a stop in the second of a question stops marketing and nothing else", async (edge) => {
+edgeTest("wa-send: an opt-out during a send blocks marketing and nothing else", async (edge) => {
   const { sql, send, hook, meta, settled } = edge;
   const person = await writer(edge);
   const to = person.phone!;
@@ -371,7 +371,7 @@ edgeTest("wa-send: a stop in the second of a question stops marketing and nothin
   assertEquals(meta.outbox.messages.length, outbox + 2);
 });
 
-edgeTest("wa-send: a stop of somebody with whom there is no conversation counts", async (edge) => {
+edgeTest("wa-send: an opt-out from a person without a conversation counts", async (edge) => {
   const { send, hook, meta, settled } = edge;
   const to = "12025550177";
   meta.addContact({ name: "T", phone: to });
@@ -385,7 +385,7 @@ edgeTest("wa-send: a stop of somebody with whom there is no conversation counts"
   );
 });
 
-edgeTest("wa-send: after a written STOP no marketing goes, until START", async (edge) => {
+edgeTest("wa-send: after a written STOP no marketing is sent until START", async (edge) => {
   const { sql, send, says, hook, meta, settled } = edge;
   const person = await writer(edge);
   const to = person.phone!;
@@ -402,24 +402,27 @@ edgeTest("wa-send: after a written STOP no marketing goes, until START", async (
   assertEquals(meta.outbox.messages.length, 1);
 });
 
-edgeTest("wa-send: the same key is the same message, whenever and however often it comes", async (edge) => {
-  const { send, meta, settled } = edge;
-  const { phone: to } = await writer(edge);
-  const message = { to, idempotency_key: "order-17:shipped", ...text("shipped") };
-  const answers = await Promise.all(Array.from({ length: 6 }, () => send(message)));
-  assertEquals(answers.map(({ status }) => status), Array(6).fill(202));
-  assertEquals(new Set(answers.map(({ body }) => body.id)).size, 1);
-  await settled();
-  const later = await send(message);
-  assertEquals([later.status, later.body], [202, { id: answers[0].body.id, status: "sent" }]);
-  const other = await send({ ...message, ...text("not the same") });
-  assertEquals([other.status, other.body.code], [409, "idempotency_conflict"]);
-  await settled();
-  assertEquals(received(edge), ["shipped"]);
-  assertEquals(meta.calls.length, 1);
-});
+edgeTest(
+  "wa-send: the same idempotency key is the same message, whenever and however often it is used",
+  async (edge) => {
+    const { send, meta, settled } = edge;
+    const { phone: to } = await writer(edge);
+    const message = { to, idempotency_key: "order-17:shipped", ...text("shipped") };
+    const answers = await Promise.all(Array.from({ length: 6 }, () => send(message)));
+    assertEquals(answers.map(({ status }) => status), Array(6).fill(202));
+    assertEquals(new Set(answers.map(({ body }) => body.id)).size, 1);
+    await settled();
+    const later = await send(message);
+    assertEquals([later.status, later.body], [202, { id: answers[0].body.id, status: "sent" }]);
+    const other = await send({ ...message, ...text("not the same") });
+    assertEquals([other.status, other.body.code], [409, "idempotency_conflict"]);
+    await settled();
+    assertEquals(received(edge), ["shipped"]);
+    assertEquals(meta.calls.length, 1);
+  },
+);
 
-edgeTest("wa-send: a key that asks too fast is told its limit and when to come back", async (edge) => {
+edgeTest("wa-send: a key that sends too fast is told its limit and when to retry", async (edge) => {
   const { send, set, settled } = edge;
   const { phone: to } = await writer(edge);
   await set({ "wa_send.rate_per_second": "0.1" });
@@ -437,7 +440,7 @@ edgeTest("wa-send: a key that asks too fast is told its limit and when to come b
 });
 
 edgeTest(
-  "wa-send: the environment's switches stop taking and sending, and what was taken waits",
+  "wa-send: kill switches stop accepting and sending, and accepted messages wait",
   async (edge) => {
     const { send, sql, meta, settled } = edge;
     const { phone: to } = await writer(edge);
@@ -465,7 +468,7 @@ edgeTest(
   },
 );
 
-edgeTest("wa-send: off without its flag, and for each person whom it leaves out", async (edge) => {
+edgeTest("wa-send: off without its flag, and for each person without it", async (edge) => {
   const { send, sql, set, reread, settled } = edge;
   const { phone: a } = await writer(edge), { phone: b } = await writer(edge, "12025550124");
   await sql`delete from public.settings where key = 'wa_send.enabled'`;
@@ -482,22 +485,25 @@ edgeTest("wa-send: off without its flag, and for each person whom it leaves out"
   assertEquals(received(edge), ["hi"]);
 });
 
-edgeTest("wa-send: which number sends is the person's, the only one, or has to be said", async (edge) => {
-  const { send, sql } = edge;
-  const { phone: to } = await writer(edge);
-  const codes = async (...messages: Record<string, unknown>[]) =>
-    (await Promise.all(messages.map((message) => send({ ...TEMPLATE, ...message }))))
-      .map(({ status, body }) => body.code ?? status);
-  assertEquals(await codes({ to: "12025550177" }, { to, from: "999" }), [202, "unknown_number"]);
-  await sql`insert into public.wa_numbers (id) values ('999')`;
-  assertEquals(await codes({ to: "12025550178" }, { to }, { to: "12025550178", from: NUMBER.id }), [
-    "from_required",
-    202,
-    202,
-  ]);
-});
+edgeTest(
+  "wa-send: the sending number is the conversation's, the only one, or must be given",
+  async (edge) => {
+    const { send, sql } = edge;
+    const { phone: to } = await writer(edge);
+    const codes = async (...messages: Record<string, unknown>[]) =>
+      (await Promise.all(messages.map((message) => send({ ...TEMPLATE, ...message }))))
+        .map(({ status, body }) => body.code ?? status);
+    assertEquals(await codes({ to: "12025550177" }, { to, from: "999" }), [202, "unknown_number"]);
+    await sql`insert into public.wa_numbers (id) values ('999')`;
+    assertEquals(await codes({ to: "12025550178" }, { to }, { to: "12025550178", from: NUMBER.id }), [
+      "from_required",
+      202,
+      202,
+    ]);
+  },
+);
 
-edgeTest("wa-send: fifty requests at once to fifty people are each answered for themselves", async (edge) => {
+edgeTest("wa-send: fifty concurrent requests to fifty people each get their own answer", async (edge) => {
   const { send, meta, settled, says } = edge;
   const people = Array.from(
     { length: 50 },

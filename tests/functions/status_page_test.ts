@@ -4,7 +4,7 @@ import type { Rpc } from "../../supabase/functions/_shared/db/client.ts";
 import { statusPage } from "../../supabase/functions/health/status_page.ts";
 import { edgeTest } from "../support/edge.ts";
 
-edgeTest("health/status: for everybody, from any page, kept for seconds", async ({ url, sql }) => {
+edgeTest("health/status: public, readable by any page, cached for seconds", async ({ url, sql }) => {
   await sql`select private.sample_minutes(clock_timestamp())`;
   await sql`select public.open_incident('Replies come late', 'performance', null, null, 'graph', true, 'secret note')`;
   await sql`select public.open_incident('Not for the public', 'bug')`;
@@ -42,7 +42,7 @@ edgeTest("health/status: for everybody, from any page, kept for seconds", async 
   assertEquals([refused.status, (await refused.json()).code], [405, "method_not_allowed"]);
 });
 
-Deno.test("statusPage(): as bad as the worst part and the worst open incident", async () => {
+Deno.test("statusPage(): shows the worst of components and open incidents", async () => {
   const cases: [string[], [severity: string, status: string][], string][] = [
     [["healthy"], [], "healthy"],
     [["healthy", "degraded"], [], "degraded"],
@@ -72,7 +72,7 @@ Deno.test("statusPage(): as bad as the worst part and the worst open incident", 
   }
 });
 
-Deno.test("statusPage(): with the database away it says down and shows what it knew; it asks once in five seconds", async () => {
+Deno.test("statusPage(): with the database down it says so and shows its last data, asking at most once in five seconds", async () => {
   let time = 0, calls = 0, away = false;
   const call = (() => {
     calls++;

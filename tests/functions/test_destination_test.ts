@@ -25,7 +25,7 @@ async function member({ url, sql }: Edge, role?: "viewer" | "operator" | "admin"
   return { authorization: `Bearer ${access_token}`, apikey: KEYS.publishableKey };
 }
 
-edgeTest("a test is signed like a delivery, and tells what came back", async (edge) => {
+edgeTest("a test is signed like a delivery, and shows the answer", async (edge) => {
   const { sql } = edge;
   await using service = startService();
   service.answers(() => new Response(`fine ${"🌷".repeat(2000)}`));
@@ -58,7 +58,7 @@ edgeTest("a test says whether the answer's replies would be used", async (edge) 
 });
 
 edgeTest(
-  "a test works while the destination is paused and its secret rotated, and moves nothing",
+  "a test works while the destination is paused and its secret rotated, and changes nothing",
   async (edge) => {
     const { sql } = edge;
     await using service = startService();
@@ -90,7 +90,7 @@ edgeTest(
   },
 );
 
-edgeTest("a test keeps the rules of deliveries: allowlist of this moment, redirects, time", async (edge) => {
+edgeTest("a test obeys the rules of deliveries: current allowlist, no redirects, timeout", async (edge) => {
   const { sql } = edge;
   await using service = startService();
   await addDestination(sql, "shop", service, { timeout_ms: 100 });
@@ -123,7 +123,7 @@ edgeTest("a test keeps the rules of deliveries: allowlist of this moment, redire
 });
 
 edgeTest(
-  "a test is for secret keys and operators, within a rate, unless routing is switched off",
+  "a test is for secret keys and operators, rate limited, and refused while routing is switched off",
   async (edge) => {
     const { sql, call } = edge;
     await using service = startService();
@@ -181,7 +181,7 @@ edgeTest(
   },
 );
 
-edgeTest("a test is asked for by the panel's origins and by no other page", async (edge) => {
+edgeTest("a test can be requested from the panel's origins and from no other page", async (edge) => {
   const { sql, set, call } = edge;
   await using service = startService();
   await addDestination(sql, "shop", service);
@@ -208,7 +208,7 @@ edgeTest("a test is asked for by the panel's origins and by no other page", asyn
 });
 
 edgeTest(
-  "openapi.yaml: every answer that it describes is met, by one as described: tests of destinations",
+  "openapi.yaml: every described answer occurs as described: tests of destinations",
   async (edge) => {
     const { sql, call, reread } = edge;
     await using service = startService();

@@ -49,7 +49,7 @@ async function sentToMeta(use: () => Promise<void>): Promise<Map<string, string 
 const spanOf = (id: string) => id.replaceAll("-", "").slice(16);
 
 edgeTest(
-  "trace context: a webhook's trace goes on to the service and with its reply to Meta, flags kept",
+  "trace context: a webhook's trace continues to the service and with its reply to Meta, with its flags",
   async (edge) => {
     const { sql, settled, reread } = edge;
     await using service = startService();
@@ -93,7 +93,7 @@ edgeTest(
 );
 
 edgeTest(
-  "trace context: without one, or with a broken one, a message is its own trace, and Meta is told of none",
+  "trace context: without a valid one a message starts its own trace, and Meta receives none",
   async (edge) => {
     const { sql, settled, reread } = edge;
     await using service = startService();
@@ -124,7 +124,7 @@ edgeTest(
 );
 
 edgeTest(
-  "trace context: a request to wa-send goes on to Meta; a repetition in another trace is the same message",
+  "trace context: a request to wa-send passes it to Meta; a repeated request in another trace is the same message",
   async (edge) => {
     const { sql, send, settled } = edge;
     const { phone: to } = await writer(edge);

@@ -34,7 +34,7 @@ async function told(
 }
 
 edgeTest(
-  "a dead clock: whoever asks for health has it told in Slack and by webhook, and reads it",
+  "a dead clock: a caller of health triggers the notification by Slack and webhook, and sees it",
   async (edge) => {
     advance(60_001);
     await told(edge, async (got) => {
@@ -52,7 +52,7 @@ edgeTest(
   },
 );
 
-edgeTest("a dead clock: a message that comes has it told", async (edge) => {
+edgeTest("a dead clock: an incoming message triggers the notification", async (edge) => {
   // Nobody has looked for a minute.
   advance(60_001);
   await told(edge, async (got) => {
@@ -61,7 +61,7 @@ edgeTest("a dead clock: a message that comes has it told", async (edge) => {
   });
 });
 
-edgeTest("health: a database that takes no writes is named, and 503", async (edge) => {
+edgeTest("health: a read-only database is named, with 503", async (edge) => {
   await edge.sql.unsafe(`
     create function public.refuse() returns trigger language plpgsql as
       'begin raise exception ''no space'' using errcode = ''53100''; end';
@@ -71,7 +71,7 @@ edgeTest("health: a database that takes no writes is named, and 503", async (edg
   assertEquals([response.status, (await response.json()).code], [503, "database_read_only"]);
 });
 
-edgeTest("health: a token that is revoked is named, without the sender's id", async (edge) => {
+edgeTest("health: a revoked token is named, without the sender's id", async (edge) => {
   await edge
     .sql`insert into public.senders (channel, id, held_since, held_code) values ('whatsapp', '4711', now(), '190')
     on conflict (channel, id) do update set held_since = now(), held_code = '190'`;

@@ -7,7 +7,7 @@ import { until } from "../support/until.ts";
 import { bytesOf, counts, events, hook, SECRET, text, webhookTest } from "../support/webhook.ts";
 
 webhookTest(
-  "any of several secrets is good while they rotate, a former one no more",
+  "any of several secrets is accepted while they rotate, a removed one is not",
   async ({ post, settings }) => {
     settings.secrets = ["new-secret", SECRET];
     const body = bytesOf(hook([text("1")]));
@@ -18,7 +18,7 @@ webhookTest(
   },
 );
 
-webhookTest("a body without our signature reaches nothing", async ({ sql, post, drained }) => {
+webhookTest("a body without our signature has no effect", async ({ sql, post, drained }) => {
   const body = bytesOf(hook([text("1")]));
   const tampered = bytesOf(hook([text("2")]));
   const refusals: [Uint8Array, string | null, string][] = [
@@ -38,7 +38,7 @@ webhookTest("a body without our signature reaches nothing", async ({ sql, post, 
   assertEquals(drained(), 0);
 });
 
-webhookTest("a signed body that is not JSON is refused, and kept for inspection", async ({ sql, post }) => {
+webhookTest("a signed body that is not JSON is refused, and stored for inspection", async ({ sql, post }) => {
   const long = `{"object": ${"x".repeat(20_000)}`;
   const broken = new Uint8Array([0x22, 0xff, 0xfe, 0x00, 0x22]);
   for (const body of [long, broken, "", long]) {
@@ -100,21 +100,24 @@ webhookTest("other methods are refused", async ({ fetch }) => {
   }
 });
 
-webhookTest("the kill switch answers 503, so that Meta keeps it", async ({ sql, post, fetch, settings }) => {
-  settings.killed = true;
-  const answer = await post(hook([text("1")]));
-  assertEquals([answer.status, answer.body.code], [503, "disabled_by_environment"]);
-  assert(Number(answer.headers.get("retry-after")) > 0);
-  const handshake = await fetch(new Request("http://edge.test/wa-webhook?hub.mode=subscribe"));
-  assertEquals(handshake.status, 503);
-  await handshake.body?.cancel();
-  assertEquals(await events(sql), 0);
-  settings.killed = false;
-  assertEquals((await post(hook([text("1")]))).body, counts(1, 1));
-});
+webhookTest(
+  "the kill switch answers 503, so that Meta repeats the webhook",
+  async ({ sql, post, fetch, settings }) => {
+    settings.killed = true;
+    const answer = await post(hook([text("1")]));
+    assertEquals([answer.status, answer.body.code], [503, "disabled_by_environment"]);
+    assert(Number(answer.headers.get("retry-after")) > 0);
+    const handshake = await fetch(new Request("http://edge.test/wa-webhook?hub.mode=subscribe"));
+    assertEquals(handshake.status, 503);
+    await handshake.body?.cancel();
+    assertEquals(await events(sql), 0);
+    settings.killed = false;
+    assertEquals((await post(hook([text("1")]))).body, counts(1, 1));
+  },
+);
 
 webhookTest(
-  "nothing is acknowledged while the database is away",
+  "nothing is acknowledged while the database is unavailable",
   async ({ sql, post, settings, drained }) => {
     settings.databaseAway = true;
     for (const body of [hook([text("1")]), "not json"]) {
@@ -130,7 +133,7 @@ webhookTest(
 );
 
 webhookTest(
-  "a database that is shut to new and present connections is told as away",
+  "a database that refuses new and existing connections is reported as unavailable",
   async ({ sql, post }) => {
     assertEquals((await post(hook([text("1")]))).status, 200);
     const [{ name }] = await sql`select current_database() as name`;
@@ -153,7 +156,7 @@ webhookTest(
   },
 );
 
-webhookTest("a full queue answers 503 at once, and what it took is stored", async ({ sql, post }) => {
+webhookTest("a full queue answers 503 at once, and what it accepted is stored", async ({ sql, post }) => {
   let release = () => {};
   const released = new Promise<void>((resolve) => release = resolve);
   let locked = () => {};
@@ -187,7 +190,7 @@ webhookTest("a full queue answers 503 at once, and what it took is stored", asyn
 }, { maxQueued: 4, inFlight: 1 });
 
 webhookTest(
-  "one webhook that the database refuses does not take its neighbours along",
+  "one webhook that the database refuses does not affect others of its batch",
   async ({ sql, post }) => {
     // A rule that our parser knows nothing of stands for a mistake of ours.
     await sql`alter table public.messages add constraint no_tulips check (text <> 'tulips')`;

@@ -7,7 +7,7 @@ import { bytesOf, counts, events, hook, text, webhookTest } from "../support/web
 const CASES = new URL("../fixtures/whatsapp/", import.meta.url);
 
 webhookTest(
-  "a message is stored before it is answered, and routing is asked for",
+  "a message is stored before the answer, and routing is requested",
   async ({ sql, post, drained }) => {
     const answer = await post(
       hook([text("1")], { contacts: [{ wa_id: "12025550123", profile: { name: "Nora" } }] }),
@@ -25,7 +25,7 @@ webhookTest(
   },
 );
 
-webhookTest("every case of ours is stored once, however often it comes", async ({ sql, post }) => {
+webhookTest("every sample is stored once, however often it arrives", async ({ sql, post }) => {
   const known = new Set<string>();
   const messages = new Set<string>();
   for (const { name } of [...Deno.readDirSync(CASES)].sort((a, b) => a.name < b.name ? -1 : 1)) {
@@ -49,7 +49,7 @@ webhookTest("every case of ours is stored once, however often it comes", async (
 });
 
 webhookTest(
-  "the dashboard's Test button makes nobody: no number of ours, no contact",
+  "the dashboard's Test button creates no sender and no contact",
   async ({ sql, post }) => {
     const { body } = JSON.parse(Deno.readTextFileSync(new URL("dashboard_sample.json", CASES)));
     assertEquals((await post(body)).status, 200);
@@ -65,7 +65,7 @@ webhookTest("duplicates in one body are stored once", async ({ sql, post }) => {
   assertEquals(await events(sql), 2);
 });
 
-webhookTest("the same webhook at the same time is stored once", async ({ sql, post, drained }) => {
+webhookTest("the same webhook sent concurrently is stored once", async ({ sql, post, drained }) => {
   const answers = await Promise.all(
     Array.from(
       { length: 40 },
@@ -79,7 +79,7 @@ webhookTest("the same webhook at the same time is stored once", async ({ sql, po
   assertEquals(drained(), 40);
 });
 
-webhookTest("routing is asked for new messages only", async ({ post, drained }) => {
+webhookTest("routing is requested for new messages only", async ({ post, drained }) => {
   const status = { id: "wamid.9", status: "read", timestamp: "1780000000", recipient_id: "12025550123" };
   await post(hook([], { statuses: [status] }));
   await post({ hello: "world" });
@@ -89,7 +89,7 @@ webhookTest("routing is asked for new messages only", async ({ post, drained }) 
   assertEquals(drained(), 1);
 });
 
-webhookTest("1,000 updates of 3 MB in one body are stored whole", async ({ sql, post }) => {
+webhookTest("1,000 updates of 3 MB in one body are stored completely", async ({ sql, post }) => {
   const long = "x".repeat(2900);
   const messages = Array.from({ length: 1000 }, (_, i) => text(`${i}`, `12025550${100 + i % 50}`, long));
   const body = bytesOf(hook(messages));
@@ -102,7 +102,7 @@ webhookTest("1,000 updates of 3 MB in one body are stored whole", async ({ sql, 
   assertEquals({ ...row }, { messages: "1000", shortest: 2900, conversations: "50" });
 });
 
-webhookTest("the signature is that of the bytes on the wire, escaped or not", async ({ sql, post }) => {
+webhookTest("the signature covers the bytes as sent, escaped or not", async ({ sql, post }) => {
   const body = "J'ai mangé à midi @ 100% <ok> a/b 🌷";
   const plain = JSON.stringify(hook([text("plain", "12025550123", body)]));
   const escaped = JSON.stringify(hook([text("escaped", "12025550123", body)]))
@@ -116,7 +116,7 @@ webhookTest("the signature is that of the bytes on the wire, escaped or not", as
 const tallied = new Map<string, number>();
 
 webhookTest(
-  "stored and repeated updates are counted by their field, over all bodies of a group",
+  "stored and repeated updates are counted by field, over all bodies of a group",
   async ({ post }) => {
     const quality = { object: "whatsapp_business_account", entry: [{ id: "1", changes: [QUALITY] }] };
     await Promise.all([

@@ -60,6 +60,8 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   ],
   "tests/contracts/incident_runbook_test.ts": ["docs/"],
   "tests/contracts/manual_test.ts": ["docs/manual.md", "tests/", "supabase/functions/"],
+  "tests/contracts/plans_docs_test.ts": ["docs/plans.md", "lib/", "supabase/migrations/", "tests/"],
+  "tests/cli/reply_tracking_script_test.ts": ["scripts/", "cli/", "lib/"],
   "tests/contracts/openapi_test.ts": ["supabase/config.toml"],
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/panel_sources_test.ts": ["admin/src/"],

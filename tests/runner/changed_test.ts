@@ -15,7 +15,7 @@ const graph = new Map([
 const files = ["tests/database/a_test.ts", "tests/stack/b_test.ts", "cli/core/suggest_test.ts"];
 const reached = (...changed: string[]) => reachedBy(changed, files, graph);
 
-Deno.test("reachedBy(): by imports, by what is started, by what is read", () => {
+Deno.test("reachedBy(): follows imports, started programs and files that are read", () => {
   const cases: [changed: string, reached: string[]][] = [
     ["cli/core/suggest.ts", ["cli/core/suggest_test.ts"]],
     ["cli/core/suggest_test.ts", ["cli/core/suggest_test.ts"]],
@@ -30,7 +30,7 @@ Deno.test("reachedBy(): by imports, by what is started, by what is read", () => 
   ]);
 });
 
-Deno.test("reachedBy(): what every job runs with, and what nothing is known of, reaches all; some reach none", () => {
+Deno.test("reachedBy(): shared files and unknown files reach all tests; some files reach none", () => {
   for (const path of ["deno.json", "tests/support/guard.ts", "tests/run.ts", "nobody/knows.json"]) {
     assertEquals(reached(path), files, path);
   }
@@ -38,7 +38,7 @@ Deno.test("reachedBy(): what every job runs with, and what nothing is known of, 
   assertEquals(reached(), []);
 });
 
-Deno.test("REACHES: a file that is read or run, and not imported, reaches the test that does it", () => {
+Deno.test("REACHES: a file that is read or run without an import reaches its test", () => {
   const cases: [changed: string, test: string, imports: string[]][] = [
     ["supabase/config.toml", "local/functions/functions_test.ts", ["local/functions/functions.ts"]],
     ["supabase/schema.sql", "tests/contracts/schema_sql_test.ts", ["tools/docs/schema_sql.ts"]],
@@ -55,7 +55,7 @@ Deno.test("REACHES: a file that is read or run, and not imported, reaches the te
   }
 });
 
-Deno.test("REACHES: names what there is", async () => {
+Deno.test("REACHES: names existing files only", async () => {
   for (const [from, to] of Object.entries(REACHES)) {
     for (const path of [from, ...to]) {
       const { isDirectory } = await Deno.stat(join(ROOT, path));
@@ -68,7 +68,7 @@ Deno.test("REACHES: names what there is", async () => {
 const READS =
   /^import [^;]*\b(ROOT|MIGRATIONS|FUNCTIONS)\b[^;]*paths\.ts"|\bnew URL\([^;]*import\.meta\.url\)/m;
 
-Deno.test("REACHES: every module that reads of the checkout, or starts a part of it, is in it", () => {
+Deno.test("REACHES: lists every module that reads the checkout or starts a part of it", () => {
   const without: string[] = [];
   const look = (path: string): void => {
     for (const { name, isDirectory } of Deno.readDirSync(join(ROOT, path))) {

@@ -4,7 +4,7 @@ import { until } from "../support/until.ts";
 import { descendants, endAll } from "./descendants.ts";
 
 Deno.test({
-  name: "endAll(): what a process started is gone, and what it started, also when it would not end",
+  name: "endAll(): ends a process and its descendants, also those that ignore the signal",
   ignore: Deno.build.os === "windows",
   async fn() {
     const stubborn = `trap "" TERM; while :; do sleep 0.1; done`;

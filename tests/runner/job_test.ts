@@ -5,7 +5,7 @@ import { join, ROOT } from "../../lib/paths.ts";
 import { until } from "../support/until.ts";
 import { cleanEnvironment, counted, runJob } from "./job.ts";
 
-Deno.test("counted(): Deno's closing line, in colours, with steps and tests that were not run", () => {
+Deno.test("counted(): reads Deno's closing line, in colours, with steps and ignored tests", () => {
   const cases: [output: string, code: number, passed: number, failed: number, ignored: number][] = [
     ["\nok | 12 passed | 0 failed (1s)\n\n", 0, 12, 0, 0],
     ["\n\x1b[32mok\x1b[0m | 12 passed (3 steps) | 0 failed \x1b[38;5;245m(1s)\x1b[0m\n", 0, 12, 0, 0],
@@ -24,7 +24,7 @@ Deno.test("counted(): Deno's closing line, in colours, with steps and tests that
   }
 });
 
-Deno.test("counted(): a process that ends badly without a failure, or that counts nothing, is a failure", () => {
+Deno.test("counted(): a process that fails without a failed test, or reports nothing, counts as a failure", () => {
   assertEquals(counted("error: Module not found", 1).failed, 1);
   assertEquals(counted("", 0).failed, 1);
   assertEquals(counted("", 0, true).failed, 1);
@@ -34,7 +34,7 @@ Deno.test("counted(): a process that ends badly without a failure, or that count
   assertEquals(counted("\nok | 2 passed | 0 failed (1s)\n", 137), { passed: 2, failed: 1, ignored: 0 });
 });
 
-Deno.test("cleanEnvironment(): nobody's own project, database or switches reach a test", () => {
+Deno.test("cleanEnvironment(): no project, database or switch of the developer reaches a test", () => {
   const kept = { PATH: "/bin", HOME: "/home/a", CHROMIUM_PATH: "/c", NO_COLOR: "1" };
   const foreign = {
     SUPABASE_URL: "x",
@@ -63,7 +63,7 @@ async function runText(
   return await runJob({ tier: "slow", files: [file], name: "x" }, { env: {}, args, signal });
 }
 
-Deno.test("runJob(): a file without tests is a failure, and says so", async () => {
+Deno.test("runJob(): a file without tests is reported as a failure", async () => {
   const folder = await Deno.makeTempDir();
   const { passed, failed, output } = await runText(
     "console.log(1);",
@@ -76,7 +76,7 @@ Deno.test("runJob(): a file without tests is a failure, and says so", async () =
 });
 
 Deno.test({
-  name: "runJob(): an abort ends what the tests have started, and what a test leaves running holds nobody up",
+  name: "runJob(): an abort ends everything the tests started, and a process left running does not block",
   ignore: Deno.build.os === "windows",
   async fn() {
     const folder = await Deno.makeTempDir();

@@ -3,7 +3,7 @@ import { parseOptions } from "./options.ts";
 
 const parse = (...args: string[]) => parseOptions(args, 4, () => 0.5);
 
-Deno.test("parseOptions(): everything by default, in all cases, on all processors", () => {
+Deno.test("parseOptions(): by default everything, all cases, all processors", () => {
   assertEquals(parse(), {
     wanted: [],
     seed: 2 ** 30,
@@ -16,7 +16,7 @@ Deno.test("parseOptions(): everything by default, in all cases, on all processor
   });
 });
 
-Deno.test("parseOptions(): a part has few cases, but for the slow one; what is given wins", () => {
+Deno.test("parseOptions(): a partial run has few cases, except the slow tier; explicit options win", () => {
   assertEquals(parse("unit").cases, "few");
   assertEquals(parse("slow").cases, "all");
   assertEquals(parse("unit", "--cases", "all").cases, "all");
@@ -27,7 +27,7 @@ Deno.test("parseOptions(): a part has few cases, but for the slow one; what is g
   assertEquals(parse("database", "links").wanted, ["database", "links"]);
 });
 
-Deno.test("parseOptions(): an argument that makes no sense is named", () => {
+Deno.test("parseOptions(): names an invalid argument", () => {
   const cases: [args: string[], named: string][] = [
     [["--seed", "x"], "--seed"],
     [["--seed", "-1"], "--seed"],

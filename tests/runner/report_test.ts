@@ -22,7 +22,7 @@ const run = (change: Partial<Run> = {}): Run => ({
   ...change,
 });
 
-Deno.test("told(): one line where all is well, without what passed where not, and what could not be run", () => {
+Deno.test("told(): one line for a success, only failures otherwise, and everything that could not run", () => {
   assertEquals(told(result(), false), "ok        1.0 s  cli (2 passed)");
   const bad = told(result({ failed: 1 }), false);
   assert(bad.includes("b ... FAILED") && !bad.includes("a ... ok"), bad);
@@ -33,7 +33,7 @@ Deno.test("told(): one line where all is well, without what passed where not, an
   );
 });
 
-Deno.test("closing(): 0 only when all was done, something was, and nothing failed", () => {
+Deno.test("closing(): 0 only if all ran, at least one did, and nothing failed", () => {
   const cases: [about: string, run: Run, code: number, last: string][] = [
     ["all passed", run(), 0, "2 passed, 0 failed"],
     ["one failed", run({ results: [result({ failed: 1 })] }), 1, "2 passed, 1 failed"],

@@ -14,7 +14,7 @@ const FILES = [
   "tests/unit/panel_links_test.ts",
 ];
 
-Deno.test("tierOf(): the folder below tests/, and unit for what lies beside the code", () => {
+Deno.test("tierOf(): the folder below tests/, or unit for files beside the code", () => {
   assertEquals(FILES.map(tierOf), [
     "unit",
     "unit",
@@ -28,7 +28,7 @@ Deno.test("tierOf(): the folder below tests/, and unit for what lies beside the 
   assert(isTest("tests/slow/chaos_test.ts") && !isTest("tests/support/stack.ts"));
 });
 
-Deno.test("select(): tiers, paths, folders and subjects, together and alone; nothing stands for everything", () => {
+Deno.test("select(): tiers, paths, folders and subjects, combined and alone; no argument means everything", () => {
   const cases: [wanted: string[], found: number[]][] = [
     [[], [0, 1, 2, 3, 4, 5, 6, 7]],
     [["database"], [4, 5]],
@@ -51,7 +51,7 @@ Deno.test("select(): tiers, paths, folders and subjects, together and alone; not
   assertThrows(() => select(FILES, ["database", "cli/core/suggest_test.ts"]), TypeError, "of database");
 });
 
-Deno.test("jobsFor(): every file once; unit tests by their folder, the others alone; long tiers first", () => {
+Deno.test("jobsFor(): each file once; unit tests by folder, others alone; long tiers first", () => {
   holds(fc.property(fc.subarray(FILES), fc.nat(), (files, seed) => {
     const jobs = jobsFor(files, randomFrom(seed));
     assertEquals(jobs.flatMap(({ files }) => files).sort(), [...files].sort());
@@ -61,7 +61,7 @@ Deno.test("jobsFor(): every file once; unit tests by their folder, the others al
   }));
 });
 
-Deno.test("shuffled(): a permutation, the same for the same seed, and other for another", () => {
+Deno.test("shuffled(): a permutation that depends only on the seed", () => {
   const values = Array.from({ length: 50 }, (_, i) => i);
   const order = (seed: number) => shuffled(values, randomFrom(seed));
   holds(fc.property(fc.nat(), (seed) => {

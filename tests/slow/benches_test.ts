@@ -9,7 +9,7 @@ import { CHROMIUM } from "../support/chromium.ts";
 for (const name of Object.keys(BENCHES)) {
   const ignore = name === "panel" && CHROMIUM === undefined;
   Deno.test(
-    `deno task bench ${name} --quick: ends well, with a finite figure in each row`,
+    `deno task bench ${name} --quick: succeeds, with a finite figure in each row`,
     { ignore },
     async () => {
       const args = [

@@ -38,7 +38,7 @@ function service(answer: () => Response) {
   return { url: `http://127.0.0.1:${server.addr.port}/`, arrivals, stop: () => server.shutdown() };
 }
 
-Deno.test("chaos: every message that got a 200 is delivered, in order per conversation, to its service and no other", async () => {
+Deno.test("chaos: every message acknowledged with 200 is delivered, in order per conversation, to its service only", async () => {
   const stack = await startStack();
   const { url, stack: { dbUrl, whatsapp } } = stack;
   const sql = postgres(dbUrl, { max: 2, onnotice: () => {} });

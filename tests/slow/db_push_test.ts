@@ -15,7 +15,7 @@ async function supabase(...args: string[]): Promise<string> {
   return stdout + stderr;
 }
 
-Deno.test("supabase db push: all migrations on an empty database, nothing on one that has them", async () => {
+Deno.test("supabase db push: applies all migrations to an empty database and none to a current one", async () => {
   const db = await testDatabase({ empty: true });
   const versions = async () =>
     (await db.sql`select version from supabase_migrations.schema_migrations order by version`)

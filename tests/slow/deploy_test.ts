@@ -49,7 +49,7 @@ const PROJECT: Project = {
   whatsapp: { appSecret: "app-secret", verifyToken: "verify-token", phoneNumberId: "1" },
 };
 
-Deno.test("upload(): a sound project has no problems and uploads only what its functions import", async () => {
+Deno.test("upload(): a valid project has no problems and uploads only what its functions import", async () => {
   await withProject({
     one: `import { z } from "zod";\nimport { hi } from "../_shared/hi.ts";\n` +
       `export default { fetch: (_: Request) => new Response(z.string().parse(hi)) };\n`,
@@ -70,7 +70,7 @@ Deno.test("upload(): a sound project has no problems and uploads only what its f
   });
 });
 
-Deno.test("upload(): each fault is named, also those after which the CLI exits with 0", async () => {
+Deno.test("upload(): names each fault, including those with which the CLI exits with 0", async () => {
   const functions = {
     broken: `import { gone } from "./gone.ts";\nexport default { fetch: gone };\n`,
     closed: HELLO,
@@ -107,7 +107,7 @@ Deno.test("upload(): each fault is named, also those after which the CLI exits w
   });
 });
 
-Deno.test("upload(): an entry without its function is named", async () => {
+Deno.test("upload(): names an entry without its function", async () => {
   await withProject({ sound: HELLO }, async (dir) => {
     const { problems } = await upload(dir);
     assert(
@@ -117,7 +117,7 @@ Deno.test("upload(): an entry without its function is named", async () => {
   }, { config: `[functions.missing]\nverify_jwt = false\nimport_map = "../deno.json"\n` });
 });
 
-Deno.test("complaints(): the CLI's warnings and errors, and nothing else", () => {
+Deno.test("complaints(): returns the CLI's warnings and errors, and nothing else", () => {
   const output =
     "Target: project x\nWARN: failed to read file: open a.ts\nUploading asset (warner): warn.ts\n error: no\n";
   assertEquals(complaints(output), ["WARN: failed to read file: open a.ts", "error: no"]);
@@ -129,7 +129,7 @@ const FAULTY = {
   unmapped: `import { pad } from "no-such-entry";\nexport default { fetch: () => new Response(pad) };\n`,
 };
 
-Deno.test("checkUploads(): what the import map lacks is named, and not started", async () => {
+Deno.test("checkUploads(): names what the import map lacks, and does not start that function", async () => {
   await withProject(FAULTY, async (dir) => {
     const findings: Finding[] = [];
     const startable = await checkUploads(
@@ -145,7 +145,7 @@ Deno.test("checkUploads(): what the import map lacks is named, and not started",
   });
 });
 
-Deno.test("hostedTypes(): what only a newer Deno knows, and what the import map lacks, do not type-check", async () => {
+Deno.test("hostedTypes(): newer Deno APIs and specifiers missing from the import map do not type-check", async () => {
   await withProject(FAULTY, async (dir) => {
     const types = (name: keyof typeof FAULTY) => hostedTypes(dir, [`supabase/functions/${name}/index.ts`]);
     assertEquals((await types("sound")).ok, true);
@@ -157,7 +157,7 @@ Deno.test("hostedTypes(): what only a newer Deno knows, and what the import map 
   });
 });
 
-Deno.test("start(): a function gets the hosted environment and the hosted rights, and nothing of ours", async () => {
+Deno.test("start(): a function gets the hosted environment and permissions, and nothing of ours", async () => {
   const probe = `
     export default {
       fetch: (request: Request) => {
@@ -206,7 +206,7 @@ Deno.test("start(): a function gets the hosted environment and the hosted rights
   Deno.env.delete("GATELINK_SECRET_OF_THE_DEVELOPER");
 });
 
-Deno.test("start(): a function that throws while loading, or exports no fetch, is told with what it printed", async () => {
+Deno.test("start(): reports a function that throws while loading or exports no fetch, with its output", async () => {
   await withProject({
     empty: "export const nothing = 1;\n",
     throws: `throw new Error("no configuration");\n`,
@@ -222,7 +222,7 @@ Deno.test("start(): a function that throws while loading, or exports no fetch, i
   });
 });
 
-Deno.test("ask(): says which part of an answer is not as expected", async () => {
+Deno.test("ask(): says which part of an answer is unexpected", async () => {
   const answers: [Response, RegExp | undefined][] = [
     [Response.json({ status: "ok" }), undefined],
     [Response.json({ status: "ok" }, { status: 503 }), /status is not 200: 503/],

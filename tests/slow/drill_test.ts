@@ -4,7 +4,7 @@ import "../../cli/commands/drill/run.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { runGatelink } from "../support/gatelink.ts";
 
-Deno.test("gatelink drill: each of the four ways back works, verified from outside, within what it may take", async () => {
+Deno.test("gatelink drill: each of the four rollback levels works, verified from outside, within its time", async () => {
   // It needs no stack, and takes none that is there.
   const { code, out, err, json } = await runGatelink(["drill", "--json"], {
     env: { GATELINK_STACK: "/nowhere/stack.json" },

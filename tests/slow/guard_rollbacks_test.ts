@@ -15,7 +15,7 @@ import {
 const DAYS = 1000;
 
 for (const [kind, what] of Object.entries(HARMLESS) as [Harmless, string][]) {
-  Deno.test(`guard: at most 10 of 1,000 days are taken back where ${what}`, () => {
+  Deno.test(`guard: at most 10 of 1,000 days are rolled back if ${what}`, () => {
     for (const perMinute of PER_MINUTE) {
       for (const share of SHARES) {
         const { rolledBack, rules } = falseRollbacks(kind, perMinute, share, DAYS);
@@ -30,7 +30,7 @@ for (const [kind, what] of Object.entries(HARMLESS) as [Harmless, string][]) {
 
 const within = (caught: number[], minutes: number) => caught.filter((minute) => minute <= minutes).length;
 
-Deno.test("guard: 20 % that fail, and a p95 half as long again, are taken back within 15 minutes in 95 of 100 runs", () => {
+Deno.test("guard: 20 % failures, and a p95 that is 50 % longer, are rolled back within 15 minutes in 95 of 100 runs", () => {
   for (const fault of ["20 % fail", "p95 + 50 %"] as const) {
     const n = within(minutesToCatch(fault, DAYS), 15);
     assert(n >= 950, `${fault}: ${n} of ${DAYS}`);

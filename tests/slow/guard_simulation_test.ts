@@ -59,7 +59,7 @@ Deno.test("guard: of 1,000 healthy days for everybody, without a control, at mos
   assert(rolledBack(outcomes).length <= 10, `${rolledBack(outcomes).length} of 1000`);
 });
 
-Deno.test("guard: nor when failures come three at a time", () => {
+Deno.test("guard: of 1,000 healthy days with failures in groups of three at most 1 % are rolled back", () => {
   for (const [seed, control] of [[3, true], [4, false]] as const) {
     const outcomes = runs(1000, seed, { ...WATCH, control }, {
       on: { perMinute: 10, failing: 0.005, burst: 3 },
@@ -69,7 +69,7 @@ Deno.test("guard: nor when failures come three at a time", () => {
   }
 });
 
-Deno.test("guard: nor when they come so, and most of them to people without the flag", () => {
+Deno.test("guard: the same if most of those failures hit people without the flag", () => {
   const outcomes = runs(300, 33, { ...WATCH, p95_ms: null }, {
     on: { perMinute: 1, failing: 0.005, burst: 3 },
     off: { perMinute: 99, failing: 0.005, burst: 3 },
@@ -91,7 +91,7 @@ Deno.test("guard: a person who tries three times in a minute counts once", async
   assertEquals(sent.map(({ n, failed }) => [n, failed]), [[2, 1], [1, 0]]);
 });
 
-Deno.test("guard: a canary of which 20 % fail is rolled back within 15 minutes in 95 % of runs", () => {
+Deno.test("guard: a canary with 20 % failures is rolled back within 15 minutes in 95 % of runs", () => {
   for (
     const [label, off] of [["at 10 %", 90], ["at 25 %", 30], ["at 50 %", 10], [
       "for everybody",
@@ -107,7 +107,7 @@ Deno.test("guard: a canary of which 20 % fail is rolled back within 15 minutes i
   }
 });
 
-Deno.test("guard: what begins to fail after half a day is rolled back as soon, with a control and without", () => {
+Deno.test("guard: failures that begin after half a day are rolled back as fast, with and without a control", () => {
   for (const control of [true, false]) {
     const outcomes = runs(200, 6, { ...WATCH, control }, {
       on: { perMinute: 10, failing: (minute) => minute > 720 ? 0.2 : 0.005 },
@@ -119,7 +119,7 @@ Deno.test("guard: what begins to fail after half a day is rolled back as soon, w
   }
 });
 
-Deno.test("guard: when both arms fail at 5 % somebody is paged, and the flag is never blamed", () => {
+Deno.test("guard: if both arms fail at 5 %, somebody is paged, and the flag is never blamed", () => {
   for (const [seed, off] of [[7, 10], [8, 90]] as const) {
     const watch = { ...WATCH, p95_ms: null };
     const outcomes = runs(300, seed, watch, {
@@ -131,7 +131,7 @@ Deno.test("guard: when both arms fail at 5 % somebody is paged, and the flag is 
   }
 });
 
-Deno.test("guard: nobody speaks of a shared incident while the control has no part in it", () => {
+Deno.test("guard: no shared incident is reported while the control is healthy", () => {
   for (const [seed, failing] of [[13, 0.2], [14, 0.05]] as const) {
     const outcomes = runs(300, seed, WATCH, {
       on: { perMinute: 10, failing },
@@ -142,7 +142,7 @@ Deno.test("guard: nobody speaks of a shared incident while the control has no pa
   }
 });
 
-Deno.test("guard: where too little is without the flag to tell, somebody is paged to look", () => {
+Deno.test("guard: if the control is too small, somebody is paged to look", () => {
   const outcomes = runs(300, 15, WATCH, {
     on: { perMinute: 10, failing: 0.2 },
     off: { perMinute: 1, failing: 0 },
@@ -153,7 +153,7 @@ Deno.test("guard: where too little is without the flag to tell, somebody is page
   assert(told.length >= 297, `${told.length} of 300 within 30 minutes`);
 });
 
-Deno.test("guard: a slower p95 is caught like failures, and blamed on the flag only where it alone is slow", () => {
+Deno.test("guard: a slower p95 is detected like failures, and blamed on the flag only if that arm alone is slow", () => {
   const slowed = runs(300, 9, WATCH, {
     on: { perMinute: 10, failing: 0.002, slow: 0.2 },
     off: { perMinute: 90, failing: 0.002, slow: 0.02 },
@@ -172,7 +172,7 @@ Deno.test("guard: a slower p95 is caught like failures, and blamed on the flag o
   assert(both.every(({ pages }) => pages > 0));
 });
 
-Deno.test("guard: a plain threshold acts at once, and not on a few samples or on what both arms share", () => {
+Deno.test("guard: a plain threshold acts at once, but not on few samples or on what both arms share", () => {
   const minute = (minute: number, on: Partial<Counts>, off: Partial<Counts> = {}): Minute => ({
     minute,
     on: { ...none(), ...on },
@@ -224,7 +224,7 @@ Deno.test("guard: a plain threshold acts at once, and not on a few samples or on
   );
 });
 
-Deno.test("guard: without traffic a stage is never over, and with traffic that fell silent neither", () => {
+Deno.test("guard: a stage never ends without traffic, nor after traffic has stopped", () => {
   const criteria = { hold_minutes: 30, min_samples: 0, error_rate: 0.01, p95_ms: null, percentage: null };
   const state = begin(1);
   for (const hours of [1, 24, 24 * 365]) {

@@ -116,7 +116,7 @@ const numbered = (phone_number_id: string) => ({
 });
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-Deno.test(`kills: ${HOST_KILLS} of the functions host and ${POSTGRES_KILLS} of Postgres under load lose nothing that got a 200, and keep the order`, async () => {
+Deno.test(`kills: ${HOST_KILLS} of the functions host and ${POSTGRES_KILLS} of Postgres under load lose no acknowledged message, and keep the order`, async () => {
   console.log(`seed ${SEED}`);
   const begun = Date.now();
   await using outside = startOutside();

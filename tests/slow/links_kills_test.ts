@@ -8,7 +8,7 @@ const ROUNDS = 2, VISITS = 40;
 const CHROME =
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
 
-Deno.test("clicks equal redirects after the functions host is asked to stop right after them", async () => {
+Deno.test("clicks equal redirects if the functions host is stopped right after them", async () => {
   const stack = await startStack({ args: ["--no-seed"] });
   const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
   try {

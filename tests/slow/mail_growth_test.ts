@@ -63,7 +63,7 @@ for (const [what, [head, unit, tail = ""]] of Object.entries(MAILS)) {
   });
 }
 
-Deno.test("readForm(): linear in what is almost a delimiter", async () => {
+Deno.test("readForm(): linear in near-delimiters", async () => {
   for (const unit of ["\n--aa", "\n", "--a", "\n--a x", "-"]) {
     await assertLinear(
       100_000,

@@ -32,7 +32,7 @@ async function gatelink(runtime: string, words: string[], env: Record<string, st
   });
 }
 
-Deno.test("the package: says under Node and Deno what the checkout says", { ignore: !hasNode }, async (t) => {
+Deno.test("the package: behaves under Node and Deno like the checkout", { ignore: !hasNode }, async (t) => {
   const tarball = await pack("0.1.0", folder);
   await Deno.mkdir(join(folder, "empty"));
   const { code, stderr } = await run("npm", ["install", "--silent", "--no-audit", tarball], {
@@ -125,7 +125,7 @@ Deno.test("the package: says under Node and Deno what the checkout says", { igno
   });
 });
 
-Deno.test("deno task release: cuts the changelog and packs, where nothing has changed", async (t) => {
+Deno.test("deno task release: cuts the changelog and packs, on a clean tree", async (t) => {
   // The files of this checkout, with a history of their own.
   const checkout = join(folder, "checkout");
   const git = async (...args: string[]) => {

@@ -46,7 +46,7 @@ interface Judged {
   attack?: { pumps: { prefix: string; pump: string }[]; suffix: string };
 }
 
-Deno.test("no pattern of the deployed code takes more than linear time, by a checker for such", async () => {
+Deno.test("no regular expression of the deployed code takes more than linear time, according to a checker", async () => {
   const all = patterns();
   assert(all.length > 100, `${all.length} patterns were found below ${ROOT}`);
   assertEquals(

@@ -219,7 +219,7 @@ async function round(sql: Sql, person: number): Promise<Record<string, number>> 
 
 for (const messages of [FEW, MANY]) {
   databaseTest(
-    `with ${messages} messages no call reads a table for one of them, and the proof ends within 8 s`,
+    `with ${messages} messages no call scans a table for a single message, and reconcile ends within 8 s`,
     async (sql) => {
       await fill(sql, messages);
       const connection = await sql.reserve();

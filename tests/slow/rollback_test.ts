@@ -106,7 +106,7 @@ step("rollback 1: says what it will do before it does it, and what was done, as 
   assertEquals(code, 0);
   assertMatch(
     out,
-    /^Way back 1 \(feature flag, within 1 min\): wa_send.enabled\n {2}1\. set wa_send.enabled to off\n {2}2\. poll each function[^]*\nok +\d.*it was already off\nok +\d[^]*\nRolled back in .*gatelink flags set wa_send.enabled on[^]*Recorded as /,
+    /^Rollback 1 \(feature flag, within 1 min\): wa_send.enabled\n {2}1\. set wa_send.enabled to off\n {2}2\. poll each function[^]*\nok +\d.*it was already off\nok +\d[^]*\nRolled back in .*gatelink flags set wa_send.enabled on[^]*Recorded as /,
   );
 });
 
@@ -429,6 +429,6 @@ step("rollback 4: refuses to go below what the deployed functions need", async (
   assertMatch(error.hint, /gatelink rollback 3/);
 });
 
-Deno.test("gatelink rollback: the four ways back on one stack", async (t) => {
+Deno.test("gatelink rollback: the four levels on one stack", async (t) => {
   for (const [name, run] of steps) await t.step(name, run);
 });

@@ -28,7 +28,7 @@ function functions(statuses: number[] = []) {
   };
 }
 
-Deno.test("runJob: http posts to the function with the secret key, and a refusal is an error", async () => {
+Deno.test("runJob: an http job posts to the function with the secret key, and a refusal is an error", async () => {
   const { sql, drop } = await testDatabase({ empty: true });
   const host = functions([200, 503]);
   const job: Job = { name: "drain", every_seconds: 10, kind: "http", target: "wa-router", due: null };
@@ -60,7 +60,7 @@ function stoppedTime() {
   };
 }
 
-Deno.test("startClock: runs the jobs of clock_jobs at their intervals, never two of one at once, until stopped", async () => {
+Deno.test("startClock: runs clock_jobs at their intervals, never one job twice at once, until stopped", async () => {
   const { sql, drop } = await testDatabase();
   await sql.unsafe(`
     create table public.ticks (at timestamptz default clock_timestamp());
@@ -101,7 +101,7 @@ Deno.test("startClock: runs the jobs of clock_jobs at their intervals, never two
   await drop();
 });
 
-Deno.test("sleep: so long, and no longer than until the signal", async () => {
+Deno.test("sleep: waits for the given time, or until the signal", async () => {
   const began = performance.now();
   await sleep(20, new AbortController().signal);
   assert(performance.now() - began >= 19);
@@ -112,7 +112,7 @@ Deno.test("sleep: so long, and no longer than until the signal", async () => {
   await asleep;
 });
 
-Deno.test("clock_jobs of the migrations: each is something that the clock can run", async () => {
+Deno.test("clock_jobs of the migrations: the clock can run each of them", async () => {
   const { sql, drop } = await testDatabase();
   const jobs = await sql<Job[]>`select * from private.clock_jobs()`;
   assert(jobs.length > 0);

@@ -56,7 +56,7 @@ const ECHO = `create function public.echo(p jsonb, n int default 3) returns json
     select jsonb_build_object('type', jsonb_typeof(p), 'value', p, 'n', n, 'role', current_user) $$;
   grant execute on function public.echo(jsonb, int) to anon, authenticated, service_role;`;
 
-apiTest("JSON arguments of rpc() arrive as they were sent, for each key", ECHO, async (call) => {
+apiTest("JSON arguments of rpc() arrive unchanged, for each key", ECHO, async (call) => {
   for (const [key, role] of [[SECRET, "service_role"], [PUBLISHABLE, "anon"]]) {
     for (
       const [value, type] of [[[{ a: "ü" }, 1], "array"], [{ b: null }, "object"], [5, "number"], [
@@ -75,7 +75,7 @@ apiTest("JSON arguments of rpc() arrive as they were sent, for each key", ECHO, 
 });
 
 apiTest(
-  "results of rpc() by what the function returns, each function run once a call, for each key",
+  "rpc() returns results by return type, running each function once per call, for each key",
   `create table public.runs (n int);
    create function public.nothing() returns void language sql as $$ insert into public.runs values (1) $$;
    create function public.nobody() returns jsonb language sql as $$ select null::jsonb $$;
@@ -108,7 +108,7 @@ apiTest(
   },
 );
 
-apiTest("an argument that earlier calls left out arrives, for each key", ECHO, async (call) => {
+apiTest("an argument that earlier calls omitted arrives, for each key", ECHO, async (call) => {
   for (const key of [SECRET, PUBLISHABLE]) {
     const seen = [];
     for (const body of [{ p: [1] }, { p: [1], n: 5 }, { p: [1] }]) {
@@ -119,7 +119,7 @@ apiTest("an argument that earlier calls left out arrives, for each key", ECHO, a
   }
 });
 
-apiTest("without a key, or with a wrong one, there is nothing", ECHO, async (call) => {
+apiTest("requests without a valid key are refused", ECHO, async (call) => {
   for (const key of ["", "sb_secret_wrong"]) {
     assertEquals((await call("/rest/v1/rpc/echo", { key, body: { p: 1 } }))[0], 401);
     assertEquals((await call("/rest/v1/settings", { key }))[0], 401);
@@ -127,7 +127,7 @@ apiTest("without a key, or with a wrong one, there is nothing", ECHO, async (cal
 });
 
 apiTest(
-  "grants and policies of the migrations hold as they are: none is added",
+  "grants and policies of the migrations apply unchanged",
   `create table public.closed (id int primary key); alter table public.closed enable row level security;
    create table public.mine (id uuid primary key); alter table public.mine enable row level security;
    grant select on public.mine to authenticated;
@@ -158,7 +158,7 @@ apiTest(
   },
 );
 
-apiTest("only the schema public is open", "", async (call) => {
+apiTest("only the schema public is exposed", "", async (call) => {
   for (const path of ["users", "schema_migrations", "destination_secrets", "rpc/clock_jobs"]) {
     assertEquals((await call(`/rest/v1/${path}`))[0], 404, path);
   }
@@ -179,7 +179,7 @@ const ERRORS: [sqlstate: string, status: number][] = [
   ["57014", 500],
 ];
 apiTest(
-  "an error raised in SQL keeps its code, detail and hint, with the status that PostgREST gives it",
+  "an error raised in SQL keeps its code, detail and hint, with PostgREST's status",
   `create function public.fail(state text) returns void language plpgsql as $$ begin
      raise exception 'no' using errcode = state, detail = 'because', hint = 'try'; end $$;
    grant execute on function public.fail(text) to anon, service_role;`,
@@ -197,7 +197,7 @@ apiTest(
 );
 
 apiTest(
-  "told that the database is lost, it answers what is under way and serves the next",
+  "told that the database is lost, it answers pending requests and serves the next",
   ECHO,
   async (call, use) => {
     await use.sql.unsafe(
@@ -223,7 +223,7 @@ apiTest(
   },
 );
 
-Deno.test("createDataApi: where no database answers, 503 like PostgREST, and the address of none is told", async () => {
+Deno.test("createDataApi: without a database it answers 503 like PostgREST, without the database's address", async () => {
   for (const path of ["settings", "rpc/status"]) {
     // For each path another, since one rests for a while after it found no database.
     const api = createDataApi({

@@ -70,12 +70,12 @@ async function ended(signal: "SIGTERM" | "SIGKILL") {
   }
 }
 
-Deno.test("functions that are told to end settle what they called, and no message is called twice", async () => {
+Deno.test("functions that are told to stop settle their calls, and no message is delivered twice", async () => {
   const { twice, most, times } = await ended("SIGTERM");
   assertEquals([twice, most, times.size], [[], 1, MESSAGES]);
 });
 
-Deno.test("functions that are killed have only what was under way called again", async () => {
+Deno.test("after functions are killed only calls in progress are repeated", async () => {
   const { twice, underWay, times } = await ended("SIGKILL");
   assertEquals(twice.filter((id) => !underWay.has(id)), []);
   assert(Math.max(...times.values()) <= 2);

@@ -86,7 +86,7 @@ async function started([command, ...args]: string[], secrets: string[]) {
 
 for (const [language, command, there] of SERVICES) {
   Deno.test({
-    name: `examples: the service in ${language} replies to what is signed, and refuses all else`,
+    name: `examples: the service in ${language} replies to signed requests and refuses all others`,
     ignore: !there,
     fn: async () => {
       const { url, stop } = await started(command, SECRETS);

@@ -102,11 +102,14 @@ async function seen({ stack, sql }: Reader): Promise<void> {
 /** Lets people come as the page says, and waits until their outcomes are counted; what was counted before is forgotten. */
 async function play(reader: Reader, code: string): Promise<string> {
   const { sql } = reader;
+  // Of this flag: the last outcomes of another may be written after they were forgotten.
+  const flag = `${/people\.ts (\w+)/.exec(code)?.[1]}.enabled`;
   await sql`delete from public.flag_metrics where minute <= clock_timestamp()`;
   const printed = await sh(reader, code);
-  await until("the outcomes are counted", async () => {
+  await until(`the outcomes of ${flag} are counted`, async () => {
     const [{ n }] = await sql`
-      select coalesce(sum(n), 0)::int as n from public.flag_metrics where minute <= clock_timestamp()`;
+      select coalesce(sum(n), 0)::int as n from public.flag_metrics
+      where flag_key = ${flag} and minute <= clock_timestamp()`;
     return n >= 100;
   });
   return printed;

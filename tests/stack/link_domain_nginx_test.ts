@@ -36,7 +36,7 @@ async function configuration(stackUrl: string, port: number, dir: string): Promi
 }
 
 Deno.test({
-  name: "docs/deploy.md: what is accepted when a link is made is served through nginx",
+  name: "docs/deploy.md: nginx serves every code that is accepted when a link is created",
   ignore: !NGINX,
   async fn() {
     const stack = await startStack();

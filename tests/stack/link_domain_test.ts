@@ -9,7 +9,7 @@ const SECTION = GUIDE.slice(GUIDE.indexOf("## Link domain"), GUIDE.indexOf("## D
 const block = (language: string) => new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(SECTION)![1];
 const FUNCTION = "https://<ref>.supabase.co/functions/v1/deeplinks";
 
-Deno.test("docs/deploy.md: the Worker hands a domain's paths to the function, and its answers back as they are", async () => {
+Deno.test("docs/deploy.md: the Worker passes a domain's paths to the function, and returns its answers unchanged", async () => {
   const stack = await startStack();
   const source = block("js").replaceAll("https://<ref>.supabase.co", stack.url).replaceAll("<random>", "abc");
   const worker = (await import(`data:text/javascript,${encodeURIComponent(source)}`)).default;
@@ -55,7 +55,7 @@ Deno.test("docs/deploy.md: the Worker hands a domain's paths to the function, an
   }
 });
 
-Deno.test("docs/deploy.md: Vercel's and nginx's rules lead each path to the function", () => {
+Deno.test("docs/deploy.md: Vercel's and nginx's rules map each path to the function", () => {
   const { rewrites } = JSON.parse(block("json"));
   assertEquals(rewrites, [{ source: "/:path*", destination: `${FUNCTION}/:path*` }]);
   const nginx = block("nginx");

@@ -68,7 +68,7 @@ async function stats(stack: RunningStack, code: string) {
   return await response.json();
 }
 
-Deno.test("a link's journey: scanned, tapped, sent; it arrives with link and attribution, and the figures show it", async () => {
+Deno.test("a link's journey: scanned, tapped, sent; the message has link and attribution, and the figures show it", async () => {
   const stack = await startStack();
   const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
   await using service = startService();

@@ -10,7 +10,7 @@ async function folderWith(files: Record<string, string>): Promise<string> {
   return folder;
 }
 
-Deno.test("listMigrations() takes versioned .sql files in order, and no folders", async () => {
+Deno.test("listMigrations() returns versioned .sql files in order, and no folders", async () => {
   const folder = await folderWith({
     "2_b.sql": "",
     "10_c.sql": "",
@@ -44,7 +44,7 @@ Deno.test("migrate() applies each file once and records it as the supabase CLI d
   }
 });
 
-Deno.test("migrate() takes a failing file back whole, and names file and line", async () => {
+Deno.test("migrate() rolls a failing file back completely, and names file and line", async () => {
   const db = await testDatabase({ empty: true });
   try {
     const folder = await folderWith({
@@ -98,7 +98,7 @@ for (const [what, recorded, expected] of STANDINGS) {
   });
 }
 
-Deno.test("migrate() refuses a database made by other files before it changes anything, and takes a newer one", async () => {
+Deno.test("migrate() refuses a database with foreign migrations before it changes anything, and accepts a newer one", async () => {
   const db = await testDatabase({ empty: true });
   try {
     const older = await folderWith({ "1_a.sql": "create table a ()", "2_b.sql": "select 1", "3_c.sql": "" });
@@ -125,7 +125,7 @@ Deno.test("migrate() refuses a database made by other files before it changes an
   }
 });
 
-Deno.test("bootstrap() gives the roles and the auth schema that policies need, and may be repeated", async () => {
+Deno.test("bootstrap() creates the roles and the auth schema that policies need, and may be repeated", async () => {
   const db = await testDatabase({ empty: true });
   try {
     await bootstrap(db.sql);

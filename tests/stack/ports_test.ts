@@ -17,7 +17,7 @@ const HEALTH = `export default { fetch: () => {
   }
 } };`;
 
-Deno.test("start: stack.json is there when health answers 200 for the first time", async () => {
+Deno.test("start: stack.json exists as soon as health answers 200", async () => {
   await using folder = await temporaryFolder();
   const database = await testDatabase();
   const data = join(folder.path, "data");
@@ -36,7 +36,7 @@ Deno.test("start: stack.json is there when health answers 200 for the first time
 });
 
 Deno.test(
-  "start: with --port 0 a port that another program took first is left to it",
+  "start: with --port 0, a port that another program took meanwhile is left to it",
   async () => {
     await using folder = await temporaryFolder();
     const database = await testDatabase();

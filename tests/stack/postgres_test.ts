@@ -27,7 +27,7 @@ async function restarted(server: { pid(): number }, before: number): Promise<voi
   await until("it was started again", () => server.pid() !== before);
 }
 
-Deno.test("startPostgres: killed with -9 it is back on the same address with what was committed", async () => {
+Deno.test("startPostgres: after kill -9 it restarts on the same address with all committed data", async () => {
   const dir = await folder();
   const events: string[] = [];
   const server = await startPostgres({
@@ -52,7 +52,7 @@ Deno.test("startPostgres: killed with -9 it is back on the same address with wha
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("startPostgres: stopped while it is being started again, it stays stopped", async () => {
+Deno.test("startPostgres: stopped during a restart, it stays stopped", async () => {
   const dir = await folder();
   const server = await startPostgres({ dataDir: join(dir, "postgres"), password: "x", durable: false });
   Deno.kill(server.pid(), "SIGKILL");
@@ -61,7 +61,7 @@ Deno.test("startPostgres: stopped while it is being started again, it stays stop
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("startPostgres: a port that another took first is left to it", async () => {
+Deno.test("startPostgres: a port that another program took meanwhile is left to it", async () => {
   const dir = await folder();
   const options = { password: "x", durable: false };
   // One of ours, of which a connection alone does not tell that it is the wrong one.
@@ -90,7 +90,7 @@ Deno.test("startPostgres: a port that another took first is left to it", async (
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("startPostgres: settings for data that matters, and for data that does not", async () => {
+Deno.test("startPostgres: has durable settings for real data, and fast ones for throw-away data", async () => {
   for (const [durable, value] of [[true, "on"], [false, "off"]] as const) {
     const dir = await folder();
     const server = await startPostgres({ dataDir: join(dir, "postgres"), password: "x", durable });
@@ -103,7 +103,7 @@ Deno.test("startPostgres: settings for data that matters, and for data that does
   }
 });
 
-Deno.test("startPostgres: a server that a killed program left on the folder is taken over from", async () => {
+Deno.test("startPostgres: takes over from a server that a killed program left running on the folder", async () => {
   const dir = await folder();
   const program = `
     import { startPostgres } from ${
@@ -126,7 +126,7 @@ Deno.test("startPostgres: a server that a killed program left on the folder is t
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("startPostgres: a postmaster.pid with the number of another program does no harm", async () => {
+Deno.test("startPostgres: ignores a postmaster.pid whose number belongs to another program", async () => {
   const dir = await folder();
   const dataDir = join(dir, "postgres");
   await (await startPostgres({ dataDir, password: "x", durable: false })).stop();
@@ -136,7 +136,7 @@ Deno.test("startPostgres: a postmaster.pid with the number of another program do
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("startPostgres: one that can't live says why, and gives up", async () => {
+Deno.test("startPostgres: a server that cannot run reports why, and is given up", async () => {
   const dir = await folder();
   const dataDir = join(dir, "postgres");
   const server = await startPostgres({ dataDir, password: "x", durable: false });
@@ -152,7 +152,7 @@ Deno.test("startPostgres: one that can't live says why, and gives up", async () 
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("startPostgres: a first start that was killed half-way leaves nothing in the way", async () => {
+Deno.test("startPostgres: a first start that was killed half-way does not block the next", async () => {
   const dir = await folder();
   const dataDir = join(dir, "postgres");
   await Deno.mkdir(`${dataDir}.new`);

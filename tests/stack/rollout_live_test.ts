@@ -264,7 +264,7 @@ async function unharmed({ sql, sent, with: on, without }: Live): Promise<void> {
   assertEquals(found.ok, true, JSON.stringify(found.checks));
 }
 
-Deno.test("the example rollout: 23 days from ten colleagues to everybody, and nobody loses it on the way", async () => {
+Deno.test("the example rollout: 23 days from ten colleagues to everybody, and nobody loses the feature meanwhile", async () => {
   await using world = await live("assistant.enabled");
   const { flag, sql, with: on, gatelink } = world;
   const { id, began } = await begin(world);
@@ -311,7 +311,7 @@ Deno.test("the example rollout: 23 days from ten colleagues to everybody, and no
   await unharmed(world);
 });
 
-Deno.test("the example rollout with 5 % errors at 25 %: the flag goes off, says why, and no user is harmed", async () => {
+Deno.test("the example rollout with 5 % errors at 25 %: the flag goes off with the reason, and no user is harmed", async () => {
   await using world = await live("concierge.enabled");
   const { flag, sql, with: on, gatelink } = world;
   const { id } = await begin(world);

@@ -51,7 +51,7 @@ function receiver(fails: (n: number) => number | "late" | undefined = () => unde
   };
 }
 
-Deno.test("simulator: over HTTP, what is acknowledged was stored, signed, in an order that storedBefore knows", async () => {
+Deno.test("simulator: over HTTP, acknowledged updates were stored and signed, in an order that storedBefore confirms", async () => {
   const hook = receiver((n) => n <= 3 || n % 7 === 0 ? 503 : n % 11 === 0 ? "late" : undefined);
   const meta = new MetaSimulator({
     ...OPTIONS,
@@ -81,7 +81,7 @@ Deno.test("simulator: over HTTP, what is acknowledged was stored, signed, in an 
   await hook.server.shutdown();
 });
 
-Deno.test("simulator: a receiver that is not there yet loses nothing", async () => {
+Deno.test("simulator: loses nothing if the receiver is not up yet", async () => {
   const taken = receiver();
   await taken.server.shutdown();
   const { port } = taken.server.addr;
@@ -100,7 +100,7 @@ Deno.test("simulator: a receiver that is not there yet loses nothing", async () 
   await late.shutdown();
 });
 
-Deno.test("simulator: a business in another process sends, and its statuses come back", async () => {
+Deno.test("simulator: a business in another process sends, and receives its statuses", async () => {
   const hook = receiver();
   const simulator = createSimulator({ ...OPTIONS, webhookUrl: hook.url, settings: { statusDelayMs: 10 } });
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, simulator.fetch);

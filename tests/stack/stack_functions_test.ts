@@ -4,7 +4,7 @@ import { join } from "../../lib/paths.ts";
 import { functionsFolder, startStack, temporaryFolder } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 
-Deno.test("functions: served as on the platform, and a failing one takes nothing with it", async () => {
+Deno.test("functions: served as on the platform, and a failing one affects no others", async () => {
   await using folder = await temporaryFolder();
   const functions = await functionsFolder(folder.path, {
     seen: `export default { fetch: (request) => Response.json({
@@ -99,7 +99,7 @@ Deno.test("functions: served as on the platform, and a failing one takes nothing
   }
 });
 
-Deno.test("functions: work after the answer is finished at a stop", async () => {
+Deno.test("functions: a stop waits for background work after the answer", async () => {
   await using folder = await temporaryFolder();
   const functions = await functionsFolder(folder.path, {
     late: `export default { fetch(request) {
@@ -121,7 +121,7 @@ Deno.test("functions: work after the answer is finished at a stop", async () => 
   assertEquals([await Deno.readTextFile(file), await Deno.readTextFile(last)], ["done", "termination"]);
 });
 
-Deno.test("the simulator is for this machine alone, and an open page does not hold up a stop", async () => {
+Deno.test("the simulator is reachable from this machine only, and an open page does not block a stop", async () => {
   const stack = await startStack();
   const page = await fetch(`${stack.url}/simulator/api/events`);
   const reader = page.body!.getReader();

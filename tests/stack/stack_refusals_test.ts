@@ -17,7 +17,7 @@ async function refusal(...args: Parameters<typeof tryStack>): Promise<FailedStar
   return result;
 }
 
-Deno.test("start: a port in use is named, with the way out", async () => {
+Deno.test("start: names a port in use, and the alternative", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   try {
@@ -29,7 +29,7 @@ Deno.test("start: a port in use is named, with the way out", async () => {
   }
 });
 
-Deno.test("start: a data folder that can't be used is refused with a reason", async () => {
+Deno.test("start: refuses an unusable data folder with the reason", async () => {
   await using temporary = await temporaryFolder();
   const folder = temporary.path;
 
@@ -70,7 +70,7 @@ Deno.test("start: a data folder that can't be used is refused with a reason", as
 });
 
 Deno.test({
-  name: "start: a data folder that can't be written is refused with a reason",
+  name: "start: refuses a read-only data folder with the reason",
   // root writes everywhere but into what nobody can write.
   ignore: Deno.build.os !== "linux",
   async fn() {
@@ -79,7 +79,7 @@ Deno.test({
   },
 });
 
-Deno.test("start: DATABASE_URL uses one's own Postgres, and a wrong one is explained", async () => {
+Deno.test("start: DATABASE_URL uses an existing Postgres, and an invalid one is explained", async () => {
   const database = await testDatabase({ empty: true });
   try {
     const stack = await startStack({ env: { DATABASE_URL: database.url } });
@@ -132,7 +132,7 @@ Deno.test("start: DATABASE_URL uses one's own Postgres, and a wrong one is expla
 const FOLDED = `
   update supabase_migrations.schema_migrations set version = '20261121' || substr(version, 9)`;
 
-Deno.test("start: a data folder whose database other migrations made is refused by name, with --fresh as the way out", async () => {
+Deno.test("start: refuses a data folder with foreign migrations by name, and suggests --fresh", async () => {
   await using temporary = await temporaryFolder();
   const data = join(temporary.path, "data");
   const first = await startStack({ data, args: ["--no-seed"] });
@@ -177,7 +177,7 @@ Deno.test("start: a data folder whose database other migrations made is refused 
   assertEquals(await fresh.stop(), 0);
 });
 
-Deno.test("start: one's own database that other migrations made is refused, and nothing in it is changed", async () => {
+Deno.test("start: refuses an existing database with foreign migrations, and changes nothing in it", async () => {
   const database = await testDatabase({ empty: true });
   try {
     await database.sql.unsafe(`
@@ -196,7 +196,7 @@ Deno.test("start: one's own database that other migrations made is refused, and 
   }
 });
 
-Deno.test("start: wrong arguments are explained, and --help helps", async () => {
+Deno.test("start: explains invalid arguments, and --help helps", async () => {
   assertStringIncludes((await refusal({ args: ["--prot", "1"] })).output, "--prot");
   const high = await refusal({ port: 70_000 });
   assertStringIncludes(high.output, "--port takes a number");

@@ -12,7 +12,7 @@ function processes(stack: RunningStack): number[] {
   return Object.values(stack.pids()).filter((pid) => pid !== undefined);
 }
 
-Deno.test("start: serves, keeps its data and keys over a stop, and leaves no process", async () => {
+Deno.test("start: serves, keeps its data and keys over a restart, and leaves no process", async () => {
   await using folder = await temporaryFolder();
   const data = join(folder.path, "data");
   const first = await startStack({ data });
@@ -159,7 +159,7 @@ Deno.test("a stack of tests that are killed stops by itself", async () => {
   await gone(Object.values(pids));
 });
 
-Deno.test("the functions host killed with -9 is back, with the same address", async () => {
+Deno.test("the functions host restarts after kill -9 with the same address", async () => {
   const stack = await startStack({ args: ["--no-seed"] });
   try {
     for (let i = 0; i < 2; i++) {
@@ -219,7 +219,7 @@ Deno.test("Postgres killed with -9 under load: every answer is a 200 or a clean 
   }
 });
 
-Deno.test("a supervisor killed with -9 leaves nothing that stops the next start", async () => {
+Deno.test("a supervisor killed with -9 leaves nothing that blocks the next start", async () => {
   await using folder = await temporaryFolder();
   const data = join(folder.path, "data");
   const hangs = join(folder.path, "hangs");

@@ -5,7 +5,7 @@ import { UserError } from "../../lib/user_error.ts";
 import { startOnCopy } from "../support/kept_cluster.ts";
 import { temporaryFolder } from "../support/stack.ts";
 
-Deno.test("startOnCopy(): what is kept is made once, and once more when it was damaged", async () => {
+Deno.test("startOnCopy(): the kept cluster is created once, and again if it was damaged", async () => {
   await using folder = await temporaryFolder();
   const kept = join(folder.path, "kept");
   const start = async (name: string) => {
@@ -26,7 +26,7 @@ Deno.test("startOnCopy(): what is kept is made once, and once more when it was d
   assert(made("global/pg_control"));
 });
 
-Deno.test("startOnCopy(): a folder that cannot be used is named", async () => {
+Deno.test("startOnCopy(): names a folder that cannot be used", async () => {
   await using folder = await temporaryFolder();
   const kept = join(folder.path, "kept");
   await Deno.writeTextFile(kept, "");

@@ -5,13 +5,13 @@ import { misfitOf } from "./answers.ts";
 
 const RATE = { allowed: true, limit: 2, remaining: 1, reset_ms: 10, retry_after_ms: null };
 
-Deno.test("misfitOf: an answer that is as it is declared fits, and so does one of which nothing is", () => {
+Deno.test("misfitOf: accepts an answer that matches its declaration, or has none", () => {
   assertEquals(misfitOf("take_rate", RATE), undefined);
   assertEquals(misfitOf("schema_version", 5), undefined);
   assertEquals(misfitOf("toString", 5), undefined);
 });
 
-Deno.test("misfitOf: a member that is missing, one of another type and one that nobody declared are told", () => {
+Deno.test("misfitOf: reports a missing member, a wrong type and an undeclared member", () => {
   const { limit: _, ...without } = RATE;
   for (
     const [answer, said] of [
@@ -39,7 +39,7 @@ Deno.test("drifted", () => answered({ abc: "one" }));
 Deno.test("next", () => {});
 `;
 
-Deno.test("answers_held: the test that gets an answer which does not fit fails, and no other", async () => {
+Deno.test("answers_held: only the test with the unexpected answer fails", async () => {
   const folder = await Deno.makeTempDir({ prefix: "gatelink-answers-" });
   const file = join(folder, "drifted_test.ts");
   await Deno.writeTextFile(file, DRIFTED);

@@ -30,7 +30,7 @@ function require(holds: boolean, about: string): void {
 
 const bare = Object.assign(Object.create(null), { a: 1 });
 
-Deno.test("assertEquals(): content and class to the bottom", () => {
+Deno.test("assertEquals(): compares content and class deeply", () => {
   const equal: [unknown, unknown][] = [
     [1, 1],
     [NaN, NaN],
@@ -66,7 +66,7 @@ Deno.test("assertEquals(): content and class to the bottom", () => {
   require(text.startsWith("the sum\n") && /a: 1/.test(text) && /a: 2/.test(text), text);
 });
 
-Deno.test("assertThrows(), assertRejects(): give the error that is wanted, and take no other", async () => {
+Deno.test("assertThrows(), assertRejects(): return the expected error, and accept no other", async () => {
   const bad = () => {
     throw new RangeError("too much");
   };
@@ -94,7 +94,7 @@ Deno.test("assertThrows(), assertRejects(): give the error that is wanted, and t
   }
 });
 
-Deno.test("the other assertions: hold and fail, and say with which values", () => {
+Deno.test("the other assertions: pass, fail, and name the values", () => {
   const cases: [holds: () => void, fails: () => void, says: string][] = [
     [() => assert(1), () => assert(0, "none left"), "none left"],
     [() => assertStrictEquals(bare, bare), () => assertStrictEquals({}, {}), "very same"],

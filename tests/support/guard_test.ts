@@ -33,7 +33,7 @@ Deno.test("clean", () => {
 });
 `;
 
-Deno.test("guard: a test that leaves something behind is failed by its name, and the next meets nothing of it", async () => {
+Deno.test("guard: a test that leaves something behind fails by name, and the next one is not affected", async () => {
   const folder = await Deno.makeTempDir({ prefix: "gatelink-guard-" });
   const file = join(folder, "leaks_test.ts");
   await Deno.writeTextFile(file, LEAKS);

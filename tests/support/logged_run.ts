@@ -6,6 +6,7 @@ import { assert, assertEquals } from "./assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { KEYS, NUMBER, withEdge } from "./edge.ts";
+import { logMails } from "./logged_mails.ts";
 import { until } from "./until.ts";
 import { addDestination, addRoute, startService, withReplies } from "./service.ts";
 
@@ -172,6 +173,8 @@ await withEdge(async (edge) => {
     async () =>
       (await sql`select from public.outbound_messages where error ->> 'code' = 'network'`).length > 0,
   );
+
+  await logMails(edge, hide);
 
   // Switches, settings that cannot be read, a database that is away.
   await set({ "wa_send.rate_per_second": hide("a secret rate"), "forward.retry_seconds": "[0.01]" });

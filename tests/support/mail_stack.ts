@@ -1,5 +1,5 @@
 /** A stack with an identity that sends and receives mail, and the simulated SendGrid as tests use it. */
-import type { Sql } from "postgres";
+import postgres, { type Sql } from "postgres";
 import type { MailSettings, SentMail } from "../../local/simulator/mail/sendgrid.ts";
 import type { MailWay, WrittenMail } from "../../local/simulator/mail/mime.ts";
 import type { MailPost } from "../../local/simulator/mail/poster.ts";
@@ -37,15 +37,30 @@ export interface MailGround {
   stop(): Promise<void>;
 }
 
-/** Starts a stack with {@linkcode ALEX}. */
-export async function startMailStack(env: Record<string, string> = {}): Promise<MailGround> {
-  const database = await testDatabase();
-  const { sql } = database;
-  const stack = await startStack({ env: { ...env, DATABASE_URL: database.url } })
-    .catch(async (error) => {
-      await database.drop();
-      throw error;
-    });
+/**
+ * Starts a stack with {@linkcode ALEX}.
+ * @param options.ownPostgres Whether it has a Postgres of its own, which a test may kill.
+ */
+export async function startMailStack({ ownPostgres = false } = {}): Promise<MailGround> {
+  const { stack, sql, drop } = ownPostgres ? await withOwnPostgres() : await onTestDatabase();
+  const ground: MailGround = {
+    ...mailOn(stack, sql),
+    async stop() {
+      await stack.stop();
+      await drop();
+    },
+  };
+  try {
+    await addIdentity(sql);
+  } catch (error) {
+    await ground.stop();
+    throw error;
+  }
+  return ground;
+}
+
+/** Mail on a running stack. */
+export function mailOn(stack: RunningStack, sql: Sql): Omit<MailGround, "stop"> {
   // Reached through the host of the functions, which a test may kill.
   const simulator = (path: string, body?: unknown) =>
     until(`the simulator answers ${path}`, async () => {
@@ -55,7 +70,7 @@ export async function startMailStack(env: Record<string, string> = {}): Promise<
       return await response.json();
     });
   const mails = (): Promise<MailState> => simulator("mails");
-  const ground: MailGround = {
+  return {
     stack,
     sql,
     mails,
@@ -80,22 +95,27 @@ export async function startMailStack(env: Record<string, string> = {}): Promise<
       });
     },
     configure: async (settings) => void await simulator("settings", settings),
-    async stop() {
-      await stack.stop();
-      await database.drop();
-    },
   };
+}
+
+async function onTestDatabase(): Promise<{ stack: RunningStack; sql: Sql; drop(): Promise<void> }> {
+  const { sql, url, drop } = await testDatabase();
   try {
-    await addIdentity(sql);
+    return { stack: await startStack({ env: { DATABASE_URL: url } }), sql, drop };
   } catch (error) {
-    await ground.stop();
+    await drop();
     throw error;
   }
-  return ground;
+}
+
+async function withOwnPostgres(): Promise<{ stack: RunningStack; sql: Sql; drop(): Promise<void> }> {
+  const stack = await startStack();
+  const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
+  return { stack, sql, drop: () => sql.end({ timeout: 1 }) };
 }
 
 /** Adds the identity with its confirmed inbox. */
-async function addIdentity(sql: Sql): Promise<void> {
+export async function addIdentity(sql: Sql): Promise<void> {
   await sql.begin(async (sql) => {
     await sql`select set_config('request.jwt.claims', '{"role":"service_role"}', true)`;
     await sql`set local role service_role`;

@@ -16,7 +16,7 @@ const HIDDEN: Record<string, (value: string) => string> = {
   base64url: (value) => btoa(value).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, ""),
 };
 
-Deno.test("tracesOf(): a value is found in each form, whatever stands around it", () => {
+Deno.test("tracesOf(): finds a value in each form and any context", () => {
   const value = fc.oneof(
     fc.string({ unit: fc.constantFrom(..."0123456789"), minLength: 8, maxLength: 15 }),
     fc.constantFrom("Zerafina Quellbrunn", "zerafina@postfach.example", "US.134912086553", "a/b+c?d~~~"),
@@ -37,13 +37,13 @@ Deno.test("tracesOf(): a value is found in each form, whatever stands around it"
   );
 });
 
-Deno.test("tracesOf(): a number is found as people write it", () => {
+Deno.test("tracesOf(): finds a number as people write it", () => {
   for (const text of ["+49 174 555 0190", "+49 (174) 555-0190", "0049174/5550190", "49.174.5550190"]) {
     assertEquals(tracesOf({ phone: PHONE }, text), ["phone as it stands"], text);
   }
 });
 
-Deno.test("tracesOf(): what is shown of a person on purpose is no trace", () => {
+Deno.test("tracesOf(): ignores what is shown of a person on purpose", () => {
   assertEquals(
     tracesOf({ phone: PHONE, email: "ada@postfach.example" }, '{"a":"0190","b":"@postfach.example"}'),
     [],
@@ -51,7 +51,7 @@ Deno.test("tracesOf(): what is shown of a person on purpose is no trace", () => 
   assertEquals(tracesOf({ phone: PHONE }, crypto.randomUUID()), []);
 });
 
-Deno.test("wamidOf(): the number can be read out of it", () => {
+Deno.test("wamidOf(): the number can be decoded from it", () => {
   const wamid = wamidOf(PHONE, "1a");
   assert(atob(wamid.slice("wamid.".length)).includes(PHONE));
   assert(tracesOf({ phone: PHONE }, wamid).includes("phone as base64, place 0"));

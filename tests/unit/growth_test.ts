@@ -7,7 +7,7 @@ const steps = (times: number) => {
   return sum;
 };
 
-Deno.test("assertLinear(): what grows with its size passes, what grows with its square does not", async () => {
+Deno.test("assertLinear(): linear growth passes, quadratic growth does not", async () => {
   await assertLinear(200_000, steps);
   await assertRejects(() => assertLinear(500, (size) => steps(size * size)), Error, "times as long");
 });

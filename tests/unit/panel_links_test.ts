@@ -40,26 +40,26 @@ const body = some({
   unknown: some({ to: word, this_panel: word }),
 }) as unknown as fc.Arbitrary<NewLink>;
 
-Deno.test("patchOf(): applied to what was there it gives what was written, whatever was there", () => {
+Deno.test("patchOf(): applied to any link it gives the edited one", () => {
   holds(fc.property(body, body, (before, after) => {
     assertEquals(cleaned(merge(before, patchOf(before, after))), cleaned(after));
   }));
 });
 
-Deno.test("patchOf(): of what was not touched nothing is sent", () => {
+Deno.test("patchOf(): sends nothing that was not edited", () => {
   holds(fc.property(body, (before) => {
     assertEquals(patchOf(before, structuredClone(before)), {});
   }));
 });
 
-Deno.test("cleaned(): a condition that is empty stays, so that a rule does not grow wider", () => {
+Deno.test("cleaned(): keeps an empty condition, so that a rule does not become broader", () => {
   const targets = [{ when: { platform: [] }, url: "", app: { url: "a", package: "" } }];
   assertEquals(cleaned({ targets, expired_url: " ", utm: { source: "" } } as NewLink), {
     targets: [{ when: { platform: [] }, app: { url: "a" } }],
   });
 });
 
-Deno.test("withValue(): writes one place, and leaves the order and all else as they are", () => {
+Deno.test("withValue(): writes one path, and keeps the order and everything else", () => {
   const before = { targets: [{ url: "a" }, { when: { query: { x: true }, country: ["DE"] }, url: "b" }] };
   const after = withValue(before, "targets[1].when.query", { y: true });
   assertEquals(JSON.stringify(after.targets[1].when), '{"query":{"y":true},"country":["DE"]}');
@@ -71,7 +71,7 @@ Deno.test("withValue(): writes one place, and leaves the order and all else as t
   );
 });
 
-Deno.test("bodyOf(): what can be written, and what this panel does not know", () => {
+Deno.test("bodyOf(): contains what can be written, also members that this panel does not know", () => {
   const link = {
     code: "c",
     url: "u",
@@ -90,7 +90,7 @@ Deno.test("bodyOf(): what can be written, and what this panel does not know", ()
   assertEquals(bodyOf(link as unknown as Link) as unknown, { default_url: "d", later: { unknown: 1 } });
 });
 
-Deno.test("readLinkFile(): takes whatever links export writes, as it was", async () => {
+Deno.test("readLinkFile(): reads everything that links export writes, unchanged", async () => {
   await holds(
     fc.asyncProperty(fc.array(anyLink, { minLength: 1, maxLength: 3 }), async (links) => {
       for (const format of WRITTEN) {
@@ -108,7 +108,7 @@ Deno.test("readLinkFile(): takes whatever links export writes, as it was", async
   );
 });
 
-Deno.test("readLinkFile(): says what is not carried over, what is left out, and why nothing can be read", async () => {
+Deno.test("readLinkFile(): reports what is not carried over, what is skipped, and why a file is unreadable", async () => {
   const { rows, leftOut, lost } = await readLinkFile(
     "url,code,colour,state\nhttps://a.example/,one,red,active\nhttps://b.example/,two,,disabled\n",
   );
@@ -124,7 +124,7 @@ Deno.test("readLinkFile(): says what is not carried over, what is left out, and 
   assertEquals((await readLinkFile(many)).fault, "There are 1001 rows; at most 1000 go in one file.");
 });
 
-Deno.test("readLinkFile(): dates as they are asked for, and times without a zone are told", async () => {
+Deno.test("readLinkFile(): reads dates in the requested order, and reports times without a zone", async () => {
   const text = "url,expires_at\nhttps://a.example/,01.02.2027\nhttps://b.example/,2027-03-01\n";
   const asked = await readLinkFile(text);
   assertEquals([asked.rows.length, asked.refused.length, asked.assumedUtc], [1, 1, 1]);
@@ -132,14 +132,14 @@ Deno.test("readLinkFile(): dates as they are asked for, and times without a zone
   assertEquals([rows[0].link.expires_at, assumedUtc], ["2027-02-01T00:00:00.000Z", 2]);
 });
 
-Deno.test("textOfFile(): what nobody but people can know is asked", () => {
+Deno.test("textOfFile(): asks for what only people can know", () => {
   const bytes = Uint8Array.from([0x46, 0x72, 0xfc, 0x68]);
   const read = textOfFile(bytes, undefined);
   assertEquals("asksCharset" in read && read.asksCharset, true);
   assertEquals(textOfFile(bytes, "windows-1252"), { text: "Früh" });
 });
 
-Deno.test("readLinkFile(): columns as this panel called them before are read", async () => {
+Deno.test("readLinkFile(): accepts the column names of earlier versions of the panel", async () => {
   const { rows } = await readLinkFile("whatsapp_number_id,whatsapp_text,campaign\n106,Hi,spring\n");
   assertEquals([rows[0].link.whatsapp, rows[0].link.utm], [{ phone_number_id: "106", text: "Hi" }, {
     campaign: "spring",

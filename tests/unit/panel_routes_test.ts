@@ -22,13 +22,13 @@ function all(condition: Condition): Condition[] {
   return [condition, ...[of ?? []].flat().flatMap(all)];
 }
 
-Deno.test("draftOf(), conditionOf(): a condition that is opened and saved is the same, whatever it is", () => {
+Deno.test("draftOf(), conditionOf(): opening and saving any condition does not change it", () => {
   holds(fc.property(conditions, (condition) => {
     for (const part of all(condition)) assertEquals(conditionOf(draftOf(part)), part);
   }));
 });
 
-Deno.test("conditionOf(): a field that was emptied asks for nothing, and each answer to a choice is kept", () => {
+Deno.test("conditionOf(): a cleared field sets no condition, and each choice is kept", () => {
   const referral = { type: "referral", source_id: "", source_type: "ad" } as const;
   const drafts: [Draft, Condition][] = [
     [{ ...referral, ctwa: "either" }, { type: "referral", source_type: "ad" }],
@@ -40,7 +40,7 @@ Deno.test("conditionOf(): a field that was emptied asks for nothing, and each an
   for (const [draft, condition] of drafts) assertEquals(conditionOf(draft), condition);
 });
 
-Deno.test("choicesOf(): every type that the router takes can be chosen and begun, and is shown where it is", () => {
+Deno.test("choicesOf(): offers and shows every condition type of the router", () => {
   for (const type of CONDITION_TYPES) {
     assertEquals(fresh(type).type, type);
     for (const nested of [false, true]) {
@@ -50,7 +50,7 @@ Deno.test("choicesOf(): every type that the router takes can be chosen and begun
   assertEquals(choicesOf({ type: "any", nested: true }).some(({ value }) => value === "default"), false);
 });
 
-Deno.test("decisionOf(): a flag that targets a segment is on for its members alone", async () => {
+Deno.test("decisionOf(): a flag that targets a segment is on for its members only", async () => {
   const beta = {
     id: "r1",
     name: "beta",

@@ -2,7 +2,7 @@
 import { assertEquals } from "../support/assert.ts";
 import { hasProgram } from "../support/program.ts";
 
-Deno.test("hasProgram(): what needs one that is not there is said to be NOT run", async () => {
+Deno.test("hasProgram(): a test whose program is missing is reported as NOT run", async () => {
   const warn = console.warn;
   const said: unknown[] = [];
   console.warn = (line) => said.push(line);

@@ -2,7 +2,7 @@
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 
-Deno.test("until(): nothing, false, 0, an empty text and an error are no answer yet", async () => {
+Deno.test("until(): undefined, false, 0, an empty text and an error are no answer yet", async () => {
   const said: (() => unknown)[] = [
     () => undefined,
     () => null,
@@ -20,7 +20,7 @@ Deno.test("until(): nothing, false, 0, an empty text and an error are no answer 
   assertEquals(said, []);
 });
 
-Deno.test("until(): gives up with what it waited for and what was thrown last, after many looks", async () => {
+Deno.test("until(): gives up after many attempts, naming what it waited for and the last error", async () => {
   const wait = globalThis.setTimeout;
   // The pauses are no matter of this test.
   globalThis.setTimeout = ((done: () => void) => wait(done, 0)) as typeof setTimeout;

@@ -18,7 +18,7 @@ export interface Project {
 
 export interface Probe {
   what: string;
-  /** Method, query, headers and body; the path is the function's. */
+  /** Method, headers, body, and what follows the function's path: a path below it or a query. */
   request(project: Project): { query?: string; init?: RequestInit };
   /** Expected status. */
   status: number;
@@ -54,6 +54,24 @@ export const PROBES: Record<string, Probe[]> = {
     request: ({ secretKey }) => ({ init: { headers: { apikey: secretKey } } }),
     status: 200,
     type: "application/json",
+  }],
+  "email-send": [NEEDS_KEY, {
+    what: "reports the errors of a mail",
+    request: ({ secretKey }) => ({
+      init: {
+        method: "POST",
+        headers: { apikey: secretKey, "content-type": "application/json" },
+        body: JSON.stringify({ to: "somebody@example.com", subject: "Hello" }),
+      },
+    }),
+    status: 422,
+    type: PROBLEM,
+  }],
+  "email-webhook": [NEEDS_KEY, {
+    what: "refuses unsigned events",
+    request: () => ({ query: "/events", init: { method: "POST", body: "[]" } }),
+    status: 401,
+    type: PROBLEM,
   }],
   "flags": [NEEDS_KEY, {
     what: "delivers due notifications of rollouts",

@@ -25,6 +25,7 @@ const STATUS_NAMES: Readonly<Record<number, string>> = {
   422: "Unprocessable Content: readable but invalid",
   429: "Too Many Requests",
   500: "Internal Server Error: our fault",
+  502: "Bad Gateway: a provider refused",
   503: "Service Unavailable: retry later",
 };
 
@@ -58,11 +59,14 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
   suppressed:
     "It bounced, complained or unsubscribed. The list of suppressions says why; an operator can lift it.",
   identity_unverified: "Enter the code that was mailed to the identity's address.",
+  identity_not_found: "`gatelink email identities list` shows the identities and their state.",
   invalid_request: "`issues` lists each location (`path`) and its error (`message`).",
   rate_limited: "Wait for the time in `Retry-After`. `RateLimit` and `RateLimit-Policy` show what is left; " +
     "`violated-policies` names the limit.",
   config_invalid: "The log and the answer of `health` name the missing variable.",
   internal_error: "Send the operator the `request_id`: the log has the cause.",
+  mail_not_sent:
+    "`detail` has the provider's words: correct the key, the sender or the domain there. Then ask again.",
   disabled_by_environment:
     "A kill switch is set (`FEATURE_ENABLED` or the feature's own). Meta keeps its webhooks meanwhile.",
   database_unavailable: "Retry after `Retry-After`. Nothing was accepted.",

@@ -6,7 +6,7 @@ Deno.test("docs/errors.md is what `deno run -A tools/docs/errors.ts` writes", as
   assertEquals(await Deno.readTextFile(ERRORS_PAGE), errorsPage());
 });
 
-Deno.test("errorsPage(): each code once, under its status, with its title", () => {
+Deno.test("errorsPage(): lists each code once, under its status, with its title", () => {
   const page = errorsPage();
   for (const [code, { status, title }] of Object.entries(PROBLEMS)) {
     const [section, ...others] = page.split(/^## /m).filter((part) => part.includes(`\n| \`${code}\` |`));

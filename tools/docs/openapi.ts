@@ -14,6 +14,8 @@ import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
+import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
+import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
@@ -29,7 +31,9 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   MESSAGES,
   WHATSAPP,
   MAIL,
+  MAIL_HTTP,
   DESTINATIONS,
+  MAILS,
   OPERATION,
   INCIDENTS,
   REPORTS,

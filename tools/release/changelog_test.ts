@@ -16,7 +16,7 @@ Words.
 - The first.
 `;
 
-Deno.test("cut(): what was unreleased is the version's, below an empty Unreleased; nothing else changes", () => {
+Deno.test("cut(): moves the unreleased section under the version and leaves an empty one; nothing else changes", () => {
   const after = cut(CHANGELOG, "0.2.0", "2026-02-03");
   assertEquals(
     after,
@@ -26,7 +26,7 @@ Deno.test("cut(): what was unreleased is the version's, below an empty Unrelease
   assertEquals(notes(after, "0.1.0"), "- The first.");
 });
 
-Deno.test("cut(), notes(): refuse what makes no release", () => {
+Deno.test("cut(), notes(): refuse an invalid release", () => {
   const cases: [run: () => unknown, said: string][] = [
     [() => cut(CHANGELOG, "0.1.0", "2026-02-03"), "is already released"],
     [() => cut(CHANGELOG, "next", "2026-02-03"), "not a version"],

@@ -2,10 +2,11 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
+import { withoutPast } from "../../../supabase/functions/_shared/flags/schedule.ts";
 import { client } from "./client.ts";
 import { mapItems, type Pages, useLivePages } from "./pages.ts";
 import { LIVE_MS, MAX_ROWS, rpc, unwrap, useChange, useRead, useRows } from "./query.ts";
-import type { Refusal } from "./refusal.ts";
+import { Refusal } from "./refusal.ts";
 
 /** A flag's row in `settings`. Its value is `true` or `false`. */
 export type Flag = Pick<
@@ -82,6 +83,28 @@ export function foreseen(key: string, change: Partial<Flag>) {
   };
 }
 
+/**
+ * Restores what a flag was before a version, if nothing has changed it since. The history is asked, because what a page shows
+ * may be older: switching off takes any version.
+ */
+async function undone(key: string, version: number): Promise<string> {
+  const [step] = await unwrap<Pick<Row<"settings_history">, "before">[]>(
+    client().from("settings_history").select("before").eq("key", key).eq("version", version)
+      .limit(1),
+  );
+  if (!step?.before) throw new Refusal("GL404", "There is nothing to go back to.");
+  const flag = await rpc("set_setting", {
+    p_key: key,
+    p_value: step.before.value,
+    p_metadata: withoutPast(step.before.metadata, Date.now()),
+    p_expected_version: version,
+    p_reason: `version ${version} undone in the panel`,
+  });
+  return flag.value === "true"
+    ? `Undone: ${key} is on for ${audience(flag)} again.`
+    : `Undone: ${key} is off, as before.`;
+}
+
 /** Turns a flag off, whatever its version: switching off always wins over concurrent changes. */
 export function useSwitchOff() {
   return useChange<{ flag: Flag; reason: string | null }, number | null>({
@@ -93,6 +116,8 @@ export function useSwitchOff() {
       `${key} is off. This takes effect within 5 seconds.${
         metadata.schedule?.on_at ? " Its scheduled start was removed." : ""
       }`,
+    // null: it was off already.
+    undo: (version, { flag }) => version === null ? undefined : () => undone(flag.key, version),
   });
 }
 
@@ -124,7 +149,11 @@ export function useSetFlag(onConflict?: (refusal: Refusal, args: SetFlag) => voi
       rpc("set_flag", { p_key: key, p_changes: changes, p_expected_version: version, p_reason: reason }),
     touches: TOUCHED,
     foresee: ({ key, foresee }) => foresee ? [foreseen(key, foresee)] : [],
-    said: (flag) => `${flag.key} is on for ${audience(flag)}. This takes effect within 5 seconds.`,
+    said: (flag) =>
+      flag.value === "true"
+        ? `${flag.key} is on for ${audience(flag)}. This takes effect within 5 seconds.`
+        : `${flag.key} was changed. It is off.`,
+    undo: (flag, { version }) => version === 0 ? undefined : () => undone(flag.key, flag.version),
     onRefused: (refusal, args) => {
       if (!refusal.conflict || !onConflict) return false;
       onConflict(refusal, args);

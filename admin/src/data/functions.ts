@@ -1,5 +1,5 @@
 /** Calls edge functions as the signed-in person. */
-import { client, project } from "./client.ts";
+import { client, project, renewSession } from "./client.ts";
 import { type Fault, Refusal } from "./refusal.ts";
 
 /** A function's error (RFC 9457). */
@@ -23,10 +23,32 @@ const HINTS: Record<string, string> = {
  * none.
  * @throws {Refusal} with the problem's code; `network` if there was no answer
  */
-export async function callFunction<T>(
-  path: string,
-  init: { method?: string; body?: unknown } = {},
-): Promise<T> {
+export async function callFunction<T>(path: string, init: Init = {}): Promise<T> {
+  const text = await (await request(path, init)).text();
+  return (text === "" ? null : JSON.parse(text)) as T;
+}
+
+/**
+ * Saves what a function answers as a file, whatever its type: nothing of it is shown or run.
+ * @throws {Refusal} as {@linkcode callFunction}
+ */
+export async function downloadFromFunction(path: string, name: string): Promise<void> {
+  const bytes = await (await request(path, {})).arrayBuffer();
+  const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has taken it by then.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+interface Init {
+  method?: string;
+  body?: unknown;
+}
+
+async function request(path: string, init: Init): Promise<Response> {
   const { url, publishableKey } = project();
   const { data: { session } } = await client().auth.getSession();
   let response: Response;
@@ -43,8 +65,8 @@ export async function callFunction<T>(
   } catch {
     throw new Refusal("network", "The project is not responding.", "Check your connection, then try again.");
   }
+  if (response.ok) return response;
   const text = await response.text();
-  if (response.ok) return (text === "" ? null : JSON.parse(text)) as T;
   let problem: Problem = {};
   try {
     problem = JSON.parse(text);
@@ -52,6 +74,7 @@ export async function callFunction<T>(
     // The page of a proxy: only the status is known.
   }
   const { code = `http_${response.status}`, title, detail, fields } = problem;
+  if (response.status === 401) void renewSession();
   throw new Refusal(
     code,
     detail ?? title ?? `The function answered ${response.status}.`,

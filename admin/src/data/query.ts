@@ -1,7 +1,6 @@
 /**
  * Reads and changes. Every page uses these, so that errors, polling and rollbacks behave the same everywhere.
  */
-import { notifications } from "@mantine/notifications";
 import {
   keepPreviousData,
   type MutateOptions,
@@ -15,8 +14,9 @@ import type { PostgrestError } from "@supabase/supabase-js";
 import { useRef } from "react";
 import type { Database } from "../../../supabase/functions/_shared/contract/database.ts";
 import type { Args, FunctionName, Result } from "../../../supabase/functions/_shared/contract/sql.ts";
-import { type Client, client } from "./client.ts";
+import { type Client, client, renewSession } from "./client.ts";
 import { Refusal, refusalOf } from "./refusal.ts";
+import { toast } from "./toasts.tsx";
 
 /** Default polling interval of lists, in milliseconds. Polling pauses while the page is hidden. */
 export const LIVE_MS = 10_000;
@@ -35,6 +35,9 @@ interface Answer<T> {
 
 /** Rows that the Data API returns at most: `max_rows` of a Supabase project. It cuts the rest without a word. */
 export const MAX_ROWS = 1000;
+
+/** PostgREST's codes for a token that it does not take, or no longer. */
+const TOKEN_REFUSED: ReadonlySet<string> = new Set(["PGRST301", "PGRST303"]);
 
 /**
  * Returns the data of a response. As many rows as the Data API returns at most are refused, since there may be
@@ -74,7 +77,10 @@ async function settle<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
   } catch (error) {
     throw refusalOf({ message: String(error) });
   }
-  if (settled.error) throw refusalOf(settled.error);
+  if (settled.error) {
+    if (TOKEN_REFUSED.has(settled.error.code)) void renewSession();
+    throw refusalOf(settled.error);
+  }
   return settled.data as T;
 }
 
@@ -158,9 +164,21 @@ export interface ChangeOptions<A, T> {
   foresee?: (args: A) => { key: QueryKey; data: (before: unknown) => unknown }[];
   /** Text of the success notification; without it there is none. */
   said?: (result: T, args: A) => string;
+  /**
+   * How to restore exactly what was before the change, offered beside what `said` says; undefined where that is not possible.
+   * Resolves with what to say then. It carries the version that the change made, so that it never overwrites another change.
+   */
+  undo?: (result: T, args: A) => (() => Promise<string>) | undefined;
   /** Called before the refusal is shown. Return true if the page shows it itself. */
   onRefused?: (refusal: Refusal, args: A) => boolean;
 }
+
+const notSettled = () =>
+  new Refusal(
+    "timeout",
+    "The project is not responding.",
+    "The change may have been made. Check before you try again.",
+  );
 
 /** A pending change: its arguments, and the options of the render in which a person asked for it. */
 interface Asked<A, T> {
@@ -183,14 +201,12 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
   const queries = useQueryClient();
   // The same change asked for again, by a second press or Enter, while its answer is awaited, is the same change.
   const pending = useRef(new Map<string, Promise<T>>());
+  const refresh = (touches: string[]) =>
+    Promise.all(
+      touches.map((name) => queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === name })),
+    );
   const mutation = useMutation<T, Refusal, Asked<A, T>, Before>({
-    mutationFn: ({ args, options }) =>
-      within(CHANGE_MS, options.act(args), () =>
-        new Refusal(
-          "timeout",
-          "The project is not responding.",
-          "The change may have been made. Check before you try again.",
-        )),
+    mutationFn: ({ args, options }) => within(CHANGE_MS, options.act(args), notSettled),
     onMutate: async ({ args, options }) => {
       const before: Before = [];
       for (const { key, data } of options.foresee?.(args) ?? []) {
@@ -206,22 +222,28 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
     onError: (refusal, { args, options }, before) => {
       for (const [key, value] of before ?? []) queries.setQueryData(key, value);
       if (options.onRefused?.(refusal, args)) return;
-      notifications.show({
-        color: "red",
+      toast({
+        tone: "bad",
         title: refusal.conflict ? "Changed by somebody else" : "Action failed",
         message: [refusal.message, refusal.hint].filter(Boolean).join(" "),
-        autoClose: 10_000,
       });
     },
     onSuccess: (result, { args, options }) => {
-      if (options.said) notifications.show({ color: "green", message: options.said(result, args) });
+      if (!options.said) return;
+      const undo = options.undo?.(result, args);
+      toast({
+        tone: "good",
+        message: options.said(result, args),
+        undo: undo && (async () => {
+          try {
+            return await within(CHANGE_MS, undo(), notSettled);
+          } finally {
+            void refresh(options.touches);
+          }
+        }),
+      });
     },
-    onSettled: (_result, _refusal, { options }) =>
-      Promise.all(
-        options.touches.map((name) =>
-          queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === name })
-        ),
-      ),
+    onSettled: (_result, _refusal, { options }) => refresh(options.touches),
   });
   type Then = MutateOptions<T, Refusal, Asked<A, T>, Before>;
   return {

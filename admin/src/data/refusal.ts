@@ -41,6 +41,7 @@ interface Told {
 const WORDS: Record<string, [message: string, hint?: string]> = {
   "42501": ["Your role does not allow this.", "Ask an admin of your team."],
   "PGRST301": ["You are signed out.", "Sign in again."],
+  "PGRST303": ["You are signed out.", "Sign in again."],
   "57014": ["The database took too long to respond.", "Try again in a moment."],
 };
 

@@ -3,32 +3,52 @@ import { Button, Center, Group, Loader, Stack, Text, Title } from "@mantine/core
 import type { Session } from "@supabase/supabase-js";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
-import { client } from "../data/client.ts";
+import { client, sessionKey } from "../data/client.ts";
 import { unwrap, useRead } from "../data/query.ts";
 import { Failed } from "../ui/states.tsx";
+import { forgetDraftsOfOthers } from "./draft.ts";
+import { type Ended, endOf, returnToPlace, signOut, watchSignOuts } from "./leave.ts";
 import { MeProvider } from "./me.tsx";
 import { Card } from "./Card.tsx";
 import { SignIn } from "./SignIn.tsx";
 
-/** undefined while loading; null if nobody is signed in. */
-function useSession(): Session | null | undefined {
+/** The session: undefined while loading; null if nobody is signed in. And how the last one ended, if there was one. */
+function useSession(): { session: Session | null | undefined; ended: Ended | undefined } {
   const [session, setSession] = useState<Session | null>();
+  const [ended, setEnded] = useState<Ended>();
   useEffect(() => {
-    client().auth.getSession().then(({ data }) => setSession(data.session));
-    const { data } = client().auth.onAuthStateChange((_event, session) => setSession(session));
-    return () => data.subscription.unsubscribe();
+    // A session that was stored and is refused when the panel opens has ended too.
+    let had = localStorage.getItem(sessionKey()) !== null;
+    const take = (session: Session | null) => {
+      if (session === null && had) setEnded(endOf());
+      had = session !== null;
+      setSession(session);
+    };
+    const unwatch = watchSignOuts();
+    client().auth.getSession().then(({ data }) => {
+      if (data.session) returnToPlace();
+      take(data.session);
+    });
+    const { data } = client().auth.onAuthStateChange((_event, session) => take(session));
+    return () => {
+      unwatch();
+      data.subscription.unsubscribe();
+    };
   }, []);
-  return session;
+  return { session, ended };
 }
 
 export function SessionGate({ children }: { children: ReactNode }) {
-  const session = useSession();
+  const { session, ended } = useSession();
   const queries = useQueryClient();
   const user = session?.user;
   // The next person must not see the cached data of the previous one.
-  useEffect(() => () => queries.clear(), [user?.id]);
+  useEffect(() => {
+    if (user) forgetDraftsOfOthers(user.id);
+    return () => queries.clear();
+  }, [user?.id]);
   if (session === undefined) return <Waiting />;
-  if (!user) return <SignIn />;
+  if (!user) return <SignIn expired={ended === "expired"} />;
   return <Member key={user.id} id={user.id} email={user.email ?? ""}>{children}</Member>;
 }
 
@@ -73,7 +93,7 @@ function Stranger({ id, email }: { id: string; email: string }) {
         </Text>
         <Text ff="monospace" size="sm" style={{ overflowWrap: "anywhere" }}>{id}</Text>
         <Group mt="sm">
-          <Button onClick={() => client().auth.signOut()} variant="default">Sign out</Button>
+          <Button onClick={() => void signOut()} variant="default">Sign out</Button>
         </Group>
       </Stack>
     </Card>

@@ -3,11 +3,13 @@ import { Alert, Anchor, Button, PasswordInput, Stack, Text, TextInput, Title } f
 import { type FormEvent, useState } from "react";
 import { client, project } from "../data/client.ts";
 import { Card } from "./Card.tsx";
+import { keepPlace } from "./leave.ts";
 
 /** Whether this is the local stack, which stores emails instead of sending them. */
 const isLocal = () => /^http:\/\/(127\.0\.0\.1|localhost)(:|$)/.test(project().url);
 
-export function SignIn() {
+/** @param expired Whether a session ended that the person did not end. */
+export function SignIn({ expired }: { expired: boolean }) {
   const [way, setWay] = useState<"password" | "link">("password");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
@@ -22,6 +24,7 @@ export function SignIn() {
     event.preventDefault();
     setBusy(true);
     setFault(undefined);
+    if (way === "link") keepPlace();
     const { error } = way === "password"
       ? await client().auth.signInWithPassword({ email, password })
       : await client().auth.signInWithOtp({
@@ -47,6 +50,12 @@ export function SignIn() {
       <form onSubmit={submit}>
         <Stack>
           <Title order={1} size="h3">Sign in</Title>
+          {expired && (
+            <Alert color="yellow" role="status" title="Your session has ended">
+              It expired, or an admin ended it. Sign in to continue where you were; what you typed is kept in
+              this tab.
+            </Alert>
+          )}
           <TextInput
             label="Email"
             type="email"

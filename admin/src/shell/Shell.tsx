@@ -15,7 +15,8 @@ import {
 import { useDisclosure } from "@mantine/hooks";
 import { Suspense, useEffect } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
-import { client, project } from "../data/client.ts";
+import { project } from "../data/client.ts";
+import { signOut } from "../session/leave.ts";
 import { useMe } from "../session/me.tsx";
 import { NoSuchPage } from "../ui/NoSuchPage.tsx";
 import { State } from "../ui/State.tsx";
@@ -23,12 +24,27 @@ import { Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
 import { Boundary } from "./Boundary.tsx";
-import { useHashSearch } from "../ui/location.ts";
+import { BRAKES, navigate, useHashSearch } from "../ui/location.ts";
 import classes from "./Shell.module.css";
 
 /** Whether an address belongs to a page. */
 const within = (path: string, page: string) =>
   page === "/" ? path === "/" : path === page || path.startsWith(`${page}/`);
+
+/** Focuses the list of brakes on the overview, once that is there. */
+function focusBrakes(): void {
+  const focused = () => {
+    const brakes = document.getElementById(BRAKES);
+    brakes?.focus();
+    return brakes !== null;
+  };
+  if (focused()) return;
+  const watch = new MutationObserver(() => focused() && watch.disconnect());
+  watch.observe(document.body, { childList: true, subtree: true });
+  // Whoever goes elsewhere meanwhile is not called back.
+  addEventListener("pointerdown", () => watch.disconnect(), { once: true });
+  addEventListener("keydown", () => watch.disconnect(), { once: true });
+}
 
 /** Number of pages in the bottom bar, beside "More". */
 const QUICK = 4;
@@ -52,6 +68,17 @@ export function Shell() {
         onClick={(event) => (event.preventDefault(), document.getElementById("content")?.focus())}
       >
         Skip to content
+      </a>
+      <a
+        className={classes.skip}
+        href="#/"
+        onClick={(event) => {
+          event.preventDefault();
+          navigate("/");
+          focusBrakes();
+        }}
+      >
+        Skip to the feature flags' switches
       </a>
       <AppShell.Header hiddenFrom="sm">
         <Group h="100%" px="md" justify="space-between">
@@ -170,7 +197,7 @@ function Person() {
           className={classes.scheme}
           aria-label="Sign out"
           title="Sign out"
-          onClick={() => client().auth.signOut()}
+          onClick={() => void signOut()}
         >
           <Icon name="leave" size={18} />
         </UnstyledButton>

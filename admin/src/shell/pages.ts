@@ -44,6 +44,12 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/messages/index.tsx")),
   },
   {
+    path: "/mail",
+    title: "E-mail",
+    icon: "mail",
+    Page: lazy(() => import("../pages/mail/index.tsx")),
+  },
+  {
     path: "/incidents",
     title: "Incidents",
     icon: "warn",

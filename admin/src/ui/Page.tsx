@@ -1,6 +1,7 @@
 /** The frame of a page: its heading, its actions, and its content. */
 import { Group, Stack, Text, Title } from "@mantine/core";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
+import { takeArrival } from "./location.ts";
 
 export function Page(
   { title, about, actions, back, children }: {
@@ -17,13 +18,28 @@ export function Page(
   useEffect(() => {
     document.title = `${title} · Gatelink`;
   }, [title]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    // Focus goes where the page went, so that a screen reader says where that is, and Tab goes on from there.
+    if (!takeArrival() || isElsewhere(document.activeElement)) return;
+    heading.current?.focus();
+  }, []);
   return (
     <Stack gap="lg">
       <Stack gap={4}>
         {back}
         <Group justify="space-between" align="flex-start" gap="sm">
           <Stack gap={4} style={{ minWidth: 0 }}>
-            <Title order={1} size="h2" style={{ overflowWrap: "anywhere" }}>{title}</Title>
+            <Title
+              ref={heading}
+              order={1}
+              size="h2"
+              tabIndex={-1}
+              dir="auto"
+              style={{ overflowWrap: "anywhere", outline: "none", scrollMarginTop: 80 }}
+            >
+              {title}
+            </Title>
             {about && <Text c="dimmed" size="sm" component="div">{about}</Text>}
           </Stack>
           {actions && <Group gap="xs">{actions}</Group>}
@@ -33,3 +49,7 @@ export function Page(
     </Stack>
   );
 }
+
+/** Whether the person is typing, or in a dialog. */
+const isElsewhere = (element: Element | null): boolean =>
+  element?.closest("input, textarea, [role=dialog]") != null;

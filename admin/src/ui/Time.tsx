@@ -1,43 +1,7 @@
 /** Times in the reader's zone: relative, with the exact time on hover, on focus and for screen readers. */
 import { Tooltip } from "@mantine/core";
 import { useSyncExternalStore } from "react";
-
-const STEPS: [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [
-  ["day", 86_400],
-  ["hour", 3_600],
-  ["minute", 60],
-  ["second", 1],
-];
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
-const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
-const dated = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-
-/** A relative time: "3 min. ago". Beyond four weeks, the date. */
-export function ago(at: Date, now: number): string {
-  const seconds = (at.getTime() - now) / 1000;
-  if (Math.abs(seconds) < 5) return "now";
-  if (Math.abs(seconds) > 28 * 86_400) return dated.format(at);
-  const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? STEPS[3];
-  return relative.format(Math.trunc(seconds / size), unit);
-}
-
-/** A duration: "2 d 3 h", "45 s". */
-export function duration(seconds: number): string {
-  const units: [number, string][] = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
-  const first = units.findIndex(([size]) => seconds >= size);
-  if (first < 0) return "0 s";
-  let left = Math.round(seconds);
-  const parts: string[] = [];
-  for (const [size, name] of units.slice(first, first + 2)) {
-    const count = Math.floor(left / size);
-    left -= count * size;
-    if (count > 0) parts.push(`${count} ${name}`);
-  }
-  return parts.join(" ");
-}
-
-/** The exact time in the reader's zone, with the zone's name. */
-export const exact = (at: Date): string => exactly.format(at);
+import { ago, dated, exact, inZone } from "./times.ts";
 
 // One timer for all times of a page.
 let now = Date.now();
@@ -60,6 +24,12 @@ function listen(tell: () => void): () => void {
 /** The time now, in milliseconds since 1970, to the second. */
 export function useNow(): number {
   return useSyncExternalStore(listen, () => now);
+}
+
+/** {@linkcode inZone}, with the instants as they were written on hover. */
+export function InZone({ text }: { text: string }) {
+  const shown = inZone(text);
+  return <span dir="auto" title={shown === text ? undefined : text}>{shown}</span>;
 }
 
 /** A point in time. With `exact` it shows the date instead of the relative time. */

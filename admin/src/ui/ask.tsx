@@ -41,6 +41,8 @@ export function AskProvider({ children }: { children: ReactNode }) {
   const [question, setQuestion] = useState<Question>();
   const [opened, setOpened] = useState(false);
   const answer = useRef<(answer: Answer) => void>(undefined);
+  // A click beside a question is no answer, and loses no reason that was typed: the same question has it again.
+  const reasons = useRef(new Map<string, string>());
   const ask = useCallback<Ask>((question) => {
     setQuestion(question);
     setOpened(true);
@@ -48,6 +50,7 @@ export function AskProvider({ children }: { children: ReactNode }) {
   }, []);
   const close = (value: Answer) => {
     setOpened(false);
+    if (value && question) reasons.current.delete(question.title);
     answer.current?.(value);
   };
   return (
@@ -62,15 +65,27 @@ export function AskProvider({ children }: { children: ReactNode }) {
         zIndex={300}
         centered
       >
-        {question && <Form key={question.title} question={question} close={close} />}
+        {question && (
+          <Form
+            key={question.title}
+            question={question}
+            reasons={reasons.current}
+            close={close}
+          />
+        )}
       </Modal>
     </AskContext>
   );
 }
 
-function Form({ question, close }: { question: Question; close: (answer: Answer) => void }) {
+function Form({ question, reasons, close }: {
+  question: Question;
+  /** Reasons that were typed and not sent, by the title of their question. */
+  reasons: Map<string, string>;
+  close: (answer: Answer) => void;
+}) {
   const { body, action, danger, reason: wanted = "optional", type } = question;
-  const [reason, setReason] = useState("");
+  const [reason, setReason] = useState(reasons.get(question.title) ?? "");
   const [typed, setTyped] = useState("");
   const ready = (wanted !== "required" || reason.trim() !== "") && (type === undefined || typed === type);
   const submit = (event: FormEvent) => {
@@ -78,7 +93,7 @@ function Form({ question, close }: { question: Question; close: (answer: Answer)
     if (ready) close({ reason: reason.trim() || null });
   };
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={submit} data-question>
       <Stack>
         {body && <Text component="div" size="sm">{body}</Text>}
         {wanted !== "none" && (
@@ -90,7 +105,10 @@ function Form({ question, close }: { question: Question; close: (answer: Answer)
             minRows={2}
             data-autofocus
             value={reason}
-            onChange={(event) => setReason(event.currentTarget.value)}
+            onChange={(event) => {
+              setReason(event.currentTarget.value);
+              reasons.set(question.title, event.currentTarget.value);
+            }}
             onKeyDown={(event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && submit(event)}
           />
         )}

@@ -31,7 +31,7 @@ Examples:
         return {
           document: { ok, ...(beside === undefined ? {} : { beside }), levels: drilled },
           text: table(
-            ["", "level", "way back", "took", "may take", "seen"],
+            ["", "level", "rollback", "took", "may take", "seen"],
             drilled.map((one) => [
               verdict(one.ok),
               one.level,

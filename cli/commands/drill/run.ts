@@ -231,7 +231,7 @@ async function code(world: DrillContext): Promise<Drilled> {
       blocked: false,
       took_ms,
       within_ms: WITHIN_MS[3],
-      seen: `the release before the way back: ${lastDetail(deploy.document)}`,
+      seen: `the release before the rollback: ${lastDetail(deploy.document)}`,
     };
   }
   const version = async () =>

@@ -1,7 +1,7 @@
 /** Reads and writes flags for the command line. */
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { InvalidArgumentError } from "commander";
-import { type Api, PAGE } from "../../core/api.ts";
+import { allRows, type Api, PAGE } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 
 /** A flag's row in `settings`; its value is `true` or `false`. */
@@ -13,17 +13,11 @@ export type FlagRow = Pick<
 const COLUMNS = "key,value,metadata,version,updated_at,updated_by";
 
 /** All flags, by key. */
-export async function listFlags(api: Api): Promise<FlagRow[]> {
-  const all: FlagRow[] = [];
-  for (;;) {
-    const last = all.at(-1)?.key;
-    const page = await api.rows((client) => {
-      const asked = client.from("settings").select(COLUMNS).like("key", "%.enabled").order("key").limit(PAGE);
-      return last === undefined ? asked : asked.gt("key", last);
-    });
-    all.push(...page);
-    if (page.length < PAGE) return all;
-  }
+export function listFlags(api: Api): Promise<FlagRow[]> {
+  return allRows<FlagRow>(api, (client, last) => {
+    const asked = client.from("settings").select(COLUMNS).like("key", "%.enabled").order("key").limit(PAGE);
+    return last === undefined ? asked : asked.gt("key", last.key);
+  });
 }
 
 /** The flag with this key. @throws {CliError} not_found */

@@ -3,15 +3,15 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
-import { type Api, PAGE } from "../../core/api.ts";
+import type { Api } from "../../core/api.ts";
 import { CliError, told } from "../../core/errors.ts";
 import { type Cell, table } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { reason } from "../../core/values.ts";
 import { loadConfig } from "../../core/config.ts";
 import { flagKey, type FlagRow, listFlags } from "./api.ts";
-import type { StagePlan } from "../../../supabase/functions/_shared/contract/arguments.ts";
 import { type Carried, carriedFaults, compareFlag } from "./carried.ts";
+import { carriedOf, listRollouts, listSegments } from "./carry_read.ts";
 
 /** Adds the commands. */
 export function carrying(group: Command, run: Run): void {
@@ -127,81 +127,6 @@ interface Step {
   apply?: () => Promise<unknown>;
 }
 
-/** What of a stack is carried. */
-async function carriedOf(api: Api, keys: string[], people: boolean): Promise<Carried> {
-  const all = await listFlags(api);
-  const missing = keys.find((key) => !all.some((flag) => flag.key === key));
-  if (missing !== undefined) {
-    throw new CliError("not_found", `There is no flag ${missing}.`, "gatelink flags list");
-  }
-  const flags = keys.length === 0 ? all : all.filter(({ key }) => keys.includes(key));
-  const plans = await draftsOf(api, flags.map(({ key }) => key), people);
-  const named = new Set([
-    ...flags.flatMap(({ metadata }) => metadata.target_segments ?? []),
-    ...plans.flatMap(({ stages }) => stages.flatMap(({ segments }) => segments ?? [])),
-  ]);
-  const members = people ? (await loadConfig(api)).segments : {};
-  const segments = await api.rows((client) =>
-    client.from("segments").select("key,description,version").order("key").limit(PAGE)
-  );
-  return {
-    gatelink: "flags",
-    flags: flags.map(({ key, value, metadata, version }) => {
-      const { target_user_ids, schedule: _, launched_at: __, ...kept } = metadata;
-      return {
-        key,
-        value,
-        metadata: {
-          ...kept,
-          ...(target_user_ids === undefined ? {} : { target_user_ids: people ? target_user_ids : [] }),
-        },
-        version,
-      };
-    }),
-    segments: segments.filter(({ key }) => keys.length === 0 || named.has(key)).map((
-      { key, description, version },
-    ) => ({
-      key,
-      description,
-      version,
-      ...(people ? { members: members[key] ?? [] } : {}),
-    })),
-    plans,
-  };
-}
-
-/** The plan of each flag's last rollout. */
-async function draftsOf(api: Api, keys: string[], people: boolean): Promise<Carried["plans"]> {
-  const rollouts = await api.rows((client) =>
-    client.from("rollouts").select("id,flag_key,plan,created_at").order("created_at", { ascending: false })
-      .limit(PAGE)
-  );
-  const last = keys.flatMap((key) => rollouts.find(({ flag_key }) => flag_key === key) ?? []);
-  const plans: Carried["plans"] = [];
-  for (const { id, flag_key, plan } of last) {
-    const stages = await api.rows((client) =>
-      client.from("rollout_stages").select("*").eq("rollout_id", id).order("position")
-    );
-    plans.push({
-      flag_key,
-      name: plan,
-      stages: stages.map((
-        { rollout_id: _, position: __, entered_at: ___, left_at: ____, user_ids, segments, ...stage },
-      ) =>
-        Object.fromEntries(
-          Object.entries({
-            ...stage,
-            percentage: Number(stage.percentage),
-            ...(people && user_ids.length > 0 ? { user_ids } : {}),
-            ...(segments.length > 0 ? { segments } : {}),
-          }).filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0)),
-        ) as unknown as StagePlan
-      ),
-    });
-  }
-  return plans;
-}
-
 async function readCarried(path: string, said: string): Promise<Carried> {
   let value: unknown;
   try {
@@ -221,12 +146,8 @@ async function readCarried(path: string, said: string): Promise<Carried> {
 async function compare(api: Api, carried: Carried, options: ImportOptions): Promise<Step[]> {
   const [flags, segments, rollouts] = await Promise.all([
     listFlags(api),
-    api.rows((client) => client.from("segments").select("key,description,version").limit(PAGE)),
-    api.rows((client) =>
-      client.from("rollouts").select("flag_key,plan,state").in("state", ["draft", "running", "paused"]).limit(
-        PAGE,
-      )
-    ),
+    listSegments(api),
+    listRollouts(api, "open"),
   ]);
   const why = options.why ?? null;
   const known = options.withPeople ? (await loadConfig(api)).segments : {};

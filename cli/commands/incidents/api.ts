@@ -39,7 +39,7 @@ export function inWords(incident: Incident): string {
       : `${time(incident.acknowledged_at)} by ${incident.acknowledged_by}`,
     ...(incident.escalate_at === null ? {} : { "next call": time(incident.escalate_at) }),
     ...(incident.resolved_at === null ? {} : { resolved: time(incident.resolved_at) }),
-    ...(open ? { "way back": recommended(incident) } : {}),
+    ...(open ? { "what to do": recommended(incident) } : {}),
     version: incident.version,
   });
 }
@@ -55,10 +55,10 @@ export function updateInWords(
     rollback_id === undefined
       ? ""
       : level === undefined
-      ? "linked with a way back"
-      : `way back ${level} was taken`,
+      ? "linked with a rollback"
+      : `rollback ${level} was run`,
     ...Object.entries(others).map(([field, change]) => changeInWords(field, change)),
-    text ?? (kind === "published" ? "(the status page's usual text)" : ""),
+    text ?? (kind === "published" ? "(the status page's default text)" : ""),
   ].filter((part) => part !== "");
   return clean(told.join("; "));
 }

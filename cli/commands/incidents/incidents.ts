@@ -54,7 +54,7 @@ function opening(group: Command, run: Run): void {
     .option("--component <part>", "the part that is concerned, as health names it")
     .option("--public", "show it on the status page")
     .option("--note <text>", "for the team", reason)
-    .option("--say <text>", "for the status page (default: its usual text)", reason)
+    .option("--say <text>", "for the status page (default: the template of the status)", reason)
     .addHelpText(
       "after",
       `
@@ -120,7 +120,7 @@ Example:
               time(row.opened_at),
               row.title,
             ]),
-            open ? "No incident is open." : "There has been no incident.",
+            open ? "No open incidents." : "No incidents yet.",
           ),
         };
       })
@@ -177,7 +177,7 @@ Example:
         const row = await (await session.api()).rpc("acknowledge_incident", { p_number: incident });
         return {
           document: row,
-          text: `Incident ${incident} is in hand since ${time(row.acknowledged_at)}.\nWay back: ${
+          text: `Incident ${incident} was acknowledged at ${time(row.acknowledged_at)}.\nWhat to do: ${
             recommended(row)
           }`,
         };
@@ -198,7 +198,7 @@ Example:
     .option("--component <part>", "the part that is concerned")
     .option("--public", "show it on the status page")
     .option("--no-public", "take it off the status page")
-    .option("--rollback <id>", "the way back that was taken, by its id in rollback_events", id)
+    .option("--rollback <id>", "the rollback that was run, by its id in rollback_events", id)
     .option("--note <text>", "for the team", reason)
     .option("--say <text>", "for the status page", reason)
     .option("--version <n>", "only if it still is at this version", whole(1, 1e15))
@@ -244,7 +244,7 @@ Examples:
   group.command("resolve").description("close it")
     .argument("<incident>", NUMBER, number)
     .option("--note <text>", "for the team: what it was", reason)
-    .option("--say <text>", "for the status page (default: its usual text)", reason)
+    .option("--say <text>", "for the status page (default: the template of the status)", reason)
     .option("--version <n>", "only if it still is at this version", whole(1, 1e15))
     .addHelpText(
       "after",

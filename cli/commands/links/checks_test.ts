@@ -75,7 +75,7 @@ for (const [name, answer, said] of domainFiles) {
   });
 }
 
-Deno.test("links doctor: assetlinks.json needs each certificate of the setting", async () => {
+Deno.test("links doctor: assetlinks.json must have each certificate of the setting", async () => {
   const ask = (apps: Apps) => answered(() => json(assetLinks(apps)), { follow: 0, bytes: DOMAIN_FILE_BYTES });
   assertEquals(checkDomainFile("/.well-known/assetlinks.json", await ask(APPS), APPS), []);
   const other = { ...APPS, android: [{ package: "com.example.app", sha256: ["CD"] }] };
@@ -85,7 +85,7 @@ Deno.test("links doctor: assetlinks.json needs each certificate of the setting",
   );
 });
 
-Deno.test("links doctor: a page that does not answer, or goes on and on, is a problem", async () => {
+Deno.test("links doctor: a page that does not answer, or never ends, is a problem", async () => {
   const never = await answered(
     async (_, ended) => (await ended, new Response()),
     { timeoutMs: 50 },
@@ -112,7 +112,7 @@ Deno.test("links doctor: a page reached through http is a warning", () => {
   assertMatch(checkPage(page, undefined)[0].what, /through http/);
 });
 
-Deno.test("links doctor: pictures that WhatsApp does not show are told", async () => {
+Deno.test("links doctor: reports images that WhatsApp does not show", async () => {
   const image = (body: BodyInit, type: string) =>
     answered(() => new Response(body, { headers: { "content-type": type } }), { bytes: IMAGE_BYTES });
   const [large] = checkImage(await image(new Uint8Array(700_000), "image/jpeg"));
@@ -121,7 +121,7 @@ Deno.test("links doctor: pictures that WhatsApp does not show are told", async (
   assertMatch(broken.what, /not a readable image\/png/);
 });
 
-Deno.test("links doctor: links that need HTML are those with a page of ours", () => {
+Deno.test("links doctor: names the links that need HTML, which are those with a page of ours", () => {
   const link = (more: Partial<Link>) => needsHtml({ password: false, ...more } as Link);
   const app = (url: string) => ({ targets: [{ app: { url, fallback: "https://www.example.com/" } }] });
   assertEquals(link({}), undefined);
@@ -132,7 +132,7 @@ Deno.test("links doctor: links that need HTML are those with a page of ours", ()
   assertMatch(link({ confirm: true })!, /button/);
 });
 
-Deno.test("each() works on a few at a time and on all", async () => {
+Deno.test("each(): processes all items, a few at a time", async () => {
   let now = 0, most = 0;
   const done: number[] = [];
   await each([1, 2, 3, 4, 5], 2, async (n) => {

@@ -93,8 +93,8 @@ is kept, in lower case: of two codes that differ only by case, the second is ref
 back-halves becomes one link for each. Disabled links are skipped; archived ones get the tag archived.
 
 Nothing is guessed: a row with a date that could mean two days, an unreadable value or too few cells is refused, and the
-others are created. Times without a zone are read as UTC. Figures (clicks, times of creation) are not imported; other
-values that a link cannot hold are listed by column and row.
+others are created. Times without a zone are read as UTC. Values that a link cannot hold, such as numbers of clicks and
+times of creation, are listed by column and row.
 
 Each link has an external id, from the file or made from its short link. To continue an interrupted import, run it
 again: existing links are recognised. Exit code 1 if anything was refused, skipped or not carried over.

@@ -51,7 +51,7 @@ function comparable({ key, ...update }: Update): string {
   );
 }
 
-Deno.test("bodiesOf(): what each fixture stored is stored again the same, under the same keys", async (t) => {
+Deno.test("bodiesOf(): replaying each fixture's stored updates stores the same under the same keys", async (t) => {
   for (const name of names) {
     await t.step(name, async () => {
       const updates = parse(JSON.parse(await Deno.readTextFile(join(FIXTURES, name))).body);
@@ -82,7 +82,7 @@ Deno.test("bodiesOf(): what each fixture stored is stored again the same, under 
   }
 });
 
-Deno.test("bodiesOf(): events that say the same stay apart, and a replay of a replay adds nothing", () => {
+Deno.test("bodiesOf(): events with equal content stay separate, and a replay of a replay adds nothing", () => {
   const event = {
     field: "account_update",
     kind: "other",
@@ -99,7 +99,7 @@ Deno.test("bodiesOf(): events that say the same stay apart, and a replay of a re
   assertEquals(keys(), keys());
 });
 
-Deno.test("bodiesOf(): leaves out what cannot be sent, or must not be sent to where it came from", () => {
+Deno.test("bodiesOf(): skips what cannot be sent, or must not be sent back to its origin", () => {
   const event = {
     field: "messages",
     kind: "message",

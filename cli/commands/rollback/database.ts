@@ -74,7 +74,7 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
       target: to,
       reason: options.why,
       notes: [
-        "Take a backup first if you have none: this is the last way back.",
+        "Take a backup first if you have none: this is the last resort.",
         ...[...losses].map(([{ version, name }, loss]) =>
           `${version}_${name} destroys ${loss.map(describeLoss).join(", ")}`
         ),

@@ -61,7 +61,7 @@ export async function take(session: Session, way: WayBack, dryRun = false): Prom
 async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Result> {
   const { level, target, reason, steps } = way;
   const { name, within } = LEVELS[level];
-  const head = `Way back ${level} (${name}, within ${within}): ${target}`;
+  const head = `Rollback ${level} (${name}, within ${within}): ${target}`;
   const plan = [
     paint("bold", head),
     ...steps.map(({ what }, index) => `  ${index + 1}. ${what}`),

@@ -6,6 +6,7 @@
 import type { Args } from "../_shared/contract/sql.ts";
 import type { Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
+import { tokenIn } from "../_shared/contract/link_tokens.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { ClaimedClick } from "../_shared/contract/answers/links.ts";
 import { type Platform, PLATFORMS } from "../_shared/contract/link_limits.ts";
@@ -132,7 +133,9 @@ function tokenOf({ token, install_referrer, clipboard }: Record<string, unknown>
   if (given === undefined) return undefined;
   const text = typeof given === "string" ? given.slice(0, 4000).trim().toLowerCase() : "";
   // A clipboard may hold any text, and a referrer contains other parameters.
-  const found = isToken(text) ? text : /gl_token(?:=|%3d)([a-z2-7]{16})(?![a-z2-7])/.exec(text)?.[1];
+  const found = isToken(text)
+    ? text
+    : /gl_token(?:=|%3d)([a-z2-7]{16})(?![a-z2-7])/.exec(text)?.[1] ?? tokenIn(text);
   if (found === undefined) throw new Problem("claim_unknown");
   return found;
 }

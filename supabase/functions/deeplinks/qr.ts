@@ -57,10 +57,16 @@ function qrOptions(query: URLSearchParams): QrOptions {
   if (!/^[LMQH]$/.test(level)) {
     throw new Problem("invalid_request", { detail: "`level` must be L, M, Q or H." });
   }
+  const dark = colourParam(query, "dark", "000000"), light = colourParam(query, "light", "ffffff");
+  if (contrastOf(dark, light) < MIN_CONTRAST) {
+    throw new Problem("invalid_request", {
+      detail: "`dark` and `light` are too much alike: scanners could not read the code.",
+    });
+  }
   return {
     level: level as "L" | "M" | "Q" | "H",
-    dark: colourParam(query, "dark", "000000"),
-    light: colourParam(query, "light", "ffffff"),
+    dark,
+    light,
     margin: intParam(query, "margin", 4, 0, 16),
   };
 }
@@ -82,4 +88,21 @@ function colourParam(query: URLSearchParams, name: string, fallback: string): st
     throw new Problem("invalid_request", { detail: `\`${name}\` must be a colour like 0b5fff.` });
   }
   return `#${text}`;
+}
+
+/** Contrast of two colours below which cameras fail to tell the modules apart. */
+const MIN_CONTRAST = 2;
+
+/** Contrast of two colours like #0b5fff, from 1 to 21 (WCAG 2.2, "contrast ratio"). */
+function contrastOf(one: string, other: string): number {
+  const [low, high] = [luminanceOf(one), luminanceOf(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+function luminanceOf(colour: string): number {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }

@@ -12,7 +12,8 @@ import {
   type Route,
   type RouteDeps,
 } from "../_shared/http/routes.ts";
-import { codeOf } from "../_shared/links/visitor/code.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import { appendedQuery, codeOf, strayPart } from "../_shared/links/visitor/code.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 
 /** Each address and method, with who may call it and the origins whose pages may read the answer. */
@@ -83,6 +84,13 @@ export function createHandler({ handlers, root, lost, ...deps }: LinkRoutes): Ha
     handlers: Object.fromEntries(ofCodes),
   });
 
+  /** Answers a visit of the code that a path segment holds. */
+  function visit(request: Request, context: Context, part: string, query: string): Answer {
+    const code = codeOf(part);
+    const whole = code === part || code === part.toLowerCase() ? query : withAppended(part, query);
+    return handlers.visit({ request, context, query: whole, address: undefined }, code);
+  }
+
   return (request, context) => {
     const address = addressOf(request.url, OWN);
     const { path, query } = address;
@@ -92,21 +100,32 @@ export function createHandler({ handlers, root, lost, ...deps }: LinkRoutes): Ha
       (method === "GET" || method === "HEAD") && path.length > 1 && path.indexOf("/", 1) < 0 &&
       !WORDS.includes(path)
     ) {
-      return handlers.visit({ request, context, query, address: undefined }, codeOf(path.slice(1)));
+      return visit(request, context, path.slice(1), query);
     }
     const call: VisitCall = { request, context, query };
     const isRead = method === "GET" || method === "HEAD";
-    if (isRead && path === "/" && root !== undefined && !hasKey(request.headers)) {
+    if (isRead && /^\/+$/.test(path) && root !== undefined && !hasKey(request.headers)) {
       return root(call).then((answer) => answer ?? router(request, context, address));
     }
     try {
       return router(request, context, address);
     } catch (error) {
+      const stray = isRead && isNotFound(error) ? strayPart(path) : undefined;
+      if (stray !== undefined) return visit(request, context, stray, query);
       const answer = isRead ? lost?.(call, error, codeOf(path.split("/", 2)[1] ?? "")) : undefined;
       if (answer === undefined) throw error;
       return answer;
     }
   };
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof Problem && error.code === "not_found";
+}
+
+/** The query of a visit, after what was appended to the code. */
+function withAppended(part: string, query: string): string {
+  return [appendedQuery(part), query].filter((text) => text !== "").join("&");
 }
 
 function hasKey(headers: Headers): boolean {

@@ -1,3 +1,4 @@
+import { domains, forwardFrom, providerFaults, PROVIDERS } from "../_shared/channels/email/config.ts";
 import { email } from "../_shared/channels/email/index.ts";
 import type { Outbound, SentFile } from "../_shared/channels/channel.ts";
 import { pipeline } from "../_shared/compose.ts";
@@ -10,12 +11,17 @@ import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { bearerOf, requireKey } from "../_shared/gates/keys.ts";
+import { createAuthorise } from "../_shared/gates/team.ts";
 import { waitUntil } from "../_shared/http/background.ts";
+import { Problem } from "../_shared/http/problem.ts";
 import { isObject } from "../_shared/json/json.ts";
+import { readRules } from "../_shared/links/model/rules.ts";
 import { type Item, outbound } from "../_shared/pipeline/outbound.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { attachmentPath } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
+import { createMailCode } from "./code.ts";
+import { createHandler } from "./handler.ts";
 
 const enqueue = groupCommit<Item, Queued>({
   commit: (items) => rpc("enqueue_outbound", { p_items: items }),
@@ -59,15 +65,34 @@ async function keepFiles(message: Outbound, files: readonly SentFile[]): Promise
   return { ...message, attachments: attachments.map((each, i) => ({ ...each, ...placed[i].place })) };
 }
 
+const authorise = createAuthorise();
+
+const mailCode = createMailCode({
+  rpc,
+  sender: () => ({ from: forwardFrom(), sendDomain: domains().sendDomain }),
+  provider(name) {
+    const [missing] = providerFaults(name);
+    if (missing === undefined) return PROVIDERS[name];
+    throw new Problem("config_invalid", { cause: new Error(`${missing.variable}: ${missing.fault}`) });
+  },
+  fetch: (url, init) => fetch(url, init),
+});
+
 export default serve(
   "email-send",
-  outbound("email-send", email, {
+  createHandler({
     killed,
-    requireSecretKey: requireCaller,
-    limit,
-    keepFiles,
-    enqueue,
-    send: pipeline.send,
-    waitUntil,
+    send: outbound("email-send", email, {
+      killed,
+      requireSecretKey: requireCaller,
+      limit,
+      keepFiles,
+      enqueue,
+      send: pipeline.send,
+      waitUntil,
+    }),
+    requireOperator: (headers) => authorise(headers, "operator"),
+    mailCode,
+    panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   }),
 );

@@ -7,6 +7,7 @@
  * | `POST /events` | SendGrid's Event Webhook | 200, 401, 400 |
  * | `POST /resend` | Resend's webhooks | 200, 401, 400 |
  * | `GET, POST /u/{token}` | whoever ends a subscription (RFC 8058) | 200 |
+ * | `POST /explain` | the team, with a secret key | what a mail would lead to; stores nothing |
  * | `POST /` | the clock, with a secret key | removes stored files that are due |
  *
  * @module
@@ -19,11 +20,13 @@ import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { FilePath } from "../_shared/storage/paths.ts";
+import type { Explain } from "./explain.ts";
 import type { Intake, Posted, Taken } from "./intake.ts";
 
 /** The routes of the function. */
 export const ROUTES = [
   { method: "POST", path: "/", auth: "secret", handler: "purge" },
+  { method: "POST", path: "/explain", auth: "secret", handler: "explain" },
   { method: "POST", path: "/inbound", auth: "none", handler: "inbound" },
   { method: "POST", path: "/inbound/{secret}", auth: "none", handler: "inbound" },
   { method: "POST", path: "/events", auth: "none", handler: "events" },
@@ -45,6 +48,7 @@ export interface EmailWebhookDeps {
   /** Whether this secret of an address is one of those configured. */
   isInboundSecret(shown: string): boolean;
   intake: Intake;
+  explain: Explain;
   parseEvents(bytes: Uint8Array): ParsedEvents;
   parseResend(bytes: Uint8Array, id: string): ResendBody;
   /** Fetches a mail that came in at Resend. @throws {Problem} of 5xx */
@@ -83,7 +87,7 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
         return "";
       },
     },
-    handlers: { purge, inbound, events, resend, askUnsubscribe, unsubscribe },
+    handlers: { purge, explain, inbound, events, resend, askUnsubscribe, unsubscribe },
   });
 
   function requireOn(): void {
@@ -110,6 +114,12 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
     } catch (error) {
       throw asOurs(error);
     }
+  }
+
+  async function explain({ request, query }: Call<Context>): Promise<Response> {
+    const bytes = await readBody(request, INBOUND_BYTES);
+    const contentType = request.headers.get("content-type") ?? "";
+    return Response.json(await deps.explain(bytes, contentType, new URLSearchParams(query)));
   }
 
   async function events({ request }: Call<Context>): Promise<Response> {

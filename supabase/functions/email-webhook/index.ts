@@ -12,15 +12,20 @@ import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
+import { createAuthorise } from "../_shared/gates/team.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { Problem } from "../_shared/http/problem.ts";
+import { addressOf, ownPaths } from "../_shared/http/routes.ts";
+import { readRules } from "../_shared/links/model/rules.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
+import { createExplain } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { createIntake } from "./intake.ts";
 import { fetchReceived } from "./received.ts";
+import { shown } from "./shown.ts";
 
 type Item = Record<string, unknown>;
 
@@ -80,38 +85,59 @@ async function unsubscribe(token: string): Promise<void> {
   }]);
 }
 
+const authorise = createAuthorise();
+
+const mails = shown({
+  killed: () => killed("email_webhook"),
+  gates: { operator: (headers) => authorise(headers, "operator") },
+  panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
+  rpc,
+  storage,
+});
+
+const resolveAll = (questions: Item[]) => Promise.all(questions.map(resolve));
+const world = async () => mailWorld(await ownForwardHeaders());
+
+const doors = createHandler({
+  killed,
+  requireSecretKey: (headers) => void requireKey(headers),
+  doors: { inbound: inboundDoor, events: eventsDoor, resend: createResendDoor(Date.now) },
+  inboundCheck,
+  isInboundSecret: (shown) => holdsSecret(shown, env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET),
+  intake: createIntake({
+    resolve: resolveAll,
+    ingest: (records) => Promise.all(records.map(ingest)),
+    note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
+    storage,
+    world,
+    now: () => new Date(),
+    count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
+  }),
+  explain: createExplain({ resolve: resolveAll, world }),
+  parseEvents: parseSendGridEvents,
+  parseResend,
+  fetchReceived: (id) => {
+    const { RESEND_URL: url, RESEND_API_KEY: key } = env("RESEND_URL", "RESEND_API_KEY");
+    return fetchReceived(id, { url, key, fetch: (url, init) => fetch(url, init) });
+  },
+  ingestEvents,
+  unsubscribe,
+  dueFiles: async (limit) => {
+    const files = await rpc("claim_storage_purges", { p_limit: limit });
+    return files.map(({ bucket, path }) => ({ bucket: bucket as Bucket, path }));
+  },
+  removeFiles: storage.remove,
+  forgetFiles: async (files) => void await rpc("settle_storage_purges", { p_objects: files }),
+  pipeline,
+  waitUntil,
+});
+
+const OWN = ownPaths("email-webhook");
+
 export default serve(
   "email-webhook",
-  createHandler({
-    killed,
-    requireSecretKey: (headers) => void requireKey(headers),
-    doors: { inbound: inboundDoor, events: eventsDoor, resend: createResendDoor(Date.now) },
-    inboundCheck,
-    isInboundSecret: (shown) => holdsSecret(shown, env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET),
-    intake: createIntake({
-      resolve: (questions) => Promise.all(questions.map(resolve)),
-      ingest: (records) => Promise.all(records.map(ingest)),
-      note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
-      storage,
-      world: async () => mailWorld(await ownForwardHeaders()),
-      now: () => new Date(),
-      count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
-    }),
-    parseEvents: parseSendGridEvents,
-    parseResend,
-    fetchReceived: (id) => {
-      const { RESEND_URL: url, RESEND_API_KEY: key } = env("RESEND_URL", "RESEND_API_KEY");
-      return fetchReceived(id, { url, key, fetch: (url, init) => fetch(url, init) });
-    },
-    ingestEvents,
-    unsubscribe,
-    dueFiles: async (limit) => {
-      const files = await rpc("claim_storage_purges", { p_limit: limit });
-      return files.map(({ bucket, path }) => ({ bucket: bucket as Bucket, path }));
-    },
-    removeFiles: storage.remove,
-    forgetFiles: async (files) => void await rpc("settle_storage_purges", { p_objects: files }),
-    pipeline,
-    waitUntil,
-  }),
+  (request, context) =>
+    addressOf(request.url, OWN).path.startsWith("/mails/")
+      ? mails(request, context)
+      : doors(request, context),
 );

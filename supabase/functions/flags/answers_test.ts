@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../tests/support/assert.ts";
 import { createAnswers } from "./answers.ts";
 
-Deno.test("createAnswers(): what somebody was told, until told otherwise or for ten minutes, and not without bound", () => {
+Deno.test("createAnswers(): remembers a person's last answer for ten minutes, in bounded memory", () => {
   let now = 0;
   const answers = createAnswers({ now: () => now, most: 2 });
   const told = (who: string, value: boolean, reason: "SPLIT" | "DISABLED" | "STATIC" = "SPLIT") =>

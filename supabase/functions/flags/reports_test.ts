@@ -32,12 +32,12 @@ function isTaken(body: unknown): boolean {
   }
 }
 
-Deno.test("recordReports(): a latency that is null is none, not one of 0 ms", () => {
+Deno.test("recordReports(): a null latency is none, not one of 0 ms", () => {
   assertEquals(recorded({ outcomes: [{ ...REPORT, latency_ms: null }] }), [{ failed: false }]);
   assertEquals(recorded({ outcomes: [{ ...REPORT, latency_ms: 0 }] }), [{ failed: false, latencyMs: 0 }]);
 });
 
-Deno.test("recordReports(): takes the bodies that the contract describes, and no others", () => {
+Deno.test("recordReports(): accepts exactly the bodies that the contract describes", () => {
   const bodies = [{ outcomes: [] }, { outcomes: [REPORT, { ...REPORT, latency_ms: 12, value: true }] }];
   holds(fc.property(aLittleWrong(bodies), (body) => {
     assertEquals(isTaken(body), outcomeReports.safeParse(body).success, JSON.stringify(body));

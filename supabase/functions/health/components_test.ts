@@ -138,7 +138,7 @@ for (const [label, change, component, status, why] of CASES) {
   });
 }
 
-Deno.test("judge(): every part is there, whatever is away, with its figures", () => {
+Deno.test("judge(): reports every component with its figures, whatever is unavailable", () => {
   const names = (seen: Seen) => judge(seen).map(({ component }) => component);
   assertEquals(names(SEEN), [
     "database",

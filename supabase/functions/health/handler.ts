@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { configFaults, env, VARIABLE_NAMES, type VariableName } from "../_shared/config/env.ts";
+import { configFaults, env, neededVariables, type VariableName } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
 import type { Result } from "../_shared/contract/sql.ts";
 import { cached } from "../_shared/db/cache.ts";
@@ -69,7 +69,7 @@ export function health(
   });
 
   async function answer(): Promise<Response> {
-    const faults = configFaults(...VARIABLE_NAMES);
+    const faults = configFaults(...neededVariables());
     const switches = killSwitches();
     const about = {
       version: env("GATELINK_VERSION").GATELINK_VERSION,
@@ -196,7 +196,7 @@ export function detailed(
         needs: MIGRATIONS,
         cacheMs: configAgeMs(),
         configError: configError(),
-        faults: configFaults(...VARIABLE_NAMES),
+        faults: configFaults(...neededVariables()),
         switches,
         ...config,
       }),

@@ -64,7 +64,7 @@ async function ask(values: Record<string, string>, database: unknown, times = 1,
   }
 }
 
-Deno.test("health: 200 with version, environment, switches and schema when it can serve", async () => {
+Deno.test("health: 200 with version, environment, switches and schema if it can serve", async () => {
   const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "true" }, schema());
   assertEquals(response.status, 200);
   assertEquals(response.headers.get("cache-control"), "no-store");
@@ -85,7 +85,7 @@ Deno.test("health: 200 degraded while a kill switch stops something", async () =
   assertEquals(body.kill_switches, { WA_SEND_ENABLED: false });
 });
 
-Deno.test("health: any page may read the answer, a refusal too", async () => {
+Deno.test("health: any page may read the answer, also a refusal", async () => {
   for (const database of [schema(), new Problem("database_unavailable")]) {
     const { response } = await ask(COMPLETE, database);
     assertEquals(response.headers.get("access-control-allow-origin"), "*");
@@ -121,7 +121,7 @@ Deno.test("health: 503 when migrations are missing, with both versions", async (
   assertEquals(body.database.missing, MIGRATIONS.slice(1));
 });
 
-Deno.test("health: 503 when one migration between is missing, though the newest is there", async () => {
+Deno.test("health: 503 if an intermediate migration is missing although the newest is there", async () => {
   const [, lacking] = MIGRATIONS;
   const applied = MIGRATIONS.filter((version) => version !== lacking);
   const { response, body } = await ask(COMPLETE, schema(SCHEMA_VERSION, null, applied));
@@ -161,7 +161,7 @@ for (const [label, source, status, code, why] of unreadable) {
   });
 }
 
-Deno.test("health: 503 when a migration breaks this version, with both versions; not when it came before", async () => {
+Deno.test("health: 503 if a newer migration breaks this version, with both versions; not if an older one does", async () => {
   const broken = await ask(COMPLETE, schema("20991231000000", "20991230000000"));
   assertEquals([broken.response.status, broken.body.code], [503, "schema_too_new"]);
   assertEquals(broken.body.database, {
@@ -194,6 +194,6 @@ Deno.test("health: 500 naming the variables without which nothing works", async 
   assertEquals(body.config[0].variable, "SUPABASE_URL");
 });
 
-Deno.test("health: many who ask at once cost the database one question", async () => {
+Deno.test("health: concurrent callers cost the database one query", async () => {
   assertEquals((await ask(COMPLETE, schema(), 50)).calls, 1);
 });

@@ -20,7 +20,7 @@ a_total{b="c",d="e"} +Inf
   );
 });
 
-Deno.test("render(): a histogram's buckets are added up, and the rest is in +Inf", () => {
+Deno.test("render(): a histogram's buckets are cumulative, and the rest is in +Inf", () => {
   const buckets = { bounds: [0.1, 1], counts: [2, 3, 4], sum: 12.5 };
   assertEquals(
     render([{ name: "h_seconds", type: "histogram", help: "H.", samples: [[{ a: "b" }, buckets]] }]).split(

@@ -45,7 +45,7 @@ const measurement = (name: string, label: string, n: number) => ({
   counts: [n, ...BUCKETS_MS.map(() => 0)],
 });
 
-Deno.test("metricsOf(): incidents that are open, and for how long nobody has them in hand", () => {
+Deno.test("metricsOf(): open incidents, and for how long they have been unacknowledged", () => {
   const incidents = [{ severity: "P0", open: 2, unacknowledged_seconds: 90 }, {
     severity: "P1",
     open: 0,
@@ -55,7 +55,7 @@ Deno.test("metricsOf(): incidents that are open, and for how long nobody has the
   assertEquals(series("incident_unacknowledged_seconds", { incidents })[0], [{ severity: "P0" }, 90]);
 });
 
-Deno.test("metricsOf(): what any function refused, by its name, and no replies of services", () => {
+Deno.test("metricsOf(): refusals of any function by name, without services' replies", () => {
   const counters = [
     counter("wa_webhook_refused", "signature_invalid", 1),
     counter("email_webhook_refused", "rate_limited", 2),
@@ -73,7 +73,7 @@ Deno.test("metricsOf(): what any function refused, by its name, and no replies o
   assertEquals(series("replies_refused_total", { counters }), [[{ reason: "invalid" }, 4]]);
 });
 
-Deno.test("metricsOf(): what each function that is deployed refuses, by its name", async () => {
+Deno.test("metricsOf(): refusals of each deployed function by name", async () => {
   const config = await Deno.readTextFile(join(ROOT, "supabase", "config.toml"));
   const deployed = [...config.matchAll(/^\[functions\.([\w-]+)\]/gm)].map(([, name]) => name);
   const counters = deployed.map((name) => counter(refusalCounter(name), "rate_limited", 1));
@@ -100,7 +100,7 @@ Deno.test("metricsOf(): calls of each provider, those of Meta's Graph API under 
   ]);
 });
 
-Deno.test("metricsOf(): what the guard of a rollout sees, why it waits, and what it last said", () => {
+Deno.test("metricsOf(): the guard's figures for a rollout, why it waits, and its last verdict", () => {
   const rollout = {
     flag: "a.enabled",
     state: "running" as const,

@@ -36,7 +36,7 @@ function router(killed: boolean) {
   };
 }
 
-Deno.test("POST wa-router: WhatsApp's kill switch refuses, and the clock still moves the other channels", async () => {
+Deno.test("POST wa-router: WhatsApp's kill switch refuses, and the clock still runs the other channels", async () => {
   const [on, off] = [router(false), router(true)];
   assertEquals(await on("secret"), [202, 1]);
   assertEquals(await on("another"), ["unauthorized", 0]);

@@ -27,7 +27,7 @@ const isDescribed = (body: unknown): boolean => {
 
 const text = fc.oneof(fc.string(), fc.stringMatching(/^[!-~]{1,70}$/), fc.constantFrom("a b", " a", "ä", ""));
 
-Deno.test("readHeaders(): takes the bodies that the contract describes, and no others", () => {
+Deno.test("readHeaders(): accepts exactly the bodies that the contract describes", () => {
   const some = { headers: { authorization: "Bearer 4f1c2a", "X-Key": "a b", apikey: null } };
   holds(fc.property(aLittleWrong([some]), (body) => {
     assertEquals(isTaken(body), isDescribed(body), JSON.stringify(body));
@@ -42,7 +42,7 @@ Deno.test("readHeaders(): takes the bodies that the contract describes, and no o
   }
 });
 
-Deno.test("readHeaders(): refuses names of the delivery itself, and a name that is given twice", () => {
+Deno.test("readHeaders(): refuses names that deliveries use themselves, and duplicate names", () => {
   for (const name of ["Host", "content-type", "webhook-id", "Connection"]) {
     assertEquals(isTaken({ headers: { [name]: "x" } }), false, name);
   }

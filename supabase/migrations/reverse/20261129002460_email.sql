@@ -6,6 +6,7 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002460';
 
+drop function public.mail_to_show(uuid, text);
 drop function public.trace_mail(uuid);
 drop function public.email_overview(integer);
 drop function private.email_days(timestamptz, timestamptz);
@@ -52,6 +53,8 @@ drop function private.place_mails(private.mail[]);
 drop function private.read_mail(jsonb, bigint);
 drop function public.resolve_mails(jsonb);
 drop function private.resolve_mail(jsonb, timestamptz);
+drop function private.lately_from(text, uuid, text, timestamptz);
+drop function private.forward_was_reported(uuid, timestamptz);
 drop function private.answered_mail(jsonb);
 drop function private.uuid_in(text);
 drop function public.settle_storage_purges(jsonb);

@@ -162,7 +162,7 @@ function Words({ story }: { story: Story }) {
   const template = story.template?.template as { name?: string; language?: { code?: string } } | undefined;
   return (
     <Section title="Message">
-      {story.text !== null && <Text size="sm" className={classes.words}>{story.text}</Text>}
+      {story.text !== null && <Text size="sm" dir="auto" className={classes.words}>{story.text}</Text>}
       <Text size="sm" c="dimmed">
         {template
           ? `Template ${template.name} (${template.language?.code}) for everybody who has not written within 24 hours.`

@@ -18,7 +18,9 @@ import type {
 } from "../../../../supabase/functions/_shared/contract/answers/announcements.ts";
 import { ANNOUNCEMENT_CHANGED } from "../../data/announcements.ts";
 import { rpc, useChange } from "../../data/query.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { navigate, useParameter } from "../../ui/location.ts";
 import { useSegmentPages } from "../../data/segments.ts";
 import { FlagPicker } from "../../ui/FlagPicker.tsx";
@@ -104,7 +106,8 @@ function Form() {
   const { items: segments = [] } = useSegmentPages(segment);
   const [kind, setKind] = useParameter("to", "targets");
   const [flag, setFlag] = useParameter("flag");
-  const [draft, setDraft] = useState(EMPTY);
+  const kept = useDraft("announcement:new");
+  const [draft, setDraft] = kept.field("draft", EMPTY);
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const audience = audienceOf(kind, flag, draft);
   const ready = draft.name.trim() !== "" && audience !== undefined &&
@@ -130,11 +133,19 @@ function Form() {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (ready) create.mutate(audience, { onSuccess: ({ id }) => navigate(`/announcements/${id}`) });
+    if (ready) {
+      create.mutate(audience, {
+        onSuccess: ({ id }) => {
+          kept.clear();
+          navigate(`/announcements/${id}`);
+        },
+      });
+    }
   };
   return (
     <form onSubmit={submit}>
       <Stack maw={640}>
+        <Restored draft={kept} />
         <TextInput
           label="Name"
           description="For the team; nobody else reads it."

@@ -6,13 +6,16 @@ import { newWebhookSecret } from "../../data/ids.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { AddHost } from "../../session/AddHost.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 
 export function AddDestination() {
   const [opened, { open, close }] = useDisclosure();
-  const [name, setName] = useState("");
-  const [url, setUrl] = useState("");
+  const draft = useDraft("destination:new");
+  const [name, setName] = draft.field("name", "");
+  const [url, setUrl] = draft.field("url", "");
   const [secret, setSecret] = useState<string>();
   const [fault, setFault] = useState<ReactNode>();
   // It also tells that somebody who misses the answer asks again.
@@ -40,8 +43,7 @@ export function AddDestination() {
         close();
         setSecret(secret);
         setOwn(newWebhookSecret());
-        setName("");
-        setUrl("");
+        draft.clear();
       },
     });
   };
@@ -57,6 +59,7 @@ export function AddDestination() {
       >
         <form onSubmit={submit}>
           <Stack>
+            <Restored draft={draft} />
             <TextInput
               label="Name"
               description="Used in routes. Lower-case letters, digits, hyphens and underscores."

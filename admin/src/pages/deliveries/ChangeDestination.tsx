@@ -4,6 +4,8 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { useDraft } from "../../session/draft.ts";
+import { Restored } from "../../session/Restored.tsx";
 import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
 const TOUCHES = ["destination_health", "destinations", "list_dead_letters", "list_waiting", "status"];
@@ -11,50 +13,16 @@ const TOUCHES = ["destination_health", "destinations", "list_dead_letters", "lis
 export function ChangeDestination({ of }: { of: DestinationHealth }) {
   const ask = useAsk();
   const [opened, setOpened] = useState(false);
-  const [url, setUrl] = useState(of.url);
-  const [seconds, setSeconds] = useState<number | string>(of.timeout_ms / 1000);
-  const [rate, setRate] = useState<number | string>(of.rate_per_second ?? "");
-  const [fault, setFault] = useState<ReactNode>();
-  const change = useChange({
-    act: (changes: { url: string } & Record<string, unknown>) =>
-      rpc("set_destination", { p_name: of.name, p_version: of.version, p_changes: changes }),
-    touches: TOUCHES,
-    said: () => `${of.name} was changed.`,
-    onRefused: (refusal, sent) => {
-      setFault(
-        refusal.code === "GL403"
-          ? <AddHost url={sent.url} purpose="forward" added={() => setFault(undefined)} />
-          : refusal.code === "GL409"
-          ? "Somebody else changed this destination. Close this dialog and try again."
-          : refusal.message,
-      );
-      return true;
-    },
-  });
   const remove = useChange({
     act: (reason: string | null) => rpc("remove_destination", { p_name: of.name, p_reason: reason }),
     touches: TOUCHES,
     said: () => `${of.name} was removed.`,
   });
-  const open = () => {
-    setUrl(of.url);
-    setSeconds(of.timeout_ms / 1000);
-    setRate(of.rate_per_second ?? "");
-    setFault(undefined);
-    setOpened(true);
-  };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    setFault(undefined);
-    change.mutate({
-      url: url.trim(),
-      timeout_ms: Math.round(Number(seconds) * 1000),
-      rate_per_second: rate === "" ? null : Number(rate),
-    }, { onSuccess: () => setOpened(false) });
-  };
   return (
     <>
-      <Button size="xs" variant="default" aria-label={`Change ${of.name}`} onClick={open}>Change</Button>
+      <Button size="xs" variant="default" aria-label={`Change ${of.name}`} onClick={() => setOpened(true)}>
+        Change
+      </Button>
       <Button
         size="xs"
         variant="default"
@@ -85,42 +53,85 @@ export function ChangeDestination({ of }: { of: DestinationHealth }) {
         closeButtonProps={{ "aria-label": "Close" }}
         centered
       >
-        <form onSubmit={submit}>
-          <Stack>
-            <TextInput
-              label="URL"
-              type="url"
-              required
-              data-autofocus
-              error={fault}
-              errorProps={{ component: "div" }}
-              value={url}
-              onChange={({ currentTarget: { value } }) => setUrl(value)}
-            />
-            <NumberInput
-              label="Timeout"
-              suffix=" s"
-              min={0.1}
-              max={30}
-              required
-              value={seconds}
-              onChange={setSeconds}
-            />
-            <NumberInput
-              label="Maximum deliveries per second"
-              placeholder="No limit"
-              min={0.001}
-              max={10000}
-              value={rate}
-              onChange={setRate}
-            />
-            <Group justify="flex-end">
-              <Button variant="default" onClick={() => setOpened(false)}>Cancel</Button>
-              <Button type="submit" loading={change.isPending}>Save</Button>
-            </Group>
-          </Stack>
-        </form>
+        {opened && <Form now={of} close={() => setOpened(false)} />}
       </Modal>
     </>
+  );
+}
+
+function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
+  const draft = useDraft(`destination:${now.id}`, now);
+  const of = draft.base;
+  const [url, setUrl] = draft.field("url", of.url);
+  const [seconds, setSeconds] = draft.field<number | string>("seconds", of.timeout_ms / 1000);
+  const [rate, setRate] = draft.field<number | string>("rate", of.rate_per_second ?? "");
+  const [fault, setFault] = useState<ReactNode>();
+  const change = useChange({
+    act: (changes: { url: string } & Record<string, unknown>) =>
+      rpc("set_destination", { p_name: of.name, p_version: of.version, p_changes: changes }),
+    touches: TOUCHES,
+    said: () => `${of.name} was changed.`,
+    onRefused: (refusal, sent) => {
+      setFault(
+        refusal.code === "GL403"
+          ? <AddHost url={sent.url} purpose="forward" added={() => setFault(undefined)} />
+          : refusal.code === "GL409"
+          ? "Somebody else changed this destination. Discard your draft to see their version."
+          : refusal.message,
+      );
+      return true;
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setFault(undefined);
+    change.mutate({
+      url: url.trim(),
+      timeout_ms: Math.round(Number(seconds) * 1000),
+      rate_per_second: rate === "" ? null : Number(rate),
+    }, {
+      onSuccess: () => {
+        draft.clear();
+        close();
+      },
+    });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        <Restored draft={draft} />
+        <TextInput
+          label="URL"
+          type="url"
+          required
+          data-autofocus
+          error={fault}
+          errorProps={{ component: "div" }}
+          value={url}
+          onChange={({ currentTarget: { value } }) => setUrl(value)}
+        />
+        <NumberInput
+          label="Timeout"
+          suffix=" s"
+          min={0.1}
+          max={30}
+          required
+          value={seconds}
+          onChange={setSeconds}
+        />
+        <NumberInput
+          label="Maximum deliveries per second"
+          placeholder="No limit"
+          min={0.001}
+          max={10000}
+          value={rate}
+          onChange={setRate}
+        />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={() => (draft.clear(), close())}>Cancel</Button>
+          <Button type="submit" loading={change.isPending}>Save</Button>
+        </Group>
+      </Stack>
+    </form>
   );
 }

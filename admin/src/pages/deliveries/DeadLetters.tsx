@@ -22,7 +22,7 @@ import { useParameter } from "../../ui/location.ts";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { InZone, Time } from "../../ui/Time.tsx";
 import { droppedWords } from "../messages/words.ts";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { DeadLetter } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
@@ -202,7 +202,9 @@ function Letter({ of, checked, choose, open }: {
               given up <Time at={updated_at} /> after {attempt} {attempt === 1 ? "attempt" : "attempts"}
             </Text>
           </Group>
-          <Text size="sm" style={{ overflowWrap: "anywhere" }}>{last_error ?? "No error recorded."}</Text>
+          <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+            <InZone text={last_error ?? "No error recorded."} />
+          </Text>
           {dropped_reason && <Text size="sm" c="dimmed">Dropped: {droppedWords(dropped_reason, nameOf)}
           </Text>}
         </div>

@@ -5,6 +5,7 @@ import { SCHEDULE } from "../../../../supabase/functions/_shared/contract/retrie
 import { scheduleInWords } from "../../../../supabase/functions/_shared/contract/words/retries.ts";
 import { DESTINATION_STATE_WORDS } from "../../../../supabase/functions/_shared/contract/words/destinations.ts";
 import { type ReactNode, useRef, useState } from "react";
+import { Link } from "wouter";
 import { mapItems, useLivePages } from "../../data/pages.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
@@ -16,12 +17,17 @@ import { useParameter } from "../../ui/location.ts";
 import { SearchField } from "../../ui/SearchField.tsx";
 import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { VirtualList } from "../../ui/VirtualList.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { InZone, Time } from "../../ui/Time.tsx";
+import { inZone } from "../../ui/times.ts";
+import { Answer } from "./Answer.tsx";
 import { ChangeDestination } from "./ChangeDestination.tsx";
 import { Resend } from "./Resend.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
-import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
+import type {
+  DestinationHealth,
+  LoggedAttempt,
+} from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
 /** Destinations of a page. */
 const PAGE = 50;
@@ -123,9 +129,9 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
         )}
         {of.state === "paused" && (
           <Text size="sm" component="div">
-            Paused <Time at={of.updated_at} />{" "}
-            {of.paused_because ? `because it answered: ${of.paused_because}` : `by ${name(of.updated_by)}`}.
-            Its queue is waiting.
+            Paused <Time at={of.updated_at} /> {of.paused_because
+              ? `because it answered: ${inZone(of.paused_because)}`
+              : `by ${name(of.updated_by)}`}. Its queue is waiting.
           </Text>
         )}
         <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="xs">
@@ -134,7 +140,9 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
             value={of.attempts === 0 ? "–" : percent(of.delivered / of.attempts)}
             bad={of.attempts > 0 && of.delivered / of.attempts < 0.95}
           >
-            {of.attempts} attempts
+            <Anchor component={Link} inherit underline="always" href={`/deliveries/at/${of.name}`}>
+              {of.attempts} {of.attempts === 1 ? "attempt" : "attempts"}
+            </Anchor>
           </Figure>
           <Figure name="Latency" value={of.p50_ms === null ? "–" : `${of.p50_ms} ms`}>
             {of.p95_ms === null ? "median" : `p95 ${of.p95_ms} ms`}
@@ -154,6 +162,7 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
               : "none"}
           </Figure>
         </SimpleGrid>
+        {of.last_failure && <LastFailure of={of.last_failure} name={of.name} />}
         <Text size="xs" c="dimmed" component="div">
           Failed deliveries are retried: {scheduleInWords(of.retry_seconds ?? SCHEDULE)}.{" "}
           {of.routes.length === 0 ? "Not used by any route. " : `Routes: ${of.routes.join(", ")}. `}
@@ -165,6 +174,20 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
         </For>
       </Stack>
     </Card>
+  );
+}
+
+function LastFailure({ of, name }: { of: LoggedAttempt; name: string }) {
+  return (
+    <div>
+      <Text size="sm" component="div" style={{ overflowWrap: "anywhere" }}>
+        <strong>Last error</strong>, <Time at={of.at} />: <InZone text={of.error ?? "no error recorded"} />
+      </Text>
+      <Answer of={of} />
+      <Anchor component={Link} size="sm" underline="always" href={`/deliveries/at/${name}?outcome=failed`}>
+        All failed attempts
+      </Anchor>
+    </div>
   );
 }
 
@@ -204,7 +227,7 @@ function Actions({ of }: { of: DestinationHealth }) {
   const [secret, setSecret] = useState<string>();
   const setState = useChange({
     act: (state: DestinationState) => rpc("set_destination_state", { p_name: of.name, p_state: state }),
-    touches: ["destination_health", "destinations", "status"],
+    touches: ["destination_health", "destinations", "list_waiting", "delivery_log", "status"],
     foresee: (state) => [{
       key: ["destination_health"],
       data: (before) =>
@@ -221,6 +244,18 @@ function Actions({ of }: { of: DestinationHealth }) {
     }],
     said: (_, state) =>
       state === "paused" ? `${of.name} is paused. Its queue is waiting.` : `${of.name} was resumed.`,
+    undo: (_, state) =>
+      state === "active" ? undefined : async () => {
+        await rpc("set_destination_state", { p_name: of.name, p_state: "active" });
+        return `Undone: ${of.name} receives messages again.`;
+      },
+  });
+  // What waits for its time is due at once, as when a destination is resumed.
+  const tryNow = useChange({
+    act: () => rpc("set_destination_state", { p_name: of.name, p_state: "active" }),
+    touches: ["destination_health", "destinations", "list_waiting", "delivery_log", "status"],
+    said: () =>
+      `What waits for ${of.name} is tried now: ${of.open} ${of.open === 1 ? "delivery" : "deliveries"}.`,
   });
   const rotate = useChange({
     act: (hours: number) => rpc("rotate_destination_secret", { p_name: of.name, p_overlap_hours: hours }),
@@ -247,6 +282,17 @@ function Actions({ of }: { of: DestinationHealth }) {
           }}
         >
           Pause
+        </Button>
+      )}
+      {of.state === "active" && of.open > 0 && (
+        <Button
+          size="xs"
+          leftSection={<Icon name="retry" size={16} />}
+          aria-label={`Try now what waits for ${of.name}`}
+          loading={tryNow.isPending}
+          onClick={() => tryNow.mutate(undefined)}
+        >
+          Try now
         </Button>
       )}
       {of.state !== "active" && (

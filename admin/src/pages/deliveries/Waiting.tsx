@@ -8,7 +8,7 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { InZone, Time } from "../../ui/Time.tsx";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { WaitingDelivery } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
@@ -163,7 +163,11 @@ function Item({ of, checked, choose, open }: {
               so far{behind > 0 && `, ${behind} waiting behind it`}
             </Text>
           </Group>
-          {last_error && <Text size="sm" style={{ overflowWrap: "anywhere" }}>{last_error}</Text>}
+          {last_error && (
+            <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+              <InZone text={last_error} />
+            </Text>
+          )}
         </div>
         <UnstyledButton
           c="var(--mantine-color-anchor)"

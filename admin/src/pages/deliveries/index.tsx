@@ -1,16 +1,30 @@
 /** Deliveries to the team's services: the destinations, and what could not be delivered. */
 import { Tabs } from "@mantine/core";
+import { Route, Switch } from "wouter";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
+import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
+import { TabStrip } from "../../ui/TabStrip.tsx";
 import { StoryDrawer } from "../messages/StoryDrawer.tsx";
 import { AddDestination } from "./AddDestination.tsx";
 import { DeadLetters } from "./DeadLetters.tsx";
+import { DestinationPage } from "./DestinationPage.tsx";
 import { Destinations } from "./Destinations.tsx";
 import { Waiting } from "./Waiting.tsx";
 
 export default function Deliveries() {
+  return (
+    <Switch>
+      <Route path="/deliveries" component={Overview} />
+      <Route path="/deliveries/at/:name">{({ name }) => <DestinationPage key={name} name={name} />}</Route>
+      <Route component={NoSuchPage} />
+    </Switch>
+  );
+}
+
+function Overview() {
   const [tab, setTab] = useParameter("tab", "destinations");
   const [named] = useParameter("destination");
   const [message, setMessage] = useParameter("message");
@@ -24,7 +38,7 @@ export default function Deliveries() {
       actions={<AddDestination />}
     >
       <Tabs value={tab} onChange={(value) => setTab(value ?? "destinations")} keepMounted={false}>
-        <Tabs.List mb="md">
+        <TabStrip open={tab}>
           <Tabs.Tab value="destinations">Destinations</Tabs.Tab>
           <Tabs.Tab value="waiting">Waiting</Tabs.Tab>
           <Tabs.Tab
@@ -33,7 +47,7 @@ export default function Deliveries() {
           >
             Dead letters
           </Tabs.Tab>
-        </Tabs.List>
+        </TabStrip>
         <Tabs.Panel value="destinations">
           <Destinations named={named} />
         </Tabs.Panel>

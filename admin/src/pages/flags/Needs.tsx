@@ -6,12 +6,14 @@ import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { FlagsPicker } from "../../ui/FlagPicker.tsx";
 import { Section } from "../../ui/Section.tsx";
+import { useUnsaved } from "../../ui/unsaved.ts";
 
 export function Needs({ flag, onConflict }: { flag: Flag; onConflict: OnConflict }) {
   const may = useMay("operator");
   const ask = useAsk();
   const set = useSetFlag(onConflict);
   const [draft, setDraft] = useState<{ keys: string[]; version: number }>();
+  useUnsaved(draft && !set.isPending ? "the prerequisites" : undefined);
   const now = flag.metadata.prerequisites ?? [];
   const named = useFlagsNamed(now);
   const missing = named.data === undefined

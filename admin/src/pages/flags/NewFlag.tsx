@@ -1,15 +1,18 @@
 /** Creates a flag, off. */
 import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { useSetFlag } from "../../data/flags.ts";
 import { navigate } from "../../ui/location.ts";
+import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
+import { Restored } from "../../session/Restored.tsx";
 
 export function NewFlag() {
   const [opened, { open, close }] = useDisclosure();
-  const [name, setName] = useState("");
-  const [description, setDescription] = useState("");
+  const draft = useDraft("flag:new");
+  const [name, setName] = draft.field("name", "");
+  const [description, setDescription] = draft.field("description", "");
   const set = useSetFlag();
   const key = name.endsWith(".enabled") ? name : `${name}.enabled`;
   const fault = name !== "" && !/^[a-z0-9][a-z0-9._-]*$/.test(name)
@@ -26,6 +29,7 @@ export function NewFlag() {
         version: 0,
         reason: "created in the panel",
       });
+      draft.clear();
       close();
       navigate(`/flags/${key}`);
     } catch {
@@ -45,6 +49,7 @@ export function NewFlag() {
       >
         <form onSubmit={submit}>
           <Stack>
+            <Restored draft={draft} />
             <TextInput
               label="Name"
               description="The feature's name in the code."

@@ -6,6 +6,7 @@ import { type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.t
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
+import { useUnsaved } from "../../ui/unsaved.ts";
 import { Time } from "../../ui/Time.tsx";
 
 /** An instant as the value of a datetime-local input, in the reader's zone. */
@@ -22,6 +23,7 @@ export function Schedule({ flag, onConflict }: { flag: Flag; onConflict: OnConfl
   const set = useSetFlag(onConflict);
   const now = flag.metadata.schedule ?? {};
   const [draft, setDraft] = useState<{ on: string; off: string; version: number }>();
+  useUnsaved(draft && !set.isPending ? "the schedule" : undefined);
   const before = { on: local(now.on_at), off: local(now.off_at) };
   const shown = draft ?? { ...before, version: flag.version };
 

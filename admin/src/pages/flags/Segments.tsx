@@ -1,15 +1,17 @@
 /** Segments: named lists of people for flags to target. */
 import { ActionIcon, Anchor, Button, Group, Text, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Link } from "wouter";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { readFlagsTargeting } from "../../data/flags.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { type Segment, useMemberPages, useSegmentPages } from "../../data/segments.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
-import { Contact } from "../../ui/Contact.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
+import { Person, usePeople } from "../../ui/Person.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { SearchField } from "../../ui/SearchField.tsx";
 import { useParameter } from "../../ui/location.ts";
@@ -62,8 +64,9 @@ export function SegmentList() {
 }
 
 function NewSegment() {
-  const [key, setKey] = useState("");
-  const [description, setDescription] = useState("");
+  const draft = useDraft("segment:new");
+  const [key, setKey] = draft.field("key", "");
+  const [description, setDescription] = draft.field("description", "");
   const make = useChange<void, Segment>({
     act: () => rpc("set_segment", { p_key: key, p_description: description, p_expected_version: 0 }),
     touches: TOUCHES,
@@ -71,7 +74,7 @@ function NewSegment() {
   });
   function submit(event: FormEvent) {
     event.preventDefault();
-    make.mutate(undefined, { onSuccess: () => (setKey(""), setDescription("")) });
+    make.mutate(undefined, { onSuccess: draft.clear });
   }
   return (
     <form onSubmit={submit}>
@@ -98,9 +101,10 @@ function NewSegment() {
 function SegmentCard({ segment }: { segment: Segment }) {
   const may = useMay("operator");
   const ask = useAsk();
-  const [who, setWho] = useState("");
+  const [who, setWho] = useDraft(`members:${segment.key}`).field("who", "");
   const members = useMemberPages(segment.key);
-  const change = useChange<{ add: boolean; whom: object; reason?: string | null }, unknown>({
+  const person = usePeople(members.items?.map(({ subject_id }) => subject_id) ?? []);
+  const change = useChange<{ add: boolean; whom: object; reason?: string | null }, Row<"segments">>({
     act: ({ add, whom, reason }) =>
       rpc(add ? "add_segment_members" : "remove_segment_members", {
         p_key: segment.key,
@@ -109,6 +113,16 @@ function SegmentCard({ segment }: { segment: Segment }) {
         ...whom,
       }),
     touches: TOUCHES,
+    said: (_, { add }) => add ? `Added to ${segment.key}.` : `Removed from ${segment.key}.`,
+    undo: (after, { add, whom }) => async () => {
+      await rpc(add ? "remove_segment_members" : "add_segment_members", {
+        p_key: segment.key,
+        p_expected_version: after.version,
+        p_reason: "undone in the panel",
+        ...whom,
+      });
+      return `Undone: the members of ${segment.key} are as before.`;
+    },
   });
   const remove = useChange<{ reason: string | null }, boolean>({
     act: ({ reason }) =>
@@ -155,13 +169,13 @@ function SegmentCard({ segment }: { segment: Segment }) {
           <Group gap="md" component="ul" style={{ listStyle: "none", margin: 0, padding: 0 }}>
             {items.map(({ subject_id: id }) => (
               <Group key={id} component="li" gap={4}>
-                <Contact id={id} />
+                <Person name={person(id)} />
                 {may && (
                   <ActionIcon
                     size="sm"
                     variant="subtle"
                     color="gray"
-                    aria-label={`Remove the contact ending in ${id.slice(-4)} from ${segment.key}`}
+                    aria-label={`Remove ${person(id)} from ${segment.key}`}
                     onClick={() => change.mutate({ add: false, whom: { p_user_ids: [id] } })}
                   >
                     <Icon name="cross" size={14} />

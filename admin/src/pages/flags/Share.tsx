@@ -7,6 +7,7 @@ import { useRpc } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
+import { useUnsaved } from "../../ui/unsaved.ts";
 
 export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict }) {
   const may = useMay("operator");
@@ -15,6 +16,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
   const people = useRpc("count_contacts", {}, { every: 60_000 });
   // The version shown when the slider was first moved: a change by somebody else since then is a conflict.
   const [draft, setDraft] = useState<{ share: number; version: number }>();
+  useUnsaved(draft && !set.isPending ? "the percentage" : undefined);
   const now = setShareOf(flag.metadata);
   const share = draft?.share ?? now;
   const move = (share: number) => setDraft({ share, version: draft?.version ?? flag.version });

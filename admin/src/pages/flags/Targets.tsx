@@ -5,10 +5,11 @@ import { type FormEvent, useState } from "react";
 import { type Flag, isOn, TOUCHED } from "../../data/flags.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useSegmentPages } from "../../data/segments.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
-import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { Person, usePeople } from "../../ui/Person.tsx";
 import { Section } from "../../ui/Section.tsx";
 
 interface Whom {
@@ -26,7 +27,7 @@ const PHONE = /^\+?[\d\s()./-]{7,20}$/;
 export function Targets({ flag }: { flag: Flag }) {
   const may = useMay("operator");
   const ask = useAsk();
-  const [who, setWho] = useState("");
+  const [who, setWho] = useDraft(`targets:${flag.key}`).field("who", "");
   const [segment, setSegment] = useState("");
   const [searched] = useDebouncedValue(segment, 200);
   const segments = useSegmentPages(searched.trim());
@@ -42,9 +43,20 @@ export function Targets({ flag }: { flag: Flag }) {
     touches: TOUCHED,
     // A phone number of somebody who is a target already makes no new version.
     said: ({ version }) => version === flag.version ? "Nothing to change." : "Targets changed.",
+    undo: (after, { add, whom }) =>
+      after.version === flag.version ? undefined : async () => {
+        await rpc(add ? "remove_flag_targets" : "add_flag_targets", {
+          p_key: flag.key,
+          p_expected_version: after.version,
+          p_reason: "targets undone in the panel",
+          ...whom,
+        });
+        return "Undone: the targets are as before.";
+      },
   });
   const ids = flag.metadata.target_user_ids ?? [];
   const targeted = flag.metadata.target_segments ?? [];
+  const person = usePeople(ids.slice(0, SHOWN));
 
   /** Asks first only if the flag is on. While it is off the change reaches nobody, and turning it on asks. */
   async function add(title: string, whom: Whom, then?: () => void) {
@@ -108,12 +120,12 @@ export function Targets({ flag }: { flag: Flag }) {
           >
             {ids.slice(0, SHOWN).map((id) => (
               <Group key={id} component="li" justify="space-between" wrap="nowrap">
-                <Contact id={id} />
+                <Person name={person(id)} />
                 {may && (
                   <ActionIcon
                     variant="subtle"
                     color="gray"
-                    aria-label={`Remove the contact ending in ${id.slice(-4)} from the targets`}
+                    aria-label={`Remove ${person(id)} from the targets`}
                     onClick={() => change.mutate({ add: false, whom: { p_user_ids: [id] } })}
                   >
                     <Icon name="cross" size={16} />

@@ -23,7 +23,7 @@ export function IncidentPage({ number }: { number: number }) {
   return (
     <Page
       title={`Incident ${number}`}
-      about={incident.data?.title}
+      about={incident.data && <bdi>{incident.data.title}</bdi>}
       back={<Anchor component={Link} href="/incidents" size="sm" underline="always">Incidents</Anchor>}
       actions={incident.data && <Acknowledge incident={incident.data} />}
     >
@@ -79,7 +79,7 @@ function Facts({ story }: { story: IncidentStory }) {
           </Anchor>
         </>
       )}
-      {story.rollback && ` Way back ${story.rollback.level} was taken (${story.rollback.target}).`}
+      {story.rollback && ` Rollback ${story.rollback.level} was run (${story.rollback.target}).`}
     </Text>
   );
 }
@@ -91,7 +91,7 @@ function WayBack({ story }: { story: IncidentStory }) {
     <Alert
       color={commands.length > 0 ? "red" : "blue"}
       variant="light"
-      title={`Way back, within ${facts.within}`}
+      title={`What to do, within ${facts.within}`}
     >
       {commands.length === 0
         ? facts.instead
@@ -113,7 +113,7 @@ function History({ updates }: { updates: IncidentUpdate[] }) {
               </Text>
               {update.public && <State tone="info">public</State>}
             </Group>
-            <Text size="sm" className={classes.words} style={{ whiteSpace: "pre-line" }}>
+            <Text size="sm" dir="auto" className={classes.words} style={{ whiteSpace: "pre-line" }}>
               {update.text ?? said(update)}
             </Text>
             <Text size="xs" c="dimmed" component="div">
@@ -127,7 +127,7 @@ function History({ updates }: { updates: IncidentUpdate[] }) {
 }
 
 function said({ kind, changes }: IncidentUpdate): string {
-  if (kind === "published") return "The usual text.";
+  if (kind === "published") return "The default text.";
   if (typeof changes.role === "string") return `Notified: ${changes.role}`;
   return Object.entries(changes).map(([field, change]) => {
     const { from, to } = change as { from?: unknown; to?: unknown };

@@ -17,7 +17,7 @@ export function IncidentList() {
   return (
     <Page
       title="Incidents"
-      about="What is wrong, who has acknowledged it, and what the public reads."
+      about="Current and past incidents, who has acknowledged them, and what the public reads."
       actions={
         <For role="operator">
           <Button
@@ -31,14 +31,14 @@ export function IncidentList() {
         </For>
       }
     >
-      <Loaded of={incidents} empty={<Empty icon="check" title="There has been no incident" />}>
+      <Loaded of={incidents} empty={<Empty icon="check" title="No incidents yet" />}>
         {(all) => {
           const open = all.filter(({ status }) => status !== "resolved");
           const past = all.filter(({ status }) => status === "resolved");
           return (
             <>
               <Section title="Open" flush>
-                {open.length === 0 ? <Empty icon="check" title="No incident is open" /> : <Rows of={open} />}
+                {open.length === 0 ? <Empty icon="check" title="No open incidents" /> : <Rows of={open} />}
               </Section>
               {past.length > 0 && (
                 <Section title="Resolved" flush>
@@ -66,7 +66,7 @@ function Rows({ of }: { of: Incident[] }) {
                 fw={600}
                 className={classes.words}
               >
-                #{incident.number} {incident.title}
+                #{incident.number} <bdi>{incident.title}</bdi>
               </Anchor>
               <Text size="sm" c="dimmed" component="div" className={classes.words}>
                 {incident.flag_key ?? incident.component ?? incident.kind}, <Time at={incident.opened_at} />

@@ -10,14 +10,16 @@ import {
   Textarea,
   TextInput,
 } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Link } from "wouter";
 import { kindFacts, KINDS, SEVERITIES } from "../../../../supabase/functions/_shared/contract/incidents.ts";
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { navigate } from "../../ui/location.ts";
 import { FlagPicker } from "../../ui/FlagPicker.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/states.tsx";
 
@@ -62,7 +64,8 @@ export function NewIncident() {
 }
 
 function Form() {
-  const [draft, setDraft] = useState(EMPTY);
+  const kept = useDraft("incident:new");
+  const [draft, setDraft] = kept.field("draft", EMPTY);
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const facts = kindFacts(draft.kind);
   const severity = draft.severity || facts.severity;
@@ -82,12 +85,18 @@ function Form() {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    open.mutate(draft, { onSuccess: ({ number }) => navigate(`/incidents/${number}`) });
+    open.mutate(draft, {
+      onSuccess: ({ number }) => {
+        kept.clear();
+        navigate(`/incidents/${number}`);
+      },
+    });
   };
   const stops = severity !== "P2" || draft.kind === "security" || draft.kind === "critical_bug";
   return (
     <form onSubmit={submit}>
       <Stack maw={560}>
+        <Restored draft={kept} />
         <TextInput
           label="What is wrong"
           description="One line. Everybody reads it if the incident is public."
@@ -98,8 +107,8 @@ function Form() {
         />
         <NativeSelect
           label="Kind"
-          description={`Way back: ${
-            facts.wayBack.length > 0 ? `level ${facts.wayBack.join(", then level ")}` : facts.instead
+          description={`What to do: ${
+            facts.wayBack.length > 0 ? `rollback ${facts.wayBack.join(", then rollback ")}` : facts.instead
           }, within ${facts.within}`}
           value={draft.kind}
           onChange={(event) => set({ kind: event.currentTarget.value })}
@@ -110,7 +119,7 @@ function Form() {
           value={draft.severity}
           onChange={(event) => set({ severity: event.currentTarget.value })}
           data={[
-            { value: "", label: `${facts.severity}, as usual for this kind` },
+            { value: "", label: `${facts.severity}, the default for this kind` },
             ...SEVERITIES.map(({ severity, about }) => ({
               value: severity,
               label: `${severity}: ${about}`,
@@ -138,14 +147,14 @@ function Form() {
           onChange={(event) => set({ note: event.currentTarget.value })}
         />
         <Checkbox
-          label="Show it on the public status page"
+          label="Show on the public status page"
           checked={draft.isPublic}
           onChange={(event) => set({ isPublic: event.currentTarget.checked })}
         />
         {draft.isPublic && (
           <Textarea
             label="Text for the public"
-            description="Empty for the usual text."
+            description="Leave empty for the default text."
             autosize
             minRows={2}
             value={draft.text}

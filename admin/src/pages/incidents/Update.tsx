@@ -10,6 +10,7 @@ import type { IncidentStory } from "../../../../supabase/functions/_shared/contr
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useAsk } from "../../ui/ask.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { Section } from "../../ui/Section.tsx";
 
 export function Update({ story }: { story: IncidentStory }) {
@@ -17,8 +18,9 @@ export function Update({ story }: { story: IncidentStory }) {
   const [status, setStatus] = useState<IncidentStatus>(story.status);
   const [severity, setSeverity] = useState(story.severity);
   const [isPublic, setPublic] = useState(story.public);
-  const [note, setNote] = useState("");
-  const [text, setText] = useState("");
+  const draft = useDraft(`incident:${story.number}`);
+  const [note, setNote] = draft.field("note", "");
+  const [text, setText] = draft.field("text", "");
   const words = { p_note: note.trim() || null, p_public_text: isPublic ? text.trim() || null : null };
   const changes = {
     ...status === story.status ? {} : { status },
@@ -54,7 +56,7 @@ export function Update({ story }: { story: IncidentStory }) {
       body: story.public ? "The status page says so too." : undefined,
       action: "Resolve",
     });
-    if (answer) resolve.mutate(answer.reason);
+    if (answer) resolve.mutate(answer.reason, { onSuccess: draft.clear });
   }
   return (
     <Section title="Update">
@@ -81,14 +83,14 @@ export function Update({ story }: { story: IncidentStory }) {
           onChange={(event) => setNote(event.currentTarget.value)}
         />
         <Checkbox
-          label="Show it on the public status page"
+          label="Show on the public status page"
           checked={isPublic}
           onChange={(event) => setPublic(event.currentTarget.checked)}
         />
         {isPublic && (
           <Textarea
             label="Text for the public"
-            description="Empty for the usual text of the status."
+            description="Leave empty for the default text of the status."
             autosize
             minRows={2}
             value={text}
@@ -96,7 +98,11 @@ export function Update({ story }: { story: IncidentStory }) {
           />
         )}
         <Group>
-          <Button loading={update.isPending} disabled={nothing} onClick={() => update.mutate(undefined)}>
+          <Button
+            loading={update.isPending}
+            disabled={nothing}
+            onClick={() => update.mutate(undefined, { onSuccess: draft.clear })}
+          >
             Update
           </Button>
           {story.status !== "resolved" && (

@@ -1,11 +1,12 @@
 /** Edits an existing link in the form that creates links. Untouched members keep their values. */
 import { Alert, Anchor, Button, Stack, Text } from "@mantine/core";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { Link as To } from "wouter";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded, Loading } from "../../ui/states.tsx";
@@ -64,9 +65,11 @@ interface Sent {
 }
 
 function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext; again: () => void }) {
-  // The link when the form was opened. A save sends the change from it, or is a conflict if others changed the same.
-  const [link] = useState(now);
-  const [before] = useState(() => bodyOf(link));
+  // The link when the form was opened, or when the draft of it was begun. A save sends the change from it, or is a conflict if others
+  // changed the same.
+  const draft = useDraft<Link | undefined>(`link:${now.code}`, now);
+  const link = draft.base ?? now;
+  const before = useMemo(() => bodyOf(link), [link.version]);
   const [conflicts, setConflicts] = useState(false);
   const change = useChange({
     act: ({ patch }: Sent) =>
@@ -88,7 +91,10 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
       ...patchOf(before, body),
       ...(password === undefined ? {} : { password }),
     };
-    const back = () => navigate(`/links/at/${link.code}`);
+    const back = () => {
+      draft.clear();
+      navigate(`/links/at/${link.code}`);
+    };
     if (Object.keys(patch).length === 0) back();
     else change.mutate({ patch, onRefused }, { onSuccess: back });
   };
@@ -96,6 +102,7 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
   return (
     <LinkForm
       ground={ground}
+      kept={draft}
       start={before}
       link={link}
       save={save}
@@ -106,7 +113,9 @@ function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext
         <Alert color="yellow" role="alert" title="Somebody else changed this link">
           <Stack gap="xs" align="flex-start">
             <Text size="sm">Your changes have not been saved.</Text>
-            <Button size="xs" variant="default" onClick={again}>Load their version</Button>
+            <Button size="xs" variant="default" onClick={() => (draft.clear(), again())}>
+              Load their version
+            </Button>
           </Stack>
         </Alert>
       )}

@@ -17,6 +17,7 @@ import { useRead } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import type { LinkStats } from "../../../../supabase/functions/_shared/contract/links.ts";
+import { countryName } from "./form/countries.ts";
 import { PLATFORM_NAMES } from "./words.ts";
 import classes from "./links.module.css";
 
@@ -30,6 +31,9 @@ const VERDICTS = [["human", "People"], ["preview", "Previews"], ["bot", "Bots"],
 ], ["own", "Your team"]] as const;
 const SOURCE_NAMES = { qr: "QR code", link: "Link" };
 const RULE_NAMES = { default: "No rule", fallback: "Link not usable", preview: "Preview" };
+
+const namesOf = (countries: Record<string, number>) =>
+  Object.fromEntries(Object.keys(countries).map((code) => [code, countryName(code)]));
 
 /** Every day of a range. */
 function daysOf({ from, to }: LinkStats): string[] {
@@ -95,7 +99,12 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
           of={Object.fromEntries(VERDICTS.map(([key, name]) => [name, clicks[key]]))}
         />
         <Shares title="Platform" of={of.platforms} names={PLATFORM_NAMES} />
-        <Shares title="Country" of={of.countries} none="Unknown: no proxy reports the country." />
+        <Shares
+          title="Country"
+          of={of.countries}
+          names={namesOf(of.countries)}
+          none="Unknown: no proxy reports the country."
+        />
         <Shares title="Referrers" of={of.referrers} none="No referrers." />
         <Shares title="Targets" of={of.targets} />
         {Object.keys(of.rules).some((rule) => rule in RULE_NAMES === false) && (

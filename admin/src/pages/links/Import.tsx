@@ -28,6 +28,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
+import { useUnsaved } from "../../ui/unsaved.ts";
 import { type FileRow, type LinkFile, NO_FILE, readLinkFile, textOfFile } from "./file.ts";
 import { CHARSETS } from "../../../../supabase/functions/_shared/links/table/charset.ts";
 import type { DateOrder } from "../../../../supabase/functions/_shared/links/table/dates.ts";
@@ -94,6 +95,7 @@ function Form() {
     touches: ["links"],
   });
   const results = make.data?.results;
+  useUnsaved(text !== "" && !make.isPending && results === undefined ? "the rows to import" : undefined);
   const edit = (text: string) => {
     make.reset();
     setBytes(undefined);

@@ -183,7 +183,7 @@ function Row({ link, numbers }: { link: Link; numbers: WaNumber[] | undefined })
           </Group>
           {LISTED.map(({ name, label }) =>
             link[name] !== undefined && (
-              <Text key={name} size="sm" aria-label={label} truncate>{String(link[name])}</Text>
+              <Text key={name} size="sm" dir="auto" aria-label={label} truncate>{String(link[name])}</Text>
             )
           )}
           <Text size="sm" c="dimmed" truncate>{placeWords(link, numbers)}</Text>

@@ -1,13 +1,13 @@
 /** The form for a new link. */
 import { Anchor } from "@mantine/core";
-import { useRef } from "react";
 import { Link as To } from "wouter";
-import type { MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";
+import type { Link, MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
 import { newLinkCode } from "../../data/ids.ts";
 import { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -39,8 +39,9 @@ interface Sent {
 }
 
 function New({ ground }: { ground: PreviewContext }) {
-  // The code that this form gives its link, and whether it has been sent.
-  const own = useRef({ code: newLinkCode(), isSent: false });
+  const draft = useDraft<Link | undefined>("link:new");
+  // The code and the text of the last request whose answer is not known.
+  const [sent, setSent] = draft.field<{ code: string; text: string } | undefined>("sent", undefined);
   const create = useChange({
     act: ({ body }: Sent) => createOnce(body),
     touches: ["links"],
@@ -51,16 +52,22 @@ function New({ ground }: { ground: PreviewContext }) {
   async function createOnce(body: Draft): Promise<Pick<MadeLink, "code">> {
     const post = (body: Draft) => callFunction<MadeLink>("deeplinks", { method: "POST", body });
     if (body.code || body.external_id) return await post(body);
-    for (;;) {
-      const { code, isSent } = own.current;
-      own.current.isSent = true;
+    const text = JSON.stringify(body);
+    for (let before = sent;; before = undefined) {
+      const code = before?.code ?? newLinkCode();
+      setSent({ code, text });
       try {
         return await post({ ...body, code });
       } catch (error) {
         if (!(error instanceof Refusal) || error.code !== "code_taken") throw error;
-        if (isSent) return { code };
-        // Somebody else's.
-        own.current = { code: newLinkCode(), isSent: false };
+        if (before?.text === text) return { code };
+        if (!before) continue; // Somebody else's link.
+        setSent(undefined);
+        throw new Refusal(
+          "made_before",
+          `Your first attempt did create a link, ${code}, without your latest changes.`,
+          "Change that link, or press again to create a second one.",
+        );
       }
     }
   }
@@ -68,9 +75,15 @@ function New({ ground }: { ground: PreviewContext }) {
   return (
     <LinkForm
       ground={ground}
+      kept={draft}
       start={first ? { whatsapp: { phone_number_id: first.id, text: "" } } : {}}
       save={(body, onRefused) =>
-        create.mutate({ body, onRefused }, { onSuccess: ({ code }) => navigate(`/links/at/${code}`) })}
+        create.mutate({ body, onRefused }, {
+          onSuccess: ({ code }) => {
+            draft.clear();
+            navigate(`/links/at/${code}`);
+          },
+        })}
       saving={create.isPending}
       action="Create link"
     />

@@ -1,7 +1,8 @@
 /** Links and their rules in words. */
+import { countryName } from "./form/countries.ts";
 import type { Chat, Link, Target, When } from "../../../../supabase/functions/_shared/contract/links.ts";
 import type { Tone } from "../../ui/State.tsx";
-import { exact } from "../../ui/Time.tsx";
+import { exact } from "../../ui/times.ts";
 
 /** A business number for a link that opens a chat. */
 export interface WaNumber {
@@ -70,7 +71,7 @@ const at = (iso: string) => exact(new Date(iso));
 /** Each condition in words. */
 const SAYS: { [Name in keyof When]-?: (value: NonNullable<When[Name]>) => string } = {
   platform: (of) => `on ${[of].flat().map((one) => PLATFORM_NAMES[one] ?? one).join(" or ")}`,
-  country: (of) => `from ${or(of)}`,
+  country: (of) => `from ${[of].flat().map(countryName).join(" or ")}`,
   language: (of) => `preferring ${or(of)}`,
   referrer: (of) => `referred by ${or(of)}`,
   query: (of) =>

@@ -4,6 +4,7 @@ import { useMay } from "../../session/me.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import type { Message } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
+import { MailHead } from "../mail/MailHead.tsx";
 import { Complain } from "./Complain.tsx";
 import { errorWords, lineOf, stateOf } from "./words.ts";
 import classes from "./messages.module.css";
@@ -14,8 +15,10 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
   return (
     <div className={`${classes.row} ${out ? classes.out : ""}`}>
       <div className={classes.bubble}>
+        {message.mail && <MailHead mail={message.mail} direction={message.direction} />}
         <Text
           size="sm"
+          dir={message.text ? "auto" : undefined}
           className={classes.words}
           c={message.text ? undefined : "dimmed"}
           fs={message.text ? undefined : "italic"}
@@ -45,12 +48,21 @@ function Sent({ message: { status, error } }: { message: Message }) {
   if (status === "failed") {
     return <State size="xs" tone="bad" title={errorWords(error)}>failed</State>;
   }
+  if (status === "unknown") {
+    return (
+      <State size="xs" tone="warn" title="The provider's answer was lost: nobody knows yet whether it went.">
+        unknown
+      </State>
+    );
+  }
   return <span>{status}</span>;
 }
 
 function Went({ message: { route, deliveries } }: { message: Message }) {
-  if (route === null) return <State size="xs" tone="warn">not routed yet</State>;
-  if (route.reason === "no_match") return <State size="xs" tone="plain">no route</State>;
+  if (route === null && deliveries.length === 0) return <State size="xs" tone="warn">not routed yet</State>;
+  if (route?.reason === "no_match" && deliveries.length === 0) {
+    return <State size="xs" tone="plain">no route</State>;
+  }
   return deliveries.map((delivery) => {
     const [tone, word] = stateOf(delivery);
     return delivery.state === "delivered"

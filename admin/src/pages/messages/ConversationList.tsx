@@ -6,11 +6,13 @@ import { useEffect, useRef, useState } from "react";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { usePages } from "../../data/pages.ts";
 import { rpc, useRpc } from "../../data/query.ts";
+import { ChannelFace } from "../mail/ChannelFace.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
-import { ago, exact, useNow } from "../../ui/Time.tsx";
+import { useNow } from "../../ui/Time.tsx";
+import { ago, exact } from "../../ui/times.ts";
 import type {
   Conversation,
   FoundConversation,
@@ -96,8 +98,8 @@ function All({ selected, open }: Pick<Props, "selected" | "open">) {
   if (pages.items.length === 0) {
     return (
       <Empty icon="chat" title="No conversations yet">
-        Messages appear here as soon as Meta's webhook delivers them. On the local stack, send one in the{" "}
-        <a href="../simulator/">simulator</a>.
+        Messages appear here as soon as Meta or your mail provider delivers them. On the local stack, send one
+        in the <a href="../simulator/">simulator</a>.
       </Empty>
     );
   }
@@ -164,7 +166,10 @@ function Row(
       onClick={() => open(of.id, message_id ?? undefined)}
     >
       <Group justify="space-between" wrap="nowrap" gap="xs">
-        <Contact id={contact.last_four ?? "????"} name={contact.name} />
+        <Group gap={6} wrap="nowrap" style={{ minWidth: 0 }}>
+          <ChannelFace channel={of.channel} />
+          <Contact id={contact.last_four ?? "????"} name={contact.name} />
+        </Group>
         {last && (
           <Text
             size="xs"
@@ -179,7 +184,7 @@ function Row(
       <Group justify="space-between" wrap="nowrap" gap="xs" mt={2}>
         <Text size="sm" c="dimmed" truncate>
           {last?.direction === "out" && "You: "}
-          {last?.text ?? typeInWords(last?.type ?? "")}
+          <bdi>{last?.text ?? typeInWords(last?.type ?? "")}</bdi>
         </Text>
         {of.unrouted_since && <State size="xs" tone="warn">waiting</State>}
         {found === "message" && <State size="xs" tone="info">message</State>}

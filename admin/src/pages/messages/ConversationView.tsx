@@ -2,6 +2,7 @@
 import { Group, Text } from "@mantine/core";
 import { useRpc } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
+import { ChannelFace } from "../mail/ChannelFace.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
@@ -9,6 +10,7 @@ import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
 import { Reveals } from "./Reveals.tsx";
 import { Thread } from "./Thread.tsx";
+import { withWhom } from "./words.ts";
 import classes from "./messages.module.css";
 
 export function ConversationView({ id, open }: { id: string; open: (message: string) => void }) {
@@ -29,15 +31,20 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
       <div className={classes.head}>
         <Group justify="space-between" gap="xs">
           <div>
-            <Contact id={conversation.contact.last_four ?? "????"} name={conversation.contact.name} />
-            <Text size="xs" c="dimmed">with {conversation.number ?? conversation.number_id}</Text>
+            <Group gap={6} wrap="nowrap">
+              <ChannelFace channel={conversation.channel} />
+              <Contact id={conversation.contact.last_four ?? "????"} name={conversation.contact.name} />
+            </Group>
+            <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{withWhom(conversation)}</Text>
           </div>
           <Group gap="xs">
-            {conversation.channel !== "whatsapp" && <State tone="info">{conversation.channel}</State>}
+            {conversation.channel !== "whatsapp" && conversation.channel !== "email" && (
+              <State tone="info">{conversation.channel}</State>
+            )}
             {conversation.opted_out_at && <State tone="warn">opted out</State>}
             {conversation.unrouted_since && <State tone="warn">waiting for the router</State>}
             <For role="operator">
-              <Reveal contact={conversation.contact.id} />
+              <Reveal contact={conversation.contact.id} channel={conversation.channel} />
             </For>
           </Group>
         </Group>

@@ -9,7 +9,7 @@ import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { InZone, Time } from "../../ui/Time.tsx";
 import { StoryPart } from "./StoryPart.tsx";
 import type {
   DeliveryAttempt,
@@ -135,8 +135,14 @@ function Attempted({ of }: { of: DeliveryAttempt }) {
         <Time at={at} />, {status === null ? "no answer" : `status ${status}`}
         {latency_ms !== null && `, ${latency_ms} ms`}
       </Text>
-      {error && <Text size="sm">{error}</Text>}
-      {answer && <Code block mt={4} style={{ whiteSpace: "pre-wrap", maxHeight: 180 }}>{answer}</Code>}
+      {error && (
+        <Text size="sm">
+          <InZone text={error} />
+        </Text>
+      )}
+      {answer && (
+        <Code block dir="auto" mt={4} style={{ whiteSpace: "pre-wrap", maxHeight: 180 }}>{answer}</Code>
+      )}
     </Timeline.Item>
   );
 }

@@ -1,8 +1,10 @@
-/** A reply to a person, while WhatsApp allows the business to write freely. */
+/** A reply to a person, while WhatsApp allows the business to write freely. Other channels say where one replies. */
 import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
-import { ago, duration, exact, useNow } from "../../ui/Time.tsx";
+import { useDraft } from "../../session/draft.ts";
+import { useNow } from "../../ui/Time.tsx";
+import { ago, duration, exact } from "../../ui/times.ts";
 import type {
   Conversation,
   Message,
@@ -39,16 +41,19 @@ const foreseen = (text: string, key: string): Message => ({
   link: null,
   route: null,
   deliveries: [],
+  mail: null,
 });
 
 const UNSUPPORTED = sendRefusal("channel_unsupported");
 
 export function Reply({ conversation }: { conversation: Conversation }) {
   const { id, channel, window_closes_at, opted_out_at } = conversation;
-  const [text, setText] = useState("");
+  const draft = useDraft(`reply:${id}`);
+  const [text, setText] = draft.field("text", "");
   // The key is the same for the same text, so that a second click, or a retry after a lost answer, sends
   // nothing twice.
-  const [key, setKey] = useState(() => crypto.randomUUID());
+  const [first] = useState(() => crypto.randomUUID());
+  const [key, setKey] = draft.field<string>("key", first);
   const now = useNow();
   const left = window_closes_at === null ? 0 : (Date.parse(window_closes_at) - now) / 1000;
   const reply = useChange({
@@ -59,6 +64,14 @@ export function Reply({ conversation }: { conversation: Conversation }) {
       data: (before) => [foreseen(text, key), ...before as Message[]],
     }],
   });
+  if (channel === "email") {
+    return (
+      <Alert color="gray" p="xs" title="Mails are answered in the identity's inbox">
+        Answers to {conversation.number ?? "the identity"}{" "}
+        are forwarded to its owner. The owner's reply to the forward goes back to this person.
+      </Alert>
+    );
+  }
   if (channel !== "whatsapp") {
     return (
       <Alert color="gray" p="xs" title="You cannot reply here">
@@ -80,7 +93,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
     if (text.trim() === "" || reply.isPending) return;
     reply.mutate({ conversation: id, text, key }, {
       onSuccess: () => {
-        setText("");
+        draft.clear();
         setKey(crypto.randomUUID());
       },
     });

@@ -12,12 +12,13 @@ import { Time } from "../../ui/Time.tsx";
 
 const KINDS: Record<string, string> = {
   phone: "Phone number",
+  email: "Email address",
   username: "Username",
   bsuid: "WhatsApp user id",
   parent_bsuid: "Parent user id",
 };
 
-export function Reveal({ contact }: { contact: string }) {
+export function Reveal({ contact, channel }: { contact: string; channel: string }) {
   const ask = useAsk();
   const [shown, setShown] = useState<RevealedContact>();
   const reveal = useChange({
@@ -33,7 +34,7 @@ export function Reveal({ contact }: { contact: string }) {
         loading={reveal.isPending}
         onClick={async () => {
           const answer = await ask({
-            title: "Show this contact's number and name?",
+            title: `Show this contact's ${channel === "email" ? "address" : "number"} and name?`,
             body: "The team can see that you viewed them, when and why.",
             action: "Show",
             reason: "required",

@@ -35,7 +35,7 @@ export function RevealMessage({ message }: { message: string }) {
         const answer = await ask({
           title: "Show the provider's id?",
           body:
-            "It may contain the person's phone number, as may the provider's error message. The team can see that you viewed them, when and why.",
+            "It may contain the person's phone number or address, as may the provider's error message. The team can see that you viewed them, when and why.",
           action: "Show",
           reason: "required",
         });

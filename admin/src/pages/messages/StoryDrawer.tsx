@@ -11,15 +11,16 @@ import { useNames } from "../../session/team.ts";
 import { useMay } from "../../session/me.tsx";
 import { redacted } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
-import { State } from "../../ui/State.tsx";
+import { State, type Tone } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { InZone, Time } from "../../ui/Time.tsx";
+import { MailStory } from "../mail/MailStory.tsx";
 import { DeliveryStory } from "./DeliveryStory.tsx";
 import { Resend } from "./Resend.tsx";
 import { RevealMessage } from "./RevealMessage.tsx";
 import { StoryPart } from "./StoryPart.tsx";
 import type { Story } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
-import { errorWords } from "./words.ts";
+import { errorWords, withWhom } from "./words.ts";
 import classes from "./messages.module.css";
 
 export function StoryDrawer({ id, close }: { id: string; close: () => void }) {
@@ -49,6 +50,7 @@ function Told({ id }: { id: string }) {
   return (
     <Stack gap="lg">
       <Facts of={told} />
+      {told.mail && <MailStory id={told.id} mail={told.mail} direction={told.direction} />}
       {told.direction === "out" ? <Outbound of={told} /> : <Routing of={told} />}
       {told.deliveries.map((delivery) => (
         <DeliveryStory
@@ -68,12 +70,11 @@ function Facts({ of }: { of: Story }) {
     ["Type", typeInWords(of.type)],
     [
       of.direction === "in" ? "From" : "To",
-      `${redacted(of.conversation.contact.last_four ?? "????")}, with ${
-        of.conversation.number ?? of.conversation.number_id
-      }`,
+      `${redacted(of.conversation.contact.last_four ?? "????")}, ${withWhom(of.conversation)}`,
     ],
     ["Stored", <Time key="stored" at={of.created_at} as="date" />],
     ...(of.written_by ? [["Written by", nameOf(of.written_by)] as [string, ReactNode]] : []),
+    ...(of.mail?.subject ? [["Subject", of.mail.subject] as [string, ReactNode]] : []),
     ...(of.choice ? [["Choice", of.choice] as [string, ReactNode]] : []),
     ...(of.attribution
       ? [[
@@ -94,7 +95,7 @@ function Facts({ of }: { of: Story }) {
   return (
     <Stack gap="sm">
       {of.text
-        ? <Text className={classes.words} style={{ overflowWrap: "anywhere" }}>{of.text}</Text>
+        ? <Text dir="auto" className={classes.words} style={{ overflowWrap: "anywhere" }}>{of.text}</Text>
         : !words && <Text c="dimmed" fs="italic">Only operators can see the text.</Text>}
       <Table variant="vertical" layout="fixed" withTableBorder>
         <Table.Tbody>
@@ -145,7 +146,9 @@ function Routing({ of }: { of: Story }) {
                     {name}
                     <VisuallyHidden>{matched ? " matched" : " did not match"}</VisuallyHidden>
                   </Text>
-                  <Text size="xs" c="dimmed">{why}</Text>
+                  <Text size="xs" c="dimmed">
+                    <InZone text={why} />
+                  </Text>
                 </Table.Td>
               </Table.Tr>
             ))}
@@ -156,6 +159,8 @@ function Routing({ of }: { of: Story }) {
   );
 }
 
+/** Tones of statuses that are not good. */
+const TONES: Record<string, Tone> = { failed: "bad", unknown: "warn" };
 const RANKS = ["queued", "sent", "delivered", "read", "played", "failed", "deleted"];
 
 function Outbound({ of }: { of: Story }) {
@@ -165,7 +170,7 @@ function Outbound({ of }: { of: Story }) {
   return (
     <StoryPart
       title="Sending"
-      aside={<State tone={of.status === "failed" ? "bad" : "good"}>{of.status}</State>}
+      aside={<State tone={TONES[of.status] ?? "good"}>{of.status}</State>}
     >
       {error && <Text size="sm" c="red" mb="xs">{error}</Text>}
       {mayResend && <Resend message={of.id} />}

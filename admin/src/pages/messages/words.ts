@@ -3,6 +3,7 @@ import { typeInWords } from "../../../../supabase/functions/_shared/contract/wor
 import { Refusal } from "../../data/refusal.ts";
 import type { Tone } from "../../ui/State.tsx";
 import type {
+  Conversation,
   Message,
   MessageDelivery,
   ProviderError,
@@ -23,6 +24,17 @@ export function stateOf(
     case "pending":
       return delivery.attempt > 0 ? ["warn", "waiting for retry"] : ["info", "waiting"];
   }
+}
+
+/** The other side of a conversation: our number or address, as words. */
+export function withWhom(
+  { channel, number, number_id }: Pick<Conversation, "channel" | "number" | "number_id">,
+) {
+  // Mail to an address of which no identity is known is kept by its domain.
+  if (channel === "email" && number === null && number_id.startsWith("@")) {
+    return `to ${number_id.slice(1)}, for no identity`;
+  }
+  return `with ${number ?? number_id}`;
 }
 
 /** A message in one line: its text, or else its type. */
@@ -52,6 +64,8 @@ const REFUSALS: Record<string, [message: string, hint: string]> = {
   opted_out: ["The person has opted out of marketing.", "Do not send any until they opt in again."],
   feature_off: ["Sending is off for this contact.", "Turn it on with the flag wa_send.enabled."],
   nobody: ["The person has no reachable id.", "They must write again first."],
+  suppressed: ["This address gets no mail.", "See E-mail, Suppressions, for the reason."],
+  identity_unverified: ["The sender's address is not verified.", "Verify it in E-mail, Identities."],
   idempotency_conflict: ["This message was already sent with a different text.", "Reload the page."],
 };
 

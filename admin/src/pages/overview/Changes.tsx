@@ -8,6 +8,7 @@ import { Reason } from "../../ui/Reason.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { inZone } from "../../ui/times.ts";
 import classes from "./overview.module.css";
 
 const ICONS: Record<string, IconName> = {
@@ -35,7 +36,9 @@ export function Changes({ changes }: { changes: Change[] }) {
                     <Icon name={ICONS[change.kind] ?? "gear"} size={18} />
                   </Text>
                   <div style={{ minWidth: 0 }}>
-                    <Text size="sm" style={{ overflowWrap: "anywhere" }}>{changeInWords(change)}</Text>
+                    <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+                      {inZone(changeInWords(change))}
+                    </Text>
                     <Text size="xs" c="dimmed" component="div">
                       <Time at={change.at} /> by {name(change.who)}
                       {change.why && (

@@ -2,7 +2,7 @@
 import { Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { Icon } from "../../ui/icons.tsx";
-import { ago, exact } from "../../ui/Time.tsx";
+import { ago, exact } from "../../ui/times.ts";
 import type { HealthInWords, Trouble } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import classes from "./overview.module.css";
 

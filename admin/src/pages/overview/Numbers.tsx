@@ -2,7 +2,7 @@
 import { Anchor, Paper, SimpleGrid, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { duration } from "../../ui/Time.tsx";
+import { duration } from "../../ui/times.ts";
 import type { Overview } from "../../../../supabase/functions/_shared/contract/answers/operations.ts";
 import classes from "./overview.module.css";
 

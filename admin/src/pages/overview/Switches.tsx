@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
 import { isOn, useFlagPages, useSwitchOff } from "../../data/flags.ts";
 import { For } from "../../session/me.tsx";
+import { BRAKES } from "../../ui/location.ts";
 import { Section } from "../../ui/Section.tsx";
 import { State } from "../../ui/State.tsx";
 import { SearchField } from "../../ui/SearchField.tsx";
@@ -34,7 +35,12 @@ export function Switches() {
           : <Empty icon="flag" title="No flags yet">Create one with gatelink flags set.</Empty>}
       >
         {(items) => (
-          <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Feature flags">
+          <ul
+            id={BRAKES}
+            className={`${classes.list} ${classes.scroll}`}
+            tabIndex={0}
+            aria-label="Feature flags"
+          >
             {items.map((flag) => (
               <li key={flag.key}>
                 <Group justify="space-between" wrap="nowrap">

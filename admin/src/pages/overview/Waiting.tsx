@@ -4,7 +4,8 @@ import { Link } from "wouter";
 import { waitingInWords } from "../../../../supabase/functions/_shared/contract/words/waiting.ts";
 import { useRpc } from "../../data/query.ts";
 import { Section } from "../../ui/Section.tsx";
-import { duration } from "../../ui/Time.tsx";
+import { InZone } from "../../ui/Time.tsx";
+import { duration } from "../../ui/times.ts";
 import classes from "./overview.module.css";
 
 export function Waiting() {
@@ -28,7 +29,9 @@ export function Waiting() {
                 {oldest_seconds != null && `oldest ${duration(oldest_seconds)}`}
               </Text>
             </Group>
-            <Text size="sm" style={{ overflowWrap: "anywhere" }}>{why}</Text>
+            <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+              <InZone text={why} />
+            </Text>
           </li>
         ))}
       </ul>

@@ -8,7 +8,8 @@ import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Loaded } from "../../ui/states.tsx";
-import { ago, exact, useNow } from "../../ui/Time.tsx";
+import { useNow } from "../../ui/Time.tsx";
+import { ago, exact } from "../../ui/times.ts";
 import { Changes } from "./Changes.tsx";
 import { Functions } from "./Functions.tsx";
 import { Health } from "./Health.tsx";
@@ -64,11 +65,11 @@ export default function Overview() {
               <Incidents incidents={data.incidents} />
               <KillSwitches off={off} />
               <Waiting />
-              <Numbers data={data} />
               <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
                 <Switches />
                 <Traffic of={data} />
               </SimpleGrid>
+              <Numbers data={data} />
               <Functions functions={data.functions} />
               <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
                 <Running rollouts={data.rollouts} />

@@ -1,7 +1,7 @@
 /** How long each stage will take, and how soon a fault would be detected. */
 import { Alert, Stack, Table, Text } from "@mantine/core";
 import { Icon } from "../../ui/icons.tsx";
-import { duration } from "../../ui/Time.tsx";
+import { duration } from "../../ui/times.ts";
 import type { Forecast } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import classes from "./rollouts.module.css";
 

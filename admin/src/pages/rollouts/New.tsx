@@ -19,13 +19,14 @@ import { checkPlan, type Stage } from "../../../../supabase/functions/_shared/ro
 import type { Result, Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
 import { useFlag } from "../../data/flags.ts";
-import { newId } from "../../data/ids.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { MOVED } from "../../data/rollouts.ts";
 import { useSegmentPages } from "../../data/segments.ts";
 import { For } from "../../session/me.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { navigate, useParameter } from "../../ui/location.ts";
 import { FlagPicker } from "../../ui/FlagPicker.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -69,17 +70,16 @@ export function NewRollout() {
 function Form() {
   const [flag, setFlag] = useParameter("flag");
   const [template, setTemplate] = useParameter("template", "canary");
-  const [ids, setIds] = useState<string[]>([]);
-  const [segments, setSegments] = useState<string[]>([]);
-  const [perMinute, setPerMinute] = useState<number | string>("");
-  const [reason, setReason] = useState("");
+  const draft = useDraft("rollout:new");
+  const [ids, setIds] = draft.field<string[]>("ids", []);
+  const [segments, setSegments] = draft.field<string[]>("segments", []);
+  const [perMinute, setPerMinute] = draft.field<number | string>("perMinute", "");
+  const [reason, setReason] = draft.field("reason", "");
   const chosen = useFlag(flag).data;
   const [segment, setSegment] = useState("");
   const [searched] = useDebouncedValue(segment, 200);
   const known = useSegmentPages(searched.trim());
-  // The same rollout however often it is asked for.
-  const [id] = useState(newId);
-  const [stages, setStages] = useState<Stage[]>();
+  const [stages, setStages] = draft.field<Stage[] | undefined>("stages", undefined);
   const people = {
     ...(ids.length > 0 && { user_ids: ids }),
     ...(segments.length > 0 && { segments }),
@@ -104,7 +104,12 @@ function Form() {
 
   const create = useChange<void, Row<"rollouts">>({
     act: () =>
-      rpc("create_rollout", { p_flag_key: flag, p_plan: plan, p_reason: reason.trim() || null, p_id: id }),
+      rpc("create_rollout", {
+        p_flag_key: flag,
+        p_plan: plan,
+        p_reason: reason.trim() || null,
+        p_id: draft.id,
+      }),
     touches: MOVED,
     said: () => "Rollout created. It has not changed the flag yet.",
   });
@@ -114,12 +119,18 @@ function Form() {
 
   function submit(event: FormEvent) {
     event.preventDefault();
-    create.mutate(undefined, { onSuccess: ({ id }) => navigate(`/rollouts/${id}`) });
+    create.mutate(undefined, {
+      onSuccess: ({ id }) => {
+        draft.clear();
+        navigate(`/rollouts/${id}`);
+      },
+    });
   }
 
   return (
     <form onSubmit={submit}>
       <Stack gap="md">
+        <Restored draft={draft} />
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
           <Section title="Flag and plan">
             <Stack>

@@ -1,9 +1,9 @@
 /** What people say and do in the current stage, and the form for what somebody told the team. */
 import { Button, Group, Rating, SegmentedControl, Stack, Table, Text, TextInput } from "@mantine/core";
-import { useState } from "react";
 import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { type Rollout, underWay } from "../../data/rollouts.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -53,7 +53,11 @@ export function Signals({ rollout }: { rollout: Rollout }) {
             {one.kind === "complaint" ? "complaint" : `rating ${one.rating ?? "in words"}`} from …{one.who}
             {one.counts_for.some(({ flag_key, arm }) => flag_key === rollout.flag_key && arm === "off") &&
               ", without the feature"}
-            {one.text && `: ${one.text}`}
+            {one.text && (
+              <>
+                : <bdi>{one.text}</bdi>
+              </>
+            )}
           </Text>
         ))}
         {underWay(rollout) && (
@@ -67,10 +71,11 @@ export function Signals({ rollout }: { rollout: Rollout }) {
 }
 
 function Tell({ flag }: { flag: string }) {
-  const [kind, setKind] = useState<"complaint" | "rating">("complaint");
-  const [person, setPerson] = useState("");
-  const [rating, setRating] = useState(5);
-  const [text, setText] = useState("");
+  const draft = useDraft(`feedback:${flag}`);
+  const [kind, setKind] = draft.field<"complaint" | "rating">("kind", "complaint");
+  const [person, setPerson] = draft.field("person", "");
+  const [rating, setRating] = draft.field("rating", 5);
+  const [text, setText] = draft.field("text", "");
   const tell = useChange<undefined, Result<"add_feedback">>({
     act: () =>
       rpc("add_feedback", {
@@ -91,10 +96,7 @@ function Tell({ flag }: { flag: string }) {
       onSubmit={(event) => {
         event.preventDefault();
         tell.mutate(undefined, {
-          onSuccess: () => {
-            setPerson("");
-            setText("");
-          },
+          onSuccess: draft.clear,
         });
       }}
     >

@@ -17,7 +17,7 @@ import {
 import { EDGES_MS } from "../../../../supabase/functions/_shared/rollouts/latency.ts";
 import type { Stage } from "../../../../supabase/functions/_shared/rollouts/plan.ts";
 import { Icon } from "../../ui/icons.tsx";
-import { duration } from "../../ui/Time.tsx";
+import { duration } from "../../ui/times.ts";
 
 /** One fault of a plan, at `stages.0.percentage` or below it. */
 export interface PlanFault {

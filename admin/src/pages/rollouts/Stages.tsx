@@ -2,7 +2,8 @@
 import { Text } from "@mantine/core";
 import type { Rollout, Stage } from "../../data/rollouts.ts";
 import { Section } from "../../ui/Section.tsx";
-import { duration, Time } from "../../ui/Time.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { duration } from "../../ui/times.ts";
 import classes from "./rollouts.module.css";
 
 const percent = (rate: number) => `${+(rate * 100).toFixed(3)} %`;

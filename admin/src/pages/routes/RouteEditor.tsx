@@ -20,13 +20,14 @@ import {
   ConditionError,
   parseCondition,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
-import { newId } from "../../data/ids.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { FlagPicker } from "../../ui/FlagPicker.tsx";
+import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
+import { Restored } from "../../session/Restored.tsx";
 import { ConditionEditor } from "./ConditionEditor.tsx";
 import { CHANNELS } from "./data.ts";
 import { History } from "./History.tsx";
@@ -39,7 +40,7 @@ const TOUCHES = ["routes", "route_destinations", "route_history", "destination_h
  */
 async function save(
   { route, id, changes }: { route: WholeRoute | undefined; id: string; changes: Changes },
-): Promise<unknown> {
+): Promise<{ id: string; version: number }> {
   await compile(parseCondition(changes.condition));
   if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
   const { condition, destinations, name, mode, flag_key, sticky_minutes, channels } = changes;
@@ -49,6 +50,16 @@ async function save(
     p_priority: 100,
     p_options: { id, name: name || undefined, mode, flag_key, sticky_minutes, channels },
   });
+}
+
+/** Gives a route back what it was before a version, if nothing has changed it since. Its position stays. */
+async function undone(
+  { id, name, condition, destinations, mode, flag_key, sticky_minutes, channels, active }: WholeRoute,
+  version: number,
+): Promise<string> {
+  const changes = { name, condition, destinations, mode, flag_key, sticky_minutes, channels, active };
+  await rpc("set_route", { p_id: id, p_version: version, p_changes: changes });
+  return `Undone: ${name} is as before.`;
 }
 
 interface Props {
@@ -65,25 +76,25 @@ export function RouteEditor(props: Props) {
 }
 
 function Form({ route: now, destinations, close, again }: Props & { again: () => void }) {
-  // The route when the form was opened. A save sends the change from it, or is a conflict.
-  const [route] = useState(now);
-  // Of a new route: the same one however often it is asked for.
-  const [id] = useState(newId);
+  // The route when the form was opened, or when the draft of it was begun. A save sends the change from it, or is a conflict.
+  const draft = useDraft(`route:${now?.id ?? "new"}`, now);
+  const route = draft.base;
   const may = useMay("operator");
   const ask = useAsk();
-  const [name, setName] = useState(route?.name ?? "");
-  const [condition, setCondition] = useState<Condition>(route?.condition ?? { type: "any" });
-  const [to, setTo] = useState(route?.destinations ?? []);
-  const [mode, setMode] = useState(route?.mode ?? "first");
-  const [flag, setFlag] = useState(route?.flag_key ?? "");
-  const [sticky, setSticky] = useState<number | string>(route?.sticky_minutes ?? "");
-  const [channels, setChannels] = useState(route?.channels ?? ["whatsapp"]);
-  const [active, setActive] = useState(route?.active ?? true);
+  const [name, setName] = draft.field("name", route?.name ?? "");
+  const [condition, setCondition] = draft.field<Condition>("condition", route?.condition ?? { type: "any" });
+  const [to, setTo] = draft.field("to", route?.destinations ?? []);
+  const [mode, setMode] = draft.field("mode", route?.mode ?? "first");
+  const [flag, setFlag] = draft.field("flag", route?.flag_key ?? "");
+  const [sticky, setSticky] = draft.field<number | string>("sticky", route?.sticky_minutes ?? "");
+  const [channels, setChannels] = draft.field("channels", route?.channels ?? ["whatsapp"]);
+  const [active, setActive] = draft.field("active", route?.active ?? true);
   const [fault, setFault] = useState<string>();
   const write = useChange({
     act: save,
     touches: TOUCHES,
     said: () => "Saved. It takes effect within 5 seconds.",
+    undo: ({ version }, { route }) => route && !route.fault ? () => undone(route, version) : undefined,
     onRefused: (refusal: Refusal | ConditionError) => {
       // A conflict is shown by the route itself, which has been read again.
       if ("conflict" in refusal && refusal.conflict) return true;
@@ -102,6 +113,10 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
     touches: TOUCHES,
     said: () => `${route!.name} was removed.`,
   });
+  const done = () => {
+    draft.clear();
+    close();
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
@@ -115,13 +130,14 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       channels,
       ...(route ? { active } : {}),
     };
-    write.mutate({ route, id, changes }, { onSuccess: close });
+    write.mutate({ route, id: draft.id, changes }, { onSuccess: done });
   };
   return (
     <Stack gap="xl">
       <form onSubmit={submit}>
         <fieldset disabled={!may} style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
           <Stack>
+            <Restored draft={draft} />
             <TextInput
               label="Name"
               description="Shown in explanations of routing decisions."
@@ -203,7 +219,9 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
               <Alert color="yellow" role="alert" title="Somebody else changed this route">
                 <Stack gap="xs" align="flex-start">
                   <Text size="sm">Your changes have not been saved.</Text>
-                  <Button size="xs" variant="default" onClick={again}>Load their version</Button>
+                  <Button size="xs" variant="default" onClick={() => (draft.clear(), again())}>
+                    Load their version
+                  </Button>
                 </Stack>
               </Alert>
             )}
@@ -232,7 +250,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                           danger: true,
                           reason: "none",
                         });
-                        if (answer) remove.mutate(undefined, { onSuccess: close });
+                        if (answer) remove.mutate(undefined, { onSuccess: done });
                       }}
                     >
                       Remove
@@ -247,7 +265,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       {now && (
         <History
           route={now}
-          restore={(changes) => write.mutate({ route: now, id, changes }, { onSuccess: close })}
+          restore={(changes) => write.mutate({ route: now, id: draft.id, changes }, { onSuccess: done })}
         />
       )}
     </Stack>

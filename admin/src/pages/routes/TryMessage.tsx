@@ -7,15 +7,16 @@ import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/m
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import type { Decision } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { useState } from "react";
 import { allRows, LIVE_MS, MAX_ROWS, useRead, useRows } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Failed, Loaded, Loading } from "../../ui/states.tsx";
+import { InZone } from "../../ui/Time.tsx";
 import { useAllRoutes, useDestinations } from "./data.ts";
+import classes from "./routes.module.css";
 import type { Destination, WholeRoute } from "./types.ts";
-import { decisionOf, segmentsOf } from "./try_message.ts";
+import { decisionOf, type Part, segmentsOf, type TriedDecision } from "./try_message.ts";
 import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
 
 type FlagSetting = Pick<Row<"settings">, "key" | "value" | "metadata" | "version">;
@@ -52,7 +53,7 @@ function Trial({ routes, destinations }: { routes: WholeRoute[]; destinations: D
     { enabled: code !== "" },
   );
   const link = code === "" ? undefined : links.data?.find((one) => one.code === code.toLowerCase());
-  const decision = useRead<Decision>(
+  const decision = useRead<TriedDecision>(
     ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
       const { contact, ...facts } = factsOf(writer);
@@ -117,7 +118,7 @@ function Trial({ routes, destinations }: { routes: WholeRoute[]; destinations: D
         </SimpleGrid>
         <WriterFields routes={routes} value={writer} onChange={setWriter} />
         <Loaded of={decision} rows={2}>
-          {({ explanation, omitted, reason, destinationIds }) => {
+          {({ explanation, omitted, reason, destinationIds, parts }) => {
             const taken = explanation.find(({ matched }) => matched);
             return (
               <div role="status">
@@ -139,7 +140,15 @@ function Trial({ routes, destinations }: { routes: WholeRoute[]; destinations: D
                           </Group>
                         </Table.Td>
                         <Table.Td>
-                          <Text size="sm" c="dimmed">{why}</Text>
+                          <Text size="sm" fw={matched ? 600 : 400} style={{ whiteSpace: "nowrap" }}>
+                            {verdictOf(matched, route in parts)}
+                          </Text>
+                        </Table.Td>
+                        <Table.Td>
+                          <Text size="sm" c="dimmed" component="div">
+                            <InZone text={why} />
+                          </Text>
+                          <Parts of={parts[route]?.parts ?? []} />
                         </Table.Td>
                       </Table.Tr>
                     ))}
@@ -156,5 +165,27 @@ function Trial({ routes, destinations }: { routes: WholeRoute[]; destinations: D
         </Loaded>
       </Stack>
     </Paper>
+  );
+}
+
+/** What became of a route, without its reason. */
+const verdictOf = (matched: boolean, evaluated: boolean): string =>
+  matched ? "Matches" : evaluated ? "Does not match" : "Not tried";
+
+/** The parts of a condition: which of them hold for the message, and which do not. */
+function Parts({ of }: { of: Part[] }) {
+  if (of.length === 0) return null;
+  return (
+    <ul className={classes.parts}>
+      {of.map(({ words, holds, parts }, index) => (
+        <li key={index}>
+          <Text span size="sm" fw={600} c={holds ? "var(--good)" : "var(--bad)"}>
+            {holds ? "Holds" : "Fails"}
+          </Text>
+          <Text span size="sm">: {words}</Text>
+          <Parts of={parts} />
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -21,6 +21,7 @@ import { typedHost } from "../../ui/host.ts";
 import { useParameter } from "../../ui/location.ts";
 import { SearchField } from "../../ui/SearchField.tsx";
 import { useNames } from "../../session/team.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
@@ -62,8 +63,9 @@ export function Allowlist() {
 }
 
 function Add() {
-  const [pattern, setPattern] = useState("");
-  const [purpose, setPurpose] = useState("forward");
+  const draft = useDraft("allowlist:new");
+  const [pattern, setPattern] = draft.field("pattern", "");
+  const [purpose, setPurpose] = draft.field("purpose", "forward");
   const [fault, setFault] = useState<string>();
   const allow = useChange({
     act: () => rpc("allow_host", { p_pattern: pattern.trim(), p_purpose: purpose }),
@@ -77,7 +79,7 @@ function Add() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
-    allow.mutate(undefined, { onSuccess: () => setPattern("") });
+    allow.mutate(undefined, { onSuccess: draft.clear });
   };
   return (
     <form onSubmit={submit}>
@@ -112,6 +114,10 @@ function Hosts({ purpose, search }: { purpose: Allowed["purpose"]; search: strin
     touches: ALLOWLIST_CHANGED,
     said: (_, { pattern }) =>
       `${pattern} was removed from the allowlist. This takes effect within 5 seconds.`,
+    undo: (_, { pattern, purpose }) => async () => {
+      await rpc("allow_host", { p_pattern: pattern, p_purpose: purpose });
+      return `Undone: ${pattern} is allowed again.`;
+    },
   });
   const hosts = useLivePages<Allowed>({
     key: ["destination_allowlist", purpose, search],

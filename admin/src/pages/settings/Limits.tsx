@@ -6,6 +6,7 @@ import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";
+import { useUnsaved } from "../../ui/unsaved.ts";
 import { type Limit, SETTINGS } from "./limits.ts";
 
 type Setting = Pick<Row<"settings">, "key" | "value" | "version">;
@@ -63,6 +64,9 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
     touches: ["settings", "settings_history"],
     said: () => `${title}: ${value} ${unit}. This takes effect within 5 seconds.`,
   });
+  // What was sent is saved, though the page has not read it yet.
+  const isOpen = !save.isPending && !save.isSuccess && String(value) !== String(now ?? "");
+  useUnsaved(isOpen ? title : undefined);
   if (!may) return until;
   const submit = async (event: FormEvent) => {
     event.preventDefault();

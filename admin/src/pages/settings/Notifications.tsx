@@ -15,6 +15,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, type ReactNode, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { MAX_ROWS, rpc, useChange, useRows } from "../../data/query.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
 import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -79,6 +80,14 @@ function Row({ of }: { of: Endpoint }) {
       key: TOUCHES,
       data: (before) => (before as Endpoint[]).map((one) => one.id === of.id ? { ...one, state } : one),
     }],
+    said: (_, state) => state === "paused" ? `${of.name} is paused.` : `${of.name} was resumed.`,
+    undo: (_, state) => async () => {
+      await rpc("set_notification_state", {
+        p_name: of.name,
+        p_state: state === "paused" ? "active" : "paused",
+      });
+      return `Undone: ${of.name} is as before.`;
+    },
   });
   const remove = useChange({
     act: () => rpc("remove_notification_endpoint", { p_name: of.name }),
@@ -133,10 +142,12 @@ function Row({ of }: { of: Endpoint }) {
 
 function Add() {
   const [opened, { open, close }] = useDisclosure();
-  const [name, setName] = useState("");
-  const [kind, setKind] = useState("slack");
+  const draft = useDraft("notifications:new");
+  const [name, setName] = draft.field("name", "");
+  const [kind, setKind] = draft.field("kind", "slack");
+  // Whoever has the address of a Slack webhook can post there: it is stored nowhere in the browser.
   const [url, setUrl] = useState("");
-  const [events, setEvents] = useState(USUAL);
+  const [events, setEvents] = draft.field("events", USUAL);
   const [fault, setFault] = useState<ReactNode>();
   const [secret, setSecret] = useState<string>();
   const add = useChange({
@@ -166,7 +177,7 @@ function Add() {
       onSuccess: ({ secret }) => {
         close();
         setSecret(secret);
-        setName("");
+        draft.clear();
         setUrl("");
       },
     });

@@ -15,6 +15,7 @@ import { type FormEvent, useState } from "react";
 import type { Member } from "../../../../supabase/functions/_shared/contract/answers/people.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
+import { useDraft } from "../../session/draft.ts";
 import { For, grows, type Role, useMay, useMe } from "../../session/me.tsx";
 import { type Question, useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
@@ -78,8 +79,9 @@ export function Team() {
 
 function Add() {
   const ask = useAsk();
-  const [email, setEmail] = useState("");
-  const [role, setRole] = useState<Role>("viewer");
+  const draft = useDraft("team:new");
+  const [email, setEmail] = draft.field("email", "");
+  const [role, setRole] = draft.field<Role>("role", "viewer");
   const [refusal, setRefusal] = useState<Refusal>();
   const add = useChange({
     act: () => rpc("add_team_member", { p_email: email, p_role: role }),
@@ -91,7 +93,7 @@ function Add() {
     event.preventDefault();
     setRefusal(undefined);
     if (role !== "viewer" && !await ask(grown(email, role))) return;
-    add.mutate(undefined, { onSuccess: () => setEmail("") });
+    add.mutate(undefined, { onSuccess: draft.clear });
   };
   return (
     <form onSubmit={submit}>

@@ -1,18 +1,19 @@
 /**
- * Settings of the whole installation: allowed hosts, the team, numbers, limits, notifications, and launch
- * gates.
+ * Settings of the whole installation: allowed hosts, the team, numbers, limits, notifications,
+ * words of feedback, and launch gates.
  */
 import { Tabs } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
+import { TabStrip } from "../../ui/TabStrip.tsx";
 import { Allowlist } from "./Allowlist.tsx";
+import { Feedback } from "./Feedback.tsx";
 import { Limits } from "./Limits.tsx";
 import { Notifications } from "./Notifications.tsx";
 import { Numbers } from "./Numbers.tsx";
 import { SignOffs } from "./SignOffs.tsx";
 import { Team } from "./Team.tsx";
-import classes from "./settings.module.css";
 
 const TABS: [value: string, title: string, content: ReactNode][] = [
   ["allowlist", "Allowlist", <Allowlist key="allowlist" />],
@@ -20,6 +21,7 @@ const TABS: [value: string, title: string, content: ReactNode][] = [
   ["numbers", "Numbers", <Numbers key="numbers" />],
   ["limits", "Limits", <Limits key="limits" />],
   ["notifications", "Notifications", <Notifications key="notifications" />],
+  ["feedback", "Feedback", <Feedback key="feedback" />],
   ["gates", "Launch gates", <SignOffs key="gates" />],
 ];
 
@@ -28,9 +30,9 @@ export default function Settings() {
   return (
     <Page title="Settings">
       <Tabs value={tab} onChange={(value) => setTab(value ?? "allowlist")} keepMounted={false}>
-        <Tabs.List mb="md" className={classes.tabs}>
+        <TabStrip open={tab}>
           {TABS.map(([value, title]) => <Tabs.Tab key={value} value={value}>{title}</Tabs.Tab>)}
-        </Tabs.List>
+        </TabStrip>
         {TABS.map(([value, , content]) => <Tabs.Panel key={value} value={value}>{content}</Tabs.Panel>)}
       </Tabs>
     </Page>

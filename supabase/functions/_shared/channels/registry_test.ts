@@ -4,7 +4,7 @@ import { createRegistry } from "./registry.ts";
 
 const named = (name: string) => ({ name }) as Channel;
 
-Deno.test("createRegistry(): finds what it was given, in its order, and nothing else", () => {
+Deno.test("createRegistry(): finds the given channels, in their order, and nothing else", () => {
   const [whatsapp, sms] = [named("whatsapp"), named("sms")];
   const registry = createRegistry([whatsapp, sms]);
   assertEquals(registry.all, [whatsapp, sms]);
@@ -12,6 +12,6 @@ Deno.test("createRegistry(): finds what it was given, in its order, and nothing 
   for (const name of ["email", "constructor"]) assertThrows(() => registry.get(name), TypeError, name);
 });
 
-Deno.test("createRegistry(): two channels of the same name are a mistake", () => {
+Deno.test("createRegistry(): refuses two channels with the same name", () => {
   assertThrows(() => createRegistry([named("sms"), named("sms")]), TypeError, "sms, sms");
 });

@@ -16,6 +16,9 @@ import { Problem } from "../http/problem.ts";
 import { log } from "../log/log.ts";
 import { hideValue } from "../log/redact.ts";
 
+/** What an installation may do without. Mail needs its domains whichever of its providers is in use. */
+type Part = "mail" | "sendgrid" | "resend";
+
 interface Variable {
   /** Completes "It is needed to …" for the operator of this installation. */
   readonly purpose: string;
@@ -23,6 +26,8 @@ interface Variable {
   readonly schema: z.ZodType<unknown, string | undefined>;
   /** Whether the value must never be printed. */
   readonly secret?: boolean;
+  /** What an installation may do without: it is needed once a variable of the same part is set. */
+  readonly part?: Part;
   /** Fallback for projects that still use the former name. */
   readonly former?: { readonly name: string; readonly toText: (text: string) => string };
 }
@@ -111,48 +116,55 @@ const VARIABLES = {
     // v26.0 is the newest version that Meta served in autumn 2026; Meta keeps a version for two years.
     schema: z.string().default("https://graph.facebook.com/v26.0").pipe(url),
   },
-  SENDGRID_API_KEY: { purpose: "send mail through SendGrid", schema: text, secret: true },
+  SENDGRID_API_KEY: { part: "sendgrid", purpose: "send mail through SendGrid", schema: text, secret: true },
   SENDGRID_URL: {
     purpose: "reach SendGrid somewhere else, such as https://api.eu.sendgrid.com",
     schema: z.string().default("https://api.sendgrid.com").pipe(url),
   },
   SENDGRID_INBOUND_PUBLIC_KEY: {
+    part: "sendgrid",
     purpose: "verify mails that SendGrid's Inbound Parse posts; several, comma-separated, while rotating",
     schema: publicKeys,
   },
   SENDGRID_INBOUND_SECRET: {
+    part: "sendgrid",
     purpose:
       "know SendGrid's Inbound Parse by a secret at the end of the address, where it does not sign; several, comma-separated, while rotating",
     schema: secrets,
     secret: true,
   },
   SENDGRID_EVENTS_PUBLIC_KEY: {
+    part: "sendgrid",
     purpose: "verify SendGrid's Event Webhook; several, comma-separated, while rotating",
     schema: publicKeys,
   },
-  RESEND_API_KEY: { purpose: "send mail through Resend", schema: text, secret: true },
+  RESEND_API_KEY: { part: "resend", purpose: "send mail through Resend", schema: text, secret: true },
   RESEND_URL: {
     purpose: "reach Resend somewhere else",
     schema: z.string().default("https://api.resend.com").pipe(url),
   },
   RESEND_WEBHOOK_SECRET: {
+    part: "resend",
     purpose: "verify Resend's webhooks (whsec_…); several, comma-separated, while rotating",
     schema: secrets,
     secret: true,
   },
   INBOUND_PARSE_DOMAIN: {
+    part: "mail",
     purpose: "receive answers to mails: the domain whose MX leads to the provider",
     schema: mailDomain,
   },
-  SEND_DOMAIN: { purpose: "make the ids of mails: the domain that they are sent from", schema: mailDomain },
+  SEND_DOMAIN: {
+    part: "mail",
+    purpose: "make the ids of mails: the domain that they are sent from",
+    schema: mailDomain,
+  },
   FORWARD_FROM_EMAIL: {
+    part: "mail",
     purpose: "forward answers to the inboxes of identities: the address that forwards come from",
     schema: text.transform((value) => value.toLowerCase()).pipe(z.email("it is not an e-mail address")),
   },
-  FORWARD_FROM_NAME: {
-    purpose: "name the sender of forwards",
-    schema: z.string().optional(),
-  },
+  FORWARD_FROM_NAME: { part: "mail", purpose: "name the sender of forwards", schema: z.string().optional() },
   API_TOKEN: {
     purpose:
       "let services that know no key of the project send mail with a bearer token; several, comma-separated, while rotating",
@@ -258,6 +270,16 @@ export function env<Name extends VariableName>(...names: Name[]): Pick<Env, Name
 
 /** Every variable that Gatelink reads. */
 export const VARIABLE_NAMES = Object.keys(VARIABLES) as readonly VariableName[];
+
+/** The variables that this installation needs: all but those of parts of which it sets none. */
+export function neededVariables(): VariableName[] {
+  const used = new Set<Part | undefined>([undefined]);
+  for (const name of VARIABLE_NAMES) {
+    const { part }: Variable = VARIABLES[name];
+    if (part !== undefined && variable(name) !== undefined) used.add(part).add("mail");
+  }
+  return VARIABLE_NAMES.filter((name) => used.has((VARIABLES[name] as Variable).part));
+}
 
 /** What is wrong with these variables; empty when all can be used. Prints nothing. */
 export function configFaults(...names: readonly VariableName[]): ConfigFault[] {

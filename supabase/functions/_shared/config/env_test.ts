@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "../../../../tests/support/assert.ts";
 import { Problem } from "../http/problem.ts";
 import { redactText } from "../log/redact.ts";
-import { configFaults, env, forgetEnv, type VariableName } from "./env.ts";
+import { configFaults, env, forgetEnv, neededVariables, type VariableName } from "./env.ts";
 
 /** Runs with exactly these of Gatelink's variables set; gives what was printed. */
 function withEnv(values: Record<string, string>, run: () => void): string {
@@ -31,7 +31,7 @@ function withEnv(values: Record<string, string>, run: () => void): string {
   return printed;
 }
 
-Deno.test("env() gives typed values", () => {
+Deno.test("env() returns typed values", () => {
   withEnv({
     WHATSAPP_APP_SECRET: "first-secret, second-secret,",
     SUPABASE_SECRET_KEYS: '{"default":"sb_secret_a","worker":"sb_secret_b"}',
@@ -56,7 +56,7 @@ Deno.test("env() gives typed values", () => {
   });
 });
 
-Deno.test("env() takes the legacy keys where the dictionaries are missing", () => {
+Deno.test("env() uses the legacy keys if the dictionaries are missing", () => {
   withEnv({ SUPABASE_SERVICE_ROLE_KEY: "legacy-service" }, () => {
     assertEquals(env("SUPABASE_SECRET_KEYS").SUPABASE_SECRET_KEYS, { service_role: "legacy-service" });
   });
@@ -69,7 +69,7 @@ Deno.test("env() has a default for the Graph API, with its version", () => {
   );
 });
 
-Deno.test("env() names what is missing and what it is for, in the log and not in the answer", () => {
+Deno.test("env() names missing variables and their purpose in the log, not in the answer", () => {
   const printed = withEnv({ WHATSAPP_APP_SECRET: " ", WHATSAPP_VERIFY_TOKEN: "" }, () => {
     const error = assertThrows(() => env("WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"), Problem);
     assertEquals(error.code, "config_invalid");
@@ -108,14 +108,14 @@ for (const [variable, text, fault] of malformed) {
   });
 }
 
-Deno.test("configFaults() is empty when all can be used, and an optional variable may be missing", () => {
+Deno.test("configFaults() is empty if all variables are usable; optional ones may be missing", () => {
   withEnv({ SUPABASE_URL: "https://abc.supabase.co" }, () => {
     Deno.env.delete("LINK_DOMAIN");
     assertEquals(configFaults("SUPABASE_URL", "LINK_DOMAIN"), []);
   });
 });
 
-Deno.test("env() hides each secret it reads from the log", () => {
+Deno.test("env() registers each secret for redaction in the log", () => {
   withEnv(
     { WHATSAPP_VERIFY_TOKEN: "plain-looking-word", SUPABASE_SECRET_KEYS: '{"default":"odd-key-form"}' },
     () => {
@@ -123,4 +123,32 @@ Deno.test("env() hides each secret it reads from the log", () => {
       assertEquals(redactText("<plain-looking-word> <odd-key-form>"), "<[redacted]> <[redacted]>");
     },
   );
+});
+
+Deno.test("neededVariables(): mail and each of its providers are needed once one of their variables is set", () => {
+  const asked = (values: Record<string, string>) => {
+    let needed: string[] = [];
+    const none = {
+      SENDGRID_API_KEY: "",
+      RESEND_API_KEY: "",
+      RESEND_WEBHOOK_SECRET: "",
+      INBOUND_PARSE_DOMAIN: "",
+      SEND_DOMAIN: "",
+    };
+    withEnv({ ...none, ...values }, () => needed = neededVariables());
+    return ["WHATSAPP_APP_SECRET", "SENDGRID_API_KEY", "RESEND_API_KEY", "SEND_DOMAIN", "FORWARD_FROM_EMAIL"]
+      .filter((name) => needed.includes(name));
+  };
+  assertEquals(asked({}), ["WHATSAPP_APP_SECRET"]);
+  assertEquals(asked({ SEND_DOMAIN: "example.com" }), [
+    "WHATSAPP_APP_SECRET",
+    "SEND_DOMAIN",
+    "FORWARD_FROM_EMAIL",
+  ]);
+  assertEquals(asked({ RESEND_WEBHOOK_SECRET: "whsec_x" }), [
+    "WHATSAPP_APP_SECRET",
+    "RESEND_API_KEY",
+    "SEND_DOMAIN",
+    "FORWARD_FROM_EMAIL",
+  ]);
 });

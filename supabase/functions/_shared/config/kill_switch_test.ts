@@ -41,7 +41,7 @@ for (const [value, expected] of cases) {
   });
 }
 
-Deno.test("killed(): not set runs, one switch stops one feature, FEATURE_ENABLED stops all", () => {
+Deno.test("killed(): runs if nothing is set; one switch stops one feature, FEATURE_ENABLED stops all", () => {
   assertEquals(killed("wa_router.enabled"), false);
   withEnv({ WA_SEND_ENABLED: "false" }, () => {
     assertEquals(killed("wa_send"), true);
@@ -65,7 +65,7 @@ Deno.test("killSwitches() lists the switches that are set", () => {
 });
 
 for (const [feature, alias] of Object.entries(SWITCH_ALIASES)) {
-  Deno.test(`killed(): ${alias} stops ${feature}, as its own switch does, and nothing else`, () => {
+  Deno.test(`killed(): ${alias} stops ${feature}, like its own switch, and nothing else`, () => {
     const key = `${feature}.enabled`;
     const all = [key, feature, feature.replaceAll("_", "-")];
     assertEquals(all.map(killed), [false, false, false]);

@@ -1,5 +1,5 @@
 /**
- * What the functions in SQL answer, by their names: each shape once, for functions, command line and panel.
+ * The answers of SQL functions by function name. Each shape is declared once, for functions, command line and panel.
  *
  * @module
  */
@@ -22,12 +22,12 @@ import type { Json } from "./json.ts";
 
 type Functions = Database["public"]["Functions"];
 
-/** Functions whose answer the catalog does not describe: JSON. */
+/** Functions that answer JSON, whose shape the catalog does not describe. */
 type JsonFunction = {
   [Name in keyof Functions]: Json extends Functions[Name]["Returns"] ? Name : never;
 }[keyof Functions];
 
-/** The answers, to be checked where it is worth its time: tests check each. One that is missing does not compile. */
+/** The schema of each answer. Only tests check answers against them. A missing schema does not compile. */
 export const ANSWERS = {
   ...ANNOUNCEMENTS,
   ...DELIVERIES,
@@ -44,5 +44,5 @@ export const ANSWERS = {
   ...SIGNALS,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
-/** What is answered in JSON, by the function's name. */
+/** The types of the JSON answers, by function name. */
 export type Answers = { [Name in keyof typeof ANSWERS]: z.infer<(typeof ANSWERS)[Name]> };

@@ -1,6 +1,6 @@
 /**
- * What functions in SQL take as JSON, by function and argument, where functions, command line or panel say it in words of
- * their own: plans, conditions, links, changes. The database checks it again.
+ * The JSON arguments of SQL functions, by function and argument, where functions, command line or panel write them
+ * themselves: plans, conditions, links, changes. The database checks them again.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { Json } from "./json.ts";
 import type { ChangedLink, LinkBody } from "./links.ts";
 import type { Condition } from "./routing/condition.ts";
 
-/** Members that may also be removed, with null. */
+/** Every member may also be null, which removes it. */
 type OrNull<T> = { [Key in keyof T]: T[Key] | null };
 
-/** Settings of a destination; those that are absent have defaults. */
+/** Settings of a destination; absent members get their defaults. */
 export interface DestinationOptions {
   timeout_ms?: number;
   /** Deliveries per second; null for no limit. */
@@ -23,11 +23,11 @@ export interface DestinationOptions {
   rate_burst?: number;
   /** Waits between attempts, in seconds; null for the default schedule. */
   retry_seconds?: readonly number[] | null;
-  /** By status, or `else`. */
+  /** Policy by HTTP status; `else` covers all others. */
   failure_policy?: Readonly<Record<string, "hold" | "aside" | "pause">>;
 }
 
-/** Settings of a route; those that are absent have defaults. */
+/** Settings of a route; absent members get their defaults. */
 export interface RouteOptions {
   name?: string;
   mode?: "first" | "all";
@@ -39,7 +39,7 @@ export interface RouteOptions {
 /** A stage of a rollout's plan. */
 export interface StagePlan {
   name: string;
-  /** Share of people who have the flag, in percent, in steps of 0.01. */
+  /** Percentage of people who have the flag, in steps of 0.01. */
   percentage: number;
   user_ids?: string[];
   segments?: string[];
@@ -56,24 +56,24 @@ export interface StagePlan {
   metrics?: StageMetric[];
 }
 
-/** A rollout's plan, written out. */
+/** A rollout's plan with all its stages. */
 export interface RolloutPlan {
   name?: string;
   stages: StagePlan[];
 }
 
-/** A rollout's plan by the name of its template, with the people of its first stage. */
+/** A rollout's plan by the name of a template, with the people of its first stage. */
 export interface TemplatePlan {
   template: string;
   user_ids?: string[];
   segments?: string[];
 }
 
-/** Changes of a flag; null removes a member. */
+/** Changes to a flag; null removes a member. */
 export type FlagChanges =
   & { on?: boolean; client?: boolean | null }
   & OrNull<{
-    /** Share of people who have the flag, in percent. */
+    /** Percentage of people who have the flag. */
     percentage?: number;
     prerequisites?: readonly string[];
     /** ISO times at which the clock turns it on and off. */
@@ -85,7 +85,7 @@ export type FlagChanges =
 
 /** A checked link, as `create_links` stores it. */
 export interface LinkRow extends Omit<LinkBody, "password"> {
-  /** Hash of the request, to recognise its repetition. */
+  /** Hash of the request, to recognise a repeated request. */
   request_hash: string;
   password_hash?: string;
 }
@@ -93,9 +93,19 @@ export interface LinkRow extends Omit<LinkBody, "password"> {
 /** A checked link, as `update_link` stores it. `password_hash`: absent keeps the password, null removes it. */
 export type LinkUpdate = Omit<ChangedLink, "password"> & { password_hash?: string | null };
 
-/** Filter of a list of links. The last two continue a list. */
+/** Filter of a list of links. The last two members continue a list. */
 export interface LinkFilter {
   [field: string]: string | string[];
+}
+
+/** Filter of a destination's log. `before_…` continue it. */
+export interface DeliveryLogFilter {
+  outcome?: "failed";
+  /** Part of the error, or of the status. */
+  error?: string;
+  /** `next` of the page before. */
+  before_at?: string;
+  before_id?: string;
 }
 
 /** Filter of the dead letters. `before_…` continue a list. */
@@ -103,13 +113,13 @@ export interface DeadLetterFilter {
   destination?: string;
   /** Part of the last error. */
   error?: string;
-  /** Only those that a person dropped. */
+  /** Only deliveries that a person dropped. */
   dropped?: boolean;
   before_at?: string;
   before_id?: string;
 }
 
-/** Changes of an incident. */
+/** Changes to an incident. */
 export interface IncidentChanges {
   title?: string;
   kind?: string;
@@ -128,10 +138,10 @@ export interface EscalationStep {
   endpoint?: string | null;
 }
 
-/** The gates of a launch, as found by whoever starts the rollout. */
+/** The state of the launch gates when the rollout was started. */
 export interface LaunchGates {
   gates: { id: string; status: string; detail?: string | null }[];
-  /** Why it starts although gates are open; null or absent if none are. */
+  /** Why the rollout starts although gates are open; null or absent if none are. */
   override?: string | null;
 }
 
@@ -145,7 +155,7 @@ export interface IdentityOptions {
   provider?: "sendgrid" | "resend";
 }
 
-/** A step of a rollback that was run. */
+/** A step of a rollback, with its result. */
 export interface RollbackStep {
   what: string;
   ok: boolean;
@@ -153,7 +163,7 @@ export interface RollbackStep {
   detail?: string;
 }
 
-/** A rollback that was made, and its steps. */
+/** A rollback that was run, and its steps. */
 export interface RollbackEvent {
   level: number;
   target: string;
@@ -206,7 +216,7 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
-/** The JSON arguments, by function and name. */
+/** The JSON arguments by function and argument name. */
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
   add_destination: { p_options: DestinationOptions & { secret?: string } };
@@ -214,6 +224,7 @@ export interface JsonArguments {
   create_announcement: { p_announcement: AnnouncementDraft };
   create_links: { p_links: readonly LinkRow[] };
   create_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  delivery_log: { p_filter: DeliveryLogFilter };
   destination_health: { p_filter: { name?: string; state?: string; search?: string; after?: string } };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
   list_dead_letters: { p_filter: DeadLetterFilter };
@@ -292,7 +303,7 @@ type Takers = {
 }[keyof Functions];
 
 type Nothing<T extends never> = T;
-/** Nothing: does not compile while a function that takes JSON is missing above, or one above takes none. */
+/** A check at compile time: fails if a function that takes JSON is missing above, or a function above takes none. */
 export type Undeclared = Nothing<
   | Exclude<Takers, keyof JsonArguments | OfThePipeline>
   | Exclude<keyof JsonArguments | OfThePipeline, Takers>

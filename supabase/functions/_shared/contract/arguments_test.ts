@@ -2,7 +2,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Args } from "./sql.ts";
 
-Deno.test("Args: declared JSON arguments take their shape, and no other", () => {
+Deno.test("Args: declared JSON arguments accept their shape, and no other", () => {
   const route = { p_destinations: ["crm"], p_condition: { type: "any" } } as const;
   const taken: [
     Args<"create_rollout">["p_plan"],

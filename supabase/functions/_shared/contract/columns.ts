@@ -1,14 +1,14 @@
 /**
- * What columns of JSON hold, by table and column: database.ts, which is made, takes it from here. A column that is not named
+ * The types of JSON columns, by table and column. The generated `database.ts` refers to them. A column that is not named
  * here may hold any JSON.
  *
  * @module
  */
 import type { Json } from "./json.ts";
 
-/** What a flag's row in `settings` says beside on and off; other settings have none of it. */
+/** The metadata of a flag's row in `settings`; other settings have none. */
 export interface FlagMetadata {
-  /** 0 to 100, in steps of 0.01; absent: on for everybody unless there are targets. */
+  /** 0 to 100, in steps of 0.01. If absent, the flag is on for everybody, or for its targets if it has any. */
   rollout_percentage?: number;
   target_user_ids?: string[];
   target_segments?: string[];
@@ -24,13 +24,13 @@ export interface FlagMetadata {
   [name: string]: unknown;
 }
 
-/** A flag's or setting's row as its history keeps it, as far as it is shown. */
+/** The part of a setting's row in its history that is shown. */
 export interface SettingState {
   value: string;
   metadata: FlagMetadata;
 }
 
-/** What lets a stage of a rollout go on. */
+/** The conditions under which a rollout advances from a stage. */
 export interface AdvanceWhen {
   no_errors?: true;
   error_rate_below?: number;
@@ -40,7 +40,7 @@ export interface AdvanceWhen {
   min_ratings?: number;
 }
 
-/** What ends a rollout in a stage. */
+/** The conditions under which a stage rolls back. */
 export interface RollBackWhen {
   error_rate_above?: number;
   p95_ms_above?: number;
@@ -61,13 +61,13 @@ export interface StageMetric {
   at_least_per_day?: number;
 }
 
-/** What a member of the team was, as its history keeps it. */
+/** A team member's row in its history. */
 export interface TeamStanding {
   role: "viewer" | "operator" | "admin";
   approvals: string[];
 }
 
-/** One route that was asked about a message, and why it took the message or not. */
+/** One evaluated route, and why it matched the message or not. */
 export interface ExplainedRoute {
   /** Its id. */
   route: string;
@@ -76,11 +76,11 @@ export interface ExplainedRoute {
   why: string;
 }
 
-/** Columns by `table.column`. */
+/** Types of columns by `table.column`. */
 interface Columns {
   "destinations.failure_policy": Readonly<Record<string, "hold" | "aside" | "pause">>;
   "incident_updates.changes": Readonly<Record<string, unknown>>;
-  /** As the provider gave it, or as we gave it to the provider. */
+  /** As received from the provider, or as sent to it. */
   "messages.native": Record<string, unknown>;
   "rollout_events.figures": Readonly<Record<string, unknown>>;
   "rollout_events.evidence": unknown;
@@ -88,9 +88,9 @@ interface Columns {
   "rollout_stages.first_day": FirstDay;
   "rollout_stages.metrics": StageMetric[];
   "rollout_stages.roll_back_when": RollBackWhen;
-  /** What the guard remembers, as far as it is shown. */
+  /** The part of the guard's state that is shown. */
   "rollouts.guard": { seen: { n: number; failed: number; timed: number; late: number } };
-  /** As stored: a short form, or one of another version; routing/condition.ts reads it. */
+  /** As stored, perhaps in a short form or by another version; `routing/condition.ts` parses it. */
   "route_history.condition": unknown;
   "routes.condition": unknown;
   "routing_decisions.explanation": ExplainedRoute[];
@@ -101,5 +101,5 @@ interface Columns {
   "team_history.before": TeamStanding;
 }
 
-/** What a column of JSON holds; its name is `table.column`. */
+/** The type of a JSON column; its name is `table.column`. */
 export type JsonOf<Column extends string> = Column extends keyof Columns ? Columns[Column] : Json;

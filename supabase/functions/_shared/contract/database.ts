@@ -1604,6 +1604,22 @@ export type Database = {
         };
         Returns: boolean;
       };
+      delivery_log: {
+        Args: {
+          p_destination: string;
+          p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      destination_figures: {
+        Args: {
+          p_destination: string;
+          p_hours?: number;
+          p_now?: string;
+        };
+        Returns: Json;
+      };
       destination_health: {
         Args: {
           p_now?: string;
@@ -1836,6 +1852,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      mail_to_show: {
+        Args: {
+          p_message_id: string;
+          p_by: string;
+        };
+        Returns: Json;
+      };
       message_story: {
         Args: {
           p_message_id: string;
@@ -1848,6 +1871,12 @@ export type Database = {
           p_id: string;
           p_version: number;
           p_before: string;
+        };
+        Returns: Json;
+      };
+      name_contacts: {
+        Args: {
+          p_ids: readonly string[];
         };
         Returns: Json;
       };

@@ -1,5 +1,5 @@
 /**
- * Incidents: severities, the decision matrix, and what can be said of them. One list each, read by the command line, the
+ * Incidents: severities, the decision matrix and templates of texts. One list each, read by the command line, the
  * panel, notifications and docs/runbooks/incident.md. `private.incident_severities()` and `private.incident_kinds()` say
  * the same in SQL, where escalation and gates are decided; a test holds them together.
  *
@@ -8,17 +8,17 @@
 
 export type Severity = "P0" | "P1" | "P2";
 
-/** What a severity asks of people. */
+/** The duties that come with a severity. */
 export interface SeverityFacts {
   severity: Severity;
   about: string;
-  /** Minutes until somebody must have acknowledged it; null where nobody is woken. */
+  /** Minutes within which somebody must acknowledge it; null if nobody is called. */
   acknowledgeMinutes: number | null;
-  /** Minutes between two calls of the last person of the escalation, and between two updates for the public. */
+  /** Minutes between two calls to the last role of the escalation, and between two public updates. */
   repeatMinutes: number | null;
 }
 
-/** From the most severe. */
+/** The most severe first. */
 export const SEVERITIES: readonly SeverityFacts[] = [
   {
     severity: "P0",
@@ -40,22 +40,22 @@ export const SEVERITIES: readonly SeverityFacts[] = [
   },
 ];
 
-/** In the order in which an incident passes through them; any may be left out. */
+/** Statuses in the order in which an incident passes through them. Any may be skipped. */
 export const STATUSES = ["investigating", "identified", "monitoring", "resolved"] as const;
 export type IncidentStatus = typeof STATUSES[number];
 
 /** A line of the decision matrix. */
 export interface KindFacts {
   kind: string;
-  /** What people call it. */
+  /** Its name for people. */
   issue: string;
-  /** What it is unless somebody says otherwise. */
+  /** The default severity. */
   severity: Severity;
-  /** Levels of `gatelink rollback`, in the order in which they are taken; none where the way is forward. */
+  /** Levels of `gatelink rollback` in the order in which they are run; empty if a rollback does not help. */
   wayBack: readonly (1 | 2 | 3 | 4)[];
-  /** What is done where there is no way back. */
+  /** What to do if a rollback does not help. */
   instead?: string;
-  /** How long the way back may take. */
+  /** How long the rollback may take. */
   within: string;
 }
 
@@ -109,7 +109,7 @@ export const KINDS: readonly KindFacts[] = [
   },
 ];
 
-/** The matrix' line of a kind; a kind that this version does not know is `other`. */
+/** The line of the matrix for a kind; a kind that this version does not know gets `other`. */
 export function kindFacts(kind: string): KindFacts {
   return KINDS.find((known) => known.kind === kind) ?? KINDS[KINDS.length - 1];
 }
@@ -121,26 +121,26 @@ const LEVELS: Record<1 | 2 | 3 | 4, (flag: string | null, why: string) => string
   4: (_, why) => `gatelink rollback 4 --steps 1 --why "${why}"`,
 };
 
-/** What of an incident says which commands take it back. */
+/** The members of an incident that determine its rollback commands. */
 export interface WayBackOf {
   number: number;
   kind: string;
   flag_key: string | null;
 }
 
-/** The exact commands that the matrix recommends, in their order; none where the way is forward. */
+/** The exact commands that the matrix recommends, in order; empty if a rollback does not help. */
 export function wayBackCommands({ number, kind, flag_key }: WayBackOf): string[] {
   return kindFacts(kind).wayBack.map((level) => LEVELS[level](flag_key, `incident ${number}`));
 }
 
-/** What the matrix recommends, in one line. */
+/** The recommendation of the matrix in one line. */
 export function recommended(incident: WayBackOf): string {
   const { instead, within } = kindFacts(incident.kind);
   const commands = wayBackCommands(incident);
   return `${commands.length > 0 ? commands.join(" && ") : instead} (within ${within})`;
 }
 
-/** What a template may name in `{{…}}`. */
+/** Placeholders that a template may contain, as `{{…}}`. */
 export const PLACEHOLDERS = [
   "number",
   "title",
@@ -157,7 +157,7 @@ export const PLACEHOLDERS = [
 ] as const;
 export type Placeholder = typeof PLACEHOLDERS[number];
 
-/** Where a text goes: those for the team may hold notes and commands, those for the public may not. */
+/** A text's audience: texts for the team may contain notes and commands, texts for the public may not. */
 export interface TemplateFacts {
   about: string;
   audience: "team" | "public";
@@ -165,24 +165,24 @@ export interface TemplateFacts {
 }
 
 /**
- * Texts of incidents, each with what it is unless the team changes it (the setting `incident_template.<name>`). Those of
- * {@linkcode STATUSES} stand on the status page where an update has no words of its own.
+ * Templates of incidents' texts with their defaults, which the team may change (setting `incident_template.<name>`).
+ * The status page shows a status's template for updates without a text.
  */
 export const TEMPLATES: Readonly<Record<string, TemplateFacts>> = {
   incident_channel: {
-    about: "the channel of incidents: each step of an incident",
+    about: "incident channel: each step of an incident",
     audience: "team",
     text:
-      "{{severity}} #{{number}} {{status}}: {{title}}\n{{text}}\nWay back: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
+      "{{severity}} #{{number}} {{status}}: {{title}}\n{{text}}\nWhat to do: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
   },
   escalation: {
-    about: "whoever is called when nobody acknowledged in time",
+    about: "escalation: the role that is called if nobody acknowledges in time",
     audience: "team",
     text:
-      "Nobody has acknowledged {{severity}} #{{number}} since {{opened_at}}. {{role}}: please take it.\n{{title}}\nWay back: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
+      "Nobody has acknowledged {{severity}} #{{number}} since {{opened_at}}. {{role}}: please take over.\n{{title}}\nWhat to do: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
   },
   status_investigating: {
-    about: "status page: it has been noticed",
+    about: "status page: the problem is being investigated",
     audience: "public",
     text: "We are looking into it. The next update follows within {{next_update}}.",
   },
@@ -192,48 +192,48 @@ export const TEMPLATES: Readonly<Record<string, TemplateFacts>> = {
     text: "We have found the cause and are working on it. The next update follows within {{next_update}}.",
   },
   status_monitoring: {
-    about: "status page: mended, and being watched",
+    about: "status page: a fix is in place and being monitored",
     audience: "public",
-    text: "It has been mended. We are watching whether it stays so.",
+    text: "A fix is in place, and we are monitoring the result.",
   },
   status_resolved: {
-    about: "status page: over",
+    about: "status page: the incident is resolved",
     audience: "public",
-    text: "This is resolved. We are sorry for the trouble.",
+    text: "This incident is resolved. We apologise for the disruption.",
   },
   affected_users: {
-    about: "people who met the fault",
+    about: "people affected by an incident",
     audience: "public",
     text:
-      "Something did not work when you used it: {{title}}. It began at {{opened_at}} and is {{status}} now. You need not do anything. We are sorry.",
+      "Something did not work when you used it: {{title}}. It began at {{opened_at}} and is now {{status}}. You do not need to do anything. We apologise.",
   },
   announcement_beta: {
-    about: "people who try a feature first",
+    about: "people who get a feature first",
     audience: "public",
     text:
-      "You now have {{flag}} before everybody else. If something is not as it should be, answer this message: a person reads it.",
+      "You are among the first to get {{flag}}. If something does not work, reply to this message: a person will read it.",
   },
   announcement_all: {
     about: "everybody, after a launch",
     audience: "public",
-    text: "{{flag}} is now there for everybody. {{text}}",
+    text: "{{flag}} is now available to everybody. {{text}}",
   },
   rollback_notice: {
-    about: "the channel of incidents: a way back was taken",
+    about: "incident channel: a rollback was run",
     audience: "team",
     text:
-      "Taken back: {{title}} (#{{number}}, {{severity}}). {{text}}\nThe next update follows within {{next_update}}.",
+      "Rolled back: {{title}} (#{{number}}, {{severity}}). {{text}}\nThe next update follows within {{next_update}}.",
   },
 };
 
-/** Which template a status has on the status page. */
+/** The name of a status's template for the status page. */
 export const statusTemplate = (status: string): string => `status_${status}`;
 
-/** Placeholders that only texts for the team may have: they tell of the inside. */
+/** Placeholders for the team's texts only, because they reveal internals. */
 const INTERNAL: readonly string[] = ["kind", "component", "way_back", "role"];
 export const TEMPLATE_LENGTH = 2000;
 
-/** What is wrong with a text for a template; empty where nothing is. The database checks the same. */
+/** The errors in a template's text; empty if it is valid. The database checks the same. */
 export function templateFaults(name: string, text: string): string[] {
   const template = TEMPLATES[name];
   if (template === undefined) return [`there is no template ${name}: ${Object.keys(TEMPLATES).join(", ")}`];
@@ -243,12 +243,12 @@ export function templateFaults(name: string, text: string): string[] {
   return [
     ...!/\S/.test(text) || [...text].length > TEMPLATE_LENGTH ? [`1 to ${TEMPLATE_LENGTH} characters`] : [],
     ...unknown === undefined ? [] : [
-      `${unknown} is no placeholder of it: ${allowed.map((name) => `{{${name}}}`).join(", ")}`,
+      `${unknown} is not one of its placeholders: ${allowed.map((name) => `{{${name}}}`).join(", ")}`,
     ],
   ];
 }
 
-/** Fills a template in. What is not known is left empty, and lines that hold nothing else go. */
+/** Fills in a template. Unknown values are left empty; a line whose placeholders are all empty is dropped. */
 export function fillTemplate(text: string, values: Readonly<Partial<Record<Placeholder, string>>>): string {
   return text.split("\n").flatMap((line) => {
     let asked = 0, given = 0;
@@ -262,7 +262,7 @@ export function fillTemplate(text: string, values: Readonly<Partial<Record<Place
   }).join("\n").trim();
 }
 
-/** What of an incident fills its templates. */
+/** The members of an incident that fill its templates. */
 export interface IncidentFacts extends WayBackOf {
   title: string;
   severity: string;
@@ -272,7 +272,7 @@ export interface IncidentFacts extends WayBackOf {
   opened_at: string;
 }
 
-/** The values of an incident's placeholders. @param role Who is called, for an escalation */
+/** The values of an incident's placeholders. @param role The role that is called, for an escalation */
 export function templateValues(
   incident: IncidentFacts,
   { text = "", role = "" }: { text?: string; role?: string } = {},
@@ -294,7 +294,7 @@ export function templateValues(
   };
 }
 
-/** What the public reads of an update: its own words, else the template of its status. */
+/** The public text of an update: its own text, or else its status's template. */
 export function publicText(
   { status, text }: { status: string; text: string | null },
   severity: string,

@@ -37,7 +37,7 @@ const MANUAL: [kind: string, severity: string, levels: number[], within: string]
   ["confusion", "P2", [], "next sprint"],
 ];
 
-Deno.test("KINDS: the manual's decision matrix", () => {
+Deno.test("KINDS: equals the manual's decision matrix", () => {
   for (const [kind, severity, levels, within] of MANUAL) {
     const facts = kindFacts(kind);
     assertEquals([facts.kind, facts.severity, [...facts.wayBack], facts.within], [
@@ -54,7 +54,7 @@ Deno.test("KINDS: the manual's decision matrix", () => {
   assertEquals(kindFacts("of a later version").kind, "other");
 });
 
-Deno.test("wayBackCommands(): the exact commands, for the flag that is concerned", () => {
+Deno.test("wayBackCommands(): gives the exact commands for the affected flag", () => {
   assertEquals(wayBackCommands(INCIDENT), [
     'gatelink rollback 1 checkout.enabled --why "incident 7"',
     'gatelink rollback 3 HEAD --why "incident 7"',
@@ -63,14 +63,14 @@ Deno.test("wayBackCommands(): the exact commands, for the flag that is concerned
   assertEquals(recommended({ ...INCIDENT, kind: "bug" }), "hotfix in the next deployment (within next day)");
 });
 
-Deno.test("TEMPLATES: each is sound, and each status has one for the public", () => {
+Deno.test("TEMPLATES: each is valid, and each status has a public one", () => {
   for (const [name, { text }] of Object.entries(TEMPLATES)) {
     assertEquals(templateFaults(name, text), [], name);
   }
   for (const status of STATUSES) assertEquals(TEMPLATES[statusTemplate(status)].audience, "public");
 });
 
-Deno.test("templateFaults(): a hole that nothing fills is found when the text is written", () => {
+Deno.test("templateFaults(): finds an unknown placeholder when the text is written", () => {
   for (
     const text of ["", " ", "{{titel}}", "{{ title }}", "{{title", "title}}", "x".repeat(2001)]
   ) {
@@ -81,7 +81,7 @@ Deno.test("templateFaults(): a hole that nothing fills is found when the text is
   assert(templateFaults("unheard_of", "{{title}}").length > 0);
 });
 
-Deno.test("fillTemplate(): a sound text has no hole left, whatever the incident says", async () => {
+Deno.test("fillTemplate(): a valid text has no placeholder left, whatever the incident contains", async () => {
   const value = fc.string({ maxLength: 20 });
   await holds(fc.asyncProperty(
     fc.record({ title: value, text: value, component: fc.option(value), flag: fc.option(value) }),
@@ -101,7 +101,7 @@ Deno.test("fillTemplate(): a sound text has no hole left, whatever the incident 
   );
 });
 
-Deno.test("publicText(): an update's own words, else the team's text, else the usual one", () => {
+Deno.test("publicText(): prefers the update's own text, then the team's template, then the default", () => {
   assertEquals(publicText({ status: "resolved", text: "Over." }, "P0", "{{status}}"), "Over.");
   assertEquals(publicText({ status: "resolved", text: null }, "P0", "It is {{status}}."), "It is resolved.");
   assertEquals(

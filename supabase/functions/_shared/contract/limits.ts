@@ -1,51 +1,51 @@
 /**
- * Every limit on how often callers may ask, in one list: functions take their figures from it, the panel and the gates of
- * a launch know the settings by it, and a test holds the SQL and docs/architecture.md to it.
+ * All rate limits for callers in one list. Functions take their figures from it, the panel and the launch gates take the
+ * names of the settings, and a test holds the SQL and docs/architecture.md to it.
  *
- * (How fast we send, to a number, a pair or a destination, is no caller's limit: the tables `senders` and `destinations`.)
+ * The pace of our own sending is not in the list: the tables `senders` and `destinations` have it.
  *
  * @module
  */
 
-/** A limit in force: on average `perSecond`, at once up to `burst`. */
+/** A limit in force: `perSecond` on average, up to `burst` at once. */
 export interface Limit {
   /** Name of the policy, shown to callers: a word such as "send". */
   readonly name: string;
-  /** Takes that become free each second, for ever. Above 0; 0.5 is one every two seconds. */
+  /** Takes that become available per second. Above 0; 0.5 is one every two seconds. */
   readonly perSecond: number;
   /** Takes that may come at once after a rest. At least 1. */
   readonly burst: number;
 }
 
 /**
- * Where takes are counted: in the database for all isolates (`take_rate`), in the same call as the work (`enqueue_outbound`),
- * or in the memory of each isolate for itself.
+ * Where takes are counted: in the database for all isolates (`take_rate`), in the call that does the work (`enqueue_outbound`),
+ * or in each isolate's memory, for that isolate only.
  */
 export type LimitEngine = "database" | "enqueue" | "isolate";
 
-/** A limit as it is built in. */
+/** A limit with its built-in values. */
 export interface LimitKind {
   /** See {@linkcode Limit}. */
   readonly name: string;
-  /** What it limits, to be read by people. */
+  /** What it limits, as a text for people. */
   readonly of: string;
-  /** Takes a second, unless the setting says otherwise. */
+  /** Takes per second by default. */
   readonly perSecond: number;
-  /** What becomes free in so many seconds may come at once after a rest; at least one. */
+  /** The burst, as seconds of the rate: after a rest, the takes of this many seconds may come at once; at least one. */
   readonly burstSeconds: number;
   readonly engine: LimitEngine;
-  /** What changes it. @default {undefined} Nothing does. */
+  /** The setting that changes it. @default {undefined} None. */
   readonly setting?: LimitSetting;
 }
 
-/** A setting with takes a second: a number above 0. */
+/** A setting that holds takes per second: a number above 0. */
 export interface LimitSetting {
   readonly key: string;
-  /** The most that it may be. */
+  /** The highest allowed value. */
   readonly most: number;
 }
 
-/** The list. */
+/** All limits by name. */
 export const LIMITS = {
   send: {
     name: "send",
@@ -112,17 +112,17 @@ export const LIMITS = {
 /** A limit that a setting changes. */
 export type SettableLimit = LimitKind & { readonly setting: LimitSetting };
 
-/** Those of the list. */
+/** All limits that a setting changes. */
 export const SETTABLE_LIMITS: readonly SettableLimit[] = Object.values<LimitKind>(LIMITS)
   .filter((limit): limit is SettableLimit => limit.setting !== undefined);
 
 /**
- * A limit as a setting has it.
+ * The limit that results from a setting's value.
  *
- * Failure policy: a value that is no number above 0, or more than the setting may be, changes nothing: the limit is as built
- * in. {@linkcode misreadLimits} names it.
+ * Failure policy: a value that is not a number, not above 0 or too high is ignored, and the built-in limit applies.
+ * {@linkcode misreadLimits} reports it.
  *
- * @param value Of the limit's setting; undefined without one.
+ * @param value The setting's value; undefined if there is no such row.
  */
 export function limitOf(kind: LimitKind, value?: string): Limit {
   const set = Number(value);
@@ -130,7 +130,7 @@ export function limitOf(kind: LimitKind, value?: string): Limit {
   return { name: kind.name, perSecond, burst: Math.max(1, Math.ceil(perSecond * kind.burstSeconds)) };
 }
 
-/** Settings of limits whose value is not used, and what it would have to be. The value itself is left to the caller. */
+/** Settings of limits whose value is ignored, with the values that are allowed. */
 export function misreadLimits(
   settings: Iterable<{ readonly key: string; readonly value: string }>,
 ): { key: string; why: string }[] {

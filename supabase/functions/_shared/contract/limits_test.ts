@@ -3,7 +3,7 @@ import { holds } from "../../../../tests/support/property.ts";
 import fc from "fast-check";
 import { limitOf, LIMITS, misreadLimits, SETTABLE_LIMITS } from "./limits.ts";
 
-Deno.test("limitOf(): what is built in, at once what its seconds give, and one at least", () => {
+Deno.test("limitOf(): has the built-in rate, and a burst of its seconds of takes, at least one", () => {
   assertEquals(Object.values(LIMITS).map((kind) => limitOf(kind)), [
     { name: "send", perSecond: 80, burst: 160 },
     { name: "links", perSecond: 20, burst: 100 },
@@ -18,7 +18,7 @@ Deno.test("limitOf(): what is built in, at once what its seconds give, and one a
   assertEquals(limitOf(LIMITS.manageLinks, "2.5"), { name: "links", perSecond: 2.5, burst: 13 });
 });
 
-Deno.test("limitOf() and misreadLimits(): a setting either holds or is named, and then what is built in holds", () => {
+Deno.test("limitOf() and misreadLimits(): a setting either applies or is reported, and then the built-in limit applies", () => {
   const values = fc.oneof(
     fc.constantFrom(
       "",

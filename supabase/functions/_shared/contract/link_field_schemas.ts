@@ -1,5 +1,5 @@
 /**
- * Schemas of a link's fields, made from `LINK_FIELDS`; those whose shape is written by hand (`chat`, `rules`) left out.
+ * Schemas of a link's fields, made from `LINK_FIELDS`, except for `chat` and `rules`, whose schemas are written by hand.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { instant, line, lines, url } from "./link_values.ts";
 
 const tags = z.array(line(60)).max(LIMITS.tags).transform((tags) => [...new Set(tags)]);
 
-/** The schema of each kind. */
+/** The schema for each kind of field. */
 interface ByKind {
   text: z.ZodString;
   lines: z.ZodString;
@@ -59,9 +59,9 @@ function schemaOf(field: LinkField): z.ZodType | undefined {
   }
 }
 
-/** What docs/openapi.yaml says of a field; apart from `LINK_FIELDS`, which the panel's first page loads. */
+/** Descriptions of fields for docs/openapi.yaml. Not in `LINK_FIELDS`, because the panel's first page loads that. */
 const DESCRIPTIONS: Readonly<Partial<Record<keyof Fields, string>>> = {
-  title: "What the team calls it; no visitor sees it",
+  title: "A name for the team; visitors do not see it",
   note: "For the team; no visitor sees it",
   default_url: "Target if no rule matches, and for every visit while the flag is off",
   expires_at: "Later than `starts_at`",
@@ -76,7 +76,7 @@ const DESCRIPTIONS: Readonly<Partial<Record<keyof Fields, string>>> = {
   external_id: "Your own id for it",
 };
 
-/** Each may be absent. */
+/** The schemas by field name; each field is optional. */
 export const fieldSchemas = Object.fromEntries(
   FIELDS.flatMap((field) => {
     const schema = schemaOf(field)?.optional();

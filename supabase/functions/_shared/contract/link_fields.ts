@@ -1,9 +1,9 @@
 /**
  * The one list of a link's fields. The body that `deeplinks` takes, the form, tables and filters of the panel, the options
- * and output of `gatelink links`, and the columns of its files are made from it, and so are the schemas of docs/openapi.yaml; tests hold the database and
- * docs/links.md to it.
+ * and output of `gatelink links`, the columns of its files and the schemas of docs/openapi.yaml are made from it; tests
+ * hold the database and docs/links.md to it.
  *
- * A field with a kind of its own needs no other code; `chat` and `rules` have shapes and editors by hand.
+ * A field of an existing kind needs no other code. Schemas and editors of `chat` and `rules` are written by hand.
  *
  * @module
  */
@@ -12,32 +12,32 @@ import { LIMITS } from "./link_limits.ts";
 /** Where the panel's form shows a field: at the top, in one of its sections, or in an editor of the field's own. */
 export type Section = "top" | "limits" | "campaign" | "preview" | "programs" | "own";
 
-/** How a field and a part of one are told to people, and found in a file. */
+/** The texts and the CSV column of a field, or of a part of one. */
 interface Described {
-  /** Above its input. */
+  /** The label of its input. */
   readonly label: string;
-  /** Below the label. */
+  /** The hint below the label. */
   readonly help?: string;
   readonly placeholder?: string;
   readonly section?: Section;
-  /** Column of a CSV. @default {its name, of a part with the field's before it} */
+  /** Column of a CSV. @default {its name; for a part, the field's name and its own} */
   readonly column?: string;
-  /** Names under which the column is read as well. */
+  /** Other names that an import accepts for the column. */
   readonly also?: readonly string[];
   /** Whether its input has several lines. */
   readonly tall?: boolean;
 }
 
-/** One member of a field that has members. */
+/** One part of a field that has several. */
 export interface LinkPart extends Described {
   readonly kind: "text" | "url";
-  /** Characters. */
+  /** Maximum length in characters. */
   readonly max: number;
 }
 
-/** What values of a field are. */
+/** The kind of a field's values. */
 type Kind =
-  /** `text` is one line, `lines` may be several. */
+  /** `text` is one line; `lines` may be several. */
   | { readonly kind: "text" | "lines" | "flag"; readonly max: number }
   | { readonly kind: "url" | "time" | "switch" | "tags" | "rules" }
   | { readonly kind: "integer"; readonly min: number; readonly max: number }
@@ -47,17 +47,17 @@ type Kind =
 export type LinkField = Kind & Described & {
   /** Its name in a list of facts. @default {the label} */
   readonly fact?: string;
-  /** Before its value where a closed section of the form says what it holds; without it the value is not told. */
+  /** Precedes its value in the summary of a closed section of the form. Without it, the summary leaves the field out. */
   readonly brief?: string;
-  /** Of a switch that is on, in a list of facts. */
+  /** The text in a list of facts for a switch that is on. */
   readonly on?: string;
-  /** Whether it decides about a visit: then isolates read it (`get_links`). Others never leave the team. */
+  /** Whether it decides where a visit goes. If so, isolates read it (`get_links`); other fields are for the team only. */
   readonly visits: boolean;
-  /** Option of `gatelink links add`, and what its help says. */
+  /** Option of `gatelink links add`, and its help text. */
   readonly option?: readonly [flags: string, help: string];
   /** Whether lists show it. */
   readonly listed?: boolean;
-  /** How a list is filtered by it: by the whole value, or by a part in any case. */
+  /** How a filter compares it: the whole value, or a part, ignoring case. */
   readonly filter?: Matching;
 };
 
@@ -66,7 +66,7 @@ export type Matching = "whole" | "part";
 
 const URL_MAX = 2000, WORD = 200;
 
-/** See the module. In the order of forms, files and documents. */
+/** The fields in the order of forms, files and documents. See the module. */
 export const LINK_FIELDS = {
   title: {
     kind: "text",
@@ -274,7 +274,7 @@ export const LINK_FIELDS = {
 /** Name of a field. */
 export type FieldName = keyof typeof LINK_FIELDS;
 
-/** Name of a field that decides about a visit. */
+/** Name of a field that decides where a visit goes. */
 export type DecidingName = {
   [Name in FieldName]: (typeof LINK_FIELDS)[Name]["visits"] extends true ? Name : never;
 }[FieldName];
@@ -300,7 +300,7 @@ export const LINK_FILTERS: readonly LinkFilter[] = [
   ),
 ];
 
-/** Members of a link as it is read that nobody writes. */
+/** Members of a link that callers can read but not write. */
 export const READ_ONLY_MEMBERS = [
   "url",
   "qr_url",
@@ -311,7 +311,7 @@ export const READ_ONLY_MEMBERS = [
   "updated_by",
 ] as const;
 
-/** States of a link, as lists are filtered by them. */
+/** States by which lists of links are filtered. */
 export const LINK_STATES = ["active", "disabled", "blocked", "deleted"] as const;
 
 /** The column of a CSV that holds a field, or a part of one. */

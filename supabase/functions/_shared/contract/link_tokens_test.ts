@@ -9,7 +9,7 @@ for (const { text, token } of arriving) {
   Deno.test(`tokenIn() reads ${JSON.stringify(text)}`, () => assertEquals(tokenIn(text), token ?? undefined));
 }
 
-Deno.test("tokenIn() finds each token that is given out, however it is written", () => {
+Deno.test("tokenIn() finds each issued token in any spelling", () => {
   const bracket = fc.constantFrom(...[
     "[]",
     "［］",
@@ -42,7 +42,7 @@ Deno.test("tokenIn() finds each token that is given out, however it is written",
   );
 });
 
-Deno.test("tokenIn() takes no word of letters for a token, without our brackets", () => {
+Deno.test("tokenIn() does not take a word of letters for a token, except in our brackets", () => {
   holds(fc.property(fc.stringMatching(/^[a-z ]{16,24}$/), (words) => {
     assertEquals(tokenIn(`ref: ${words}`), undefined);
     assertEquals(tokenIn(`(Ref: ${words})`), undefined);

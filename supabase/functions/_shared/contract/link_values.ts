@@ -1,5 +1,5 @@
 /**
- * Values that links are made of, as schemas: texts that the database can keep, addresses, times.
+ * Schemas of the values in links: texts that the database can store, addresses, times.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { LIMITS } from "./link_limits.ts";
 
 const NOT_STORABLE = "is not valid Unicode, or has a NUL";
 
-/** Postgres keeps no NUL and no lone half of a surrogate pair; the latter cannot stand in an address either. */
+/** Postgres cannot store NUL or a lone surrogate; a lone surrogate is not allowed in an address either. */
 function isStorable(text: string): boolean {
   try {
     encodeURIComponent(text);
@@ -18,18 +18,18 @@ function isStorable(text: string): boolean {
   }
 }
 
-/** Any text that the database can keep. */
+/** Any text that the database can store. */
 export const storable = (max: number, error?: string) =>
   z.string().max(max, error).refine(isStorable, NOT_STORABLE);
 
-/** A text of one line, without blanks around it. */
+/** A text of one line, trimmed. */
 export const line = (max: number) =>
   z.string().trim().min(1, "must not be empty").max(max, `at most ${max} characters`).regex(
     /^\P{Cc}*$/u,
     "has control characters",
   ).refine(isStorable, NOT_STORABLE).meta({ pattern: "^\\P{Cc}*\\S\\P{Cc}*$" });
 
-/** A text of several lines, without blanks around it. */
+/** A text of several lines, trimmed. */
 export const lines = (max: number) =>
   z.string().trim().min(1, "must not be empty").max(max, `at most ${max} characters`).regex(
     /^(\P{Cc}|[\n\r\t])*$/u,
@@ -39,7 +39,7 @@ export const lines = (max: number) =>
 /** An address, not yet checked against the allowlist. */
 export const url = line(2000).describe("An address with a host on the redirect allowlist");
 
-/** A time with a zone; written out in UTC. */
+/** A time with a UTC offset, converted to UTC. */
 export const instant = z.iso.datetime({ offset: true, error: 'is not a time like "2026-11-21T09:00:00Z"' })
   .transform((text) => new Date(text).toISOString())
   .refine((text) => /^(?!0000)\d{4}-/.test(text), "is not in the years 1 to 9999")

@@ -1,7 +1,7 @@
 /**
- * Links as they cross a border: what callers send, and what `deeplinks` answers.
+ * The HTTP shapes of links: what callers send, and what `deeplinks` answers.
  *
- * Whether an address is allowed is not a matter of shape; `links/model/places.ts` decides that.
+ * `links/model/places.ts` decides whether an address is allowed; the schemas do not.
  *
  * @module
  */
@@ -24,24 +24,26 @@ import { COUNTRY_CODES } from "./words/countries.ts";
 
 const platform = z.enum(PLATFORMS);
 
-// What a schema cannot show of itself, such as letters of either case, stands in `meta` as JSON Schema.
+// `meta` adds as JSON Schema what zod cannot express there, such as case-insensitive patterns.
 const country = z.string().toUpperCase().refine((code) => COUNTRY_CODES.includes(code), {
   error: ({ input }) => `is not a country as ISO 3166 codes them, like "${input === "UK" ? "GB" : "DE"}"`,
 }).meta({ pattern: "^[A-Za-z]{2}$" });
 const language = z.string()
   .regex(/^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$/, 'is not a language like "pt-BR"').toLowerCase();
 const host = z.string().toLowerCase()
-  .regex(/^([a-z0-9-]+\.)*[a-z0-9-]+$/, 'is not a host like "news.example.com"').max(253)
-  .meta({ pattern: "^([A-Za-z0-9-]+\\.)*[A-Za-z0-9-]+$" });
+  .regex(/^([a-z0-9_-]+\.)*[a-z0-9_-]+$/, 'is not a host like "news.example.com"').max(253)
+  .meta({ pattern: "^([A-Za-z0-9_-]+\\.)*[A-Za-z0-9_-]+$" });
 
-/** The app whose own browser it is; `other` is a web view of another one. */
+/** The app of an in-app browser; `other` is the web view of an app without a name here. */
 const inAppBrowser = z.enum(IN_APP_BROWSERS);
 
 const when = z.strictObject({
   platform: some(platform).optional(),
-  country: some(country).optional().describe("ISO 3166, as reported by the proxy"),
+  country: some(country).optional().describe("ISO 3166 (and XK for Kosovo), as reported by the proxy"),
   language: some(language).optional().describe("The most preferred language; `pt` includes `pt-BR`"),
-  referrer: some(host).optional().describe("Host of the referring page, or a parent domain"),
+  referrer: some(host).optional().describe(
+    "Host of the referring page, or a parent domain; or the id of the app, such as `com.google.android.gm`",
+  ),
   query: z.record(line(100), z.union([z.literal(true), some(storable(200))])).optional()
     .describe("Parameters and their values; true accepts any value"),
   date: z.strictObject({ from: instant.optional(), until: instant.optional() })
@@ -53,7 +55,7 @@ const when = z.strictObject({
   time: z.strictObject(WINDOW).refine(notEmpty, EMPTY).optional()
     .describe("A daily time window in a time zone; past midnight if `to` is before `from`"),
   in_app: z.union([z.boolean(), some(inAppBrowser)]).optional()
-    .describe("Whether it is the browser of an app: of any, of none (false), or of these"),
+    .describe("In-app browsers: true for any, false for none, or the named ones"),
   visitor: z.enum(["new", "returning"]).optional(),
   weight: z.number().min(0).max(100).refine(
     (n) => Math.abs(n * 100 - Math.round(n * 100)) < 1e-6,
@@ -97,13 +99,13 @@ const target = z.strictObject({
   description: "One rule with exactly one target",
 });
 
-/** The percentage of all visitors that a rule takes; 0 where another condition besides its weight leaves some out. */
+/** The percentage of all visitors that a rule takes; 0 if it has any condition besides its weight. */
 function shareOfAll({ when: { weight, ...others } = {} }: z.output<typeof target>): number {
   const isForAll = Object.values(others).every((condition) => condition === undefined);
   return weight !== undefined && isForAll ? weight : 0;
 }
 
-/** The members of every link. Those with a shape of their own stand here, the others in `LINK_FIELDS` alone. */
+/** The members of every link: those with hand-written schemas, and all others from `LINK_FIELDS`. */
 const members = {
   ...fieldSchemas,
   targets: z.array(target).max(LIMITS.targets).refine(
@@ -113,7 +115,7 @@ const members = {
   whatsapp: chat.optional().describe("If no target matches, before `default_url`"),
 };
 
-/** In the order of `LINK_FIELDS`: so faults are told in the order of a form. */
+/** In the order of `LINK_FIELDS`, so that errors are listed in the order of the form. */
 const shape = Object.fromEntries(FIELDS.map(({ name }) => [name, members[name]])) as typeof members;
 
 const password = z.string().min(MIN_PASSWORD, `at least ${MIN_PASSWORD} characters`)
@@ -130,7 +132,7 @@ const leadsSomewhere = (link: Whole) => link.default_url !== undefined || link.w
 const opensBeforeItCloses = ({ starts_at, expires_at }: Whole) =>
   starts_at === undefined || expires_at === undefined || starts_at < expires_at;
 
-/** A link to be made: the body of `POST deeplinks`. */
+/** A new link: the body of `POST deeplinks`. */
 export const newLink = z.strictObject({
   ...shape,
   password: password.optional(),
@@ -142,10 +144,10 @@ export const newLink = z.strictObject({
   .refine(opensBeforeItCloses, { path: ["expires_at"], message: "is not after starts_at" })
   .meta({ anyOf: [{ required: ["default_url"] }, { required: ["whatsapp"] }] });
 
-/** Links to be made: the body of `POST deeplinks/bulk`, each member of which is checked by itself. */
+/** New links: the body of `POST deeplinks/bulk`. Each link is checked separately. */
 export const newLinks = z.looseObject({ links: z.array(newLink).max(MAX_BULK) });
 
-/** A link after a change: the whole of it. */
+/** The complete link after a change. */
 export const changedLink = z.strictObject({
   ...shape,
   password: password.optional(),
@@ -161,10 +163,10 @@ const made = {
 const time = z.iso.datetime({ offset: true });
 const count = z.int().min(0);
 
-/** A link that was just made. */
+/** A link that was just created. */
 export const madeLink = z.strictObject(made);
 
-/** A link as its owners see it; a member that is not set is absent, if it has no default. */
+/** A link as its owners see it. Members that are not set and have no default are absent. */
 export const link = z.strictObject({
   ...shape,
   ...made,
@@ -174,7 +176,7 @@ export const link = z.strictObject({
   pass_query: shape.pass_query.unwrap(),
   fingerprint: shape.fingerprint.unwrap(),
   confirm: shape.confirm.unwrap(),
-  // The database answers times in a form of its own.
+  // The database writes times in another format.
   starts_at: time.optional(),
   expires_at: time.optional(),
   uses: count.describe("Uses so far; counted only with `max_uses`"),
@@ -193,7 +195,7 @@ export const linkList = z.strictObject({
   cursor: z.string().optional().describe("Absent on the last page"),
 });
 
-/** What is wrong with a link. */
+/** The errors in a link. */
 export const linkFaults = z.array(z.strictObject({
   path: z.string().meta({ examples: ["targets[0].url"] }),
   message: z.string(),
@@ -201,7 +203,7 @@ export const linkFaults = z.array(z.strictObject({
 /** See {@linkcode linkFaults}. */
 export type LinkFaults = z.infer<typeof linkFaults>;
 
-/** What became of one link of many. */
+/** The result for one link of a bulk request. */
 export const bulkResult = z.union([
   z.strictObject({ ...made, status: z.literal([200, 201]) }),
   z.strictObject({
@@ -237,7 +239,7 @@ const byValue = z.record(z.string(), count)
 /** See {@linkcode bulkResults}. */
 export type BulkResults = z.output<typeof bulkResults>;
 
-/** Figures of a link, from day to day of `zone`. */
+/** Daily figures of a link, by the days of `zone`. */
 export const linkStats = z.strictObject({
   code: z.string(),
   uses: count,
@@ -262,10 +264,10 @@ export const linkStats = z.strictObject({
   rules: z.record(z.string(), count).describe(
     "By the number of the target that took the visit, from 0; `default`, `fallback` and `preview` for none",
   ),
-  sources: z.record(z.string(), count).describe("By `qr`, the QR code, and `link`"),
+  sources: z.record(z.string(), count).describe("By `qr` (the QR code) and `link`"),
 });
 
-/** What links are made of, by the names that docs/openapi.yaml has for it. */
+/** Schemas of links that docs/openapi.yaml names. */
 export const PARTS = {
   App: app,
   ByValue: byValue,
@@ -282,17 +284,17 @@ export const PARTS = {
   When: when,
 } as const;
 
-/** Conditions as they are stored: all that are given must hold, of a list any. */
+/** Conditions as stored: all given ones must hold; of a list, one value is enough. */
 export type When = z.output<typeof when>;
 /** A chat with a business number. */
 export type Chat = z.input<typeof chat>;
-/** One of a link's rules: when it holds, and one place. */
+/** One of a link's rules: its conditions and one target. */
 export type Target = Omit<z.output<typeof target>, "whatsapp"> & { whatsapp?: Chat };
-/** A link to be made, checked, every default of a condition written out. */
+/** A checked new link, with all defaults of its conditions. */
 export type LinkBody = z.output<typeof newLink>;
-/** A changed one. */
+/** A checked link after a change. */
 export type ChangedLink = z.output<typeof changedLink>;
-/** What people write of a link, in a form or a file. */
+/** A link as people write it in a form or a file. */
 export type NewLink = Omit<LinkBody, "targets" | "whatsapp"> & { targets?: Target[]; whatsapp?: Chat };
 /** A link as its owners see it. */
 export type Link = Omit<z.output<typeof link>, "targets" | "whatsapp"> & {

@@ -1,11 +1,11 @@
 /**
- * The types of messages that this version knows by name. Who adds one is told by the compiler where a word about it is
- * missing; a type that a channel sends and that is not here is stored, routed and shown by its own name.
+ * The message types that this version knows by name. When one is added, the compiler finds each place where its text is
+ * missing. Other types are stored, routed and shown by their own name.
  *
  * @module
  */
 
-/** Types of what people send, as channels name them in `messages.type`. */
+/** Types of inbound messages, as channels name them in `messages.type`. */
 export const INBOUND_TYPES = [
   "text",
   "image",
@@ -29,7 +29,7 @@ export const INBOUND_TYPES = [
 /** One of {@link INBOUND_TYPES}. */
 export type InboundType = typeof INBOUND_TYPES[number];
 
-/** Types of what can be sent. */
+/** Types of outbound messages. */
 export const OUTBOUND_TYPES = [
   "text",
   "template",

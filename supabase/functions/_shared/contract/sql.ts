@@ -1,6 +1,6 @@
 /**
- * The functions in SQL that keys and sessions may call, with what they take and answer: database.ts, which is made from the
- * catalog, with answers.ts and with what the catalog cannot say.
+ * The SQL functions that keys and sessions may call, with their arguments and answers: the generated database.ts, refined
+ * by answers.ts, arguments.ts and details that the catalog does not hold.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import type { Json } from "./json.ts";
 type Functions = Database["public"]["Functions"];
 type Relations = Database["public"]["Tables"] & Database["public"]["Views"];
 
-/** Name of a function in SQL. */
+/** Name of a SQL function. */
 export type FunctionName = keyof Functions;
 
-/** What the catalog does not say of arguments: which may be null though they have no default. */
+/** Arguments that may be null although they have no default, which the catalog does not show. */
 interface Arguments {
   claim_click: { p_token: string | null };
   move_route: { p_before: string | null };
   settle_password_attempt: { p_client: string | null };
 }
 
-/** What the catalog does not say of results that are no JSON: what may be null, and which words there are. */
+/** Results other than JSON that may be null or are one of a few words, which the catalog does not show. */
 interface Results {
   schema_version: string | null;
   stale_flags: {
@@ -36,12 +36,12 @@ interface Results {
 type Given<Name extends FunctionName> = Functions[Name]["Args"];
 type Known<Name extends FunctionName> = Name extends keyof Arguments ? Arguments[Name] : Record<never, never>;
 
-/** What a JSON argument holds; any value where only the pipeline builds it. */
+/** The type of a JSON argument; any value for arguments that only the pipeline builds. */
 type JsonArgument<Name extends FunctionName, Key> = Name extends keyof JsonArguments
   ? Key extends keyof JsonArguments[Name] ? JsonArguments[Name][Key] : never
   : unknown;
 
-/** What a function takes. The function checks JSON again. */
+/** The arguments of a function. The function checks JSON again. */
 export type Args<Name extends FunctionName> =
   & {
     [Key in keyof Omit<Given<Name>, keyof Known<Name>>]: Json extends Given<Name>[Key]
@@ -50,10 +50,10 @@ export type Args<Name extends FunctionName> =
   }
   & Known<Name>;
 
-/** What a function answers; null for one that answers nothing. */
+/** The answer of a function; null for a function without one. */
 export type Result<Name extends FunctionName> = Name extends keyof Answers ? Answers[Name]
   : Name extends keyof Results ? Results[Name]
   : Functions[Name]["Returns"];
 
-/** A row of a table or view that can be read. */
+/** A row of a readable table or view. */
 export type Row<Name extends keyof Relations> = Relations[Name]["Row"];

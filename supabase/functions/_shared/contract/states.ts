@@ -1,16 +1,15 @@
 /**
- * States, roles and reasons by the names under which they are stored: the database's check constraints are held to
- * these lists by a test.
+ * States, roles and reasons as they are stored. A test holds the database's check constraints to these lists.
  *
  * @module
  */
 
-/** Roles of the team, each may what those before it may. */
+/** Roles of the team. Each includes the rights of those before it. */
 export const TEAM_ROLES = ["viewer", "operator", "admin"] as const;
 /** One of {@link TEAM_ROLES}. */
 export type TeamRole = typeof TEAM_ROLES[number];
 
-/** Roles in which somebody signs a launch gate off. */
+/** Roles that sign off launch gates. */
 export const APPROVER_ROLES = ["engineering", "security", "product", "cto"] as const;
 /** One of {@link APPROVER_ROLES}. */
 export type ApproverRole = typeof APPROVER_ROLES[number];
@@ -25,24 +24,24 @@ export const DESTINATION_STATES = ["active", "paused"] as const;
 /** One of {@link DESTINATION_STATES}. */
 export type DestinationState = typeof DESTINATION_STATES[number];
 
-/** States in which a destination is shown: an active one whose circuit is open gets nothing but a probe. */
+/** States of a destination as shown: an active destination whose circuit is open receives only probes. */
 export const SHOWN_DESTINATION_STATES = [...DESTINATION_STATES, "circuit_open"] as const;
 /** One of {@link SHOWN_DESTINATION_STATES}. */
 export type ShownDestinationState = typeof SHOWN_DESTINATION_STATES[number];
 
-/** The state in which a row of `destinations` is shown; the database's `private.shown_state` says the same. */
+/** The shown state of a row of `destinations`, like the database's `private.shown_state`. */
 export function shownDestinationState(
   { state, circuit_open_until }: { state: DestinationState; circuit_open_until: string | null },
 ): ShownDestinationState {
   return state === "active" && circuit_open_until !== null ? "circuit_open" : state;
 }
 
-/** To which of a route's destinations a message goes. */
+/** Which of a route's destinations receive a message. */
 export const ROUTE_MODES = ["first", "all"] as const;
 /** One of {@link ROUTE_MODES}. */
 export type RouteMode = typeof ROUTE_MODES[number];
 
-/** Why a route took a message, or none did. */
+/** Why a route matched a message, or none did. */
 export const ROUTING_REASONS = ["matched", "sticky", "default", "no_match", "kept"] as const;
 /** One of {@link ROUTING_REASONS}. */
 export type RoutingReason = typeof ROUTING_REASONS[number];
@@ -52,7 +51,7 @@ export const DELIVERY_STATES = ["pending", "leased", "delivered", "dead"] as con
 /** One of {@link DELIVERY_STATES}. */
 export type DeliveryState = typeof DELIVERY_STATES[number];
 
-/** States of a message that is sent. */
+/** States of an outbound message. */
 export const OUTBOUND_STATES = ["queued", "leased", "sent", "failed", "unknown"] as const;
 /** One of {@link OUTBOUND_STATES}. */
 export type OutboundState = typeof OUTBOUND_STATES[number];
@@ -83,28 +82,28 @@ export const HEALTH_COMPONENTS = [
 /** One of {@link HEALTH_COMPONENTS}. */
 export type HealthComponent = typeof HEALTH_COMPONENTS[number];
 
-/** Why an attempt to deliver failed. Stored and shown: never the text of an error, which may hold a URL. */
+/** Why an attempt to deliver failed. Stored and shown instead of an error's text, which may contain a URL. */
 export const DELIVERY_ERRORS = [
   /** The allowlist refuses the URL; nothing was sent. */
   "not_permitted",
   /** The request could not be made or signed; nothing was sent. */
   "unsendable",
-  /** The platform allows no more calls to its own functions now; nothing was sent. Not the service's failure. */
+  /** The platform currently refuses more calls to its own functions; nothing was sent. Not the service's failure. */
   "platform_limit",
   /** The host has no address, or DNS did not answer; nothing was sent. */
   "dns",
-  /** The host leads to an address that is not public; nothing was sent. */
+  /** The host resolves to an address that is not public; nothing was sent. */
   "address",
   "timeout",
   /** TLS failed: a certificate that is not valid for the host, or a server without TLS. */
   "tls",
-  /** No connection. */
+  /** The connection could not be made. */
   "connect",
   /** The connection broke, or the answer was not HTTP. */
   "connection",
-  /** A 3xx answer. Redirects are never followed: their target was never allowed. */
+  /** A 3xx answer. Redirects are not followed, because the allowlist did not permit their target. */
   "redirect",
-  /** Any other answer but 2xx. */
+  /** Any other answer that is not 2xx. */
   "status",
   /** The mail may have gone to the inbox or not, and is not sent again by itself. */
   "unknown_outcome",

@@ -1,6 +1,6 @@
 /**
- * A window of a week: the same for conditions of routes and for targets of links. Its check is in `window_schema.ts`,
- * so that what only shows one loads no zod.
+ * A weekly time window, for conditions of routes and rules of links. Its schema is in `window_schema.ts`, so that code
+ * which only shows a window does not load zod.
  *
  * @module
  */
@@ -18,9 +18,9 @@ export interface Window {
   readonly zone: string;
 }
 
-/** What "HH:MM" is for the beginning of a window. */
+/** "HH:MM" for the start of a window. */
 export const FROM_PATTERN = /^([01][0-9]|2[0-3]):[0-5][0-9]$/;
-/** What it is for the end, which may be midnight. */
+/** "HH:MM" for the end of a window, which may be 24:00. */
 export const TO_PATTERN = /^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$/;
 
 /** Whether the platform knows the time zone. */

@@ -1,5 +1,5 @@
 /**
- * The check of a window, with its defaults: every day, the whole day.
+ * The schema of a window, with its defaults: every day, the whole day.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { DAYS, FROM_PATTERN, isZone, TO_PATTERN, type Window } from "./window.ts
 const clock = (pattern: RegExp, example: string) =>
   z.string().regex(pattern, `is not a time like "${example}"`);
 
-/** Members of a window, for the object that has them; see {@link notEmpty}. */
+/** Members of a window, for use in an object schema; see {@link notEmpty}. */
 export const WINDOW = {
   days: z.array(z.enum(DAYS)).min(1, "must not be empty").max(1000, "at most 1000 entries").default([
     ...DAYS,
@@ -21,7 +21,7 @@ export const WINDOW = {
   }),
 };
 
-/** Whether the window holds any time at all. */
+/** Whether the window contains any time. */
 export const notEmpty = ({ from, to }: Pick<Window, "from" | "to">): boolean => from !== to;
-/** What is said of one that does not. */
+/** The error for a window that does not. */
 export const EMPTY = 'is empty: "from" and "to" are the same (a whole day is 00:00 to 24:00)';

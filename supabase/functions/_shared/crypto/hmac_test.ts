@@ -6,7 +6,7 @@ import { holds } from "../../../../tests/support/property.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("hmacSha256() gives the values of RFC 4231", () => {
+Deno.test("hmacSha256() returns the values of RFC 4231", () => {
   // Section 4, the cases whose keys are text.
   const message = bytes("what do ya want for nothing?");
   assertEquals(

@@ -7,7 +7,7 @@ const key = (byte: number) => btoa(String.fromCharCode(...new Uint8Array(32).fil
 const OLD: SealingKeys = { old: key(1) };
 const BOTH: SealingKeys = { new: key(2), old: key(1) };
 
-Deno.test("seal(): whatever the text and the place, what was sealed opens there, and nowhere else", async () => {
+Deno.test("seal(): any sealed text opens in its place, and nowhere else", async () => {
   await holds(fc.asyncProperty(
     fc.string({ unit: "binary" }).filter((text) => text.isWellFormed()),
     fc.string(),
@@ -20,13 +20,13 @@ Deno.test("seal(): whatever the text and the place, what was sealed opens there,
   ));
 });
 
-Deno.test("seal(): the same text is never sealed the same way twice, and does not show", async () => {
+Deno.test("seal(): the same text is never sealed to the same value, and does not show", async () => {
   const [one, two] = [await seal(OLD, "a secret token", "x"), await seal(OLD, "a secret token", "x")];
   assertNotEquals(one, two);
   assert(!one.includes("secret") && !one.includes(btoa("a secret token")));
 });
 
-Deno.test("unseal(): one changed character, another key of the name or another name: refused", async () => {
+Deno.test("unseal(): refuses a changed character, another key of that name, and another name", async () => {
   const sealed = await seal(OLD, "a secret token", "x");
   for (let at = 3; at < sealed.length; at++) {
     // The last character of base64 may hold bits that mean nothing.
@@ -42,7 +42,7 @@ Deno.test("unseal(): one changed character, another key of the name or another n
   }
 });
 
-Deno.test("keys are rotated by name: the first seals, each opens, and one that is away is named", async () => {
+Deno.test("keys are rotated by name: the first seals, each opens, and a missing one is named", async () => {
   const before = await seal(OLD, "token", "x");
   assertEquals(await unseal(BOTH, before, "x"), "token");
   const after = await seal(BOTH, await unseal(BOTH, before, "x"), "x");
@@ -56,7 +56,7 @@ Deno.test("keys are rotated by name: the first seals, each opens, and one that i
   await assertRejects(() => seal({}, "token", "x"), SealError, "no key");
 });
 
-Deno.test("readSealingKeys(): names and keys in their order, or what is wrong, without the key", () => {
+Deno.test("readSealingKeys(): returns names and keys in order, or the error without the key", () => {
   assertEquals(readSealingKeys(""), {});
   assertEquals(readSealingKeys(` new:${key(2)} , old:${key(1)}`), BOTH);
   assertEquals(Object.keys(readSealingKeys(`b:${key(2)},a:${key(1)}`)), ["b", "a"]);

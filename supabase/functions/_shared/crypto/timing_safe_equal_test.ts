@@ -11,7 +11,7 @@ Deno.test("timingSafeEqual() is equality", () => {
   }));
 });
 
-Deno.test("timingSafeEqual(): repetitions and parts of what is expected are not equal to it", () => {
+Deno.test("timingSafeEqual(): repetitions and parts of the expected text are not equal to it", () => {
   for (const shown of ["", "a", "aba", "abab", "ba", "ab\0"]) {
     assertEquals(timingSafeEqual("ab", shown), false);
   }

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { isToken, randomToken } from "./tokens.ts";
 
-Deno.test("randomToken(): 16 characters of base32, no two alike, every character as often", () => {
+Deno.test("randomToken(): 16 characters of base32, unique and evenly distributed", () => {
   const counts = new Map<string, number>();
   const seen = new Set<string>();
   for (let i = 0; i < 20_000; i++) {

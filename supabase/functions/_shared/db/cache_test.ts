@@ -22,7 +22,7 @@ function world(ttlMs = 3000) {
   return { state, cache };
 }
 
-Deno.test("cached() loads once for all who ask at the same time", async () => {
+Deno.test("cached() loads once for all concurrent callers", async () => {
   const { state, cache } = world();
   assertEquals(await Promise.all([cache.get(), cache.get(), cache.get()]), [0, 0, 0]);
   assertEquals(state.loads, 1);
@@ -38,7 +38,7 @@ Deno.test("cached() answers from memory up to ttlMs, then shows a change to the 
   assertEquals([await cache.get(), state.loads], [1, 2]);
 });
 
-Deno.test("cached() falls back on the value held, however old, and asks again every retryMs without making anybody wait", async () => {
+Deno.test("cached() falls back to the held value, however old, and retries every retryMs without making anybody wait", async () => {
   const { state, cache } = world();
   await cache.get();
   state.away = true;
@@ -56,7 +56,7 @@ Deno.test("cached() falls back on the value held, however old, and asks again ev
   assertEquals([await cache.get(), state.loads], [1, 4]);
 });
 
-Deno.test("cached() forgets the value held when a failure is final, until the source answers again", async () => {
+Deno.test("cached() drops the held value after a final failure, until the source answers again", async () => {
   const { state, cache } = world();
   await cache.get();
   state.away = true;
@@ -89,7 +89,7 @@ Deno.test("cached() waits for the source again once its last failure is older th
   assertEquals(await cache.get(), 1);
 });
 
-Deno.test("cached() without a value to fall back on throws, and asks again at the next call", async () => {
+Deno.test("cached() throws without a value to fall back to, and retries at the next call", async () => {
   const { state, cache } = world();
   state.away = true;
   await assertRejects(() => cache.get(), Error, "away");
@@ -97,7 +97,7 @@ Deno.test("cached() without a value to fall back on throws, and asks again at th
   assertEquals(await cache.get(), 0);
 });
 
-Deno.test("cached() gives the value held to load, so that an unchanged one need not travel", async () => {
+Deno.test("cached() passes the held value to load, so that an unchanged one need not be sent", async () => {
   const seen: (number | undefined)[] = [];
   let at = 0;
   const cache = cached<number>({
@@ -114,13 +114,13 @@ Deno.test("cached() gives the value held to load, so that an unchanged one need 
   assertEquals(seen, [undefined, 1]);
 });
 
-Deno.test("cached() takes no ttl above 5 s", () => {
+Deno.test("cached() refuses a ttl above 5 s", () => {
   for (const ttlMs of [0, -1, 5001, NaN]) {
     assertThrows(() => cached({ ttlMs, load: () => Promise.resolve(1) }), RangeError);
   }
 });
 
-Deno.test("cached(): while the source answers no value is older than ttlMs, and a flip is seen by then", async () => {
+Deno.test("cached(): while the source answers, no value is older than ttlMs, and a change is seen by then", async () => {
   const steps = fc.array(fc.record({ wait: fc.integer({ min: 0, max: 6000 }), flip: fc.boolean() }), {
     maxLength: 60,
   });

@@ -24,7 +24,7 @@ function against(answers: Answer[], key = "sb_secret_x") {
 const failed = (status: number, code?: string, message = "no") =>
   Response.json({ code, message, details: "why" }, { status });
 
-Deno.test("rpc() posts the arguments with the secret key and gives the result", async () => {
+Deno.test("rpc() posts the arguments with the secret key and returns the result", async () => {
   const { rpc, calls } = against([Response.json({ outcomes: "sd" })]);
   assertEquals(await rpc("ingest_updates", { p_updates: [1, 2] }), { outcomes: "sd" });
   const [{ url, init }] = calls;
@@ -41,13 +41,13 @@ Deno.test("rpc() posts the arguments with the secret key and gives the result", 
   });
 });
 
-Deno.test("rpc() sends a legacy key as a bearer token too", async () => {
+Deno.test("rpc() also sends a legacy key as a bearer token", async () => {
   const { rpc, calls } = against([Response.json(1)], "eyJ.a.b");
   await rpc("remove_number", { p_id: "1" });
   assertEquals((calls[0].init.headers as Record<string, string>).authorization, "Bearer eyJ.a.b");
 });
 
-Deno.test("rpc() gives null for a function without a result", async () => {
+Deno.test("rpc() returns null for a function without a result", async () => {
   assertEquals(
     await against([new Response(null, { status: 204 })]).rpc("remove_number", { p_id: "1" }),
     null,
@@ -73,7 +73,7 @@ const outages: [string, Answer][] = [
   ["standby after a failover", failed(405, "25006")],
 ];
 for (const [label, answer] of outages) {
-  Deno.test(`rpc() outage: ${label} -> database_unavailable, asked once`, async () => {
+  Deno.test(`rpc() outage: ${label} -> database_unavailable, without a retry`, async () => {
     const { rpc, calls } = against([answer]);
     const problem = await assertRejects(() => rpc("remove_number", { p_id: "1" }), Problem);
     assertEquals([problem.code, problem.status, calls.length], ["database_unavailable", 503, 1]);
@@ -91,7 +91,7 @@ const faults: [string, Response, string][] = [
   ["key refused by the gateway", Response.json({ message: "Invalid API key" }, { status: 401 }), ""],
 ];
 for (const [label, answer, code] of faults) {
-  Deno.test(`rpc() fault: ${label} -> DbError ${code || "without code"}, asked once`, async () => {
+  Deno.test(`rpc() fault: ${label} -> DbError ${code || "without code"}, without a retry`, async () => {
     const { rpc, calls } = against([answer]);
     const error = await assertRejects(() => rpc("watch", {}), DbError);
     assertEquals([error.code, error.fn, calls.length], [code, "watch", 1]);
@@ -100,7 +100,7 @@ for (const [label, answer, code] of faults) {
 
 const missing = { code: "42883", message: "function public.watch(p_now => timestamptz) does not exist" };
 for (const answer of [failed(404, "PGRST202"), Response.json(missing, { status: 404 })]) {
-  Deno.test(`rpc() on a schema without the function -> schema_outdated, asked once (${answer.status})`, async () => {
+  Deno.test(`rpc() on a schema without the function -> schema_outdated, without a retry (${answer.status})`, async () => {
     const { rpc, calls } = against([answer]);
     const problem = await assertRejects(() => rpc("watch", {}), Problem);
     assertEquals([problem.code, calls.length], ["schema_outdated", 1]);
@@ -108,7 +108,7 @@ for (const answer of [failed(404, "PGRST202"), Response.json(missing, { status: 
   });
 }
 
-Deno.test("rpc() on a database that this code is too old for -> schema_too_new, asked once, and remembered", async () => {
+Deno.test("rpc() on a database too new for this code -> schema_too_new, without a retry, and remembered", async () => {
   const { rpc, calls } = against([failed(400, "GL503")]);
   assertEquals(isTooOld(), false);
   try {
@@ -122,7 +122,7 @@ Deno.test("rpc() on a database that this code is too old for -> schema_too_new, 
 });
 
 for (const code of ["40001", "40P01", "55P03"]) {
-  Deno.test(`rpc() repeats what Postgres has undone (${code}), a few times`, async () => {
+  Deno.test(`rpc() retries what Postgres rolled back (${code}), a few times`, async () => {
     const once = against([failed(500, code), failed(500, code), Response.json("done")]);
     assertEquals(await once.rpc("schema_version", {}), "done");
     assertEquals(once.calls.length, 3);
@@ -132,7 +132,7 @@ for (const code of ["40001", "40P01", "55P03"]) {
   });
 }
 
-Deno.test("rpc() gives up when the answer takes too long, over a real connection", async () => {
+Deno.test("rpc() gives up if the answer takes too long, over a real connection", async () => {
   const { promise: answer, resolve } = Promise.withResolvers<Response>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => answer);
   const endpoint = () => ({ url: `http://127.0.0.1:${server.addr.port}`, key: "sb_secret_x" });

@@ -57,18 +57,18 @@ async function printed<T>(run: () => Promise<T>): Promise<{ result: T; text: str
   }
 }
 
-Deno.test("loadConfig() gives the whole configuration in one call", async () => {
+Deno.test("loadConfig() loads the whole configuration in one call", async () => {
   const { state, load } = world();
   assertEquals(await load(), READ as unknown as Awaited<ReturnType<typeof load>>);
   assertEquals(state.calls, [{ name: "load_config", p_revision: null }]);
 });
 
-Deno.test("loadConfig() takes a database without segments for one that has none", async () => {
+Deno.test("loadConfig() treats a database without the segments feature as one without segments", async () => {
   const { segments: _, ...before } = FULL;
   assertEquals((await world(() => before).load()).segments, {});
 });
 
-Deno.test("loadConfig() asks with its revision, and an unchanged one stays the same object", async () => {
+Deno.test("loadConfig() sends its revision, and an unchanged configuration stays the same object", async () => {
   const { state, load } = world();
   const first = await load();
   state.answer = () => ({ revision: 7, unchanged: true });
@@ -77,7 +77,7 @@ Deno.test("loadConfig() asks with its revision, and an unchanged one stays the s
   assertEquals(state.calls.at(-1), { name: "load_config", p_revision: 7 });
 });
 
-Deno.test("loadConfig() shows a flip within 5 s", async () => {
+Deno.test("loadConfig() shows a change within 5 s", async () => {
   const { state, load } = world();
   await load();
   state.answer = () => ({ ...FULL, revision: 8, settings: [{ ...FULL.settings[0], value: "false" }] });
@@ -85,7 +85,7 @@ Deno.test("loadConfig() shows a flip within 5 s", async () => {
   assertEquals((await load()).settings[0].value, "false");
 });
 
-Deno.test("loadConfig() keeps the last configuration while the database is away, and says so", async () => {
+Deno.test("loadConfig() keeps the last configuration while the database is unavailable, and says so", async () => {
   const { state, load } = world();
   const first = await load();
   state.now = 3_600_000;
@@ -95,7 +95,7 @@ Deno.test("loadConfig() keeps the last configuration while the database is away,
   assertStringIncludes(text, "3600000");
 });
 
-Deno.test("loadConfig() fails when there is nothing to fall back on", async () => {
+Deno.test("loadConfig() fails if there is nothing to fall back to", async () => {
   const { load } = world(() => Promise.reject(new Problem("database_unavailable")));
   await assertRejects(load, Problem);
 });
@@ -111,7 +111,7 @@ Deno.test("loadConfig() refuses an answer of another shape as a whole", async ()
   }
 });
 
-Deno.test("loadConfig() leaves out an item it cannot read, keeps the others, and names it", async () => {
+Deno.test("loadConfig() leaves out an unreadable item, keeps the others, and names it", async () => {
   const { load } = world(() => ({
     ...FULL,
     settings: [...FULL.settings, { key: "broken", value: true, metadata: {}, version: 1 }],

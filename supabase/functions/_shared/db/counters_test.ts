@@ -46,7 +46,7 @@ Deno.test("counters: everything counted is sent once, whatever fails in between"
   )).finally(() => console.warn = warn);
 });
 
-Deno.test("counters: a burst goes out as one group, by itself, after the delay", async () => {
+Deno.test("counters: a burst is sent automatically as one group after the delay", async () => {
   const groups: Count[][] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
   const counters = createCounters({
@@ -69,7 +69,7 @@ Deno.test("counters: a burst goes out as one group, by itself, after the delay",
   }]]);
 });
 
-Deno.test("counters: memory is bounded when labels are not", async () => {
+Deno.test("counters: memory is bounded even if labels are not", async () => {
   let sent: Count[] = [];
   const counters = createCounters({
     send(counts) {

@@ -22,7 +22,7 @@ function gated() {
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
-Deno.test("groupCommit() of an idle system commits at once; what comes meanwhile goes together", async () => {
+Deno.test("groupCommit() commits at once when idle; items that arrive meanwhile are committed together", async () => {
   const { commit, groups, end } = gated();
   const store = groupCommit({ commit, maxItems: 100, maxQueued: 100 });
   const first = store(1);
@@ -39,7 +39,7 @@ Deno.test("groupCommit() of an idle system commits at once; what comes meanwhile
   assertEquals(await Promise.all(rest), ["r2", "r3", "r4"]);
 });
 
-Deno.test("groupCommit() puts what comes in one turn into one group", async () => {
+Deno.test("groupCommit() puts all items of one turn into one group", async () => {
   const { commit, groups, end } = gated();
   const store = groupCommit({ commit, maxItems: 100, maxQueued: 100 });
   const all = Promise.all([1, 2, 3].map(store));
@@ -49,7 +49,7 @@ Deno.test("groupCommit() puts what comes in one turn into one group", async () =
   assertEquals(await all, ["r1", "r2", "r3"]);
 });
 
-Deno.test("groupCommit() starts a group beside another only when it is worth it, and never leaves an item behind", async () => {
+Deno.test("groupCommit() starts a parallel group only if worthwhile, and never leaves an item behind", async () => {
   const { commit, groups, end } = gated();
   const store = groupCommit({ commit, maxItems: 100, maxQueued: 100, inFlight: 2, worthBeside: 3 });
   const first = store(1);
@@ -73,7 +73,7 @@ Deno.test("groupCommit() starts a group beside another only when it is worth it,
   await last;
 });
 
-Deno.test("groupCommit() keeps maxItems, maxBytes and inFlight; a giant goes alone", async () => {
+Deno.test("groupCommit() respects maxItems, maxBytes and inFlight; a giant item is committed alone", async () => {
   const { commit, groups, end } = gated();
   const store = groupCommit({
     commit,
@@ -95,7 +95,7 @@ Deno.test("groupCommit() keeps maxItems, maxBytes and inFlight; a giant goes alo
   assertEquals((await all).length, 8);
 });
 
-Deno.test("groupCommit() refuses what the queue cannot hold and takes again once it has room", async () => {
+Deno.test("groupCommit() refuses items when the queue is full, and accepts them once it has room", async () => {
   const { commit, end } = gated();
   const store = groupCommit({ commit, maxItems: 2, maxQueued: 2 });
   const first = store(1);
@@ -114,7 +114,7 @@ Deno.test("groupCommit() refuses what the queue cannot hold and takes again once
   assertEquals(await later, "r5");
 });
 
-Deno.test("groupCommit() bounds what waits by size, yet always takes one item", async () => {
+Deno.test("groupCommit() limits the queue by size, but always accepts one item", async () => {
   const { commit, end } = gated();
   const store = groupCommit({ commit, maxItems: 9, maxQueued: 9, size: (n) => n, maxQueuedBytes: 10 });
   const first = store(1);
@@ -128,7 +128,7 @@ Deno.test("groupCommit() bounds what waits by size, yet always takes one item", 
   assertEquals(await giant, "r50");
 });
 
-Deno.test("groupCommit(): a wrong number of results is a fault for all, not an answer for some", async () => {
+Deno.test("groupCommit(): a wrong number of results is an error for all, not an answer for some", async () => {
   const store = groupCommit<number, number>({
     commit: () => Promise.resolve([1]),
     maxItems: 9,
@@ -139,7 +139,7 @@ Deno.test("groupCommit(): a wrong number of results is a fault for all, not an a
   }
 });
 
-Deno.test("groupCommit(): a commit that throws before it promises rejects its callers only", async () => {
+Deno.test("groupCommit(): a commit that throws synchronously rejects its callers only", async () => {
   let broken = true;
   const commit = (items: number[]) => {
     if (broken) throw new Problem("database_unavailable");
@@ -165,7 +165,7 @@ const worlds = fc.record({
   inFlight: fc.integer({ min: 1, max: 3 }),
 });
 
-Deno.test("groupCommit(): each caller gets its own answer, each item is stored at most once and iff told so", async () => {
+Deno.test("groupCommit(): each caller gets its own answer; each item is stored at most once, and only if its caller is told so", async () => {
   await holds(
     fc.asyncProperty(worlds, async ({ arrivals, outages, maxItems, inFlight }) => {
       const stored: number[] = [];
@@ -225,7 +225,7 @@ Deno.test("groupCommit(): one bad item among 1,000 costs about 2 log2(1,000) fur
   assertEquals(commits <= 21, true, String(commits));
 });
 
-Deno.test("groupCommit(): what is no item's fault is not tried again, and nothing is tried for ever", async () => {
+Deno.test("groupCommit(): errors that no item caused are not retried, and no retry lasts forever", async () => {
   for (const [code, most] of [["PGRST202", 1], ["42501", 1], ["", 1], ["22P02", 128]] as const) {
     let commits = 0;
     const store = groupCommit<number, number>({

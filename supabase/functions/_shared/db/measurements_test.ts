@@ -55,7 +55,7 @@ Deno.test("measurements: everything measured is sent once, whatever fails in bet
   console.warn = warn;
 });
 
-Deno.test("measurements: a group that the database refuses is dropped, and the next one goes", async () => {
+Deno.test("measurements: a group that the database refuses is dropped, and the next one is sent", async () => {
   const { error } = console;
   console.error = () => {}; // it tells of what is dropped
   const groups: number[] = [];
@@ -76,7 +76,7 @@ Deno.test("measurements: a group that the database refuses is dropped, and the n
   assertEquals(groups, [1, 2]);
 });
 
-Deno.test("measurements: no more series than there is room for", async () => {
+Deno.test("measurements: the number of series is limited", async () => {
   const groups: number[] = [];
   const { measure, flush } = createMeasurements({
     send: (group) => Promise.resolve(groups.push(group.length)),

@@ -10,7 +10,7 @@ import {
 } from "./addresses.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
-Deno.test("specialRange(): what is public and what is not", () => {
+Deno.test("specialRange(): distinguishes public addresses from all others", () => {
   const cases: [address: string, range: string | null][] = [
     ["93.184.215.14", null],
     ["8.8.8.8", null],
@@ -82,7 +82,7 @@ Deno.test("specialRange(): what is public and what is not", () => {
   for (const [address, range] of cases) assertEquals(specialRange(address), range, address);
 });
 
-Deno.test("specialRange(): no IPv6 address that holds a private IPv4 one is public", () => {
+Deno.test("specialRange(): no IPv6 address that contains a private IPv4 address is public", () => {
   const v4 = fc.constantFrom("127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1");
   const hex = (address: string) => {
     const [a, b, c, d] = ipaddr.IPv4.parse(address).octets;
@@ -139,7 +139,7 @@ Deno.test("resolvePublic(): every address must be public, and DNS must answer", 
   }
 });
 
-Deno.test("resolvePublic(): the word says which family, and what became of it", async () => {
+Deno.test("resolvePublic(): the detail names the address family and its result", async () => {
   const cases: [answers: Parameters<typeof resolver>[0], why: string][] = [
     [{}, "the host has no address, neither IPv4 (A) nor IPv6 (AAAA)"],
     [{ A: new Error("x") }, "IPv4 (A): DNS failed, IPv6 (AAAA): no address"],
@@ -153,7 +153,7 @@ Deno.test("resolvePublic(): the word says which family, and what became of it", 
   }
 });
 
-Deno.test("resolvePublic(): a family that hangs costs no more than its grace once the other has answered", async () => {
+Deno.test("resolvePublic(): a family that hangs delays only by its grace period once the other has answered", async () => {
   for (
     const answers of [{ A: ["8.8.8.8"], AAAA: "never" }, { A: "never", AAAA: ["2606:4700::1"] }] as const
   ) {
@@ -163,7 +163,7 @@ Deno.test("resolvePublic(): a family that hangs costs no more than its grace onc
   }
 });
 
-Deno.test("resolvePublic(): a resolver that throws at once is a refusal too, and a name of this machine is refused", async () => {
+Deno.test("resolvePublic(): a resolver that throws synchronously is a refusal, and a name of this machine is refused", async () => {
   const broken: ResolveDns = () => {
     throw new TypeError("no permission");
   };
@@ -172,7 +172,7 @@ Deno.test("resolvePublic(): a resolver that throws at once is a refusal too, and
   assertEquals((await resolvePublic("localhost") as { code?: string }).code, "address");
 });
 
-Deno.test("rememberResolutions(): good answers last, refusals do not, questions under way are joined", async () => {
+Deno.test("rememberResolutions(): caches good answers, not refusals, and joins pending queries", async () => {
   let time = 0, asked = 0;
   let answer: Resolution = { ok: true, addresses: ["8.8.8.8"] };
   const resolve = rememberResolutions(() => (asked++, Promise.resolve(answer)), {
@@ -196,7 +196,7 @@ Deno.test("rememberResolutions(): good answers last, refusals do not, questions 
   assertEquals(asked, 7, "beyond size the oldest is dropped");
 });
 
-Deno.test("rememberResolutions(): an error is not remembered", async () => {
+Deno.test("rememberResolutions(): does not cache an error", async () => {
   let fails = true;
   const resolve = rememberResolutions(() =>
     fails ? Promise.reject(new Error("x")) : Promise.resolve({ ok: true, addresses: ["8.8.8.8"] })

@@ -20,7 +20,7 @@ interface UrlCase {
 }
 
 for (const { pattern, ok, text, public_suffix } of table.patterns as PatternCase[]) {
-  Deno.test(`checkPattern(): "${pattern}" ${ok ? "is" : "is no"} pattern`, async () => {
+  Deno.test(`checkPattern(): "${pattern}" ${ok ? "is valid" : "is invalid"}`, async () => {
     const checked = await checkPattern(pattern);
     assertEquals(checked.ok ? checked.pattern.text : null, ok ? text : null);
     // Without the list of public suffixes the form is all there is to see.
@@ -50,7 +50,7 @@ const label = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
 const domain = fc.tuple(fc.stringMatching(/^q[a-z]{4,8}$/), fc.constantFrom("com", "co.uk", "example", "de"))
   .map((parts) => parts.join("."));
 
-Deno.test("permit(): a wildcard takes each name below its host and no other", async () => {
+Deno.test("permit(): a wildcard matches each name below its host and no other", async () => {
   await holds(
     fc.asyncProperty(
       domain,
@@ -69,7 +69,7 @@ Deno.test("permit(): a wildcard takes each name below its host and no other", as
   );
 });
 
-Deno.test("permit(): whatever the text, what is permitted is https to the one host of the list", async () => {
+Deno.test("permit(): for any text, a permitted URL is https to the single listed host", async () => {
   const allowlist = await compileAllowlist(["api.example.com"]);
   const piece = fc.constantFrom(
     "https:",

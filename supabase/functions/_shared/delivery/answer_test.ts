@@ -24,7 +24,7 @@ Deno.test("keptText(): whole characters, at most MAX_KEPT bytes, no NUL", () => 
   }));
 });
 
-Deno.test("findReplies(): uses the replies that the contract describes, and no others", () => {
+Deno.test("findReplies(): accepts exactly the replies that the contract describes", () => {
   const described = repliesOf(z.looseObject({}));
   const reply = { type: "text", text: { body: "hi" } };
   const answers = [{ ok: true, replies: [reply, reply] }, { replies: Array(MAX_REPLIES).fill(reply) }];
@@ -36,7 +36,7 @@ Deno.test("findReplies(): uses the replies that the contract describes, and no o
   }));
 });
 
-Deno.test("findReplies(): what counts as replies", () => {
+Deno.test("findReplies(): recognises replies", () => {
   const text = { type: "text", text: { body: "hi" } };
   const nested = (depth: number): unknown => depth === 0 ? 1 : { a: nested(depth - 1) };
   const cases: [name: string, json: unknown, type: string | null, expected: unknown][] = [
@@ -95,7 +95,7 @@ Deno.test("findReplies(): what counts as replies", () => {
   });
 });
 
-Deno.test("findReplies() never throws, and what it gives fits jsonb", () => {
+Deno.test("findReplies() never throws, and its result can be stored as jsonb", () => {
   holds(
     fc.property(fc.array(fc.oneof(fc.jsonValue({ stringUnit: "binary" }), fc.object())), (replies) => {
       const out = found({ replies });

@@ -93,7 +93,7 @@ async function withSocket(
 
 const write = (connection: Deno.TcpConn, text: string) => connection.write(new TextEncoder().encode(text));
 
-Deno.test("deliver(): one POST that each secret verifies, with id, time, trace and body", async () => {
+Deno.test("deliver(): sends one POST that each secret verifies, with id, time, trace and body", async () => {
   await withServer(() => new Response("thanks"), async (url, got) => {
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const now = Date.now();
@@ -114,7 +114,7 @@ Deno.test("deliver(): one POST that each secret verifies, with id, time, trace a
   });
 });
 
-Deno.test("deliver(): answers of all kinds", async () => {
+Deno.test("deliver(): classifies all kinds of answers", async () => {
   const json = (value: unknown, status = 200) => Response.json(value, { status });
   const replies = [{ type: "text", text: { body: "hi" } }];
   const big = (length: number) => JSON.stringify({ replies, x: "a".repeat(length) });
@@ -182,7 +182,7 @@ Deno.test("deliver(): a redirect is a failure and its target is never called", a
   }
 });
 
-Deno.test("deliver(): an endless answer is cut, not waited for", async () => {
+Deno.test("deliver(): an endless answer is cut off", async () => {
   const endless = () =>
     new Response(
       new ReadableStream({
@@ -197,7 +197,7 @@ Deno.test("deliver(): an endless answer is cut, not waited for", async () => {
   });
 });
 
-Deno.test("deliver(): a compressed answer counts by what comes out of it", async () => {
+Deno.test("deliver(): a compressed answer counts by its decompressed size", async () => {
   const stream = new Blob(["a".repeat(20_000_000)]).stream().pipeThrough(new CompressionStream("gzip"));
   const bomb = new Uint8Array(await new Response(stream).arrayBuffer());
   assert(bomb.length < 30_000);
@@ -235,7 +235,7 @@ Deno.test("deliver(): the timeout covers silence, a slow body and DNS", async ()
   within(result.latencyMs);
 });
 
-Deno.test("deliver(): connections that fail, each by its name, and no error text with the URL", async () => {
+Deno.test("deliver(): each kind of connection failure has its name, and no error text contains the URL", async () => {
   const closedPort = await new Promise<number>((resolve) =>
     withSocket(() => {}, (port) => Promise.resolve(resolve(port)))
   );
@@ -275,7 +275,7 @@ Deno.test("deliver(): connections that fail, each by its name, and no error text
   ]);
 });
 
-Deno.test("deliver(): what may not be called is not called", async () => {
+Deno.test("deliver(): does not call a forbidden address", async () => {
   let calls = 0;
   const world: DeliveryDeps = {
     ...local,
@@ -299,7 +299,7 @@ Deno.test("deliver(): what may not be called is not called", async () => {
   assertEquals(calls, 0);
 });
 
-Deno.test("deliver(): a host is resolved just before, and refused unless it is public", async () => {
+Deno.test("deliver(): resolves the host just before, and refuses it unless it is public", async () => {
   const asked: string[] = [];
   const answers: [resolution: Resolution, expected: string | undefined][] = [
     [{ ok: false, code: "address", why: "an address of the host is not public: private" }, "address"],
@@ -322,7 +322,7 @@ Deno.test("deliver(): a host is resolved just before, and refused unless it is p
   assertEquals(asked, ["api.example.com", "api.example.com", "api.example.com"]);
 });
 
-Deno.test("deliver(): what cannot be signed or sent is a result, not an exception, and nothing goes out", async () => {
+Deno.test("deliver(): what cannot be signed or sent is a result, not an exception, and nothing is sent", async () => {
   await withServer(() => new Response("ok"), async (url, got) => {
     const wrong: Partial<DeliveryRequest>[] = [
       { secrets: [] },
@@ -339,7 +339,7 @@ Deno.test("deliver(): what cannot be signed or sent is a result, not an exceptio
   });
 });
 
-Deno.test("deliver(): a server without a certificate for the host sees nothing of the message", async () => {
+Deno.test("deliver(): a server without a certificate for the host receives nothing of the message", async () => {
   // What a changed DNS answer leads to: the right name, another machine.
   const https = async (name: string, work: (port: number, got: () => number) => Promise<void>) => {
     const { cert, key } = await selfSigned(name);

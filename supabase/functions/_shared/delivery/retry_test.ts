@@ -15,7 +15,7 @@ Deno.test("next(): the schedule of 8 attempts over about 28 hours", () => {
   assertEquals(SCHEDULE.reduce((sum, s) => sum + s) / 3600, 27 + 35 / 60 + 5 / 3600);
 });
 
-Deno.test("next(): table of failures", () => {
+Deno.test("next(): decides each kind of failure", () => {
   const retry = (afterMs: number) => ({ outcome: "retry" as const, afterMs });
   const cases: [name: string, attempt: number, failure: Failure, random: number, expected: unknown][] = [
     ["no answer", 1, {}, MIDDLE, retry(5000)],
@@ -47,13 +47,13 @@ Deno.test("next(): table of failures", () => {
   }
 });
 
-Deno.test("next(): a destination's own schedule", () => {
+Deno.test("next(): uses a destination's own schedule", () => {
   assertEquals(next(1, {}, MIDDLE, [1]), { outcome: "retry", afterMs: 1000 });
   assertEquals(next(2, {}, MIDDLE, [1]), { outcome: "dead", why: "attempts_exhausted" });
   assertEquals(next(1, {}, MIDDLE, [0]), { outcome: "retry", afterMs: 0 });
 });
 
-Deno.test("next(): a destination's own policy comes first, status by status, and else for all others", () => {
+Deno.test("next(): a destination's own policy has precedence, by status, with else for all others", () => {
   const decide = (attempt: number, status: number | undefined, policy: FailurePolicy) => {
     const decided = next(attempt, { status }, MIDDLE, SCHEDULE, policy);
     return decided.outcome === "dead" ? decided.why : decided.pause ? "pause" : "retry";
@@ -78,7 +78,7 @@ Deno.test("next(): a destination's own policy comes first, status by status, and
   }
 });
 
-Deno.test("next(): waits stay within the jitter and the clamp, and end after 8 attempts", () => {
+Deno.test("next(): waits stay within jitter and limits, and end after 8 attempts", () => {
   const failure = fc.record({
     status: fc.integer({ min: 300, max: 599 }).filter((status) =>
       ![400, 410, 413, 415, 422].includes(status)

@@ -9,7 +9,7 @@ const secret = fc.uint8Array({ minLength: 24, maxLength: 64 }).map(secretOf);
 const id = fc.stringMatching(/^msg_[A-Za-z0-9]{1,30}$/);
 const now = Math.floor(Date.now() / 1000);
 
-Deno.test("sign(): the signature that the specification prints", async () => {
+Deno.test("sign(): equals the signature in the specification", async () => {
   // https://github.com/standard-webhooks/standard-webhooks: the vector of its reference libraries' tests.
   assertEquals(
     await sign({
@@ -22,7 +22,7 @@ Deno.test("sign(): the signature that the specification prints", async () => {
   );
 });
 
-Deno.test("sign(): equals the reference library for any body, and each secret verifies its own", async () => {
+Deno.test("sign(): equals the reference library for any body, and each secret verifies its own signature", async () => {
   const body = fc.oneof(fc.string({ unit: "grapheme" }), fc.json());
   const secrets = fc.uniqueArray(secret, { minLength: 1, maxLength: 3 });
   await holds(fc.asyncProperty(id, body, secrets, async (id, body, secrets) => {
@@ -44,7 +44,7 @@ Deno.test("sign(): equals the reference library for any body, and each secret ve
   }));
 });
 
-Deno.test("sign(): a key is imported once while it is among the MAX_KEYS used last", async () => {
+Deno.test("sign(): imports a key once while it is among the MAX_KEYS most recent", async () => {
   const { importKey } = SubtleCrypto.prototype;
   let imported = 0;
   Object.assign(SubtleCrypto.prototype, {
@@ -76,7 +76,7 @@ Deno.test("sign(): a key is imported once while it is among the MAX_KEYS used la
   }
 });
 
-Deno.test("sign() refuses without a usable secret, and says so without it", async () => {
+Deno.test("sign() refuses without a usable secret, and its error does not contain the secret", async () => {
   const good = secretOf(new Uint8Array(24));
   const wrong = [
     "",

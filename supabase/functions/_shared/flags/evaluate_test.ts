@@ -5,7 +5,7 @@ import { murmur3 } from "../crypto/murmur3.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("murmur3() answers the published vectors", () => {
+Deno.test("murmur3() returns the published values", () => {
   const vectors: [text: string, seed: number, hash: number][] = [
     ["", 0, 0],
     ["", 1, 0x514e28b7],
@@ -24,7 +24,7 @@ Deno.test("murmur3() answers the published vectors", () => {
   for (const [text, seed, hash] of vectors) assertEquals(murmur3(bytes(text), seed), hash, text);
 });
 
-Deno.test("bucket() puts the edges of the range into the first and the last bucket", () => {
+Deno.test("bucket() puts the ends of the range into the first and the last bucket", () => {
   assertEquals(["ejOoVL", "SI7p-", "6LvT0", "ceQdGm"].map((id) => bucket("", id)), [0, 4999, 5000, 9999]);
 });
 
@@ -114,7 +114,7 @@ Deno.test("evaluate() is on for members of a flag's segments, and of no others",
   ]);
 });
 
-Deno.test("evaluate() is off where a prerequisite is not on for the same id, whatever the reason", () => {
+Deno.test("evaluate() is off if a prerequisite is not on for the same id, for any reason", () => {
   const make = (key: string, value: string, metadata: Record<string, unknown> = {}) => ({
     key: `${key}.enabled`,
     value,
@@ -156,7 +156,7 @@ Deno.test("evaluate() is off where a prerequisite is not on for the same id, wha
   assertEquals(answer("base", "u1", (key) => key === "top.enabled"), "true TARGETING_MATCH");
 });
 
-Deno.test("evaluate() asks each flag once, however many ways lead to it, and none that is nine away", () => {
+Deno.test("evaluate(): evaluates each flag once, however many paths lead to it, and none beyond depth eight", () => {
   const ladder = Array.from({ length: 22 }, (_, i) => ({
     key: `${i}.enabled`,
     value: "true",
@@ -174,7 +174,7 @@ Deno.test("evaluate() asks each flag once, however many ways lead to it, and non
   }
 });
 
-Deno.test("evaluate() is off for a flag that nobody made", () => {
+Deno.test("evaluate() is off for a flag that does not exist", () => {
   const expected: Evaluation = { value: false, reason: "ERROR", errorCode: "FLAG_NOT_FOUND" };
   assertEquals(evaluate(prepareFlags([]), "x.enabled", "u1"), expected);
 });
@@ -191,7 +191,7 @@ Deno.test("evaluate() splits exactly at the bucket", () => {
   assertEquals(at(99.99, "ceQdGm"), off); // bucket 9999
 });
 
-Deno.test("prepareFlags() reads each of the 10001 percentages as that many buckets", () => {
+Deno.test("prepareFlags() converts each of the 10001 percentages into that many buckets", () => {
   for (let n = 0; n <= BUCKETS; n++) {
     const metadata = JSON.parse(`{"rollout_percentage": ${(n / 100).toFixed(2)}}`);
     assertEquals(prepareFlags([flag("true", metadata)]).get("x.enabled")?.threshold, n);
@@ -205,7 +205,7 @@ function enabled(metadata: Record<string, unknown>, key = "x.enabled"): Set<stri
   return new Set(IDS.filter((id) => evaluate(flags, key, id).value));
 }
 
-Deno.test("evaluate() ramps without throwing anybody out", () => {
+Deno.test("evaluate() never loses anybody while the percentage grows", () => {
   let before = new Set<string>();
   for (const rollout_percentage of [0, 0.01, 1, 10, 24.99, 25, 50, 75, 99.99, 100]) {
     const now = enabled({ rollout_percentage });
@@ -215,7 +215,7 @@ Deno.test("evaluate() ramps without throwing anybody out", () => {
   }
 });
 
-Deno.test("evaluate() draws another quarter for another salt, and the key is the salt by default", () => {
+Deno.test("evaluate() selects other people for another salt, and the key is the default salt", () => {
   const quarter = { rollout_percentage: 25 };
   const a = enabled(quarter, "a.enabled");
   assertEquals(enabled({ ...quarter, salt: "a.enabled" }, "b.enabled"), a);

@@ -6,7 +6,7 @@ import { evaluation, flagFailure, flagValue } from "../contract/http/flags.ts";
 import { prepareFlags, type Setting } from "./evaluate.ts";
 import { answer, prepareRemote, readContext } from "./ofrep.ts";
 
-Deno.test("readContext(): takes the bodies that the contract describes, and no others", () => {
+Deno.test("readContext(): accepts exactly the bodies that the contract describes", () => {
   const bodies = [{}, { context: {} }, {
     context: { targetingKey: "user-17", sig: "0f", plan: { name: "free" } },
   }];
@@ -16,7 +16,7 @@ Deno.test("readContext(): takes the bodies that the contract describes, and no o
   assertEquals(bodies.map((body) => readContext(body).ok), [true, true, true]);
 });
 
-Deno.test("answer(): a value or a failure as the contract describes it, whatever a flag's row says", () => {
+Deno.test("answer(): a value or a failure as in the contract, whatever a flag's row contains", () => {
   const metadata = fc.record({
     type: fc.constantFrom("string", "number", "object", "boolean", 7),
     rollout_percentage: fc.oneof(fc.integer({ min: 0, max: 100 }), fc.constant("half")),

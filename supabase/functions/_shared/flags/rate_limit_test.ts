@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { createPace } from "./rate_limit.ts";
 
-Deno.test("createPace() lets a second's worth pass at once, then one at a time, each subject for itself", () => {
+Deno.test("createPace() allows a second's worth at once, then one at a time, separately for each subject", () => {
   let now = 1000;
   const pace = createPace(() => now);
   const burst = () => Array.from({ length: 12 }, () => pace("a", 10)).filter((wait) => wait === 0).length;
@@ -14,7 +14,7 @@ Deno.test("createPace() lets a second's worth pass at once, then one at a time, 
   assertEquals(burst(), 10);
 });
 
-Deno.test("createPace() takes less than one a second", () => {
+Deno.test("createPace() supports less than one per second", () => {
   let now = 0;
   const pace = createPace(() => now);
   assertEquals(pace("a", 0.5), 0);
@@ -23,7 +23,7 @@ Deno.test("createPace() takes less than one a second", () => {
   assertEquals(pace("a", 0.5), 0);
 });
 
-Deno.test("createPace() never lets more pass than a second's worth and the rate since", () => {
+Deno.test("createPace() never allows more than a second's worth plus the rate since", () => {
   let now = 0;
   const pace = createPace(() => now);
   let passed = 0;

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import { withoutPast } from "./schedule.ts";
 
-Deno.test("withoutPast(): times to come stay, past ones go, and the rest is as it was", () => {
+Deno.test("withoutPast(): keeps future times, removes past ones, and leaves the rest unchanged", () => {
   const now = Date.parse("2026-12-01T08:00:00Z");
   const past = "2026-12-01T08:00:00+00:00", coming = "2026-12-01T08:00:01Z";
   const rest = { rollout_percentage: 10 };

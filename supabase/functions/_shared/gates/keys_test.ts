@@ -69,21 +69,21 @@ for (const [label, headers, options, expected] of cases) {
   });
 }
 
-Deno.test("requireKey(): without keys in the environment nobody gets in", () => {
+Deno.test("requireKey(): without keys in the environment nobody is admitted", () => {
   withKeys({}, () => {
     const problem = assertThrows(() => requireKey(new Headers({ apikey: "undefined" })), Problem);
     assertEquals(problem.code, "config_invalid");
   });
 });
 
-Deno.test("requireKey(): secret keys work where no publishable ones are configured", () => {
+Deno.test("requireKey(): secret keys work if no publishable ones are configured", () => {
   withKeys({ SUPABASE_SECRET_KEYS: ENV.SUPABASE_SECRET_KEYS }, () => {
     assertEquals(requireKey(new Headers({ apikey: "sb_secret_one" })).kind, "secret");
     assertEquals(assertThrows(() => requireKey(new Headers({ apikey: "x" })), Problem).code, "unauthorized");
   });
 });
 
-Deno.test("requireKey(): legacy keys are known by their value", () => {
+Deno.test("requireKey(): recognises legacy keys by their value", () => {
   withKeys({ SUPABASE_SERVICE_ROLE_KEY: "eyJ.service", SUPABASE_ANON_KEY: "eyJ.anon" }, () => {
     assertEquals(requireKey(new Headers({ apikey: "eyJ.service" })), {
       kind: "secret",

@@ -16,7 +16,7 @@ function limiter(answer: object) {
   return { call, asked };
 }
 
-Deno.test("take() asks for the limit's key, rate, burst and cost", async () => {
+Deno.test("take() passes the limit's key, rate, burst and cost", async () => {
   const { call, asked } = limiter({
     allowed: true,
     limit: 3,
@@ -46,7 +46,7 @@ for (const [remaining, reset_ms, t] of resets) {
   });
 }
 
-Deno.test("take(): a slow limit says when the next take is free, not when all are", async () => {
+Deno.test("take(): a slow limit says when the next take is available, not when all are", async () => {
   const { call } = limiter({
     allowed: false,
     limit: 10,
@@ -58,7 +58,7 @@ Deno.test("take(): a slow limit says when the next take is free, not when all ar
   assertEquals(headers, { "ratelimit-policy": '"pair";q=10;w=60', ratelimit: '"pair";r=0;t=6' });
 });
 
-Deno.test("requireRate() gives the headers for the answer", async () => {
+Deno.test("requireRate() returns the headers for the answer", async () => {
   const { call } = limiter({ allowed: true, limit: 3, remaining: 2, reset_ms: 500, retry_after_ms: 0 });
   assertEquals(Object.keys(await requireRate(LIMIT, "x", 1, call)), ["ratelimit-policy", "ratelimit"]);
 });
@@ -75,13 +75,13 @@ Deno.test("requireRate() refuses with 429, Retry-After no earlier than t, and th
   assertEquals(problem.extensions, { "violated-policies": ["send"] });
 });
 
-Deno.test("requireRate(): a cost above the burst is told so and not told to wait", async () => {
+Deno.test("requireRate(): a cost above the burst is reported as such, without a time to wait", async () => {
   const { call } = limiter({ allowed: false, limit: 3, remaining: 3, reset_ms: 0, retry_after_ms: null });
   const problem = await assertRejects(() => requireRate(LIMIT, "x", 4, call), Problem);
   assertEquals([problem.code, problem.headers["retry-after"]], ["invalid_request", undefined]);
 });
 
-Deno.test("requireRate(): a limiter that is away or broken lets pass", async () => {
+Deno.test("requireRate(): allows the request if the limiter is unavailable or broken", async () => {
   const { warn } = console;
   console.warn = () => {};
   try {

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import { MAX_READ, parseRetryAfter, readAnswer } from "./answers.ts";
 
-Deno.test("readAnswer() reads up to its limit, in whatever pieces it comes, and cancels the rest", async () => {
+Deno.test("readAnswer() reads up to its limit, in any chunks, and cancels the rest", async () => {
   for (
     const [length, cut] of [[0, false], [5, false], [MAX_READ, false], [MAX_READ + 1, true], [
       10 * MAX_READ,
@@ -30,7 +30,7 @@ Deno.test("readAnswer() reads up to its limit, in whatever pieces it comes, and 
   assertEquals(await readAnswer(null), { bytes: new Uint8Array(), cut: false });
 });
 
-Deno.test("parseRetryAfter() reads both forms", () => {
+Deno.test("parseRetryAfter() reads both formats", () => {
   const now = Date.parse("2026-03-02T10:00:00Z");
   const cases: [header: string | null, ms: number | undefined][] = [
     [null, undefined],

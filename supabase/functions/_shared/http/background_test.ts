@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import { postpone } from "./background.ts";
 
-Deno.test("postpone(): what was begun many times is done once, and again when it is begun again", async () => {
+Deno.test("postpone(): work requested many times runs once, and again when requested again", async () => {
   let times = 0;
   let done = Promise.withResolvers<void>();
   const { begin } = postpone(0, () => Promise.resolve(done.resolve(void times++)));
@@ -17,7 +17,7 @@ Deno.test("postpone(): what was begun many times is done once, and again when it
   }
 });
 
-Deno.test("postpone(): what was cancelled is over for the platform too, and can be begun again", async () => {
+Deno.test("postpone(): cancelled work has ended for the platform too, and can be requested again", async () => {
   const works: Promise<unknown>[] = [];
   globalThis.EdgeRuntime = { waitUntil: (work) => void works.push(work) };
   try {

@@ -28,7 +28,7 @@ const tooLarge = (promise: Promise<unknown>) =>
     assertEquals(problem.code, "payload_too_large")
   );
 
-Deno.test("readBody() gives the bytes as they came, in whatever pieces, up to the limit and no further", async () => {
+Deno.test("readBody() returns the bytes unchanged, in any chunks, up to the limit", async () => {
   await holds(fc.asyncProperty(
     fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 8 }),
     fc.integer({ min: -2, max: 2 }),
@@ -55,7 +55,7 @@ Deno.test("readBody() refuses a declared length without reading", async () => {
   assertEquals(request.bodyUsed, false);
 });
 
-Deno.test("readBody() is not taken in by a length that says too little", async () => {
+Deno.test("readBody() is not deceived by a declared length that is too small", async () => {
   await tooLarge(readBody(post("x".repeat(200), { "content-length": "5" }), 100));
 });
 
@@ -70,7 +70,7 @@ Deno.test("readBody() of a request without a body is empty", async () => {
   assertEquals((await readBody(post(null), 10)).length, 0);
 });
 
-Deno.test("readBody() tells a caller who went away from a fault of ours", async () => {
+Deno.test("readBody() distinguishes a caller who disconnected from an error of ours", async () => {
   const broken = new ReadableStream<Uint8Array>({
     start: (controller) => controller.error(new Error("connection reset")),
   });
@@ -78,7 +78,7 @@ Deno.test("readBody() tells a caller who went away from a fault of ours", async 
   assertEquals(problem.code, "body_incomplete");
 });
 
-Deno.test("readJson() parses UTF-8 and refuses the rest", async () => {
+Deno.test("readJson() parses UTF-8 and refuses everything else", async () => {
   assertEquals(await readJson(post('{"a":"é🦎"}'), 100), { a: "é🦎" });
   for (const body of ["", "{", "undefined", new Uint8Array([0x22, 0xff, 0x22])]) {
     const problem = await assertRejects(() => readJson(post(body), 100), Problem);
@@ -86,7 +86,7 @@ Deno.test("readJson() parses UTF-8 and refuses the rest", async () => {
   }
 });
 
-Deno.test("readBody() ends what does not come, and forgets what it held", async () => {
+Deno.test("readBody() aborts a stalled body and frees its memory", async () => {
   const slow = () => {
     const pieces = [new Uint8Array(70_000)];
     return post(
@@ -109,7 +109,7 @@ Deno.test("readBody() ends what does not come, and forgets what it held", async 
   }
 });
 
-Deno.test("readBody() of many at once holds a bounded number of bytes, refuses more for now, and takes them later", async () => {
+Deno.test("readBody() bounds the bytes of concurrent bodies, refuses more for now, and accepts them later", async () => {
   const open: (() => void)[] = [];
   const stalled = () =>
     post(
@@ -142,7 +142,7 @@ Deno.test("readBody() of many at once holds a bounded number of bytes, refuses m
   assertEquals((await readBody(again, 4 << 20)).length, 3 << 20);
 });
 
-Deno.test("parseJson() takes what is nested 64 deep, and no deeper", () => {
+Deno.test("parseJson() accepts 64 levels of nesting and no more", () => {
   const nested = (depth: number, open = "[", close = "]") =>
     new TextEncoder().encode(open.repeat(depth) + (open === "[" ? "" : "1") + close.repeat(depth));
   parseJson(nested(64));

@@ -6,7 +6,7 @@ import { Problem } from "./problem.ts";
 
 const of = (host: string) => ({ get: (name: string) => name === "host" ? host : null });
 
-Deno.test("requireHost: names and addresses with and without a port", () => {
+Deno.test("requireHost: accepts names and addresses with and without a port", () => {
   for (
     const host of [
       "localhost",
@@ -21,7 +21,7 @@ Deno.test("requireHost: names and addresses with and without a port", () => {
   requireHost({ get: () => null });
 });
 
-Deno.test("requireHost: what is no host is refused, each time", () => {
+Deno.test("requireHost: refuses an invalid host each time", () => {
   for (
     const host of [
       ...["a b", "", "a%", "[::1", "a:99999", "a/../b", "x?y", "a@b", "a#b", "a\\b", "a\tb", "a,b", "xn--a"],
@@ -34,7 +34,7 @@ Deno.test("requireHost: what is no host is refused, each time", () => {
   }
 });
 
-Deno.test("requireHost: with what it lets through an address parses, and its path stays the path", () => {
+Deno.test("requireHost: with an accepted host the URL parses, and its path is unchanged", () => {
   holds(
     fc.property(fc.oneof(fc.string(), fc.domain(), fc.ipV6(), fc.string({ unit: "grapheme" })), (host) => {
       try {

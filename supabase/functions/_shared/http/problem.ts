@@ -62,6 +62,10 @@ export const PROBLEMS = {
   opted_out: { status: 409, title: "The recipient has opted out of such messages." },
   suppressed: { status: 409, title: "This address gets no mail: it is on the list of suppressions." },
   identity_unverified: { status: 409, title: "The address to send from is not verified yet." },
+  identity_not_found: {
+    status: 404,
+    title: "No such identity, or none of its addresses is to be confirmed.",
+  },
   destination_not_found: { status: 404, title: "No such destination." },
   link_not_found: { status: 404, title: "This link does not exist." },
   link_deleted: { status: 410, title: "This link has been deleted." },
@@ -89,6 +93,7 @@ export const PROBLEMS = {
   rate_limited: { status: 429, title: "Too many requests.", headers: { "retry-after": "1" } },
   config_invalid: { status: 500, title: "The configuration of this installation is incomplete." },
   internal_error: { status: 500, title: "An internal error occurred." },
+  mail_not_sent: { status: 502, title: "The provider of mail did not take the mail." },
   disabled_by_environment: {
     status: 503,
     title: "The operator has turned this feature off.",

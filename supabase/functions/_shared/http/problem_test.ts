@@ -3,7 +3,7 @@ import { Problem, type ProblemCode, type ProblemKind, problemResponse, PROBLEMS 
 
 const codes = Object.keys(PROBLEMS) as ProblemCode[];
 
-Deno.test("PROBLEMS: codes are snake case, titles sentences, statuses errors", () => {
+Deno.test("PROBLEMS: codes are snake case, titles are sentences, statuses are errors", () => {
   for (const code of codes) {
     const { status, title } = PROBLEMS[code];
     assertMatch(code, /^[a-z]+(_[a-z]+)*$/);
@@ -12,7 +12,7 @@ Deno.test("PROBLEMS: codes are snake case, titles sentences, statuses errors", (
   }
 });
 
-Deno.test("PROBLEMS: 401 carries a challenge, 429 and 503 say when to come back (RFC 9110)", () => {
+Deno.test("PROBLEMS: 401 has a challenge, 429 and 503 say when to retry (RFC 9110)", () => {
   for (const code of codes) {
     const { status, headers }: ProblemKind = PROBLEMS[code];
     if (status === 401) assertEquals(typeof headers?.["www-authenticate"], "string", code);
@@ -43,7 +43,7 @@ Deno.test("problemResponse() answers problem+json with every member of the contr
   });
 });
 
-Deno.test("problemResponse() keeps the cause to itself", async () => {
+Deno.test("problemResponse() does not reveal the cause", async () => {
   const problem = new Problem("database_unavailable", { cause: new Error("connect to 10.0.0.5 as admin") });
   assertInstanceOf(problem.cause, Error);
   const response = problemResponse(problem, "req-2");
@@ -53,6 +53,6 @@ Deno.test("problemResponse() keeps the cause to itself", async () => {
   assertEquals(response.headers.get("retry-after"), "5");
 });
 
-Deno.test("Problem: headers given override those of the code", () => {
+Deno.test("Problem: given headers override those of the code", () => {
   assertEquals(new Problem("overloaded", { headers: { "retry-after": "9" } }).headers["retry-after"], "9");
 });

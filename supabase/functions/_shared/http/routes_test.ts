@@ -44,7 +44,7 @@ function made(deps: Partial<RouteDeps<Name, string>> = {}) {
   return { ask, seen };
 }
 
-Deno.test("createRouter(): the handler gets what stands in braces, the query, and whom the gate let in", async () => {
+Deno.test("createRouter(): passes path parameters, the query and the gate's result to the handler", async () => {
   const { ask } = made();
   const cases: [method: string, path: string, body: unknown][] = [
     ["GET", "/?a=/claim", ["list", {}, "a=/claim", "a viewer", "context"]],
@@ -59,7 +59,7 @@ Deno.test("createRouter(): the handler gets what stands in braces, the query, an
   }
 });
 
-Deno.test("createRouter(): 404 for no address, 405 with Allow for no method, and HEAD is GET without its body", async () => {
+Deno.test("createRouter(): 404 for an unknown path, 405 with Allow for a wrong method, and HEAD is GET without its body", async () => {
   const { ask, seen } = made();
   for (const path of ["/x/stats", "/x/stats/", "//stats/y", "/x/stats/y/z", "/x/y", "/x/y/z"]) {
     assertEquals((await ask("GET", path)).body, "not_found", path);
@@ -79,7 +79,7 @@ Deno.test("createRouter(): 404 for no address, 405 with Allow for no method, and
   assertEquals([head.status, head.headers.get("x-name"), head.body], [200, "stats", ""]);
 });
 
-Deno.test("createRouter(): pages of which origins may read an answer and its refusals, and what OPTIONS says of it", async () => {
+Deno.test("createRouter(): which origins may read an answer and its refusals, and the answer to OPTIONS", async () => {
   const { ask } = made({
     gates: { viewer: () => "", operator: () => Promise.reject(new Problem("forbidden")) },
   });
@@ -116,7 +116,7 @@ Deno.test("createRouter(): pages of which origins may read an answer and its ref
   for (const [asked, answer] of cases) assertEquals(await seen(...asked), answer, asked.join(" "));
 });
 
-Deno.test("createRouter(): a caller whom the gate refuses reaches nothing, and nobody while it is switched off", async () => {
+Deno.test("createRouter(): a caller whom the gate refuses reaches nothing, and nobody does while it is switched off", async () => {
   let asked = 0;
   const { ask, seen } = made({
     gates: {
@@ -137,12 +137,12 @@ Deno.test("createRouter(): a caller whom the gate refuses reaches nothing, and n
   assertEquals([seen, asked], [[], 0]);
 });
 
-Deno.test("createRouter(): a route that lets in nobody in particular is refused when the table is made", () => {
+Deno.test("createRouter(): refuses a route without a gate when the table is created", () => {
   const error = assertThrows(() => made({ gates: { viewer: () => "" } }), Error);
   assertEquals(error.message, "nothing lets callers in: POST /");
 });
 
-Deno.test("addressOf(): without what stands before the function's own addresses, and without slashes at the end", () => {
+Deno.test("addressOf(): removes the prefix before the function's own paths, and trailing slashes", () => {
   const cases: [url: string, path: string, query: string][] = [
     ["https://a.example/functions/v1/flags", "/", ""],
     ["https://a.example/functions/v1/flags/?a=b?c/", "/", "a=b?c/"],
@@ -160,7 +160,7 @@ const parts = fc.array(fc.constantFrom("", "stats", "claim", "x", "a%20b", "{cod
   maxLength: 5,
 });
 
-Deno.test("createRouter(): an address is found by its pattern alone, whatever stands for what is in braces", () => {
+Deno.test("createRouter(): matches by pattern only, whatever the parameters contain", () => {
   const { ask } = made();
   const wanted = (path: string) => {
     if (path === "/") return "list";

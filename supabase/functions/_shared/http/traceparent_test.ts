@@ -30,7 +30,7 @@ for (const [label, header, read] of cases) {
   Deno.test(`readTraceparent(): ${label}`, () => assertEquals(readTraceparent(header), read));
 }
 
-Deno.test("readTraceparent(): whatever comes, what is kept is of version 00 and reads as itself", () => {
+Deno.test("readTraceparent(): for any input the result is version 00 and parses to itself", () => {
   const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
   const near = fc.tuple(hex(2), hex(32), hex(16), hex(2)).map((parts) => parts.join("-"));
   holds(fc.property(fc.oneof(near, fc.string()), (header) => {
@@ -43,7 +43,7 @@ Deno.test("readTraceparent(): whatever comes, what is kept is of version 00 and 
 
 const MESSAGE = "01968f00-0000-7000-8000-00000000000A", DELIVERY = "01968f00-0000-7000-9000-0000000000bc";
 
-Deno.test("traceparentFor(): the trace that a message came with goes on, its flags kept", () => {
+Deno.test("traceparentFor(): continues the message's trace, with its flags", () => {
   assertEquals(traceparentFor(MESSAGE, DELIVERY, GOOD), `00-${TRACE}-90000000000000bc-01`);
   assertEquals(
     traceparentFor(MESSAGE, DELIVERY, `00-${TRACE}-${PARENT}-02`),
@@ -51,14 +51,14 @@ Deno.test("traceparentFor(): the trace that a message came with goes on, its fla
   );
 });
 
-Deno.test("traceparentFor(): without one, or with one that is none, the message is the trace", () => {
+Deno.test("traceparentFor(): without a valid one the message's id is the trace", () => {
   const own = "00-01968f0000007000800000000000000a-90000000000000bc-01";
   for (const came of [undefined, null, "nonsense"]) {
     assertEquals(traceparentFor(MESSAGE, DELIVERY, came), own);
   }
 });
 
-Deno.test("traceparentFor(): ids that are none of ours make no header", () => {
+Deno.test("traceparentFor(): returns no header for foreign ids", () => {
   assertEquals(traceparentFor("m1", DELIVERY, GOOD), undefined);
   assertEquals(traceparentFor(MESSAGE, "d1", GOOD), undefined);
 });

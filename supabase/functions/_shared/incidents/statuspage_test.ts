@@ -50,7 +50,7 @@ async function post(
   return { asked, settled: settled! };
 }
 
-Deno.test("createStatusPoster(): creates the incident, then updates that one", async () => {
+Deno.test("createStatusPoster(): creates the incident, then updates it", async () => {
   const body = {
     incident: {
       name: "Replies come late",
@@ -72,7 +72,7 @@ Deno.test("createStatusPoster(): creates the incident, then updates that one", a
   assertEquals(second.asked.map(({ method, url }) => [method, url.slice(-13)]), [["PATCH", "/incidents/p1"]]);
 });
 
-Deno.test("createStatusPoster(): after a lost answer it looks first, so that no incident stands there twice", async () => {
+Deno.test("createStatusPoster(): after a lost answer it looks first, so that no incident is created twice", async () => {
   const there = Response.json([{ id: "p0" }, { id: "p1", metadata: { gatelink: { incident: "i1" } } }]);
   const found = await post({ attempt: 2 }, there, Response.json({ id: "p1" }));
   assertEquals(found.asked.map(({ method }) => method), ["GET", "PATCH"]);
@@ -80,7 +80,7 @@ Deno.test("createStatusPoster(): after a lost answer it looks first, so that no 
   assertEquals(missing.asked.map(({ method }) => method), ["GET", "POST"]);
 });
 
-Deno.test("createStatusPoster(): what fails is tried again, what is refused twice or too often is given up", async () => {
+Deno.test("createStatusPoster(): retries failures, and gives up what is refused twice or too often", async () => {
   const cases: [number, Response | Error, string, string, number | undefined][] = [
     [1, new Error("reset"), "retry", "no_answer", 5000],
     [1, new Response(null, { status: 503 }), "retry", "status 503", 5000],
@@ -97,7 +97,7 @@ Deno.test("createStatusPoster(): what fails is tried again, what is refused twic
   }
 });
 
-Deno.test("createStatusPoster(): without a page nobody is asked, and nothing is kept", async () => {
+Deno.test("createStatusPoster(): without a configured page it calls nobody and keeps nothing", async () => {
   const { asked, settled } = await post({ page: null });
   assertEquals([asked, settled.outcome], [[], "skipped"]);
 });

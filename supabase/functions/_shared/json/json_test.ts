@@ -10,7 +10,7 @@ const nested = (depth: number, bottom: unknown = 1) => {
   return value;
 };
 
-Deno.test("decode() gives what JSON.parse gives, for any JSON", () => {
+Deno.test("decode() returns what JSON.parse returns, for any JSON", () => {
   holds(fc.property(fc.json(), (source) => {
     assertEquals(decode(bytes(source)), JSON.parse(source));
   }));
@@ -41,7 +41,7 @@ Deno.test("decode() refuses what is not UTF-8 or not JSON", () => {
   assertThrows(() => decode(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])), TypeError); // a surrogate in UTF-8
 });
 
-Deno.test("decode() survives a bomb of depth, with and without numbers to keep", () => {
+Deno.test("decode() survives extreme nesting, with and without numbers to keep", () => {
   for (const bottom of ["", "12345678901234567890"]) {
     const value = decode(bytes("[".repeat(200_000) + bottom + "]".repeat(200_000)));
     assertEquals(isStorable(value), false);
@@ -52,7 +52,7 @@ Deno.test("decode() survives a bomb of depth, with and without numbers to keep",
   }
 });
 
-Deno.test("isStorable() draws the line where Postgres does", () => {
+Deno.test("isStorable() accepts exactly what Postgres does", () => {
   for (const value of [null, true, 1.5, "é 🌷", [], {}, { a: ["b"] }, nested(MAX_DEPTH)]) {
     assertEquals(isStorable(value), true);
     assertEquals(toStorable(value), value);
@@ -65,7 +65,7 @@ Deno.test("isStorable() draws the line where Postgres does", () => {
   }
 });
 
-Deno.test("toStorable() replaces visibly and says in the object what it replaced", () => {
+Deno.test("toStorable() replaces visibly, and records in the object what it replaced", () => {
   assertEquals(toStorable({ a: "x\0", "b\0": ["\ud800y"], n: -Infinity }), {
     a: "x\uFFFD",
     "b\uFFFD": ["\uFFFDy"],
@@ -74,12 +74,12 @@ Deno.test("toStorable() replaces visibly and says in the object what it replaced
   });
 });
 
-Deno.test("toStorable() keeps a member named __proto__ a member", () => {
+Deno.test("toStorable() keeps a member named __proto__ as a member", () => {
   const value = toStorable(JSON.parse('{"__proto__":{"a":"\\u0000"}}'));
   assertEquals(JSON.stringify(value), '{"__proto__":{"a":"\uFFFD"},"_altered":["nul"]}');
 });
 
-Deno.test("toStorable() makes anything storable and leaves what is storable alone", () => {
+Deno.test("toStorable() makes anything storable, and leaves storable values unchanged", () => {
   const anything = fc.jsonValue({ stringUnit: "binary" });
   holds(fc.property(anything, (value) => {
     const kept = toStorable(value);
@@ -88,7 +88,7 @@ Deno.test("toStorable() makes anything storable and leaves what is storable alon
   }));
 });
 
-Deno.test("text() and id() take texts and numbers, nothing else", () => {
+Deno.test("text() and id() accept texts and numbers, nothing else", () => {
   assertEquals([text("a"), text(7), text(""), text(null), text({}), text(["a"]), text(true)], [
     "a",
     "7",
@@ -102,7 +102,7 @@ Deno.test("text() and id() take texts and numbers, nothing else", () => {
   assertEquals(id("x".repeat(257)), undefined);
 });
 
-Deno.test("time() takes Unix seconds of this century", () => {
+Deno.test("time() accepts Unix seconds of this century", () => {
   const cases: [unknown, string | undefined][] = [
     ["1780000000", "2026-05-28T20:26:40.000Z"],
     [1780000000, "2026-05-28T20:26:40.000Z"],

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { isStorableText, storableText } from "./text.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
-Deno.test("storableText() replaces NULs and halves of surrogate pairs, each by one character", () => {
+Deno.test("storableText() replaces NULs and lone surrogates, each by one character", () => {
   for (
     const [text, stored] of [
       ["", ""],
@@ -16,7 +16,7 @@ Deno.test("storableText() replaces NULs and halves of surrogate pairs, each by o
   ) assertEquals(storableText(text), stored);
 });
 
-Deno.test("storableText() is storable, and leaves alone what is", () => {
+Deno.test("storableText() returns storable text, and leaves storable text unchanged", () => {
   holds(
     fc.property(fc.string({ unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) }), (text) => {
       const stored = storableText(text);

@@ -12,7 +12,7 @@ function recorded(options: LoggerOptions = {}) {
   return { logger, lines };
 }
 
-Deno.test("log: one JSON object a line with ts, level, msg and the bound fields, all redacted", () => {
+Deno.test("log: one JSON object per line with ts, level, msg and the bound fields, all redacted", () => {
   const { logger, lines } = recorded();
   logger.with({ function: "wa-webhook", request_id: "r1" }).warn("stored from +491701234567", {
     phone: "+491701234567",
@@ -44,7 +44,7 @@ Deno.test("log: a value with line breaks stays on one line", () => {
   assertEquals(lines[0].line.includes("\n"), false);
 });
 
-Deno.test("log: levels below the chosen one are silent", () => {
+Deno.test("log: levels below the configured one are silent", () => {
   const { logger, lines } = recorded({ level: "warn" });
   logger.debug("a");
   logger.info("a");
@@ -53,7 +53,7 @@ Deno.test("log: levels below the chosen one are silent", () => {
   assertEquals(lines.map(({ level }) => level), ["warn", "error"]);
 });
 
-Deno.test("log: a line stays within the platform's 10,000 characters and valid JSON", () => {
+Deno.test("log: a line stays within the platform's 10,000 characters and is valid JSON", () => {
   const { logger, lines } = recorded();
   const fields = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`field_${i}`, '"'.repeat(1900)]));
   logger.error("big", fields);
@@ -62,7 +62,7 @@ Deno.test("log: a line stays within the platform's 10,000 characters and valid J
   assertStringIncludes(String(lines[0].json.field_0), '"');
 });
 
-Deno.test("log: a flood of one message is suppressed, counted, and does not silence others", () => {
+Deno.test("log: a flood of one message is suppressed and counted, and does not silence others", () => {
   let at = 0;
   const { logger, lines } = recorded({ now: () => at, perWindow: 3, windowMs: 1000 });
   for (let i = 0; i < 10; i++) logger.warn("flood", { i });
@@ -73,7 +73,7 @@ Deno.test("log: a flood of one message is suppressed, counted, and does not sile
   assertEquals(lines.at(-1)?.json.suppressed, 7);
 });
 
-Deno.test("log: a sink that throws does not reach the caller", () => {
+Deno.test("log: a sink that throws does not affect the caller", () => {
   const logger = createLogger({
     level: "debug",
     sink: () => {

@@ -122,7 +122,7 @@ function longestRun(text: string): number {
   return Math.max(0, ...runs.map((run) => [...run].length));
 }
 
-Deno.test("redactText(): no phone number passes, whatever stands around it", () => {
+Deno.test("redactText(): no phone number passes, in any context", () => {
   const words = fc.string({ unit: "grapheme", maxLength: 40 }).map((text) =>
     text.replace(/[\p{Nd}%.()\-\/\s]/gu, "")
   );
@@ -161,7 +161,7 @@ const secretForms = fc.tuple(
   random,
 );
 
-Deno.test("redactText(): no secret in a known form passes", () => {
+Deno.test("redactText(): no secret in a known format passes", () => {
   holds(
     fc.property(fc.string({ maxLength: 30 }), secretForms, (before, [form, secret]) => {
       assertEquals(redactText(`${before} ${form(secret)} end`).includes(secret), false);
@@ -177,7 +177,7 @@ Deno.test("redactText(): a registered value never passes, whatever it looks like
   }));
 });
 
-Deno.test("redactText(): a registered value never passes, inside of what base64 or hex holds, or escaped", () => {
+Deno.test("redactText(): a registered value never passes inside base64 or hex, or escaped", () => {
   const around = fc.string({ maxLength: 20 });
   holds(fc.property(random, around, around, (secret, before, after) => {
     hideValue(secret);
@@ -206,7 +206,7 @@ const addressForms = fc.constantFrom(
   (local: string) => `"${local} ${local}"@example.com`,
 );
 
-Deno.test("redactText(): no local part of an e-mail address passes, whatever stands around it", () => {
+Deno.test("redactText(): no local part of an e-mail address passes, in any context", () => {
   holds(
     fc.property(fc.string({ maxLength: 30 }), addressForms, localParts, fc.string({ maxLength: 30 }), (
       before,
@@ -223,7 +223,7 @@ Deno.test("redactText(): no local part of an e-mail address passes, whatever sta
   );
 });
 
-Deno.test("redactText(): of Twilio's accounts the last four characters", () => {
+Deno.test("redactText(): keeps the last four characters of Twilio account ids", () => {
   const hex = fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 32, maxLength: 32 });
   holds(
     fc.property(fc.string({ maxLength: 20 }), fc.constantFrom("AC", "SK", "MG"), hex, (before, kind, id) => {
@@ -234,7 +234,7 @@ Deno.test("redactText(): of Twilio's accounts the last four characters", () => {
   );
 });
 
-Deno.test("redactPhoneNumber(): the last four digits of what is long enough", () => {
+Deno.test("redactPhoneNumber(): keeps the last four digits of a long enough number", () => {
   const cases = [["+49 170 1234567", "…4567"], ["12025550123", "…0123"], ["1234", "…"], ["nobody", "…"], [
     "",
     "…",
@@ -243,7 +243,7 @@ Deno.test("redactPhoneNumber(): the last four digits of what is long enough", ()
   holds(fc.property(phones, (phone) => assertEquals(longestRun(redactPhoneNumber(phone)), 4)));
 });
 
-Deno.test("createWebhookLogEntry(): says who, where and how it was decided, and nothing of anybody", () => {
+Deno.test("createWebhookLogEntry(): says who, where and how it was decided, without personal data", () => {
   assertEquals(
     createWebhookLogEntry({
       channel: "sms",
@@ -270,7 +270,7 @@ Deno.test("createWebhookLogEntry(): says who, where and how it was decided, and 
   );
 });
 
-Deno.test("redactValue(): an error that quotes what it was given quotes nothing in the log, nor its cause", () => {
+Deno.test("redactValue(): an error that quotes its input quotes nothing in the log, nor does its cause", () => {
   const caught = (work: () => unknown): Error => {
     try {
       work();
@@ -325,7 +325,7 @@ Deno.test("redactText(): takes linear time on hostile text", async () => {
   }
 });
 
-Deno.test("redactValue(): field names decide", () => {
+Deno.test("redactValue(): redacts by field name", () => {
   assertEquals(
     redactValue({
       phone: "+491701234567",
@@ -406,7 +406,7 @@ Deno.test("redactValue(): errors with causes, cycles, getters that throw, exotic
   });
 });
 
-Deno.test("redactValue(): long texts are cut, and a secret at the cut does not show", () => {
+Deno.test("redactValue(): long texts are cut, without revealing a secret at the cut", () => {
   const secret = "Zx9".repeat(20);
   hideValue(secret);
   for (let length = 7940; length <= 8000; length++) {

@@ -6,7 +6,7 @@
 import { isOn, legacyOf, ownMessageId, tokensOf } from "./addresses.ts";
 import { automaticReason } from "./automatic.ts";
 import { bounceOf } from "./bounce.ts";
-import { loopReason } from "./loop.ts";
+import { LONG_TEXT, loopReason } from "./loop.ts";
 import { cutReply } from "./reply_text.ts";
 import type { Candidate, Mail, MailFacts, MailWorld, Post } from "./types.ts";
 import { asksForNoMore } from "./unsubscribe.ts";
@@ -35,7 +35,7 @@ export async function factsOf(
   const text = machine ? "" : cut.text;
   const recipients = recipientsOf(mail, post, world);
   const identity = mail.messageId ?? `sha256:${await sha256(raw)}`;
-  const textHash = await sha256(new TextEncoder().encode(hashed(mail, cut.text_full)));
+  const textHash = await sha256(new TextEncoder().encode(hashed(mail, cut)));
   const common = {
     provider: post.provider,
     message_id: mail.messageId,
@@ -133,12 +133,15 @@ function reportOf(mail: Mail): MailFacts["report"] {
     : null;
 }
 
-/** What counts as the same text: an empty one is told apart by what else the mail holds. */
-function hashed(mail: Mail, text: string): string {
-  const words = text.toLowerCase().replace(/\s+/g, " ").trim();
-  return words !== ""
-    ? words
-    : JSON.stringify([mail.subject, mail.attachments.map(({ name, size }) => [name, size])]);
+/**
+ * What counts as the same text: a long one without its quote, which grows with each round of a circle; a short one with
+ * it, because people say "Yes" to several things; an empty one with its subject. And the same attachments: people send
+ * one picture after the other with the same words.
+ */
+function hashed(mail: Mail, cut: { text: string; text_full: string }): string {
+  const text = cut.text.length >= LONG_TEXT ? cut.text : cut.text_full;
+  const words = text.toLowerCase().replace(/\s+/g, " ").trim() || mail.subject;
+  return JSON.stringify([words, mail.attachments.map(({ name, size }) => [name, size])]);
 }
 
 async function sha256(bytes: Uint8Array): Promise<string> {

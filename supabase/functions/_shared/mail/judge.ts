@@ -116,7 +116,8 @@ export function judge(facts: MailFacts, resolved: Resolved, world: MailWorld): J
       `${UNVERIFIED[facts.verification.reason]} A token proves nothing about its sender.`,
     );
   }
-  if (isOwner) return ofOwner(facts, found.resolved, decide);
+  const crowded = tooMuch(resolved);
+  if (isOwner) return ofOwner(facts, found.resolved, crowded, decide);
   const forwarding = identity?.forward_to ?? null;
   const forward = identity === null || forwarding === null
     ? null
@@ -137,12 +138,10 @@ export function judge(facts: MailFacts, resolved: Resolved, world: MailWorld): J
         : "The subject asks for no more mail.",
     );
   }
-  const crowded = tooMuch(resolved);
   if (crowded !== undefined) {
-    const loop = resolved.same_text > 0 ? "same_text" as const : "pace" as const;
     return decide(
-      { kind: "reply", verdict: "store", counted: facts.auto === null && loop === "pace", loop },
-      crowded,
+      { kind: "reply", verdict: "store", counted: facts.auto === null && crowded === "pace", loop: crowded },
+      LOOPS[crowded],
     );
   }
   const other = base.sender === "other"
@@ -178,7 +177,7 @@ const LOOPS: Readonly<Record<LoopReason, string>> = {
   own_message_id: "It is a message of ours that came back.",
   hops: "It went through too many servers.",
   pace: "The sender wrote too often within an hour.",
-  same_text: "The same text came within a minute.",
+  same_text: "The same text came a short while ago.",
 };
 
 const UNVERIFIED: Readonly<Record<MailFacts["verification"]["reason"], string>> = {
@@ -196,9 +195,9 @@ function ownLoop(resolved: Resolved): LoopReason | null {
 }
 
 /** Why a mail is stored only, although nothing is wrong with it: two machines without the right headers answer each other. */
-function tooMuch(resolved: Resolved): string | undefined {
-  if (resolved.same_text > 0) return LOOPS.same_text;
-  return resolved.last_hour >= MOST_PER_HOUR ? LOOPS.pace : undefined;
+function tooMuch(resolved: Resolved): "same_text" | "pace" | undefined {
+  if (resolved.same_text > 0) return "same_text";
+  return resolved.last_hour >= MOST_PER_HOUR ? "pace" : undefined;
 }
 
 function senderOf(
@@ -268,6 +267,7 @@ function bounced(facts: MailFacts, address: string | null, known: boolean, decid
 function ofOwner(
   facts: MailFacts,
   resolved: Pick<Resolved, "message" | "identity">,
+  crowded: "same_text" | "pace" | undefined,
   decide: Decide,
 ): Judgement {
   const { message, identity } = resolved;
@@ -283,6 +283,9 @@ function ofOwner(
       { kind: "owner_reply", verdict: "store" },
       "The owner's answer holds nothing new to relay.",
     );
+  }
+  if (crowded !== undefined) {
+    return decide({ kind: "owner_reply", verdict: "store", loop: crowded }, LOOPS[crowded]);
   }
   return decide(
     {

@@ -17,8 +17,15 @@ export const FORWARDED_HEADER = "X-Gatelink-Forwarded";
 export const MOST_HOPS = 3;
 /** More Received lines are a circle: a person's mail has 3 to 12, and RFC 5321 6.3 lets relays refuse at 100. */
 export const MOST_RECEIVED = 50;
-/** Mails in an hour from one address to one of our addresses; what is more is stored and not forwarded. */
+/** Mails in an hour from one address in one conversation; what is more is stored, and goes nowhere. */
 export const MOST_PER_HOUR = 20;
+/** A text of so many characters is hardly written twice; people say shorter ones again. */
+export const LONG_TEXT = 40;
+
+/** Seconds within which the same text from the same address counts as a circle. */
+export function sameTextSeconds(text: string): number {
+  return text.length >= LONG_TEXT ? 86_400 : 60;
+}
 
 /** Why a mail is part of a circle, by its own words; null if it is not. */
 export function loopReason(

@@ -263,7 +263,7 @@ export interface Resolved {
   readonly from_is_ours: boolean;
   /** Whether the Message-ID is one of a message that we sent. */
   readonly message_id_is_ours: boolean;
-  /** Mails from this address to this recipient: in the last hour, and with the same text in the last minute. */
+  /** Mails from this address in this conversation: in the last hour, and with the same text a short while ago. */
   readonly last_hour: number;
   readonly same_text: number;
 }

@@ -663,6 +663,40 @@ Deno.test("factsOf(): the same text has the same hash, whatever its blanks; empt
   );
 });
 
+Deno.test("factsOf(): a long text is the same under another quote, and not with another attachment; a short one is not", async () => {
+  const hash = async (draft: Draft) => (await judged(rawMail(draft))).facts.text_hash;
+  const long = "I am away until the ninth and read my mails after that.";
+  const under = (text: string, quote: string) => `${text}\n\nOn Tue, Iris Vale wrote:\n> ${quote}\n`;
+  assertEquals(await hash({ body: under(long, "a") }), await hash({ body: under(long, "a\n> b") }));
+  assert(await hash({ body: under("Yes.", "Noon?") }) !== await hash({ body: under("Yes.", "One?") }));
+  const picture = (name: string) =>
+    multipart("multipart/mixed", [
+      `Content-Type: text/plain\n\n${long}`,
+      `Content-Type: image/png\nContent-Disposition: attachment; filename=${name}\n\npng`,
+    ]);
+  assert(await hash(picture("one.png")) !== await hash(picture("two.png")));
+});
+
+Deno.test("judge(): the owner's mails that come round and round are not relayed either", async () => {
+  const raw = rawMail({
+    headers: { From: "iris.private@vale.example", To: `<${MESSAGES.forwarded.token}@in.bloom.example>` },
+  });
+  const post = postOf({
+    envelope: { to: [`${MESSAGES.forwarded.token}@in.bloom.example`], from: "iris.private@vale.example" },
+    dkim: { "vale.example": "pass" },
+  });
+  for (const [more, loop] of [[{ same_text: 1 }, "same_text"], [{ last_hour: 20 }, "pace"]] as const) {
+    const { judgement } = await judged(raw, post, more);
+    assertEquals([judgement.kind, judgement.verdict, judgement.loop, judgement.relay], [
+      "owner_reply",
+      "store",
+      loop,
+      null,
+    ]);
+  }
+  assertEquals((await judged(raw, post, { last_hour: 19 })).judgement.verdict, "relay");
+});
+
 Deno.test("facts and judgement are plain JSON that Postgres can hold", async () => {
   const raw = bytesOf(
     rawMail({

@@ -63,7 +63,7 @@ const message = (more: Partial<ClaimedMessage> = {}): ClaimedMessage => ({
   ...more,
 });
 
-Deno.test("channels(): one without its credentials is told once and stops no other", async () => {
+Deno.test("channels(): one without credentials is reported once and stops no other", async () => {
   let missing: true | Missing[] = [{ variable: "SMS_TOKEN", fault: "it is not set" }];
   const { channels, told } = through([channel("whatsapp"), channel("sms", { missing: () => missing })]);
   assertEquals([await channels(), await channels()], [["whatsapp"], ["whatsapp"]]);
@@ -76,7 +76,7 @@ Deno.test("channels(): one without its credentials is told once and stops no oth
   assertEquals(told, [line, line]);
 });
 
-Deno.test("channels(): one that cannot say whether it is ready is told once and stops no other", async () => {
+Deno.test("channels(): one that cannot say whether it is ready is reported once and stops no other", async () => {
   let fault: unknown = new TypeError("no such secret");
   const sms = channel("sms", {
     missing: () => {
@@ -99,7 +99,7 @@ Deno.test("channels(): one that cannot say whether it is ready is told once and 
   assertEquals(told, [line(first), line(fault)]);
 });
 
-Deno.test("channels(): a kill switch or a flag stops its own channel alone", async () => {
+Deno.test("channels(): a kill switch or a flag stops its own channel only", async () => {
   const both = [channel("whatsapp"), channel("sms")];
   const killed = through(both, { killed: (feature) => feature === "sms_send.enabled" });
   assertEquals(await killed.channels(), ["whatsapp"]);
@@ -158,7 +158,7 @@ for (const [sent, expected] of failures) {
   });
 }
 
-Deno.test("send(): where the platform lets no call out it was no attempt, whatever the channel makes of it", async () => {
+Deno.test("send(): a call that the platform refused is not an attempt, for any channel", async () => {
   const limit = Object.assign(new Error("Rate limit exceeded"), {
     name: "RateLimitError",
     retryAfterMs: 700,
@@ -181,7 +181,7 @@ Deno.test("send(): where the platform lets no call out it was no attempt, whatev
   assertEquals(counted, []);
 });
 
-Deno.test("checkReplies(): by the channel that the person wrote through, to that person alone", () => {
+Deno.test("checkReplies(): uses the channel and the recipient of the person's message", () => {
   const { checkReplies, counted } = through([channel("whatsapp"), channel("sms")]);
   const to = { channel: "sms", identities: { phone: "12025550123" } };
   assertEquals(checkReplies([{ body: 1 }, { text: "a", to: "4930" }], to, "d1"), {
@@ -197,7 +197,7 @@ Deno.test("checkReplies(): by the channel that the person wrote through, to that
 
 const ASK = { ask: { account: "waba", name: "offer" } };
 
-Deno.test("send(): what somebody has opted out of is not sent, and fails as opted_out", async () => {
+Deno.test("send(): a message that the person opted out of is not sent, and fails as opted_out", async () => {
   let sent = 0;
   const whatsapp = { ...channel("whatsapp"), send: () => Promise.resolve({ ok: true as const, n: ++sent }) };
   const { send, counted } = through([whatsapp as Channel]);
@@ -209,7 +209,7 @@ Deno.test("send(): what somebody has opted out of is not sent, and fails as opte
   assertEquals([sent, counted], [0, ["outbound_errors opted_out"]]);
 });
 
-Deno.test("send(): a template is asked for once by messages at the same time, and each is decided", async () => {
+Deno.test("send(): concurrent messages request a template's category once, and each is decided", async () => {
   let asked = 0;
   const found = [{ language: "en", category: "UTILITY" }];
   const whatsapp = {
@@ -226,7 +226,7 @@ Deno.test("send(): a template is asked for once by messages at the same time, an
   assertEquals([asked, outcomes.map(({ outcome }) => outcome)], [1, ["sent", "failed"]]);
 });
 
-Deno.test("send(): without an answer about its template a message waits; what cannot be asked is decided", async () => {
+Deno.test("send(): a message waits until its template's category is known; if it cannot be requested it is decided", async () => {
   const failure = { ok: false as const, kind: "retry" as const, code: "timeout", message: "late" };
   const asking = { ...channel("whatsapp"), templates: () => Promise.resolve(failure) };
   assertEquals((await through([asking]).send(message(ASK))).outcome, "retry");

@@ -59,7 +59,7 @@ const REST = route({ id: "rest", name: "rest", condition: { type: "default" }, d
 const taken = ({ decisions }: DecidedConversation) =>
   decisions.map(({ message_id, reason, route_id }) => `${message_id} ${reason} ${route_id}`);
 
-Deno.test("decide(): one decision a message, in order, as it is stored", async () => {
+Deno.test("decide(): one decision per message, in order, in its stored form", async () => {
   const decided = decide(waiting(["sales", null]), await rules([SALES, REST]), NOW);
   assertEquals(decided, {
     id: "c1",
@@ -96,7 +96,7 @@ Deno.test("decide(): one decision a message, in order, as it is stored", async (
   });
 });
 
-Deno.test("decide(): what stickiness is handed on", async () => {
+Deno.test("decide(): passes stickiness on between messages", async () => {
   const cases: [
     name: string,
     texts: string[],
@@ -125,7 +125,7 @@ Deno.test("decide(): what stickiness is handed on", async () => {
   }
 });
 
-Deno.test("decide(): nothing matches: decided all the same, and stickiness is left as it was", async () => {
+Deno.test("decide(): without a match a decision is made all the same, and stickiness is unchanged", async () => {
   const decided = decide(
     waiting(["hi"], { sticky_route_id: "gone", sticky_until: at(5) }),
     await rules([SALES]),
@@ -136,7 +136,7 @@ Deno.test("decide(): nothing matches: decided all the same, and stickiness is le
   assertEquals([decided.through_seq, decided.sticky_route_id, decided.sticky_until], [10, "gone", at(5)]);
 });
 
-Deno.test("decide(): with the flag off for the contact nothing is decided and nothing changed", async () => {
+Deno.test("decide(): with the flag off for the contact nothing is decided or changed", async () => {
   const sticky = { sticky_route_id: "sales", sticky_until: at(5) };
   for (const metadata of [{ rollout_percentage: 0 }, { target_user_ids: ["p2"] }, undefined]) {
     const off = await rules([SALES], metadata ?? {});
@@ -190,7 +190,7 @@ const someRoutes = fc.uniqueArray(
 );
 const someTexts = fc.array(fc.option(fc.constantFrom("x", "y")), { minLength: 1, maxLength: 6 });
 
-Deno.test("decide(): deciding in two calls is deciding in one", async () => {
+Deno.test("decide(): deciding in two calls equals deciding in one", async () => {
   await holds(fc.asyncProperty(someRoutes, someTexts, fc.nat(6), async (routes, texts, cut) => {
     const by = await rules(routes);
     const whole = decide(waiting(texts), by, NOW);
@@ -234,7 +234,7 @@ Deno.test("decide(): every message is decided once, to destinations of the one r
   }));
 });
 
-Deno.test("decide(): who is held is who the flag leaves out", async () => {
+Deno.test("decide(): exactly the contacts without the flag are held", async () => {
   await holds(
     fc.asyncProperty(fc.uuid(), fc.integer({ min: 0, max: 10_000 }), async (contact_id, hundredths) => {
       const by = await rules([REST], { rollout_percentage: hundredths / 100 });
@@ -256,7 +256,7 @@ function database(...claims: WaitingConversation[][]) {
   return { rpc, calls };
 }
 
-Deno.test("createDecider(): where no channel may be routed nothing is even claimed, else those that may", async () => {
+Deno.test("createDecider(): claims only channels that may be routed, and makes no call if there are none", async () => {
   const on = await rules([REST]);
   const claimed = async (channels: string[]) => {
     const { rpc, calls } = database([]);
@@ -276,7 +276,7 @@ Deno.test("createDecider(): where no channel may be routed nothing is even claim
   assertEquals(await claimed(["whatsapp", "sms"]), [["whatsapp", "sms"]]);
 });
 
-Deno.test("createDecider(): claims, decides, writes, tells; goes on while a claim comes back full", async () => {
+Deno.test("createDecider(): claims, decides, writes and reports; continues while claims come back full", async () => {
   const by = await rules([REST]);
   const long = waiting(Array.from({ length: 20 }, () => "hi"));
   const { rpc, calls } = database(
@@ -310,7 +310,7 @@ Deno.test("createDecider(): claims, decides, writes, tells; goes on while a clai
   assertEquals(told, [[1, 1], [1, 1], [1, 1]]);
 });
 
-Deno.test("createDecider(): a conversation that cannot be stored is told and holds up no other", async () => {
+Deno.test("createDecider(): a conversation that cannot be stored is reported and delays no other", async () => {
   const by = await rules([REST]);
   const bad = "c13";
   const stored: string[] = [];
@@ -348,7 +348,7 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
   await assertRejects(() => away(), Problem);
 });
 
-Deno.test("createDecider(): what can be delivered at once is claimed with the decision; without places it waits, but not for ever", async () => {
+Deno.test("createDecider(): claims deliveries with the decision; without free places it waits, but not forever", async () => {
   const by = await rules([REST]);
   const begun: unknown[] = [];
   const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"] };
@@ -394,7 +394,7 @@ Deno.test("createDecider(): what can be delivered at once is claimed with the de
   assertEquals("p_claim" in calls[3][1], false);
 });
 
-Deno.test("createDecider(): places that no decision used are given back", async () => {
+Deno.test("createDecider(): returns places that no decision used", async () => {
   const by = await rules([REST]);
   const begun: unknown[] = [];
   const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"] };

@@ -183,7 +183,7 @@ Deno.test("createForwarder(): only 2xx answers have replies, and they are checke
   ]);
 });
 
-Deno.test("createForwarder(): claims for its free places, in bulk, and says who is busy", async () => {
+Deno.test("createForwarder(): claims for its free places, in bulk, and names busy destinations", async () => {
   const open: (() => void)[] = [];
   const many = (from: number, to: number, name: string) =>
     Array.from({ length: to - from }, (_, i) => delivery(from + i, name));
@@ -207,7 +207,7 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
   assertEquals(claims().at(-1), { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
-Deno.test("createForwarder(): what settles claims what comes next, into the places that it frees and half of the others", async () => {
+Deno.test("createForwarder(): a settlement claims the next deliveries for the places it frees and half of the others", async () => {
   const settlements: {
     p_results: unknown[];
     p_claim: { limit: number; free: number; busy: object; expired: boolean };
@@ -231,7 +231,7 @@ Deno.test("createForwarder(): what settles claims what comes next, into the plac
   assertEquals(settlements.map(({ p_claim }) => p_claim.expired), [true, false]);
 });
 
-Deno.test("createForwarder(): places are held once, and given back by whoever held them", async () => {
+Deno.test("createForwarder(): each place is held once, and returned by its holder", async () => {
   const received: string[] = [];
   const { places, done } = forwarder([], ({ data }) => (received.push(data.message.text), new Response()));
   const held = await places();
@@ -245,7 +245,7 @@ Deno.test("createForwarder(): places are held once, and given back by whoever he
   assertEquals((await places())?.claim.limit, 128);
 });
 
-Deno.test("createForwarder(): a round that finds all places held begins again when they are given back", async () => {
+Deno.test("createForwarder(): a round that finds no free place restarts when one is returned", async () => {
   const { round, places, tracked, calls } = forwarder([], () => new Response());
   const held = [];
   for (let each; (each = await places()) !== undefined;) held.push(each);
@@ -259,7 +259,7 @@ Deno.test("createForwarder(): a round that finds all places held begins again wh
   assertEquals(tracked().length, 1);
 });
 
-Deno.test("createForwarder(): what was done is written down, also where nothing more can be claimed", async () => {
+Deno.test("createForwarder(): results are recorded even if nothing more can be claimed", async () => {
   let configured = true;
   const { round, done, results, told } = forwarder([claimOf([delivery(1)])], () => {
     configured = false;
@@ -272,12 +272,12 @@ Deno.test("createForwarder(): what was done is written down, also where nothing 
   assertEquals([results().map(({ outcome }) => outcome), told], [["delivered"], []]);
 });
 
-Deno.test("createForwarder(): switched off it claims nothing", async () => {
+Deno.test("createForwarder(): claims nothing while switched off", async () => {
   const { round, calls } = forwarder([], () => new Response(), { routed: () => Promise.resolve([]) });
   assertEquals([await round(), calls], [{ more: false }, []]);
 });
 
-Deno.test("createForwarder(): what cannot be settled is told, and its place is free again", async () => {
+Deno.test("createForwarder(): what cannot be settled is reported, and its place is free again", async () => {
   const claims = [claimOf([delivery(1)])];
   let asked: unknown;
   const { round, done, told } = forwarder([], () => new Response(), {
@@ -294,7 +294,7 @@ Deno.test("createForwarder(): what cannot be settled is told, and its place is f
   assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
-Deno.test("createForwarder(): what a service took is written down though the database is away for a moment", async () => {
+Deno.test("createForwarder(): a service's acceptance is recorded despite a short database outage", async () => {
   let away = 2, received = 0;
   const outcomes: unknown[] = [];
   const { round, done, told } = forwarder([], () => (received++, new Response()), {
@@ -312,7 +312,7 @@ Deno.test("createForwarder(): what a service took is written down though the dat
   assertEquals([received, outcomes, told], [1, ["delivered"], []]);
 });
 
-Deno.test("createForwarder(): replies that cannot be used are told, and the delivery is done all the same", async () => {
+Deno.test("createForwarder(): unusable replies are reported, and the delivery still succeeds", async () => {
   const { round, done, results, told } = forwarder(
     [claimOf([delivery(1)])],
     () => Response.json({ replies: "none" }),
@@ -325,7 +325,7 @@ Deno.test("createForwarder(): replies that cannot be used are told, and the deli
   ]);
 });
 
-Deno.test("createForwarder(): where the platform lets no call out it is no attempt, and the wait is the platform's", async () => {
+Deno.test("createForwarder(): a call that the platform refused is not an attempt, and the wait is the platform's", async () => {
   const outcomes: unknown[] = [], called: number[] = [];
   const { round, done, results, settled } = forwarder(
     [claimOf([delivery(1)])],

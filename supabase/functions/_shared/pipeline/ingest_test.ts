@@ -17,7 +17,7 @@ function ingest(answer: (name: string, body: unknown) => unknown, options: Inges
   return createIngest(rpc, { fields: new Set(["messages"]) }, { count: () => {}, ...options });
 }
 
-Deno.test("createIngest(): tells that messages may go where a status has freed some, and not else", async () => {
+Deno.test("createIngest(): wakes sending only if a status has released messages", async () => {
   let freed = 0;
   const answers: unknown[] = [{ outcomes: "s", freed: true }, { outcomes: "s" }, { outcomes: "d" }];
   const store = ingest(() => answers.shift(), { freed: () => freed++ });
@@ -29,7 +29,7 @@ Deno.test("createIngest(): tells that messages may go where a status has freed s
   assertEquals(told, [1, 1, 1]);
 });
 
-Deno.test("createIngest(): tells the database a sender's account once, and again until it was heard", async () => {
+Deno.test("createIngest(): stores a sender's account once, retrying until it succeeds", async () => {
   const told: unknown[] = [];
   let away = true;
   const store = ingest((name, body) => {

@@ -61,7 +61,7 @@ const NOTHING = {
   claim_outbound: { messages: [], next_due_ms: null },
 };
 
-Deno.test("createPipeline: drain asks all three steps once and resolves when none has anything", async () => {
+Deno.test("createPipeline: drain runs all three steps once and resolves when none has work", async () => {
   const { pipeline, calls, answer } = await controlled();
   const drained = pipeline.drain();
   for (const [name, result] of Object.entries(NOTHING)) await answer(name, result);
@@ -69,7 +69,7 @@ Deno.test("createPipeline: drain asks all three steps once and resolves when non
   assertEquals(calls, []);
 });
 
-Deno.test("createPipeline: callers at the same time share a promise", async () => {
+Deno.test("createPipeline: concurrent callers share a promise", async () => {
   const { pipeline, answer } = await controlled();
   const [a, b] = [pipeline.decide(), pipeline.decide()];
   assertEquals(a === b, true);
@@ -82,7 +82,7 @@ Deno.test("createPipeline: callers at the same time share a promise", async () =
   await later;
 });
 
-Deno.test("createPipeline: what wakes a step while a later one is waited for is waited for too", async () => {
+Deno.test("createPipeline: drain also waits for a step that is woken while a later one runs", async () => {
   const { pipeline, calls, answer } = await controlled();
   let drained = false;
   const first = pipeline.drain().then(() => drained = true);
@@ -151,7 +151,7 @@ Deno.test("createPipeline: decisions wake forwarding, replies wake sending, outc
   ]);
 });
 
-Deno.test("createPipeline: a step that fails is told, and the others go on", async () => {
+Deno.test("createPipeline: a failing step is reported, and the others continue", async () => {
   const { pipeline, calls, answer, told } = await controlled();
   const drained = pipeline.drain();
   await turn();
@@ -186,7 +186,7 @@ const CLAIM = {
 };
 const MESSAGE = { id: "o", lease: "k", attempt: 1, number_id: "1", to: "1", message: { type: "text" } };
 
-Deno.test("createPipeline: once the isolate ends nothing is claimed, and what was claimed meanwhile goes back", async () => {
+Deno.test("createPipeline: an ending isolate claims nothing, and returns what was claimed meanwhile", async () => {
   const end = new AbortController();
   const { pipeline, calls, answer, counted } = await controlled(end.signal);
   const drained = pipeline.drain();
@@ -222,7 +222,7 @@ Deno.test("createPipeline: once the isolate ends nothing is claimed, and what wa
   assertEquals(counted, [["delivery_attempts", "put_back"], ["outbound", "put_back"]]);
 });
 
-Deno.test("createPipeline: what is under way when the isolate ends is settled, and wakes nothing", async () => {
+Deno.test("createPipeline: work in progress when the isolate ends is settled, and wakes nothing", async () => {
   const end = new AbortController();
   const { pipeline, calls, answer } = await controlled(end.signal);
   const drained = pipeline.drain();
@@ -236,7 +236,7 @@ Deno.test("createPipeline: what is under way when the isolate ends is settled, a
   assertEquals(calls, []);
 });
 
-Deno.test("createPipeline: what is waited for is not, once the isolate ends", async () => {
+Deno.test("createPipeline: an ending isolate stops waiting", async () => {
   const end = new AbortController();
   const { pipeline, calls, answer } = await controlled(end.signal);
   const drained = pipeline.drain();

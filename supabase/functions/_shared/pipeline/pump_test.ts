@@ -16,7 +16,7 @@ function controlled() {
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 const nothing: Round = { more: false };
 
-Deno.test("createPump: rounds never overlap, and a poke during a round is followed by another", async () => {
+Deno.test("createPump: rounds never overlap, and a poke during a round causes another", async () => {
   const { round, rounds } = controlled();
   const pump = createPump({ round, lingerMs: 0, onError: () => {} });
   pump.poke();
@@ -31,7 +31,7 @@ Deno.test("createPump: rounds never overlap, and a poke during a round is follow
   assertEquals(rounds.length, 2);
 });
 
-Deno.test("createPump: goes on while a round says there is more", async () => {
+Deno.test("createPump: continues while a round reports more work", async () => {
   const { round, rounds } = controlled();
   const pump = createPump({ round, lingerMs: 0, onError: () => {} });
   pump.poke();
@@ -60,7 +60,7 @@ Deno.test("createPump: the end of tracked work starts a round, and idle waits fo
   await waiting;
 });
 
-Deno.test("createPump: waits for what is due within the linger, not for what is due later", async () => {
+Deno.test("createPump: waits for work due within the linger time, not for later work", async () => {
   const { round, rounds } = controlled();
   const pump = createPump({ round, lingerMs: 50, onError: () => {} });
   pump.poke();
@@ -71,7 +71,7 @@ Deno.test("createPump: waits for what is due within the linger, not for what is 
   assertEquals(rounds.length, 2);
 });
 
-Deno.test("createPump: work that has claimed what comes next says itself when a round makes sense", async () => {
+Deno.test("createPump: work that claimed its successor decides whether another round is needed", async () => {
   const { round, rounds } = controlled();
   const pump = createPump({ round, lingerMs: 60_000, onError: () => {} });
   pump.track(Promise.resolve(nothing));
@@ -92,7 +92,7 @@ Deno.test("createPump: work that has claimed what comes next says itself when a 
   await pump.idle();
 });
 
-Deno.test("createPump: a failed round is told and stops the loop until the next poke", async () => {
+Deno.test("createPump: a failed round is reported and stops the loop until the next poke", async () => {
   const { round, rounds } = controlled();
   const errors: unknown[] = [];
   const pump = createPump({ round, lingerMs: 50, onError: (error) => errors.push(error) });
@@ -105,7 +105,7 @@ Deno.test("createPump: a failed round is told and stops the loop until the next 
   await pump.idle();
 });
 
-Deno.test("roundOf: what is due but could not be claimed never makes a busy loop", () => {
+Deno.test("roundOf: due work that could not be claimed never causes a busy loop", () => {
   assertEquals(roundOf(null, false), { more: false });
   assertEquals(roundOf(-5, true), { more: false });
   assertEquals(roundOf(0, false), { more: false, nextDueMs: 200 });

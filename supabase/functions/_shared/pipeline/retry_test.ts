@@ -18,7 +18,7 @@ function world(...codes: ProblemCode[]) {
   };
 }
 
-Deno.test("retrySettlement(): waits out an outage, ever longer", async () => {
+Deno.test("retrySettlement(): waits out an outage with growing delays", async () => {
   const { call, time, waits } = world(...Array(7).fill("database_unavailable"), "overloaded");
   assertEquals(await retrySettlement(call, 60_000, time), "written");
   assertEquals(waits, [100, 200, 400, 800, 1600, 2000, 2000, 2000]);
@@ -31,7 +31,7 @@ Deno.test("retrySettlement(): gives up in time, with the last error", async () =
   assert(waited > 8_000 && waited <= 10_000, `${waited}`);
 });
 
-Deno.test("retrySettlement(): what would fail again is not repeated", async () => {
+Deno.test("retrySettlement(): does not retry a final error", async () => {
   const { call, time, calls } = world("internal_error");
   await assertRejects(() => retrySettlement(call, 60_000, time), Problem);
   assertEquals(calls(), 1);

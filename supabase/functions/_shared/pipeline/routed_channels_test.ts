@@ -6,7 +6,7 @@ const flags = (values: Record<string, string>) =>
   prepareFlags(Object.entries(values).map(([key, value]) => ({ key, value, metadata: {}, version: 1 })));
 const none = () => false;
 
-Deno.test("routedChannels(): a channel that is off, or killed, or has no flag, takes no other along", async () => {
+Deno.test("routedChannels(): a channel that is off, killed or without a flag does not affect the others", async () => {
   const known = flags({
     "wa_router.enabled": "false",
     "sms_router.enabled": "true",
@@ -19,7 +19,7 @@ Deno.test("routedChannels(): a channel that is off, or killed, or has no flag, t
   assertEquals(await routed(none), ["sms", "email"]);
 });
 
-Deno.test("routedChannels(): WhatsApp by wa_router.enabled; the flags are not read where everything is killed", async () => {
+Deno.test("routedChannels(): WhatsApp uses wa_router.enabled; flags are not read if everything is killed", async () => {
   const on = () => Promise.resolve(flags({ "wa_router.enabled": "true" }));
   assertEquals(await routedChannels(["whatsapp"], none, on), ["whatsapp"]);
   assertEquals(await routedChannels(["whatsapp"], none, () => Promise.resolve(new Map())), []);

@@ -45,7 +45,7 @@ function sender(claims: ClaimedMessage[][], deps: Partial<SenderDeps> = {}) {
   };
 }
 
-Deno.test("createSender(): what goes out is settled under the lease of its claim", async () => {
+Deno.test("createSender(): sent messages are settled under the lease of their claim", async () => {
   const results = [
     { outcome: "sent", provider_id: "wamid.1" },
     { outcome: "retry", error: { code: 130429 }, retry_after_ms: 1000, put_off: "throttle", scope: "number" },
@@ -65,7 +65,7 @@ Deno.test("createSender(): what goes out is settled under the lease of its claim
   assertEquals(outcomes, ["sent", "retry", "failed"]);
 });
 
-Deno.test("createSender(): never more under way than its places", async () => {
+Deno.test("createSender(): never has more in progress than its places", async () => {
   const open: (() => void)[] = [];
   const many = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => message(from + i));
   const { round, done, calls } = sender([many(0, 30), many(30, 32)], {
@@ -77,7 +77,7 @@ Deno.test("createSender(): never more under way than its places", async () => {
   await done();
 });
 
-Deno.test("createSender(): among several channels there are twice the places, and each is told what it has", async () => {
+Deno.test("createSender(): several channels share twice the places, and each is told its share", async () => {
   const open: (() => void)[] = [];
   const many = (channel: string, n: number) => Array.from({ length: n }, (_, i) => message(i, channel));
   const { round, done, calls } = sender(
@@ -103,7 +103,7 @@ Deno.test("createSender(): among several channels there are twice the places, an
   assertEquals(asked(), [64, {}]);
 });
 
-Deno.test("createSender(): switched off it claims nothing; what cannot be settled is told", async () => {
+Deno.test("createSender(): claims nothing while switched off; what cannot be settled is reported", async () => {
   const off = sender([], { channels: () => Promise.resolve([]) });
   assertEquals([await off.round(), off.calls], [{ more: false }, []]);
   const { round, done, told } = sender([], {
@@ -117,7 +117,7 @@ Deno.test("createSender(): switched off it claims nothing; what cannot be settle
   assertEquals(told, ["an outbound message could not be settled"]);
 });
 
-Deno.test("createSender(): what went out is written down though the database is away for a moment", async () => {
+Deno.test("createSender(): a sent message is recorded despite a short database outage", async () => {
   let away = 2;
   const settled: unknown[] = [];
   let sent = 0;

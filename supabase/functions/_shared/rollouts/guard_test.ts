@@ -18,7 +18,7 @@ const minute = (minute: number, on: Partial<Counts>, off: Partial<Counts> = {}) 
 const BAD = { n: 100, failed: 20 };
 const NOTHING = { n: 0, failed: 0, timed: 0, late: 0 };
 
-Deno.test("take() compares with a control of a twentieth; with a smaller one there is none, and nobody is blamed", () => {
+Deno.test("take() compares with a control of at least a twentieth; with a smaller one there is none, and nobody is blamed", () => {
   assertEquals(take(ERRORS, begin(1), [minute(1, BAD, { n: 5 })]), undefined);
   for (const off of [{}, { n: 4 }]) {
     assertEquals(take(ERRORS, begin(1), [minute(1, BAD, off)]), {
@@ -34,7 +34,7 @@ Deno.test("take() compares with a control of a twentieth; with a smaller one the
   });
 });
 
-Deno.test("take() lets nothing count for going on while more fail than may, and pages where that goes on", () => {
+Deno.test("take() counts nothing towards advancing while too many fail, and pages if that continues", () => {
   const state = begin(1);
   assertEquals(take(ERRORS, state, [minute(1, BAD, { n: 5 })]), undefined);
   assert(Math.max(...state.errors.absolute) >= ALARM);
@@ -48,12 +48,12 @@ Deno.test("take() lets nothing count for going on while more fail than may, and 
   assertEquals(Math.max(...state.errors.absolute), 0);
 });
 
-Deno.test("take() calls an incident shared where the control is in trouble too", () => {
+Deno.test("take() calls an incident shared if the control fails too", () => {
   const alarm = take(ERRORS, begin(1), [minute(1, BAD, BAD)]);
   assertEquals(alarm, { verdict: "page", rule: "error_rate_absolute", minute: 1 });
 });
 
-Deno.test("take() begins the stage anew at a failure where none is allowed, and forgets none", () => {
+Deno.test("take() restarts the stage at a failure if none is allowed, and forgets none", () => {
   const state = begin(1);
   const watch = { ...ERRORS, error_rate: 0.05, no_errors: true };
   assertEquals(take(watch, state, [minute(1, { n: 10 }), minute(2, { n: 10, failed: 1 })]), undefined);
@@ -61,13 +61,13 @@ Deno.test("take() begins the stage anew at a failure where none is allowed, and 
   assert(Math.max(...state.errors.absolute) > 0);
 });
 
-Deno.test("take() holds quiet hours against nobody: S falls to 0, and no further", () => {
+Deno.test("take() does not penalise quiet hours: S falls to 0, and no further", () => {
   const state = begin(1);
   take(ERRORS, state, [minute(1, { n: 5000 }), minute(2, { n: 10, failed: 1 })]);
   assert(state.errors.absolute[4] > 0);
 });
 
-Deno.test("take() goes by a plain threshold with enough samples, pages what is shared, and begins anew", () => {
+Deno.test("take() applies a plain threshold with enough samples, pages for shared failures, and restarts", () => {
   const bad = { n: 20, failed: 5 };
   assertEquals(take(PLAIN, begin(1), [minute(1, { n: 19, failed: 19 })]), undefined);
   assertEquals(take(PLAIN, begin(1), [minute(1, { n: 20, failed: 4 })]), undefined);
@@ -86,7 +86,7 @@ Deno.test("take() goes by a plain threshold with enough samples, pages what is s
   assertEquals(take(PLAIN, state, [minute(1, bad, bad), minute(2, few)]), undefined);
 });
 
-Deno.test("progress() says go on when the stage has shown all, and else what is missing", () => {
+Deno.test("progress() says advance if the stage is complete, and otherwise what is missing", () => {
   const criteria: Criteria = {
     hold_minutes: 60,
     min_samples: 300,

@@ -19,7 +19,7 @@ const TOLD: Notification = {
 const ADVICE =
   "Inform whoever is on call. The guard checks every minute; pause the rollout if you see something that it cannot.";
 
-Deno.test("bodyOf(): a webhook is told all that happened, and what to do", () => {
+Deno.test("bodyOf(): a webhook gets all facts of the event, and what to do", () => {
   assertEquals(bodyOf("webhook", TOLD), {
     type: "rollout.started",
     timestamp: TOLD.at,
@@ -40,7 +40,7 @@ Deno.test("bodyOf(): a webhook is told all that happened, and what to do", () =>
   });
 });
 
-Deno.test("bodyOf(): Slack gets one text, in which nothing is markup", () => {
+Deno.test("bodyOf(): Slack gets one text without any markup", () => {
   assertEquals(bodyOf("slack", TOLD), {
     text:
       `checkout.enabled: the rollout by the plan custom began with us &amp; &lt;b&gt; (12.5 %)\n${ADVICE}`,
@@ -59,7 +59,7 @@ const PART: Notification = {
 };
 const QUEUE = "Check the named services: gatelink status shows their queues.";
 
-Deno.test("bodyOf(): a part that fails is named, with why and what to do", () => {
+Deno.test("bodyOf(): names a failing component, with the reason and what to do", () => {
   const why = "crm keeps failing: its circuit is open";
   assertEquals(bodyOf("webhook", PART), {
     type: "health.failing",
@@ -75,7 +75,7 @@ Deno.test("bodyOf(): a part that fails is named, with why and what to do", () =>
   assertEquals(bodyOf("slack", PART), { text: `queue is degraded: ${why}\n${QUEUE}` });
 });
 
-Deno.test("bodyOf(): a part that does well again is named", () => {
+Deno.test("bodyOf(): names a recovered component", () => {
   const part = { component: "queue" as const, status: "healthy" as const, because: "taken", figures: {} };
   assertEquals(bodyOf("slack", { ...PART, kind: "recovered", part }), { text: "queue does well again" });
 });

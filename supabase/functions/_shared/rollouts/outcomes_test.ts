@@ -40,7 +40,7 @@ async function quietly(run: () => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("outcome() counts a person once a flag and minute, the first time", async () => {
+Deno.test("outcome() counts a person once per flag and minute, the first time", async () => {
   const { state, groups, outcome, flush } = world();
   outcome("a", "on", "u1", OK);
   outcome("a", "on", "u1", { failed: true });
@@ -53,7 +53,7 @@ Deno.test("outcome() counts a person once a flag and minute, the first time", as
   assertEquals(short(groups[0].outcomes), [["a", "on", 0, 2, 0], ["b", "on", 0, 1, 1], ["a", "on", 1, 1, 1]]);
 });
 
-Deno.test("outcome() remembers who was counted after a group went", async () => {
+Deno.test("outcome() remembers who was counted after a group was sent", async () => {
   const { groups, outcome, flush } = world();
   outcome("a", "on", "u1", OK);
   await flush();
@@ -69,7 +69,7 @@ Deno.test("outcome() remembers who was counted after a group went", async () => 
   ]]]);
 });
 
-Deno.test("outcome() puts each latency into a cumulative histogram, edges included", async () => {
+Deno.test("outcome() adds each latency to a cumulative histogram, edges included", async () => {
   const { groups, outcome, flush } = world();
   const latencies = [0, 5, 5.4, 400, 401, 30_000, 30_001, -3];
   latencies.forEach((latencyMs, i) => outcome("a", "on", `u${i}`, { failed: false, latencyMs }));
@@ -81,7 +81,7 @@ Deno.test("outcome() puts each latency into a cumulative histogram, edges includ
   assertEquals([5, 10, 300, 400, 500, 20_000, 30_000].map(within), [4, 4, 4, 5, 6, 6, 7]);
 });
 
-Deno.test("flush() keeps a group that could not be sent, and adds what came since", async () => {
+Deno.test("flush() keeps a group that could not be sent, and adds later outcomes", async () => {
   const { state, groups, outcome, evaluated, flush } = world();
   outcome("a", "on", "u1", { failed: true, latencyMs: 100 });
   evaluated("a");
@@ -105,7 +105,7 @@ Deno.test("flush() drops a group that the database refused for its data", async 
   assertEquals(groups, []);
 });
 
-Deno.test("outcome() is bounded: people of a minute, and sums that wait", async () => {
+Deno.test("outcome() limits the people of a minute, and the waiting sums", async () => {
   const people = world({ maxSubjects: 2 });
   for (let i = 0; i < 5; i++) people.outcome("a", "on", `u${i}`, OK);
   await people.flush();
@@ -116,7 +116,7 @@ Deno.test("outcome() is bounded: people of a minute, and sums that wait", async 
   assertEquals(sums.groups[0].outcomes.length, 2);
 });
 
-Deno.test("evaluated() notes a flag once an hour", async () => {
+Deno.test("evaluated() records a flag once an hour", async () => {
   const { state, groups, evaluated, flush } = world();
   evaluated("a");
   evaluated("a");
@@ -144,7 +144,7 @@ const FLAGS = prepareFlags([
   setting("needs", "true", { prerequisites: ["off"] }),
 ]);
 
-Deno.test("armOf() says in which arm somebody is, and nothing where that says nothing about the flag", () => {
+Deno.test("armOf() returns a person's arm, or nothing if it says nothing about the flag", () => {
   assertEquals(armOf(FLAGS, "off", "u1"), "off"); // before a rollout: the traffic of the forecast
   assertEquals([armOf(FLAGS, "ids", "u1"), armOf(FLAGS, "ids", "u2")], ["on", "off"]);
   assertEquals(armOf(FLAGS, "needs", "u1"), undefined); // kept out by another flag
@@ -152,19 +152,19 @@ Deno.test("armOf() says in which arm somebody is, and nothing where that says no
   assertEquals(armOf(FLAGS, "gone", "u1"), undefined);
 });
 
-Deno.test("armOf(): who lost a feature by its kill switch is without it, and who lost a prerequisite is in neither arm", () => {
+Deno.test("armOf(): a person without the feature because of a kill switch is in the control, one without a prerequisite in neither arm", () => {
   assertEquals(armOf(FLAGS, "ids", "u1", (key) => key === "ids"), "off");
   assertEquals(armOf(FLAGS, "ids", "u1", () => false), "on");
 });
 
-Deno.test("observe() counts what a person had, where the caller knows, whatever the flag says by now", async () => {
+Deno.test("observe() counts the value that a person had, if the caller knows it, whatever the flag says now", async () => {
   const { groups, flush, ...into } = world();
   observe(FLAGS, ["off"], "u1", { failed: true }, { into, had: "on" });
   await flush();
   assertEquals(short(groups[0].outcomes), [["off", "on", 0, 1, 1]]);
 });
 
-Deno.test("outcomes name who failed or waited long, and of how many edges it was slower", async () => {
+Deno.test("outcomes name who failed or waited long, and how many edges it exceeded", async () => {
   const { groups, flush, ...into } = world();
   into.outcome("ids", "on", "u1", { failed: true });
   into.outcome("ids", "on", "u2", { failed: false, latencyMs: 40 });
@@ -173,7 +173,7 @@ Deno.test("outcomes name who failed or waited long, and of how many edges it was
   assertEquals(groups[0].outcomes[0].people, [["u1", true, 0], ["u3", false, 13]]);
 });
 
-Deno.test("observe() counts under each flag that had a say", async () => {
+Deno.test("observe() counts for each flag that affected the result", async () => {
   const { groups, flush, ...into } = world();
   observe(FLAGS, ["ids", "off", "needs", "gone"], "u1", { failed: true }, { into });
   await flush();

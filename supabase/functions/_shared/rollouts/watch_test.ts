@@ -2,7 +2,7 @@ import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Rpc } from "../db/client.ts";
 import { createWatch } from "./watch.ts";
 
-Deno.test("createWatch(): looks at most once a minute, tells what is due, and never throws", async () => {
+Deno.test("createWatch(): checks at most once a minute, sends due notifications, and never throws", async () => {
   let time = 0;
   const did: string[] = [];
   const answers: (boolean | Error)[] = [false, true, new Error("away"), true];

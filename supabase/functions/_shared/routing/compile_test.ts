@@ -19,7 +19,7 @@ const text = (match: string, value: string, case_sensitive = false) => ({
 const referral = { source_id: "120", source_type: "ad", ctwa_clid: "ARA" };
 const contact = { id: "01968f00-0000-7000-8000-0000000000c1" };
 
-Deno.test("compile(): each type of condition", async () => {
+Deno.test("compile(): compiles each type of condition", async () => {
   const cases: [json: unknown, facts: Partial<MessageFacts>, holds: boolean][] = [
     [{ type: "any" }, {}, true],
     [{ type: "default" }, {}, true],
@@ -87,7 +87,7 @@ Deno.test("compile(): each type of condition", async () => {
   }
 });
 
-Deno.test("compile() refuses a wrong or too large regular expression and says where", async () => {
+Deno.test("compile() refuses an invalid or too large regular expression and says where", async () => {
   const cases: [pattern: string, said: string][] = [
     ["(", "missing closing )"],
     ["(a)\\1", "invalid escape sequence"],
@@ -149,7 +149,7 @@ const moment = fc.record({
   now: fc.date({ noInvalidDate: true, min: new Date(0), max: new Date("2100-01-01") }),
 });
 
-Deno.test("compile(): not(not c) = c, not(all) = any(not), order inside all and any is free", async () => {
+Deno.test("compile(): not(not c) = c, not(all) = any(not), order inside all and any is irrelevant", async () => {
   await holds(fc.asyncProperty(tree, tree, facts, moment, async (a, b, m, at) => {
     const ask = async (json: unknown) => (await compile(parseCondition(json)))(m, at);
     const not = (of: unknown) => ({ type: "not", of });

@@ -18,7 +18,7 @@ const ask = async (
 ) => match(await compileRoutes(rows), message(facts), { ...context, ...changes });
 const whys = (decision: Decision) => decision.explanation.map((f) => `${f.route} ${f.matched} ${f.why}`);
 
-Deno.test("match(): who takes it and why", async () => {
+Deno.test("match(): which route takes the message, and why", async () => {
   const cases: {
     name: string;
     rows: RouteRow[];
@@ -146,7 +146,7 @@ Deno.test("match(): who takes it and why", async () => {
   }
 });
 
-Deno.test("match(): a flag is asked with the contact, once a route", async () => {
+Deno.test("match(): evaluates a flag with the contact, once per route", async () => {
   const asked: string[] = [];
   await ask([route({ id: "a", flag_key: "a.enabled" }), route({ id: "b" })], {}, {
     sticky: { routeId: "a", until: later },
@@ -155,7 +155,7 @@ Deno.test("match(): a flag is asked with the contact, once a route", async () =>
   assertEquals(asked, ["a.enabled 01968f00-0000-7000-8000-0000000000c1"]);
 });
 
-Deno.test("match(): fan-out stays inside the route", async () => {
+Deno.test("match(): fan-out stays within the route", async () => {
   const decision = await ask([
     route({ id: "a", mode: "all", destination_ids: ["x", "y"] }),
     route({ id: "b", destination_ids: ["z"] }),
@@ -163,7 +163,7 @@ Deno.test("match(): fan-out stays inside the route", async () => {
   assertEquals(decision.destinationIds, ["x", "y"]);
 });
 
-Deno.test("match(): a sticky route names the time, and each message renews it", async () => {
+Deno.test("match(): a sticky route sets an end time, and each message renews it", async () => {
   const rows = [route({ id: "a", sticky_minutes: 30 })];
   assertEquals((await ask(rows)).stickyUntil, "2026-03-02T10:30:00.000Z");
   const again = await ask(rows, {}, { sticky: { routeId: "a", until: later } });
@@ -171,14 +171,14 @@ Deno.test("match(): a sticky route names the time, and each message renews it", 
   assertEquals("stickyUntil" in await ask([route()]), false);
 });
 
-Deno.test("match(): a condition that throws is not met, and the next route is asked", async () => {
+Deno.test("match(): a condition that throws does not match, and the next route is tried", async () => {
   const [broken, good] = await compileRoutes([route({ id: "a" }), route({ id: "b" })]);
   const throws = { ...broken, test: () => assertEquals(1, 2) as never };
   const decision = match([throws, good], message(), context);
   assertEquals(whys(decision), ["a false condition failed: any message", "b true condition: any message"]);
 });
 
-Deno.test("match(): the explanation is cut, and the route taken stays in it", async () => {
+Deno.test("match(): the explanation is cut, and still contains the matching route", async () => {
   const rows = Array.from(
     { length: 80 },
     (_, i) => route({ id: `r${String(i).padStart(2, "0")}`, condition: i === 70 ? { type: "any" } : never }),
@@ -190,7 +190,7 @@ Deno.test("match(): the explanation is cut, and the route taken stays in it", as
   assertEquals(decision.explanation.filter((f) => f.matched).length, 1);
 });
 
-Deno.test("match(): a decision holds no phone, no contact and no text", async () => {
+Deno.test("match(): a decision contains no phone, no contact and no text", async () => {
   const phones = [["16505551234", "…1234"], ["+16505551234", "…1234"], ["12345", undefined], [
     undefined,
     undefined,
@@ -223,7 +223,7 @@ const rowsOf = fc.uniqueArray(
   { selector: (row) => row.id, maxLength: 10 },
 ).map((rows) => rows.map((row) => route(row)));
 
-Deno.test("match(): only a route that may take the message does, it is the first such one, and sticky never opens a closed one", async () => {
+Deno.test("match(): picks the first route that may take the message, and sticky never opens a closed one", async () => {
   await holds(
     fc.asyncProperty(rowsOf, fc.nat(), fc.boolean(), async (rows, pick, stuck) => {
       const stickyTo = stuck ? rows[pick % Math.max(rows.length, 1)]?.id : undefined;

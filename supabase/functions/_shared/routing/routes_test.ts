@@ -37,7 +37,7 @@ Deno.test("compileRoutes() does not depend on the order of the rows", async () =
   }));
 });
 
-Deno.test("compileRoutes() keeps the destinations that the mode asks for", async () => {
+Deno.test("compileRoutes() keeps the destinations that the mode requires", async () => {
   const [first, all, none] = await compileRoutes([
     route({ id: "a", mode: "first", destination_ids: ["x", "y"] }),
     route({ id: "b", mode: "all", destination_ids: ["x", "y", "x"] }),
@@ -46,7 +46,7 @@ Deno.test("compileRoutes() keeps the destinations that the mode asks for", async
   assertEquals([first, all, none].map((r) => r.destinationIds), [["x"], ["x", "y"], []]);
 });
 
-Deno.test("compileRoutes() passes over paused destinations in mode first, unless all are", async () => {
+Deno.test("compileRoutes() skips paused destinations in mode first, unless all are paused", async () => {
   const rows = [
     route({ id: "a", mode: "first", destination_ids: ["x", "y"] }),
     route({ id: "b", mode: "all", destination_ids: ["x", "y"] }),
@@ -57,7 +57,7 @@ Deno.test("compileRoutes() passes over paused destinations in mode first, unless
   assertEquals(await idsWith("x", "y"), [["x"], ["x", "y"]]);
 });
 
-Deno.test("compileRoutes() moves to the spare where a circuit is open, and never to what is paused", async () => {
+Deno.test("compileRoutes() uses the spare if a circuit is open, but never a paused destination", async () => {
   const rows = [
     route({ id: "a", mode: "first", destination_ids: ["x", "y", "z"] }),
     route({ id: "b", mode: "all", destination_ids: ["x", "y", "z"] }),
@@ -74,7 +74,7 @@ Deno.test("compileRoutes() moves to the spare where a circuit is open, and never
   assertEquals(await first(["x", "y", "z"], ["z"]), ["x"]);
 });
 
-Deno.test("compileRoutes() closes a route whose condition cannot be used, and only that one", async () => {
+Deno.test("compileRoutes() closes a route with an unusable condition, and only that one", async () => {
   const [good, unknown, pattern] = await compileRoutes([
     route({ id: "a" }),
     route({ id: "b", condition: { type: "sentiment" } }),
@@ -85,7 +85,7 @@ Deno.test("compileRoutes() closes a route whose condition cannot be used, and on
   assertEquals(pattern.description, "values[0]: is not a regular expression of RE2: missing closing ): `(`");
 });
 
-Deno.test("compileRoutes() says what is wrong in words that Postgres can store", async () => {
+Deno.test("compileRoutes() reports errors as texts that Postgres can store", async () => {
   // Cut between two characters, not through one, wherever the cut falls.
   for (let before = 0; before < 4; before++) {
     const value = `[${"a".repeat(before)}${"😀".repeat(200)}`;

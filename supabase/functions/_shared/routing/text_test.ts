@@ -7,7 +7,7 @@ import { holds } from "../../../../tests/support/property.ts";
 
 const same = (a: string, b: string) => fold(normalise(a)) === fold(normalise(b));
 
-Deno.test("normalise() and fold() unite what looks the same", () => {
+Deno.test("normalise() and fold() unify what looks the same", () => {
   const pairs: [string, string][] = [
     ["Straße", "STRASSE"],
     ["İPTAL", "iptal"],
@@ -26,7 +26,7 @@ Deno.test("normalise() and fold() unite what looks the same", () => {
   }
 });
 
-Deno.test("normalise() changes nothing when applied again and looks at MAX_TEXT units at most", () => {
+Deno.test("normalise() is idempotent and reads at most MAX_TEXT units", () => {
   holds(fc.property(fc.string({ unit: "binary" }), (text) => {
     const once = normalise(text);
     assertEquals(normalise(once), once);
@@ -74,7 +74,7 @@ Deno.test("holdsWord() finds whole words in any script", () => {
   }
 });
 
-Deno.test("holdsWord() finds a word put between any other text and a space, and never one glued into letters", () => {
+Deno.test("holdsWord() finds a word between any text and a space, and never within letters", () => {
   holds(fc.property(
     fc.string({ unit: "grapheme" }),
     fc.constantFrom("stop", "возврат", "退款", "มาก", "c++"),
@@ -90,7 +90,7 @@ Deno.test("holdsWord() finds a word put between any other text and a space, and 
   }));
 });
 
-Deno.test("viewOf() is made once a message and is undefined without a body", () => {
+Deno.test("viewOf() is created once per message and is undefined without a body", () => {
   const one = message({ body: " Hi\u200b " });
   assertEquals(viewOf(one), { exact: "Hi", folded: "HI" });
   assertEquals(viewOf(one) === viewOf(one), true);

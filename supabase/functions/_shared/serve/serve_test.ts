@@ -22,7 +22,7 @@ async function ask(
 
 const ok: Handler = () => new Response("fine");
 
-Deno.test("serve: the request id is the caller's when sane, else a new one, and stands in the answer", async () => {
+Deno.test("serve: the request id is the caller's if valid, else a new one, and is in the answer", async () => {
   const cases: [string | undefined, boolean][] = [
     [undefined, false],
     ["01927f5e-1234-7890-8123-456789012345", true],
@@ -43,7 +43,7 @@ Deno.test("serve: the request id is the caller's when sane, else a new one, and 
   }
 });
 
-Deno.test("serve: a well-formed traceparent is kept, another is not", async () => {
+Deno.test("serve: keeps a valid traceparent and no other", async () => {
   const good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   for (
     const [given, expected] of [[good, good], ["00-0-0-01", undefined], [
@@ -72,7 +72,7 @@ Deno.test("serve: a Problem becomes its answer", async () => {
   assertEquals(printed, "");
 });
 
-Deno.test("serve: a Host that is none is refused before anything reads an address", async () => {
+Deno.test("serve: refuses an invalid Host before anything reads an address", async () => {
   let isAsked = false;
   const handler = () => {
     isAsked = true;
@@ -144,7 +144,7 @@ Deno.test("serve: HEAD is GET without a body, for answers and refusals", async (
   assertEquals([refused.response.status, await refused.response.text()], [404, ""]);
 });
 
-Deno.test("serve: an answer with fixed headers gets the request id too", async () => {
+Deno.test("serve: an answer with immutable headers gets the request id too", async () => {
   const { response } = await ask(() => Response.redirect("https://example.com/", 302));
   assertEquals(response.status, 302);
   assertEquals(response.headers.get("location"), "https://example.com/");

@@ -42,7 +42,7 @@ async function withEnvironment<T>(use: () => Promise<T>): Promise<T> {
 
 const headers = (flag: string) => new Headers({ apikey: "secret-key", [STATE_HEADER]: flag });
 
-Deno.test("state(): version, switches, revision, and the flag as the gates take it", async () => {
+Deno.test("state(): version, switches, revision, and the flag as the gates evaluate it", async () => {
   await withEnvironment(async () => {
     const of = async (
       flag: string,
@@ -59,7 +59,7 @@ Deno.test("state(): version, switches, revision, and the flag as the gates take 
   });
 });
 
-Deno.test("state(): without a database it still tells what the environment says", async () => {
+Deno.test("state(): without a database it still reports the environment", async () => {
   const { warn } = console;
   console.warn = () => {};
   try {
@@ -76,7 +76,7 @@ Deno.test("state(): without a database it still tells what the environment says"
   }
 });
 
-Deno.test("serve(): a request with the header is answered with the state, and only for a secret key", async () => {
+Deno.test("serve(): a request with the header is answered with the state, for secret keys only", async () => {
   await withEnvironment(async () => {
     const { fetch } = serve("fn", { POST: () => new Response("handled") });
     const ask = async (apikey: string) => {

@@ -14,7 +14,7 @@ const night: Window = { days: ["fri"], from: "22:00", to: "06:00", zone: "Americ
 const wholeDay: Window = { days: ["sun"], from: "00:00", to: "24:00", zone: "Europe/Berlin" };
 const small: Window = { days: ["sun"], from: "02:00", to: "03:00", zone: "Europe/Berlin" };
 
-Deno.test("inWindow() by the wall clock of its zone", () => {
+Deno.test("inWindow() uses the wall clock of its zone", () => {
   const cases: [name: string, window: Window, now: string, inside: boolean][] = [
     ["from is inside", office, "2026-03-02T09:00:00+01:00", true],
     ["a minute before from is not", office, "2026-03-02T08:59:59+01:00", false],
@@ -43,7 +43,7 @@ Deno.test("inWindow() by the wall clock of its zone", () => {
   }
 });
 
-Deno.test("inWindow(): a window and the one from its end to its start share the week between them", () => {
+Deno.test("inWindow(): a window and its complement share the week between them", () => {
   const clock = fc.integer({ min: 0, max: 1439 }).map((m) =>
     `${String(Math.floor(m / 60)).padStart(2, "0")}:${String(m % 60).padStart(2, "0")}`
   );

@@ -4,10 +4,13 @@
  */
 import { Alert, Button, Group, Input, SegmentedControl, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { type FormEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import type { Link } from "../../../../../supabase/functions/_shared/contract/links.ts";
 import type { Fault, Refusal } from "../../../data/refusal.ts";
 import { AddHost } from "../../../session/AddHost.tsx";
+import type { Draft as Kept } from "../../../session/draft.ts";
 import { hostOf } from "../../../ui/host.ts";
 import { Icon } from "../../../ui/icons.tsx";
+import { Restored } from "../../../session/Restored.tsx";
 import { preview, type PreviewContext, type Visitor } from "../preview.ts";
 import { PreviewTable, VisitorFields } from "../PreviewTable.tsx";
 import { cleaned, type Draft, valueAt, withValue } from "./body.ts";
@@ -25,6 +28,8 @@ const FIELD_OF: Record<string, string> = {
 
 interface Props {
   ground: PreviewContext;
+  /** What is typed, kept under the name of the form. */
+  kept: Kept<Link | undefined>;
   /** Initial values. */
   start: Draft;
   /** Given for an existing link: whether it has a password. */
@@ -39,10 +44,10 @@ interface Props {
 }
 
 export function LinkForm(
-  { ground: { rules, numbers }, start, link, save, saving, action, notice, blocked }: Props,
+  { ground: { rules, numbers }, kept, start, link, save, saving, action, notice, blocked }: Props,
 ) {
-  const [draft, setDraft] = useState(start);
-  const [opens, setOpens] = useState<"chat" | "page">(start.whatsapp ? "chat" : "page");
+  const [draft, setDraft] = kept.field("body", start);
+  const [opens, setOpens] = kept.field<"chat" | "page">("opens", start.whatsapp ? "chat" : "page");
   const [visitor, setVisitor] = useState<Visitor>({});
   const [refusal, setRefusal] = useState<Refusal>();
   const [refused, setRefused] = useState<FormState["refused"]>();
@@ -77,6 +82,7 @@ export function LinkForm(
       <form onSubmit={submit} ref={form} noValidate>
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="xl">
           <Stack>
+            <Restored draft={kept} />
             <div>
               <Input.Label component="div" labelElement="div" mb={4} id="opens">Opens</Input.Label>
               <SegmentedControl

@@ -9,7 +9,7 @@ import {
   type LinkPart,
   type Section,
 } from "../../../../../supabase/functions/_shared/contract/link_fields.ts";
-import { exact } from "../../../ui/Time.tsx";
+import { exact } from "../../../ui/times.ts";
 import { type Draft, valueAt } from "./body.ts";
 import {
   AreaField,

@@ -17,7 +17,7 @@ import { Icon } from "../../../ui/icons.tsx";
 import { WindowFields } from "../../../ui/WindowFields.tsx";
 import { freshWindow } from "../../../ui/windows.ts";
 import { IN_APP_NAMES, PLATFORM_NAMES } from "../words.ts";
-import { COUNTRIES } from "./countries.ts";
+import { COUNTRIES, countryName } from "./countries.ts";
 import { MomentField, NumberField, TagsField, useFault, useForm } from "./fields.tsx";
 import { QueryEditor } from "./QueryEditor.tsx";
 import { valueAt } from "./body.ts";
@@ -154,7 +154,7 @@ function Condition({ name, path, rule }: Props) {
             aria-label={of}
             placeholder={(value as string[]).length === 0 ? "Choose" : undefined}
             searchable
-            data={COUNTRIES}
+            data={withStored([value].flat() as string[])}
             error={error}
             value={[value].flat() as string[]}
             onChange={(countries) => set(path, countries)}
@@ -272,3 +272,10 @@ function hostOf(text: string): string {
   const address = text.trim().toLowerCase();
   return URL.canParse(address) ? new URL(address).hostname || address : address.replace(/\/.*$/, "");
 }
+
+/** The countries to choose from, with those of the rule that no list knows: another program wrote them. */
+const withStored = (codes: string[]) => [
+  ...COUNTRIES,
+  ...codes.filter((code) => !COUNTRIES.some(({ value }) => value === code))
+    .map((code) => ({ value: code, label: countryName(code) })),
+];

@@ -5,7 +5,7 @@
  */
 import { type ConfigFault, configFaults, env } from "../../config/env.ts";
 import type { MailWorld } from "../../mail/types.ts";
-import type { Missing } from "../channel.ts";
+import type { Missing, SendFailure } from "../channel.ts";
 import { createResend } from "./providers/resend.ts";
 import { createSendGrid } from "./providers/sendgrid.ts";
 import type { MailProvider } from "./providers/provider.ts";
@@ -30,6 +30,14 @@ const KEYS = {
 /** What is missing for a provider; empty if it can be called. */
 export function providerFaults(name: MailProvider["name"]): ConfigFault[] {
   return configFaults(...KEYS[name]);
+}
+
+/** The provider of an identity. Identities of a provider without a key wait for it; those of the other one go on. */
+export function providerOf(name: MailProvider["name"]): MailProvider | SendFailure {
+  const [missing] = providerFaults(name);
+  if (missing === undefined) return PROVIDERS[name];
+  const message = `${missing.variable}: ${missing.fault}`;
+  return { ok: false, kind: "held", scope: "number", code: "not_ready", message };
 }
 
 /** Whether mails can be sent: by one provider at least. An identity of the other one waits for itself. */

@@ -7,10 +7,10 @@
 import { env } from "../../config/env.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import type { Channel, SendFailure, Sent } from "../channel.ts";
-import { domains, forwardFrom, providerFaults, PROVIDERS, ready } from "./config.ts";
+import { domains, forwardFrom, providerOf, ready } from "./config.ts";
 import { checkMessage, checkRequest, wordsOf } from "./outbound/check.ts";
 import { forwardMail } from "./outbound/forward.ts";
-import { type MailSendOptions, sendMail } from "./outbound/send.ts";
+import { sendMail } from "./outbound/send.ts";
 
 /** 20 MB of attachments in base64, and the texts. */
 const REQUEST_BYTES = 30 * 1024 * 1024;
@@ -22,14 +22,6 @@ function notReady(): SendFailure | undefined {
   const message = missing.map(({ variable, fault }) => `${variable}: ${fault}`).join("; ");
   return { ok: false, kind: "retry", code: "not_ready", message };
 }
-
-/** Identities of a provider without a key wait for it; those of the other one go on. */
-const provider: MailSendOptions["provider"] = (name) => {
-  const [missing] = providerFaults(name);
-  if (missing === undefined) return PROVIDERS[name];
-  const message = `${missing.variable}: ${missing.fault}`;
-  return { ok: false, kind: "held", scope: "number", code: "not_ready", message };
-};
 
 /** Where the function that receives mail can be reached from outside. */
 function baseUrl(): string {
@@ -54,7 +46,7 @@ export const email: Channel = {
     const missing = notReady();
     if (missing !== undefined) return missing;
     const { replyDomain } = domains();
-    return await sendMail(outgoing, { provider, replyDomain, baseUrl: baseUrl() }, world);
+    return await sendMail(outgoing, { provider: providerOf, replyDomain, baseUrl: baseUrl() }, world);
   },
   destination: {
     kind: "inbox",
@@ -67,7 +59,11 @@ export const email: Channel = {
       } catch {
         // Told in the log, and by the failure.
       }
-      return await forwardMail(forwarded, { provider, replyDomain: domains().replyDomain, from }, world);
+      return await forwardMail(
+        forwarded,
+        { provider: providerOf, replyDomain: domains().replyDomain, from },
+        world,
+      );
     },
   },
   nextAttempt: nextSendAttempt,

@@ -1,8 +1,8 @@
 /**
- * What many answers are made of.
+ * Parts that several answers share.
  *
- * Answers are strict: a member that the database adds and nobody declares is found by the tests, which check each answer.
- * In production nothing is checked; who reads answers takes from here only types.
+ * Answers are strict objects: the tests, which check each answer, fail on a member that is not declared here.
+ * Nothing is checked in production; product code imports only the types.
  *
  * @module
  */
@@ -14,21 +14,21 @@ export const id = z.guid();
 export const at = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/);
 /** A number of things. */
 export const count = z.int().min(0);
-/** Anything that belongs to a code and is put into words elsewhere. */
+/** Details that belong to a code. Another module puts the code and its details into words. */
 export const figures = z.record(z.string(), z.unknown());
-/** JSON that goes through unread. */
+/** JSON that is passed on without being read. */
 export const passed = z.record(z.string(), z.unknown());
 
-/** How a limit stands after a take. */
+/** The state of a rate limit after a take. */
 export const rate = z.strictObject({
   allowed: z.boolean(),
   limit: count,
   remaining: count,
   reset_ms: count,
-  /** Milliseconds until the same take would be allowed: 0 when allowed, null when it is above the burst. */
+  /** Milliseconds until the same take would be allowed: 0 if it is allowed now, null if it exceeds the burst. */
   retry_after_ms: count.nullable(),
 });
 export type Rate = z.infer<typeof rate>;
 
-/** How a destination stands, as people are shown it. */
+/** The state of a destination as the panel and the command line show it. */
 export const destinationState = z.enum(["active", "paused", "circuit_open"]);

@@ -1,5 +1,5 @@
 /**
- * Destinations and what goes to them, as people of the team are shown them, and as wa-router seals their headers.
+ * Destinations and deliveries, as the panel and the command line show them; and the headers that `wa-router` encrypts.
  *
  * @module
  */
@@ -13,30 +13,48 @@ const header = z.strictObject({
   set_by: z.string(),
 });
 
+const attempt = z.strictObject({
+  delivery_id: id,
+  message_id: id,
+  last_four: z.string().nullable(),
+  type: z.string(),
+  /** From 1; zero and below are attempts before a person had it tried anew. */
+  attempt: z.int(),
+  outcome: z.enum(["delivered", "retry", "dead"]),
+  status: z.int().nullable(),
+  latency_ms: z.int().nullable(),
+  error: z.string().nullable(),
+  /** What the service answered, without ids of people; null for viewers. */
+  answer: z.string().nullable(),
+  at,
+});
+/** One attempt to deliver a message to a destination. */
+export type LoggedAttempt = z.infer<typeof attempt>;
+
 const health = z.strictObject({
   id,
   name: z.string(),
   url: z.string(),
-  /** Grows with each change made by people. */
+  /** Increases with each change made by a person. */
   version: z.int(),
   /** When a person last changed it, and who. */
   updated_at: at,
   updated_by: z.string(),
   state: destinationState,
   circuit_open_until: at.nullable(),
-  /** What it answered, where that paused it. */
+  /** The answer that paused it; null if no answer did. */
   paused_because: z.string().nullable(),
   failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
   timeout_ms: z.int(),
   rate_per_second: z.number().nullable(),
-  /** Waits between attempts: its own, or those of the setting; null for the built-in ones. */
+  /** Waits between attempts: its own, or the setting's; null for the built-in schedule. */
   retry_seconds: z.array(z.number()).nullable(),
   secrets: z.array(z.strictObject({ created_at: at, expires_at: at.nullable() })).nullable(),
-  /** Headers of its own, without their values. */
+  /** Its custom headers, without their values. */
   headers: z.array(header),
   /** Names of the routes that lead to it. */
   routes: z.array(z.string()),
-  /** Deliveries that wait, and since when the oldest one does. */
+  /** Waiting deliveries, and since when the oldest one has waited. */
   open: count,
   oldest_at: at.nullable(),
   dead: count,
@@ -45,8 +63,10 @@ const health = z.strictObject({
   delivered: count,
   p50_ms: z.number().nullable(),
   p95_ms: z.number().nullable(),
+  /** The latest attempt of those that failed. */
+  last_failure: attempt.nullable(),
 });
-/** A destination, and how it does. */
+/** A destination with its state and recent figures. */
 export type DestinationHealth = z.infer<typeof health>;
 
 const waiting = z.strictObject({
@@ -61,10 +81,10 @@ const waiting = z.strictObject({
   last_error: z.string().nullable(),
   next_attempt_at: at,
   created_at: at,
-  /** Deliveries of the same conversation that wait behind it. */
+  /** Later deliveries of the same conversation that wait for this one. */
   behind: count,
 });
-/** A delivery that waits, the first of its conversation and destination. */
+/** The first waiting delivery of a conversation to a destination. */
 export type WaitingDelivery = z.infer<typeof waiting>;
 
 const dead = z.strictObject({
@@ -80,14 +100,24 @@ const dead = z.strictObject({
   created_at: at,
   updated_at: at,
 });
-/** A delivery that was given up. */
+/** A dead letter: a delivery that will not be attempted again. */
 export type DeadLetter = z.infer<typeof dead>;
 
 const state = z.enum(["active", "paused"]);
 
-/** By function. */
+/** The answers by function name. */
 export const DELIVERIES = {
   destination_health: z.array(health),
+  /** `next` is the last delivery that was read; null at the end. */
+  delivery_log: z.strictObject({ attempts: z.array(attempt), next: z.strictObject({ at, id }).nullable() }),
+  destination_figures: z.strictObject({
+    /** Length of a point. */
+    seconds: z.int(),
+    points: z.array(z.strictObject({ at, delivered: count, failed: count })),
+    errors: z.array(
+      z.strictObject({ error: z.string().nullable(), status: z.int().nullable(), n: count, last_at: at }),
+    ),
+  }),
   list_waiting: z.array(waiting),
   list_dead_letters: z.array(dead),
   /** `after` is null at the end of the range. */
@@ -123,9 +153,9 @@ export const DELIVERIES = {
     id,
     url: z.string(),
     timeout_ms: z.int(),
-    /** Own headers, sealed. */
+    /** Custom headers, encrypted. */
     headers: z.record(z.string(), z.string()).nullable(),
-    /** The newest first. */
+    /** Newest first. */
     secrets: z.array(z.string()),
   }),
   set_destination_headers: z.array(header),

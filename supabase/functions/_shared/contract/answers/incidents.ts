@@ -1,5 +1,5 @@
 /**
- * Incidents: for the team with all that is known, for the public with what may be read.
+ * Incidents: complete for the team, and the public part for the status page.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { at, count, figures, id } from "./common.ts";
 const severity = z.enum(["P0", "P1", "P2"]);
 const status = z.enum(["investigating", "identified", "monitoring", "resolved"]);
 
-/** What the overview shows of an incident that is open. */
+/** An open incident as the overview shows it. */
 export const openIncident = z.strictObject({
   number: count,
   title: z.string(),
@@ -52,7 +52,7 @@ const update = z.strictObject({
   version: count,
   actor: z.string(),
 });
-/** What happened to it. */
+/** An entry of an incident's history. */
 export type IncidentUpdate = z.infer<typeof update>;
 
 const story = incident.extend({
@@ -71,7 +71,7 @@ const story = incident.extend({
   rollout: z.strictObject({ id, flag_key: z.string(), state: z.string(), finished_at: at.nullable() })
     .nullable(),
 });
-/** An incident with its history, and the way back that was taken. */
+/** An incident with its history and the rollbacks that were run for it. */
 export type IncidentStory = z.infer<typeof story>;
 
 const told = z.strictObject({ at, status, text: z.string().nullable() });
@@ -90,10 +90,10 @@ const page = z.strictObject({
     resolved_at: at.nullable(),
     updates: z.array(told),
   })),
-  /** The team's own texts, by template. */
+  /** The team's own texts by template name. */
   templates: z.record(z.string(), z.string()),
 });
-/** What the public status page is made of. */
+/** The data of the public status page. */
 export type StatusPage = z.infer<typeof page>;
 
 const post = z.strictObject({
@@ -104,10 +104,10 @@ const post = z.strictObject({
   update: told,
   template: z.string().nullable(),
 });
-/** A public update for Statuspage. */
+/** A public update to be sent to Statuspage. */
 export type StatusPost = z.infer<typeof post>;
 
-/** By function. */
+/** The answers by function name. */
 export const INCIDENTS = {
   list_incidents: z.array(incident),
   read_incident: story,

@@ -1,5 +1,5 @@
 /**
- * Links, as the function deeplinks reads and manages them.
+ * Links, as the function `deeplinks` reads and manages them.
  *
  * @module
  */
@@ -10,33 +10,33 @@ import { at, count } from "./common.ts";
 
 /** A link as its owner sees it, without its addresses, which the function adds. */
 const link = linkSeen.omit({ url: true, qr_url: true });
-/** A link as its owner sees it; what is not set is left out. */
+/** A link as its owner sees it. Members that are not set are absent. */
 export type StoredLink = z.infer<typeof link>;
 
-/** A link as it is read to be changed. */
+/** A link as it is read before a change. */
 const found = link.extend({
-  /** The version in which each member was last changed; absent for one as it was made. */
+  /** The version in which each member was last changed; absent for members that never changed. */
   member_versions: z.record(z.string(), z.int()),
 });
 export type FoundLink = z.infer<typeof found>;
 
-/** What became of one of the links that were to be made. */
+/** The result for one of the links to be created. */
 const made = z.strictObject({
-  /** As an HTTP status. */
+  /** An HTTP status. */
   status: z.union([z.literal(200), z.literal(201), z.literal(409), z.literal(422), z.literal(503)]),
   code: z.string().optional(),
   error: z.enum(["external_id_taken", "code_taken", "code_reserved", "no_code_found"]).optional(),
-  /** Of a link with a password that was made before; null where it has none any more. */
+  /** The password's hash, if the link existed already and had a password when it was created; null if that was removed. */
   password_hash: z.string().nullish(),
 });
 export type MadeLink = z.infer<typeof made>;
 
-/** Fields that decide about a visit; their shapes were checked when the link was written. */
+/** Fields that decide where a visit goes. Their shapes were checked when the link was written. */
 const deciding = Object.fromEntries(
   FIELDS.flatMap(({ name, visits }) => visits ? [[name, z.unknown().optional()]] : []),
 ) as Record<DecidingName, z.ZodOptional<z.ZodUnknown>>;
 
-/** What a visit needs of a link; what stands at its default is left out. */
+/** The part of a link that a visit needs. Members with their default value are absent. */
 const visited = z.strictObject({
   ...deciding,
   code: z.string(),
@@ -54,9 +54,9 @@ const claimed = z.strictObject({
   confidence: z.enum(["exact", "fingerprint"]).optional(),
   clicked_at: at.optional(),
   user_id: z.string().optional(),
-  /** The link's default. */
+  /** The link's `default_url`. */
   url: z.string().optional(),
-  /** The address of the app in the rule that took the visit, as the link is now. */
+  /** The app's address in the rule that matched the visit, from the link's current version. */
   app_url: z.string().optional(),
   link: z.strictObject({
     code: z.string(),
@@ -65,36 +65,36 @@ const claimed = z.strictObject({
     utm: z.record(z.string(), z.string()),
   }).optional(),
 });
-/** A click that an app has claimed, or why there is none. */
+/** The click that an app claimed, or why there is none. */
 export type ClaimedClick = z.infer<typeof claimed>;
 
 const attempt = z.strictObject({
   allowed: z.boolean(),
   retry_after_ms: count,
-  /** Hash of the password, where the attempt is allowed. */
+  /** The password's hash, if the attempt is allowed. */
   hash: z.string().nullish(),
 });
-/** Whether somebody may try a password now. */
+/** Whether a client may try a password now. */
 export type PasswordAttempt = z.infer<typeof attempt>;
 
-/** By function. */
+/** The answers by function name. */
 export const LINKS = {
   create_links: z.array(made),
   find_link: found.nullable(),
-  /** Null: not there, or at another version. */
+  /** Null if there is no such link, or it has another version. */
   update_link: link.nullable(),
   list_links: z.array(link),
   get_links: z.array(visited),
   refresh_links: z.strictObject({
-    /** To be given the next time. */
+    /** To be passed with the next call. */
     since: z.string(),
-    /** Codes of the links that changed; null: too many, forget all. */
+    /** Codes of the links that changed; null if there are too many, which means: drop all. */
     changed: z.array(z.string()).nullable(),
-    /** Digits of our numbers, by their ids. */
+    /** The digits of our business numbers, by their ids. */
     numbers: z.record(z.string(), z.string()),
-    /** Whose days those of `visitor_keys` are. */
+    /** The time zone of the days in `visitor_keys`. */
     zone: z.string(),
-    /** By day. */
+    /** Keys by day. */
     visitor_keys: z.record(z.string(), z.string()),
     cookie_key: z.string(),
   }),
@@ -102,8 +102,8 @@ export const LINKS = {
   guessed_links: z.array(z.strictObject({ code: z.string(), wrong: count })),
   claim_click: claimed,
   take_password_attempt: attempt,
-  /** Uses that were granted, by code. */
+  /** The number of uses granted, by code. */
   take_uses: z.record(z.string(), count),
-  /** Clients who have asked for too many unknown codes. */
+  /** Clients that asked for too many unknown codes. */
   record_orphans: z.array(z.strictObject({ client: z.string(), retry_after_ms: count.nullable() })),
 } as const;

@@ -126,7 +126,7 @@ const resolvedMail = z.strictObject({
   }),
   /** Whether From is the address of an identity of ours. */
   from_is_ours: z.boolean(),
-  /** Mails of this sender to this recipient in the last hour, and of these with the same text in the last minute. */
+  /** Mails of this sender in this conversation in the last hour, and those with the same text a short while ago. */
   last_hour: count,
   same_text: count,
   suppressed: z.boolean(),
@@ -268,6 +268,16 @@ const mailTrace = z.strictObject({
 /** What became of a mail, and why. */
 export type MailTrace = z.infer<typeof mailTrace>;
 
+const mailToShow = z.strictObject({
+  id,
+  /** The mail's row: subject, addresses, text_full, attachments; of one that we sent also its HTML. */
+  native: z.record(z.string(), z.unknown()),
+  text: z.string().nullable(),
+  objects: z.array(storedObject),
+});
+/** A mail whole, as the function that shows it needs it. */
+export type MailToShow = z.infer<typeof mailToShow>;
+
 /** By function. */
 export const MAIL = {
   resolve_mails: z.array(resolvedMail),
@@ -292,4 +302,5 @@ export const MAIL = {
   resolve_unknown: z.strictObject({ id, what: z.enum(["message", "forward"]), status: z.string() }),
   email_overview: emailOverview,
   trace_mail: mailTrace,
+  mail_to_show: mailToShow,
 } as const;

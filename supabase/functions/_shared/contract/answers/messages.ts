@@ -1,5 +1,5 @@
 /**
- * Conversations and messages, as people of the team are shown them.
+ * Conversations and messages, as the panel and the command line show them.
  *
  * @module
  */
@@ -10,13 +10,13 @@ const direction = z.enum(["in", "out"]);
 
 const conversation = z.strictObject({
   id,
-  /** whatsapp, or another one as its flags name it. */
+  /** `whatsapp`, or the name of another channel as in its flags. */
   channel: z.string(),
   number_id: z.string(),
   number: z.string().nullable(),
   /** The name is null for viewers. */
   contact: z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }),
-  /** When the person's last message is as old as a reply may be; null when they never wrote. */
+  /** When the window for replies closes; null if the person has never written. */
   window_closes_at: at.nullable(),
   opted_out_at: at.nullable(),
   unrouted_since: at.nullable(),
@@ -32,11 +32,11 @@ const conversation = z.strictObject({
 export type Conversation = z.infer<typeof conversation>;
 
 const found = conversation.extend({
-  /** What was found of it. */
+  /** The match. */
   found: z.enum(["message", "conversation", "link", "contact"]),
   message_id: id.nullable(),
 });
-/** A conversation that a search has found. */
+/** A conversation that a search found. */
 export type FoundConversation = z.infer<typeof found>;
 
 const delivery = z.strictObject({
@@ -49,20 +49,42 @@ const delivery = z.strictObject({
   dropped_reason: z.string().nullable(),
   delivered_at: at.nullable(),
 });
-/** A message's way to one destination. */
+/** The delivery of a message to one destination. */
 export type MessageDelivery = z.infer<typeof delivery>;
 
-/** What the provider told of a message that failed; the words are null for viewers. */
+/** The provider's error for a failed message. The text is null for viewers. */
 const providerError = z.strictObject({ code: z.string().nullable(), message: z.string().nullable() });
 export type ProviderError = z.infer<typeof providerError>;
 
+const mail = z.strictObject({
+  /** Null for viewers. */
+  subject: z.string().nullable(),
+  /** Id of the thread's first message. */
+  thread_id: id.nullable(),
+  /** What it is and what was decided about it; null for what we sent. */
+  kind: z.string().nullable(),
+  verdict: z.string().nullable(),
+  /** How it was attributed. */
+  via: z.string().nullable(),
+  /** Whether its sender was proved; null for what we sent. */
+  verified: z.boolean().nullable(),
+  automatic: z.boolean().nullable(),
+  /** Whether somebody else answered than whom we wrote to. */
+  other_sender: z.boolean().nullable(),
+  /** Whether it is the owner's answer to a forward. */
+  relayed: z.boolean(),
+  attachments: count,
+});
+/** What a mail has besides what every message has. */
+export type MessageMail = z.infer<typeof mail>;
+
 const message = z.strictObject({
   id,
-  /** Place among all messages. */
+  /** Its position in the order of all messages. */
   seq: z.int(),
   direction,
   type: z.string(),
-  /** Null for viewers, and for messages without words. */
+  /** Null for viewers, and for messages without text. */
   text: z.string().nullable(),
   choice: z.string().nullable(),
   status: z.string(),
@@ -70,16 +92,18 @@ const message = z.strictObject({
   error: providerError.nullable(),
   sent_at: at.nullable(),
   created_at: at,
-  /** Code of the link that it came from. */
+  /** Code of the link that the message came from. */
   link: z.string().nullable(),
   route: z.strictObject({ name: z.string().nullable(), reason: z.string() }).nullable(),
   deliveries: z.array(delivery),
+  /** Null on other channels than e-mail. */
+  mail: mail.nullable(),
 });
 export type Message = z.infer<typeof message>;
 
 const attempt = z.strictObject({
   delivery_id: id,
-  /** Negative: of the attempts before somebody retried it. */
+  /** The attempt's number. Negative for attempts before a person retried the delivery. */
   attempt: z.int(),
   outcome: z.enum(["delivered", "retry", "dead"]),
   status: z.int().nullable(),
@@ -110,7 +134,7 @@ const story = message.extend({
     decided_at: at,
   }).nullable(),
   outbound: z.strictObject({
-    state: z.enum(["queued", "leased", "sent", "failed"]),
+    state: z.enum(["queued", "leased", "sent", "failed", "unknown"]),
     attempt: count,
     error: providerError.nullable(),
     next_attempt_at: at.nullable(),
@@ -119,16 +143,16 @@ const story = message.extend({
   written_by: z.string().nullable(),
   attempts: z.array(attempt),
 });
-/** All that is known of one message. */
+/** Everything known about one message. */
 export type Story = z.infer<typeof story>;
 
-/** In codes that words/story.ts puts into words. */
+/** A code; `words/story.ts` has the sentence. */
 const event = z.strictObject({
   at,
-  /** Whether it happened to a reply that the message led to. */
+  /** Whether the event belongs to a reply to the message. */
   reply: z.boolean(),
   what: z.string(),
-  /** What belongs to that; null or absent is what is not known. */
+  /** The event's details; what is unknown is null or absent. */
   figures,
 });
 export type StoryEvent = z.infer<typeof event>;
@@ -144,7 +168,7 @@ const trace = z.strictObject({
   status: z.string(),
   events: z.array(event),
 });
-/** What became of a message, event by event, without words and numbers. */
+/** The events of a message, without its text and phone numbers. */
 export type Trace = z.infer<typeof trace>;
 
 const thread = z.strictObject({ conversation, messages: z.array(message) });
@@ -154,7 +178,7 @@ export type Thread = z.infer<typeof thread>;
 const queued = z.strictObject({
   id: id.optional(),
   status: z.string().optional(),
-  /** It had been asked for before. */
+  /** Whether an earlier request already queued it. */
   repeated: z.literal(true).optional(),
   used_fallback: z.literal(true).optional(),
   /** Why nothing was queued. */
@@ -178,10 +202,10 @@ const revealedMessage = z.strictObject({
   provider_id: z.string().nullable(),
   error: z.unknown(),
 });
-/** What of a message is shown on demand. */
+/** The parts of a message that are shown only on request. */
 export type RevealedMessage = z.infer<typeof revealedMessage>;
 
-/** By function. */
+/** The answers by function name. */
 export const MESSAGES = {
   list_conversations: z.array(conversation),
   search_conversations: z.array(found),

@@ -1,5 +1,5 @@
 /**
- * How an installation does: figures, health, what waits, and the proof that nothing was lost.
+ * The state of an installation: figures, health, queues, and the proof that nothing was lost.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { openIncident } from "./incidents.ts";
 import { at, count, destinationState, figures, id, rate } from "./common.ts";
 import { killSwitches, signalsSeen } from "./signals.ts";
 
-/** One part, in codes that words/health.ts puts into words. Further members are figures that are shown as they are. */
+/** One component, with a code for which `words/health.ts` has the sentence. Further members are figures. */
 const part = z.object({
   component: z.enum(HEALTH_COMPONENTS).exclude(["settings_cache"]),
   status: z.enum(HEALTH_STATES),
@@ -22,13 +22,13 @@ export type HealthPart = z.infer<typeof part>;
 const age = z.number().nullable();
 const queue = z.strictObject({ n: count, oldest_seconds: age });
 const queues = z.strictObject({
-  /** Conversations; those that a flag holds among them. */
+  /** Conversations, including those that a flag holds back. */
   unrouted: queue.extend({ held: count }),
   deliveries: queue,
   outbound: queue,
 });
 
-/** What was changed, in codes that words/changes.ts puts into words. */
+/** A change, with a code for which `words/changes.ts` has the sentence. */
 const change = z.strictObject({
   at,
   kind: z.string(),
@@ -54,7 +54,7 @@ const overview = z.strictObject({
   })),
   queue: queues,
   dead_letters: count,
-  /** Those that are open. */
+  /** Open incidents. */
   incidents: z.array(openIncident),
   rollouts: z.array(z.strictObject({
     id,
@@ -70,12 +70,12 @@ const overview = z.strictObject({
   })),
   changes: z.array(change),
 });
-/** Whether things are well, over the last minutes. */
+/** The health of the installation over the last minutes. */
 export type Overview = z.infer<typeof overview>;
 
-/** One queue in which something waits, in codes that words/waiting.ts puts into words. */
+/** A queue with waiting items, with a code for which `words/waiting.ts` has the sentence. */
 const waiting = z.strictObject({
-  /** router: conversations; destination: deliveries to the one called `name`; number: messages from the one of that id. */
+  /** router: conversations; destination: deliveries to the destination `name`; number: messages from the number with the id `name`. */
   queue: z.enum(["router", "destination", "number"]),
   /** Null for the router, which has one queue. */
   name: z.string().nullable(),
@@ -93,19 +93,19 @@ const waiting = z.strictObject({
     "number_paced",
     "paced",
   ]),
-  /** When it goes on, for circuit_open, retry, held and paced. */
+  /** When the queue moves again, for circuit_open, retry, held and paced. */
   at: at.nullable(),
-  /** As it is written in the database, for rate. */
+  /** The limit as stored in the database, for rate. */
   per_second: z.string().nullable(),
-  /** The one that is off, for flag_off. */
+  /** The flag that is off, for flag_off. */
   flag: z.string().nullable(),
-  /** The provider's, for held. */
+  /** The provider's error code, for held. */
   code: z.string().nullable(),
 });
 export type WaitingQueue = z.infer<typeof waiting>;
 
 const diagnostics = z.strictObject({ ...activity.shape, waiting: z.array(waiting) });
-/** What is going on, over the last hour. */
+/** The overview of the last hour. */
 export type Diagnostics = z.infer<typeof diagnostics>;
 
 const status = z.strictObject({
@@ -133,7 +133,7 @@ const status = z.strictObject({
   })),
   counters: z.array(z.strictObject({ name: z.string(), label: z.string(), value: count })),
 });
-/** What waits, and what was counted. */
+/** Queues and recent figures. */
 export type Status = z.infer<typeof status>;
 
 const reconciliation = z.strictObject({
@@ -143,7 +143,7 @@ const reconciliation = z.strictObject({
   messages: z.record(z.enum(["inbound", "decided", "waiting", "unmatched"]), z.int()),
   deliveries: z.record(z.enum(["total", "pending", "leased", "delivered", "dead"]), z.int()),
 });
-/** Whether everything that came is accounted for. */
+/** Whether every incoming update is accounted for. */
 export type Reconciliation = z.infer<typeof reconciliation>;
 
 const metrics = z.strictObject({
@@ -156,12 +156,12 @@ const metrics = z.strictObject({
     ms: z.number(),
     counts: z.array(count),
   })),
-  /** When the clock's job of every minute last ran, in seconds since 1970; null when never. */
+  /** When the clock's minute job last ran, in seconds since 1970; null if never. */
   clock_at: z.number().nullable(),
   health: z.array(part),
   queue: queues,
   overdue_seconds: z.number(),
-  /** Whom a fault of the account keeps from sending. */
+  /** Senders that cannot send because of a fault of their account. */
   held: z.array(z.strictObject({ channel: z.string(), sender: z.string(), code: z.string() })),
   destinations: z.array(z.strictObject({
     name: z.string(),
@@ -170,11 +170,11 @@ const metrics = z.strictObject({
     oldest_seconds: z.number(),
     dead: count,
   })),
-  /** Of each severity, from the worst. */
+  /** Counts by severity, the most severe first. */
   incidents: z.array(
     z.strictObject({ severity: z.string(), open: count, unacknowledged_seconds: z.number() }),
   ),
-  /** Links whose password somebody is guessing at. */
+  /** Links with many failed password attempts. */
   links_guessed: count,
   /** Business metrics since the beginning. */
   business: z.array(z.strictObject({ name: z.string(), n: count, value: z.number() })),
@@ -200,7 +200,7 @@ const metrics = z.strictObject({
         s: count.nullable(),
       })),
     }).nullable(),
-    /** In seconds since 1970; null while it is under way. */
+    /** When it ended, in seconds since 1970; null while it is in progress. */
     finished_at: z.number().nullable(),
     /** S of each test of the guard, in millionths; null unless it is in progress. */
     s: z.strictObject({
@@ -214,7 +214,7 @@ const metrics = z.strictObject({
     verdict: z.strictObject({ verdict: z.string(), rule: z.string().nullable(), at: z.number() }).nullable(),
   })),
 });
-/** All that the function metrics prints. */
+/** Everything that the function `metrics` prints. */
 export type MetricsSnapshot = z.infer<typeof metrics>;
 
 /** A transaction that holds a lock. */
@@ -222,24 +222,24 @@ const lockHolder = z.strictObject({
   pid: count,
   role: z.string().nullable(),
   state: z.string().nullable(),
-  /** Since its beginning; null where that may not be known. */
+  /** Seconds since it began; null if the database does not permit to read that. */
   seconds: count.nullable(),
-  /** The beginning of its statement, without values. */
+  /** The first part of its statement, without values. */
   statement: z.string().nullable(),
 });
 export type LockHolder = z.infer<typeof lockHolder>;
 
-/** Of Gatelink's own migrations; others in the project are not counted. */
+/** Gatelink's own migrations; other migrations of the project are not counted. */
 const schema = z.strictObject({
-  /** The newest migration applied; null where nobody keeps a record. */
+  /** The newest migration applied; null if there is no record. */
   has: z.string().nullable(),
-  /** Each migration applied; null where nobody keeps a record. */
+  /** Each migration applied; null if there is no record. */
   applied: z.array(z.string()).nullable(),
-  /** The newest that code for an earlier one must not run on; null where there is none. */
+  /** The newest breaking migration, on which older code must not run; null if there is none. */
   breaks: z.string().nullable(),
 });
 
-/** By function. */
+/** The answers by function name. */
 export const OPERATIONS = {
   overview,
   diagnostics,
@@ -247,7 +247,7 @@ export const OPERATIONS = {
   reconcile: reconciliation,
   metrics,
   health: schema.extend({ at, revision: count, queue: queues, components: z.array(part) }),
-  /** With the clock, both halves of it, and whom we write as. */
+  /** The health of the database's components, with both of the clock's jobs, and the senders. */
   schema_state: schema.extend({ clock: part, senders: part }),
   take_rate: rate,
   who_blocks: z.array(lockHolder),

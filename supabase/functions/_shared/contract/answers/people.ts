@@ -1,5 +1,5 @@
 /**
- * The team, and people who write.
+ * Members of the team, and contacts.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const member = z.strictObject({
   role,
   approvals: z.array(z.enum(["engineering", "security", "product", "cto"])),
   created_at: at,
-  /** False: the address is not confirmed, or the account is banned. */
+  /** False if the address is not confirmed or the account is banned. */
   can_sign_in: z.boolean(),
 });
 /** A member of the team. */
@@ -23,21 +23,24 @@ export type Member = z.infer<typeof member>;
 const erased = z.strictObject({
   erasure: id,
   part: count,
-  /** False: call it again with the same person and erasure. */
+  /** False if rows remain: call again with the same person and erasure. */
   done: z.boolean(),
   /** Rows by table. */
   counts: z.record(z.string(), count),
   kept: z.strictObject({ dedupe_keys_days: count, opt_outs: count }),
   out_of_reach: z.array(z.string()),
 });
-/** What one part of an erasure did. */
+/** The result of one step of an erasure. */
 export type Erased = z.infer<typeof erased>;
 
-/** By function. */
+/** The answers by function name. */
 export const PEOPLE = {
   list_team: z.array(member),
-  /** Null: not in the team. */
+  /** Null if the caller is not in the team. */
   whoami: z.strictObject({ user_id: id, role }).nullable(),
+  name_contacts: z.array(
+    z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }),
+  ),
   count_contacts: z.strictObject({ contacts: count, recent: count }),
   export_contact: z.strictObject({
     at,

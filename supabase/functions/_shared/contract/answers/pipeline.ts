@@ -1,5 +1,5 @@
 /**
- * What the pipeline claims and settles. Messages stand in the shape of their channel and go through unread.
+ * What the pipeline claims and settles. Messages keep the shape of their channel and are passed on unread.
  *
  * @module
  */
@@ -54,14 +54,14 @@ const waitingConversation = z.strictObject({
   sticky_until: at.nullable(),
   messages: z.array(waitingMessage),
 });
-/** A conversation with the messages that the router has to decide about. */
+/** A conversation with the messages that the router must decide on. */
 export type WaitingConversation = z.infer<typeof waitingConversation>;
 
 const claimedDelivery = z.strictObject({
   delivery_id: id,
   lease: id,
   attempt: count,
-  /** How often a person had it sent again. */
+  /** How often a person resent it. */
   resent: count,
   destination_id: id,
   message: z.strictObject({
@@ -79,9 +79,9 @@ const claimedDelivery = z.strictObject({
     sent_at: at.nullable(),
     created_at: at,
   }),
-  /** W3C trace context that the message came with; null where it came with none. */
+  /** The message's W3C trace context; null if it has none. */
   traceparent: z.string().nullable(),
-  /** The deep link that the message came from, and how sure that is; null where nothing is known. */
+  /** The deep link that the message came from, with the confidence; null if unknown. */
   link: messageLink.nullable(),
   attribution: attribution.nullable(),
   conversation: z.strictObject({ id, number_id: z.string() }),
@@ -106,54 +106,54 @@ const claimedDestination = z.strictObject({
   timeout_ms: z.int(),
   retry_seconds: z.array(z.number()).nullable(),
   failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
-  /** Own headers, sealed. */
+  /** Custom headers, encrypted. */
   headers: z.record(z.string(), z.string()).nullable(),
-  /** The newest first. */
+  /** Newest first. */
   secrets: z.array(z.string()),
 });
-/** A destination, with what a call of it needs. */
+/** A destination with everything that a call to it needs. */
 export type ClaimedDestination = z.infer<typeof claimedDestination>;
 
 const claim = z.strictObject({
   deliveries: z.array(claimedDelivery),
   destinations: z.array(claimedDestination),
-  /** Absent where it was not looked for. */
+  /** Absent if it was not requested. */
   next_due_ms: z.number().nullish(),
 });
-/** Deliveries that were claimed, with their destinations. */
+/** Claimed deliveries with their destinations. */
 export type Claim = z.infer<typeof claim>;
 
 const leftOut = z.strictObject({
-  /** Its place in the answer, from 1; absent where it is about all of them. */
+  /** Its position in the answer, from 1; absent if the error concerns all replies. */
   reply: count.optional(),
-  /** A code: `invalid`, `nobody`, `window_closed`, `opted_out`, … */
+  /** An error code: `invalid`, `nobody`, `window_closed`, `opted_out`, … */
   why: z.string(),
 });
-/** A reply that is not sent. */
+/** A reply that is not sent, and why. */
 export type LeftOut = z.infer<typeof leftOut>;
 
 const claimedMessage = z.strictObject({
   id,
   lease: id,
-  /** Attempts made, with this one; without those that were put off. */
+  /** Attempts so far, including this one; postponed attempts do not count. */
   attempt: count,
-  /** How often it was put off for what is no fault of its own. */
+  /** How often it was postponed for a reason other than the message itself. */
   deferred: count,
-  /** The channel that it goes through. */
+  /** The channel that sends it. */
   channel: z.string(),
   /** The sender on its channel. */
   number_id: z.string(),
-  /** The person's contact: the id that flags are asked with. */
+  /** The recipient's contact id, with which flags are evaluated. */
   contact_id: id,
-  /** Null for a receipt, which names the message that was read. */
+  /** Null for a read receipt, which names the message instead. */
   to: z.string().nullable(),
-  /** In the channel's shape, without recipient. */
+  /** In the channel's shape, without the recipient. */
   message: passed,
-  /** W3C trace context that it came with; null where it came with none. */
+  /** Its W3C trace context; null if it has none. */
   traceparent: z.string().nullable(),
-  /** The person has opted out of such messages: it is not to be sent. */
+  /** True if the person opted out of such messages: do not send it. */
   opted_out: z.literal(true).optional(),
-  /** The person has opted out of some: the provider is to be asked whether this template is one of these. */
+  /** True if the person opted out of some messages: ask the provider whether this template is one of them. */
   ask: z.strictObject({ account: z.string(), name: z.string() }).optional(),
   /** Of channel email: what composing needs besides. */
   mail: claimedMail.optional(),
@@ -164,7 +164,7 @@ export type ClaimedMessage = z.infer<typeof claimedMessage>;
 const queued = z.strictObject({
   id: id.optional(),
   status: z.enum(OUTBOUND_STATES).optional(),
-  /** It was queued before under the same idempotency key. */
+  /** Whether it was already queued under the same idempotency key. */
   repeated: z.literal(true).optional(),
   used_fallback: z.literal(true).optional(),
   error: z.enum([
@@ -180,11 +180,11 @@ const queued = z.strictObject({
     "window_closed",
     "idempotency_conflict",
   ]).optional(),
-  /** When the window for replies closed, with error window_closed; null when it was never open. */
+  /** When the window for replies closed, with error window_closed; null if it was never open. */
   window_closed_at: at.nullish(),
   rate: rate.nullable(),
 });
-/** What became of one message that was to be sent. */
+/** The result for one message to be sent. */
 export type Queued = z.infer<typeof queued>;
 
 const config = z.union([
@@ -194,13 +194,13 @@ const config = z.union([
     settings: z.array(
       z.strictObject({ key: z.string(), value: z.string(), metadata: passed, version: count }),
     ),
-    /** Ids of the members, by the segment's key. */
+    /** Ids of the members by segment key. */
     segments: z.record(z.string(), z.array(z.string())),
     routes: z.array(z.strictObject({
       id,
       name: z.string(),
       priority: z.int(),
-      /** As stored; routing/condition.ts reads it. */
+      /** As stored; `routing/condition.ts` parses it. */
       condition: z.unknown(),
       mode: z.enum(["first", "all"]),
       destination_ids: z.array(id),
@@ -222,14 +222,14 @@ const config = z.union([
 ]);
 
 const recorded = z.strictObject({ decided: count, deliveries: count, claim: claim.optional() });
-/** What became of decisions, and what was claimed with them. */
+/** The results of stored decisions, and the deliveries claimed in the same call. */
 export type Recorded = z.infer<typeof recorded>;
 
-/** By function. */
+/** The answers by function name. */
 export const PIPELINE = {
   load_config: config,
   ingest_updates: z.strictObject({
-    /** A character an update in their order: `s` stored, `d` duplicate. */
+    /** One character per update, in their order: `s` stored, `d` duplicate. */
     outcomes: z.string(),
     /** A status lets a message go that waited for it. */
     freed: z.literal(true).optional(),

@@ -1,5 +1,5 @@
 /**
- * Rollouts, their guard, the gates of a launch, and who is told.
+ * Rollouts, their guard, launch gates and notifications.
  *
  * @module
  */
@@ -75,15 +75,15 @@ const stagePlan = z.strictObject({
   metrics: z.array(metricAsked).optional(),
 });
 
-/** Minutes until the guard would roll back what fails so often. */
+/** Minutes until the guard would roll back at this failure rate. */
 const caught = z.strictObject({ "2x": count.nullable(), "5x": count.nullable(), "20%": count.nullable() });
 
 const forecast = z.strictObject({
   flag: z.string().nullable(),
   plan: z.string(),
-  /** Outcomes a minute. */
+  /** Outcomes per minute. */
   per_minute: z.number().nullable(),
-  /** A share of 1. */
+  /** A fraction from 0 to 1. */
   failure_rate: z.number().nullable(),
   traffic: z.enum(["given", "measured", "unknown"]),
   stages: z.array(z.strictObject({
@@ -94,19 +94,19 @@ const forecast = z.strictObject({
     samples_needed: count,
     minutes_for_samples: count.nullable(),
     minutes: count,
-    /** Whether it can be passed at today's failure rate. */
+    /** Whether the stage can be passed at the current failure rate. */
     passes: z.boolean(),
     caught_after_minutes: caught.nullable(),
   })),
   minutes: count,
   passes: z.boolean(),
 });
-/** How a plan would go. */
+/** The forecast of a plan. */
 export type Forecast = z.infer<typeof forecast>;
 
 const suspicion = z.strictObject({ calm: z.int(), suspect: z.int(), lasting: z.int(), certain: z.int() });
 const tally = z.strictObject({ n: z.int(), k: z.int(), q: z.int(), m: z.int() });
-/** What one test of the guard remembers; see rollouts/series.ts. */
+/** The state of one of the guard's tests; see `rollouts/series.ts`. */
 const series = z.strictObject({
   on: tally,
   off: tally,
@@ -138,7 +138,7 @@ const state = z.strictObject({
   }),
 });
 
-/** What a verdict of the guard can be recomputed from; rollouts/replay.ts does. */
+/** The inputs of a verdict of the guard, from which `rollouts/replay.ts` recomputes it. */
 const evidence = z.strictObject({
   /** Version of the guard's rules. */
   guard: z.literal(2),
@@ -190,7 +190,7 @@ const evidence = z.strictObject({
     }),
   ]).nullable(),
 });
-/** What the guard sees of a rollout now. */
+/** A rollout as the guard sees it now. */
 export type GuardEvidence = z.infer<typeof evidence>;
 
 const approval = z.strictObject({
@@ -214,28 +214,28 @@ export type Approval = z.infer<typeof approval>;
 const launch = z.strictObject({
   flag: z.strictObject({ key: z.string(), value: z.string(), metadata, version: z.int() }).nullable(),
   approvals: z.array(approval),
-  /** Versions; null where nobody keeps a record. */
+  /** Versions of migrations; null if there is no record. */
   migrations: z.array(z.string()).nullable(),
   without_rls: z.array(z.string()),
   open_to_anon: z.array(z.string()),
   policies_for_anon: z.array(z.string()),
-  /** Queries of the hot path, with the tables that their plans read whole. */
+  /** Queries of the hot path, with the tables that their plans scan sequentially. */
   plans: z.array(z.strictObject({ query: z.string(), reads_whole: z.array(z.string()) })),
   allowlist: z.array(z.strictObject({ pattern: z.string(), purpose: z.enum(["forward", "redirect"]) })),
   rolled_back_at: at.nullable(),
   under_way: z.boolean(),
   evaluated_at: at.nullable(),
   outcomes: count,
-  /** Names of the endpoints that are told of pages and rollbacks. */
+  /** Names of the endpoints that receive pages and rollbacks. */
   told: z.array(z.string()),
   tables: z.array(z.string()),
   operators: count,
   archive: z.strictObject({ mode: z.string(), last_at: at.nullable(), failing: z.boolean() }),
 });
-/** What the database knows about whether a flag may go live. */
+/** The facts of the database that decide whether a flag may go live. */
 export type LaunchFacts = z.infer<typeof launch>;
 
-/** By function. */
+/** The answers by function name. */
 export const ROLLOUTS = {
   list_flags: z.array(z.strictObject({
     key: z.string(),
@@ -246,12 +246,12 @@ export const ROLLOUTS = {
     updated_by: z.string(),
   })),
   forecast_rollout: forecast,
-  /** Null: there is no such template. */
+  /** Null if there is no such template. */
   plan_of_template: z.strictObject({ name: z.string(), stages: z.array(stagePlan) }).nullable(),
-  /** Null: it is not under way. */
+  /** Null if no rollout is in progress. */
   watch_rollout: evidence.nullable(),
   launch_facts: launch,
-  /** Of a webhook with its signing secret, which is not shown again. */
+  /** A webhook's answer includes its signing secret, which is not shown again. */
   add_notification_endpoint: z.strictObject({
     id,
     name: z.string(),

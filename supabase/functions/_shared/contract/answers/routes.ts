@@ -1,5 +1,5 @@
 /**
- * Routes and the allowlist, as they are after a change.
+ * Routes and the allowlist after a change.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const listed = route.omit({ created_at: true }).extend({
 /** A route of the list, with its place. */
 export type ListedRoute = z.infer<typeof listed>;
 
-/** By function. */
+/** The answers by function name. */
 export const ROUTES = {
   list_routes: z.array(listed),
   /** With the names of its destinations. */

@@ -9,13 +9,13 @@ import { count, id } from "../answers/common.ts";
 import { DELIVERY_ERRORS, REPLY_FAULTS } from "../states.ts";
 import { HEADER_NAME, HEADER_VALUE, MAX_HEADER_VALUE, MAX_HEADERS, MAX_SHOWN } from "./limits.ts";
 
-/** What the clock is told by `wa-router`, which then works in the background. */
+/** The answer of `wa-router` to the clock; the work continues in the background. */
 export const draining = z.strictObject({ status: z.literal("draining") });
 
-/** What the clock is told by `flags`. */
+/** The answer of `flags` to the clock. */
 export const notifying = z.strictObject({ status: z.literal("notifying") });
 
-/** How a test of a destination went. */
+/** The result of a destination's test. */
 export const tested = z.strictObject({
   destination: z.string(),
   url: z.string(),
@@ -35,7 +35,7 @@ export const tested = z.strictObject({
 /** See {@linkcode tested}. */
 export type Tested = z.infer<typeof tested>;
 
-/** The body that sets headers. Names are compared in any case; those of the delivery itself are refused. */
+/** The body that sets headers. Names are case-insensitive; names that deliveries use themselves are refused. */
 export const headersToSet = z.looseObject({
   headers: z.record(
     z.string().regex(HEADER_NAME),
@@ -51,7 +51,7 @@ export const headersSet = z.strictObject({
 /** See {@linkcode headersSet}. */
 export type HeadersSet = z.infer<typeof headersSet>;
 
-/** What became of all headers that were encrypted with an older key. */
+/** The result of encrypting all headers with the current key. */
 export const resealed = z.strictObject({
   key: z.string().describe("Name of the key now in use"),
   resealed: count,

@@ -2,7 +2,7 @@
  * Flags over HTTP: evaluations in OFREP's shapes (OpenFeature's Remote Evaluation Protocol 0.3), reports of outcomes, and
  * the event about a rollout.
  *
- * The function `flags` reads bodies by hand, since each evaluation would pay for a schema; tests hold that reading to these
+ * The function `flags` parses bodies by hand, because a schema would slow down each evaluation; tests hold it to these
  * schemas.
  *
  * @module
@@ -48,10 +48,10 @@ const metadata = z.strictObject({
   description: z.string().optional(),
   launchedAt: z.string().optional(),
 }).describe("For secret keys");
-/** What secret keys are told of a flag. */
+/** Details of a flag, for secret keys only. */
 export type FlagMetadata = z.infer<typeof metadata>;
 
-/** A flag's value for somebody. */
+/** A flag's value for one targeting key. */
 export const flagValue = z.strictObject({
   key: z.string(),
   value: z.unknown().meta({ type: ["boolean", "string", "number", "object", "array"] }),
@@ -62,7 +62,7 @@ export const flagValue = z.strictObject({
 /** See {@linkcode flagValue}. */
 export type FlagValue = z.infer<typeof flagValue>;
 
-/** A flag that has no value for somebody, and why. */
+/** A flag that could not be evaluated, and why. */
 export const flagFailure = z.strictObject({
   key: z.string(),
   errorCode: flagErrorCode,
@@ -75,21 +75,21 @@ export type FlagFailure = z.infer<typeof flagFailure>;
 /** Why flags could not be evaluated. */
 export const evaluationFailure = z.strictObject({ errorCode: flagErrorCode, errorDetails: z.string() });
 
-/** All flags for somebody. */
+/** All flags for one targeting key. */
 export const flagValues = z.strictObject({
   flags: z.array(z.union([flagValue, flagFailure])),
   metadata: z.strictObject({ revision: z.int().describe("Of the configuration") }).optional()
     .describe("For secret keys"),
 });
 
-/** How it went for somebody under a flag. */
+/** One outcome of a request under a flag. */
 export const outcomeReport = z.looseObject({
   flag: z.string().min(1),
   targetingKey: z.string().min(1).describe("The id that the flag was evaluated for"),
   failed: z.boolean(),
   latency_ms: z.number().min(0).lt(86_400_000).nullish(),
   value: z.boolean().optional()
-    .describe("What the flag said when it was asked; an outcome counts for what the person had"),
+    .describe("The flag's value when it was evaluated; the outcome counts for that value"),
 });
 /** See {@linkcode outcomeReport}. */
 export type OutcomeReport = z.infer<typeof outcomeReport>;
@@ -97,7 +97,7 @@ export type OutcomeReport = z.infer<typeof outcomeReport>;
 /** The body of `POST flags/outcomes`. */
 export const outcomeReports = z.looseObject({ outcomes: z.array(outcomeReport).max(MAX_REPORTS) });
 
-/** Its answer. */
+/** The answer of `POST flags/outcomes`. */
 export const outcomesAccepted = z.strictObject({ accepted: z.int().describe("Outcomes of existing flags") });
 /** See {@linkcode outcomesAccepted}. */
 export type OutcomesAccepted = z.infer<typeof outcomesAccepted>;

@@ -25,7 +25,7 @@ export const publicIncident = z.strictObject({
 /** The answer of `GET health/status`. */
 export const publicStatus = z.strictObject({
   status: partStatus,
-  at: time.nullable().describe("When it was looked at; null where it never could be"),
+  at: time.nullable().describe("When the state was last read; null if it never could be"),
   components: z.array(z.strictObject({ component: z.string(), status: partStatus })),
   incidents: z.array(publicIncident),
 });
@@ -53,7 +53,7 @@ export const incidentEvent = z.strictObject({
     component: z.string().nullable(),
     opened_at: time,
     text: z.string().nullable(),
-    role: z.string().nullable().describe("Who is called; null but for an escalation"),
+    role: z.string().nullable().describe("The role that is called; null except for escalations"),
     message: z.string(),
     what_to_do: z.string(),
   }),

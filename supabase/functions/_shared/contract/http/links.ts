@@ -1,7 +1,7 @@
 /**
- * Links over HTTP, besides what `contract/links.ts` has: changes, decisions about visits, and claims.
+ * Links over HTTP: changes, decisions about visits, and claims. `contract/links.ts` has the rest.
  *
- * Visits and claims are read by hand, since each would pay for a schema.
+ * Visits and claims are parsed by hand, because a schema would slow down each of them.
  *
  * @module
  */
@@ -48,7 +48,7 @@ export const linkDecision = z.strictObject({
 /** See {@linkcode linkDecision}. */
 export type LinkDecision = z.infer<typeof linkDecision>;
 
-/** What a link is about. */
+/** A link's preview. */
 export const linkShown = z.strictObject({
   code: z.string(),
   kind: z.literal("preview"),
@@ -83,13 +83,13 @@ export const linkExplanation = z.strictObject({
 /** See {@linkcode linkExplanation}. */
 export type LinkExplanation = z.infer<typeof linkExplanation>;
 
-/** What a visit answers as JSON. */
+/** The answer to a visit that asks for JSON. */
 export const linkAnswer = z.union([linkDecision, linkShown, linkExplanation]);
 
 /** The password of a link, from a form or as JSON. */
 export const linkPassword = z.looseObject({ password: z.string().min(1) });
 
-/** What a change may give for a field: the result is checked as a whole, so this says no more than its type. */
+/** The type of a field in a change. The resulting link is checked as a whole, so nothing more is checked here. */
 function changeOf({ kind }: LinkField): z.ZodType {
   switch (kind) {
     case "time":
@@ -118,7 +118,7 @@ export const linkChange = z.strictObject({
   ),
   state: z.enum(LINK_STATES).exclude(["deleted"]).nullish(),
   version: z.int().optional().describe("The version that was read"),
-  code: z.string().optional().describe("As it was read"),
+  code: z.string().optional().describe("The code that was read"),
   ...Object.fromEntries(
     READ_ONLY_MEMBERS.map((name) => [name, z.unknown().optional().describe("Ignored with `version`")]),
   ),

@@ -1,5 +1,5 @@
 /**
- * Messages on their way: what the webhook and `wa-send` answer, what a service receives, and what it may answer.
+ * Messages over HTTP: the answers of the webhook and `wa-send`, the event for services, and a service's answer.
  *
  * Messages to send have the shape of their channel, which only that channel's folder knows.
  *
@@ -61,19 +61,19 @@ export const messageLink = z.strictObject({
   utm: passed.optional(),
 }).describe("The link that the message came from; absent without one");
 
-/** How a message came about. */
+/** What led to a message. */
 export const attribution = z.strictObject({
   confidence: z.enum(["exact", "referral", "contact", "low"]).describe(
     "exact: the first message with the link's token; referral: Meta names the ad; contact: the person clicked a " +
       "link with their id; low: the token was forwarded, used before, or is too old",
   ),
   reason: z.string(),
-  first_touch: z.boolean().describe("Whether it is the first one known of this person"),
+  first_touch: z.boolean().describe("Whether it is the first one known for this person"),
   clicked_at: time.optional(),
   user_id: z.string().optional(),
   token: z.string().optional(),
   ctwa_clid: z.string().optional().describe("The click id of the ad"),
-}).describe("How the message came about, if known");
+}).describe("What led to the message, if known");
 
 const contact = z.strictObject({
   id,

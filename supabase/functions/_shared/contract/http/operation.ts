@@ -1,5 +1,5 @@
 /**
- * What `health` and `diagnostics` answer, and the event about a component's health.
+ * The answers of `health` and `diagnostics`, and the event about a component's health.
  *
  * @module
  */
@@ -36,14 +36,14 @@ export const schemaVersions = z.strictObject({
 
 const installation = { version: z.string(), environment: z.string(), kill_switches: killSwitches };
 
-/** What a problem of `health` says of the installation, as far as it is known. */
+/** The members of `health` that its problem repeats, as far as they are known. */
 export const about = z.looseObject({
   ...installation,
   config: configFaults,
   database: schemaVersions,
 }).partial();
 
-/** A component, without its figures. */
+/** A component without its figures. */
 export const partBriefly = z.strictObject({ status: partStatus, why: z.string() });
 /** See {@linkcode partBriefly}. */
 export type PartBriefly = z.infer<typeof partBriefly>;
@@ -87,19 +87,19 @@ export const healthDetailed = z.strictObject({
 /** See {@linkcode healthDetailed}. */
 export type HealthDetailed = z.infer<typeof healthDetailed>;
 
-/** What a running function answers to a request with the header `x-gatelink-state`, whose value is a flag's key. */
+/** The answer of a running function to a request with the header `x-gatelink-state`, whose value is a flag's key. */
 export const functionState = z.strictObject({
   function: z.string(),
   /** GATELINK_VERSION as this function sees it. */
   version: z.string(),
   kill_switches: killSwitches,
-  /** Of the configuration in memory; null if there is none, because the database is away. */
+  /** Revision of the configuration in memory; null if there is none because the database is unavailable. */
   config_revision: z.int().nullable(),
   flag: z.strictObject({
     key: z.string(),
-    /** Whether the environment stops it. */
+    /** Whether the environment turns it off. */
     killed: z.boolean(),
-    /** On for anybody at all; false for a flag that does not exist, null without a configuration. */
+    /** Whether it is on for anybody; false for a flag that does not exist, null without a configuration. */
     on: z.boolean().nullable(),
   }),
 });
@@ -144,7 +144,7 @@ const recentError = z.strictObject({
   last_at: at,
 });
 
-/** What the SQL function `diagnostics` answers as it is; what waits is put into words by the function `diagnostics`. */
+/** The SQL function's answer that is passed on unchanged; the edge function puts the queues into words. */
 export const activity = z.strictObject({
   at,
   since: at,

@@ -1,6 +1,6 @@
 /**
- * Route conditions: each declared once, as the check of what a person wrote. Its type, the list of types and what is
- * said of an unknown one follow from that.
+ * Route conditions. Each is declared once, as the schema of its written form, from which its TypeScript type, the list of
+ * types and the error for unknown types are derived.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { z } from "zod";
 import { EMPTY, notEmpty, WINDOW } from "../window_schema.ts";
 import { normalise } from "./normalise.ts";
 
-/** Limits of one condition: more than any real route needs, and a known cost for the worst one. */
+/** Limits of one condition: more than any real route needs, and a known cost in the worst case. */
 export const LIMITS = {
-  /** A condition without others inside has depth 1. */
+  /** A condition that contains no others has depth 1. */
   depth: 8,
   nodes: 100,
-  /** Entries of any list. */
+  /** Entries of a list. */
   list: 1000,
   /** Characters of a text, an id or a regular expression. */
   text: 500,
@@ -21,13 +21,13 @@ export const LIMITS = {
   patterns: 20,
 } as const;
 
-/** One thing wrong: where (`of[1].values[0]`, empty for the whole condition) and what. */
+/** One error: its path (`of[1].values[0]`, empty for the whole condition) and its text. */
 export interface ConditionIssue {
   readonly path: string;
   readonly message: string;
 }
 
-/** A condition that cannot be used. `message` names each place and what is wrong there, ready to show. */
+/** An invalid condition. `message` names each path and error, ready to show. */
 export class ConditionError extends Error {
   override name = "ConditionError";
   readonly issues: readonly ConditionIssue[];
@@ -38,7 +38,7 @@ export class ConditionError extends Error {
 }
 
 const word = z.string().max(LIMITS.text, `at most ${LIMITS.text} characters`)
-  // Also refuses a text of unseen marks alone: as a prefix it would match every message.
+  // Also refuses a text of invisible marks only, because as a prefix it would match every message.
   .refine((text) => normalise(text) !== "", "must not be empty");
 const listOf = <T extends z.ZodType>(item: T) =>
   z.array(item).min(1, "must not be empty").max(LIMITS.list, `at most ${LIMITS.list} entries`);
@@ -53,16 +53,16 @@ const phone = z.string()
 const typed = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z.strictObject({ type: z.literal(type), ...shape });
 
-/** How a text condition compares: keywords are whole words in any script, regex is RE2 found anywhere. */
+/** How a text condition compares. `keywords` are whole words in any script; `regex` is RE2 and matches anywhere. */
 export const TEXT_MATCHES = ["exact", "prefix", "keywords", "regex"] as const;
 /** One of {@link TEXT_MATCHES}. */
 export type TextMatch = typeof TEXT_MATCHES[number];
 
-/** Conditions that hold no others, by their type. */
+/** Conditions that contain no others, by type. */
 const LEAVES = {
-  /** Always, and as a route's whole condition: only after every other route. */
+  /** Always matches. A route with only this condition is tried after every other route. */
   default: typed("default", {}),
-  /** The type of the message as its channel names it; see `MESSAGE_TYPES`, which is not all that there may be. */
+  /** The message's type as its channel names it. `MESSAGE_TYPES` lists the known ones; there may be others. */
   message_type: typed("message_type", { in: listOf(word) }),
   /** One of `values`. */
   text: typed("text", {
@@ -79,15 +79,15 @@ const LEAVES = {
     })),
   /** Id of the chosen button or list row, or a quick reply's payload. */
   choice: typed("choice", { ids: listOf(word) }),
-  /** Came from an ad or post; what is given must agree. `ctwa`: whether the ad's click id is there. */
+  /** Came from an ad or post; the given members must match. `ctwa`: whether the ad's click id is present. */
   referral: typed("referral", {
     source_id: word.optional(),
     source_type: word.optional(),
     ctwa: z.boolean().optional(),
   }),
-  /** Whether the text carries the token of a link's visit. */
+  /** Whether the text contains the token of a link's visit. */
   link_token: typed("link_token", { present: z.boolean() }),
-  /** Came from a deep link; of each list that is given, one must be the link's. */
+  /** Came from a deep link that matches one value of each given list. */
   link: typed("link", {
     codes: listOf(word.toLowerCase()).optional(),
     tags: listOf(word).optional(),
@@ -105,17 +105,17 @@ const LEAVES = {
   }).refine((c) => c.ids !== undefined || c.phones !== undefined, 'needs "ids" or "phones"'),
   /** See `Window`. */
   time: typed("time", WINDOW).refine(notEmpty, EMPTY),
-  /** The channel that the message came over. It narrows what the route's own `channels` let in. */
+  /** The message's channel. It further restricts the route's own `channels`. */
   channel: typed("channel", { in: listOf(word.toLowerCase()) }),
 };
 
-/** A condition that holds no others, in its stored form. */
+/** A condition that contains no others, in its stored form. */
 type Leaf = z.output<typeof LEAVES[keyof typeof LEAVES]>;
 
-/** A condition in its stored form, every default written out. `parseCondition` makes it from what a person wrote. */
+/** A condition in its stored form, with all defaults. `parseCondition` makes it from the written form. */
 export type Condition =
   | Leaf
-  /** Always; with `of`, when at least one of them holds. */
+  /** Always matches; with `of`, matches if at least one of them does. */
   | { type: "any"; of?: Condition[] }
   | { type: "all"; of: Condition[] }
   | { type: "not"; of: Condition };
@@ -130,7 +130,7 @@ const BRANCHES = {
   not: typed("not", { of: one }),
 };
 
-/** Every type that there is. */
+/** All condition types. */
 export const CONDITION_TYPES = Object.keys({ ...BRANCHES, ...LEAVES }) as ConditionType[];
 
 const schema: z.ZodType<Condition> = z.discriminatedUnion("type", [
@@ -144,13 +144,13 @@ const schema: z.ZodType<Condition> = z.discriminatedUnion("type", [
 });
 
 /**
- * Checks a condition as a person wrote it (parsed JSON) and gives its stored form.
+ * Checks a condition in its written form (parsed JSON) and returns its stored form.
  *
- * A regular expression is looked at only by `compile`, which loads the engine; who accepts a condition for storage
- * asks both: `await compile(parseCondition(json))`.
+ * Only `compile`, which loads the engine, checks regular expressions. Code that stores a condition must call both:
+ * `await compile(parseCondition(json))`.
  *
- * @throws {ConditionError} naming each place; a key that is not known is an error too, so a typing mistake cannot
- * widen a route in silence.
+ * @throws {ConditionError} naming each path. An unknown key is an error too, so that a typo cannot silently widen a
+ * route.
  */
 export function parseCondition(json: unknown): Condition {
   checkLimits(json);
@@ -169,13 +169,13 @@ export function pathOf(keys: readonly PropertyKey[]): string {
   );
 }
 
-/** Counts before the schema looks, without recursion: a body nested a million deep must not end in a full stack. */
+/** Checks the limits before the schema does, without recursion, so that a deeply nested body cannot overflow the stack. */
 function checkLimits(json: unknown): void {
   const open: { node: unknown; path: PropertyKey[] }[] = [{ node: json, path: [] }];
   let nodes = 0, patterns = 0;
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { node, path } = next;
-    if (typeof node !== "object" || node === null) continue; // the schema says what is wrong with it
+    if (typeof node !== "object" || node === null) continue; // the schema reports the error
     const fail = (message: string) => {
       throw new ConditionError([{ path: pathOf(path), message }]);
     };

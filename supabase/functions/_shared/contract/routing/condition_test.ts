@@ -9,7 +9,7 @@ const list = (length: number) => Array.from({ length }, (_, i) => `v${i}`);
 const nested = (depth: number): unknown =>
   depth === 1 ? { type: "any" } : { type: "not", of: nested(depth - 1) };
 
-Deno.test("parseCondition() gives the stored form, and describe() says it", () => {
+Deno.test("parseCondition() returns the stored form, and describe() describes it", () => {
   const cases: [json: unknown, stored: Condition, words: string][] = [
     [{ type: "any" }, { type: "any" }, "any message"],
     [{ type: "default" }, { type: "default" }, "no other route"],
@@ -91,7 +91,7 @@ Deno.test("parseCondition() gives the stored form, and describe() says it", () =
   }
 });
 
-Deno.test("parseCondition() says where and what is wrong", () => {
+Deno.test("parseCondition() says where the error is and what it is", () => {
   const cases: [json: unknown, message: string][] = [
     [null, "condition: Invalid input: expected object, received null"],
     ["any", "condition: Invalid input: expected object, received string"],
@@ -137,7 +137,7 @@ Deno.test("parseCondition() says where and what is wrong", () => {
   }
 });
 
-Deno.test("parseCondition() holds its limits, each to the last one allowed", () => {
+Deno.test("parseCondition() enforces its limits exactly", () => {
   const any = { type: "any" };
   const pattern = { type: "text", match: "regex", value: "a" };
   const cases: [name: string, allowed: unknown, refused: unknown, message: string][] = [

@@ -1,5 +1,5 @@
 /**
- * What was changed lately, in sentences.
+ * Sentences about recent changes.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { type EventFacts, eventInWords } from "./rollouts.ts";
 
 type Words = (figures: Change["figures"]) => string;
 
-/** By kind and change, what follows the name. */
+/** The text after the name, by kind and change. */
 const CHANGES: Readonly<Record<string, Readonly<Record<string, Words>>>> = {
   setting: {
     removed: () => "removed",
@@ -35,12 +35,12 @@ function onOff(words: string): Words {
   return ({ active }) => active === false ? `${words}, is off` : words;
 }
 
-/** What the figures of a rollout's change are. */
+/** The figures of a rollout's change. */
 function eventOf(kind: string, figures: Change["figures"]): EventFacts {
   return { kind, ...figures as unknown as Omit<EventFacts, "kind"> };
 }
 
-/** A change in words. A kind or a change that this version does not know is shown as it is. */
+/** A change in words. Unknown kinds and changes are shown unchanged. */
 export function changeInWords({ kind, name, change, figures }: Change): string {
   if (kind === "rollout") return `${name} ${change}: ${eventInWords(eventOf(change, figures))}`;
   if (kind === "rollback") {
@@ -51,7 +51,7 @@ export function changeInWords({ kind, name, change, figures }: Change): string {
     return `incident ${name} (${severity}, ${status}) ${change.replaceAll("_", " ")}: ${title}`;
   }
   const words = CHANGES[kind]?.[change]?.(figures) ?? change;
-  // Whoever turned it off ought to know: what was to turn it on is gone.
+  // The person who turned it off should know that its schedule is gone.
   const clock = figures.start_taken_away === true ? ", scheduled start removed" : "";
   return `${kind === "setting" ? "" : `${kind} `}${name} ${words}${clock}`;
 }

@@ -1,14 +1,14 @@
 /**
- * States of destinations in words.
+ * Texts for the states of destinations.
  *
  * @module
  */
 import type { ShownDestinationState } from "../states.ts";
 
-/** Whether a state is as it should be. */
+/** How good a state is. */
 export type Tone = "good" | "warn" | "bad";
 
-/** What a state is called, and how good it is. */
+/** The name of a state, and how good it is. */
 export const DESTINATION_STATE_WORDS: Readonly<
   Record<ShownDestinationState, readonly [words: string, Tone]>
 > = {

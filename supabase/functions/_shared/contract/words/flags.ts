@@ -5,7 +5,7 @@
  */
 import { counted } from "./sentences.ts";
 
-/** What of a flag says whom it is on for. */
+/** The members of a flag that determine whom it is on for. */
 export interface Audience {
   /** The flag is on when this is exactly `"true"`. */
   value: string;
@@ -16,14 +16,14 @@ export interface Audience {
   };
 }
 
-/** Percent of all for whom a flag is on while it is on, its targets aside: without lists of targets, everybody. */
+/** The flag's percentage, apart from its targets, when it is on: everybody if it has no targets. */
 export function setShareOf(
   { rollout_percentage, target_user_ids, target_segments }: Audience["metadata"],
 ): number {
   return rollout_percentage ?? (target_user_ids === undefined && target_segments === undefined ? 100 : 0);
 }
 
-/** Percent of all for whom it is on now, its targets aside. */
+/** The percentage of people for whom it is on now, apart from its targets. */
 export function shareOf({ value, metadata }: Audience): number {
   return value === "true" ? setShareOf(metadata) : 0;
 }

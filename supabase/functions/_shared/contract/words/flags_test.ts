@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
 import { type Audience, audience, setShareOf, shareOf } from "./flags.ts";
 
-Deno.test("audience(), shareOf(): whom a flag is on for, in words and as a share", () => {
+Deno.test("audience(), shareOf(): whom a flag is on for, in words and as a percentage", () => {
   const cases: [Audience, words: string, share: number][] = [
     [{ value: "false", metadata: { rollout_percentage: 100 } }, "nobody", 0],
     [{ value: "TRUE", metadata: {} }, "nobody", 0],
@@ -27,7 +27,7 @@ Deno.test("audience(), shareOf(): whom a flag is on for, in words and as a share
   }
 });
 
-Deno.test("setShareOf(): what a flag that is off is set to", () => {
+Deno.test("setShareOf(): the configured percentage of a flag that is off", () => {
   assertEquals(setShareOf({}), 100);
   assertEquals(setShareOf({ rollout_percentage: 5 }), 5);
   assertEquals(setShareOf({ target_segments: [] }), 0);

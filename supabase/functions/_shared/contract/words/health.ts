@@ -1,5 +1,5 @@
 /**
- * Why a part of the installation does as it does, in sentences.
+ * Sentences about the health of components.
  *
  * @module
  */
@@ -54,7 +54,7 @@ interface Stopped {
   state: "paused" | "circuit_open" | "failing" | "gave_up" | "replies" | string;
   n?: number;
   error?: string;
-  /** Messages that wait for it, counted up to 10,000. */
+  /** Waiting messages, counted up to 10,000. */
   waiting?: number;
 }
 
@@ -76,7 +76,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   send_off: "wa_send.enabled is off: nothing is sent",
 };
 
-/** By component and code. */
+/** Sentences by component and code. */
 const REASONS: Readonly<
   Record<string, Readonly<Record<string, (figures: HealthPart["figures"]) => string>>>
 > = {
@@ -196,25 +196,25 @@ function stoppedInWords(one: Stopped): string {
   return `${one.name} ${STOPPED[one.state]?.(one) ?? one.state}${wait}`;
 }
 
-/** The database counts no further. */
+/** The highest number to which the database counts. */
 const MOST_COUNTED = 10_000;
 
-/** One thing that is not well, for a person who is to see it and to go there. */
+/** One problem, to be shown with a link to its page. */
 export interface Trouble {
   component: HealthPart["component"];
   status: HealthState;
-  /** The destination that it is about; absent for anything else. */
+  /** The affected destination; absent for other problems. */
   destination?: string;
   /** Without the name of the component. */
   why: string;
 }
 
 /**
- * What is not well, one entry for each cause: a queue that waits for several destinations has an entry for each. The worst
- * comes first.
+ * The current problems, one entry per cause, the worst first. A queue that waits for several destinations has one entry
+ * for each of them.
  *
  * @param parts As the database reports them.
- * @param words The same in words; a part that something else is known of may be worse there than in `parts`.
+ * @param words The same in words. A component may be worse there than in `parts` if other facts are known about it.
  */
 export function troublesInWords(
   parts: readonly HealthPart[],
@@ -240,7 +240,7 @@ export function troublesInWords(
   return troubles.toSorted((a, b) => Number(b.status === "down") - Number(a.status === "down"));
 }
 
-/** Each part with why. A code that this version does not know is shown as it is. */
+/** Each component with its sentence. Unknown codes are shown unchanged. */
 export function healthInWords(parts: readonly HealthPart[]): HealthInWords[] {
   return parts.map(({ component, status, because, figures, ...shown }) => ({
     component,
@@ -263,7 +263,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   storage: "Free some space, or shorten a retention: docs/personal-data.md.",
 };
 
-/** What somebody who is told of a part should do. */
+/** What to do about a component, for the person who is notified. */
 export function healthAdvice(component: string): string {
   return ADVICE[component] ?? "GET /functions/v1/health/detailed has the details.";
 }

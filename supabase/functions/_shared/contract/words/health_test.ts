@@ -112,7 +112,7 @@ for (const [component, because, figures, why] of CASES) {
   });
 }
 
-Deno.test("healthInWords(): what else belongs to a part is kept", () => {
+Deno.test("healthInWords(): keeps the other members of a component", () => {
   const figures = { failed: 0, calls: 1, success_seconds: 5 };
   const last_success = "2026-11-29T10:00:00Z";
   const [part] = healthInWords([{
@@ -130,7 +130,7 @@ Deno.test("healthInWords(): what else belongs to a part is kept", () => {
   });
 });
 
-Deno.test("troublesInWords(): each destination is a cause of its own, the worst part first, how many wait is said", () => {
+Deno.test("troublesInWords(): one entry per destination, the worst component first, with the number waiting", () => {
   const parts: HealthPart[] = [
     {
       component: "queue",
@@ -166,7 +166,7 @@ Deno.test("troublesInWords(): each destination is a cause of its own, the worst 
   assertEquals(troublesInWords([{ component: "clock", status: "healthy", because: "ran", figures: {} }]), []);
 });
 
-Deno.test("troublesInWords(): what is overdue is not hidden by the destination that it waits for, nor the other way round", () => {
+Deno.test("troublesInWords(): overdue work and the destination it waits for do not hide each other", () => {
   const figures = {
     seconds: 700,
     destinations: [{ name: "orders", state: "circuit_open", waiting: 10_000 }],

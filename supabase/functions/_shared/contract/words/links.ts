@@ -1,12 +1,12 @@
 /**
- * What is set of a link, in words.
+ * The settings of a link in words.
  *
  * @module
  */
 import { type FieldName, FIELDS, type LinkField } from "../link_fields.ts";
 import type { Link } from "../links.ts";
 
-/** One thing that is set; its value is a text, or a time (ISO 8601) that readers see in their own zone. */
+/** One setting. Its value is a text, or an ISO 8601 time that readers see in their own time zone. */
 export interface Fact {
   readonly name: FieldName;
   readonly label: string;
@@ -14,10 +14,10 @@ export interface Fact {
   readonly at?: string;
 }
 
-/** Fields that are told elsewhere: where the link leads, and its tags. */
+/** Fields that are shown elsewhere: the targets and the tags. */
 const ELSEWHERE: readonly LinkField["kind"][] = ["rules", "chat", "tags"];
 
-/** What is set of a link, besides where it leads and its tags, in the order of the fields. */
+/** The settings of a link, except targets and tags, in the order of the fields. */
 export function factsOf(link: Link): Fact[] {
   return FIELDS.flatMap((field): Fact[] => {
     const value = link[field.name];
@@ -29,7 +29,7 @@ export function factsOf(link: Link): Fact[] {
   });
 }
 
-/** A value in words; empty for one that stands at its default. */
+/** A value in words; empty if it is the default. */
 export function textOf(field: LinkField, value: unknown): string {
   switch (field.kind) {
     case "switch":

@@ -5,7 +5,7 @@
  */
 import type { MessageType } from "../messages.ts";
 
-const TYPES: Readonly<Record<MessageType, string>> = {
+const TYPES: Readonly<Record<MessageType | "email", string>> = {
   text: "Text",
   image: "Image",
   video: "Video",
@@ -26,9 +26,10 @@ const TYPES: Readonly<Record<MessageType, string>> = {
   unsupported: "Unsupported message",
   template: "Template",
   read: "Read receipt",
+  email: "Mail",
 };
 
-/** A message type in words; one that this version does not know is shown by its name. */
+/** A message type in words. Unknown types are shown by name. */
 export function typeInWords(type: string): string {
-  return Object.hasOwn(TYPES, type) ? TYPES[type as MessageType] : type;
+  return Object.hasOwn(TYPES, type) ? TYPES[type as keyof typeof TYPES] : type;
 }

@@ -1,5 +1,5 @@
 /**
- * What a provider's error codes mean, and what helps, for whoever has to repair it.
+ * The meaning of providers' error codes, and how to fix them.
  *
  * Source: Meta, "Error codes"
  * (developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes).
@@ -9,7 +9,7 @@
 
 /** One code in words. */
 export interface ErrorMeaning {
-  /** What is wrong, without a full stop. */
+  /** The error, without a full stop. */
   what: string;
   /** What to do. */
   remedy: string;
@@ -122,13 +122,13 @@ const WHATSAPP: Readonly<Record<string, ErrorMeaning>> = {
 
 const OF_CHANNEL: Readonly<Record<string, Readonly<Record<string, ErrorMeaning>>>> = { whatsapp: WHATSAPP };
 
-/** What a code of a channel's provider means; undefined for one that we do not know. */
+/** The meaning of a provider's code; undefined if it is unknown. */
 export function errorMeaning(channel: string, code: string | number): ErrorMeaning | undefined {
   const codes = Object.hasOwn(OF_CHANNEL, channel) ? OF_CHANNEL[channel] : {};
   return Object.hasOwn(codes, String(code)) ? codes[String(code)] : undefined;
 }
 
-/** A code with what it means, as part of a sentence: `190 (the access token has expired or was revoked)`. */
+/** A code with its meaning, as part of a sentence: `190 (the access token has expired or was revoked)`. */
 export function errorInWords(channel: string, code: string | number): string {
   const meaning = errorMeaning(channel, code);
   return meaning === undefined ? String(code) : `${code} (${meaning.what})`;

@@ -1,5 +1,5 @@
 /**
- * Why replies in a service's answer were not used, in sentences.
+ * Sentences about replies in a service's answer that were not used.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const WHY: Readonly<Record<ReplyFault | "refused", string>> = {
   refused: "the channel would refuse some of them; the log says which and why",
 };
 
-/** The sentence for a code; a code that this version does not know is shown as it is. */
+/** The sentence for a code. Unknown codes are shown unchanged. */
 export function repliesInWords(code: string): string {
   return WHY[code as ReplyFault] ?? code;
 }

@@ -1,5 +1,5 @@
 /**
- * A schedule of attempts in words.
+ * A retry schedule in words.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export function scheduleInWords(waits: readonly number[]): string {
   return `${counted(waits.length + 1, "attempt")} over ${durationInWords(seconds)}`;
 }
 
-/** A length of time, rounded to a unit that hides little: 90 minutes, 28 hours, 1 day. */
+/** A duration in the largest unit that loses little precision: 90 minutes, 28 hours, 1 day. */
 function durationInWords(seconds: number): string {
   for (const [unit, name] of [[86_400, "day"], [3600, "hour"], [60, "minute"]] as const) {
     if (seconds === unit || seconds >= 2 * unit) return counted(Math.round(seconds / unit), name);

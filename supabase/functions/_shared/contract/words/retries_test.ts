@@ -2,7 +2,7 @@ import { assertEquals } from "../../../../../tests/support/assert.ts";
 import { SCHEDULE } from "../retries.ts";
 import { scheduleInWords } from "./retries.ts";
 
-Deno.test("scheduleInWords(): how many attempts, over how long", () => {
+Deno.test("scheduleInWords(): the number of attempts and the total time", () => {
   const cases: [readonly number[], string][] = [
     [SCHEDULE, "8 attempts over 28 hours"],
     [[1], "2 attempts over 1 second"],

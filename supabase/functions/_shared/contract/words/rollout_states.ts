@@ -5,7 +5,7 @@
  */
 import type { RolloutState } from "../states.ts";
 
-/** What a state is called. */
+/** The name of a state. */
 export const ROLLOUT_STATE_WORDS: Readonly<Record<RolloutState, string>> = {
   draft: "draft",
   running: "running",

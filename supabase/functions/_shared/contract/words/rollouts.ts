@@ -1,19 +1,19 @@
 /**
- * What happens to rollouts, in sentences.
+ * Sentences about the events of rollouts.
  *
  * @module
  */
 
-/** What of an event of a rollout says what to do: its kind, and by which rule. */
+/** The members of a rollout's event that determine what to do: its kind and rule. */
 export interface EventCode {
   kind: string;
   rule: string | null;
 }
 
-/** What of it says what happened; a row of `rollout_events` has it. */
+/** The members that determine the sentence; a row of `rollout_events` has them. */
 export interface EventFacts extends EventCode {
   verdict: string | null;
-  /** Names, numbers and limits that belong to it. */
+  /** Its names, numbers and limits. */
   figures: Readonly<Record<string, unknown>>;
 }
 
@@ -120,7 +120,7 @@ const ROLLED_BACK: Readonly<Record<string, Words>> = {
   flag_off_by_hand: () => "rolled back: the flag was turned off by hand",
 };
 
-/** Whose fault an alarm is, and what came of it. */
+/** The cause of an alarm, and its consequence. */
 function whose({ verdict }: EventFacts): string {
   return verdict === "page"
     ? ", with the flag and without it: a shared incident, the flag is not to blame"
@@ -145,12 +145,12 @@ function percent(value: unknown): string {
   return `${Number(value)} %`;
 }
 
-/** A share of 1, without what binary fractions add: 0.07 is 7 %. */
+/** A fraction as a percentage, without binary rounding errors: 0.07 is 7 %. */
 function percentOf(share: unknown): string {
   return percent(+(Number(share) * 100).toPrecision(12));
 }
 
-/** What happened. A kind or rule that this version does not know is shown as it is. */
+/** The sentence for an event. Unknown kinds and rules are shown unchanged. */
 export function eventInWords(event: EventFacts): string {
   return EVENTS[event.kind]?.(event) ?? event.kind;
 }
@@ -213,7 +213,7 @@ const PAGED: Readonly<Record<string, string>> = {
     "It happens without the flag too, so turning it off would not help: look at the database, the provider and the services. The rollout waits, and the stage restarts.",
 };
 
-/** What to do now, for whoever is told of an event; empty where nobody is told of its kind. */
+/** What to do now, for the person who is notified; empty for kinds without a notification. */
 export function adviceInWords({ kind, rule }: EventCode): string {
   return ADVICE[kind]?.(rule) ?? "";
 }

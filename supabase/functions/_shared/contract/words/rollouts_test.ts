@@ -155,7 +155,7 @@ for (const [kind, rule, verdict, figures, words] of EVENTS) {
   });
 }
 
-Deno.test("eventInWords(): what a newer database tells is shown as it is", () => {
+Deno.test("eventInWords(): shows unknown events of a newer database unchanged", () => {
   const newer = { verdict: null, figures: {} };
   assertEquals(eventInWords({ ...newer, kind: "eclipsed", rule: null }), "eclipsed");
   assertEquals(eventInWords({ ...newer, kind: "paged", rule: "moon_phase" }), "moon_phase");
@@ -184,6 +184,6 @@ for (const [kind, rule, begins] of ADVICE) {
   Deno.test(`adviceInWords(): ${kind} by ${rule}`, () => assertMatch(adviceInWords({ kind, rule }), begins));
 }
 
-Deno.test("adviceInWords(): nothing for what nobody is told of", () => {
+Deno.test("adviceInWords(): is empty for events without a notification", () => {
   assertEquals(adviceInWords({ kind: "checked", rule: "hold_time" }), "");
 });

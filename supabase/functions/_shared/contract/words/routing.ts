@@ -13,7 +13,7 @@ const REASONS: Readonly<Record<RoutingReason, string>> = {
   kept: "routes were not asked: the mail is automatic, a bounce or forged",
 };
 
-/** Why a route took a message, or none did; a reason that this version does not know is shown by its name. */
+/** Why a route matched a message, or none did. Unknown reasons are shown by name. */
 export function routingReasonInWords(reason: string): string {
   return Object.hasOwn(REASONS, reason) ? REASONS[reason as RoutingReason] : reason;
 }

@@ -1,5 +1,5 @@
 /**
- * What sentences are made of.
+ * Helpers to build sentences.
  *
  * @module
  */

@@ -1,12 +1,12 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
 import { counted, sentence } from "./sentences.ts";
 
-Deno.test("counted(): one is one, and all else many", () => {
+Deno.test("counted(): singular for one, plural otherwise", () => {
   assertEquals([0, 1, 2].map((n) => counted(n, "host")), ["0 hosts", "1 host", "2 hosts"]);
   assertEquals([1, 2].map((n) => counted(n, "person", "people")), ["1 person", "2 people"]);
 });
 
-Deno.test("sentence(): begins with a capital letter and ends once", () => {
+Deno.test("sentence(): begins with a capital letter and ends with one full stop", () => {
   const cases = [
     ["is not on the allowlist", "Is not on the allowlist."],
     ["Done.", "Done."],

@@ -1,5 +1,5 @@
 /**
- * What became of a message, in words.
+ * Sentences about the events of a message.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface StoryInWords {
 }
 
 type Figures = StoryEvent["figures"];
-/** What happened, and the parts of the detail; what is undefined is left out. */
+/** The event, and the parts of its detail; undefined parts are left out. */
 type Words = readonly [what: string, detail: (figures: Figures) => readonly (string | undefined)[]];
 
 const sending = ({ attempt, fallback, due_at, error }: Figures) => [
@@ -38,7 +38,7 @@ const STATES: Readonly<Record<string, string>> = {
   circuit_open: "which keeps failing",
 };
 
-/** Why a reply of a service is not sent. */
+/** Why a service's reply is not sent. */
 const WHY_LEFT_OUT: Readonly<Record<string, string>> = {
   invalid: "the provider would refuse it",
   nobody: "the person has no reachable id",
@@ -77,7 +77,7 @@ function given(before: string, value: unknown, after = ""): string | undefined {
   return value === null || value === undefined ? undefined : `${before}${value}${after}`;
 }
 
-/** Each event in words. A code that this version does not know is shown as it is. */
+/** Each event in words. Unknown codes are shown unchanged. */
 export function storyInWords(events: readonly StoryEvent[]): StoryInWords[] {
   return events.map(({ at, reply, what, figures }) => {
     const [words, detail] = what === "status"

@@ -53,7 +53,7 @@ for (const [code, figures, what, detail] of CASES) {
   });
 }
 
-Deno.test("storyInWords(): what became of a reply says so", () => {
+Deno.test("storyInWords(): events of a reply say so", () => {
   const [event] = storyInWords([{ at: AT, reply: true, what: "status", figures: { status: "read" } }]);
   assertEquals(event.what, "reply status read");
 });

@@ -1,6 +1,6 @@
 /**
- * What waits, in sentences. The database says codes and figures; the files of this folder make words for people of them,
- * once for the functions, the command line and the panel. They are pure and import only each other, so that all can have them.
+ * Sentences about queues. The database answers codes and figures; the files of this folder turn them into words, once for
+ * functions, command line and panel. They are pure and import only each other, so that all three can use them.
  *
  * @module
  */
@@ -38,7 +38,7 @@ const REASONS: Readonly<Record<WaitingQueue["because"], (queue: WaitingQueue) =>
   paced: ({ at }) => `due at ${at}, by rate limit or retry`,
 };
 
-/** What waits and why. A code that this version does not know is shown as it is. */
+/** Each queue, and why it waits. Unknown codes are shown unchanged. */
 export function waitingInWords(waiting: readonly WaitingQueue[]): Waiting[] {
   return waiting.map((queue) => ({
     n: queue.n,

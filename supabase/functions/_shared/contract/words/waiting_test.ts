@@ -96,7 +96,7 @@ for (const [queue, name, because, at, per_second, what, why, flag = null] of CAS
   });
 }
 
-Deno.test("waitingInWords(): a code of a newer database is shown as it is", () => {
+Deno.test("waitingInWords(): shows an unknown code of a newer database unchanged", () => {
   const newer = {
     queue: "router",
     name: null,

@@ -92,7 +92,7 @@ function appPlace(
   token: string | undefined,
   plain: boolean,
 ): Place {
-  const fallback = fallbackOf(target, link, rules, token);
+  const fallback = fallbackOf(target, link, visit, rules, token);
   // Only people's browsers open apps.
   if (visit.verdict !== "human" && fallback !== undefined && !target.universal) {
     return { kind: "app", location: fallback };
@@ -129,11 +129,14 @@ function withToken(url: string, token: string | undefined): string {
 function fallbackOf(
   target: AppTarget,
   link: Link,
+  visit: Visit,
   rules: Rules,
   token: string | undefined,
 ): string | undefined {
   const web = target.fallback ?? link.web;
-  if (web !== undefined) return web.permitted(rules) ? storeUrl(web.url, token) : undefined;
+  if (web !== undefined) {
+    return web.permitted(rules) ? storeUrl(ofTarget(web, link, visit), token) : undefined;
+  }
   return link.chat?.permitted(rules) ? chatUrl(link.chat, token) : undefined;
 }
 

@@ -45,7 +45,7 @@ function pagesWith(a: string, b: string, c: string): Record<string, Page> {
   };
 }
 
-Deno.test("pages: what is put in adds no element and no attribute", () => {
+Deno.test("pages: inserted texts add no element and no attribute", () => {
   const plain = Object.entries(pagesWith("a", "b", "c"));
   holds(fc.property(nasty, nasty, nasty, (a, b, c) => {
     const nasties = pagesWith(a, b, c);
@@ -118,7 +118,7 @@ function runAppPage() {
   return { gone, timers, listeners, document, cleared, clock };
 }
 
-Deno.test("appPage(): its script opens what it is given, and the fallback when nothing happens", () => {
+Deno.test("appPage(): its script opens the given address, and the fallback if nothing happens", () => {
   const { gone, timers, clock } = runAppPage();
   assertEquals(gone, ['myapp://a"b']);
   assertEquals(timers[0][1], 1500);
@@ -127,7 +127,7 @@ Deno.test("appPage(): its script opens what it is given, and the fallback when n
   assertEquals(gone[1], "https://www.example.com/?a=1&b=2");
 });
 
-Deno.test("appPage(): the fallback stays away once the app comes up, or the browser asks whether it may", () => {
+Deno.test("appPage(): the fallback does not open once the app does, or while the browser asks for permission", () => {
   for (const event of ["visibilitychange", "pagehide", "blur"]) {
     const { document, listeners, cleared } = runAppPage();
     document.hidden = true;
@@ -141,7 +141,7 @@ Deno.test("appPage(): the fallback stays away once the app comes up, or the brow
   assertEquals(gone, ['myapp://a"b']);
 });
 
-Deno.test("passwordPage(): posts to where it is, and says when the password was wrong", () => {
+Deno.test("passwordPage(): posts to its own address, and says when the password was wrong", () => {
   const { html, policy } = passwordPage(true, EN, "n");
   assert(html.includes('method="post"') && !html.includes("action="));
   assert(html.includes('role="alert"') && !passwordPage(false, EN, "n").html.includes('role="alert"'));
@@ -154,7 +154,7 @@ Deno.test("escapeHtml() leaves nothing that ends a text or an attribute", () => 
   assertEquals(escapeHtml(`<a href="x" id='y'>&`), "&#60;a href=&#34;x&#34; id=&#39;y&#39;&#62;&#38;");
 });
 
-Deno.test("the link domain's files name the team's apps as Apple and Google want it", async () => {
+Deno.test("the link domain's files name the team's apps as Apple and Google require", async () => {
   const { apps } = await rulesOf({
     "deeplinks.apps": JSON.stringify({
       ios: [{ app_id: "ABCDE12345.com.example.app", paths: ["/a/*", "!/a/b"] }, { app_id: "short.x" }],
@@ -192,7 +192,7 @@ Deno.test("the link domain's files name the team's apps as Apple and Google want
   }
 });
 
-Deno.test("readRules(): schemes that browsers run by themselves are never an app's", async () => {
+Deno.test("readRules(): schemes that browsers execute are never an app's", async () => {
   const { schemes } = await rulesOf({
     "deeplinks.app_schemes": "myapp, JAVASCRIPT\ndata,https intent other-app x! ",
   });

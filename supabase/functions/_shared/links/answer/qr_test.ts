@@ -35,13 +35,13 @@ Deno.test("qrPng(): a PNG whose pixels are the code's modules, in its colours", 
   }
 });
 
-Deno.test("qrPng(): checksums are those of the PNG specification", async () => {
+Deno.test("qrPng(): checksums equal those of the PNG specification", async () => {
   const png = await qrPng("x", 1);
   // IEND has no data, so its checksum is the same in every PNG.
   assertEquals([...png.slice(-4)], [0xae, 0x42, 0x60, 0x82]);
 });
 
-Deno.test("qrSvg(): runs of modules as rectangles that cover the code", () => {
+Deno.test("qrSvg(): rectangles for runs of modules cover exactly the code", () => {
   const svg = qrSvg(URL_TEXT, { dark: "#112233" });
   const { data, size } = encode(URL_TEXT, { ecc: "M", border: 4 });
   assert(svg.includes(`viewBox="0 0 ${size} ${size}"`) && svg.includes('fill="#112233"'));

@@ -95,7 +95,7 @@ for (const [when, visit, holds] of conditions) {
   });
 }
 
-Deno.test("resolve(): the first rule that holds decides, then the chat, then the default", () => {
+Deno.test("resolve(): the first matching rule decides, then the chat, then the default", () => {
   const chat = { phone_number_id: "1065", text: "Hi" };
   const targets = [{ when: { platform: ["android" as const] }, url: SALE }, { when: {}, url: `${SALE}?2` }, {
     url: `${SALE}?3`,
@@ -137,7 +137,7 @@ Deno.test("resolve(): the password opens the link", () => {
   assertEquals(outcome({ password: true }, { unlocked: true }), HOME);
 });
 
-Deno.test("resolve(): bots and previews of a limited link are shown it, and a prefetch is refused", () => {
+Deno.test("resolve(): bots and previews of a limited link see it, and a prefetch is refused", () => {
   for (const name of ["whatsapp", "googlebot"] as const) {
     assertEquals(outcome({ max_uses: 1 }, agent(name)), "show");
   }
@@ -151,7 +151,7 @@ Deno.test("resolve(): bots and previews of a limited link are shown it, and a pr
   assertEquals(outcome({}, { headers: { purpose: "prefetch" } }), HOME);
 });
 
-Deno.test("resolve(): while a flag is off or cannot be decided, the visit goes to the default", () => {
+Deno.test("resolve(): while a flag is off or undecided, the visit goes to the default", () => {
   const row = {
     targets: [{ url: SALE }],
     flag_key: "links.sale.enabled",
@@ -171,7 +171,7 @@ Deno.test("resolve(): while a flag is off or cannot be decided, the visit goes t
   assertEquals(outcome({ ...row, password: true }, {}, flags("false", "true")), "link_password_required");
 });
 
-Deno.test("resolve(): a flag is asked for the audience user, else for the visitor's cookie", () => {
+Deno.test("resolve(): a flag is evaluated for the audience user, or else for the visitor's cookie", () => {
   const row = { targets: [{ url: SALE }] };
   const only = (id: string) =>
     withFlags(rules, { "deeplinks.enabled": { metadata: { target_user_ids: [id] } } });
@@ -182,7 +182,7 @@ Deno.test("resolve(): a flag is asked for the audience user, else for the visito
   assertEquals(outcome(row, {}, only("ada")), HOME);
 });
 
-Deno.test("needsVisitor() only where something depends on who comes back", () => {
+Deno.test("needsVisitor() is true only if something depends on recognising the visitor", () => {
   const split = withFlags(rules, { "deeplinks.enabled": { metadata: { rollout_percentage: 25 } }, x: {} });
   assertEquals(needsVisitor(linkOf(), rules), false);
   assertEquals(needsVisitor(linkOf(), split), true);
@@ -192,7 +192,7 @@ Deno.test("needsVisitor() only where something depends on who comes back", () =>
   assertEquals(needsVisitor(linkOf({ targets: [{ when: { platform: ["ios"] }, url: SALE }] }), rules), false);
 });
 
-Deno.test("resolve(): weights divide the visitors as they say, and each visitor stays", () => {
+Deno.test("resolve(): weights divide the visitors in proportion, and each visitor keeps the target", () => {
   const targets = [
     { when: { weight: 50 }, url: `${SALE}?a` },
     { when: { weight: 30, platform: ["ios" as const] }, url: `${SALE}?b` },
@@ -278,7 +278,7 @@ function placed(row: Partial<LinkRow>, visit: Parameters<typeof visitOf>[0], on 
 const told = (location: string) =>
   Object.fromEntries(new URLSearchParams(new URL(location).searchParams.get("referrer")!));
 
-Deno.test("placeOf(): a store is one by its address, wherever that stands", () => {
+Deno.test("placeOf(): recognises a store by its address, in any member", () => {
   for (const row of [{ default_url: PLAY }, { targets: [{ url: PLAY }] }, { targets: [{ store: PLAY }] }]) {
     assertEquals(placed(row, agent("android")), {
       kind: "store",
@@ -307,7 +307,7 @@ const referrers: [string, string, Record<string, string>][] = [
   ["has a fragment", `${PLAY}&referrer=a%3D1#top`, { a: "1", gl_token: TOKEN }],
 ];
 for (const [name, store, expected] of referrers) {
-  Deno.test(`placeOf(): the token goes into the referrer of a page in Google Play that ${name}, and all else stays`, () => {
+  Deno.test(`placeOf(): adds the token to the referrer of a page in Google Play that ${name}, and keeps the rest`, () => {
     const { location } = placed({ default_url: store }, agent("android"));
     assertEquals(told(location), expected);
     const rest = (url: string) => url.replace(/&?referrer=[^&#]*/, "");
@@ -316,7 +316,7 @@ for (const [name, store, expected] of referrers) {
   });
 }
 
-Deno.test("placeOf(): campaign and visit reach an app through Google Play's referrer", () => {
+Deno.test("placeOf(): passes campaign and visit to an app through Google Play's referrer", () => {
   const utm = { source: "poster", campaign: "spring & summer" };
   const { location } = placed({ default_url: `${PLAY}&referrer=utm_source%3Down`, utm, pass_query: true }, {
     ...agent("android"),
@@ -333,7 +333,7 @@ Deno.test("placeOf(): campaign and visit reach an app through Google Play's refe
   assertEquals(new URL(location).searchParams.get("hl"), "fr");
 });
 
-Deno.test("placeOf(): a link that allows fingerprints gives its visits a token, and its pages none", () => {
+Deno.test("placeOf(): a link that allows fingerprints gives its visits a token, but not its pages", () => {
   const link = linkOf({ default_url: HOME, fingerprint: true }), from = visitOf();
   assertEquals([wantsToken(link.web!, link, from), wantsToken(linkOf().web!, linkOf(), from)], [true, false]);
   assertEquals(placed({ default_url: HOME, fingerprint: true }, {}).location, HOME);
@@ -351,7 +351,7 @@ const opaque: [string, string][] = [
   ],
 ];
 for (const [url, intent] of opaque) {
-  Deno.test(`placeOf(): ${url} keeps what it had, on Android too`, () => {
+  Deno.test(`placeOf(): keeps everything in ${url}, on Android too`, () => {
     const row = { targets: [{ app: { url, package: "com.example.app" } }], pass_query: true };
     const visit = { ...agent("android"), query: "a=1" };
     const scheme = url.slice(0, url.indexOf(":"));
@@ -365,7 +365,7 @@ for (const [url, intent] of opaque) {
   });
 }
 
-Deno.test("placeOf(): a universal link's fallback is offered on phones, and its page stands where there is none", () => {
+Deno.test("placeOf(): offers a universal link's fallback on phones, or its page if there is none", () => {
   const url = "https://www.example.com/p/7", fallback = APPLE;
   const universal = (app: object) => ({ targets: [{ app: { url, ...app } }] });
   const location = `${url}?gl_token=${TOKEN}`;
@@ -381,7 +381,7 @@ Deno.test("placeOf(): a universal link's fallback is offered on phones, and its 
   assertEquals([firefox.otherwise, firefox.byTap], [fallback, true]);
 });
 
-Deno.test("placeOf(): campaign parameters are added where the address has none, and the visit's where wanted", () => {
+Deno.test("placeOf(): adds missing campaign parameters, and the visit's parameters if wanted", () => {
   const row = { default_url: `${HOME}?utm_source=own#x`, utm: { source: "qr", campaign: "spring & summer" } };
   assertEquals(outcome(row, { query: "a=1" }), `${HOME}?utm_source=own&utm_campaign=spring+%26+summer#x`);
   assertEquals(outcome({ pass_query: true }, { query: "a=1&explain=0" }), `${HOME}?a=1`);
@@ -389,7 +389,23 @@ Deno.test("placeOf(): campaign parameters are added where the address has none, 
   assertEquals(outcome(app, { query: "coupon=ABC" }), "https://www.example.com/p/7?coupon=ABC");
 });
 
-Deno.test("placeOf(): who opens the address itself gets the app's own, and none that only a browser understands", () => {
+Deno.test("placeOf(): an app's fallback gets the visit's parameters too, as a page and as a store", () => {
+  const query = "coupon=A%26B&gl_hop=0";
+  const of = (app: object, visit = {}) =>
+    placed({ targets: [{ app: { url: "myapp://p", ...app } }], pass_query: true }, { query, ...visit });
+  assertEquals(of({}).otherwise, `${HOME}?coupon=A%26B`);
+  assertEquals(of({ fallback: `${HOME}late?a=1#x` }).otherwise, `${HOME}late?a=1&coupon=A%26B#x`);
+  assertEquals(of({}, agent("googlebot")).location, `${HOME}?coupon=A%26B`);
+  const referrer = new URL(of({ fallback: PLAY }).otherwise!).searchParams.get("referrer");
+  assertEquals(referrer, `coupon=A%26B&gl_token=${TOKEN}`);
+  const intent = of({ package: "com.example.app", fallback: HOME }, agent("android")).location;
+  assertEquals(
+    intent.includes(`S.browser_fallback_url=${encodeURIComponent(`${HOME}?coupon=A%26B`)};end`),
+    true,
+  );
+});
+
+Deno.test("placeOf(): a client that opens the address itself gets the app's own, never one for browsers only", () => {
   const link = linkOf({
     targets: [{ app: { url: "https://www.example.com/p/7", package: "com.example.app" } }],
   });
@@ -403,7 +419,7 @@ Deno.test("placeOf(): who opens the address itself gets the app's own, and none 
   assertEquals(placeOf(decision.target, link, from, rules, undefined).location.slice(0, 9), "intent://");
 });
 
-Deno.test("resolve() tells what it found on the way", () => {
+Deno.test("resolve() reports how it decided", () => {
   const findings: Finding[] = [];
   const link = linkOf({ targets: [{ when: { platform: ["android"] }, url: SALE }, { url: SALE }] });
   resolve(link, visitOf(), rules, false, (finding) => findings.push(finding));
@@ -415,7 +431,7 @@ Deno.test("resolve() tells what it found on the way", () => {
   ]);
 });
 
-Deno.test("resolve(): a change of the rules is seen by a link that was resolved before", async () => {
+Deno.test("resolve(): changed rules apply to a link that was resolved before", async () => {
   const link = linkOf();
   const other = await rulesOf();
   assertEquals(resolve(link, visitOf(), rules, false).outcome, "go");

@@ -41,7 +41,7 @@ function recorder(write: (batch: Batch, call: number) => void, options = {}) {
 
 const click = (code: string): Click => ({ code, t: 0, p: "ios" });
 
-Deno.test("createClicks(): written() waits for what was taken until then, and for nothing that comes after", async () => {
+Deno.test("createClicks(): written() waits for the clicks taken so far, and for no later ones", async () => {
   const seen: string[] = [];
   const { clicks } = recorder(({ p_clicks }) => {
     seen.push(p_clicks.split(" ")[0]);
@@ -59,7 +59,7 @@ Deno.test("createClicks(): written() waits for what was taken until then, and fo
 const codes = ({ p_clicks }: Batch) => p_clicks.split("\n").map((line) => line.split(" ")[0]);
 const written = (batches: Batch[]) => batches.flatMap(codes);
 
-Deno.test("createClicks(): what comes during one call travels as the next", async () => {
+Deno.test("createClicks(): clicks taken during a call are sent with the next", async () => {
   const { clicks, batches } = recorder(() => {});
   for (let i = 0; i < 10; i++) clicks.record(click(String(i)));
   await new Promise((resolve) => queueMicrotask(() => resolve(undefined)));
@@ -74,7 +74,7 @@ Deno.test("createClicks(): what comes during one call travels as the next", asyn
   assertEquals(written(batches).at(-1), "later");
 });
 
-Deno.test("createClicks(): no group is larger than it may be", async () => {
+Deno.test("createClicks(): no group exceeds the maximum", async () => {
   const { clicks, batches } = recorder(() => {}, { maxItems: 4 });
   for (let i = 0; i < 10; i++) clicks.record(click(String(i)));
   await clicks.settled();
@@ -82,7 +82,7 @@ Deno.test("createClicks(): no group is larger than it may be", async () => {
   assertEquals(written(batches).length, 10);
 });
 
-Deno.test("createClicks(): an outage makes the same batch come again until it is through", async () => {
+Deno.test("createClicks(): during an outage the same batch is retried until it succeeds", async () => {
   const { clicks, batches, lost, delayed } = recorder((_, call) => {
     if (call < 4) throw new Problem("database_unavailable");
   });
@@ -106,7 +106,7 @@ Deno.test("createClicks(): a click that the database refuses is lost alone", asy
   );
 });
 
-Deno.test("createClicks(): what has no room and what waited too long is given up and told", async () => {
+Deno.test("createClicks(): clicks without room, or that waited too long, are dropped and reported", async () => {
   const full = recorder(() => {}, { maxQueued: 3 });
   for (let i = 0; i < 5; i++) full.clicks.record(click(String(i)));
   await full.clicks.settled();
@@ -119,7 +119,7 @@ Deno.test("createClicks(): what has no room and what waited too long is given up
   assertEquals(away.lost, [3]);
 });
 
-Deno.test("linesOf(): fields in their order, empty ones between others, none at the end", () => {
+Deno.test("linesOf(): fields in order, empty ones kept between others and cut at the end", () => {
   const plain: Click = { code: "a", t: 1795000000000, p: "ios" };
   assertEquals(
     linesOf([
@@ -149,7 +149,7 @@ Deno.test("linesOf(): fields in their order, empty ones between others, none at 
   );
 });
 
-Deno.test("linesOf(): nothing that a field holds ends it, and lines of any number and length fit", () => {
+Deno.test("linesOf(): no field's content can end it, and lines of any number and length work", () => {
   assertEquals(linesOf([{ code: "a\nb c\td\u00e9", t: 1, p: "ios" }]), "a_b_c_d_ 1 ios");
   const many = Array.from(
     { length: 5000 },
@@ -163,7 +163,7 @@ Deno.test("linesOf(): nothing that a field holds ends it, and lines of any numbe
   assertEquals(next, `c1 1 ios         ${"x".repeat(128)}`);
 });
 
-Deno.test("createClicks(): what counts on a row is sent after the row, added up, and until it is written", async () => {
+Deno.test("createClicks(): repetitions are sent after their row, summed, and retried until written", async () => {
   const story: string[] = [];
   const { clicks, lost } = recorder(({ p_clicks, p_repeats }, call) => {
     story.push(
@@ -188,7 +188,7 @@ Deno.test("createClicks(): what counts on a row is sent after the row, added up,
   assertEquals([lost, clicks.waiting()], [[], 0]);
 });
 
-Deno.test("createClicks(): of what counts on rows the database can refuse one, and it is told how many that were", async () => {
+Deno.test("createClicks(): the database can refuse a single repetition, with its count", async () => {
   const { clicks, lost } = recorder(({ p_repeats }) => {
     if (p_repeats?.some(({ code }) => code === "bad")) {
       throw new DbError("record_repeats", "22003", "out of range");

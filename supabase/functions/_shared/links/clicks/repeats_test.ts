@@ -21,7 +21,7 @@ function rowsOf(repeats: Repeats, key: string, times: Iterable<number>): number 
 }
 const many = (n: number, from = NOON) => Array.from({ length: n }, (_, i) => from + i);
 
-Deno.test("Repeats: a row a click up to 60 an hour, then the last one counts", () => {
+Deno.test("Repeats: up to 60 clicks per hour have a row each, then they count on the last row", () => {
   const repeats = new Repeats();
   assertEquals(rowsOf(repeats, "a", many(ROWS)), ROWS);
   assertEquals(rowsOf(repeats, "a", many(1000, NOON + 1000)), 0);
@@ -30,7 +30,7 @@ Deno.test("Repeats: a row a click up to 60 an hour, then the last one counts", (
   assertEquals(rowsOf(repeats, "a", many(100, NOON + 3_600_000)), ROWS, "another hour");
 });
 
-Deno.test("Repeats: a click with a row of its own all the same is the last one from then on", () => {
+Deno.test("Repeats: a click that has its own row anyway becomes the last one", () => {
   const repeats = new Repeats();
   rowsOf(repeats, "a", many(ROWS));
   const withToken = { ...click(NOON + 999), o: "abcdefgh234567ab" };
@@ -39,20 +39,20 @@ Deno.test("Repeats: a click with a row of its own all the same is the last one f
   assertEquals(repeats.rowOf(NOON + 1000, "demo2345", "a")?.t, NOON + 999);
 });
 
-Deno.test("Repeats: with more visitors than it holds it begins anew, and goes on", () => {
+Deno.test("Repeats: with more visitors than it holds it starts over and continues", () => {
   const repeats = new Repeats(10);
   for (let i = 0; i < 11; i++) assertEquals(rowsOf(repeats, `n${i}`, many(ROWS)), ROWS);
   assertEquals(rowsOf(repeats, "n0", many(1000)), 1, "one more, and that is the last one again");
 });
 
-Deno.test("Pace: so many visits in a minute of each network and link, and then how long to wait", () => {
+Deno.test("Pace: allows so many visits per minute for each network and link, then returns the wait", () => {
   const pace = new Pace();
   const take = (key: string, at: number) => pace.take(NOON + at, key, "demo2345", 3);
   assertEquals([take("a", 0), take("a", 0), take("a", 10_000), take("a", 15_000)], [0, 0, 0, 45_000]);
   assertEquals([take("b", 15_000), take("a", 59_999), take("a", 60_000)], [0, 1, 0]);
 });
 
-Deno.test("Pace: with more networks than it holds it begins anew, and goes on", () => {
+Deno.test("Pace: with more networks than it holds it starts over and continues", () => {
   const pace = new Pace(10);
   const take = (key: string) => pace.take(NOON, key, "demo2345", 4);
   assertEquals(Array.from({ length: 5 }, () => take("a")), [0, 0, 0, 0, 60_000]);
@@ -60,7 +60,7 @@ Deno.test("Pace: with more networks than it holds it begins anew, and goes on", 
   assertEquals([take("a"), take("a"), take("a")], [0, 0, 60_000]);
 });
 
-Deno.test("Sieve: counts too much where hashes are alike, and never too little", () => {
+Deno.test("Sieve: overcounts on hash collisions, and never undercounts", () => {
   const sieve = new Sieve(1000, 64);
   sieve.turn(NOON);
   const counts = new Map<string, number>();
@@ -81,7 +81,7 @@ Deno.test("Sieve: counts too much where hashes are alike, and never too little",
   assertEquals([sieve.turn(NOON + 999), sieve.turn(NOON + 1000), sieve.count("", "a")], [false, true, 0]);
 });
 
-Deno.test("Sieve: visitors of a link hardly ever share a number", () => {
+Deno.test("Sieve: visitors of a link rarely share a number", () => {
   const sieve = new Sieve(1000);
   sieve.turn(NOON);
   let shared = 0;

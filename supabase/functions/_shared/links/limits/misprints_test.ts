@@ -65,14 +65,14 @@ const secret = fc.oneof(
   fc.stringMatching(/^ey[A-Za-z0-9]{20,40}\.[A-Za-z0-9]{20,40}\.[A-Za-z0-9]{20,40}$/),
 );
 
-Deno.test("keptOf(): no address, number or token is kept, however it is written", () => {
+Deno.test("keptOf(): stores no address, number or token, in any spelling", () => {
   holds(fc.property(written(fc.oneof(address, phone, secret)), (asked) => {
     const kept = keptOf(asked);
     assert(kept.startsWith("("), `${asked} -> ${kept}`);
   }));
 });
 
-Deno.test("keptOf(): what is kept is the code itself, and what no code can be never is", () => {
+Deno.test("keptOf(): stores the code itself, and never what cannot be a code", () => {
   holds(fc.property(fc.string({ unit: "binary", maxLength: 300 }), (asked) => {
     const kept = keptOf(asked);
     assert(

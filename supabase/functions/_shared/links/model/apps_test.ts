@@ -10,7 +10,7 @@ for (const [value, fault] of APP_LISTS) {
   });
 }
 
-Deno.test("readApps(): of a list that is right every app is read", () => {
+Deno.test("readApps(): reads every app of a valid list", () => {
   for (const [value, fault] of APP_LISTS) {
     if (fault !== undefined) continue;
     const { ios = [], android = [] } = JSON.parse(value), read = readApps(value);

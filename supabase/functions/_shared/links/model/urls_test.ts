@@ -155,7 +155,24 @@ Deno.test("no stored or passed-through input leads a browser where links may not
   assert(sent > tried / 20, `only ${sent} of ${tried} visits were sent anywhere: the property says little`);
 });
 
-Deno.test("checkWeb(): what is kept is allowed again, and as it is", () => {
+/** Addresses in the letters of any script, as people write them, and as browsers send them. */
+const encoded: [given: string, kept: string][] = [
+  ["https://www.example.com/#überblick", "https://www.example.com/#%C3%BCberblick"],
+  ["https://www.example.com/überblick", "https://www.example.com/%C3%BCberblick"],
+  ["https://www.example.com/?q=größe#maß", "https://www.example.com/?q=gr%C3%B6%C3%9Fe#ma%C3%9F"],
+  ["https://www.example.com/商品#价格", "https://www.example.com/%E5%95%86%E5%93%81#%E4%BB%B7%E6%A0%BC"],
+  ["https://www.example.com/#مرحبا", "https://www.example.com/#%D9%85%D8%B1%D8%AD%D8%A8%D8%A7"],
+  ["https://www.example.com/#/ä?b=ö", "https://www.example.com/#/%C3%A4?b=%C3%B6"],
+  ["https://www.example.com/#%C3%BC", "https://www.example.com/#%C3%BC"],
+  ["https://www.example.com/#a%20b'c", "https://www.example.com/#a%20b'c"],
+];
+for (const [given, kept] of encoded) {
+  Deno.test(`checkWeb(): ${given} is kept as ${kept}`, () => {
+    assertEquals(checkWeb(given, rules), { ok: true, url: kept });
+  });
+}
+
+Deno.test("checkWeb(): a stored address is accepted again, unchanged", () => {
   holds(fc.property(tricky, (url) => {
     const check = checkWeb(url, rules);
     if (check.ok) assertEquals(checkWeb(check.url, rules), check);
@@ -168,7 +185,7 @@ Deno.test("checkWeb(): what is kept is allowed again, and as it is", () => {
   }));
 });
 
-Deno.test("withQuery() hands on the visit's parameters and keeps the address's own", () => {
+Deno.test("withQuery() passes on the visit's parameters and keeps the address's own", () => {
   const cases = [
     ["https://www.example.com/", "a=1&b=2", "https://www.example.com/?a=1&b=2"],
     ["https://www.example.com/?a=0", "a=1&b=2", "https://www.example.com/?a=0&b=2"],
@@ -196,7 +213,7 @@ Deno.test("withParams() leaves out what would make an address too long", () => {
   assertEquals(withParams(url, [["a", "x".repeat(10_000)]]), url);
 });
 
-Deno.test("intentUrl() says app, package and where to go without it", () => {
+Deno.test("intentUrl() contains app, package and fallback", () => {
   assertEquals(
     intentUrl("myapp://product/1?a=b", "com.example.app", "https://www.example.com/?x=1;y"),
     "intent://product/1?a=b#Intent;scheme=myapp;package=com.example.app;S.browser_fallback_url=https%3A%2F%2Fwww.example.com%2F%3Fx%3D1%3By;end",
@@ -212,7 +229,7 @@ Deno.test("intentUrl() says app, package and where to go without it", () => {
   );
 });
 
-Deno.test("chatAddress(): text and token in any language and place", () => {
+Deno.test("chatAddress(): text and token in any language and position", () => {
   const read = (text: string, template: string, token = "abcdefgh234567ab") => {
     const { head, tail, plain } = chatAddress("12025550100", text, template);
     const said = (url: string) => new URL(url).searchParams.get("text");

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Cache } from "./cache.ts";
 import { holds } from "../../../../../tests/support/property.ts";
 
-Deno.test("Cache: never heavier than it may be, and what it gives is what was set last", () => {
+Deno.test("Cache: never exceeds its weight, and returns the value set last", () => {
   const step = fc.oneof(
     fc.record({ set: fc.nat(20), weight: fc.integer({ min: 1, max: 12 }) }),
     fc.record({ get: fc.nat(20) }),
@@ -30,7 +30,7 @@ Deno.test("Cache: never heavier than it may be, and what it gives is what was se
   }));
 });
 
-Deno.test("Cache: what is used stays, what is not goes first", () => {
+Deno.test("Cache: used entries stay, unused ones are evicted first", () => {
   const cache = new Cache<number>(3);
   for (const key of ["a", "b", "c"]) cache.set(key, 1);
   cache.get("a");
@@ -39,7 +39,7 @@ Deno.test("Cache: what is used stays, what is not goes first", () => {
   assertEquals(["a", "b", "c", "d"].map((key) => cache.get(key) !== undefined), [true, false, true, true]);
 });
 
-Deno.test("Cache: when all are used the oldest goes", () => {
+Deno.test("Cache: if all are used, the oldest is evicted", () => {
   const cache = new Cache<number>(2);
   cache.set("a", 1);
   cache.set("b", 1);

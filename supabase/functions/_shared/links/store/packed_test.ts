@@ -5,7 +5,7 @@ import { holds } from "../../../../../tests/support/property.ts";
 
 const MB = 1 << 20;
 
-Deno.test("PackedCache: what was put in and not taken out is there, whatever came between", () => {
+Deno.test("PackedCache: whatever was added and not removed is found, after any operations", () => {
   const key = fc.stringMatching(/^[a-z0-9_-]{1,64}$/);
   const step = fc.oneof(
     fc.record({
@@ -29,7 +29,7 @@ Deno.test("PackedCache: what was put in and not taken out is there, whatever cam
   }));
 });
 
-Deno.test("PackedCache: takes no more than it may, and keeps what is asked for again and again", () => {
+Deno.test("PackedCache: respects its size, and keeps entries that are read repeatedly", () => {
   const cache = new PackedCache(8 * MB);
   cache.set("always", "here");
   for (let i = 0; i < 400_000; i++) {
@@ -44,7 +44,7 @@ Deno.test("PackedCache: takes no more than it may, and keeps what is asked for a
   assertEquals([cache.size, cache.get("always")], [0, undefined]);
 });
 
-Deno.test("PackedCache: what is deleted is gone from both generations, and leaves others to be found", () => {
+Deno.test("PackedCache: a deleted entry is gone from both generations, and others are still found", () => {
   const cache = new PackedCache(4 * MB);
   for (let i = 0; i < 30_000; i++) cache.set(`code-${i}`, String(i));
   for (let i = 0; i < 30_000; i += 2) cache.delete(`code-${i}`);
@@ -53,7 +53,7 @@ Deno.test("PackedCache: what is deleted is gone from both generations, and leave
   }
 });
 
-Deno.test("PackedCache: does not keep what is larger than its parts", () => {
+Deno.test("PackedCache: does not store entries larger than a generation", () => {
   const cache = new PackedCache(4 * MB);
   cache.set("large", "x".repeat(MB));
   assertEquals(cache.get("large"), undefined);

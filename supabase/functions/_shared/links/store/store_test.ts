@@ -65,7 +65,7 @@ function storeOf(
 const page = (n: number) => `https://www.example.com/${n}`;
 const plain = (n: number): LinkRow => ({ code: `code-${n}`, default_url: page(n) });
 
-Deno.test("LinkStore: links that are no longer ready are there all the same, whole, and without a call", async () => {
+Deno.test("LinkStore: links evicted from the ready ones are still found, complete, without a call", async () => {
   const rich: LinkRow = {
     code: "rich",
     default_url: page(0),
@@ -91,7 +91,7 @@ Deno.test("LinkStore: links that are no longer ready are there all the same, who
   assertEquals(asked.length, calls);
 });
 
-Deno.test("LinkStore: what changed is forgotten, ready or packed; and all of it when there is too much to name", async () => {
+Deno.test("LinkStore: forgets changed links, ready or packed, and everything if there are too many to name", async () => {
   const { store, links, asked, tell } = storeOf([plain(1), plain(2)], { readyBytes: 600 });
   await tell([]);
   await store.load("code-1");
@@ -108,7 +108,7 @@ Deno.test("LinkStore: what changed is forgotten, ready or packed; and all of it 
   assertEquals([store.held.links, store.held.packed], [0, 0]);
 });
 
-Deno.test("LinkStore: codes that are asked for at the same time travel in one call, each once", async () => {
+Deno.test("LinkStore: codes requested concurrently are loaded in one call, each once", async () => {
   const { store, asked, tell } = storeOf(Array.from({ length: 50 }, (_, n) => plain(n)));
   await tell([]);
   const all = Array.from({ length: 100 }, (_, i) => store.load(`code-${i % 60}`));
@@ -118,7 +118,7 @@ Deno.test("LinkStore: codes that are asked for at the same time travel in one ca
   assertEquals([store.peek("code-55"), store.peek("code-60")], [null, undefined]);
 });
 
-Deno.test("LinkStore: neighbours come with a link that is read, and what is forgotten meanwhile is not kept as it was", async () => {
+Deno.test("LinkStore: neighbours are loaded with a link, and one that changes meanwhile is not kept", async () => {
   let meanwhile = () => Promise.resolve();
   const rows = Array.from({ length: 300 }, (_, n) => plain(100 + n));
   const { store, links, asked, tell } = storeOf(rows, { ahead: true, beforeAnswer: () => meanwhile() });
@@ -138,7 +138,7 @@ Deno.test("LinkStore: neighbours come with a link that is read, and what is forg
   assertEquals(asked.length, 3);
 });
 
-Deno.test("LinkStore: a link that comes as a neighbour while it is asked for is held once", async () => {
+Deno.test("LinkStore: a link that is loaded as a neighbour while it is requested is held once", async () => {
   let answer = () => {};
   const answered = new Promise<void>((resolve) => answer = resolve);
   const { store, asked, tell } = storeOf(Array.from({ length: 20 }, (_, n) => plain(100 + n)), {
@@ -154,7 +154,7 @@ Deno.test("LinkStore: a link that comes as a neighbour while it is asked for is 
   assertEquals([asked.length, store.held.packed], [2, 20]);
 });
 
-Deno.test("LinkStore: no neighbour makes another link leave", async () => {
+Deno.test("LinkStore: a neighbour never evicts another link", async () => {
   const rows = Array.from({ length: 60_000 }, (_, n) => plain(100_000 + n));
   const { store, asked, tell } = storeOf(rows, { ahead: true, packedBytes: 4 << 20 });
   await tell([]);

@@ -44,6 +44,12 @@ export class Cells {
     return names.some((name) => this.#values.has(nameOf(name)));
   }
 
+  /** Whether a column's value is the number zero. */
+  isZero(name: string): boolean {
+    const cell = this.#values.get(nameOf(name));
+    return cell !== undefined && /^[+-]?0+(?:[.,]0+)?\s*%?$/.test(String(cell.value).trim());
+  }
+
   text(...names: string[]): string | undefined {
     const value = this.#first(names)?.value;
     if (value === undefined) return undefined;

@@ -25,13 +25,13 @@ const found: [string, Uint8Array][] = [
   ["UTF-16 with the high byte first", utf16(TEXT, false)],
 ];
 for (const [name, bytes] of found) {
-  Deno.test(`textOf(): ${name} is found, and no other charset changes a marked one`, () => {
+  Deno.test(`textOf(): detects ${name}, and no other charset overrides a byte order mark`, () => {
     assertEquals(textOf(bytes, "file"), TEXT);
     if (name.includes("mark")) assertEquals(textOf(bytes, "file", "windows-1252"), TEXT);
   });
 }
 
-Deno.test("textOf(): the charset of Windows is asked for, and then read", () => {
+Deno.test("textOf(): asks for the charset of a Windows file, and then reads it", () => {
   const error = assertThrows(() => textOf(LATIN, "file"), UnknownCharset);
   assertMatch(error.message, /^file is not UTF-8.*windows-1252/s);
   assertEquals(textOf(LATIN, "file", "windows-1252"), TEXT);
@@ -44,18 +44,18 @@ Deno.test("textOf(): the charset of Windows is asked for, and then read", () => 
   assertMatch(textOf(bytes, "file", "windows-1252"), /Frühling/);
 });
 
-Deno.test("textOf(): a charset that does not fit is refused", () => {
+Deno.test("textOf(): refuses a charset that does not fit", () => {
   assertThrows(() => textOf(LATIN, "file", "utf-8"), UnreadableFile);
   assertThrows(() => textOf(Uint8Array.of(0x61, 0x81), "file", "windows-1252"), UnreadableFile);
   assertThrows(() => textOf(Uint8Array.of(0x61, 0x80), "file", "shift_jis"), UnreadableFile);
 });
 
-Deno.test("textOf(): a workbook is told from a table", () => {
+Deno.test("textOf(): distinguishes a workbook from a table", () => {
   const error = assertThrows(() => textOf(Uint8Array.of(0x50, 0x4b, 3, 4, 0), "links.xlsx"), UnreadableFile);
   assertMatch(error.message, /CSV UTF-8/);
 });
 
-Deno.test("textOf(): whatever is written in UTF-8 or UTF-16 with a mark is read as it was", () => {
+Deno.test("textOf(): any UTF-8, or UTF-16 with a mark, is read unchanged", () => {
   holds(fc.property(fc.string({ unit: "grapheme" }).filter((text) => text.isWellFormed()), (text) => {
     assertEquals(textOf(utf8(`\ufeff${text}`), "file"), text);
     for (const isLittle of [true, false]) {
@@ -64,7 +64,7 @@ Deno.test("textOf(): whatever is written in UTF-8 or UTF-16 with a mark is read 
   }));
 });
 
-Deno.test("isCharset(): those that people are offered, and no others", () => {
+Deno.test("isCharset(): accepts exactly those that people are offered", () => {
   assertEquals([...CHARSETS, "latin1"].filter((label) => !isCharset(label)), []);
   assertEquals(["", "excel", "utf-99"].filter(isCharset), []);
 });

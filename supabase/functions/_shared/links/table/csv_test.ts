@@ -11,7 +11,7 @@ const cell = fc.oneof(
 const table = fc.array(fc.array(cell, { minLength: 1, maxLength: 4 }), { maxLength: 6 });
 const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
 
-Deno.test("parseCsv(): what stands in quotation marks is read as it was, with any separator and end of line", () => {
+Deno.test("parseCsv(): quoted cells are read unchanged, with any separator and line ending", () => {
   const ends = fc.constantFrom("\r\n", "\n", "\r"), separators = fc.constantFrom(",", ";", "\t");
   holds(fc.property(table, separators, ends, (rows, separator, end) => {
     const text = rows.map((cells) => cells.map(quoted).join(separator) + end).join("");
@@ -19,7 +19,7 @@ Deno.test("parseCsv(): what stands in quotation marks is read as it was, with an
   }));
 });
 
-Deno.test("parseCsv(): after a broken record the next line is read, whatever stands before", () => {
+Deno.test("parseCsv(): after a broken record it reads the next line, whatever precedes it", () => {
   const broken = fc.constantFrom('"a', 'x,"b', '"a"b', 'a, "b"', '"a""');
   holds(fc.property(fc.array(broken, { minLength: 1, maxLength: 4 }), (lines) => {
     const records = parseCsv(`h,i\n${lines.join("\n")}\nlast,row\n`, ",");
@@ -28,7 +28,7 @@ Deno.test("parseCsv(): after a broken record the next line is read, whatever sta
   }));
 });
 
-Deno.test("parseCsv(): ends on anything", () => {
+Deno.test("parseCsv(): terminates for any input", () => {
   holds(fc.property(fc.string({ unit: fc.constantFrom('"', ",", "\n", "\r", " ", "a") }), (text) => {
     assert(parseCsv(text, ",").length <= text.length);
   }));

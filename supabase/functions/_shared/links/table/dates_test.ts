@@ -58,7 +58,7 @@ for (const [text, order, iso, assumedUtc] of cases) {
   });
 }
 
-Deno.test("readTime(): any time of ours is read as it was, and needs no order", () => {
+Deno.test("readTime(): any time of ours is read unchanged, without an order of day and month", () => {
   const date = fc.date({
     min: new Date("0001-01-01T00:00:00Z"),
     max: new Date("9999-12-31T23:59:59Z"),

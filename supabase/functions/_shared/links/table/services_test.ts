@@ -25,6 +25,7 @@ const cases: [
     "yourls",
     `keyword,url,title,timestamp,ip,clicks\nAbC12,${A},Two,2020-01-01 00:00:00,203.0.113.5,3\n`,
     [{ code: "abc12", default_url: A, title: "Two", external_id: "yourls:abc12" }],
+    { lost: ["timestamp", "ip", "clicks"] },
   ],
   [
     "YOURLS, what its API answers",
@@ -32,14 +33,14 @@ const cases: [
     `{"links":{"link_1":{"shorturl":"https://sho.rt/abc12","url":"${A}","title":"Two","timestamp":"2020-01-01 00:00:00",` +
     `"ip":"203.0.113.5","clicks":"3"}},"stats":{"total_links":"1"}}`,
     [{ code: "abc12", default_url: A, title: "Two", external_id: "yourls:sho.rt/abc12" }],
-    { domain: "sho.rt" },
+    { domain: "sho.rt", lost: ["timestamp", "ip", "clicks"] },
   ],
   [
     "Kutt, a table",
     "kutt",
     `link,target,description,visit_count\nhttps://kutt.example/Xy1,${A},desc,4\n`,
     [{ code: "xy1", default_url: A, note: "desc", external_id: "kutt:kutt.example/Xy1" }],
-    { domain: "kutt.example" },
+    { domain: "kutt.example", lost: ["visit_count"] },
   ],
   [
     "Kutt, what its API answers",
@@ -53,6 +54,7 @@ const cases: [
       expires_at: "2027-01-01T00:00:00.000Z",
       external_id: "kutt:kutt.example/Xy1",
     }],
+    { lost: ["created_at", "updated_at", "visit_count"] },
   ],
   [
     "Rebrandly, what its API answers",
@@ -67,7 +69,7 @@ const cases: [
       pass_query: true,
       external_id: "rebrandly:rebrand.ly/burn10M",
     }],
-    { domain: "rebrand.ly" },
+    { domain: "rebrand.ly", lost: ["createdAt", "clicks", "lastClickAt"] },
   ],
   [
     "Rebrandly, a table",
@@ -80,6 +82,7 @@ const cases: [
       tags: ["a", "b"],
       external_id: "rebrandly:go.example.com/burn",
     }],
+    { lost: ["Created At", "Clicks"] },
   ],
   [
     "TinyURL, what its API answers",
@@ -87,13 +90,14 @@ const cases: [
     `{"data":[{"domain":"tinyurl.com","alias":"My-Alias","deleted":false,"archived":false,"tags":["a"],"analytics":[],` +
     `"tiny_url":"https://tinyurl.com/My-Alias","created_at":"2022-01-01T00:00:00+00:00","expires_at":null,"url":"${A}"}],"code":0}`,
     [{ code: "my-alias", default_url: A, tags: ["a"], external_id: "tinyurl:tinyurl.com/My-Alias" }],
-    { domain: "tinyurl.com" },
+    { domain: "tinyurl.com", lost: ["created_at"] },
   ],
   [
     "TinyURL, a table",
     "tinyurl",
     `Alias,Domain,Long URL,Created At,Clicks\nmy-alias,tinyurl.com,${A},2022-01-01,5\n`,
     [{ code: "my-alias", default_url: A, external_id: "tinyurl:tinyurl.com/my-alias" }],
+    { lost: ["Created At", "Clicks"] },
   ],
   [
     "Short.io, what its API answers",
@@ -114,6 +118,7 @@ const cases: [
       utm: { source: "s" },
       external_id: "shortio:s.example.com/Spring",
     }],
+    { lost: ["createdAt"] },
   ],
   [
     "Short.io, a table",
@@ -149,7 +154,7 @@ const cases: [
     "csv",
     `Created at,Short URL,Domain,Short code,Long URL,Title,Tags,Visits\n2024-01-01,https://s.test/a1b,s.test,a1b,${A},T,x|y,3\n`,
     [{ code: "a1b", default_url: A, title: "T", tags: ["x", "y"], external_id: "csv:a1b" }],
-    { lost: ["Domain"] },
+    { lost: ["Created at", "Domain", "Visits"] },
   ],
 ];
 for (const [name, format, text, links, rest] of cases) {
@@ -175,7 +180,7 @@ const headings: Partial<Record<Format, string>> = {
   firebase: `short_link,link,apn\n,${A},com.example.app\n`,
 };
 for (const [format, text] of Object.entries(headings)) {
-  Deno.test(`links import: a row of ${format} without its code gets no other, unless new ones are asked for`, async () => {
+  Deno.test(`links import: a row of ${format} without its code gets none, unless new ones are requested`, async () => {
     const { format: found, links: [{ fault }] } = await mapped(text);
     assertEquals(found, format as Format);
     assertMatch(fault!, /no short link whose code could be kept/);
@@ -184,7 +189,7 @@ for (const [format, text] of Object.entries(headings)) {
   });
 }
 
-Deno.test("links import: a code that no link of ours can have refuses its row, and is not replaced", async () => {
+Deno.test("links import: a code that our links cannot have fails its row, and is not replaced", async () => {
   for (const keyword of ["ab", "a/b", "größe", "a b"]) {
     const { links: [{ link }] } = await mapped(`keyword,url\n${keyword},${A}\n`);
     assertEquals([link.code, newLink.safeParse(link).error?.issues[0].path[0]], [
@@ -194,13 +199,13 @@ Deno.test("links import: a code that no link of ours can have refuses its row, a
   }
 });
 
-Deno.test("links import: with new codes a link of several back-halves is made once", async () => {
+Deno.test("links import: with new codes a link with several back-halves is created once", async () => {
   const text =
     `{"links":[{"link":"https://bit.ly/3a","long_url":"${A}","custom_bitlinks":["https://bit.ly/b"]}]}`;
   assertEquals((await mapped(text, { newCodes: true })).links.length, 1);
 });
 
-Deno.test("links import: what another service has switched off is left out, and why is said", async () => {
+Deno.test("links import: links disabled at the other service are skipped, with the reason", async () => {
   const off: [string, RegExp][] = [
     [`[{"address":"abc","target":"${A}","banned":true,"link":"https://kutt.example/abc"}]`, /banned/],
     [`[{"slashtag":"abc","destination":"${A}","status":"trashed"}]`, /trashed/],
@@ -209,17 +214,61 @@ Deno.test("links import: what another service has switched off is left out, and 
   for (const [text, said] of off) assertMatch((await mapped(text)).links[0].leftOut!, said);
 });
 
-Deno.test("links import: a title as long as a page's stands in the note", async () => {
+Deno.test("links import: an over-long title goes into the note", async () => {
   const title = "x".repeat(121);
   const { links: [{ link, lost }] } = await mapped(`keyword,url,title\nabc,${A},${title}\n`);
   assertEquals([link.title, link.note, lost], [undefined, title, []]);
 });
 
-Deno.test("links import: a password that another service only tells of is no link without one", async () => {
+Deno.test("links import: a link whose password another service does not export is refused", async () => {
   for (
     const text of [
       `[{"address":"abc","target":"${A}","password":true}]`,
       `[{"path":"abc","originalURL":"${A}","shortURL":"https://s.test/abc","hasPassword":true}]`,
     ]
   ) assertMatch((await mapped(text)).links[0].fault!, /has a password/);
+});
+
+Deno.test("links import: figures of zero are not lost, and others are, under any service's name for them", async () => {
+  const names = [
+    "clicks",
+    "Total Clicks",
+    "human_clicks",
+    "uniqueClicks",
+    "Visits",
+    "visit_count",
+    "Scans",
+    "engagements",
+    "leads",
+    "Hits",
+    "saleAmount",
+  ];
+  for (const name of names) {
+    for (const zero of ["0", "0.00", "0 %", ""]) {
+      const { links: [{ lost }] } = await mapped(`keyword,url,${name}\nabc,${A},${zero}\n`);
+      assertEquals(lost, [], `${name} ${zero}`);
+    }
+    for (const some of ["3", "1,204", "0.5"]) {
+      const { links: [{ lost }] } = await mapped(`keyword,url,${name}\nabc,${A},"${some}"\n`);
+      assertEquals(lost, [name], `${name} ${some}`);
+    }
+  }
+});
+
+Deno.test("links import: a time of creation, an author and an address are not carried over, and named", async () => {
+  for (
+    const name of [
+      "Created",
+      "created_at",
+      "Date created",
+      "timestamp",
+      "Last Clicked",
+      "creator",
+      "ip",
+      "user",
+    ]
+  ) {
+    const { links: [{ lost }] } = await mapped(`keyword,url,${name}\nabc,${A},x\n`);
+    assertEquals(lost, [name]);
+  }
 });

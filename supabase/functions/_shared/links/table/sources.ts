@@ -56,18 +56,24 @@ export interface MapOptions {
 interface Source {
   /** Whether a file with these columns has this format. */
   fits(has: (...columns: string[]) => boolean): boolean;
-  /** Columns that no link needs: figures, ids, times. */
+  /** Columns that say nothing new: parts of the address, and the service's own switches. */
   ignored: readonly string[];
   map(row: Cells): Told & { code?: string };
 }
 
-/** Figures, ids and times that every service exports with its links. */
-const FIGURES = names(
-  "id idstring linkid clicks totalclicks humanclicks uniqueclicks visits visitcount scans engagements leads conversions " +
-    "sales saleamount revenue lastclicked lastclickat lastclickdate lastleadat createdat created createddate datecreated " +
-    "creationdate creationtimestamp timestamp updatedat updated updateddate lastmodified createdby creator clientid " +
-    "user userid owner ownerid workspace workspaceid projectid folderid domainid tagid qrcode qrurl",
+/** Ids of other services, which mean nothing here. */
+const IDS = names(
+  "id idstring linkid clientid userid ownerid workspace workspaceid projectid folderid domainid tagid qrcode qrurl",
 );
+
+/** Figures: nothing is lost where they are zero. */
+const FIGURES = names(
+  "clicks totalclicks humanclicks uniqueclicks clickscount clickcount visits visitcount visitscount scans engagements " +
+    "leads conversions sales saleamount revenue hits views uses",
+);
+
+/** What our own export says about a link's record; a link that is created from it has a record of its own. */
+const OWN_RECORD = names("createdat createdby updatedat updatedby version");
 
 const SOURCES: Record<Format, Source> = {
   firebase: {
@@ -97,13 +103,13 @@ const SOURCES: Record<Format, Source> = {
   },
   tinyurl: {
     fits: (has) => has("tinyurl") || (has("alias") && (has("url") || has("longurl")) && !has("code")),
-    ignored: names("alias domain shorturl analytics hits"),
+    ignored: names("alias domain shorturl analytics"),
     map: tinyurl,
   },
   yourls: {
     fits: (has) =>
       has("keyword") && (has("url") || has("longurl")) || has("shorturl", "url", "timestamp", "clicks"),
-    ignored: names("keyword ip"),
+    ignored: names("keyword"),
     map: yourls,
   },
   kutt: {
@@ -120,7 +126,7 @@ const SOURCES: Record<Format, Source> = {
   },
   csv: {
     fits: () => true,
-    ignored: names("shortlink shorturl uses updatedby version"),
+    ignored: names("shortlink shorturl"),
     map: table,
   },
 };
@@ -160,7 +166,12 @@ export async function mapRow(
     ...(cells.faults.length === 0 ? {} : { fault: cells.faults.join("; ") }),
     ...(cells.assumedUtc ? { assumedUtc: true as const } : {}),
   };
-  const lost = cells.unread([...FIGURES, ...ignored]);
+  const lost = cells.unread([
+    ...IDS,
+    ...ignored,
+    ...FIGURES.filter((name) => cells.isZero(name)),
+    ...(isOwnExport(cells) ? OWN_RECORD : []),
+  ]);
   const links = await Promise.all(
     (shorts.length === 0 ? [undefined] : shorts).map((short) => linkOf(format, told, short)),
   );
@@ -170,6 +181,11 @@ export async function mapRow(
     ...(shorts[index]?.host ? { domain: shorts[index].host } : {}),
     ...shared,
   }));
+}
+
+/** Whether a row was written by our own export. */
+function isOwnExport(row: Cells): boolean {
+  return ["code", "short_link", "state", "uses", "created_at"].every((column) => row.has(column));
 }
 
 async function linkOf(format: Format, told: Told & { code?: string }, short: Short | undefined) {

@@ -21,17 +21,27 @@ export function wantsHtml(headers: HasHeaders): boolean {
 }
 
 /** Names of media types are case-insensitive (RFC 9110, section 8.3.1). */
-const JSON_TYPE = /application\/json/i, HTML_TYPE = /text\/html/i;
+const JSON_TYPE = /application\/(?:json|\*)/i, HTML_TYPE = /text\/(?:html|\*)/i;
 
-/** Weight of a type that the header names, from 0 to 1; 0 if it does not. */
+/**
+ * Weight of a type, from 0 to 1, by the most specific range that names it or its main type. A header that accepts
+ * everything and names neither has none: 0.
+ */
 function weightOf(accept: string, type: string): number {
-  for (const part of accept.slice(0, 500).split(",")) {
+  const family = type.replace(/\/.*/, "/*");
+  let weight = 0;
+  for (const part of accept.slice(0, 500).match(PART) ?? []) {
     const [range, ...parameters] = part.split(";");
-    if (range.trim().toLowerCase() !== type) continue;
-    const weight = parameters.map((text) => /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/i.exec(text)?.[1]).find(
-      Boolean,
-    );
-    return weight === undefined ? 1 : Number(weight);
+    const name = range.trim().toLowerCase();
+    if (name !== type && name !== family) continue;
+    const given = parameters.map((text) => WEIGHT.exec(text)?.[1]).find(Boolean);
+    const its = given === undefined ? 1 : Number(given);
+    if (name === type) return its;
+    weight = its;
   }
-  return 0;
+  return weight;
 }
+
+/** A part of a list, in which a comma may be quoted. */
+const PART = /(?:[^,"]|"(?:\\.|[^"\\])*"?)+/g;
+const WEIGHT = /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/i;

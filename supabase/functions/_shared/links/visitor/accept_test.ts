@@ -5,7 +5,7 @@ import { wantsHtml, wantsJson } from "./accept.ts";
 
 const of = (accept: string | null) => ({ get: () => accept });
 
-Deno.test("wantsJson(), wantsHtml(): by the weights of the header", () => {
+Deno.test("wantsJson(), wantsHtml(): follow the weights of the header", () => {
   const cases: [string | null, boolean, boolean][] = [
     [null, false, false],
     ["*/*", false, false],
@@ -25,6 +25,13 @@ Deno.test("wantsJson(), wantsHtml(): by the weights of the header", () => {
     ["x-application/json", false, false],
     ["application/json ; Q=0.7", true, false],
     ["text/html;q=0, application/json;q=0.001", true, false],
+    ["application/*", true, false],
+    ["application/*;q=0.5, text/html", false, true],
+    ["application/json;q=0, application/*", false, false],
+    ["text/*", false, true],
+    ["text/*, application/json;q=0.9", false, true],
+    ['application/json;profile="a,b";q=0.2, text/html;q=0.3', false, true],
+    ['application/json;profile="text/html,";q=0.2', true, false],
   ];
   for (const [accept, json, html] of cases) {
     assertEquals([wantsJson(of(accept)), wantsHtml(of(accept))], [json, html], String(accept));

@@ -14,7 +14,18 @@ export type Verdict = "human" | "bot" | "preview" | "prefetch";
  * Scanners and crawlers that put their name behind a browser's, which isbot does not know: they check links in mail.
  */
 const MACHINES =
-  /Barracuda|Mimecast|Proofpoint|Zscaler|SafeLinks|VirusTotal|FireEye|Forcepoint|Trend ?Micro|Barkrowler|Siteimprove/i;
+  /Barracuda|Mimecast|Proofpoint|Zscaler|SafeLinks|VirusTotal|FireEye|Forcepoint|Trend ?Micro|Barkrowler|Siteimprove|Sophos|Symantec|MessageLabs|Netcraft|Trellix|\bTalos\b|FortiGuard|Cloudmark|PhishTank|CheckPhish|IronPort|Avanan|Cofense/i;
+
+/** The model of a phone, which may be named like a robot, in a User-Agent that begins as its browser's does. */
+const MODEL = /^Mozilla\/5\.0 \(Linux; (?:U; )?Android [^()]*\)/;
+/** What crawlers say of themselves there. */
+const SAYS_ITSELF = /compatible|https?:|@/i;
+
+/** A User-Agent without the name of the phone's model. */
+function withoutModel(ua: string): string {
+  const model = MODEL.exec(ua)?.[0];
+  return model === undefined || SAYS_ITSELF.test(model) ? ua : `Mozilla/5.0 (Linux)${ua.slice(model.length)}`;
+}
 
 /** The facts read from a User-Agent. */
 export interface Agent {
@@ -39,7 +50,7 @@ export interface Agent {
  * several at once: Apple's Messages identifies itself as "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
  */
 const PREVIEWS =
-  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\bMastodon\/|Misskey\/|Yahoo Link Preview|ms-office|MSOffice|^Microsoft Office\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Iris\/|^Signal\/|NotionEmbedder/i;
+  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\bMastodon\/|Misskey\/|Yahoo Link Preview|ms-office|MSOffice|^Microsoft Office\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Synapse(?= \(bot)|Mattermost-Bot|ZulipURLPreview|ZaloBot|^Iris\/|^Signal\/|NotionEmbedder/i;
 
 /** Names that apps put into the User-Agent of their in-app browser. The first match counts. */
 const IN_APPS: readonly (readonly [InAppBrowser, RegExp])[] = [
@@ -123,7 +134,7 @@ function read(ua: string): Agent {
   if (ua === "") return verdict("bot", "no_user_agent");
   const preview = PREVIEWS.exec(ua)?.[0];
   if (preview !== undefined) return verdict("preview", word(preview));
-  if (MACHINES.test(ua) || !IN_APP.test(ua) && isbot(ua)) {
+  if (MACHINES.test(ua) || !IN_APP.test(ua) && isbot(withoutModel(ua))) {
     return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
   }
   return { ...facts, verdict: "human" };

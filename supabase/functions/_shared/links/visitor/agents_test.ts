@@ -81,6 +81,53 @@ const cases: [string | null, Platform, Verdict, string?][] = [
   ["", "other", "bot", "no_user_agent"],
   [null, "other", "bot", "no_user_agent"],
 ];
+/** A phone's and a computer's browser, with the name of a model and with text behind it. */
+const onPhone = (model: string, behind = "") =>
+  `Mozilla/5.0 (Linux; Android 14; ${model}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36${behind}`;
+const onComputer = (behind: string) => `${AGENTS.windows} ${behind}`;
+
+for (
+  const model of ["CUBOT X30", "CUBOT_NOTE_S", "Robot R1", "Spider X", "Crawler Pro Build/UQ1A", "Monitor 5"]
+) {
+  cases.push([onPhone(model), "android", "human"]);
+}
+for (
+  const name of [
+    "Barracuda",
+    "Sophos",
+    "Symantec",
+    "Netcraft",
+    "Trellix",
+    "Cisco-Talos",
+    "FortiGuard",
+    "PhishTank",
+    "SafeLinks/1.0",
+    "proofpoint",
+    "VirusTotal",
+    "urlscan.io",
+    "DatadogSynthetics",
+    "Chrome-Lighthouse",
+  ]
+) cases.push([onComputer(name), "windows", "bot"]);
+cases.push(
+  [
+    onPhone("Nexus 5X", " (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
+    "android",
+    "bot",
+    "google",
+  ],
+  [onPhone("K; compatible; ExampleBot/1.0"), "android", "bot"],
+  [onPhone("K; ExampleBot; +https://example.com/bot"), "android", "bot"],
+  ["Synapse (bot; +https://github.com/matrix-org/synapse)", "other", "preview", "synapse"],
+  ["Mattermost-Bot/1.1 (+https://mattermost.com)", "other", "preview", "mattermost-bot"],
+  [
+    "Mozilla/5.0 (compatible; ZulipURLPreview/8.0; +https://chat.example.com)",
+    "other",
+    "preview",
+    "zulipurlpreview",
+  ],
+  ["ZaloBot", "other", "preview", "zalobot"],
+);
 for (const [ua, platform, verdict, reason] of cases) {
   Deno.test(`agentOf(): ${ua} -> ${platform}, ${verdict}`, () => {
     const agent = agentOf(ua);
@@ -90,7 +137,7 @@ for (const [ua, platform, verdict, reason] of cases) {
   });
 }
 
-Deno.test("a visit's verdict: ahead of a tap, then how it was asked, then who", () => {
+Deno.test("a visit's verdict: prefetching decides first, then the kind of request, then the client", () => {
   const verdict = (headers: Record<string, string>, method = "GET") => {
     const { verdict, reason } = visitOf({ headers, method });
     return [verdict, reason];
@@ -104,16 +151,22 @@ Deno.test("a visit's verdict: ahead of a tap, then how it was asked, then who", 
   ]);
 });
 
-Deno.test("a visit that is fetched ahead says so in one of several ways", () => {
+Deno.test("a prefetch identifies itself in one of several ways", () => {
   for (
     const [name, value] of [
       ["sec-purpose", "prefetch;prerender"],
+      ["sec-purpose", "Prefetch;anonymous-client-ip"],
       ["purpose", "prefetch"],
+      ["purpose", "preview"],
       ["x-purpose", "preview"],
       ["x-purpose", "instant"],
       ["x-moz", "prefetch"],
     ]
-  ) assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+  ) {
+    assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+    const headers = { "sec-purpose": "", [name]: value };
+    assertEquals(visitOf({ headers }).verdict, "prefetch", `${name} ${value} after an empty header`);
+  }
 });
 
 Deno.test("a visit's referrer is the host of the page, or the app, that led to it", () => {
@@ -126,6 +179,8 @@ Deno.test("a visit's referrer is the host of the page, or the app, that led to i
       "com.google.android.googlequicksearchbox",
     ],
     ["ios-app://389801252/instagram", "389801252"],
+    ["android-app://org.example.my_mail/", "org.example.my_mail"],
+    ["ANDROID-APP://com.Slack/", "com.slack"],
     ["about:client", undefined],
     ["android-app:", undefined],
     ["javascript:alert(1)", undefined],
@@ -136,7 +191,7 @@ Deno.test("a visit's referrer is the host of the page, or the app, that led to i
   }
 });
 
-Deno.test("an app's own program that asks for the decision is no machine, and says its platform", () => {
+Deno.test("an app's own client that requests the decision is not a machine, and states its platform", () => {
   const json = { accept: "application/json" };
   const programs = [
     "okhttp/4.12.0",
@@ -156,14 +211,14 @@ Deno.test("an app's own program that asks for the decision is no machine, and sa
   assertEquals(visitOf({ headers: json, query: "platform=toaster" }).platform, "ios", "an iPhone's");
 });
 
-Deno.test("who went on from what machines are shown is a person", () => {
+Deno.test("a client that continues from a page shown to machines is a person", () => {
   const headers = { "user-agent": AGENTS.whatsapp };
   assertEquals(visitOf({ headers }).verdict, "preview");
   assertEquals(visitOf({ headers, query: "gl_open=1" }).verdict, "human");
   assertEquals(visitOf({ headers, query: "gl_open=1", method: "HEAD" }).verdict, "preview");
 });
 
-Deno.test("a visit's facts are read from headers, and nonsense is none", () => {
+Deno.test("a visit's facts are read from headers, and nonsense is ignored", () => {
   const { country, referrer, user, language, visitor } = visitOf({
     headers: {
       "cf-ipcountry": "T1",
@@ -188,7 +243,7 @@ Deno.test("agentOf(): a User-Agent of any length takes linear time", async () =>
   }
 });
 
-Deno.test("agentOf(): the browser of an app is known by the app, and is a person's", () => {
+Deno.test("agentOf(): an in-app browser is recognised by its app, and is a person's", () => {
   for (const [app, platform, ua] of IN_APP_AGENTS) {
     const agent = agentOf(ua);
     assertEquals([agent.inApp, agent.platform, agent.verdict], [app, platform, "human"], ua);
@@ -199,7 +254,7 @@ Deno.test("agentOf(): the browser of an app is known by the app, and is a person
   }
 });
 
-Deno.test("agentOf(): what puts its name behind a browser's is a machine", () => {
+Deno.test("agentOf(): a client that appends its name to a browser's is a machine", () => {
   const names = [
     ...[
       "Barracuda Sentinel (EE)",
@@ -228,7 +283,7 @@ Deno.test("agentOf(): what puts its name behind a browser's is a machine", () =>
   ) assertEquals(agentOf(ua).verdict, "preview", ua);
 });
 
-Deno.test("agentOf(): only what is built on Safari may be an iPad that calls itself a Mac", () => {
+Deno.test("agentOf(): only Safari-based browsers may be an iPad that presents itself as a Mac", () => {
   const mac = (rest: string) => agentOf(`Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) ${rest}`).maybeIpad;
   const webkit = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
   assertEquals(mac(`${webkit} Version/18.1 Safari/605.1.15`), true);

@@ -105,15 +105,20 @@ export function siteOf(address: string): string | undefined {
   return prefixOf(address, 3);
 }
 
-/** An address, with a port as some proxies add: `203.0.113.7:4711`, `[2001:db8::1]:4711`; and with a zone. */
-const WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/;
+/** An address, with a port as some proxies add: `203.0.113.7:4711`, `[2001:db8::1]:4711`; in quotes, and with a zone. */
+const WITH_PORT = /^"?(?:\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)"?$/;
 
 /** @throws if the address is invalid */
 function parsed(address: string): ipaddr.IPv4 | ipaddr.IPv6 {
   const text = address.trim();
   const [, six, four] = WITH_PORT.exec(text) ?? [];
-  return ipaddr.process(six ?? four ?? text);
+  const ip = ipaddr.process(six ?? four ?? text);
+  // A translator's address stands for an IPv4 address, its last 32 bits (RFC 6052, section 2.1).
+  return ip instanceof ipaddr.IPv6 && ip.match(TRANSLATED) ? new ipaddr.IPv4(ip.toByteArray().slice(12)) : ip;
 }
+
+/** The well-known prefix of NAT64, under which everybody would be one network. */
+const TRANSLATED: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse("64:ff9b::"), 96];
 
 /** An IPv4 address, or the first `groups` groups of an IPv6 one. */
 function prefixOf(address: string, groups: number): string | undefined {

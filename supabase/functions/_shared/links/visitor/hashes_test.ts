@@ -5,7 +5,7 @@ import { dayOf, hashOf, isOwnAddress, networkOf } from "./hashes.ts";
 const KEYS = { zone: "UTC", days: { "2026-11-21": "1f".repeat(32), "2026-11-22": "2e".repeat(32) } };
 const NOON = Date.UTC(2026, 10, 21, 12);
 
-Deno.test("hashOf(): the same for one visitor and day, another for any other, none without a key", () => {
+Deno.test("hashOf(): the same for one visitor and day, different for any other, none without a key", () => {
   const hash = hashOf(KEYS, NOON, "203.0.113.7", "Safari");
   assert(/^[0-9a-f]{16}$/.test(hash!));
   assertEquals(hashOf(KEYS, NOON + 3_600_000, "203.0.113.7", "Safari"), hash);
@@ -17,7 +17,7 @@ Deno.test("hashOf(): the same for one visitor and day, another for any other, no
   assertEquals(hashOf({ zone: "UTC", days: {} }, NOON, "203.0.113.7"), undefined);
 });
 
-Deno.test("hashOf() takes a User-Agent of any length", () => {
+Deno.test("hashOf() accepts a User-Agent of any length", () => {
   assert(hashOf(KEYS, NOON, "203.0.113.7", "ä".repeat(5000)) !== undefined);
 });
 
@@ -54,6 +54,10 @@ const networks: [string, string | undefined][] = [
   ["[2001:db8:1:2::9]:4711", "2001:db8:1:2"],
   ["[2001:db8:1:2::9]", "2001:db8:1:2"],
   ["2001:db8:1:2::9%eth0", "2001:db8:1:2"],
+  ["64:ff9b::203.0.113.7", "203.0.113.7"],
+  ["64:ff9b::cb00:7107", "203.0.113.7"],
+  ["64:ff9b:1:2::9", "64:ff9b:1:2"],
+  ['"[2001:db8:1:2::9]:4711"', "2001:db8:1:2"],
   ["not an address", undefined],
   ["", undefined],
 ];
@@ -75,13 +79,15 @@ const addresses: [string, boolean][] = [
   ["fd00::1", false],
   ["fe80::1", false],
   ["::ffff:100.64.0.1", false],
+  ["64:ff9b::10.1.2.3", false],
+  ["64:ff9b::203.0.114.7", true],
   ["nonsense", false],
 ];
 for (const [address, own] of addresses) {
   Deno.test(`isOwnAddress(): ${address} -> ${own}`, () => assertEquals(isOwnAddress(address), own));
 }
 
-Deno.test("isPassword(): that password and no other, whatever keyboard it was typed on", async () => {
+Deno.test("isPassword(): accepts only that password, from any keyboard", async () => {
   const hash = await hashPassword("pässword ①");
   assert(/^scrypt\$16384\$8\$1\$/.test(hash));
   assertNotEquals(await hashPassword("pässword ①"), hash);

@@ -13,7 +13,7 @@ export function preferredLanguages(header: string | null): string[] {
   for (const part of (header ?? "").slice(0, 500).split(",")) {
     const [, tag, quality = "1"] = PART.exec(part) ?? [];
     const q = Number(quality);
-    if (tag !== undefined && q > 0 && q <= 1) ranges.push([tag.toLowerCase(), q]);
+    if (tag !== undefined && q > 0 && q <= 1) ranges.push([tag.toLowerCase().replaceAll("_", "-"), q]);
   }
   return ranges.sort(([, a], [, b]) => b - a).map(([tag]) => tag);
 }
@@ -23,7 +23,8 @@ export function preferredLanguage(header: string | null): string | undefined {
   return preferredLanguages(header)[0];
 }
 
-const PART = /^\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?$/;
+/** A range with its weight. Apps also write `de_DE`, `q=.5` and more digits than the standard allows. */
+const PART = /^\s*([a-z]{1,8}(?:[-_][a-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*(\d(?:\.\d{0,20})?|\.\d{0,20})\s*)?$/i;
 
 /** The language of a tag, without script and region, in its current short form: `ger-AT` is `de`. */
 export function languageOf(tag: string): string {

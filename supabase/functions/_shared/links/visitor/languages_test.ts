@@ -15,6 +15,11 @@ const preferred: [string | null, string | undefined][] = [
   ["zh-Hant-TW", "zh-hant-tw"],
   ["de;q=2", undefined],
   ["de;q=1.5, en;q=0.1", "en"],
+  ["fr;q=0.8, de;Q=0.9", "de"],
+  ["de;q=.5, en;q=0.4", "de"],
+  ["de;q=0.12345, en;q=0.1", "de"],
+  ["de;q=., en;q=0.1", "en"],
+  ["de_DE, en;q=0.5", "de-de"],
   ["<script>", undefined],
   ["", undefined],
   [null, undefined],
@@ -24,7 +29,7 @@ for (const [header, expected] of preferred) {
     assertEquals(preferredLanguage(header), expected));
 }
 
-Deno.test("preferredLanguages(): by quality, equals in their order", () => {
+Deno.test("preferredLanguages(): by quality, equal ones in their order", () => {
   assertEquals(preferredLanguages("fr;q=0.5, nl, *;q=0.1, de;q=0.5, en;q=0"), ["nl", "fr", "de"]);
 });
 

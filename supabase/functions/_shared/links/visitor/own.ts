@@ -12,7 +12,7 @@ export const OWN_PARAM = "gl_own";
 
 /** The cookie of such a browser. */
 const OWN_COOKIE = "gl_own";
-const COOKIE = new RegExp(`(?:^|;\\s*)${OWN_COOKIE}=([0-9a-f]{16})(?:;|$)`);
+const COOKIE = /(?:^|;\s*)gl_own=([0-9a-f]{16})(?:;|$)/;
 
 /** The value of the cookie. It names no person; another word or key makes it void. */
 function markOf(cookieKey: string, ownKey: string): string {

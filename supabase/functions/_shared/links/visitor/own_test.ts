@@ -20,7 +20,7 @@ for (const [address, own] of cases) {
   Deno.test(`isInNetworks(): ${address} -> ${own}`, () => assertEquals(isInNetworks(NETWORKS, address), own));
 }
 
-Deno.test("isInNetworks() is in none, where none is named", () => {
+Deno.test("isInNetworks() is false if no networks are named", () => {
   assertEquals(isInNetworks("", "203.0.113.1"), false);
   assertEquals(isInNetworks(" , ", "203.0.113.1"), false);
 });

@@ -78,41 +78,23 @@ export class RequestVisit implements Visit {
   readonly unlocked: boolean;
   /** The visitor's hash, once computed. */
   hash: string | undefined;
-  readonly #headers: VisitSource["headers"];
+  /** Kept whole: copying each member would cost every visit, and most visits read few. */
+  readonly #source: VisitSource;
   readonly #agent: Agent;
-  readonly #countryHeader: string;
-  readonly #isOurs: VisitSource["isOurs"];
-  readonly #honoursGpc: boolean;
   #private: boolean | undefined;
-  readonly #platform: Platform | undefined;
   #params: URLSearchParams | undefined;
   #language: string | null | undefined;
   #cookie: string | null | undefined;
   #given: string | undefined;
 
-  constructor(
-    {
-      method,
-      headers,
-      query,
-      now,
-      countryHeader,
-      isOurs,
-      honoursGpc = true,
-      unlocked = false,
-      platform,
-    }: VisitSource,
-  ) {
-    this.#platform = platform;
+  constructor(source: VisitSource) {
+    const { method, headers, query, now, unlocked = false } = source;
     this.now = now;
     this.query = query;
     this.unlocked = unlocked;
-    this.#headers = headers;
-    this.#countryHeader = countryHeader;
-    this.#isOurs = isOurs;
-    this.#honoursGpc = honoursGpc;
+    this.#source = source;
     this.#agent = agentOf(headers.get("user-agent"));
-    const purpose = headers.get("sec-purpose") ?? headers.get("purpose") ?? headers.get("x-purpose") ??
+    const purpose = headers.get("sec-purpose") || headers.get("purpose") || headers.get("x-purpose") ||
       headers.get("x-moz");
     if (purpose !== null && /prefetch|prerender|preview|instant/i.test(purpose)) {
       this.verdict = "prefetch";
@@ -133,13 +115,13 @@ export class RequestVisit implements Visit {
    * decision, or a person who continued from a page shown to machines.
    */
   #isAPerson(): boolean {
-    return this.#agent.library && wantsJson(this.#headers) ||
+    return this.#agent.library && wantsJson(this.#source.headers) ||
       this.query !== "" && this.param(GO_ON) === "1" && this.#agent.verdict === "preview";
   }
 
   /** Whether the visitor must not be recognised again: Global Privacy Control, https://www.w3.org/TR/gpc/. */
   get isPrivate(): boolean {
-    return this.#private ??= this.#honoursGpc && this.#headers.get("sec-gpc") === "1";
+    return this.#private ??= this.#source.honoursGpc !== false && this.#source.headers.get("sec-gpc") === "1";
   }
 
   get returning(): boolean {
@@ -157,9 +139,9 @@ export class RequestVisit implements Visit {
 
   #brought(): string | undefined {
     if (this.#cookie === undefined) {
-      const header = this.isPrivate ? null : this.#headers.get("cookie");
+      const header = this.isPrivate ? null : this.#source.headers.get("cookie");
       const [, visitor, signature] = (header === null ? null : COOKIE.exec(header)) ?? [];
-      this.#cookie = visitor !== undefined && this.#isOurs(visitor, signature) ? visitor : null;
+      this.#cookie = visitor !== undefined && this.#source.isOurs(visitor, signature) ? visitor : null;
     }
     return this.#cookie ?? undefined;
   }
@@ -169,11 +151,11 @@ export class RequestVisit implements Visit {
    * an iPad that identifies itself as a Mac: `?gl_platform=ios`.
    */
   get platform(): Platform {
-    if (this.#platform !== undefined) return this.#platform;
+    if (this.#source.platform !== undefined) return this.#source.platform;
     if (this.query === "" || !this.query.includes("platform=")) return this.#agent.platform;
     const stated = this.#agent.maybeIpad && this.param(TOUCH) === "ios"
       ? "ios"
-      : wantsJson(this.#headers)
+      : wantsJson(this.#source.headers)
       ? this.param("platform")
       : undefined;
     return PLATFORMS.find((platform) => platform === stated) ?? this.#agent.platform;
@@ -198,23 +180,23 @@ export class RequestVisit implements Visit {
   }
 
   get country(): string | undefined {
-    const value = this.#headers.get(this.#countryHeader);
+    const value = this.#source.headers.get(this.#source.countryHeader);
     // Cloudflare sends XX for unknown and T1 for Tor.
     return value !== null && value !== "XX" && /^[A-Z]{2}$/i.test(value) ? value.toUpperCase() : undefined;
   }
 
   get language(): string | undefined {
     if (this.#language === undefined) {
-      this.#language = preferredLanguage(this.#headers.get("accept-language")) ?? null;
+      this.#language = preferredLanguage(this.#source.headers.get("accept-language")) ?? null;
     }
     return this.#language ?? undefined;
   }
 
   get referrer(): string | undefined {
-    const value = this.#headers.get("referer");
+    const value = this.#source.headers.get("referer");
     return value === null
       ? undefined
-      : /^(?:https?|(?:android|ios)-app):\/\/([a-z0-9.-]{1,253})(?=[:\/?#]|$)/i.exec(value)?.[1]
+      : /^(?:https?|(?:android|ios)-app):\/\/([a-z0-9._-]{1,253})(?=[:\/?#]|$)/i.exec(value)?.[1]
         .toLowerCase();
   }
 

@@ -5,6 +5,7 @@
  */
 import type { ResolvedMail } from "../../../contract/answers/mail.ts";
 import { messageIdOf } from "../../../mail/addresses.ts";
+import { sameTextSeconds } from "../../../mail/loop.ts";
 import type { Judgement, MailFacts, Resolved } from "../../../mail/types.ts";
 
 /** Most attachments of a mail that are listed. */
@@ -26,6 +27,7 @@ export function questionOf(facts: MailFacts, sendDomain: string): Record<string,
     from: facts.from.address,
     recipient: facts.recipient,
     text_hash: facts.text_hash,
+    text_seconds: sameTextSeconds(facts.text),
   };
 }
 

@@ -9,8 +9,8 @@ import type { SendDeps, SendFailure, Sent } from "../../channel.ts";
 
 /** Our ids of a mail, which the provider returns in its events. They name nobody. */
 export interface MailIds {
-  /** The message; for a forward the delivery. */
-  readonly kind: "gl_message" | "gl_delivery";
+  /** The message; for a forward the delivery; for a code that confirms an address an id that nothing else has. */
+  readonly kind: "gl_message" | "gl_delivery" | "gl_code";
   readonly id: string;
   readonly campaign?: string;
 }

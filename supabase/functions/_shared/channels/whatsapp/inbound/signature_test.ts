@@ -20,7 +20,7 @@ Deno.test("verify() accepts any of several secrets, and no other", () => {
   assertEquals(verify(body, sign(body, "old"), []), false);
 });
 
-Deno.test("verify() looks at the raw bytes: what parses to the same is not the same", () => {
+Deno.test("verify() checks the raw bytes: equivalent JSON is not the same", () => {
   const escaped = bytes('{"t":"J\\u2019ai @ a\\/b"}');
   const plain = bytes('{"t":"J’ai @ a/b"}');
   assertEquals(JSON.parse(new TextDecoder().decode(escaped)), JSON.parse(new TextDecoder().decode(plain)));

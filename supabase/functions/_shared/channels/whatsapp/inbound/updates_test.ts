@@ -33,7 +33,7 @@ for (const { name } of [...Deno.readDirSync(CASES)].sort((a, b) => a.name < b.na
   });
 }
 
-Deno.test("parse() gives the same keys whatever the layout of the same bytes' JSON", () => {
+Deno.test("parse() gives the same keys for any layout of the same JSON", () => {
   for (const { name } of Deno.readDirSync(CASES)) {
     const { body }: Case = JSON.parse(Deno.readTextFileSync(new URL(name, CASES)));
     const keys = (value: unknown) => parse(value).map((update) => update.key);
@@ -116,7 +116,7 @@ function checkShape(updates: Update[]): void {
   }
 }
 
-Deno.test("parse() takes anything in the right outline", () => {
+Deno.test("parse() accepts anything in the right outline", () => {
   holds(fc.property(roughBody(fc.jsonValue({ stringUnit: "binary", maxDepth: 2 })), (body) => {
     checkShape(parse(body));
   }));
@@ -146,7 +146,7 @@ function assertNothingLost(body: unknown): void {
   })(body, "");
 }
 
-Deno.test("parse() loses nothing of our cases", () => {
+Deno.test("parse() loses nothing of our samples", () => {
   for (const { name } of Deno.readDirSync(CASES)) {
     if (/too_deep|nul/.test(name)) continue; // These are replaced, and say so.
     assertNothingLost(JSON.parse(Deno.readTextFileSync(new URL(name, CASES))).body);
@@ -163,7 +163,7 @@ const samples = (() => {
 })();
 
 Deno.test({
-  name: `parse() loses nothing of ${samples.length} sample bodies beside the repository, where there are any`,
+  name: `parse() loses nothing of ${samples.length} sample bodies beside the repository, if there are any`,
   ignore: samples.length === 0,
   fn() {
     for (const { name } of samples) {
@@ -182,7 +182,7 @@ Deno.test({
   },
 });
 
-Deno.test("parse(): what no body of Meta's would hold is few updates, and is kept", () => {
+Deno.test("parse(): a body unlike any of Meta's becomes few updates, and is kept", () => {
   const many = Array.from({ length: 100_000 }, () => 0);
   const change = (items: unknown) => ({ field: "messages", value: { messages: items } });
   const entry = (changes: unknown) => ({ id: "1", changes });
@@ -199,7 +199,7 @@ Deno.test("parse(): what no body of Meta's would hold is few updates, and is kep
   }
 });
 
-Deno.test("parse() takes 1,000 updates of 3 MB apart in linear time, for an isolate has 2 s of CPU", async () => {
+Deno.test("parse() splits 1,000 updates of 3 MB in linear time, because an isolate has 2 s of CPU", async () => {
   const people = Array.from({ length: 500 }, (_, i) => `1202555${String(i).padStart(4, "0")}`);
   const value = (size: number) => ({
     messaging_product: "whatsapp",
@@ -241,7 +241,7 @@ Deno.test("unreadable() keeps the beginning of a body, whatever its bytes", () =
   assertEquals(kept, text.slice(0, 8192));
 });
 
-Deno.test("parse() replaces half of a surrogate pair, and the message says so", () => {
+Deno.test("parse() replaces a lone surrogate, and marks the message", () => {
   const body = `{"entry":[{"changes":[{"field":"messages","value":{"messages":[
     {"id":"wamid.1","type":"text","text":{"body":"half \\ud83d a tulip"}},{"id":"wamid.2","type":"text"}
   ]}}]}]}`;

@@ -2,7 +2,7 @@ import { assertEquals } from "../../../../../../tests/support/assert.ts";
 import { classify } from "./errors.ts";
 import type { FailureKind } from "../../channel.ts";
 
-Deno.test("classify() goes by Meta's code, whatever the HTTP status", () => {
+Deno.test("classify() uses Meta's code, whatever the HTTP status", () => {
   const codes: [FailureKind, number[]][] = [
     ["throttle", [4, 17, 613, 80007, 130429, 131048, 131056, 133016]],
     ["retry", [1, 2, 131000, 131016, 131053, 131057, 133004]],
@@ -34,7 +34,7 @@ Deno.test("classify() goes by Meta's code, whatever the HTTP status", () => {
   }
 });
 
-Deno.test("classify() tells a pair that is too fast from a number that is", () => {
+Deno.test("classify() distinguishes a pair that is too fast from a number that is", () => {
   assertEquals(classify({ code: 131056 }, 400), { kind: "throttle", scope: "pair" });
   for (const code of [4, 80007, 130429, 131048]) {
     assertEquals(classify({ code }, 400), { kind: "throttle", scope: "number" });
@@ -42,7 +42,7 @@ Deno.test("classify() tells a pair that is too fast from a number that is", () =
   assertEquals(classify(undefined, 429), { kind: "throttle", scope: "number" });
 });
 
-Deno.test("classify() judges what is not known by its HTTP status", () => {
+Deno.test("classify() judges unknown codes by the HTTP status", () => {
   for (const status of [200, 302, 408, 500, 502, 503, 504]) {
     assertEquals(classify(undefined, status).kind, "retry");
   }
@@ -52,7 +52,7 @@ Deno.test("classify() judges what is not known by its HTTP status", () => {
   assertEquals(classify({ code: 999999, isTransient: true }, 400).kind, "retry");
 });
 
-Deno.test("classify() tells a fault of the account from one that is about a country", () => {
+Deno.test("classify() distinguishes an account's fault from one that concerns a country", () => {
   assertEquals(classify({ code: 190 }, 401), { kind: "held", scope: "number" });
   assertEquals(classify(undefined, 401), { kind: "held", scope: "number" });
   assertEquals(classify({ code: 130497 }, 400), { kind: "held", scope: "pair" });

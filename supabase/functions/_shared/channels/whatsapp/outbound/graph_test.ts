@@ -63,7 +63,7 @@ const graphError = (code: number, more = {}) => ({
   },
 });
 
-Deno.test("send() posts to the number's messages, with token and our id, and gives the wamid", async () => {
+Deno.test("send() posts to the number's messages, with token and our id, and returns the wamid", async () => {
   const answer = {
     messaging_product: "whatsapp",
     contacts: [{ input: "1", wa_id: "1", user_id: "US.1" }],
@@ -90,14 +90,14 @@ Deno.test("send() posts to the number's messages, with token and our id, and giv
   }]);
 });
 
-Deno.test("send() leaves out what an answer tells of the person where nothing could hold it", async () => {
+Deno.test("send() leaves out the answer's details about the person that cannot be stored", async () => {
   for (const contacts of [[{ wa_id: "1\u0000" }], [{}], [null], "1", undefined]) {
     const { result } = await sendTo(() => Response.json({ contacts, messages: [{ id: "wamid.NEW" }] }));
     assertEquals(result, { ok: true, providerId: "wamid.NEW" });
   }
 });
 
-Deno.test("send() takes for a number of the person what is one, and for a group nothing", async () => {
+Deno.test("send() reads a person's number from the answer, and nothing for a group", async () => {
   const told = async (to: string, wa_id: string) => {
     const answer = { contacts: [{ input: to, wa_id }], messages: [{ id: "wamid.NEW" }] };
     const { result } = await sendTo(() => Response.json(answer), { request: { ...REQUEST, to } });
@@ -109,17 +109,17 @@ Deno.test("send() takes for a number of the person what is one, and for a group 
   assertEquals(await told("R3JvdXA6MQ==", "R3JvdXA6MQ=="), undefined);
 });
 
-Deno.test("graphBody() says that a group's id is one", () => {
+Deno.test("graphBody() marks a group's id as one", () => {
   const body = graphBody({ ...REQUEST, to: "R3JvdXA6MQ==" });
   assertEquals([body.to, body.recipient_type], ["R3JvdXA6MQ==", "group"]);
 });
 
-Deno.test("graphBody() puts a BSUID under recipient, where it reaches somebody", () => {
+Deno.test("graphBody() puts a BSUID under recipient, where Meta expects it", () => {
   const body = graphBody({ ...REQUEST, to: "US.13491208655302741918" });
   assertEquals([body.to, body.recipient], [undefined, "US.13491208655302741918"]);
 });
 
-Deno.test("graphBody() makes a read receipt as Meta wants it", () => {
+Deno.test("graphBody() makes a read receipt in Meta's format", () => {
   const message = { type: "read", message_id: "wamid.1", typing_indicator: { type: "text" } } as const;
   assertEquals(graphBody({ ...REQUEST, message }), {
     messaging_product: "whatsapp",
@@ -129,12 +129,12 @@ Deno.test("graphBody() makes a read receipt as Meta wants it", () => {
   });
 });
 
-Deno.test("send() takes a read receipt's success, which has no wamid", async () => {
+Deno.test("send() accepts a read receipt's success, which has no wamid", async () => {
   const { result } = await sendTo(() => Response.json({ success: true }));
   assertEquals(result, { ok: true, providerId: undefined });
 });
 
-Deno.test("send() tells Meta's error with its kind and Retry-After", async () => {
+Deno.test("send() returns Meta's error with its kind and Retry-After", async () => {
   const headers = { "retry-after": "7" };
   const throttled = await sendTo(() => Response.json(graphError(131056), { status: 400, headers }));
   assertEquals(throttled.result, {
@@ -159,7 +159,7 @@ Deno.test("send() tells Meta's error with its kind and Retry-After", async () =>
   }
 });
 
-Deno.test("send() retries what is not Meta's: a gateway's page, a redirect, an answer with an error and 200", async () => {
+Deno.test("send() retries answers that are not Meta's: a gateway's page, a redirect, an error with status 200", async () => {
   const odd: [() => Response, number | string][] = [
     [() => new Response("<h1>Bad gateway</h1>", { status: 502 }), "unreadable"],
     [
@@ -176,7 +176,7 @@ Deno.test("send() retries what is not Meta's: a gateway's page, a redirect, an a
   }
 });
 
-Deno.test("send() takes a success that it cannot read for a success, lest the person gets it twice", async () => {
+Deno.test("send() treats an unreadable success as a success, so that the person does not get the message twice", async () => {
   const endless = () => {
     const chunk = new TextEncoder().encode(" ".repeat(16 * 1024));
     return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(chunk) }));
@@ -189,7 +189,7 @@ Deno.test("send() takes a success that it cannot read for a success, lest the pe
   }
 });
 
-Deno.test("send() retries when no answer comes in time, or no connection", async () => {
+Deno.test("send() retries after a timeout or a failed connection", async () => {
   const { result } = await sendTo(async (_, ended) => {
     await ended;
     return new Response();
@@ -201,7 +201,7 @@ Deno.test("send() retries when no answer comes in time, or no connection", async
   assertEquals([refused.kind, refused.code], ["retry", "network"]);
 });
 
-Deno.test("send() keeps the token out of what it tells", async () => {
+Deno.test("send() keeps the token out of its results", async () => {
   const words = `Error validating ${TOKEN}. ${"x".repeat(1000)}`;
   const error = graphError(190, { message: words, error_data: { details: words } });
   const { result } = await sendTo(() => Response.json(error, { status: 401 }));
@@ -211,7 +211,7 @@ Deno.test("send() keeps the token out of what it tells", async () => {
   assert(failed.message.length <= 500);
 });
 
-Deno.test("graphBody() keeps the category that is ours to itself", () => {
+Deno.test("graphBody() does not send our own member category", () => {
   const message = {
     type: "template",
     template: { name: "offer", language: { code: "en" } },
@@ -231,7 +231,7 @@ async function ask(answer: () => Response | Promise<Response>) {
   return { result: await askTemplates(fetch, account, { account: "24001", name: "offer & more" }), urls };
 }
 
-Deno.test("askTemplates() asks the account by name, and takes the languages of that very name", async () => {
+Deno.test("askTemplates() asks the account by name, and returns the languages of exactly that name", async () => {
   const found = { id: "1", language: "en", category: "MARKETING" };
   const data = [
     { name: "offer & more", ...found, status: "APPROVED" },
@@ -246,7 +246,7 @@ Deno.test("askTemplates() asks the account by name, and takes the languages of t
   assertEquals(urls, [`https://graph.test/v26.0/24001/message_templates?${query} Bearer ${TOKEN}`]);
 });
 
-Deno.test("askTemplates(): what may pass is a failure, and what Meta will not tell is not known", async () => {
+Deno.test("askTemplates(): a temporary error is a failure, a final refusal means unknown", async () => {
   const error = (code: number, status: number) => () => Response.json(graphError(code), { status });
   const kinds = async (answer: () => Response) => {
     const { result } = await ask(answer);

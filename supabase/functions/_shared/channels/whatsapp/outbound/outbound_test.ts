@@ -103,14 +103,14 @@ const VALID: [string, Record<string, unknown>, string?][] = [
 ];
 
 for (const [name, message, words] of VALID) {
-  Deno.test(`checkMessage() takes a ${name}`, () => {
+  Deno.test(`checkMessage() accepts a ${name}`, () => {
     const checked = checkMessage(message);
     assertEquals(checked, { ok: true, value: message } as typeof checked);
     assertEquals(checked.ok ? wordsOf(checked.value) : undefined, words);
   });
 }
 
-Deno.test("checkMessage() leaves out the envelope, and hands on members that it does not know", () => {
+Deno.test("checkMessage() removes the envelope, and passes unknown members on", () => {
   const envelope = {
     messaging_product: "whatsapp",
     recipient_type: "individual",
@@ -130,7 +130,7 @@ Deno.test("checkMessage() leaves out the envelope, and hands on members that it 
   assertEquals(checkMessage({ ...envelope, ...message }), { ok: true, value: message } as never);
 });
 
-Deno.test("checkMessage(): what is null is as if it were absent, but in what is a service's own", () => {
+Deno.test("checkMessage(): null means absent, except in a service's own data", () => {
   const parameters = {
     flow_message_version: "3",
     flow_cta: "Go",
@@ -153,7 +153,7 @@ Deno.test("checkMessage(): what is null is as if it were absent, but in what is 
   assertEquals([echo, message], [undefined, { type: "text", text: { body: "x" } }]);
 });
 
-Deno.test("checkRequest(): the caller's own tracker is given back", () => {
+Deno.test("checkRequest(): returns the caller's own tracking value", () => {
   const checked = checkRequest({
     to: "12025550123",
     type: "text",
@@ -163,7 +163,7 @@ Deno.test("checkRequest(): the caller's own tracker is given back", () => {
   assertEquals(checked.ok && checked.value.echo, { biz_opaque_callback_data: "77" });
 });
 
-Deno.test("checkMessage() takes a read receipt as Meta writes it", () => {
+Deno.test("checkMessage() accepts a read receipt as Meta writes it", () => {
   const typing = { typing_indicator: { type: "text" } };
   assertEquals(
     checkMessage({ messaging_product: "whatsapp", status: "read", message_id: "wamid.1", ...typing }),
@@ -171,7 +171,7 @@ Deno.test("checkMessage() takes a read receipt as Meta writes it", () => {
   );
 });
 
-Deno.test("checkMessage() takes degrees as text", () => {
+Deno.test("checkMessage() accepts degrees as text", () => {
   const checked = checkMessage({ type: "location", location: { latitude: "52.5", longitude: "-13.4" } });
   assertEquals(
     checked,
@@ -287,7 +287,7 @@ for (const [name, message, paths] of INVALID) {
   });
 }
 
-Deno.test("checkMessage() never throws, and tells at most 20 issues", () => {
+Deno.test("checkMessage() never throws, and reports at most 20 issues", () => {
   const type = fc.constantFrom(
     "text",
     "template",
@@ -308,7 +308,7 @@ Deno.test("checkMessage() never throws, and tells at most 20 issues", () => {
   }));
 });
 
-Deno.test("checkMessage() takes the category of a template in either case, and no other", () => {
+Deno.test("checkMessage() accepts a template's category in either case, and no other", () => {
   const offer = (category: unknown) =>
     checkMessage({ type: "template", template: { name: "offer", language: { code: "en" } }, category });
   const taken = offer("UTILITY");

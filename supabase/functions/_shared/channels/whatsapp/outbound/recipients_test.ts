@@ -8,7 +8,7 @@ import { holds } from "../../../../../../tests/support/property.ts";
 const BSUID = "US.13491208655302741918";
 const PARENT = "US.ENT.11815799212886844830";
 
-Deno.test("phoneDigits() takes the digits of what people write, and adds none", () => {
+Deno.test("phoneDigits() extracts the digits of what people write, and adds none", () => {
   const cases: [string, string | undefined][] = [
     ["12025550123", "12025550123"],
     ["+1 (202) 555-0123", "12025550123"],
@@ -34,14 +34,14 @@ Deno.test("phoneDigits() takes the digits of what people write, and adds none", 
   for (const [value, digits] of cases) assertEquals(phoneDigits(value), digits, value);
 });
 
-Deno.test("isBsuid() knows a BSUID and its parent", () => {
+Deno.test("isBsuid() recognises a BSUID and its parent", () => {
   for (const value of [BSUID, PARENT, "BR.a1"]) assert(isBsuid(value), value);
   for (const value of ["us.1", "USA.1", "US.", "US.1 ", "US.x.1", "12025550123", `US.${"1".repeat(129)}`]) {
     assert(!isBsuid(value), value);
   }
 });
 
-Deno.test("recipientSchema puts each id where Meta wants it", () => {
+Deno.test("recipientSchema puts each id where Meta expects it", () => {
   const phone = { kind: "phone", value: "12025550123" };
   const bsuid = (value: string) => ({ kind: value === PARENT ? "parent_bsuid" : "bsuid", value });
   const contact = "01968f00-0000-7000-8000-0000000000c1";

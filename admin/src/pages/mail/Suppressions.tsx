@@ -1,0 +1,211 @@
+/** Addresses that get no mail: the list, whether one is on it, adding and lifting. */
+import { Button, Group, Paper, Select, Stack, Table, Text, TextInput } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import type { Suppression } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
+import { usePages } from "../../data/pages.ts";
+import { rpc, useChange } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { sourceInWords, suppressionInWords } from "./words.ts";
+
+const SIZE = 100;
+const TOUCHES = ["list_suppressions", "email_overview"];
+const REASONS = ["manual", "bounce", "complaint", "unsubscribe"];
+const SCOPES = [{ value: "all", label: "All mail" }, { value: "bulk", label: "Mass mail only" }];
+type Scope = Suppression["scope"];
+
+const scopeInWords = (scope: Scope) => scope === "all" ? "mail at all" : "mass mail";
+
+export function Suppressions() {
+  return (
+    <Stack>
+      <For
+        role="operator"
+        otherwise={
+          <Text size="sm" c="dimmed">Only operators can look for an address, add one or take one off.</Text>
+        }
+      >
+        <Lookup />
+      </For>
+      <List />
+    </Stack>
+  );
+}
+
+/** Looks for one address: it is shown nowhere else whole, and stays out of the page's address. */
+function Lookup() {
+  const ask = useAsk();
+  const [address, setAddress] = useState("");
+  const [reason, setReason] = useState("manual");
+  const [scope, setScope] = useState<Scope>("all");
+  const [found, setFound] = useState<{ address: string; on: Omit<Suppression, "address">[] }>();
+  const [fault, setFault] = useState<string>();
+  const look = useChange({
+    act: async (address: string) => ({
+      address,
+      on: await rpc("find_suppression", { p_address: address }),
+    }),
+    touches: [],
+  });
+  const search = (address: string) => look.mutate(address, { onSuccess: setFound });
+  const add = useChange({
+    act: (args: { address: string; reason: string; scope: Scope }) =>
+      rpc("add_suppression", { p_address: args.address, p_reason: args.reason, p_scope: args.scope }),
+    touches: TOUCHES,
+    said: ({ added }) =>
+      added ? "Added. The address gets no such mail any more." : "It was on the list already.",
+    onRefused: ({ message }) => (setFault(message), true),
+  });
+  const lift = useChange({
+    act: (args: { address: string; scope: Scope }) =>
+      rpc("lift_suppression", { p_address: args.address, p_scope: args.scope }),
+    touches: TOUCHES,
+    said: ({ lifted }) => lifted ? "Taken off the list." : "It was not on the list.",
+  });
+  const typed = address.trim().toLowerCase();
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setFault(undefined);
+    search(typed);
+  };
+  return (
+    <Section title="One address">
+      <form onSubmit={submit}>
+        <Group align="flex-end" gap="sm">
+          <TextInput
+            label="Address"
+            type="email"
+            required
+            autoComplete="off"
+            error={fault}
+            value={address}
+            onChange={({ currentTarget: { value } }) => (setAddress(value), setFound(undefined))}
+            w={{ base: "100%", xs: 280 }}
+          />
+          <Button type="submit" variant="default" loading={look.isPending}>Look up</Button>
+        </Group>
+      </form>
+      {found && (
+        <Stack gap="sm" mt="md">
+          {found.on.length === 0 && <Text size="sm">This address gets mail.</Text>}
+          {found.on.map(({ scope, reason, source, since }) => (
+            <Group key={scope} justify="space-between" gap="sm">
+              <Text size="sm" component="div">
+                Gets no {scopeInWords(scope)}: {suppressionInWords(reason)}, by {sourceInWords(source)},{" "}
+                <Time at={since} />
+              </Text>
+              <Button
+                size="xs"
+                variant="default"
+                loading={lift.isPending}
+                onClick={async () => {
+                  const answer = await ask({
+                    title: "Take this address off the list?",
+                    body: reason === "unsubscribe" || reason === "complaint"
+                      ? "The person asked for no more mail. Do this only if they have agreed to it again."
+                      : "Mail to it is sent again.",
+                    action: "Take off",
+                    danger: reason === "unsubscribe" || reason === "complaint",
+                    reason: "none",
+                  });
+                  if (answer) {
+                    lift.mutate({ address: found.address, scope }, {
+                      onSuccess: () =>
+                        search(found.address),
+                    });
+                  }
+                }}
+              >
+                Take off
+              </Button>
+            </Group>
+          ))}
+          <Group align="flex-end" gap="sm">
+            <Select
+              label="Reason"
+              allowDeselect={false}
+              data={REASONS.map((value) => ({ value, label: suppressionInWords(value) }))}
+              value={reason}
+              onChange={(value) => setReason(value ?? "manual")}
+              w={200}
+            />
+            <Select
+              label="What it gets no more"
+              allowDeselect={false}
+              data={SCOPES}
+              value={scope}
+              onChange={(value) => setScope(value === "bulk" ? "bulk" : "all")}
+              w={200}
+            />
+            <Button
+              loading={add.isPending}
+              onClick={() =>
+                add.mutate({ address: found.address, reason, scope }, {
+                  onSuccess: () => search(found.address),
+                })}
+            >
+              Add
+            </Button>
+          </Group>
+        </Stack>
+      )}
+    </Section>
+  );
+}
+
+function List() {
+  const pages = usePages<Suppression>({
+    key: ["list_suppressions"],
+    read: (after) => rpc("list_suppressions", { p_before: after?.since ?? null, p_limit: SIZE }),
+    size: SIZE,
+    idOf: ({ address, scope, since }) => `${address} ${scope} ${since}`,
+  });
+  if (pages.items === undefined) {
+    return pages.error ? <Failed error={pages.error} retry={pages.retry} /> : <Loading rows={4} />;
+  }
+  if (pages.items.length === 0) {
+    return (
+      <Empty icon="mail" title="Every address gets mail">
+        Addresses that bounce, complain or unsubscribe are added automatically.
+      </Empty>
+    );
+  }
+  return (
+    <Paper withBorder radius="md">
+      <Table.ScrollContainer minWidth={640} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
+        <Table horizontalSpacing="md" aria-label="Suppressions">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Address</Table.Th>
+              <Table.Th>Gets no</Table.Th>
+              <Table.Th>Because</Table.Th>
+              <Table.Th>Added</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {pages.items.map(({ address, scope, reason, source, since }) => (
+              <Table.Tr key={`${address} ${scope} ${since}`}>
+                <Table.Td style={{ whiteSpace: "nowrap" }}>{address}</Table.Td>
+                <Table.Td>{scopeInWords(scope)}</Table.Td>
+                <Table.Td>{suppressionInWords(reason)}</Table.Td>
+                <Table.Td>
+                  <Text size="sm" component="div">
+                    <Time at={since} />, by {sourceInWords(source)}
+                  </Text>
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+      {pages.hasMore && (
+        <Group justify="center" p="sm">
+          <Button variant="default" size="xs" loading={pages.reading} onClick={pages.more}>Load more</Button>
+        </Group>
+      )}
+    </Paper>
+  );
+}

@@ -1,0 +1,49 @@
+/** E-mail: figures, the identities that mail is sent as, who gets none, and what nobody knows the outcome of. */
+import { Tabs } from "@mantine/core";
+import { useRpc } from "../../data/query.ts";
+import { useParameter } from "../../ui/location.ts";
+import { Page } from "../../ui/Page.tsx";
+import { State } from "../../ui/State.tsx";
+import { Figures } from "./Figures.tsx";
+import { Identities } from "./Identities.tsx";
+import { Suppressions } from "./Suppressions.tsx";
+import { Unknown } from "./Unknown.tsx";
+import classes from "./mail.module.css";
+
+export default function Mail() {
+  const [tab, setTab] = useParameter("tab", "figures");
+  const unknown = useRpc("list_unknown", { p_limit: 200 });
+  const overdue = unknown.data?.filter(({ overdue }) => overdue).length ?? 0;
+  return (
+    <Page
+      title="E-mail"
+      about="Mail that you send, the answers to it, and who gets none. The mails themselves are in Messages."
+    >
+      <Tabs value={tab} onChange={(value) => setTab(value ?? "figures")} keepMounted={false}>
+        <Tabs.List mb="md" className={classes.tabs}>
+          <Tabs.Tab value="figures">Figures</Tabs.Tab>
+          <Tabs.Tab value="identities">Identities</Tabs.Tab>
+          <Tabs.Tab value="suppressions">Suppressions</Tabs.Tab>
+          <Tabs.Tab
+            value="unknown"
+            rightSection={overdue > 0 && <State size="sm" tone="warn">{overdue}</State>}
+          >
+            Unknown
+          </Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="figures">
+          <Figures />
+        </Tabs.Panel>
+        <Tabs.Panel value="identities">
+          <Identities />
+        </Tabs.Panel>
+        <Tabs.Panel value="suppressions">
+          <Suppressions />
+        </Tabs.Panel>
+        <Tabs.Panel value="unknown">
+          <Unknown of={unknown} />
+        </Tabs.Panel>
+      </Tabs>
+    </Page>
+  );
+}
