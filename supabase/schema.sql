@@ -2307,6 +2307,40 @@ grant select, insert, update, delete on public.routing_decisions to service_role
 create policy "team reads decisions" on public.routing_decisions for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Filters of a list of the panel under a name, for a person or the whole team. Written by save_view and remove_view
+-- alone.
+create table public.saved_views (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Path of the list: /links.
+  page text not null,
+  -- What its author calls it.
+  name text not null,
+  -- The filters, as in the address: state=on&q=router.
+  search text not null,
+  -- Whether the whole team sees it.
+  shared boolean default false not null,
+  -- Its author; it is deleted with the member.
+  created_by uuid not null,
+  -- When it was saved first.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- A view's id.
+  constraint saved_views_pkey PRIMARY KEY (id),
+  -- Saving under a name that one has replaces that view. Serves the foreign key too.
+  constraint saved_views_once UNIQUE (created_by, page, name),
+  constraint saved_views_created_by_fkey FOREIGN KEY (created_by) REFERENCES team_members(user_id) ON DELETE CASCADE,
+  constraint saved_views_name CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 60))),
+  constraint saved_views_page CHECK ((page ~ '^(/[a-z]{1,30}){1,4}$'::text)),
+  constraint saved_views_search CHECK (((char_length(search) >= 1) AND (char_length(search) <= 2000)))
+);
+-- The team's views of a list.
+create INDEX saved_views_shared_idx ON public.saved_views USING btree (page) WHERE shared;
+alter table public.saved_views enable row level security;
+grant select on public.saved_views to authenticated, service_role;
+-- One's own, and those that are shared.
+create policy saved_views_read on public.saved_views for select to authenticated
+  using (((shared OR (created_by = ( SELECT auth.uid() AS uid))) AND ( SELECT private.has_role('viewer'::text) AS has_role)));
+
 -- Every change of a segment's members. Written by trigger; update, delete and truncate are refused to every role.
 create table public.segment_history (
   -- The segment. It may have been removed since.
@@ -3909,6 +3943,35 @@ begin
 end $function$;
 grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
 
+-- Retries, or drops with a reason, the next deliveries of a list (dead, waiting) that match a filter {destination,
+-- error} and have not changed since p_before, at most p_limit (1,000). Returns how many: 0 says that all are done.
+-- Asked again after a lost answer, it goes on. For operators and secret keys. Errors: those of retry_deliveries and
+-- drop_deliveries; GL422 another act or list.
+CREATE OR REPLACE FUNCTION public.change_matching_deliveries(p_act text, p_list text, p_filter jsonb, p_before timestamp with time zone, p_reason text DEFAULT NULL::text, p_limit integer DEFAULT 500)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  if p_act not in ('retry', 'drop') then
+    raise exception 'deliveries are retried or dropped' using errcode = 'GL422';
+  end if;
+  v_ids := private.matching_deliveries(p_list, p_filter, p_before, least(greatest(p_limit, 1), 1000));
+  if cardinality(v_ids) > 0 then
+    if p_act = 'retry' then
+      perform public.retry_deliveries(v_ids);
+    else
+      perform public.drop_deliveries(v_ids, p_reason);
+    end if;
+  end if;
+  return cardinality(v_ids);
+end $function$;
+grant execute on function public.change_matching_deliveries(p_act text, p_list text, p_filter jsonb, p_before timestamp with time zone, p_reason text, p_limit integer) to authenticated, service_role;
+
 -- Confirms an address by the code that was mailed there: {ok, left}, with how many tries are left. Codes hold for 30
 -- minutes and five tries. For operators and secret keys. Errors: 42501 not allowed, GL404 nothing to confirm, or the
 -- table was taken back.
@@ -4235,6 +4298,23 @@ begin
     from public.contacts c where c.merged_into is null);
 end $function$;
 grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
+
+-- How many deliveries of a list (dead, waiting) match a filter {destination, error}, at most a million, and the time
+-- for change_matching_deliveries: {count, before}. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.count_matching_deliveries(p_list text, p_filter jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_before constant timestamptz := clock_timestamp();
+begin
+  perform private.require_role('viewer');
+  return jsonb_build_object('count', cardinality(private.matching_deliveries(p_list, p_filter, v_before, 1000000)), 'before', v_before);
+end $function$;
+grant execute on function public.count_matching_deliveries(p_list text, p_filter jsonb) to authenticated, service_role;
 
 -- Makes the draft of an announcement {name, audience, text, template: {name, language, category, parameters},
 -- number_id, per_minute}, with its audience as it is now, and answers it with the counts of who would get what.
@@ -5196,8 +5276,9 @@ begin
 end $function$;
 grant execute on function public.list_affected(p_flag_key text, p_since timestamp with time zone, p_offset integer, p_limit integer) to authenticated, service_role;
 
--- Announcements with their figures, latest first. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_announcements(p_limit integer DEFAULT 50)
+-- Announcements with their figures, latest first. Filter: any of search (part of the name or flag) and before (the id
+-- of the last of the page before); at most 500. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_announcements(p_limit integer DEFAULT 50, p_filter jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5207,9 +5288,13 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.announcement_view(a, clock_timestamp()) order by a.id desc), '[]')
-    from (select * from public.announcements x order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
+    from (
+      select * from public.announcements x
+      where (p_filter ->> 'before' is null or x.id < (p_filter ->> 'before')::uuid)
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', x.name, x.audience ->> 'flag_key')), lower(p_filter ->> 'search')) > 0)
+      order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
 end $function$;
-grant execute on function public.list_announcements(p_limit integer) to authenticated, service_role;
+grant execute on function public.list_announcements(p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
@@ -5348,9 +5433,10 @@ end $function$;
 grant execute on function public.list_flags(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an
--- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get
--- addresses of inboxes cut. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_identities()
+-- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Filter: any
+-- of search (part of the address, name or user) and after (the address of the last of the page before); at most
+-- p_limit, all without it. Viewers get addresses of inboxes cut. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_identities(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5361,27 +5447,40 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
-    from private.inboxes i);
+    from (
+      select * from private.inboxes x
+      where (p_filter ->> 'after' is null or (not x.is_default, x.from_email) > (
+          select not a.is_default, a.from_email from private.inboxes a where a.from_email = p_filter ->> 'after'))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', x.from_email, x.display_name, x.user_id)), lower(p_filter ->> 'search')) > 0)
+      order by x.is_default desc, x.from_email limit p_limit) i);
 end $function$;
-grant execute on function public.list_identities() to authenticated, service_role;
+grant execute on function public.list_identities(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
--- latest. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50)
+-- latest. Filter: any of search (part of the title, number, flag, component or kind) and after (the number of the
+-- last of the page before); at most 500. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50, p_filter jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
+declare
+  v_after public.incidents;
 begin
   perform private.require_role('viewer');
+  select * into v_after from public.incidents x where x.number = (p_filter ->> 'after')::bigint;
   return (
-    select coalesce(jsonb_agg(to_jsonb(i) - 'escalates_from' order by i.status = 'resolved', case when i.status <> 'resolved' then i.severity end, i.number desc), '[]')
+    select coalesce(jsonb_agg(to_jsonb(i) - 'escalates_from' order by private.incident_rank(i), i.number desc), '[]')
     from (
       select * from public.incidents x where (x.status <> 'resolved') = coalesce(p_open, x.status <> 'resolved')
-      order by x.status = 'resolved', x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
+        and (v_after.number is null or (private.incident_rank(x), -x.number) > (private.incident_rank(v_after), -v_after.number))
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', '#' || x.number, x.title, x.flag_key, x.component, x.kind)),
+          lower(p_filter ->> 'search')) > 0)
+      order by private.incident_rank(x), x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
 end $function$;
-grant execute on function public.list_incidents(p_open boolean, p_limit integer) to authenticated, service_role;
+grant execute on function public.list_incidents(p_open boolean, p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_kill_switches()
@@ -5454,8 +5553,9 @@ end $function$;
 grant execute on function public.list_metrics(p_days integer) to authenticated, service_role;
 
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
--- figures, look, created_at}]. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+-- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50, p_before uuid DEFAULT NULL::uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5466,10 +5566,11 @@ begin
   return (
     select coalesce(jsonb_agg(to_jsonb(r) order by r.due_at desc, r.id desc), '[]')
     from (
-      select * from public.reports x where p_flag_key is null or x.flag_key = p_flag_key
+      select * from public.reports x where (p_flag_key is null or x.flag_key = p_flag_key)
+        and (p_before is null or (x.due_at, x.id) < (select b.due_at, b.id from public.reports b where b.id = p_before))
       order by x.due_at desc, x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) r);
 end $function$;
-grant execute on function public.list_reports(p_flag_key text, p_limit integer) to authenticated, service_role;
+grant execute on function public.list_reports(p_flag_key text, p_limit integer, p_before uuid) to authenticated, service_role;
 
 -- Routes in the order in which the router tries them: the row, with destinations (names), place (from 1, among all),
 -- and the ids of its neighbours among routes that it can trade places with: above, below, and beyond that one; null
@@ -5512,9 +5613,11 @@ begin
 end $function$;
 grant execute on function public.list_routes(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source,
--- since}]. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_suppressions(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 50)
+-- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source, since,
+-- same: its place among those of that moment, from 1}]. The next page takes since and same of the last as p_before
+-- and p_same. With p_search those with this in what is shown of the address, in the reason or source; at most 500.
+-- For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_suppressions(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 50, p_same integer DEFAULT NULL::integer, p_search text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5524,12 +5627,20 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('address', private.without_local_part(s.address),
-      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
+      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since, 'same', s.same)
+      order by s.since desc, s.address desc, s.scope desc), '[]')
     from (
-      select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
-      order by x.since desc, x.address desc, x.scope desc limit least(greatest(p_limit, 1), 500)) s);
+      select y.*, case when y.since = p_before then p_same else 0 end
+        + row_number() over (partition by y.since order by y.address desc, y.scope desc) as same
+      from (
+        select * from public.suppressions x
+        where (p_before is null or x.since < p_before or p_same is not null and x.since = p_before)
+          and (p_search is null
+            or strpos(concat_ws(' ', private.without_local_part(x.address), x.reason, x.source), lower(p_search)) > 0)
+        order by x.since desc, x.address desc, x.scope desc
+        limit least(greatest(p_limit, 1), 500) offset coalesce(p_same, 0)) y) s);
 end $function$;
-grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer) to authenticated, service_role;
+grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer, p_same integer, p_search text) to authenticated, service_role;
 
 -- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
 -- histories name people by user_id. For viewers and secret keys.
@@ -5549,9 +5660,10 @@ end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
 
 -- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
--- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. For
--- viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_unknown(p_limit integer DEFAULT 50)
+-- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}].
+-- Filter: after_at with after_id, which are since and id of the last of the page before; at most 200. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_unknown(p_limit integer DEFAULT 50, p_filter jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5561,24 +5673,28 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'what', u.what, 'channel', u.channel, 'sender', u.sender, 'contact_id', u.contact_id,
-      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since), '[]')
+      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since, u.id), '[]')
     from (
       (select o.id, 'message' as what, o.channel, o.number_id as sender, c.contact_id, o.updated_at as since
       from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
-      where o.state = 'unknown' order by o.updated_at limit least(greatest(p_limit, 1), 200))
+      where o.state = 'unknown' and (p_filter ->> 'after_id' is null
+        or (o.updated_at, o.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by o.updated_at, o.id limit least(greatest(p_limit, 1), 200))
       union all
       (select d.id, 'forward', 'email', c.number_id, c.contact_id, d.updated_at
       from public.deliveries d join public.conversations c on c.id = d.conversation_id
-      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
-      order by d.updated_at limit least(greatest(p_limit, 1), 200))
-      order by since limit least(greatest(p_limit, 1), 200)) u);
+      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null and (p_filter ->> 'after_id' is null
+        or (d.updated_at, d.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by d.updated_at, d.id limit least(greatest(p_limit, 1), 200))
+      order by since, id limit least(greatest(p_limit, 1), 200)) u);
 end $function$;
-grant execute on function public.list_unknown(p_limit integer) to authenticated, service_role;
+grant execute on function public.list_unknown(p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first:
 -- [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at,
--- created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret
--- keys.
+-- created_at, due_at, behind: how many wait behind it}]. Filter: any of destination (name), and before_at,
+-- before_conversation and before_destination, which are due_at, conversation_id and destination of the last of the
+-- page before; at most 200. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5587,17 +5703,19 @@ CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::json
  SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
+declare
+  v_id constant uuid := (select d.id from public.destinations d where d.name = p_filter ->> 'before_destination' and d.removed_at is null);
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', d.message_id,
       'conversation_id', d.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
       'type', m.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
-      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
+      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at, 'due_at', l.due_at,
       'behind', (
         select count(*) - 1 from public.deliveries x
         where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
-      order by l.due_at desc, d.id desc), '[]')
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc), '[]')
     from (
       select l.destination_id, l.conversation_id, l.due_at
       from (
@@ -5606,7 +5724,9 @@ begin
         select * from private.delivery_lanes w where w.lease is not null) l
       where l.destination_id in (
         select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
-      order by l.due_at desc limit least(greatest(p_limit, 1), 200)
+        and (v_id is null or (l.due_at, l.conversation_id, l.destination_id) < (
+          (p_filter ->> 'before_at')::timestamptz, (p_filter ->> 'before_conversation')::uuid, v_id))
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc limit least(greatest(p_limit, 1), 200)
     ) l
     cross join lateral (
       select * from public.deliveries d
@@ -6640,6 +6760,22 @@ begin
 end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
+-- Removes a view of one's own, or as an admin one that is shared. Returns whether there was one. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.remove_view(p_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  delete from public.saved_views x
+  where x.id = p_id and (x.created_by = auth.uid() or x.shared and private.may('admin'));
+  return found;
+end $function$;
+grant execute on function public.remove_view(p_id uuid) to authenticated, service_role;
+
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
 -- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
 -- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
@@ -7116,6 +7252,37 @@ begin
   return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
+
+-- Saves the filters of a list under a name for whoever asks, or with p_shared for the whole team; replaces their view
+-- of that name. Returns the view. For viewers; sharing for operators. Errors: GL422 a phone number, or more than 50
+-- of one list; 23514 a name or filter that is empty or too long.
+CREATE OR REPLACE FUNCTION public.save_view(p_page text, p_name text, p_search text, p_shared boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_by constant uuid := auth.uid();
+  v_view public.saved_views;
+begin
+  perform private.require_role(case when p_shared then 'operator' else 'viewer' end);
+  if v_by is null then
+    raise exception 'views belong to people' using errcode = 'GL422', hint = 'Sign in to the panel.';
+  end if;
+  -- An id in a filter would be read by the whole team.
+  if p_name ~ '[0-9]{7}' or p_search ~ '[0-9]{7}' then
+    raise exception 'a view cannot contain a phone number' using errcode = 'GL422', hint = 'Search for its last four digits.';
+  end if;
+  if (select count(*) from public.saved_views x where x.created_by = v_by and x.page = p_page and x.name <> btrim(p_name)) >= 50 then
+    raise exception 'you have 50 views of this list' using errcode = 'GL422', hint = 'Remove one first.';
+  end if;
+  insert into public.saved_views as w (page, name, search, shared, created_by) values (p_page, btrim(p_name), p_search, p_shared, v_by)
+  on conflict on constraint saved_views_once do update set search = excluded.search, shared = excluded.shared
+  returning * into v_view;
+  return to_jsonb(v_view);
+end $function$;
+grant execute on function public.save_view(p_page text, p_name text, p_search text, p_shared boolean) to authenticated, service_role;
 
 -- What the health check asks: {has: the newest of our migrations applied, applied: all of ours, both null when nobody
 -- kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders:
@@ -13201,6 +13368,17 @@ exception when others then
 end $function$;
 grant execute on function private.incident_of_part(p_kind text, p_part jsonb, p_now timestamp with time zone) to service_role;
 
+-- What incidents are listed by before their number: open ones by severity, then the resolved ones.
+CREATE OR REPLACE FUNCTION private.incident_rank(p_incident incidents)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_incident.status = 'resolved' then 'resolved' else 'open ' || p_incident.severity end
+$function$;
+grant execute on function private.incident_rank(p_incident incidents) to service_role;
+
 -- Severities from the worst: minutes until somebody must have acknowledged, and between two calls of the last of the
 -- escalation; null where nobody is woken.
 CREATE OR REPLACE FUNCTION private.incident_severities()
@@ -14626,6 +14804,36 @@ begin
   return new;
 end $function$;
 
+-- Ids of the deliveries of a list (dead: not dropped; waiting: for a time that has not come) that match a filter
+-- {destination, error} and have not changed since a time, at most so many.
+CREATE OR REPLACE FUNCTION private.matching_deliveries(p_list text, p_filter jsonb, p_before timestamp with time zone, p_limit integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  if p_list not in ('dead', 'waiting') then
+    raise exception 'the lists are dead and waiting' using errcode = 'GL422';
+  end if;
+  -- Each filter that is absent falls away before it is planned.
+  execute format('select array(select d.id from public.deliveries d where %s order by %s limit $3)',
+    concat_ws(' and ',
+      case p_list when 'dead' then 'd.state = ''dead'' and d.dropped_reason is null and d.updated_at < $2'
+        else 'd.state = ''pending'' and d.next_attempt_at > clock_timestamp() and d.updated_at < $2' end,
+      case when p_filter ? 'destination' then
+        'd.destination_id = (select x.id from public.destinations x where x.name = $1 ->> ''destination'' and x.removed_at is null)'
+      else 'd.destination_id in (select x.id from public.destinations x where x.removed_at is null)' end,
+      case when p_filter ? 'error' then 'strpos(lower(d.last_error), lower($1 ->> ''error'')) > 0' end),
+    case p_list when 'dead' then 'd.updated_at, d.id' else 'd.seq' end)
+  using p_filter, p_before, p_limit into v_ids;
+  return v_ids;
+end $function$;
+
 -- Whether private.require_role would let the caller through: for functions that give a higher role more.
 CREATE OR REPLACE FUNCTION private.may(p_role text)
  RETURNS boolean
@@ -15643,6 +15851,7 @@ AS $function$
     ('public.incidents', '{title}', '', 'words'),
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
+    ('public.saved_views', '{name,search}', '', 'words'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),

@@ -632,17 +632,19 @@ comment on function public.list_dead_letters(jsonb, integer) is
 
 create function public.list_waiting(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_id constant uuid := (select d.id from public.destinations d where d.name = p_filter ->> 'before_destination' and d.removed_at is null);
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', d.message_id,
       'conversation_id', d.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
       'type', m.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
-      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
+      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at, 'due_at', l.due_at,
       'behind', (
         select count(*) - 1 from public.deliveries x
         where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
-      order by l.due_at desc, d.id desc), '[]')
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc), '[]')
     from (
       select l.destination_id, l.conversation_id, l.due_at
       from (
@@ -651,7 +653,9 @@ begin
         select * from private.delivery_lanes w where w.lease is not null) l
       where l.destination_id in (
         select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
-      order by l.due_at desc limit least(greatest(p_limit, 1), 200)
+        and (v_id is null or (l.due_at, l.conversation_id, l.destination_id) < (
+          (p_filter ->> 'before_at')::timestamptz, (p_filter ->> 'before_conversation')::uuid, v_id))
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc limit least(greatest(p_limit, 1), 200)
     ) l
     cross join lateral (
       select * from public.deliveries d
@@ -663,7 +667,7 @@ begin
     join public.conversations c on c.id = d.conversation_id);
 end $$;
 comment on function public.list_waiting(jsonb, integer) is
-  'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at, created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.';
+  'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at, created_at, due_at, behind: how many wait behind it}]. Filter: any of destination (name), and before_at, before_conversation and before_destination, which are due_at, conversation_id and destination of the last of the page before; at most 200. For viewers and secret keys.';
 
 -- Routes ------------------------------------------------------------------------------------------
 

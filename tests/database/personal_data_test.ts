@@ -56,6 +56,7 @@ const FREE: Record<string, string> = {
   "public.announcements":
     "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",
   "public.attributions": "code confidence reason first_touch clicked_at created_at",
+  "public.saved_views": "id page shared created_by created_at",
   "public.click_counts": "code day slot human bot preview prefetch own",
   "public.click_days":
     "code day human bot preview prefetch visitors platforms countries referrers targets own rules sources",
@@ -295,6 +296,10 @@ async function plant(sql: Sql) {
     ('00000000-0000-7000-8000-0000000000f3', ${`news for ${NAME}`}, '{"kind": "wrote", "days": 1}', ${`Dear ${NAME}`}, ${
     sql.json({ type: "template", template: { components: [{ text: NAME }] } })
   }, ${`${PHONE} complained`})`;
+  await sql`insert into auth.users (id, email, email_confirmed_at) values ('00000000-0000-7000-8000-0000000000f9', 'someone@team.example.com', now())`;
+  await sql`insert into public.team_members (user_id, role) values ('00000000-0000-7000-8000-0000000000f9', 'viewer')`;
+  await sql`insert into public.saved_views (page, name, search, created_by) values
+    ('/links', ${`for ${NAME}`}, ${`by=note&q=${NAME}`}, '00000000-0000-7000-8000-0000000000f9')`;
   await sql`insert into public.announcement_recipients (announcement_id, contact_id) values ('00000000-0000-7000-8000-0000000000f3', ${id}), ('00000000-0000-7000-8000-0000000000f3', ${other})`;
   await sql`insert into public.rollouts (id, flag_key, plan) values ('00000000-0000-7000-8000-000000000b01', 'new.enabled', 'custom')`;
   await sql`insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, chosen, hold_minutes, min_samples, advance_when, roll_back_when)

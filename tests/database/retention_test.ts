@@ -56,6 +56,7 @@ const BOUNDED: Record<string, string> = {
   "private.visitor_keys": "purge_clicks",
   "public.announcement_recipients": "with announcements",
   "public.allowlist_history": "with what the team does",
+  "public.saved_views": "with what the team does, and with the member",
   "public.click_counts": "rolled up",
   "public.click_days": "one row a link and day: the figures that stay",
   "public.clicks": "purge_clicks",

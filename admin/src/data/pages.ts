@@ -10,13 +10,17 @@ import { useEffect, useMemo } from "react";
 import { LIVE_MS } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
-export interface PagesOptions<T> {
-  /** Begins with the name that changes invalidate, as in `useRows`. */
-  key: QueryKey;
+/** A list that is read by pages. */
+export interface Source<T> {
   /** Reads the page after an item; without one, the first page. */
   read: (after: T | undefined) => Promise<T[]>;
   /** Items of a full page. A shorter page is the last. */
   size: number;
+}
+
+export interface PagesOptions<T> extends Source<T> {
+  /** Begins with the name that changes invalidate, as in `useRows`. */
+  key: QueryKey;
   idOf: (item: T) => string;
 }
 

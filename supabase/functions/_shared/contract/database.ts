@@ -1162,6 +1162,28 @@ export type Database = {
           },
         ];
       };
+      saved_views: {
+        Row: {
+          created_at: string;
+          created_by: string;
+          id: string;
+          name: string;
+          page: string;
+          search: string;
+          shared: boolean;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "saved_views_created_by_fkey";
+            columns: ["created_by"];
+            isOneToOne: false;
+            referencedRelation: "team_members";
+            referencedColumns: ["user_id"];
+          },
+        ];
+      };
       segment_history: {
         Row: {
           added: string[];
@@ -1483,6 +1505,17 @@ export type Database = {
         };
         Returns: Json;
       };
+      change_matching_deliveries: {
+        Args: {
+          p_act: string;
+          p_list: string;
+          p_filter: Json;
+          p_before: string;
+          p_reason?: string | null;
+          p_limit?: number;
+        };
+        Returns: number;
+      };
       check_identity: {
         Args: {
           p_id: string;
@@ -1565,6 +1598,13 @@ export type Database = {
       count_contacts: {
         Args: {
           p_now?: string;
+        };
+        Returns: Json;
+      };
+      count_matching_deliveries: {
+        Args: {
+          p_list: string;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -1758,6 +1798,7 @@ export type Database = {
       list_announcements: {
         Args: {
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -1789,11 +1830,18 @@ export type Database = {
         };
         Returns: Json;
       };
-      list_identities: { Args: Record<never, never>; Returns: Json };
+      list_identities: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       list_incidents: {
         Args: {
           p_open?: boolean | null;
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -1815,6 +1863,7 @@ export type Database = {
         Args: {
           p_flag_key?: string | null;
           p_limit?: number;
+          p_before?: string | null;
         };
         Returns: Json;
       };
@@ -1829,6 +1878,8 @@ export type Database = {
         Args: {
           p_before?: string | null;
           p_limit?: number;
+          p_same?: number | null;
+          p_search?: string | null;
         };
         Returns: Json;
       };
@@ -1836,6 +1887,7 @@ export type Database = {
       list_unknown: {
         Args: {
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -2067,6 +2119,12 @@ export type Database = {
         };
         Returns: boolean;
       };
+      remove_view: {
+        Args: {
+          p_id: string;
+        };
+        Returns: boolean;
+      };
       reply_in_conversation: {
         Args: {
           p_conversation_id: string;
@@ -2182,6 +2240,15 @@ export type Database = {
         Args: {
           p_name: string;
           p_overlap_hours?: number;
+        };
+        Returns: Json;
+      };
+      save_view: {
+        Args: {
+          p_page: string;
+          p_name: string;
+          p_search: string;
+          p_shared?: boolean;
         };
         Returns: Json;
       };
