@@ -14,7 +14,7 @@ import {
   useMantineColorScheme,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { lazy, Suspense, useCallback, useEffect, useState } from "react";
+import { type ComponentType, lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { project } from "../data/client.ts";
 import { toast } from "../data/toasts.tsx";
@@ -49,13 +49,18 @@ function focusBrakes(): void {
   addEventListener("keydown", () => watch.disconnect(), { once: true });
 }
 
+interface DialogProps {
+  opened: boolean;
+  close: () => void;
+}
+
 /** Shown in place of a dialog that could not be loaded, without a network or after a new version: the page goes on. */
-function notLoaded() {
+function notLoaded(): { default: ComponentType<DialogProps> } {
   toast({ tone: "bad", message: "This could not be loaded. Check your connection, then reload the page." });
   return { default: () => null };
 }
-const Palette = lazy(() => import("./palette/Palette.tsx").catch(notLoaded));
-const Keys = lazy(() => import("./Keys.tsx").catch(notLoaded));
+const Palette = lazy<ComponentType<DialogProps>>(() => import("./palette/Palette.tsx").catch(notLoaded));
+const Keys = lazy<ComponentType<DialogProps>>(() => import("./Keys.tsx").catch(notLoaded));
 
 /** Number of pages in the bottom bar, beside "More". */
 const QUICK = 4;
