@@ -11,4 +11,5 @@ drop function private.search_things(text[], integer);
 drop function private.search_hit(text, text, text, text, text, bigint, integer, uuid);
 drop function private.name_query(text[]);
 drop function private.search_rank(text, text, text[]);
+-- squawk-ignore require-concurrent-index-deletion
 drop index public.contacts_name_idx;
