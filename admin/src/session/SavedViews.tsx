@@ -9,7 +9,7 @@ import { Loaded } from "../ui/states.tsx";
 import { For, useMay, useMe } from "./me.tsx";
 
 /** What is opened beside a list, and is no filter of it. */
-const OPENED = ["message", "edit", "try"];
+const OPENED = ["message", "edit", "new", "try"];
 
 function filtersOf(search: string): string {
   const parameters = new URLSearchParams(search);
