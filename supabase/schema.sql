@@ -4010,6 +4010,26 @@ begin
 end $function$;
 grant execute on function public.check_identity(p_id uuid, p_what text, p_code text) to authenticated, service_role;
 
+-- What create_links would answer; no link is made. For secret keys.
+CREATE OR REPLACE FUNCTION public.check_links(p_links jsonb, p_actor text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_made jsonb;
+begin
+  perform private.refuse_older_code();
+  begin
+    v_made := public.create_links(p_links, p_actor);
+    raise exception 'checked' using errcode = 'GL000';
+  exception when sqlstate 'GL000' then
+    null;
+  end;
+  return v_made;
+end $function$;
+grant execute on function public.check_links(p_links jsonb, p_actor text) to service_role;
+
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
 -- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.

@@ -132,6 +132,25 @@ end $$;
 comment on function public.change_matching_deliveries(text, text, jsonb, timestamptz, text, integer) is
   'Retries, or drops with a reason, the next deliveries of a list (dead, waiting) that match a filter {destination, error} and have not changed since p_before, at most p_limit (1,000). Returns how many: 0 says that all are done. Asked again after a lost answer, it goes on. For operators and secret keys. Errors: those of retry_deliveries and drop_deliveries; GL422 another act or list.';
 
+-- Links that would be made ------------------------------------------------------------------------
+
+-- They are made, and taken back: so what this says is what happens.
+create function public.check_links(p_links jsonb, p_actor text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_made jsonb;
+begin
+  perform private.refuse_older_code();
+  begin
+    v_made := public.create_links(p_links, p_actor);
+    raise exception 'checked' using errcode = 'GL000';
+  exception when sqlstate 'GL000' then
+    null;
+  end;
+  return v_made;
+end $$;
+comment on function public.check_links(jsonb, text) is 'What create_links would answer; no link is made. For secret keys.';
+
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -141,5 +160,7 @@ grant execute on function
   public.count_matching_deliveries(text, jsonb),
   public.change_matching_deliveries(text, text, jsonb, timestamptz, text, integer)
   to authenticated, service_role;
+
+grant execute on function public.check_links(jsonb, text) to service_role;
 
 insert into private.own_migrations (version) values ('20261129002410');

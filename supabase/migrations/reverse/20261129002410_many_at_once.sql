@@ -5,6 +5,7 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002410';
 
+drop function public.check_links(jsonb, text);
 drop function public.change_matching_deliveries(text, text, jsonb, timestamptz, text, integer);
 drop function public.count_matching_deliveries(text, jsonb);
 drop function private.matching_deliveries(text, jsonb, timestamptz, integer);

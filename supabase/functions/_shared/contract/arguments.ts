@@ -231,6 +231,7 @@ export interface JsonArguments {
   change_matching_deliveries: { p_filter: MatchingFilter };
   count_matching_deliveries: { p_filter: MatchingFilter };
   create_announcement: { p_announcement: AnnouncementDraft };
+  check_links: { p_links: readonly LinkRow[] };
   create_links: { p_links: readonly LinkRow[] };
   create_rollout: { p_plan: RolloutPlan | TemplatePlan };
   delivery_log: { p_filter: DeliveryLogFilter };

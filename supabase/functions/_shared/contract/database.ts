@@ -1524,6 +1524,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      check_links: {
+        Args: {
+          p_links: Json;
+          p_actor: string;
+        };
+        Returns: Json;
+      };
       claim_click: {
         Args: {
           p_token: string;
