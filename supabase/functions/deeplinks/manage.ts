@@ -196,7 +196,8 @@ export function createManage(deps: ManageDeps) {
           }
           deps.forget([code]);
         } else {
-          await changeOne(call, code, ({ tags }) => ({
+          await changeOne(call, code, ({ tags, version }) => ({
+            version,
             ...(state && { state }),
             ...(add_tags.length + remove_tags.length > 0 && {
               tags: [...new Set([...tags ?? [], ...add_tags])].filter((tag) => !remove_tags.includes(tag)),
@@ -252,6 +253,7 @@ export function createManage(deps: ManageDeps) {
         ...now,
         ...deps.urlOf(call.request, code),
       });
+      if (version !== undefined && Object.keys(asked).length === 0) return now;
       const late = version === undefined ? [] : changedSince(version, now, Object.keys(asked));
       if (late.length > 0) throw changedMeanwhile(late);
       const { password: given, ...rest } = asked;
