@@ -66,20 +66,25 @@ const FREE: Record<string, string> = {
   "public.contact_identities": "id channel kind sender_id dialled valid_from valid_to",
   "public.contacts": "channel created_at updated_at",
   "public.conversations":
-    "channel number_id last_inbound_at last_message_at sticky_route_id sticky_until unrouted_since held_revision routed_seq created_at",
+    "channel number_id last_inbound_at last_message_at sticky_route_id sticky_until taken_at taken_until taken_by unrouted_since held_revision routed_seq created_at",
+  // Written for nobody in particular.
+  "public.canned_replies": "name text updated_at updated_by",
+  "public.conversation_desk": "assigned_to read_seq updated_at updated_by",
+  "public.conversation_notes": "id at by",
   "public.counters": "name label slot value",
   "public.deliveries":
     "id destination_id seq state attempt next_attempt_at delivered_at wakes woken resent created_at updated_at",
   "public.delivery_attempts": "attempt outcome status latency_ms left_out at",
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
-    "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy paused_because removed_at version created_at updated_at updated_by",
+    "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy events format when_taken paused_because removed_at version created_at updated_at updated_by",
   "public.email_events": "id event_type identity created_at",
   "public.email_identities":
     "id user_id from_email display_name forward_to is_default provider verified_at state created_at",
   "public.email_replies":
     "via arm identity campaign_id verified is_recipient forward_wanted forwarded_at failed_at reply_ts",
   "public.reply_tokens": "created_at",
+  "public.service_events": "id seq type channel number_id account at field created_at",
   "public.storage_objects": "bucket kind place bytes of_message expires_at created_at",
   "public.suppressions": "scope reason source since by",
   "public.erasures": "id part at by transaction counts done",
