@@ -360,9 +360,9 @@ begin
   if v_events is not null then
     -- What is sent again as a template has not failed.
     perform private.note_events(array(
-      select e from unnest(v_events) with ordinality as e
-      join public.messages m on m.id = e.message_id
-      where e.type <> 'message.failed' or m.status_rank > 0 order by e.ordinality));
+      select v_events[place] from generate_subscripts(v_events, 1) as place
+      join public.messages m on m.id = (v_events[place]).message_id
+      where (v_events[place]).type <> 'message.failed' or m.status_rank > 0 order by place));
   end if;
   return private.free_lanes(v_ids);
 end $$;

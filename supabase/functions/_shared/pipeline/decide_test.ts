@@ -20,7 +20,7 @@ async function rules(
   const flags = prepareFlags(
     metadata ? [{ key: routerFlag("whatsapp"), value: "true", metadata, version: 1 }] : [],
   );
-  return { revision: 7, flags, routes: await compileRoutes(routes) };
+  return { revision: 7, flags, routes: await compileRoutes(routes), marked: new Set() };
 }
 
 function waiting(texts: (string | null)[], changes: Partial<WaitingConversation> = {}): WaitingConversation {

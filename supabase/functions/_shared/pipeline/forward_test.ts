@@ -64,6 +64,7 @@ function forwarder(
         allowlist,
         allowLoopback: false,
       }),
+    ownWebhookOf: () => ({ why: "only our events here" }),
     deliverByKind: () => Promise.reject(new Error("only services here")),
     checkReplies: () => ({ replies: [], leftOut: [] }),
     onIgnored: (why) => void told.push(why),

@@ -23,7 +23,7 @@ async function controlled(ending?: AbortSignal) {
         )) as Rpc,
     channels: () => Promise.resolve(["whatsapp"]),
     routed: () => Promise.resolve(["whatsapp"]),
-    rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),
+    rules: () => Promise.resolve({ revision: 1, flags, routes: [], marked: new Set() }),
     world: () =>
       Promise.resolve({
         fetch: () => Promise.reject(new TypeError("nothing is delivered here")),
