@@ -350,7 +350,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     world: DeliveryDeps,
     traceparent: string | undefined,
   ): Promise<DeliveryResult> {
-    const own = format === "gatelink" ? undefined : deps.ownWebhookOf(claimed);
+    const own = format === "meta" ? deps.ownWebhookOf(claimed) : undefined;
     if (own !== undefined && "why" in own) {
       return { ok: false, error: "unsendable", detail: own.why, latencyMs: 0 };
     }

@@ -16,6 +16,7 @@ import { hmacSha256 } from "../../crypto/hmac.ts";
 import { isObject, type JsonObject, list, object } from "../../json/json.ts";
 import type { OwnWebhook, Reported } from "../channel.ts";
 import { SIGNATURE_HEADER } from "./inbound/signature.ts";
+import { UNKNOWN_FIELD } from "./inbound/update.ts";
 
 /** The list of a value that an item belongs to, by field; other fields hold the value whole. */
 function listOf(field: string, item: JsonObject): string | undefined {
@@ -42,8 +43,10 @@ const WITH_METADATA = new Set([
 ]);
 
 /** The body; undefined for what Meta did not report. */
-function bodyOf({ field, native, sender, contact, at }: Reported): string | undefined {
-  if (field === null || native === null) return undefined;
+function bodyOf({ field: named, native, sender, contact, at }: Reported): string | undefined {
+  if (named === null || native === null) return undefined;
+  // Understood without a field's name: it was a message or a status.
+  const field = named === UNKNOWN_FIELD ? "messages" : named;
   const { _rest, _altered, ...item } = native as JsonObject;
   const rest = object(_rest) ?? {};
   const name = listOf(field, item);

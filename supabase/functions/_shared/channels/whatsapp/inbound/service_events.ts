@@ -38,10 +38,13 @@ export function changeEvent(field: string, value: JsonObject, account: string): 
     case "business_capability_update":
       return numberEvent(value, account, "number.limit");
     case "account_alerts":
-    case "account_review_update":
       return accountEvent("account.alert", value, account);
+    case "account_review_update":
+      return value.decision === "APPROVED" ? undefined : accountEvent("account.alert", value, account);
     case "account_update":
-      return accountEvent(accountType(value), value, account);
+      return HARMLESS.has(text(value.event) ?? "")
+        ? undefined
+        : accountEvent(accountType(value), value, account);
   }
 }
 
@@ -95,6 +98,19 @@ function numberEvent(value: JsonObject, account: string, type: EventType): Repor
     },
   };
 }
+
+/** What `account_update` reports that is nothing to worry about. A word that is not known is an alert. */
+const HARMLESS = new Set([
+  ...[
+    "VERIFIED_ACCOUNT",
+    "ACCOUNT_RECONNECTED",
+    "PARTNER_ADDED",
+    "PARTNER_APP_INSTALLED",
+    "AD_ACCOUNT_LINKED",
+  ],
+  ...["MM_LITE_TERMS_SIGNED", "AUTH_INTL_PRICE_ELIGIBILITY_UPDATE", "VOLUME_BASED_PRICING_TIER_UPDATE"],
+  ...["PARTNER_CLIENT_CERTIFICATION_STATUS_UPDATE", "BUSINESS_PRIMARY_LOCATION_COUNTRY_UPDATE"],
+]);
 
 function accountType(value: JsonObject): EventType {
   switch (text(value.event)) {
