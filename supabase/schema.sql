@@ -487,11 +487,7 @@ create table public.canned_replies (
   constraint canned_replies_text_length CHECK (((char_length(text) >= 1) AND (char_length(text) <= 4096)))
 );
 alter table public.canned_replies enable row level security;
-grant select on public.canned_replies to authenticated;
 grant select, insert, update, delete on public.canned_replies to service_role;
--- Those who may reply.
-create policy "operators read canned replies" on public.canned_replies for select to authenticated
-  using (( SELECT private.has_role('operator'::text) AS has_role));
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
@@ -9148,9 +9144,9 @@ begin
   if v_events is not null then
     -- What is sent again as a template has not failed.
     perform private.note_events(array(
-      select e from unnest(v_events) with ordinality as e
-      join public.messages m on m.id = e.message_id
-      where e.type <> 'message.failed' or m.status_rank > 0 order by e.ordinality));
+      select v_events[place] from generate_subscripts(v_events, 1) as place
+      join public.messages m on m.id = (v_events[place]).message_id
+      where (v_events[place]).type <> 'message.failed' or m.status_rank > 0 order by place));
   end if;
   return private.free_lanes(v_ids);
 end $function$;

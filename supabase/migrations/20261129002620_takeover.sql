@@ -62,12 +62,9 @@ comment on column public.canned_replies.text is 'The text.';
 comment on column public.canned_replies.updated_at is 'When it was last changed.';
 comment on column public.canned_replies.updated_by is 'Who changed it.';
 alter table public.canned_replies enable row level security;
+-- No policy and no grant for people: the functions below return them.
 revoke all on public.canned_replies from public, anon, authenticated;
-grant select on public.canned_replies to authenticated;
 grant select, insert, update, delete on public.canned_replies to service_role;
-create policy "operators read canned replies" on public.canned_replies for select to authenticated
-  using ((select private.has_role('operator')));
-comment on policy "operators read canned replies" on public.canned_replies is 'Those who may reply.';
 
 -- Take over and release ---------------------------------------------------------------------------
 

@@ -285,6 +285,19 @@ async function plant(sql: Sql) {
   await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;
+  // What services were told of them, and what the team keeps about the conversation.
+  await sql`insert into public.service_events (seq, type, channel, conversation_id, at, native)
+    select n, 'contact.opted_out', 'whatsapp', c.id, now(), jsonb_build_object('wa_id', ${PHONE}::text)
+    from public.conversations c, generate_series(1000, 1001) n where c.contact_id = ${id}`;
+  await sql`insert into public.deliveries (event_id, destination_id, conversation_id, seq, state, last_error)
+    select id, '00000000-0000-7000-8000-0000000000d1', conversation_id, seq, 'dead', 'status: 500' from public.service_events`;
+  await sql`insert into public.delivery_attempts (delivery_id, attempt, outcome, status, answer)
+    select id, 1, 'dead', 500, ${`cannot find ${PHONE}`} from public.deliveries where event_id is not null`;
+  await sql`insert into public.conversation_desk (conversation_id, read_seq)
+    select id, 1 from public.conversations where contact_id in (${id}, ${other})`;
+  await sql`insert into public.conversation_notes (conversation_id, text)
+    select id, case when contact_id = ${id} then ${`${NAME} prefers calls`} else ${`a friend of ${NAME}`} end
+    from public.conversations where contact_id in (${id}, ${other})`;
   // The team's own words and lists.
   await sql`insert into public.settings (key, value, metadata) values ('new.enabled', 'true', ${
     sql.json({ target_user_ids: [other, id], description: `for ${NAME}` })

@@ -31,6 +31,7 @@ async function controlled(ending?: AbortSignal) {
         allowlist,
         allowLoopback: false,
       }),
+    ownWebhookOf: () => ({ why: "only our events here" }),
     deliverByKind: () => Promise.reject(new Error("only services here")),
     send: () => Promise.resolve({ outcome: "sent", provider_id: "wamid.1" }),
     checkReplies: () => ({ replies: [], leftOut: [] }),
