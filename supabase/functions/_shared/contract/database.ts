@@ -2315,6 +2315,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      search_everything: {
+        Args: {
+          p_query: string;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       set_canned_reply: {
         Args: {
           p_name: string;
