@@ -3656,7 +3656,7 @@ begin
     raise exception 'there is no such conversation' using errcode = 'GL404';
   end if;
   insert into public.conversation_notes (conversation_id, text) values (p_conversation_id, p_text) returning * into v_note;
-  return jsonb_build_object('id', v_note.id, 'text', v_note.text, 'at', v_note.at, 'by', v_note.by);
+  return to_jsonb(v_note) - 'conversation_id';
 end $function$;
 grant execute on function public.add_conversation_note(p_conversation_id uuid, p_text text) to authenticated, service_role;
 

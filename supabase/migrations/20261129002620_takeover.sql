@@ -237,7 +237,7 @@ begin
     raise exception 'there is no such conversation' using errcode = 'GL404';
   end if;
   insert into public.conversation_notes (conversation_id, text) values (p_conversation_id, p_text) returning * into v_note;
-  return jsonb_build_object('id', v_note.id, 'text', v_note.text, 'at', v_note.at, 'by', v_note.by);
+  return to_jsonb(v_note) - 'conversation_id';
 end $$;
 comment on function public.add_conversation_note(uuid, text) is
   'Adds a note to a conversation, which only the team sees. Returns {id, text, at, by}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
