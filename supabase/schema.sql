@@ -14486,7 +14486,7 @@ begin
     insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
     returning token into v_token;
     perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
-  exception when integrity_constraint_violation or unique_violation or check_violation or not_null_violation or undefined_table or undefined_column then
+  exception when integrity_constraint_violation or undefined_table or undefined_column then
     -- The message goes all the same, with the address that needs no row.
     perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
   end;
