@@ -56,7 +56,7 @@ const LISTS: Record<string, List> = {
           after
             ? {
               before_at: after.due_at,
-              before_conversation: after.conversation_id,
+              before_lane: after.lane,
               before_destination: after.destination,
             }
             : {},

@@ -39,7 +39,7 @@ export function Waiting({ names, open }: { names: string[]; open: (message: stri
           ...filter,
           ...(last && {
             before_at: last.due_at,
-            before_conversation: last.conversation_id,
+            before_lane: last.lane,
             before_destination: last.destination,
           }),
         },
@@ -169,8 +169,11 @@ function Item({ of, checked, choose, open }: {
   choose: (on: boolean) => void;
   open: (message: string) => void;
 }) {
-  const { last_four, destination, type, state, attempt, last_error, next_attempt_at, behind } = of;
-  const what = `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
+  const { message_id, last_four, destination, type, state, attempt, last_error, next_attempt_at, behind } =
+    of;
+  const what = last_four === null
+    ? `${typeInWords(type)} to ${destination}`
+    : `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
   return (
     <Paper withBorder p="sm">
       <Group wrap="nowrap" align="flex-start">
@@ -186,7 +189,7 @@ function Item({ of, checked, choose, open }: {
           <Group gap="xs">
             <Text fw={600} size="sm">{destination}</Text>
             <Text size="sm">{typeInWords(type)}</Text>
-            <Contact id={last_four ?? "????"} />
+            {(last_four ?? message_id) !== null && <Contact id={last_four ?? "????"} />}
             <Text size="xs" c="dimmed" component="div">
               {state === "leased" ? "in progress" : (
                 <>
@@ -202,14 +205,16 @@ function Item({ of, checked, choose, open }: {
             </Text>
           )}
         </div>
-        <UnstyledButton
-          c="var(--mantine-color-anchor)"
-          fz="sm"
-          aria-label={`Details of ${what}`}
-          onClick={() => open(of.message_id)}
-        >
-          Details
-        </UnstyledButton>
+        {message_id !== null && (
+          <UnstyledButton
+            c="var(--mantine-color-anchor)"
+            fz="sm"
+            aria-label={`Details of ${what}`}
+            onClick={() => open(message_id)}
+          >
+            Details
+          </UnstyledButton>
+        )}
       </Group>
     </Paper>
   );
