@@ -175,7 +175,7 @@ function drawMails() {
         "button",
         { type: "button", "data-mail": key, onclick: () => read(key) },
         h("span", { class: `badge ${mail ? "" : TONES[record.state]}` }, mail ? "in" : "out"),
-        h("span", { class: "line" }, subject || "(no subject)"),
+        h("span", { class: "line subject" }, subject || "(no subject)"),
         h("time", { class: "quiet" }, clock(at)),
         h("span", { class: "line quiet" }, `${other} · ${(text ?? "").slice(0, 200)}`),
       ),

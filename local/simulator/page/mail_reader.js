@@ -2,7 +2,7 @@
 import { clock, h } from "./dom.js";
 
 /** What a person chose last, for the next mail. */
-let chosen = { client: "gmail", language: "en" };
+const chosen = { client: "gmail", language: "en" };
 
 /**
  * Shows a mail.
