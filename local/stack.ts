@@ -16,7 +16,7 @@ import { createPanel } from "./panel/panel.ts";
 import { join } from "../lib/paths.ts";
 import { freePort } from "../lib/postgres/postgres.ts";
 import { describeProcess } from "../lib/processes.ts";
-import { playFirstMail } from "./seed/mail.ts";
+import { playFirstMail } from "./first_mail.ts";
 import { DEMO, seed } from "./seed/seed.ts";
 import { createSimulator } from "./simulator/mod.ts";
 import { createStorageApi, type StorageBucket } from "./storage/storage_api.ts";

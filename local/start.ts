@@ -4,7 +4,7 @@ import { launcherGone } from "./launchers.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { join } from "../lib/paths.ts";
 import { PEOPLE } from "./seed/seed.ts";
-import { SENDER } from "./seed/mail.ts";
+import { SENDER } from "./first_mail.ts";
 import { type Stack, startStack } from "./stack.ts";
 import { UserError } from "../lib/user_error.ts";
 

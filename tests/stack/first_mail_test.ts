@@ -1,6 +1,6 @@
 /** The first mails of a new stack: an answer that came back is there before anybody has done anything. */
 import { assert, assertEquals } from "../support/assert.ts";
-import { READER, SENDER } from "../../local/seed/mail.ts";
+import { READER, SENDER } from "../../local/first_mail.ts";
 import { mailOn } from "../support/mail_stack.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { startStack, temporaryFolder } from "../support/stack.ts";

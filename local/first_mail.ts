@@ -3,8 +3,8 @@
  * answers as people do, and the answer is forwarded to the identity's inbox. All of it by the real way.
  */
 import type { Sql } from "postgres";
-import type { MailApi } from "../simulator/mail/api.ts";
-import type { SendGridSimulator } from "../simulator/mail/sendgrid.ts";
+import type { MailApi } from "./simulator/mail/api.ts";
+import type { SendGridSimulator } from "./simulator/mail/sendgrid.ts";
 
 /** The identity that sends, and the person who answers. */
 export const SENDER = {
