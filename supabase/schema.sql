@@ -178,7 +178,8 @@ create type private.mail as (
   seq bigint,
   verdict text,
   code text,
-  sent uuid
+  sent uuid,
+  token text
 );
 
 -- A delivery that is about to be created: of a message, or of an event.
@@ -6276,7 +6277,7 @@ CREATE OR REPLACE FUNCTION public.note_storage_objects(p_objects jsonb)
 AS $function$
 begin
   perform private.refuse_older_code();
-  perform private.keep_objects(p_objects, null, clock_timestamp() + interval '1 day', clock_timestamp());
+  perform private.keep_objects((select jsonb_agg(o.file - 'message_id') from jsonb_array_elements(p_objects) as o (file)), clock_timestamp() + interval '1 day', clock_timestamp());
   return jsonb_array_length(p_objects);
 end $function$;
 grant execute on function public.note_storage_objects(p_objects jsonb) to service_role;
@@ -11434,6 +11435,7 @@ declare
   v_inbox private.inboxes;
   v_thread record;
   v_columns boolean := private.has_mail_columns();
+  v_tokens integer := 0;
   v_subject text;
   v_on boolean;
   v_token text;
@@ -11458,9 +11460,9 @@ begin
     where m.id = v_queued.id;
     if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
       perform private.keep_objects((
-          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size'))
+          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size', 'message_id', v_queued.id))
           from jsonb_array_elements(v_queued.message -> 'attachments') as a (file) where a.file ->> 'path' is not null),
-        v_queued.id, p_now + make_interval(days => private.storage_days()), p_now);
+        p_now + make_interval(days => private.storage_days()), p_now);
     end if;
     if v_columns then
       execute 'update public.messages m set from_email = $2, message_id_header = $3, sender_identity_id = (
@@ -11470,12 +11472,16 @@ begin
     end if;
     v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
     if v_token is not null then
+      v_tokens := v_tokens + 1;
       v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
     elsif v_on and to_regclass('public.reply_tokens') is not null then
       perform private.count_reply('on', v_subject, true, null, p_now);
     end if;
   end loop;
   perform private.count_mails(v_counts, p_now);
+  if v_tokens > 0 then
+    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
+  end if;
 end $function$;
 grant execute on function private.dress_mails(p_messages private.queued[], p_now timestamp with time zone) to service_role;
 
@@ -11964,7 +11970,9 @@ AS $function$
 begin
   select e.value, e.reason, e.error_code into value, reason, error_code
   from private.evaluate_flag_alone(p_key, p_targeting_id) e;
+  -- Few flags have any, and following them takes longer than all the rest.
   if reason <> 'DISABLED' and error_code is distinct from 'FLAG_NOT_FOUND'
+    and exists (select from public.settings s where s.key = p_key and s.metadata ? 'prerequisites')
     and not private.prerequisites_on(p_key, p_targeting_id) then
     value := false;
     reason := 'DISABLED';
@@ -14216,24 +14224,8 @@ begin
       v_mail := private.relay_mail(v_mail, p_now);
     end if;
     if v_mail.kept <> 'duplicate' then
-      if nullif(v_mail.item #>> '{from,address}', '') is not null then
-        insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
-        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, v_mail.conversation_id, lower(v_mail.item #>> '{from,address}'),
-          coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
-      end if;
-      if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
-        perform private.keep_objects(v_mail.item -> 'objects', case when v_mail.kept <> 'event' then v_mail.id end,
-          p_now + make_interval(days => private.storage_days()), p_now);
-      end if;
       perform private.suppress(s.address, s.scope, s.reason, 'mail', p_now)
       from jsonb_to_recordset(coalesce(nullif(v_mail.item -> 'suppress', 'null'), '[]')) as s (address text, scope text, reason text);
-      insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
-      values (case when (v_mail.item ->> 'counted')::boolean and v_mail.kept = 'message' then 'reply'
-          when v_mail.kept = 'relay' then 'relay'
-          when v_mail.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and v_mail.item ->> 'kind' <> 'reply' then v_mail.item ->> 'kind' else 'mail' end,
-        v_mail.answered, case when v_mail.kept <> 'event' then v_mail.id end, (v_mail.inbox).identity,
-        jsonb_strip_nulls(jsonb_build_object('via', v_mail.item -> 'via', 'kind', v_mail.item -> 'kind', 'verdict', v_mail.verdict,
-          'reasons', private.without_addresses(v_mail.item -> 'reasons'), 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
     end if;
     v_mails[v_place] := v_mail;
     v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
@@ -14244,6 +14236,7 @@ begin
       'relayed', case when v_mail.kept = 'relay' and coalesce(v_mail.code, 'gone') = 'gone' then true end,
       'code', v_mail.code)));
   end loop;
+  perform private.note_mails(v_mails, p_now);
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
@@ -14678,23 +14671,23 @@ begin
 end $function$;
 grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
 
--- Notes files [{bucket, path, kind, index, bytes}] of a message, or of none yet.
-CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone)
+-- Notes files [{bucket, path, kind, index, bytes, message_id}]; without a message_id, of no message yet.
+CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_expires_at timestamp with time zone, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
   insert into public.storage_objects as s (bucket, path, kind, place, bytes, of_message, message_id, expires_at, created_at)
-  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), p_message_id is not null, p_message_id,
+  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), o.message_id is not null, o.message_id,
     p_expires_at, p_now
-  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint)
+  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint, message_id uuid)
   order by o.bucket, o.path
   on conflict (bucket, path) do update set kind = excluded.kind, place = excluded.place, bytes = excluded.bytes,
     of_message = excluded.of_message or s.of_message, message_id = coalesce(excluded.message_id, s.message_id),
     expires_at = greatest(excluded.expires_at, s.expires_at);
 end $function$;
-grant execute on function private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone) to service_role;
+grant execute on function private.keep_objects(p_objects jsonb, p_expires_at timestamp with time zone, p_now timestamp with time zone) to service_role;
 
 -- Trigger, before insert of conversations: restores the opt-out of a person who was erased.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
@@ -15477,8 +15470,8 @@ begin
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
--- Gives a message a reply token. Null where the table is gone or the token could not be stored, which is counted: the
--- address is then the one that holds the message's id (VERP).
+-- Gives a message a reply token. The caller counts it. Null where the table is gone or the token could not be stored,
+-- which is counted here: the address is then the one that holds the message's id (VERP).
 CREATE OR REPLACE FUNCTION private.make_reply_token(p_message_id uuid, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -15493,7 +15486,6 @@ begin
   begin
     insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
     returning token into v_token;
-    perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
   exception when integrity_constraint_violation or undefined_table or undefined_column then
     -- The message goes all the same, with the address that needs no row.
     perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
@@ -16064,6 +16056,42 @@ begin
   perform private.count_mails(v_counts, p_now);
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
+
+-- What is noted of each mail of a batch, in a statement for all: who wrote, its files, its event, the tokens that
+-- were made.
+CREATE OR REPLACE FUNCTION private.note_mails(p_mails private.mail[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_objects jsonb;
+  v_tokens integer;
+begin
+  insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
+  select m.id, case m.kept when 'message' then m.id end, m.conversation_id, lower(m.item #>> '{from,address}'),
+    coalesce(lower(m.item ->> 'recipient'), ''), m.item ->> 'text_hash', p_now
+  from unnest(p_mails) m where m.kept <> 'duplicate' and nullif(m.item #>> '{from,address}', '') is not null;
+  select jsonb_agg(o.file || jsonb_build_object('message_id', case when m.kept <> 'event' then m.id end)) into v_objects
+  from unnest(p_mails) m cross join jsonb_array_elements(coalesce(nullif(m.item -> 'objects', 'null'), '[]')) as o (file)
+  where m.kept <> 'duplicate';
+  if v_objects is not null then
+    perform private.keep_objects(v_objects, p_now + make_interval(days => private.storage_days()), p_now);
+  end if;
+  insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+  select case when (m.item ->> 'counted')::boolean and m.kept = 'message' then 'reply'
+      when m.kept = 'relay' then 'relay'
+      when m.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and m.item ->> 'kind' <> 'reply' then m.item ->> 'kind' else 'mail' end,
+    m.answered, case when m.kept <> 'event' then m.id end, (m.inbox).identity,
+    jsonb_strip_nulls(jsonb_build_object('via', m.item -> 'via', 'kind', m.item -> 'kind', 'verdict', m.verdict,
+      'reasons', private.without_addresses(m.item -> 'reasons'), 'verified', m.item -> 'verified', 'code', m.code)), p_now
+  from unnest(p_mails) m where m.kept <> 'duplicate' order by m.ord;
+  v_tokens := (select count(*) from unnest(p_mails) m where m.token is not null);
+  if v_tokens > 0 then
+    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
+  end if;
+end $function$;
+grant execute on function private.note_mails(p_mails private.mail[], p_now timestamp with time zone) to service_role;
 
 -- Notes what a batch of updates reports besides messages and statuses: its messages and its other updates about
 -- people, each with its contact, and the rest.
@@ -17344,9 +17372,14 @@ begin
   if v_place.id is null and p_item ->> 'message' is not null then
     v_mail.code := 'gone';
   end if;
-  select i into v_mail.inbox from private.inboxes i
-  where i.identity = private.uuid_in(p_item ->> 'identity') or i.from_email in (v_place.number_id, lower(p_item ->> 'recipient'))
-  order by i.from_email = v_place.number_id desc nulls last, i.identity = private.uuid_in(p_item ->> 'identity') desc nulls last limit 1;
+  -- One after the other: a row that any of the three may find takes twice as long.
+  select i into v_mail.inbox from private.inboxes i where i.from_email = v_place.number_id;
+  if (v_mail.inbox).identity is null then
+    select i into v_mail.inbox from private.inboxes i where i.identity = private.uuid_in(p_item ->> 'identity');
+  end if;
+  if (v_mail.inbox).identity is null then
+    select i into v_mail.inbox from private.inboxes i where i.from_email = lower(p_item ->> 'recipient');
+  end if;
   -- Only an answer in a conversation can be relayed to whom it is with.
   v_mail.kept := case
     when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
@@ -20629,7 +20662,7 @@ begin
     where c.counts;
   end if;
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
-    perform private.make_reply_token(v_mail.id, p_now);
+    v_mail.token := private.make_reply_token(v_mail.id, p_now);
   end if;
   v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
   return v_mail;
