@@ -74,6 +74,10 @@ const FREE: Record<string, string> = {
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy paused_because removed_at version created_at updated_at updated_by",
+  "public.media_files": "number_id mime_type state attempt next_attempt_at lease bytes created_at settled_at",
+  // Uploads are the team's own files, not a person's.
+  "public.media_uploads": "id sha256 mime_type name bytes path created_by created_at used_at",
+  "public.media_provider_ids": "upload_id number_id media_id uploaded_at",
   "public.email_events": "id event_type identity created_at",
   "public.email_identities":
     "id user_id from_email display_name forward_to is_default provider verified_at state created_at",

@@ -140,6 +140,18 @@ export interface SentFile {
   readonly bytes: Uint8Array;
 }
 
+/** The file of a message, as its provider described it. */
+export interface MessageMedia {
+  /** The provider's id. */
+  readonly id: string;
+  readonly mimeType: string | null;
+  /** In the provider's form. */
+  readonly sha256: string | null;
+  /** In bytes; few providers say so. */
+  readonly size: number | null;
+  readonly name: string | null;
+}
+
 /** One message to send now. */
 export interface Outgoing {
   /** Our id of the message; passed to providers that can return it in their statuses. */
@@ -359,6 +371,9 @@ export interface Channel {
 
   /** The text of a checked message, for people who read the conversation; undefined if it has none. */
   wordsOf(message: Outbound): string | undefined;
+
+  /** The file of a received message; undefined if it has none. Absent if the channel gives out no files. */
+  mediaOf?(type: string, native: unknown): MessageMedia | undefined;
 
   /**
    * The address for messages to a person; undefined if there is none.

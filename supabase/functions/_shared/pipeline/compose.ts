@@ -5,6 +5,7 @@
  */
 import type { SendDeps, StoredFile } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
+import { env } from "../config/env.ts";
 import { killed } from "../config/kill_switch.ts";
 import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
@@ -13,6 +14,8 @@ import { measure } from "../db/measurements.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
+import { DEFAULT_MINUTES, signLink } from "../media/link.ts";
+import { project } from "../config/project.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Arm, Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
@@ -68,6 +71,21 @@ export function composePipeline(channels: Registry): Pipeline {
     },
     routed: () => routedChannels(names, killed, async () => (await compiledOf(await loadConfig())).flags),
     world: async () => deliveryDepsOf(await compiledOf(await loadConfig())),
+    mediaOf: async ({ id, channel, type, native }) => {
+      const media = channels.get(channel).mediaOf?.(type, native);
+      if (media === undefined) return undefined;
+      const { settings } = await loadConfig();
+      const { PUBLIC_BASE_URL, SUPABASE_URL } = env("PUBLIC_BASE_URL", "SUPABASE_URL");
+      const { url, expiresAt } = signLink({
+        base: `${PUBLIC_BASE_URL ?? SUPABASE_URL}/functions/v1/wa-media`,
+        secret: project().key,
+        id,
+        now: Date.now(),
+        minutes: Number(settings.find(({ key }) => key === "media.url_minutes")?.value ?? DEFAULT_MINUTES),
+      });
+      const { id: mediaId, mimeType: mime_type, sha256, size, name } = media;
+      return { id: mediaId, mime_type, sha256, size, name, url, expires_at: expiresAt };
+    },
     deliverByKind: createDeliverByKind(channels, { world: sending, measure }),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Outbound } from "../channels/channel.ts";
-import type { MessageReceived } from "../contract/http/messages.ts";
+import type { EventMedia, MessageReceived } from "../contract/http/messages.ts";
 import type { Claim, ClaimedDelivery, ClaimedDestination, LeftOut } from "../contract/answers/pipeline.ts";
 import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
@@ -113,6 +113,8 @@ export interface ForwarderDeps {
   /** Names of the channels that may be routed now, see `routedChannels` in routed_channels.ts. */
   routed(): Promise<readonly string[]>;
   world(): Promise<DeliveryDeps>;
+  /** The file of a message with an address to fetch it; undefined if it has none. */
+  mediaOf?(message: ClaimedDelivery["message"]): Promise<EventMedia | undefined>;
   /** Delivers to a destination that is not called over HTTP. */
   deliverByKind: DeliverByKind;
   /** Checks a service's replies to a contact; leaves out and reports those that cannot be sent. */
@@ -303,13 +305,14 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     }
   }
 
-  function call(
+  async function call(
     claimed: ClaimedDelivery,
     { id, url, secrets, headers, timeout_ms: timeoutMs }: ClaimedDestination,
     world: DeliveryDeps,
     traceparent: string | undefined,
   ): Promise<DeliveryResult> {
-    return deliver(world, {
+    const media = await deps.mediaOf?.(claimed.message);
+    return await deliver(world, {
       id: claimed.delivery_id,
       // One without an address is refused by the allowlist.
       url: url ?? "",
@@ -317,7 +320,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       headers,
       destinationId: id,
       timeoutMs,
-      event: eventOf(claimed),
+      event: eventOf(claimed, media),
       traceparent,
     });
   }
@@ -425,6 +428,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
 function eventOf(
   { message, resent, link, attribution, conversation, contact }: ClaimedDelivery,
+  media: EventMedia | undefined,
 ): MessageReceived {
   const { created_at, sent_at, native, ...rest } = message;
   return {
@@ -433,6 +437,7 @@ function eventOf(
     data: {
       ...(resent > 0 ? { resent } : {}),
       message: { ...rest, sent_at, received_at: created_at, native },
+      ...(media === undefined ? {} : { media }),
       ...(link == null ? {} : { link }),
       ...(attribution == null ? {} : { attribution }),
       conversation,

@@ -7,6 +7,7 @@ import { configFaults, env } from "../../config/env.ts";
 import { decode } from "../../json/json.ts";
 import type { Channel, Parsed, SendFailure, Sent, WebhookChannel } from "../channel.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
+import { mediaOf } from "./inbound/media.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
@@ -45,6 +46,14 @@ const environment: WhatsAppOptions = {
   },
 };
 
+/**
+ * URL and token of the account of a number, for calls besides sending.
+ * @throws {Problem} `config_invalid` while the token is missing.
+ */
+export function whatsappAccount(_numberId?: string): Pick<GraphAccount, "graphUrl" | "token"> {
+  return environment.account();
+}
+
 /** Creates WhatsApp with the given secrets; the functions share {@linkcode whatsapp}. */
 export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookChannel {
   const { appSecrets, verifyToken, account, ready } = { ...environment, ...options };
@@ -74,6 +83,7 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookC
     parse: parseBytes,
     check: checkMessage,
     checkRequest,
+    mediaOf,
     wordsOf: (message) => wordsOf(message as OutboundMessage),
     addressOf: ({ group, phone, bsuid, parent_bsuid }) => group ?? phone ?? bsuid ?? parent_bsuid,
     send: async ({ id, senderId, to, message, traceparent }, { fetch }): Promise<Sent> => {
