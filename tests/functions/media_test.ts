@@ -4,7 +4,9 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { fileOf } from "../../local/simulator/media.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { type Edge, edgeTest, KEYS, NUMBER } from "../support/edge.ts";
+import { witness } from "../support/openapi.ts";
 import { addDestination, addRoute, startService } from "../support/service.ts";
 import { until } from "../support/until.ts";
 
@@ -309,3 +311,227 @@ edgeTest("media.store: what a dead worker held is stored by the next one", async
   assertEquals(ok, false);
   assertEquals(Buffer.from((await fetched(at(edge, id))).bytes as Uint8Array).equals(BYTES), true);
 });
+
+const PNG = new Uint8Array(200_000).map((_, i) => i * 17 % 253);
+
+function formOf(file: Blob, name: string, fields: Record<string, string> = {}): FormData {
+  const form = new FormData();
+  for (const [field, value] of Object.entries(fields)) form.append(field, value);
+  form.append("file", file, name);
+  return form;
+}
+
+const upload = async ({ url }: Edge, init: RequestInit, query = "") => {
+  const response = await fetch(`${url}/functions/v1/wa-media${query}`, {
+    method: "POST",
+    ...init,
+    headers: { ...KEY, ...init.headers as Record<string, string> },
+  });
+  return { status: response.status, body: await response.json() };
+};
+
+edgeTest("an upload is kept, uploaded to Meta once, and sent by its id", async (edge) => {
+  const { meta, sql } = edge;
+  const form = formOf(new Blob([PNG], { type: "image/png" }), "plan.png", { messaging_product: "whatsapp" });
+  const { status, body } = await upload(edge, { body: form });
+  assertEquals([status, body.mime_type, body.sha256, body.size, body.name], [
+    201,
+    "image/png",
+    hexOf(PNG),
+    PNG.length,
+    "plan.png",
+  ]);
+  assert(Date.parse(body.expires_at) > Date.now() + 29 * 86_400_000);
+  const uploads = () => meta.calls.filter(({ what }) => what.startsWith("POST media")).length;
+  assertEquals(uploads(), 1);
+  // The same again, in the other form.
+  const again = await upload(
+    edge,
+    { headers: { "content-type": "image/png" }, body: PNG },
+    "?filename=plan.png",
+  );
+  assertEquals([again.status, again.body.id, uploads()], [200, body.id, 1]);
+  const given = await fetched(at(edge, body.id));
+  assertEquals([hexOf(given.bytes as Uint8Array), given.headers.get("content-type")], [
+    hexOf(PNG),
+    "image/png",
+  ]);
+
+  const person = meta.addContact({ name: "Amina", phone: "447700900123" });
+  await edge.says(person, "hi");
+  const send = async (extra: Record<string, unknown> = {}) => {
+    const answer = await edge.send({ to: person.phone, type: "image", image: { id: body.id, ...extra } });
+    assertEquals(answer.status, 202);
+    await edge.settled();
+    return (await sql`select state as status, error from public.outbound_messages where id = ${answer.body.id}`)[
+      0
+    ];
+  };
+  assertEquals((await send({ caption: "one" })).status, "sent");
+  assertEquals((await send({ caption: "two" })).status, "sent");
+  assertEquals(uploads(), 1);
+  const sentIds = () => meta.outbox.messages.map(({ payload }) => (payload.image as { id: string }).id);
+  const [first, second] = sentIds();
+  assertEquals([first, /^\d+$/.test(first)], [second, true]);
+  // Meta's id has expired: the file is uploaded again, and the message goes.
+  meta.media.expire(first);
+  assertEquals((await send({ caption: "three" })).status, "sent");
+  assertEquals([uploads(), sentIds()[2] !== first], [2, true]);
+  // An old one is not even tried.
+  await sql`update public.media_provider_ids set uploaded_at = now() - interval '11 days'`;
+  assertEquals((await send({ caption: "four" })).status, "sent");
+  assertEquals(uploads(), 3);
+  // The panel's side: what was sent can be seen by the id of its message.
+  const [{ id }] = await sql`select id from public.messages where direction = 'out' order by seq limit 1`;
+  assertEquals(hexOf((await fetched(at(edge, id))).bytes as Uint8Array), hexOf(PNG));
+
+  const removed = await fetch(at(edge, body.id), { method: "DELETE", headers: KEY });
+  assertEquals(removed.status, 204);
+  assertEquals(meta.media.get(sentIds()[3]), undefined);
+  assertEquals((await fetched(at(edge, body.id))).status, 404);
+  assertEquals(
+    await fetch(at(edge, body.id), { method: "DELETE", headers: KEY }).then(async (response) => {
+      await response.body?.cancel();
+      return response.status;
+    }),
+    404,
+  );
+  const { status: failed, error } = await send({ caption: "five" });
+  assertEquals([failed, error.code], ["failed", "media_gone"]);
+});
+
+edgeTest("an upload that WhatsApp would not take is refused with the reason", async (edge) => {
+  const refused = async (init: RequestInit, query = "") => {
+    const { status, body } = await upload(edge, init, query);
+    return [status, body.code, body.issues?.[0].path ?? body.detail];
+  };
+  const bytes = (type: string, length: number): RequestInit => ({
+    headers: { "content-type": type },
+    body: new Uint8Array(length),
+  });
+  const MB = 1024 * 1024;
+  assertEquals(await refused(bytes("image/png", 5 * MB + 1)), [
+    413,
+    "payload_too_large",
+    "WhatsApp takes at most 5 MB of image/png.",
+  ]);
+  assertEquals(await refused(bytes("image/webp", MB)), [
+    413,
+    "payload_too_large",
+    "WhatsApp takes at most 0.5 MB of image/webp.",
+  ]);
+  assertEquals(await refused(bytes("image/png", 0)), [422, "invalid_request", "file"]);
+  assertEquals(await refused(bytes("nonsense", 1)), [422, "invalid_request", "type"]);
+  assertEquals(await refused({ body: new FormData() }), [422, "invalid_request", "file"]);
+  assertEquals(
+    await refused({ headers: { "content-type": "multipart/form-data; boundary=b" }, body: "--b\r\n" }),
+    [
+      400,
+      "body_incomplete",
+      undefined,
+    ],
+  );
+  assertEquals(await refused(bytes("image/png", 1), "?from=x"), [422, "invalid_request", "from"]);
+  // Meta's own refusal.
+  const { status, body } = await upload(edge, { headers: { "content-type": "text/html" }, body: "<p>" });
+  assertEquals([status, body.issues[0].path], [422, "file"]);
+  assertMatch(body.issues[0].message, /^Meta: .*supported types/);
+  assertEquals((await edge.sql`select from public.media_uploads`).length, 0);
+  // Meta away: it is kept, and uploaded when it is sent.
+  const real = edge.meta.graph.bind(edge.meta);
+  edge.meta.graph = () => Promise.resolve(new Response("", { status: 502 }));
+  const kept = await upload(edge, { headers: { "content-type": "image/png" }, body: PNG });
+  edge.meta.graph = real;
+  assertEquals(kept.status, 201);
+  // A type that comes after the file counts.
+  const late = new FormData();
+  late.append("file", new Blob([PNG]), "b");
+  late.append("type", "image/jpeg");
+  assertEquals((await upload(edge, { body: late })).body.mime_type, "image/jpeg");
+  // Names have no folders and no control characters.
+  const odd = formOf(new Blob(["%PDF"], { type: "application/pdf" }), "../a\\b/c\td.pdf");
+  assertEquals((await upload(edge, { body: odd })).body.name, "cd.pdf");
+});
+
+edgeTest(
+  "openapi.yaml: every answer that it describes is met, by one as described: files of WhatsApp",
+  async (edge) => {
+    const { sql, call, meta } = edge;
+    const { see, assertAllMet } = witness();
+    const { id } = await sends(edge);
+    const gone = await sends(edge);
+    const unfindable = await sends(edge);
+    meta.media.expire(gone.mediaId);
+    const file = "/wa-media/{id}", post = "/wa-media", worker = "/wa-media/worker";
+    const raw = { ...KEY, "content-type": "image/png" };
+    const get = (id: string, headers: HeadersInit = KEY, method = "GET") =>
+      call(`wa-media/${id}`, { method, headers });
+    const send = (body: unknown = PNG, headers: HeadersInit = raw, method = "POST") =>
+      call("wa-media", { method, headers, body });
+    const work = (headers: HeadersInit = KEY, method = "POST") =>
+      call("wa-media/worker", { method, headers });
+    see(file, "get", 200, await get(id));
+    see(file, "get", 404, await get(crypto.randomUUID()));
+    see(file, "get", 410, await get(gone.id));
+    see(post, "post", 201, await send());
+    const known = await send();
+    see(post, "post", 200, known);
+    see(post, "post", 413, await send(new Uint8Array(6 << 20)));
+    see(post, "post", 422, await send(new Uint8Array()));
+    see(worker, "post", 202, await work());
+    see(file, "delete", 204, await get(known.body.id, KEY, "DELETE"));
+    see(file, "delete", 404, await get(known.body.id, KEY, "DELETE"));
+    see(file, "options", 204, await get(id, {}, "OPTIONS"));
+    for (const [headers, status] of [[{}, 401], [{ apikey: KEYS.publishableKey }, 403]] as const) {
+      see(file, "get", status, await get(id, headers));
+      see(file, "delete", status, await get(id, headers, "DELETE"));
+      see(post, "post", status, await send(PNG, headers));
+      see(worker, "post", status, await work(headers));
+    }
+    see(file, "get", 405, await get(id, KEY, "PUT"));
+    see(file, "delete", 405, await get(id, KEY, "PUT"));
+    see(post, "post", 405, await send(PNG, raw, "PUT"));
+    see(worker, "post", 405, await work(KEY, "PUT"));
+    const others = async (status: number) => {
+      see(file, "get", status, await get(id));
+      see(file, "delete", status, await get(known.body.id, KEY, "DELETE"));
+      see(post, "post", status, await send());
+    };
+    const real = meta.graph.bind(meta);
+    meta.graph = () => Promise.resolve(new Response("", { status: 500 }));
+    see(file, "get", 503, await get(unfindable.id));
+    meta.graph = real;
+    await edge.away(() => others(503));
+    await sql`update storage.buckets set id = 'wa-moved' where id = 'wa-media'`;
+    see(post, "post", 503, await send());
+    await sql`update storage.buckets set id = 'wa-media' where id = 'wa-moved'`;
+    Deno.env.set("FEATURE_ENABLED", "false");
+    await others(503);
+    see(worker, "post", 503, await work());
+    Deno.env.delete("FEATURE_ENABLED");
+    for (const name of ["find_media(uuid)", "remove_media_upload(uuid)", "note_storage_objects(jsonb)"]) {
+      await sql.unsafe(`alter function public.${name} rename to ${name.replace(/\(.*/, "_away")}`);
+    }
+    await others(503);
+    for (const name of ["find_media(uuid)", "remove_media_upload(uuid)", "note_storage_objects(jsonb)"]) {
+      const [plain, args] = name.split("(");
+      await sql.unsafe(`alter function public.${plain}_away(${args} rename to ${plain}`);
+    }
+    forgetRefusal();
+    const keys = Deno.env.get("SUPABASE_SECRET_KEYS")!;
+    Deno.env.delete("SUPABASE_SECRET_KEYS");
+    forgetEnv();
+    try {
+      await others(500);
+      see(worker, "post", 500, await work());
+    } finally {
+      Deno.env.set("SUPABASE_SECRET_KEYS", keys);
+      forgetEnv();
+    }
+    // Storage that is away while a file is read, and a newer schema, are met with mails.
+    assertAllMet(
+      (path) => path.startsWith("/wa-media"),
+      (what) => what === "storage_unavailable" || what === "schema_too_new",
+    );
+  },
+);

@@ -199,6 +199,27 @@ export interface SendDeps {
    * where messages have no files.
    */
   readFile?(file: StoredFile): Promise<Uint8Array | undefined>;
+  /** Files that services uploaded. Absent where there are none. */
+  uploads?: Uploads;
+}
+
+/** Files that services uploaded to send. Each method rejects while database or storage are unavailable. */
+export interface Uploads {
+  /** The upload of an id that a sender is to send; undefined if there is none any more. */
+  find(id: string, senderId: string): Promise<FoundUpload | undefined>;
+  /** Its content; undefined if it is gone. */
+  open(upload: FoundUpload): Promise<ReadableStream<Uint8Array> | undefined>;
+  /** Notes the provider's id of an upload. */
+  note(id: string, senderId: string, providerId: string): Promise<void>;
+}
+
+/** An upload. */
+export interface FoundUpload {
+  readonly path: string;
+  readonly type: string;
+  readonly name: string | null;
+  /** The provider's id for this sender, where it is known and not old. */
+  readonly providerId?: string;
 }
 
 /** The place of a stored file. */

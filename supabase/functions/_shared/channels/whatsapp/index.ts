@@ -13,6 +13,7 @@ import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
 import { checkRequest } from "./outbound/request.ts";
+import { mayHaveExpired, withMetaIds } from "./outbound/uploads.ts";
 
 /** Meta sends at most 3 MB; the margin is for additions by a proxy. */
 const WEBHOOK_BYTES = 3.5 * 1024 * 1024;
@@ -86,11 +87,17 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookC
     mediaOf,
     wordsOf: (message) => wordsOf(message as OutboundMessage),
     addressOf: ({ group, phone, bsuid, parent_bsuid }) => group ?? phone ?? bsuid ?? parent_bsuid,
-    send: async ({ id, senderId, to, message, traceparent }, { fetch }): Promise<Sent> => {
+    send: async ({ id, senderId, to, message, traceparent }, world): Promise<Sent> => {
       const missing = notReady();
       if (missing !== undefined) return missing;
       const from = { ...account(), phoneNumberId: senderId };
-      return await send(fetch, from, { id, to, message: message as OutboundMessage, traceparent });
+      const attempt = (message: OutboundMessage) => send(world.fetch, from, { id, to, message, traceparent });
+      const prepared = await withMetaIds(message as OutboundMessage, from, world);
+      if (!prepared.ok) return prepared;
+      const sent = await attempt(prepared.message);
+      if (sent.ok || !prepared.reused || !mayHaveExpired(sent)) return sent;
+      const fresh = await withMetaIds(message as OutboundMessage, from, world, true);
+      return fresh.ok ? await attempt(fresh.message) : fresh;
     },
     templates: async (asked, { fetch }) => notReady() ?? await askTemplates(fetch, account(), asked),
     nextAttempt: nextSendAttempt,
