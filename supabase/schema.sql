@@ -5986,6 +5986,7 @@ CREATE OR REPLACE FUNCTION public.note_provider_media(p_id uuid, p_number_id tex
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   insert into public.media_provider_ids as i (upload_id, number_id, media_id, uploaded_at)
   select u.id, p_number_id, p_media_id, clock_timestamp() from public.media_uploads u where u.id = p_id
   on conflict (upload_id, number_id) do update set media_id = excluded.media_id, uploaded_at = excluded.uploaded_at;
