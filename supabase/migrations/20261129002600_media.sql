@@ -182,6 +182,7 @@ declare
   v_now timestamptz := clock_timestamp();
   v_found boolean;
 begin
+  perform private.refuse_older_code();
   update public.media_files f
   set state = case p_outcome when 'retry' then 'pending' else p_outcome end, lease = null, path = p_path, bytes = p_bytes,
     error = left(p_error, 500),
