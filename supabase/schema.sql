@@ -1700,6 +1700,96 @@ grant select, insert, update, delete on public.measurements to service_role;
 create policy measurements_read on public.measurements for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Files of inbound messages that are stored on arrival (setting media.store): one row per message.
+create table public.media_files (
+  -- The message.
+  message_id uuid not null,
+  -- The number that received it.
+  number_id text not null,
+  -- The provider's id of the file.
+  media_id text not null,
+  -- Its type, as the provider reported it.
+  mime_type text,
+  -- Its hash, as the provider reported it (base64).
+  sha256 text,
+  -- pending; stored; gone (the provider no longer has it); too_large (above media.max_mb); failed (given up).
+  state text default 'pending'::text not null,
+  -- Attempts made so far.
+  attempt integer default 0 not null,
+  -- When it is tried next, or when the lease of the running attempt ends; null once settled.
+  next_attempt_at timestamp with time zone,
+  -- Who is storing it: only that attempt may settle it.
+  lease uuid,
+  -- Where it is, in the bucket wa-media.
+  path text,
+  -- Its size.
+  bytes bigint,
+  -- Why the last attempt failed, in our words.
+  error text,
+  -- When its message was stored.
+  created_at timestamp with time zone default now() not null,
+  -- When it reached its final state.
+  settled_at timestamp with time zone,
+  -- A message has at most one file.
+  constraint media_files_pkey PRIMARY KEY (message_id),
+  constraint media_files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint media_files_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'too_large'::text, 'failed'::text])))
+);
+-- What is to be stored, the longest due first.
+create INDEX media_files_due_idx ON public.media_files USING btree (next_attempt_at) WHERE (state = 'pending'::text);
+alter table public.media_files enable row level security;
+grant select, insert, update, delete on public.media_files to service_role;
+
+-- The provider's ids of uploaded files, by the number that they were uploaded for.
+create table public.media_provider_ids (
+  -- The file.
+  upload_id uuid not null,
+  -- The number.
+  number_id text not null,
+  -- The provider's id, which expires after some weeks.
+  media_id text not null,
+  -- When it was uploaded to the provider.
+  uploaded_at timestamp with time zone default now() not null,
+  -- One current id per file and number.
+  constraint media_provider_ids_pkey PRIMARY KEY (upload_id, number_id),
+  constraint media_provider_ids_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES media_uploads(id) ON DELETE CASCADE
+);
+alter table public.media_provider_ids enable row level security;
+grant select, insert, update, delete on public.media_provider_ids to service_role;
+
+-- Files that services uploaded to send. Each is uploaded to the provider when it is sent, and again when the
+-- provider's id has expired.
+create table public.media_uploads (
+  -- UUID v7; messages refer to the file by it.
+  id uuid default private.uuid_v7() not null,
+  -- Hash of the content (hex): the same file is kept once.
+  sha256 text not null,
+  -- Its type.
+  mime_type text not null,
+  -- File name given by the service.
+  name text,
+  -- Its size.
+  bytes bigint not null,
+  -- Where it is, in the bucket wa-media.
+  path text not null,
+  -- Name of the key that uploaded it.
+  created_by text not null,
+  -- When it was uploaded.
+  created_at timestamp with time zone default now() not null,
+  -- When it was last uploaded or sent: unused files are removed after retention.upload_days.
+  used_at timestamp with time zone default now() not null,
+  -- An upload by its id.
+  constraint media_uploads_pkey PRIMARY KEY (id),
+  constraint media_uploads_bytes_check CHECK ((bytes > 0)),
+  constraint media_uploads_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+-- Finds a file that was uploaded before.
+create INDEX media_uploads_content_idx ON public.media_uploads USING btree (sha256, mime_type);
+-- Unused files, for the purge.
+create INDEX media_uploads_used_idx ON public.media_uploads USING btree (used_at);
+alter table public.media_uploads enable row level security;
+grant select, insert, update, delete on public.media_uploads to service_role;
+
 -- Messages in both directions. seq is assigned under the conversation's lock, so within a conversation it is the
 -- order of acceptance.
 create table public.messages (
@@ -1785,6 +1875,8 @@ alter table public.messages enable row level security;
 grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
+-- What is acknowledged to the provider is also queued for storing.
+create TRIGGER queue_media AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
 
 -- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
 -- add them up.
@@ -2714,6 +2806,13 @@ create table public.settings (
       ELSE false
   END),
   constraint settings_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 200))),
+  constraint settings_media CHECK (
+  CASE key
+      WHEN 'media.store'::text THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+      WHEN 'media.max_mb'::text THEN (value ~ '^([1-9][0-9]?|100)$'::text)
+      WHEN 'media.url_minutes'::text THEN (value ~ '^[1-9][0-9]{0,3}$'::text)
+      ELSE true
+  END),
   constraint settings_metadata_object CHECK ((jsonb_typeof(metadata) = 'object'::text)),
   -- Metadata without target_user_ids have at most 100,000 bytes.
   constraint settings_metadata_size CHECK ((octet_length(((metadata - 'target_user_ids'::text))::text) <= 100000)),
@@ -2751,9 +2850,11 @@ create table public.settings (
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           WHEN 'retention.mail_days'::text THEN 1
+          WHEN 'retention.media_days'::text THEN 1
+          WHEN 'retention.upload_days'::text THEN 1
           WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text, 'retention.media_days'::text, 'retention.upload_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2863,14 +2964,14 @@ create policy settings_history_read on public.settings_history for select to aut
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Files that we keep in object storage: raw mails and attachments. What is past its time, or whose message is gone,
--- is removed by the clock.
+-- Files that we keep in object storage: raw mails, attachments, media. What is past its time, or whose message is
+-- gone, is removed by the clock.
 create table public.storage_objects (
   -- The bucket; private.
   bucket text not null,
   -- Where in it. Made of ids and numbers, never of names that a stranger gave.
   path text not null,
-  -- raw (the whole mail) or attachment.
+  -- raw (a whole mail), attachment (of a mail) or media (a file of WhatsApp).
   kind text not null,
   -- Number of the attachment in its message; null for others.
   place integer,
@@ -2889,7 +2990,7 @@ create table public.storage_objects (
   constraint storage_objects_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE SET NULL,
   constraint storage_objects_bucket_check CHECK ((bucket ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
   constraint storage_objects_bytes_check CHECK ((bytes >= 0)),
-  constraint storage_objects_kind_check CHECK ((kind = ANY (ARRAY['raw'::text, 'attachment'::text]))),
+  constraint storage_objects_kind_check CHECK ((kind = ANY (ARRAY['raw'::text, 'attachment'::text, 'media'::text]))),
   constraint storage_objects_path_check CHECK (((length(path) >= 1) AND (length(path) <= 512)))
 );
 -- What is past its time.
@@ -3883,6 +3984,41 @@ AS $function$
 $function$;
 grant execute on function public.add_measurements(p_measurements jsonb) to service_role;
 
+-- Keeps a stored upload {id, sha256, mime_type, name, bytes, path, by}. Answers {id, mime_type, sha256, size, name,
+-- known, expires_at, number_id (the only number that can send it, or null)}: of the upload with the same content,
+-- type and name if there is one (known). For secret keys.
+CREATE OR REPLACE FUNCTION public.add_media_upload(p_upload jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_upload public.media_uploads;
+begin
+  perform private.refuse_older_code();
+  update public.media_uploads u set used_at = v_now
+  where u.id = (
+    select k.id from public.media_uploads k
+    where k.sha256 = p_upload ->> 'sha256' and k.mime_type = p_upload ->> 'mime_type' and k.name is not distinct from p_upload ->> 'name'
+      and private.stored_media(k.path) is not null
+    order by k.id limit 1)
+  returning * into v_upload;
+  if not found then
+    insert into public.media_uploads (id, sha256, mime_type, name, bytes, path, created_by, created_at, used_at)
+    values ((p_upload ->> 'id')::uuid, p_upload ->> 'sha256', p_upload ->> 'mime_type', p_upload ->> 'name', (p_upload ->> 'bytes')::bigint,
+      p_upload ->> 'path', p_upload ->> 'by', v_now, v_now)
+    returning * into v_upload;
+  end if;
+  perform private.keep_upload(v_upload, v_now);
+  return jsonb_build_object('id', v_upload.id, 'mime_type', v_upload.mime_type, 'sha256', v_upload.sha256, 'size', v_upload.bytes,
+    'name', v_upload.name, 'number_id', (
+      select case when count(*) = 1 then min(n.id) end from public.senders n where n.channel = 'whatsapp' and n.state = 'active'),
+    'known', v_upload.id <> (p_upload ->> 'id')::uuid,
+    'expires_at', v_upload.used_at + make_interval(days => private.media_days('retention.upload_days')));
+end $function$;
+grant execute on function public.add_media_upload(p_upload jsonb) to service_role;
+
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
 -- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
 -- cannot be.
@@ -4291,6 +4427,37 @@ AS $function$
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
+
+-- Leases files to store, at most p_limit: [{message_id, number_id, media_id, mime_type, sha256, attempt, lease}]. A
+-- lease that ends unsettled makes the file due again. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_media(p_limit integer, p_lease_seconds integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_files jsonb;
+begin
+  perform private.refuse_older_code();
+  with due as (
+    select f.message_id from public.media_files f
+    where f.state = 'pending' and f.next_attempt_at <= v_now
+    order by f.next_attempt_at limit p_limit for update skip locked
+  ), claimed as (
+    update public.media_files f
+    set attempt = f.attempt + 1, lease = gen_random_uuid(), next_attempt_at = v_now + make_interval(secs => p_lease_seconds)
+    from due where f.message_id = due.message_id
+    returning f.message_id, f.number_id, f.media_id, f.mime_type, f.sha256, f.attempt, f.lease, f.created_at
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('message_id', c.message_id, 'number_id', c.number_id, 'media_id', c.media_id,
+    'mime_type', c.mime_type, 'sha256', c.sha256, 'attempt', c.attempt, 'lease', c.lease) order by c.created_at), '[]')
+  into v_files from claimed c;
+  return v_files;
+end $function$;
+grant execute on function public.claim_media(p_limit integer, p_lease_seconds integer) to service_role;
 
 -- Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_notifications(p_limit integer DEFAULT 20, p_lease_seconds integer DEFAULT 60)
@@ -5128,6 +5295,41 @@ AS $function$
   from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
+
+-- The file of a message, {kind: message, type, number_id, direction, withdrawn, part (as the provider has it), stored
+-- {path, bytes}, mime_type, at}, or an upload, {kind: upload, mime_type, sha256, name, stored, at}; null for neither.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.find_media(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_found jsonb;
+begin
+  perform private.refuse_older_code();
+  select jsonb_build_object('kind', 'message', 'type', m.type, 'number_id', c.number_id, 'at', m.created_at, 'direction', m.direction,
+    'withdrawn', m.status = 'deleted', 'part', private.media_part(m.type, m.native),
+    'stored', coalesce(private.stored_media(f.path), (
+      -- What the business sent, by the id of an upload.
+      select private.stored_media(u.path) from public.media_uploads u
+      where m.direction = 'out' and u.id = private.uuid_in(private.media_part(m.type, m.native) ->> 'id'))),
+    'mime_type', coalesce(f.mime_type, (
+      select u.mime_type from public.media_uploads u
+      where m.direction = 'out' and u.id = private.uuid_in(private.media_part(m.type, m.native) ->> 'id'))))
+  into v_found
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  left join public.media_files f on f.message_id = m.id
+  where m.id = p_id and m.channel = 'whatsapp';
+  if v_found is null then
+    select jsonb_build_object('kind', 'upload', 'mime_type', u.mime_type, 'sha256', u.sha256, 'name', u.name, 'at', u.created_at,
+      'stored', private.stored_media(u.path))
+    into v_found from public.media_uploads u where u.id = p_id;
+  end if;
+  return v_found;
+end $function$;
+grant execute on function public.find_media(p_id uuid) to service_role;
 
 -- Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
@@ -6268,6 +6470,20 @@ begin
 end $function$;
 grant execute on function public.name_contacts(p_ids text[]) to authenticated, service_role;
 
+-- Notes the id that the provider gave an upload. For secret keys.
+CREATE OR REPLACE FUNCTION public.note_provider_media(p_id uuid, p_number_id text, p_media_id text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  insert into public.media_provider_ids as i (upload_id, number_id, media_id, uploaded_at)
+  select u.id, p_number_id, p_media_id, clock_timestamp() from public.media_uploads u where u.id = p_id
+  on conflict (upload_id, number_id) do update set media_id = excluded.media_id, uploaded_at = excluded.uploaded_at;
+end $function$;
+grant execute on function public.note_provider_media(p_id uuid, p_number_id text, p_media_id text) to service_role;
+
 -- Notes files [{bucket, path, kind, index, bytes}] that are about to be uploaded: they are removed after a day unless
 -- a message comes to own them. Answers how many. For secret keys.
 CREATE OR REPLACE FUNCTION public.note_storage_objects(p_objects jsonb)
@@ -6960,6 +7176,26 @@ begin
   delete from private.identity_checks k where k.identity = p_id;
 end $function$;
 grant execute on function public.remove_identity(p_id uuid) to authenticated, service_role;
+
+-- Removes an upload; the clock removes its file: {removed (whether there was one), media_ids: [{number_id, media_id}]
+-- (to delete at the provider)}. For secret keys.
+CREATE OR REPLACE FUNCTION public.remove_media_upload(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_path text;
+  v_ids jsonb;
+begin
+  perform private.refuse_older_code();
+  select coalesce(jsonb_agg(jsonb_build_object('number_id', i.number_id, 'media_id', i.media_id)), '[]') into v_ids
+  from public.media_provider_ids i where i.upload_id = p_id;
+  delete from public.media_uploads u where u.id = p_id returning u.path into v_path;
+  update public.storage_objects o set expires_at = clock_timestamp() where o.bucket = 'wa-media' and o.path = v_path;
+  return jsonb_build_object('removed', v_path is not null, 'media_ids', v_ids);
+end $function$;
+grant execute on function public.remove_media_upload(p_id uuid) to service_role;
 
 -- Removes an endpoint with its queue; false when there was none. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.remove_notification_endpoint(p_name text)
@@ -8314,6 +8550,33 @@ begin
 end $function$;
 grant execute on function public.settle_deliveries(p_results jsonb, p_claim jsonb) to service_role;
 
+-- Ends an attempt to store a file: stored (with path and size), retry (after p_retry_after_ms), gone, too_large or
+-- failed. False if the lease is not valid any more. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_media(p_message_id uuid, p_lease uuid, p_outcome text, p_path text DEFAULT NULL::text, p_bytes bigint DEFAULT NULL::bigint, p_error text DEFAULT NULL::text, p_retry_after_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_found boolean;
+begin
+  perform private.refuse_older_code();
+  update public.media_files f
+  set state = case p_outcome when 'retry' then 'pending' else p_outcome end, lease = null, path = p_path, bytes = p_bytes,
+    error = left(p_error, 500),
+    next_attempt_at = case when p_outcome = 'retry' then v_now + make_interval(secs => coalesce(p_retry_after_ms, 0) / 1000.0) end,
+    settled_at = case when p_outcome <> 'retry' then v_now end
+  where f.message_id = p_message_id and f.lease = p_lease and f.state = 'pending';
+  v_found := found;
+  if v_found and p_outcome = 'stored' then
+    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes)),
+      p_message_id, v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+  end if;
+  return v_found;
+end $function$;
+grant execute on function public.settle_media(p_message_id uuid, p_lease uuid, p_outcome text, p_path text, p_bytes bigint, p_error text, p_retry_after_ms bigint) to service_role;
+
 -- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead, put_back: nobody was called), error,
 -- retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_notifications(p_results jsonb)
@@ -8945,6 +9208,36 @@ begin
   return private.link_view(v_link);
 end $function$;
 grant execute on function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) to service_role;
+
+-- An upload that a number sends now: {path, mime_type, name, bytes, media_id (the provider's id; null if it has to be
+-- uploaded)}; null if there is none any more. For secret keys.
+CREATE OR REPLACE FUNCTION public.upload_to_send(p_id uuid, p_number_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_upload public.media_uploads;
+begin
+  perform private.refuse_older_code();
+  select * into v_upload from public.media_uploads u where u.id = p_id;
+  if not found or private.stored_media(v_upload.path) is null then
+    return null;
+  end if;
+  -- Once a day is enough, and spares a hot file most of its writes.
+  if v_upload.used_at < v_now - interval '1 day' then
+    update public.media_uploads u set used_at = v_now where u.id = p_id;
+    perform private.keep_upload(v_upload, v_now);
+  end if;
+  return jsonb_build_object('path', v_upload.path, 'mime_type', v_upload.mime_type, 'name', v_upload.name, 'bytes', v_upload.bytes,
+    'media_id', (
+      select i.media_id from public.media_provider_ids i
+      where i.upload_id = p_id and i.number_id = p_number_id
+        -- Meta keeps uploads for 30 days, and ids have failed after eleven.
+        and i.uploaded_at > v_now - interval '10 days'));
+end $function$;
+grant execute on function public.upload_to_send(p_id uuid, p_number_id text) to service_role;
 
 -- Looks at each part of health and at who is to be called of incidents, and says whether a notification is due. For
 -- secret keys.
@@ -10754,14 +11047,15 @@ grant execute on function private.clock_health(p_now timestamp with time zone) t
 CREATE OR REPLACE FUNCTION private.clock_jobs()
  RETURNS TABLE(name text, every_seconds integer, kind text, target text, due text)
  LANGUAGE sql
- IMMUTABLE
+ STABLE
  SET search_path TO ''
 AS $function$
-  values
+  select j.name, j.every_seconds, j.kind, j.target, j.due from (values
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
+    ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -10777,6 +11071,9 @@ AS $function$
     ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
     ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
+  ) as j (name, every_seconds, kind, target, due)
+  -- A later migration makes these tables, and a team may take them back.
+  where j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -14755,6 +15052,20 @@ begin
 end $function$;
 grant execute on function private.keep_opt_words(p_words private.opt_word[]) to service_role;
 
+-- Keeps the file of an upload for as long as the upload, from now on.
+CREATE OR REPLACE FUNCTION private.keep_upload(p_upload media_uploads, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.keep_objects(
+    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)), null,
+    -- A day longer than the row, so that no row is without its file.
+    p_now + make_interval(days => private.media_days('retention.upload_days') + 1), p_now);
+end $function$;
+grant execute on function private.keep_upload(p_upload media_uploads, p_now timestamp with time zone) to service_role;
+
 -- Days by a setting, else otherwise; null for ever.
 CREATE OR REPLACE FUNCTION private.kept_days(p_setting text, p_otherwise integer, p_at_least integer)
  RETURNS integer
@@ -15559,6 +15870,41 @@ AS $function$
     or (private.caller() = 'authenticated' and private.has_role(p_role))
 $function$;
 grant execute on function private.may(p_role text) to service_role;
+
+-- Days by retention.media_days (stored files of messages) or retention.upload_days (uploads without use), else 30.
+CREATE OR REPLACE FUNCTION private.media_days(p_setting text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return greatest(1, coalesce((select s.value::integer from public.settings s where s.key = p_setting), 30));
+end $function$;
+grant execute on function private.media_days(p_setting text) to service_role;
+
+-- Whether files wait to be stored. For the clock.
+CREATE OR REPLACE FUNCTION private.media_is_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.media_files f where f.state = 'pending' and f.next_attempt_at <= p_now);
+end $function$;
+grant execute on function private.media_is_due(p_now timestamp with time zone) to service_role;
+
+-- The member of a message that describes its file; null for other types.
+CREATE OR REPLACE FUNCTION private.media_part(p_type text, p_native jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_type in ('image', 'video', 'audio', 'document', 'sticker') then p_native -> p_type end
+$function$;
+grant execute on function private.media_part(p_type text, p_native jsonb) to service_role;
 
 -- Whether a text may name a person.
 CREATE OR REPLACE FUNCTION private.mentions(p_text text, p_person private.person)
@@ -16775,6 +17121,7 @@ AS $function$
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
+    ('public.media_files', '{message_id,media_id,sha256,path,error}', 't.message_id = any (($1).messages)', 'deleted'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -17263,6 +17610,26 @@ begin
     where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
+
+-- Queues the file of a new inbound message for storing, in the intake's transaction, if media.store says so.
+CREATE OR REPLACE FUNCTION private.queue_media()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_part jsonb := private.media_part(new.type, new.native);
+begin
+  if v_part ->> 'id' is not null
+    and exists (select from public.settings s where s.key = 'media.store' and s.value = 'true') then
+    insert into public.media_files (message_id, number_id, media_id, mime_type, sha256, next_attempt_at, created_at)
+    select new.id, c.number_id, v_part ->> 'id', v_part ->> 'mime_type', v_part ->> 'sha256', clock_timestamp(), new.created_at
+    from public.conversations c where c.id = new.conversation_id
+    on conflict (message_id) do nothing;
+  end if;
+  return null;
+end $function$;
+grant execute on function private.queue_media() to service_role;
 
 -- Queues messages in conversations whose locks the caller holds. Returns the ids of those that were queued: those
 -- whose key was not taken.
@@ -18688,7 +19055,9 @@ AS $function$
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
-    ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null)
+    ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
+    ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
+    ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
 grant execute on function private.retentions() to service_role;
@@ -20735,6 +21104,18 @@ begin
   where c.id = latest.conversation;
 end $function$;
 grant execute on function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- A stored file {path, bytes}; null once it is to be removed.
+CREATE OR REPLACE FUNCTION private.stored_media(p_path text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
+  where o.bucket = 'wa-media' and o.path = p_path and o.expires_at > clock_timestamp() and (not o.of_message or o.message_id is not null)
+$function$;
+grant execute on function private.stored_media(p_path text) to service_role;
 
 -- The id of a person as flags keep and compare it: a UUID in lower case, any other id as it is, for its letters may
 -- matter to whoever made it.

@@ -528,7 +528,7 @@ comment on function private.mail_refusal(public.conversations, jsonb) is 'Why a 
 create table public.storage_objects (
   bucket text not null check (bucket ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
   path text not null check (length(path) between 1 and 512),
-  kind text not null check (kind in ('raw', 'attachment')),
+  kind text not null check (kind in ('raw', 'attachment', 'media')),
   place integer,
   bytes bigint not null check (bytes >= 0),
   of_message boolean not null,
@@ -537,11 +537,11 @@ create table public.storage_objects (
   created_at timestamptz not null default now(),
   constraint storage_objects_pkey primary key (bucket, path)
 );
-comment on table public.storage_objects is 'Files that we keep in object storage: raw mails and attachments. What is past its time, or whose message is gone, is removed by the clock.';
+comment on table public.storage_objects is 'Files that we keep in object storage: raw mails, attachments, media. What is past its time, or whose message is gone, is removed by the clock.';
 comment on constraint storage_objects_pkey on public.storage_objects is 'A file is named by bucket and path.';
 comment on column public.storage_objects.bucket is 'The bucket; private.';
 comment on column public.storage_objects.path is 'Where in it. Made of ids and numbers, never of names that a stranger gave.';
-comment on column public.storage_objects.kind is 'raw (the whole mail) or attachment.';
+comment on column public.storage_objects.kind is 'raw (a whole mail), attachment (of a mail) or media (a file of WhatsApp).';
 comment on column public.storage_objects.place is 'Number of the attachment in its message; null for others.';
 comment on column public.storage_objects.bytes is 'Its size.';
 comment on column public.storage_objects.of_message is 'Whether it belongs to a message: without it, it is to be removed.';

@@ -79,6 +79,10 @@ const FREE: Record<string, string> = {
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy events format when_taken paused_because removed_at version created_at updated_at updated_by",
+  "public.media_files": "number_id mime_type state attempt next_attempt_at lease bytes created_at settled_at",
+  // Uploads are the team's own files, not a person's.
+  "public.media_uploads": "id sha256 mime_type name bytes path created_by created_at used_at",
+  "public.media_provider_ids": "upload_id number_id media_id uploaded_at",
   "public.email_events": "id event_type identity created_at",
   "public.email_identities":
     "id user_id from_email display_name forward_to is_default provider verified_at state created_at",
@@ -285,6 +289,7 @@ async function plant(sql: Sql) {
   await sql`insert into public.reply_tokens (token, message_id) values ('abcdefgh234567ab', ${about}), ('bbcdefgh234567ab', ${theirs})`;
   await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
+  await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;
   // What services were told of them, and what the team keeps about the conversation.
   await sql`insert into public.service_events (seq, type, channel, conversation_id, at, native)

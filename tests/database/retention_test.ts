@@ -74,6 +74,7 @@ const BOUNDED: Record<string, string> = {
   "public.email_identities": "the team's",
   "public.email_replies": "with messages",
   "public.reply_tokens": "with messages",
+  "public.media_provider_ids": "with uploads",
   "public.storage_objects": "the function email-webhook, by the clock",
   "public.suppressions": "with people who get no mail",
   "public.erasures": "with people who were erased",

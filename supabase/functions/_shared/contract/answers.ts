@@ -9,6 +9,7 @@ import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
+import { MEDIA } from "./answers/media.ts";
 import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
 import { PEOPLE } from "./answers/people.ts";
@@ -35,6 +36,7 @@ export const ANSWERS = {
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,
+  ...MEDIA,
   ...MESSAGES,
   ...OPERATIONS,
   ...PEOPLE,

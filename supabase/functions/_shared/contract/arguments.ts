@@ -295,6 +295,7 @@ export interface JsonArguments {
 type OfThePipeline =
   | "add_counts"
   | "add_measurements"
+  | "add_media_upload"
   | "answer_category"
   | "claim_deliveries"
   | "claim_outbound"

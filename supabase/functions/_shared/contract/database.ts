@@ -780,6 +780,70 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      media_files: {
+        Row: {
+          attempt: number;
+          bytes: number | null;
+          created_at: string;
+          error: string | null;
+          lease: string | null;
+          media_id: string;
+          message_id: string;
+          mime_type: string | null;
+          next_attempt_at: string | null;
+          number_id: string;
+          path: string | null;
+          settled_at: string | null;
+          sha256: string | null;
+          state: "pending" | "stored" | "gone" | "too_large" | "failed";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "media_files_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: true;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      media_provider_ids: {
+        Row: {
+          media_id: string;
+          number_id: string;
+          upload_id: string;
+          uploaded_at: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "media_provider_ids_upload_id_fkey";
+            columns: ["upload_id"];
+            isOneToOne: false;
+            referencedRelation: "media_uploads";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      media_uploads: {
+        Row: {
+          bytes: number;
+          created_at: string;
+          created_by: string;
+          id: string;
+          mime_type: string;
+          name: string | null;
+          path: string;
+          sha256: string;
+          used_at: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       messages: {
         Row: {
           channel: string;
@@ -1395,7 +1459,7 @@ export type Database = {
           bytes: number;
           created_at: string;
           expires_at: string;
-          kind: "raw" | "attachment";
+          kind: "raw" | "attachment" | "media";
           message_id: string | null;
           of_message: boolean;
           path: string;
@@ -1546,6 +1610,12 @@ export type Database = {
         };
         Returns: null;
       };
+      add_media_upload: {
+        Args: {
+          p_upload: Json;
+        };
+        Returns: Json;
+      };
       add_notification_endpoint: {
         Args: {
           p_name: string;
@@ -1659,6 +1729,13 @@ export type Database = {
           p_lease_seconds?: number;
           p_busy?: Json;
           p_channels?: readonly string[];
+        };
+        Returns: Json;
+      };
+      claim_media: {
+        Args: {
+          p_limit: number;
+          p_lease_seconds: number;
         };
         Returns: Json;
       };
@@ -1839,6 +1916,12 @@ export type Database = {
       find_link: {
         Args: {
           p_code: string;
+        };
+        Returns: Json;
+      };
+      find_media: {
+        Args: {
+          p_id: string;
         };
         Returns: Json;
       };
@@ -2060,6 +2143,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      note_provider_media: {
+        Args: {
+          p_id: string;
+          p_number_id: string;
+          p_media_id: string;
+        };
+        Returns: null;
+      };
       note_storage_objects: {
         Args: {
           p_objects: Json;
@@ -2230,6 +2321,12 @@ export type Database = {
           p_id: string;
         };
         Returns: null;
+      };
+      remove_media_upload: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
       };
       remove_notification_endpoint: {
         Args: {
@@ -2549,6 +2646,18 @@ export type Database = {
         };
         Returns: Json;
       };
+      settle_media: {
+        Args: {
+          p_message_id: string;
+          p_lease: string;
+          p_outcome: string;
+          p_path?: string | null;
+          p_bytes?: number | null;
+          p_error?: string | null;
+          p_retry_after_ms?: number | null;
+        };
+        Returns: boolean;
+      };
       settle_notifications: {
         Args: {
           p_results: Json;
@@ -2705,6 +2814,13 @@ export type Database = {
           p_version: number;
           p_link: Json;
           p_actor: string;
+        };
+        Returns: Json;
+      };
+      upload_to_send: {
+        Args: {
+          p_id: string;
+          p_number_id: string;
         };
         Returns: Json;
       };
