@@ -1475,6 +1475,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      attention: { Args: Record<never, never>; Returns: Json };
       begin_identity_check: {
         Args: {
           p_id: string;
@@ -1683,6 +1684,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      first_steps: { Args: Record<never, never>; Returns: Json };
       forecast_rollout: {
         Args: {
           p_flag_key: string;
