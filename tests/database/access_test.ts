@@ -214,6 +214,8 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "revoke_gate(text,text,text,text)": { role: "operator", why: "Operators stop a launch." },
   "launch_facts(text)": { role: "viewer", why: "The team sees what a launch still waits for." },
   "list_conversations(uuid,integer)": { role: "viewer", why: "The team sees who writes, redacted." },
+  "attention()": { role: "viewer", why: "The team sees what needs somebody." },
+  "first_steps()": { role: "viewer", why: "The team sees how far a new installation is." },
   "search_everything(text,integer)": {
     role: "viewer",
     why: "The team finds whatever the panel shows; people by name for operators alone.",

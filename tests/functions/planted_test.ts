@@ -370,6 +370,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     `'${SENT}'`,
     `'${PHONE.slice(-4)}'`,
   ],
+  "attention()": () => [""],
+  "first_steps()": () => [""],
   "search_everything(text,integer)": ({ message }) => [
     "''",
     "'zerafina'",

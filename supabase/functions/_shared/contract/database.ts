@@ -1682,6 +1682,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      attention: { Args: Record<never, never>; Returns: Json };
       begin_identity_check: {
         Args: {
           p_id: string;
@@ -1931,6 +1932,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      first_steps: { Args: Record<never, never>; Returns: Json };
       forecast_rollout: {
         Args: {
           p_flag_key: string;
