@@ -1,4 +1,5 @@
 /** Step: the clock, which calls the functions with an address and a key from Vault. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Wanted } from "./inputs.ts";
 import { asked, type Target } from "./target.ts";
@@ -11,7 +12,12 @@ const CLOCK_KEY: Wanted = {
 };
 
 /** Puts address and key into Vault and schedules the jobs. The local stack has a clock of its own. */
-export function clock({ sql, stack, project, inputs, words }: Target): WalkStep {
+export function clock(
+  { sql, stack, project, inputs, words }: Pick<Target, "sql" | "words" | "inputs"> & {
+    stack: { url: string };
+    project: { local: boolean };
+  },
+): WalkStep {
   const read = async () => {
     const [{ vault, cron }] = await sql`
       select to_regclass('vault.decrypted_secrets') is not null as vault, to_regclass('cron.job') is not null as cron`;
@@ -37,7 +43,7 @@ export function clock({ sql, stack, project, inputs, words }: Target): WalkStep 
         if (url !== stack.url || !secrets.get("gatelink_secret_key")?.decrypted_secret) {
           return { done: false, lacks: "address and key of the clock to be put into Vault" };
         }
-        if (cron && jobs < wanted) return { done: false, lacks: `${wanted - jobs} jobs to be scheduled` };
+        if (cron && jobs < wanted) return { done: false, lacks: `${counted(wanted - jobs, "job")} to be scheduled` };
         const [{ fault }] = await sql`select private.clock_health(now()) -> 'figures' ->> 'fault' as fault`;
         return {
           done: true,

@@ -40,8 +40,8 @@ export function message(target: Target, waitMs = 300_000, replyMs = REPLY_WITHIN
            where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1) as phone,
           (select i.value from public.contact_identities i
            where i.contact_id = c.contact_id and i.kind <> 'phone' and i.valid_to is null limit 1) as other,
-          exists (select from public.deliveries d where d.message_id = m.id and d.status = 'delivered') as delivered,
-          (select d.last_error from public.deliveries d where d.message_id = m.id and d.status = 'dead' limit 1) as dead,
+          exists (select from public.deliveries d where d.message_id = m.id and d.state = 'delivered') as delivered,
+          (select d.last_error from public.deliveries d where d.message_id = m.id and d.state = 'dead' limit 1) as dead,
           coalesce(bool_or(o.status in ('sent', 'delivered', 'read', 'played')), false) as sent,
           max(coalesce(o.error ->> 'message', o.error ->> 'title', o.error ->> 'code')) filter (where o.status = 'failed') as failed,
           count(o.id) > 0 as queued
