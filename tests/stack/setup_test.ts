@@ -110,12 +110,12 @@ Deno.test({
       await fails("message", /No message arrived/, { wait: 1500 });
 
       const phone = await somebody(stack, "Ana", "15550109999");
-      const { states, last } = await setup({}, {}, () => says(stack, phone, "hello"));
+      const { states, last } = await setup({}, secretsOfWhatsApp, () => says(stack, phone, "hello"));
       assertEquals(states.filter((state) => !state.endsWith(" found")), ["message done"], last.detail);
       assertEquals([last.name, last.state], ["bill", "found"]);
       assertStringIncludes(last.detail, "86,400 calls");
 
-      const { states: repeated } = await setup({}, {});
+      const { states: repeated } = await setup({});
       assertEquals(repeated.filter((state) => !state.endsWith(" found")), [], "harmless when repeated");
       assertEquals(
         await sql`select key, value from public.settings where key like 'wa\\_%.enabled' order by key`.then((
