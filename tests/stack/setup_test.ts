@@ -110,7 +110,11 @@ Deno.test({
       await fails("message", /No message arrived/, { wait: 1500 });
 
       const phone = await somebody(stack, "Ana", "15550109999");
-      const { states, last } = await setup({}, secretsOfWhatsApp, () => says(stack, phone, "hello"));
+      const { states, last } = await setup(
+        { wait: 180_000 },
+        secretsOfWhatsApp,
+        () => says(stack, phone, "hello"),
+      );
       assertEquals(states.filter((state) => !state.endsWith(" found")), ["message done"], last.detail);
       assertEquals([last.name, last.state], ["bill", "found"]);
       assertStringIncludes(last.detail, "86,400 calls");
