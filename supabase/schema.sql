@@ -1697,9 +1697,10 @@ create table public.notification_endpoints (
   id uuid default private.uuid_v7() not null,
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
-  -- webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it.
+  -- webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it;
+  -- email: a mail, from the default identity.
   kind text not null,
-  -- Host of its address, for people to recognise.
+  -- Host of its address, for people to recognise; of a mail address what follows the @.
   host text not null,
   -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
   -- and reports.
@@ -1715,7 +1716,7 @@ create table public.notification_endpoints (
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
   constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])),
-  constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
+  constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
 );
@@ -1747,8 +1748,10 @@ create table public.notifications (
   last_error text,
   -- When it was queued.
   created_at timestamp with time zone default clock_timestamp() not null,
-  -- When a 2xx answer came.
+  -- When a 2xx answer came, or its mail was queued.
   delivered_at timestamp with time zone,
+  -- The mail, of an endpoint of kind email. Not a reference: the record outlives it.
+  message_id uuid,
   -- Sent as webhook-id, the same at each attempt.
   constraint notifications_pkey PRIMARY KEY (id),
   constraint notifications_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES notification_endpoints(id) ON DELETE CASCADE,
@@ -3251,9 +3254,10 @@ grant select, insert, update, delete on private.metric_people to service_role;
 create table private.notification_addresses (
   -- The endpoint.
   endpoint_id uuid not null,
-  -- Passed the allowlist when stored, and passes it again at each delivery. Slack's hold a token.
+  -- Passed the allowlist when stored, and passes it again at each delivery. Slack's hold a token. mailto: and the
+  -- address, of kind email.
   url text not null,
-  -- Signs by Standard Webhooks; Slack does not look at the signature.
+  -- Signs by Standard Webhooks; Slack does not look at the signature, and a mail has none.
   secret text not null,
   -- One address an endpoint.
   constraint notification_addresses_pkey PRIMARY KEY (endpoint_id),
@@ -3644,9 +3648,9 @@ AS $function$
 $function$;
 grant execute on function public.add_measurements(p_measurements jsonb) to service_role;
 
--- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
--- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
--- cannot be.
+-- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again),
+-- slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the
+-- name is taken, GL422 no mail address, 23514 what cannot be.
 CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3656,19 +3660,24 @@ AS $function$
 declare
   v_endpoint public.notification_endpoints;
   v_secret text := private.new_webhook_secret();
+  v_url text := case p_kind when 'email' then 'mailto:' || lower(regexp_replace(btrim(p_url), '^mailto:', '', 'i')) else p_url end;
 begin
   perform private.require_role('operator');
-  if not coalesce(private.destination_permitted(p_url, 'forward'), false) then
+  if p_kind = 'email' then
+    if v_url !~ '^mailto:[^][@[:space:][:cntrl:],;:<>()?&%"\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+$' or length(v_url) > 261 then
+      raise exception 'this is no mail address' using errcode = 'GL422', hint = 'Such as team@example.com.';
+    end if;
+  elsif not coalesce(private.destination_permitted(p_url, 'forward'), false) then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host for forward first.';
   end if;
   insert into public.notification_endpoints (name, kind, host, events)
-  values (p_name, p_kind, substring(p_url from '^[a-zA-Z]+://([^/?]+)'), p_events)
+  values (p_name, p_kind, case p_kind when 'email' then split_part(v_url, '@', 2) else substring(p_url from '^[a-zA-Z]+://([^/?]+)') end, p_events)
   on conflict (name) do nothing returning * into v_endpoint;
   if v_endpoint.id is null then
     raise exception 'an endpoint named % exists already', p_name using errcode = 'GL409', hint = 'Choose another name.';
   end if;
-  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, p_url, v_secret);
+  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, v_url, v_secret);
   return jsonb_build_object('id', v_endpoint.id, 'name', v_endpoint.name, 'kind', v_endpoint.kind, 'host', v_endpoint.host,
     'events', to_jsonb(v_endpoint.events)) || case when p_kind = 'webhook' then jsonb_build_object('secret', v_secret) else '{}' end;
 end $function$;
@@ -5536,6 +5545,20 @@ begin
       from public.destination_allowlist a));
 end $function$;
 grant execute on function public.load_config(p_revision bigint) to service_role;
+
+-- Queues the mail of a notification that was claimed: {outcome: delivered (queued), retry or dead, error};
+-- settle_notifications writes it down. It goes from the default identity, as any mail: paced, not to addresses that
+-- get no mail, and while email_send.enabled is on. For secret keys.
+CREATE OR REPLACE FUNCTION public.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.mail_notification(p_id, p_lease, p_subject, p_text, clock_timestamp());
+end $function$;
+grant execute on function public.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text) to service_role;
 
 -- A mail whole, for the function that shows it to p_by: {id, native, text, objects: [{bucket, path, kind, index}]}. A
 -- person must have said why within the last hour (reveal_message, on record in contact_acts); keys need not. For
@@ -10549,6 +10572,8 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
+    -- Our own notifications are nobody's mail.
+    continue when v_queued.message ? 'automatic';
     v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
     if v_token is not null then
       v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
@@ -13818,6 +13843,25 @@ AS $function$
 $function$;
 grant execute on function private.largest(p_list jsonb) to service_role;
 
+-- What became of the last mail to an endpoint of kind email: failed (refused, bounced or lost, within 6 hours) or
+-- waits (for more than two minutes); null if neither.
+CREATE OR REPLACE FUNCTION private.last_notification_mail(p_endpoint_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case
+    when (m.status = 'failed' or o.state in ('failed', 'unknown')) and o.created_at > p_now - interval '6 hours' then 'failed'
+    when o.state in ('queued', 'leased') and o.created_at < p_now - interval '2 minutes' then 'waits' end
+  from public.notifications n
+  join public.outbound_messages o on o.id = n.message_id
+  left join public.messages m on m.id = o.message_id
+  where n.endpoint_id = p_endpoint_id and n.message_id is not null
+  order by n.id desc limit 1
+$function$;
+grant execute on function private.last_notification_mail(p_endpoint_id uuid, p_now timestamp with time zone) to service_role;
+
 -- The latest 1,000 mails of a day that an address wrote in a conversation, or to an address of ours if there is no
 -- conversation.
 CREATE OR REPLACE FUNCTION private.lately_from(p_address text, p_conversation_id uuid, p_recipient text, p_now timestamp with time zone)
@@ -14298,6 +14342,49 @@ begin
     'recipient', p_native -> 'recipient', 'from', p_native #> '{from,address}', 'via', p_native -> 'via');
 end $function$;
 grant execute on function private.mail_facts(p_native jsonb) to service_role;
+
+-- mail_notification with the time given.
+CREATE OR REPLACE FUNCTION private.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_told record;
+  v_sender text := private.notification_sender();
+  v_last text;
+  v_answer jsonb;
+begin
+  select n.endpoint_id, n.message_id, substr(a.url, length('mailto:') + 1) as address,
+    n.payload ? 'part' or coalesce(n.payload #>> '{incident,component}', '') <> '' as of_component
+  into v_told
+  from public.notifications n join private.notification_addresses a on a.endpoint_id = n.endpoint_id
+  where n.id = p_id and n.lease = p_lease and a.url like 'mailto:%';
+  if not found then
+    return '{"outcome": "retry", "error": "gone: somebody else has it"}';
+  elsif v_told.message_id is not null then
+    return '{"outcome": "delivered"}';
+  end if;
+  v_last := private.last_notification_mail(v_told.endpoint_id, p_now);
+  if v_told.of_component and v_last is not null then
+    return '{"outcome": "dead", "error": "mail_fails: the last mail to this address did not go"}';
+  elsif v_last = 'waits' then
+    return '{"outcome": "retry", "error": "mail_waits: the last mail to this address has not gone yet"}';
+  elsif v_sender is null then
+    return '{"outcome": "retry", "error": "no_identity: no identity is active that it could be sent as"}';
+  end if;
+  v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_told.address,
+    'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_told.address)), 'number_id', v_sender,
+    'message', jsonb_build_object('type', 'email', 'subject', p_subject, 'text', p_text, 'automatic', true), 'text', p_text,
+    'idempotency_key', 'notification:' || p_id)), p_now) -> 0;
+  if v_answer ? 'error' then
+    return jsonb_build_object('outcome', case v_answer ->> 'error' when 'suppressed' then 'dead' else 'retry' end,
+      'error', (v_answer ->> 'error') || ': the mail could not be queued');
+  end if;
+  update public.notifications n set message_id = (v_answer ->> 'id')::uuid where n.id = p_id;
+  return '{"outcome": "delivered"}';
+end $function$;
+grant execute on function private.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text, p_now timestamp with time zone) to service_role;
 
 -- Why a mail may not go in a conversation: suppressed (the address gets no mail, or no bulk mail),
 -- identity_unverified; null where it may.
@@ -14954,6 +15041,21 @@ begin
   perform private.count_mails(v_counts, p_now);
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
+
+-- The identity that notifications are sent as: the default one, or another one while its account is held; null if
+-- there is none.
+CREATE OR REPLACE FUNCTION private.notification_sender()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select i.from_email from private.inboxes i
+  left join public.senders s on s.channel = 'email' and s.id = i.from_email
+  where i.state = 'active'
+  order by s.held_since is not null, i.is_default desc, i.created_at, i.from_email limit 1
+$function$;
+grant execute on function private.notification_sender() to service_role;
 
 -- Whether a notification, or a post to Statuspage, has become due within ten minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)

@@ -104,7 +104,7 @@ const FREE: Record<string, string> = {
     "id seq channel direction type forwarded status status_rank status_at pricing sent_at created_at sender_identity_id from_email message_id_header",
   "public.notification_endpoints": "id name kind host events state created_at created_by",
   "public.notifications":
-    "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at",
+    "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at message_id",
   "public.orphan_visits": "day code visits",
   "public.outbound_messages":
     "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",

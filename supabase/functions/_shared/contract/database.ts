@@ -782,7 +782,7 @@ export type Database = {
           events: string[];
           host: string;
           id: string;
-          kind: "webhook" | "slack";
+          kind: "webhook" | "slack" | "email";
           name: string;
           state: "active" | "paused";
         };
@@ -800,6 +800,7 @@ export type Database = {
           id: string;
           last_error: string | null;
           lease: string | null;
+          message_id: string | null;
           next_attempt_at: string;
           payload: JsonOf<"notifications.payload">;
           state: "pending" | "leased" | "delivered" | "dead";
@@ -1831,6 +1832,15 @@ export type Database = {
       load_config: {
         Args: {
           p_revision?: number | null;
+        };
+        Returns: Json;
+      };
+      mail_notification: {
+        Args: {
+          p_id: string;
+          p_lease: string;
+          p_subject: string;
+          p_text: string;
         };
         Returns: Json;
       };

@@ -1,5 +1,5 @@
 /**
- * The body of a notification: a signed event for programs, a text for chats. Pure.
+ * The body of a notification: a signed event for programs, a text for chats, a mail for people. Pure.
  *
  * @module
  */
@@ -74,6 +74,22 @@ export interface RolloutNotification extends EventFacts {
   stage: { position: number; name: string; percentage: number } | null;
   actor: string;
   reason: string | null;
+}
+
+/** Most characters of a mail's subject. */
+const MAX_SUBJECT = 150;
+
+/** The mail for an endpoint of kind email: the first line of what happened is its subject. */
+export function mailOf(told: Notification): { subject: string; text: string } {
+  const { data } = bodyOf("webhook", told) as RolloutEvent | HealthEvent | IncidentEvent | ReportEvent;
+  const what = "title" in data && "report" in told
+    ? String(data.title)
+    : "flag" in data && "stage" in data
+    ? `${data.flag}: ${data.message}`
+    : data.message;
+  const [first] = what.split("\n", 1);
+  const subject = first.length <= MAX_SUBJECT ? first : `${first.slice(0, MAX_SUBJECT - 1).trimEnd()}…`;
+  return { subject, text: `${data.message}\n\n${data.what_to_do}\n\n${told.at}\n` };
 }
 
 /** The body for an endpoint of this kind. */

@@ -260,7 +260,7 @@ export const ROLLOUTS = {
   add_notification_endpoint: z.strictObject({
     id,
     name: z.string(),
-    kind: z.enum(["webhook", "slack"]),
+    kind: z.enum(["webhook", "slack", "email"]),
     host: z.string(),
     events: z.array(z.string()),
     secret: z.string().optional(),
@@ -269,10 +269,14 @@ export const ROLLOUTS = {
     id,
     lease: id,
     attempt: count,
-    kind: z.enum(["webhook", "slack"]),
+    kind: z.enum(["webhook", "slack", "email"]),
     url: z.string(),
     secret: z.string(),
     /** See rollouts/notification.ts. */
     payload: passed,
   })),
+  mail_notification: z.strictObject({
+    outcome: z.enum(["delivered", "retry", "dead"]),
+    error: z.string().optional(),
+  }),
 } as const;
