@@ -1705,7 +1705,7 @@ create table public.notification_endpoints (
   -- Host of its address, for people to recognise; of a mail address what follows the @.
   host text not null,
   -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
-  -- and reports.
+  -- reports, and notices of rollouts.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1717,7 +1717,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -2047,6 +2047,43 @@ grant select on public.rollout_feedback to authenticated;
 grant select, insert, delete on public.rollout_feedback to service_role;
 -- Whom it came from is not in it: the whole team sees how much there is.
 create policy rollout_feedback_read on public.rollout_feedback for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Who is to be told what of a rollout, and when. Written by schedule_notices and the clock.
+create table public.rollout_notices (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- From 1.
+  "position" integer not null,
+  -- Days after day 0; before it if negative.
+  day integer not null,
+  -- Who is to be told, in words.
+  to_whom text not null,
+  -- What they are to be told.
+  text text not null,
+  -- Whether it says how the rollout does.
+  report boolean not null,
+  -- When it is due.
+  due_at timestamp with time zone not null,
+  -- planned, told (queued for those who listen), or skipped: its time was over when it was planned, or the rollout
+  -- was rolled back.
+  state text default 'planned'::text not null,
+  -- When it was told or skipped; null before.
+  at timestamp with time zone,
+  -- The notices of a rollout in their order.
+  constraint rollout_notices_pkey PRIMARY KEY (rollout_id, "position"),
+  constraint rollout_notices_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint rollout_notices_day CHECK (((day >= '-90'::integer) AND (day <= 400))),
+  constraint rollout_notices_state_known CHECK ((state = ANY (ARRAY['planned'::text, 'told'::text, 'skipped'::text]))),
+  constraint rollout_notices_text CHECK (((char_length(text) >= 1) AND (char_length(text) <= 1000))),
+  constraint rollout_notices_to_whom CHECK (((char_length(to_whom) >= 1) AND (char_length(to_whom) <= 100)))
+);
+-- What is due next.
+create INDEX rollout_notices_due_idx ON public.rollout_notices USING btree (due_at) WHERE (state = 'planned'::text);
+alter table public.rollout_notices enable row level security;
+grant select on public.rollout_notices to authenticated, service_role;
+-- The whole team sees who is told what, and when.
+create policy rollout_notices_read on public.rollout_notices for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- The stages of a rollout's plan, and when it was in them.
@@ -3653,7 +3690,7 @@ grant execute on function public.add_measurements(p_measurements jsonb) to servi
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again),
 -- slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the
 -- name is taken, GL422 no mail address, 23514 what cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5383,6 +5420,20 @@ begin
 end $function$;
 grant execute on function public.list_metrics(p_days integer) to authenticated, service_role;
 
+-- The notices of a rollout: [{day, to, text, report, due_at, state (planned, told, skipped), at}]. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_notices(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.notices_of(p_id);
+end $function$;
+grant execute on function public.list_notices(p_id uuid) to authenticated, service_role;
+
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
 -- figures, look, created_at}]. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
@@ -7015,6 +7066,22 @@ begin
   return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
+
+-- Schedules who is told what of a rollout: [{day (from day 0, may be negative), to, text, report (true: with how the
+-- rollout does)}], left out those of the built-in plan; what was told already stays, what is over is skipped. Answers
+-- the notices, as list_notices. For operators and secret keys. Errors: GL404 no such rollout, GL409 it was rolled
+-- back, GL422 what cannot be, or a plan without notices.
+CREATE OR REPLACE FUNCTION public.schedule_notices(p_id uuid, p_day_0 timestamp with time zone, p_notices jsonb DEFAULT NULL::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.schedule_notices(p_id, p_day_0, p_notices, clock_timestamp());
+end $function$;
+grant execute on function public.schedule_notices(p_id uuid, p_day_0 timestamp with time zone, p_notices jsonb) to authenticated, service_role;
 
 -- What the health check asks: {has: the newest of our migrations applied, applied: all of ours, both null when nobody
 -- kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders:
@@ -9992,6 +10059,7 @@ AS $function$
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
+    ('gatelink_notices', 60, 'sql', 'select private.tell_notices(now())', null),
     ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
@@ -10319,7 +10387,8 @@ end $function$;
 grant execute on function private.count_conversion() to service_role;
 
 -- Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy,
--- reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.
+-- reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that
+-- email_reply_tokens.enabled was asked with.
 CREATE OR REPLACE FUNCTION private.count_mails(p_metrics jsonb, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -15103,6 +15172,18 @@ begin
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
+-- The notices of a rollout in the order of their time.
+CREATE OR REPLACE FUNCTION private.notices_of(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('day', n.day, 'to', n.to_whom, 'text', n.text, 'report', n.report, 'due_at', n.due_at,
+    'state', n.state, 'at', n.at) order by n.due_at, n.position), '[]')
+  from public.rollout_notices n where n.rollout_id = p_id
+$function$;
+
 -- The identity that notifications are sent as: the default one, or another one while its account is held; null if
 -- there is none.
 CREATE OR REPLACE FUNCTION private.notification_sender()
@@ -17008,6 +17089,26 @@ begin
         else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $function$;
 
+-- GL422 where these cannot be notices.
+CREATE OR REPLACE FUNCTION private.refuse_notices(p_notices jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if jsonb_typeof(p_notices) is distinct from 'array' or jsonb_array_length(p_notices) not between 1 and 50
+    or exists (
+      select from jsonb_array_elements(p_notices) n
+      where not (private.object_keys_within(n, array['day', 'to', 'text', 'report']) and private.is_number(n -> 'day', -90, 400, 0)
+        and jsonb_typeof(n -> 'to') = 'string' and char_length(n ->> 'to') between 1 and 100
+        and jsonb_typeof(n -> 'text') = 'string' and char_length(n ->> 'text') between 1 and 1000
+        and jsonb_typeof(coalesce(n -> 'report', 'false')) = 'boolean') is true) then
+    raise exception 'notices are 1 to 50 of {day (-90 to 400), to (1 to 100 characters), text (1 to 1000), report (true or false)}'
+      using errcode = 'GL422', hint = 'Only the plan replies has notices of its own.';
+  end if;
+end $function$;
+
 -- First line of each function that the edge functions call with a secret key: raises GL503 for code whose header
 -- x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.
 CREATE OR REPLACE FUNCTION private.refuse_older_code()
@@ -18212,6 +18313,41 @@ begin
     v_count := v_count + 1;
   end loop;
   return v_count;
+end $function$;
+
+-- schedule_notices with the time given.
+CREATE OR REPLACE FUNCTION private.schedule_notices(p_id uuid, p_day_0 timestamp with time zone, p_notices jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_notices jsonb;
+begin
+  select * into v_rollout from public.rollouts r where r.id = p_id for update;
+  if v_rollout.id is null then
+    raise exception 'there is no rollout %', p_id using errcode = 'GL404';
+  elsif v_rollout.state = 'rolled_back' then
+    raise exception 'rollout % was rolled back', p_id using errcode = 'GL409', hint = 'Plan the notices of a new one.';
+  elsif p_day_0 is null or p_day_0 not between p_now - interval '400 days' and p_now + interval '400 days' then
+    raise exception 'day 0 is a time within 400 days' using errcode = 'GL422';
+  end if;
+  v_notices := coalesce(nullif(p_notices, 'null'), private.template_notices(v_rollout.plan));
+  perform private.refuse_notices(v_notices);
+  delete from public.rollout_notices n where n.rollout_id = p_id and n.state <> 'told';
+  -- What somebody was told stays told, whatever the new day 0.
+  insert into public.rollout_notices (rollout_id, position, day, to_whom, text, report, due_at, state, at)
+  select p_id, coalesce((select max(t.position) from public.rollout_notices t where t.rollout_id = p_id), 0) + row_number() over (order by n.day, n.place),
+    n.day, n.to_whom, n.text, n.report, n.due_at,
+    case when n.due_at < p_now - interval '1 day' then 'skipped' else 'planned' end, case when n.due_at < p_now - interval '1 day' then p_now end
+  from (
+    select (e.item ->> 'day')::integer as day, e.item ->> 'to' as to_whom, e.item ->> 'text' as text,
+      coalesce((e.item ->> 'report')::boolean, false) as report, p_day_0 + make_interval(days => (e.item ->> 'day')::integer) as due_at, e.place
+    from jsonb_array_elements(v_notices) with ordinality as e (item, place)) n
+  where not exists (
+    select from public.rollout_notices t where t.rollout_id = p_id and t.day = n.day and t.to_whom = n.to_whom and t.text = n.text);
+  return private.notices_of(p_id);
 end $function$;
 
 -- One hit of search_everything.
@@ -19521,7 +19657,10 @@ begin
       perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
     select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
-    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
+        ('reply.threaded', exists (
+          select from jsonb_array_elements_text(coalesce(nullif(v_item -> 'references', 'null'), '[]') || coalesce(nullif(v_item -> 'in_reply_to', 'null'), '[]')) r
+          where private.uuid_in(r) is not null)))
       as c (name, counts)
     where c.counts;
   end if;
@@ -19857,6 +19996,49 @@ AS $function$
 $function$;
 grant execute on function private.team_zone() to service_role;
 
+-- Queues the notices that are due for those who listen for them, and says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_notice record;
+  v_report jsonb;
+  v_count integer := 0;
+begin
+  for v_notice in
+    select n.rollout_id, n.position, n.day, n.to_whom, n.text, n.report, n.due_at, r.flag_key, r.plan, r.state, r.started_at
+    from public.rollout_notices n join public.rollouts r on r.id = n.rollout_id
+    where n.state = 'planned' and n.due_at <= p_now
+    order by n.due_at, n.position limit 100 for update of n skip locked
+  loop
+    -- What was taken back is told by its rollback.
+    if v_notice.state = 'rolled_back' then
+      update public.rollout_notices n set state = 'skipped', at = p_now
+      where n.rollout_id = v_notice.rollout_id and n.position = v_notice.position;
+      continue;
+    end if;
+    v_report := null;
+    if v_notice.report and v_notice.started_at is not null then
+      begin
+        v_report := private.report_now(v_notice.flag_key, p_now);
+      exception when others then
+        raise warning 'the report of a notice of rollout % could not be made: % (%)', v_notice.rollout_id, sqlerrm, sqlstate;
+      end;
+    end if;
+    insert into public.notifications (endpoint_id, next_attempt_at, payload)
+    select e.id, p_now, jsonb_build_object('kind', 'notice', 'at', v_notice.due_at, 'notice', jsonb_build_object(
+      'rollout_id', v_notice.rollout_id, 'flag', v_notice.flag_key, 'plan', v_notice.plan, 'state', v_notice.state, 'day', v_notice.day,
+      'to', v_notice.to_whom, 'text', v_notice.text, 'report', v_report))
+    from public.notification_endpoints e where e.state = 'active' and 'notice' = any (e.events);
+    update public.rollout_notices n set state = 'told', at = p_now
+    where n.rollout_id = v_notice.rollout_id and n.position = v_notice.position;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $function$;
+
 -- The category of a template message: the provider's, else the one stated in the message, else marketing; null if the
 -- provider must be asked first.
 CREATE OR REPLACE FUNCTION private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
@@ -19880,6 +20062,24 @@ begin
     when v_known.at > p_now - interval '1 hour' then v_stated end;
 end $function$;
 grant execute on function private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
+
+-- The communication plan that belongs to a built-in plan: [{day, to, text, report}]; null for none.
+CREATE OR REPLACE FUNCTION private.template_notices(p_plan text)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_plan when 'replies' then '[
+    {"day": -7, "to": "Engineering", "text": "Brief the team on the changes."},
+    {"day": -1, "to": "Support", "text": "Train the team on the new system."},
+    {"day": 0, "to": "All teams", "text": "Reply tokens are being deployed. Users notice nothing."},
+    {"day": 1, "to": "Leadership", "text": "Status of the first day.", "report": true},
+    {"day": 7, "to": "All teams", "text": "Report of the first week.", "report": true},
+    {"day": 14, "to": "Users", "text": "Optional: publish a blog post about the improved threads."},
+    {"day": 30, "to": "Users", "text": "Announce the management of identities: gatelink announce create."}
+  ]'::jsonb end
+$function$;
 
 -- A JSON array of strings as an array of text; empty for null.
 CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)

@@ -12,7 +12,7 @@ create table public.notification_endpoints (
   host text not null,
   events text[] not null constraint notification_endpoints_events_known check (
     events <@ array['started', 'advanced', 'held', 'paged', 'paused', 'resumed', 'rolled_back', 'completed', 'failing', 'recovered',
-      'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report']),
+      'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice']),
   state text not null default 'active' constraint notification_endpoints_state_known check (state in ('active', 'paused')),
   created_at timestamptz not null default now(),
   created_by text not null default private.actor()
@@ -26,7 +26,7 @@ comment on column public.notification_endpoints.name is 'Short name: lower-case 
 comment on column public.notification_endpoints.kind is
   'webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it; email: a mail, from the default identity.';
 comment on column public.notification_endpoints.host is 'Host of its address, for people to recognise; of a mail address what follows the @.';
-comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, and reports.';
+comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, reports, and notices of rollouts.';
 comment on column public.notification_endpoints.state is 'active, or paused: what happens meanwhile is not told later.';
 comment on column public.notification_endpoints.created_at is 'When it was added.';
 comment on column public.notification_endpoints.created_by is 'Who added it.';
@@ -180,7 +180,7 @@ comment on function public.settle_notifications(jsonb) is
 create function public.add_notification_endpoint(
   p_name text, p_kind text, p_url text,
   p_events text[] default array['started', 'advanced', 'held', 'paged', 'rolled_back', 'completed', 'failing', 'recovered',
-    'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report']
+    'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice']
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare

@@ -113,6 +113,7 @@ const FREE: Record<string, string> = {
   "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
   "public.rollout_events":
     "id rollout_id at kind stage verdict rule message rollout_version setting_version actor",
+  "public.rollout_notices": "rollout_id position day to_whom text report due_at state at",
   "public.rollout_stages":
     "rollout_id position name percentage segments users among hold_minutes min_samples overdue_minutes advance_when roll_back_when first_day metrics entered_at left_at",
   "public.rollouts":

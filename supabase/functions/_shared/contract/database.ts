@@ -1010,6 +1010,30 @@ export type Database = {
           },
         ];
       };
+      rollout_notices: {
+        Row: {
+          at: string | null;
+          day: number;
+          due_at: string;
+          position: number;
+          report: boolean;
+          rollout_id: string;
+          state: "planned" | "told" | "skipped";
+          text: string;
+          to_whom: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "rollout_notices_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollout_stages: {
         Row: {
           advance_when: JsonOf<"rollout_stages.advance_when">;
@@ -1801,6 +1825,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_notices: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       list_reports: {
         Args: {
           p_flag_key?: string | null;
@@ -2173,6 +2203,14 @@ export type Database = {
         Args: {
           p_name: string;
           p_overlap_hours?: number;
+        };
+        Returns: Json;
+      };
+      schedule_notices: {
+        Args: {
+          p_id: string;
+          p_day_0: string;
+          p_notices?: Json;
         };
         Returns: Json;
       };

@@ -88,7 +88,7 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
       p_subject: subject,
       p_text: text,
     });
-    const after = outcome === "retry" ? next(attempt, { error: "unavailable" }, deps.random()) : undefined;
+    const after = outcome === "retry" ? next(attempt, {}, deps.random()) : undefined;
     const settled = outcome === "retry" && after?.outcome !== "retry" ? "dead" : outcome;
     deps.onSettled(settled, error);
     return {

@@ -248,6 +248,17 @@ const launch = z.strictObject({
 /** The facts of the database that decide whether a flag may go live. */
 export type LaunchFacts = z.infer<typeof launch>;
 
+/** Who is told what of a rollout, and when. */
+const notices = z.array(z.strictObject({
+  day: z.int(),
+  to: z.string(),
+  text: z.string(),
+  report: z.boolean(),
+  due_at: at,
+  state: z.enum(["planned", "told", "skipped"]),
+  at: at.nullable(),
+}));
+
 /** The answers by function name. */
 export const ROLLOUTS = {
   forecast_rollout: forecast,
@@ -256,6 +267,8 @@ export const ROLLOUTS = {
   /** Null if no rollout is in progress. */
   watch_rollout: evidence.nullable(),
   launch_facts: launch,
+  list_notices: notices,
+  schedule_notices: notices,
   /** A webhook's answer includes its signing secret, which is not shown again. */
   add_notification_endpoint: z.strictObject({
     id,
