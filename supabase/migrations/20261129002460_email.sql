@@ -234,7 +234,7 @@ begin
 exception when others then
   raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
 end $$;
-comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
+comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
 
 create function private.thread_headers(p_parent_id uuid, out in_reply_to text, out "references" text[], out thread_id uuid)
 language plpgsql stable set search_path = '' as $$
@@ -300,6 +300,8 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
+    -- Our own notifications are nobody's mail.
+    continue when v_queued.message ? 'automatic';
     v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
     if v_token is not null then
       v_tokens := v_tokens + 1;
@@ -953,7 +955,10 @@ begin
       perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
     select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
-    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
+        ('reply.threaded', exists (
+          select from jsonb_array_elements_text(coalesce(nullif(v_item -> 'references', 'null'), '[]') || coalesce(nullif(v_item -> 'in_reply_to', 'null'), '[]')) r
+          where private.uuid_in(r) is not null)))
       as c (name, counts)
     where c.counts;
   end if;

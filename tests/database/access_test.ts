@@ -52,6 +52,7 @@ const READERS: Record<string, TeamRole> = {
   "public.flag_evaluations": "viewer",
   "public.flag_metrics": "viewer",
   "public.rollouts": "viewer",
+  "public.rollout_notices": "viewer",
   "public.rollout_stages": "viewer",
   "public.rollout_events": "viewer",
   "public.rollout_feedback": "viewer",
@@ -294,6 +295,11 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "list_reports(text,integer,uuid)": { role: "viewer", why: "The team reads how things go." },
   "read_report(uuid)": { role: "viewer", why: "The team reads how things go." },
   "report_now(text)": { role: "viewer", why: "The team reads how things go." },
+  "list_notices(uuid)": { role: "viewer", why: "The team sees who is told what, and when." },
+  "schedule_notices(uuid,timestamp with time zone,jsonb)": {
+    role: "operator",
+    why: "Operators say who is told of rollouts.",
+  },
   "list_kill_switches()": { role: "viewer", why: "The team sees which features the environment stops." },
   "add_feedback(text,text,text,integer,text,uuid)": {
     role: "operator",
@@ -327,6 +333,7 @@ const CLOSED_TO_SERVICE = [
   "public.segment_members",
   "public.segment_history",
   "public.rollouts",
+  "public.rollout_notices",
   "public.rollout_stages",
   "public.rollout_events",
   "public.notification_endpoints",

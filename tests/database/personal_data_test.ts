@@ -114,7 +114,7 @@ const FREE: Record<string, string> = {
     "id seq channel direction type forwarded status status_rank status_at pricing sent_at created_at sender_identity_id from_email message_id_header",
   "public.notification_endpoints": "id name kind host events state created_at created_by",
   "public.notifications":
-    "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at",
+    "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at message_id",
   "public.orphan_visits": "day code visits",
   "public.outbound_messages":
     "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",
@@ -123,6 +123,7 @@ const FREE: Record<string, string> = {
   "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
   "public.rollout_events":
     "id rollout_id at kind stage verdict rule message rollout_version setting_version actor",
+  "public.rollout_notices": "rollout_id position day to_whom text report due_at state at",
   "public.rollout_stages":
     "rollout_id position name percentage segments users among hold_minutes min_samples overdue_minutes advance_when roll_back_when first_day metrics entered_at left_at",
   "public.rollouts":

@@ -91,6 +91,7 @@ const BOUNDED: Record<string, string> = {
   "public.rate_limits": "purge_rate_limits",
   "public.rollback_events": "the team's",
   "public.rollout_events": "the team's",
+  "public.rollout_notices": "the team's",
   "public.rollout_stages": "the team's",
   "public.rollouts": "the team's",
   "public.route_destinations": "the team's",

@@ -363,7 +363,6 @@ export type Database = {
           message_id: string | null;
           next_attempt_at: string;
           resent: number;
-          resent_for: string | null;
           seq: number;
           state: "pending" | "leased" | "delivered" | "dead";
           updated_at: string;
@@ -780,70 +779,6 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
-      media_files: {
-        Row: {
-          attempt: number;
-          bytes: number | null;
-          created_at: string;
-          error: string | null;
-          lease: string | null;
-          media_id: string;
-          message_id: string;
-          mime_type: string | null;
-          next_attempt_at: string | null;
-          number_id: string;
-          path: string | null;
-          settled_at: string | null;
-          sha256: string | null;
-          state: "pending" | "stored" | "gone" | "too_large" | "failed";
-        };
-        Insert: Record<never, never>;
-        Update: Record<never, never>;
-        Relationships: [
-          {
-            foreignKeyName: "media_files_message_id_fkey";
-            columns: ["message_id"];
-            isOneToOne: true;
-            referencedRelation: "messages";
-            referencedColumns: ["id"];
-          },
-        ];
-      };
-      media_provider_ids: {
-        Row: {
-          media_id: string;
-          number_id: string;
-          upload_id: string;
-          uploaded_at: string;
-        };
-        Insert: Record<never, never>;
-        Update: Record<never, never>;
-        Relationships: [
-          {
-            foreignKeyName: "media_provider_ids_upload_id_fkey";
-            columns: ["upload_id"];
-            isOneToOne: false;
-            referencedRelation: "media_uploads";
-            referencedColumns: ["id"];
-          },
-        ];
-      };
-      media_uploads: {
-        Row: {
-          bytes: number;
-          created_at: string;
-          created_by: string;
-          id: string;
-          mime_type: string;
-          name: string | null;
-          path: string;
-          sha256: string;
-          used_at: string;
-        };
-        Insert: Record<never, never>;
-        Update: Record<never, never>;
-        Relationships: [];
-      };
       messages: {
         Row: {
           channel: string;
@@ -919,7 +854,7 @@ export type Database = {
           events: string[];
           host: string;
           id: string;
-          kind: "webhook" | "slack";
+          kind: "webhook" | "slack" | "email";
           name: string;
           state: "active" | "paused";
         };
@@ -937,6 +872,7 @@ export type Database = {
           id: string;
           last_error: string | null;
           lease: string | null;
+          message_id: string | null;
           next_attempt_at: string;
           payload: JsonOf<"notifications.payload">;
           state: "pending" | "leased" | "delivered" | "dead";
@@ -1146,6 +1082,30 @@ export type Database = {
           },
         ];
       };
+      rollout_notices: {
+        Row: {
+          at: string | null;
+          day: number;
+          due_at: string;
+          position: number;
+          report: boolean;
+          rollout_id: string;
+          state: "planned" | "told" | "skipped";
+          text: string;
+          to_whom: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "rollout_notices_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollout_stages: {
         Row: {
           advance_when: JsonOf<"rollout_stages.advance_when">;
@@ -1298,28 +1258,6 @@ export type Database = {
           },
         ];
       };
-      saved_views: {
-        Row: {
-          created_at: string;
-          created_by: string;
-          id: string;
-          name: string;
-          page: string;
-          search: string;
-          shared: boolean;
-        };
-        Insert: Record<never, never>;
-        Update: Record<never, never>;
-        Relationships: [
-          {
-            foreignKeyName: "saved_views_created_by_fkey";
-            columns: ["created_by"];
-            isOneToOne: false;
-            referencedRelation: "team_members";
-            referencedColumns: ["user_id"];
-          },
-        ];
-      };
       segment_history: {
         Row: {
           added: string[];
@@ -1459,7 +1397,7 @@ export type Database = {
           bytes: number;
           created_at: string;
           expires_at: string;
-          kind: "raw" | "attachment" | "media";
+          kind: "raw" | "attachment";
           message_id: string | null;
           of_message: boolean;
           path: string;
@@ -1610,12 +1548,6 @@ export type Database = {
         };
         Returns: null;
       };
-      add_media_upload: {
-        Args: {
-          p_upload: Json;
-        };
-        Returns: Json;
-      };
       add_notification_endpoint: {
         Args: {
           p_name: string;
@@ -1682,7 +1614,6 @@ export type Database = {
         };
         Returns: Json;
       };
-      attention: { Args: Record<never, never>; Returns: Json };
       begin_identity_check: {
         Args: {
           p_id: string;
@@ -1690,29 +1621,11 @@ export type Database = {
         };
         Returns: Json;
       };
-      change_matching_deliveries: {
-        Args: {
-          p_act: string;
-          p_list: string;
-          p_filter: Json;
-          p_before: string;
-          p_reason?: string | null;
-          p_limit?: number;
-        };
-        Returns: number;
-      };
       check_identity: {
         Args: {
           p_id: string;
           p_what: string;
           p_code: string;
-        };
-        Returns: Json;
-      };
-      check_links: {
-        Args: {
-          p_links: Json;
-          p_actor: string;
         };
         Returns: Json;
       };
@@ -1730,13 +1643,6 @@ export type Database = {
           p_lease_seconds?: number;
           p_busy?: Json;
           p_channels?: readonly string[];
-        };
-        Returns: Json;
-      };
-      claim_media: {
-        Args: {
-          p_limit: number;
-          p_lease_seconds: number;
         };
         Returns: Json;
       };
@@ -1800,13 +1706,6 @@ export type Database = {
         };
         Returns: Json;
       };
-      count_matching_deliveries: {
-        Args: {
-          p_list: string;
-          p_filter?: Json;
-        };
-        Returns: Json;
-      };
       create_announcement: {
         Args: {
           p_announcement: Json;
@@ -1825,7 +1724,6 @@ export type Database = {
           p_flag_key: string;
           p_plan: Json;
           p_reason?: string | null;
-          p_id?: string | null;
         };
         Returns: Database["public"]["Tables"]["rollouts"]["Row"];
       };
@@ -1862,8 +1760,6 @@ export type Database = {
       destination_health: {
         Args: {
           p_now?: string;
-          p_filter?: Json;
-          p_limit?: number | null;
         };
         Returns: Json;
       };
@@ -1920,19 +1816,12 @@ export type Database = {
         };
         Returns: Json;
       };
-      find_media: {
-        Args: {
-          p_id: string;
-        };
-        Returns: Json;
-      };
       find_suppression: {
         Args: {
           p_address: string;
         };
         Returns: Json;
       };
-      first_steps: { Args: Record<never, never>; Returns: Json };
       forecast_rollout: {
         Args: {
           p_flag_key: string;
@@ -2004,7 +1893,6 @@ export type Database = {
       list_announcements: {
         Args: {
           p_limit?: number;
-          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -2036,25 +1924,11 @@ export type Database = {
         };
         Returns: Json;
       };
-      list_flags: {
-        Args: {
-          p_filter?: Json;
-          p_limit?: number;
-        };
-        Returns: Json;
-      };
-      list_identities: {
-        Args: {
-          p_filter?: Json;
-          p_limit?: number | null;
-        };
-        Returns: Json;
-      };
+      list_identities: { Args: Record<never, never>; Returns: Json };
       list_incidents: {
         Args: {
           p_open?: boolean | null;
           p_limit?: number;
-          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -2072,17 +1946,15 @@ export type Database = {
         };
         Returns: Json;
       };
-      list_reports: {
+      list_notices: {
         Args: {
-          p_flag_key?: string | null;
-          p_limit?: number;
-          p_before?: string | null;
+          p_id: string;
         };
         Returns: Json;
       };
-      list_routes: {
+      list_reports: {
         Args: {
-          p_filter?: Json;
+          p_flag_key?: string | null;
           p_limit?: number;
         };
         Returns: Json;
@@ -2091,8 +1963,6 @@ export type Database = {
         Args: {
           p_before?: string | null;
           p_limit?: number;
-          p_same?: number | null;
-          p_search?: string | null;
         };
         Returns: Json;
       };
@@ -2100,7 +1970,6 @@ export type Database = {
       list_unknown: {
         Args: {
           p_limit?: number;
-          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -2114,6 +1983,15 @@ export type Database = {
       load_config: {
         Args: {
           p_revision?: number | null;
+        };
+        Returns: Json;
+      };
+      mail_notification: {
+        Args: {
+          p_id: string;
+          p_lease: string;
+          p_subject: string;
+          p_text: string;
         };
         Returns: Json;
       };
@@ -2145,14 +2023,6 @@ export type Database = {
         };
         Returns: Json;
       };
-      note_provider_media: {
-        Args: {
-          p_id: string;
-          p_number_id: string;
-          p_media_id: string;
-        };
-        Returns: null;
-      };
       note_storage_objects: {
         Args: {
           p_objects: Json;
@@ -2171,14 +2041,6 @@ export type Database = {
           p_public_text?: string | null;
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
-      };
-      open_window: {
-        Args: {
-          p_to: string;
-          p_at: string;
-          p_number_id?: string | null;
-        };
-        Returns: Json;
       };
       overview: {
         Args: {
@@ -2324,12 +2186,6 @@ export type Database = {
         };
         Returns: null;
       };
-      remove_media_upload: {
-        Args: {
-          p_id: string;
-        };
-        Returns: Json;
-      };
       remove_notification_endpoint: {
         Args: {
           p_name: string;
@@ -2372,12 +2228,6 @@ export type Database = {
         };
         Returns: boolean;
       };
-      remove_view: {
-        Args: {
-          p_id: string;
-        };
-        Returns: boolean;
-      };
       reply_in_conversation: {
         Args: {
           p_conversation_id: string;
@@ -2411,7 +2261,6 @@ export type Database = {
           p_to: string;
           p_after?: string | null;
           p_limit?: number;
-          p_key?: string | null;
         };
         Returns: Json;
       };
@@ -2496,12 +2345,11 @@ export type Database = {
         };
         Returns: Json;
       };
-      save_view: {
+      schedule_notices: {
         Args: {
-          p_page: string;
-          p_name: string;
-          p_search: string;
-          p_shared?: boolean;
+          p_id: string;
+          p_day_0: string;
+          p_notices?: Json;
         };
         Returns: Json;
       };
@@ -2647,18 +2495,6 @@ export type Database = {
           p_claim?: Json;
         };
         Returns: Json;
-      };
-      settle_media: {
-        Args: {
-          p_message_id: string;
-          p_lease: string;
-          p_outcome: string;
-          p_path?: string | null;
-          p_bytes?: number | null;
-          p_error?: string | null;
-          p_retry_after_ms?: number | null;
-        };
-        Returns: boolean;
       };
       settle_notifications: {
         Args: {
@@ -2816,13 +2652,6 @@ export type Database = {
           p_version: number;
           p_link: Json;
           p_actor: string;
-        };
-        Returns: Json;
-      };
-      upload_to_send: {
-        Args: {
-          p_id: string;
-          p_number_id: string;
         };
         Returns: Json;
       };
