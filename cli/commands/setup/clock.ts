@@ -43,7 +43,9 @@ export function clock(
         if (url !== stack.url || !secrets.get("gatelink_secret_key")?.decrypted_secret) {
           return { done: false, lacks: "address and key of the clock to be put into Vault" };
         }
-        if (cron && jobs < wanted) return { done: false, lacks: `${counted(wanted - jobs, "job")} to be scheduled` };
+        if (cron && jobs < wanted) {
+          return { done: false, lacks: `${counted(wanted - jobs, "job")} to be scheduled` };
+        }
         const [{ fault }] = await sql`select private.clock_health(now()) -> 'figures' ->> 'fault' as fault`;
         return {
           done: true,
