@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
 import { runSetup } from "../../cli/commands/setup/run.ts";
 import { runUpgrade } from "../../cli/commands/setup/run_upgrade.ts";
-import type { SetupOptions } from "../../cli/commands/setup/setup.ts";
+import type { SetupOptions } from "../../cli/commands/setup/options.ts";
 import type { Taken } from "../../cli/commands/setup/walk.ts";
 import { join } from "../../lib/paths.ts";
 import { testSession } from "../support/gatelink.ts";

@@ -8,7 +8,7 @@ import { message } from "./message.ts";
 import { meta } from "./meta.ts";
 import { secrets } from "./secrets.ts";
 import { flags, service } from "./service.ts";
-import type { SetupOptions } from "./setup.ts";
+import type { SetupOptions } from "./options.ts";
 import { openTarget } from "./target.ts";
 import { team } from "./team.ts";
 import { walk } from "./walk.ts";

@@ -10,7 +10,7 @@ import { access, database } from "./database.ts";
 import { functions, health, versionOf } from "./functions.ts";
 import type { Waits } from "./run.ts";
 import { asked, openTarget, type Target } from "./target.ts";
-import type { UpgradeOptions } from "./upgrade.ts";
+import type { UpgradeOptions } from "./options.ts";
 import { walk, type WalkStep } from "./walk.ts";
 
 /** Runs it. */

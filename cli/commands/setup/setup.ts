@@ -4,18 +4,8 @@ import { DESTINATION_NAME } from "../../../supabase/functions/_shared/contract/n
 import { fromCheckout } from "../../core/checkout.ts";
 import type { Run } from "../../core/session.ts";
 import { duration, several } from "../../core/values.ts";
+import type { SetupOptions } from "./options.ts";
 import type { Service } from "./service.ts";
-import type { TargetOptions } from "./target.ts";
-
-/** Options of the command. */
-export interface SetupOptions extends TargetOptions {
-  admin?: string;
-  service?: Service;
-  account?: string[];
-  wait?: number;
-  message: boolean;
-  dryRun?: boolean;
-}
 
 /** The options that say what is set up, for setup and upgrade alike. */
 export function onProject(command: Command): Command {

@@ -3,13 +3,7 @@ import type { Command } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
 import type { Run } from "../../core/session.ts";
 import { onProject } from "./setup.ts";
-import type { TargetOptions } from "./target.ts";
-
-/** Options of the command. */
-export interface UpgradeOptions extends TargetOptions {
-  anyway?: boolean;
-  dryRun?: boolean;
-}
+import type { UpgradeOptions } from "./options.ts";
 
 /** Defines the command. */
 export function upgrade(command: Command, run: Run): void {
