@@ -27,6 +27,10 @@ Deno.test({
       },
     }));
     const graph: ScriptedGraph = scriptedGraph(keys);
+    const answering = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => Response.json({ replies: [{ type: "text", text: { body: "Hello!" } }] }),
+    );
     const secretsOfWhatsApp = {
       WHATSAPP_APP_SECRET: keys.appSecret,
       WHATSAPP_ACCESS_TOKEN: keys.accessToken,
@@ -99,7 +103,7 @@ Deno.test({
       await fails("team", /Nobody is named/);
       await fails("team", /does not invite nobody@example\.com/, { admin: "nobody@example.com" });
       await fails("service", /No service is named/, { admin: "admin@example.com" });
-      const service = { name: "support", url: `${stack.url}/demo/service` };
+      const service = { name: "support", url: `http://127.0.0.1:${answering.addr.port}/hook` };
       await fails("service", /allowlist does not permit/, {
         service: { name: "support", url: "ftp://service.invalid/" },
       });
@@ -111,7 +115,7 @@ Deno.test({
 
       const phone = await somebody(stack, "Ana", "15550109999");
       const { states, last } = await setup(
-        { wait: 180_000 },
+        { wait: 60_000 },
         secretsOfWhatsApp,
         () => says(stack, phone, "hello"),
       );
@@ -132,6 +136,7 @@ Deno.test({
     } finally {
       await own.stop();
       await graph.stop();
+      await answering.shutdown();
     }
 
     async function t_upgrade() {
