@@ -10,6 +10,7 @@ import type { Taken } from "../../cli/commands/setup/walk.ts";
 import { join } from "../../lib/paths.ts";
 import { testSession } from "../support/gatelink.ts";
 import { ownProject } from "../support/own_project.ts";
+import { until } from "../support/until.ts";
 import { says, somebody } from "../support/people.ts";
 import { type ScriptedGraph, scriptedGraph } from "../support/scripted_graph.ts";
 
@@ -39,7 +40,7 @@ Deno.test({
     async function setup(
       options: Partial<SetupOptions> = {},
       env: Record<string, string> = secretsOfWhatsApp,
-      whileWaiting?: () => Promise<unknown>,
+      whenAsked?: () => Promise<unknown>,
     ) {
       const session = testSession({
         env: {
@@ -54,7 +55,12 @@ Deno.test({
         seenMs: 20_000,
         replyMs: 60_000,
       });
-      const [{ document, text }] = await Promise.all([running, whileWaiting?.()]);
+      const [{ document, text }] = await Promise.all([
+        running,
+        whenAsked &&
+        until("a person is asked to write", () => session.said.some((line) => /Write to/.test(line)))
+          .then(whenAsked),
+      ]);
       const { steps } = document as { steps: Taken[] };
       const printed = session.said.join("\n") + text + JSON.stringify(document);
       for (const secret of Object.values(keys)) assert(!printed.includes(secret), "a secret was printed");
