@@ -4,7 +4,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { client } from "./client.ts";
 import { containing, olderThan } from "./conditions.ts";
-import { type Pages, useLivePages } from "./pages.ts";
+import type { LivePagesOptions } from "./pages.ts";
 import { allRows, LIVE_MS, MAX_ROWS, unwrap, useRead, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -51,9 +51,9 @@ export interface RolloutFilter {
   which: "all" | "open" | "over";
 }
 
-/** Rollouts in pages, newest first, polled. */
-export function useRolloutPages({ search, which }: RolloutFilter): Pages<Rollout> {
-  return useLivePages<Rollout>({
+/** Rollouts in pages, newest first. */
+export function rolloutPages({ search, which }: RolloutFilter): LivePagesOptions<Rollout> {
+  return {
     key: ["rollouts", { search, which }],
     read: (last) => {
       let rows = client().from("rollouts").select(COLUMNS);
@@ -67,7 +67,7 @@ export function useRolloutPages({ search, which }: RolloutFilter): Pages<Rollout
     },
     size: PAGE,
     every: LIVE_MS / 2,
-  });
+  };
 }
 
 /** The rollouts under way, of which a flag has at most one; optionally of one flag. Polled. */
