@@ -56,7 +56,7 @@ function Trial({ routes, destinations }: { routes: WholeRoute[]; destinations: D
   const decision = useRead<TriedDecision>(
     ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
-      const { contact, ...facts } = factsOf(writer);
+      const { contact, ...facts } = factsOf(writer, channel);
       const memberships = contact.id === "" ? [] : await allRows<{ segment_key: string }>((db, last) => {
         const rows = db.from("segment_members").select("segment_key").eq("subject_id", contact.id)
           .order("segment_key").limit(MAX_ROWS);
@@ -116,7 +116,7 @@ function Trial({ routes, destinations }: { routes: WholeRoute[]; destinations: D
             onChange={({ currentTarget: { value } }) => setCode(value.trim())}
           />
         </SimpleGrid>
-        <WriterFields routes={routes} value={writer} onChange={setWriter} />
+        <WriterFields routes={routes} channel={channel} value={writer} onChange={setWriter} />
         <Loaded of={decision} rows={2}>
           {({ explanation, omitted, reason, destinationIds, parts }) => {
             const taken = explanation.find(({ matched }) => matched);
