@@ -8,6 +8,7 @@ import { decode } from "../../json/json.ts";
 import type { Channel, Parsed, SendFailure, Sent, WebhookChannel } from "../channel.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
+import { ownWebhook } from "./own_webhook.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
@@ -82,6 +83,7 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookC
       const from = { ...account(), phoneNumberId: senderId };
       return await send(fetch, from, { id, to, message: message as OutboundMessage, traceparent });
     },
+    ownWebhook,
     templates: async (asked, { fetch }) => notReady() ?? await askTemplates(fetch, account(), asked),
     nextAttempt: nextSendAttempt,
   };
