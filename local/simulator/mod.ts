@@ -12,6 +12,7 @@
  * | `GET /simulator/api/events` | server-sent events: first `{type: "state", …}`, then each SimulatorEvent |
  * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
  * | `POST /simulator/api/send` | `{contact, message}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
  * | `GET /simulator/api/links` | codes to choose from |
  * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
@@ -113,6 +114,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     "POST api/send": ({ contact, message }) => ({
       wamid: meta.userSends(String(contact), message as UserMessage | string),
     }),
+    "POST api/answer": ({ contact, text }) => ({ wamid: meta.appSends(String(contact), String(text ?? "")) }),
     "POST api/scan": ({ link }) =>
       scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
     "GET api/links": async () => await options.links?.() ?? [],
