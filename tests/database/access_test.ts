@@ -52,6 +52,7 @@ const READERS: Record<string, TeamRole> = {
   "public.flag_evaluations": "viewer",
   "public.flag_metrics": "viewer",
   "public.rollouts": "viewer",
+  "public.rollout_notices": "viewer",
   "public.rollout_stages": "viewer",
   "public.rollout_events": "viewer",
   "public.rollout_feedback": "viewer",
@@ -214,6 +215,8 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "revoke_gate(text,text,text,text)": { role: "operator", why: "Operators stop a launch." },
   "launch_facts(text)": { role: "viewer", why: "The team sees what a launch still waits for." },
   "list_conversations(uuid,integer)": { role: "viewer", why: "The team sees who writes, redacted." },
+  "attention()": { role: "viewer", why: "The team sees what needs somebody." },
+  "first_steps()": { role: "viewer", why: "The team sees how far a new installation is." },
   "search_everything(text,integer)": {
     role: "viewer",
     why: "The team finds whatever the panel shows; people by name for operators alone.",
@@ -292,6 +295,11 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "list_reports(text,integer,uuid)": { role: "viewer", why: "The team reads how things go." },
   "read_report(uuid)": { role: "viewer", why: "The team reads how things go." },
   "report_now(text)": { role: "viewer", why: "The team reads how things go." },
+  "list_notices(uuid)": { role: "viewer", why: "The team sees who is told what, and when." },
+  "schedule_notices(uuid,timestamp with time zone,jsonb)": {
+    role: "operator",
+    why: "Operators say who is told of rollouts.",
+  },
   "list_kill_switches()": { role: "viewer", why: "The team sees which features the environment stops." },
   "add_feedback(text,text,text,integer,text,uuid)": {
     role: "operator",
@@ -325,6 +333,7 @@ const CLOSED_TO_SERVICE = [
   "public.segment_members",
   "public.segment_history",
   "public.rollouts",
+  "public.rollout_notices",
   "public.rollout_stages",
   "public.rollout_events",
   "public.notification_endpoints",

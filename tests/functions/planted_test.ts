@@ -314,6 +314,10 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "roll_back_rollout(uuid,bigint,text)": ({ rollout }) => [`'${rollout}', 1, 'a test'`],
   "complete_rollout(uuid,bigint,text)": ({ rollout }) => [`'${rollout}', 1, 'a test'`],
   "watch_rollout(uuid)": ({ rollout }) => [`'${rollout}'`],
+  "list_notices(uuid)": ({ rollout }) => [`'${rollout}'`],
+  "schedule_notices(uuid,timestamp with time zone,jsonb)": (
+    { rollout },
+  ) => [`'${rollout}', now(), '[{"day": 0, "to": "All teams", "text": "It is there."}]'`],
   "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": () => [
     "'wa_send.enabled', (public.plan_of_template('standard'))",
   ],
@@ -370,6 +374,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     `'${SENT}'`,
     `'${PHONE.slice(-4)}'`,
   ],
+  "attention()": () => [""],
+  "first_steps()": () => [""],
   "search_everything(text,integer)": ({ message }) => [
     "''",
     "'zerafina'",

@@ -27,6 +27,7 @@ import { SecretModal } from "../deliveries/SecretModal.tsx";
 type Endpoint = Pick<Row<"notification_endpoints">, "id" | "name" | "kind" | "host" | "events" | "state">;
 
 const USUAL = EVENTS.filter((event) => event !== "paused" && event !== "resumed");
+const KINDS = { slack: "Slack", webhook: "webhook", email: "email" } as const;
 const TOUCHES = ["notification_endpoints"];
 const eventWords = (event: string) => event.replace("_", " ");
 
@@ -42,7 +43,7 @@ export function Notifications() {
     <Stack>
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
-          Sent when a rollout changes or a component fails, as signed webhooks or in Slack's format.
+          Sent when a rollout changes or a component fails, as signed webhooks, in Slack's format, or by mail.
         </Text>
         <For role="operator">
           <Add />
@@ -99,7 +100,7 @@ function Row({ of }: { of: Endpoint }) {
       <Table.Td>
         <Group gap="xs">
           <Text size="sm" fw={600}>{of.name}</Text>
-          <State size="sm" tone="plain" asWritten>{of.kind === "slack" ? "Slack" : "webhook"}</State>
+          <State size="sm" tone="plain" asWritten>{KINDS[of.kind]}</State>
           {of.state === "paused" && <State size="sm" tone="warn">paused</State>}
         </Group>
         <Text size="xs" c="dimmed">{of.host}: {of.events.map(eventWords).join(", ")}</Text>
@@ -165,6 +166,8 @@ function Add() {
           ? <AddHost url={url} purpose="forward" added={() => setFault(undefined)} />
           : code === "23514"
           ? "Use lower-case letters, digits, hyphens and underscores."
+          : code === "GL422"
+          ? "This is not an e-mail address."
           : message,
       );
       return true;
@@ -203,15 +206,19 @@ function Add() {
             />
             <SegmentedControl
               aria-label="Kind"
-              data={[{ value: "slack", label: "Slack" }, { value: "webhook", label: "Webhook" }]}
+              data={[
+                { value: "slack", label: "Slack" },
+                { value: "webhook", label: "Webhook" },
+                { value: "email", label: "Email" },
+              ]}
               value={kind}
               onChange={setKind}
             />
             <TextInput
-              label="URL"
-              type="url"
+              label={kind === "email" ? "Address" : "URL"}
+              type={kind === "email" ? "email" : "url"}
               required
-              placeholder="https://hooks.example.com/…"
+              placeholder={kind === "email" ? "team@example.com" : "https://hooks.example.com/…"}
               error={fault}
               errorProps={{ component: "div" }}
               value={url}

@@ -204,6 +204,16 @@ export interface CountedMetric {
   key?: string;
 }
 
+/** Who is to be told what of a rollout. */
+export interface Notice {
+  /** Days after day 0; before it if negative. */
+  day: number;
+  to: string;
+  text: string;
+  /** Whether it says how the rollout does. */
+  report?: boolean;
+}
+
 /** An announcement that is to be made. */
 export interface AnnouncementDraft {
   name: string;
@@ -272,6 +282,7 @@ export interface JsonArguments {
   record_feedback: { p_feedback: readonly GivenFeedback[] };
   record_metrics: { p_metrics: readonly CountedMetric[] };
   record_rollback: { p_event: RollbackEvent };
+  schedule_notices: { p_notices: readonly Notice[] | null };
   set_conversation_desk: { p_changes: { assigned_to?: string | null; unread?: boolean } };
   set_destination: { p_changes: DestinationOptions & { url?: string } };
   set_destination_headers: { p_headers: Readonly<Record<string, string | null>> };
@@ -295,6 +306,7 @@ export interface JsonArguments {
 type OfThePipeline =
   | "add_counts"
   | "add_measurements"
+  | "add_media_upload"
   | "answer_category"
   | "claim_deliveries"
   | "claim_outbound"

@@ -780,6 +780,70 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      media_files: {
+        Row: {
+          attempt: number;
+          bytes: number | null;
+          created_at: string;
+          error: string | null;
+          lease: string | null;
+          media_id: string;
+          message_id: string;
+          mime_type: string | null;
+          next_attempt_at: string | null;
+          number_id: string;
+          path: string | null;
+          settled_at: string | null;
+          sha256: string | null;
+          state: "pending" | "stored" | "gone" | "too_large" | "failed";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "media_files_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: true;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      media_provider_ids: {
+        Row: {
+          media_id: string;
+          number_id: string;
+          upload_id: string;
+          uploaded_at: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "media_provider_ids_upload_id_fkey";
+            columns: ["upload_id"];
+            isOneToOne: false;
+            referencedRelation: "media_uploads";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      media_uploads: {
+        Row: {
+          bytes: number;
+          created_at: string;
+          created_by: string;
+          id: string;
+          mime_type: string;
+          name: string | null;
+          path: string;
+          sha256: string;
+          used_at: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       messages: {
         Row: {
           channel: string;
@@ -855,7 +919,7 @@ export type Database = {
           events: string[];
           host: string;
           id: string;
-          kind: "webhook" | "slack";
+          kind: "webhook" | "slack" | "email";
           name: string;
           state: "active" | "paused";
         };
@@ -873,6 +937,7 @@ export type Database = {
           id: string;
           last_error: string | null;
           lease: string | null;
+          message_id: string | null;
           next_attempt_at: string;
           payload: JsonOf<"notifications.payload">;
           state: "pending" | "leased" | "delivered" | "dead";
@@ -1075,6 +1140,30 @@ export type Database = {
           },
           {
             foreignKeyName: "rollout_feedback_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      rollout_notices: {
+        Row: {
+          at: string | null;
+          day: number;
+          due_at: string;
+          position: number;
+          report: boolean;
+          rollout_id: string;
+          state: "planned" | "told" | "skipped";
+          text: string;
+          to_whom: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "rollout_notices_rollout_id_fkey";
             columns: ["rollout_id"];
             isOneToOne: false;
             referencedRelation: "rollouts";
@@ -1395,7 +1484,7 @@ export type Database = {
           bytes: number;
           created_at: string;
           expires_at: string;
-          kind: "raw" | "attachment";
+          kind: "raw" | "attachment" | "media";
           message_id: string | null;
           of_message: boolean;
           path: string;
@@ -1546,6 +1635,12 @@ export type Database = {
         };
         Returns: null;
       };
+      add_media_upload: {
+        Args: {
+          p_upload: Json;
+        };
+        Returns: Json;
+      };
       add_notification_endpoint: {
         Args: {
           p_name: string;
@@ -1612,6 +1707,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      attention: { Args: Record<never, never>; Returns: Json };
       begin_identity_check: {
         Args: {
           p_id: string;
@@ -1659,6 +1755,13 @@ export type Database = {
           p_lease_seconds?: number;
           p_busy?: Json;
           p_channels?: readonly string[];
+        };
+        Returns: Json;
+      };
+      claim_media: {
+        Args: {
+          p_limit: number;
+          p_lease_seconds: number;
         };
         Returns: Json;
       };
@@ -1842,12 +1945,19 @@ export type Database = {
         };
         Returns: Json;
       };
+      find_media: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       find_suppression: {
         Args: {
           p_address: string;
         };
         Returns: Json;
       };
+      first_steps: { Args: Record<never, never>; Returns: Json };
       forecast_rollout: {
         Args: {
           p_flag_key: string;
@@ -1987,6 +2097,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_notices: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       list_reports: {
         Args: {
           p_flag_key?: string | null;
@@ -2032,6 +2148,15 @@ export type Database = {
         };
         Returns: Json;
       };
+      mail_notification: {
+        Args: {
+          p_id: string;
+          p_lease: string;
+          p_subject: string;
+          p_text: string;
+        };
+        Returns: Json;
+      };
       mail_to_show: {
         Args: {
           p_message_id: string;
@@ -2059,6 +2184,14 @@ export type Database = {
           p_ids: readonly string[];
         };
         Returns: Json;
+      };
+      note_provider_media: {
+        Args: {
+          p_id: string;
+          p_number_id: string;
+          p_media_id: string;
+        };
+        Returns: null;
       };
       note_storage_objects: {
         Args: {
@@ -2230,6 +2363,12 @@ export type Database = {
           p_id: string;
         };
         Returns: null;
+      };
+      remove_media_upload: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
       };
       remove_notification_endpoint: {
         Args: {
@@ -2406,6 +2545,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      schedule_notices: {
+        Args: {
+          p_id: string;
+          p_day_0: string;
+          p_notices?: Json;
+        };
+        Returns: Json;
+      };
       schema_state: { Args: Record<never, never>; Returns: Json };
       schema_version: { Args: Record<never, never>; Returns: string };
       sealed_headers: { Args: Record<never, never>; Returns: Json };
@@ -2548,6 +2695,18 @@ export type Database = {
           p_claim?: Json;
         };
         Returns: Json;
+      };
+      settle_media: {
+        Args: {
+          p_message_id: string;
+          p_lease: string;
+          p_outcome: string;
+          p_path?: string | null;
+          p_bytes?: number | null;
+          p_error?: string | null;
+          p_retry_after_ms?: number | null;
+        };
+        Returns: boolean;
       };
       settle_notifications: {
         Args: {
@@ -2705,6 +2864,13 @@ export type Database = {
           p_version: number;
           p_link: Json;
           p_actor: string;
+        };
+        Returns: Json;
+      };
+      upload_to_send: {
+        Args: {
+          p_id: string;
+          p_number_id: string;
         };
         Returns: Json;
       };
