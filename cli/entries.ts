@@ -90,6 +90,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "deliveries that were given up (dead letters)",
     load: async () => (await import("./commands/deliveries/dead.ts")).dead,
   },
+  numbers: {
+    about: "WhatsApp's numbers and accounts: credentials, quality, limits, a check with Meta",
+    load: async () => (await import("./commands/numbers/numbers.ts")).numbers,
+  },
   email: {
     about: "identities that mail is sent as, and why a mail was treated as it was",
     load: async () => (await import("./commands/email/email.ts")).email,

@@ -6,7 +6,13 @@ import { openDataFolder, type StackFile } from "./project/data_folder.ts";
 import { embeddedDatabase, ownDatabase } from "./database/database.ts";
 import { createDemoService } from "./seed/demo_service.ts";
 import { type Deployment, forgetDeployed, watchDeployment } from "./project/deployment.ts";
-import { emailAccount, functionsEnvironment, userSecrets, whatsappAccount } from "./project/environment.ts";
+import {
+  emailAccount,
+  functionsEnvironment,
+  secondAccount,
+  userSecrets,
+  whatsappAccount,
+} from "./project/environment.ts";
 import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
 import { createMailbox } from "./project/mailbox.ts";
@@ -122,6 +128,7 @@ async function start(
       inboundUrl: `${url}/functions/v1/email-webhook/inbound`,
       eventsUrl: `${url}/functions/v1/email-webhook/events`,
     },
+    accounts: [secondAccount(whatsapp)],
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     dataFile: join(folder.path, "simulator.jsonl"),
     links: async () =>

@@ -10,7 +10,9 @@
  * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `GET …/{version}/{media_id}` |
  * | `GET /simulator/api/events` | server-sent events: first `{type: "state", …}`, then each SimulatorEvent |
  * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
- * | `POST /simulator/api/send` | `{contact, message}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `POST /simulator/api/send` | `{contact, message, number?}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `GET /simulator/api/accounts` | the business's accounts: standing, templates |
+ * | `POST /simulator/api/account` | `{account, do, …}`: an AccountAct of Meta's (accounts.ts) -> all accounts |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
  * | `GET /simulator/api/links` | codes to choose from |
  * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
@@ -19,6 +21,7 @@
  * | `POST /simulator/api/reset` | begins anew, with the people that a newcomer finds |
  * | `POST /simulator/api/handshake` | -> `{ok, status, detail}` |
  */
+import type { AccountAct } from "./accounts.ts";
 import { FAULTS } from "./faults.ts";
 import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { ContactInput } from "./people.ts";
@@ -126,6 +129,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     posts: meta.posts,
     calls: meta.calls,
     settings: meta.settings,
+    accounts: meta.accounts,
     calm: CALM,
     faults: Object.entries(FAULTS).map(([code, { label }]) => ({ code, label })),
     samples: [...media].map(([id, { filename, mimeType }]) => ({ id, filename, mimeType })),
@@ -139,9 +143,17 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       typeof id === "string"
         ? meta.changeContact(id, contact as Partial<ContactInput>)
         : meta.addContact(contact as unknown as ContactInput),
-    "POST api/send": ({ contact, message }) => ({
-      wamid: meta.userSends(String(contact), message as UserMessage | string),
+    "POST api/send": ({ contact, message, number }) => ({
+      wamid: meta.userSends(
+        String(contact),
+        message as UserMessage | string,
+        number === undefined ? undefined : String(number),
+      ),
     }),
+    "GET api/accounts": () => meta.accounts,
+    "POST api/account": (
+      { account, ...act },
+    ) => (meta.act(String(account), act as unknown as AccountAct), meta.accounts),
     "POST api/scan": ({ link }) =>
       scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
     "GET api/links": async () => await options.links?.() ?? [],

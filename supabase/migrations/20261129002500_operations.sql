@@ -29,6 +29,7 @@ language sql immutable set search_path = '' as $$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
+    ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),

@@ -28,6 +28,7 @@ export const ROUTES = [
     handler: "setHeaders",
   },
   { method: "POST", path: "/destinations/reseal", auth: "admin", handler: "resealHeaders" },
+  { method: "POST", path: "/numbers/check", auth: "operator", origins: "panel", handler: "checkNumbers" },
 ] as const satisfies readonly Route[];
 
 type Deps = RouteDeps<typeof ROUTES[number]["handler"], Context>;
@@ -43,6 +44,7 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
   reportSwitches(): Promise<void>;
   test: TestDestination;
   headers: DestinationHeaders;
+  checkNumbers(): Promise<Response>;
 }
 
 /**
@@ -53,6 +55,7 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
  * - `PATCH /destinations/{name}/headers` and `POST /destinations/reseal`: see `headers.ts`.
  * - `POST /destinations/{name}/test`: sends a signed test event and returns the result; see
  *   `destination_test_event.ts`.
+ * - `POST /numbers/check`: see `numbers.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
   const { killed, requireSecretKey, pipeline, waitUntil, reportSwitches, test, headers } = deps;
@@ -94,6 +97,10 @@ export function createHandler(deps: RouterDeps): Handler {
         return await test(params.name, by, context.log);
       },
       setHeaders: ({ request, context, params, by }) => headers.set(params.name, by, request, context.log),
+      checkNumbers: async ({ request }) => {
+        await request.body?.cancel();
+        return await deps.checkNumbers();
+      },
       resealHeaders: async ({ request, context, by }) => {
         await request.body?.cancel();
         return await headers.reseal(by, context.log);

@@ -16,6 +16,7 @@ import type { TeamRole } from "../_shared/contract/states.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
+import { createNumberCheck } from "./numbers.ts";
 import { createTest } from "./destination_test_event.ts";
 
 const authorise = createAuthorise();
@@ -39,6 +40,7 @@ export default serve(
     reportSwitches,
     test,
     headers: createHeaders({ rpc, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
+    checkNumbers: createNumberCheck({ rpc, fetch: (url, init) => fetch(url, init), now: Date.now }),
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   }),
 );

@@ -4,6 +4,7 @@
  * @module
  */
 import type { z } from "zod";
+import { ACCOUNTS } from "./answers/accounts.ts";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
@@ -29,6 +30,7 @@ type JsonFunction = {
 
 /** The schema of each answer. Only tests check answers against them. A missing schema does not compile. */
 export const ANSWERS = {
+  ...ACCOUNTS,
   ...ANNOUNCEMENTS,
   ...DELIVERIES,
   ...INCIDENTS,

@@ -263,6 +263,7 @@ type OfThePipeline =
   | "ingest_updates"
   | "note_storage_objects"
   | "record_decisions"
+  | "record_number_check"
   | "record_orphans"
   | "record_outcomes"
   | "record_repeats"

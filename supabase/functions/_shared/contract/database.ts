@@ -12,6 +12,21 @@ import type { Json } from "./json.ts";
 export type Database = {
   public: {
     Tables: {
+      account_events: {
+        Row: {
+          account: string;
+          at: string;
+          channel: string;
+          data: JsonOf<"account_events.data">;
+          id: string;
+          kind: string;
+          sender_id: string | null;
+          subject: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       allowlist_history: {
         Row: {
           at: string;
@@ -1206,6 +1221,44 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      sender_accounts: {
+        Row: {
+          channel: string;
+          created_at: string;
+          id: string;
+          name: string | null;
+          state: "active" | "restricted" | "banned";
+          state_at: string | null;
+          state_until: string | null;
+          state_why: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      sender_states: {
+        Row: {
+          channel: string;
+          checked_at: string | null;
+          messaging_limit: string | null;
+          name: string | null;
+          quality: string | null;
+          sender_id: string;
+          status: string | null;
+          told_at: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "sender_states_sender";
+            columns: ["channel", "sender_id"];
+            isOneToOne: true;
+            referencedRelation: "senders";
+            referencedColumns: ["channel", "id"];
+          },
+        ];
+      };
       senders: {
         Row: {
           account: string | null;
@@ -1800,6 +1853,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_numbers: { Args: Record<never, never>; Returns: Json };
       list_reports: {
         Args: {
           p_flag_key?: string | null;
@@ -1853,6 +1907,13 @@ export type Database = {
           p_id: string;
           p_version: number;
           p_before: string;
+        };
+        Returns: Json;
+      };
+      name_account: {
+        Args: {
+          p_id: string;
+          p_name: string;
         };
         Returns: Json;
       };
@@ -1949,6 +2010,12 @@ export type Database = {
           p_metrics: Json;
         };
         Returns: Json;
+      };
+      record_number_check: {
+        Args: {
+          p_found: Json;
+        };
+        Returns: null;
       };
       record_orphans: {
         Args: {

@@ -21,17 +21,9 @@
  */
 import type { SenderAccount } from "../../channel.ts";
 import { Contacts } from "./identities.ts";
+import { newsOf } from "./news.ts";
 import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
-import {
-  clean,
-  type ItemKind,
-  itemUpdate,
-  other,
-  type Place,
-  templateOf,
-  UNKNOWN_FIELD,
-  type Update,
-} from "./update.ts";
+import { clean, type ItemKind, itemUpdate, other, type Place, UNKNOWN_FIELD, type Update } from "./update.ts";
 
 export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./update.ts";
 
@@ -178,8 +170,8 @@ function parseChange(updates: Update[], change: unknown, entryTime: unknown, ent
   if (value !== undefined && lists !== undefined) parseLists(updates, value, lists, place);
   if (updates.length === from) {
     const whole = other(place, change.value === undefined ? change : change.value, entryTime);
-    const template = templateOf(whole.raw, place);
-    if (template !== undefined) whole.template = template;
+    const news = newsOf(field, whole.raw, place.entryId);
+    if (news !== undefined) whole.news = news;
     updates.push(whole);
     if (change.value === undefined) return;
   }
