@@ -28,7 +28,7 @@ export function firstTemplates(wabaId: string): SimulatedTemplate[] {
   return [
     {
       id: id(1),
-      name: "order_update",
+      name: "parcel_on_its_way",
       language: "en",
       category: "UTILITY",
       status: "APPROVED",
@@ -51,7 +51,7 @@ export function firstTemplates(wabaId: string): SimulatedTemplate[] {
     },
     {
       id: id(2),
-      name: "order_update",
+      name: "parcel_on_its_way",
       language: "de",
       category: "UTILITY",
       status: "APPROVED",
@@ -70,7 +70,7 @@ export function firstTemplates(wabaId: string): SimulatedTemplate[] {
     },
     {
       id: id(3),
-      name: "spring_offer",
+      name: "weekly_sale",
       language: "en",
       category: "MARKETING",
       status: "APPROVED",
@@ -99,7 +99,7 @@ export function firstTemplates(wabaId: string): SimulatedTemplate[] {
     },
     {
       id: id(4),
-      name: "login_code",
+      name: "one_time_code",
       language: "en",
       category: "AUTHENTICATION",
       status: "APPROVED",

@@ -126,6 +126,9 @@ const FREE: Record<string, string> = {
   "public.segment_history": "segment_key version changed_at changed_by",
   "public.segment_members": "segment_key added_at added_by",
   "public.segments": "key version updated_at updated_by",
+  "public.account_events": "id channel account sender_id kind subject data at",
+  "public.sender_accounts": "channel id name state state_at state_until state_why created_at",
+  "public.sender_states": "channel sender_id name quality messaging_limit status told_at checked_at",
   "public.senders":
     "channel id address class provider account credentials state max_per_second pair_seconds pair_burst send_tat held_since held_code held_until held_probes org created_at",
   "public.settings": "key value version updated_at updated_by",

@@ -94,6 +94,8 @@ const BOUNDED: Record<string, string> = {
   "public.segment_history": "the team's",
   "public.segment_members": "the team's",
   "public.segments": "the team's",
+  "public.sender_accounts": "the team's",
+  "public.sender_states": "with senders",
   "public.senders": "the team's",
   "public.settings": "the team's",
   "public.settings_history": "the team's",

@@ -278,6 +278,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "add_suppression(text,text,text)": () => [`'${EMAIL}'`],
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
   "list_unknown(integer)": () => [""],
+  "list_numbers()": () => [""],
+  "name_account(text,text)": () => ["'240011223344556', 'acme'"],
   "resolve_unknown(uuid,text,text)": (
     { sent },
   ) => [`'${sent}', 'sent'`, `'${sent}', 'drop', 'about ${PHONE}'`],

@@ -9,6 +9,7 @@ import { join, ROOT } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
 import { MAIL } from "../../supabase/functions/_shared/channels/email/outbound/described.ts";
 import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/outbound/described.ts";
+import { ACCOUNTS } from "../../supabase/functions/_shared/contract/http/accounts.ts";
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
@@ -18,6 +19,7 @@ import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
+import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
 
 /** Where the document is. */
@@ -37,6 +39,8 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   OPERATION,
   INCIDENTS,
   REPORTS,
+  ACCOUNTS,
+  NUMBERS,
 ];
 
 const BEGIN =
