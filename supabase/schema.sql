@@ -2651,12 +2651,13 @@ create table public.settings (
       ELSE (((value)::integer >=
       CASE key
           WHEN 'retention.event_days'::text THEN 8
+          WHEN 'retention.account_event_days'::text THEN 8
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           WHEN 'retention.mail_days'::text THEN 1
           WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.account_event_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -5481,29 +5482,7 @@ CREATE OR REPLACE FUNCTION public.list_numbers()
 AS $function$
 begin
   perform private.require_role('viewer');
-  return jsonb_build_object(
-    'accounts', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'name', a.name, 'state', coalesce(a.state, 'active'), 'state_at', a.state_at,
-        'state_until', a.state_until, 'state_why', a.state_why,
-        'events', (
-          select coalesce(jsonb_agg(jsonb_build_object('kind', e.kind, 'subject', e.subject, 'data', e.data, 'at', e.at) order by e.id desc), '[]')
-          from (select * from public.account_events e where e.channel = 'whatsapp' and e.account = x.id order by e.id desc limit 5) e))
-        order by x.id), '[]')
-      from (
-        select s.account as id from public.senders s where s.channel = 'whatsapp' and s.account is not null
-        union select a.id from public.sender_accounts a where a.channel = 'whatsapp') x
-      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.id),
-    'numbers', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'address', s.address, 'account', s.account, 'credentials', s.credentials,
-        'state', s.state, 'held_since', s.held_since, 'held_code', s.held_code, 'name', t.name, 'quality', t.quality,
-        'messaging_limit', t.messaging_limit, 'status', t.status, 'told_at', t.told_at, 'checked_at', t.checked_at,
-        'max_per_second', s.max_per_second, 'pair_seconds', s.pair_seconds, 'pair_burst', s.pair_burst, 'created_at', s.created_at,
-        'waiting', (
-          select count(*) from (
-            select from private.outbound_lanes l where l.channel = s.channel and l.number_id = s.id and l.due_at is not null limit 1000) l))
-        order by s.account, s.id), '[]')
-      from public.senders s left join public.sender_states t on t.channel = s.channel and t.sender_id = s.id
-      where s.channel = 'whatsapp'));
+  return private.numbers();
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
@@ -5960,6 +5939,19 @@ begin
   return jsonb_array_length(p_objects);
 end $function$;
 grant execute on function public.note_storage_objects(p_objects jsonb) to service_role;
+
+-- The accounts and numbers that wa-router asks Meta about, as list_numbers returns them. For secret keys.
+CREATE OR REPLACE FUNCTION public.numbers_to_check()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.numbers();
+end $function$;
+grant execute on function public.numbers_to_check() to service_role;
 
 -- Opens an incident of a kind of the decision matrix, which says how severe it is unless p_severity does. Severe ones
 -- (P0, P1, security, critical_bug) take the rollout under way of their flag back and stop launches. p_note is for the
@@ -15315,6 +15307,40 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 end $function$;
+
+-- Accounts and numbers of WhatsApp, as list_numbers returns them.
+CREATE OR REPLACE FUNCTION private.numbers()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return jsonb_build_object(
+    'accounts', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'name', a.name, 'state', coalesce(a.state, 'active'), 'state_at', a.state_at,
+        'state_until', a.state_until, 'state_why', a.state_why,
+        'events', (
+          select coalesce(jsonb_agg(jsonb_build_object('kind', e.kind, 'subject', e.subject, 'data', e.data, 'at', e.at) order by e.id desc), '[]')
+          from (select * from public.account_events e where e.channel = 'whatsapp' and e.account = x.id order by e.id desc limit 5) e))
+        order by x.id), '[]')
+      from (
+        select s.account as id from public.senders s where s.channel = 'whatsapp' and s.account is not null
+        union select a.id from public.sender_accounts a where a.channel = 'whatsapp') x
+      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.id),
+    'numbers', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'address', s.address, 'account', s.account, 'credentials', s.credentials,
+        'state', s.state, 'held_since', s.held_since, 'held_code', s.held_code, 'name', t.name, 'quality', t.quality,
+        'messaging_limit', t.messaging_limit, 'status', t.status, 'told_at', t.told_at, 'checked_at', t.checked_at,
+        'max_per_second', s.max_per_second, 'pair_seconds', s.pair_seconds, 'pair_burst', s.pair_burst, 'created_at', s.created_at,
+        'waiting', (
+          select count(*) from (
+            select from private.outbound_lanes l where l.channel = s.channel and l.number_id = s.id and l.due_at is not null limit 1000) l))
+        order by s.account, s.id), '[]')
+      from public.senders s left join public.sender_states t on t.channel = s.channel and t.sender_id = s.id
+      where s.channel = 'whatsapp'));
+end $function$;
+grant execute on function private.numbers() to service_role;
 
 -- Whether a JSON value is an object with no other members than these.
 CREATE OR REPLACE FUNCTION private.object_keys_within(p_value jsonb, p_keys text[])

@@ -159,7 +159,7 @@ export class GraphApi {
     const name = new URL(request.url).searchParams.get("name");
     if (isTemplates && name !== null) what.push(name);
     const body = request.method === "POST" ? await request.json().catch(() => undefined) : {};
-    if (request.method === "GET" && isTemplates && name !== null && id === account.wabaId) {
+    if (request.method === "GET" && isTemplates && name !== null) {
       const known = accounts.standingOf(account.wabaId).templates.some((one) => one.name.includes(name));
       const category = categoryOf(name);
       if (!known) {

@@ -304,7 +304,7 @@ Deno.test("GraphApi: returns a template by its name, in each language, and no ot
   const { meta } = withPerson();
   const ask = async (name: string, token = "an access token") => {
     const response = await meta.graph(
-      new Request(`http://meta.test/v26.0/100000000000001/message_templates?name=${name}`, {
+      new Request(`http://meta.test/v26.0/24001/message_templates?name=${name}`, {
         headers: { authorization: `Bearer ${token}` },
       }),
     );

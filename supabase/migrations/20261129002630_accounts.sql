@@ -256,10 +256,9 @@ comment on function private.apply_news(private.inbound_update[]) is 'Records wha
 
 -- Numbers, for people and for the check ------------------------------------------------------------
 
-create function public.list_numbers() returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+create function private.numbers() returns jsonb
+language plpgsql stable set search_path = '' as $$
 begin
-  perform private.require_role('viewer');
   return jsonb_build_object(
     'accounts', (
       select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'name', a.name, 'state', coalesce(a.state, 'active'), 'state_at', a.state_at,
@@ -284,8 +283,24 @@ begin
       from public.senders s left join public.sender_states t on t.channel = s.channel and t.sender_id = s.id
       where s.channel = 'whatsapp'));
 end $$;
+comment on function private.numbers() is 'Accounts and numbers of WhatsApp, as list_numbers returns them.';
+
+create function public.list_numbers() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return private.numbers();
+end $$;
 comment on function public.list_numbers() is
   'WhatsApp''s accounts with their state and latest events, and the numbers with their account, limits, quality, what holds them, and how many conversations wait (at most 1,000 are counted). For viewers and secret keys.';
+
+create function public.numbers_to_check() returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  return private.numbers();
+end $$;
+comment on function public.numbers_to_check() is 'The accounts and numbers that wa-router asks Meta about, as list_numbers returns them. For secret keys.';
 
 create function public.record_number_check(p_found jsonb) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -321,6 +336,8 @@ grant execute on function
   private.apply_account_news(text, jsonb, timestamptz),
   private.apply_number_news(text, jsonb, timestamptz),
   private.apply_news(private.inbound_update[]),
+  private.numbers(),
+  public.numbers_to_check(),
   public.record_number_check(jsonb)
   to service_role;
 grant execute on function

@@ -26,7 +26,7 @@ export function createNumberCheck(
   { rpc, fetch, now, access = environment.access }: NumbersDeps,
 ): () => Promise<Response> {
   return async () => {
-    const { accounts, numbers } = await rpc("list_numbers", {});
+    const { accounts, numbers } = await rpc("numbers_to_check", {});
     const findings: NumberCheckFinding[] = [];
     const found: FoundNumber[] = [];
     await Promise.all(accounts.map(async (account) => {

@@ -7,7 +7,9 @@ set local statement_timeout = '60s';
 delete from private.own_migrations where version = '20261129002630';
 
 drop function public.record_number_check(jsonb);
+drop function public.numbers_to_check();
 drop function public.list_numbers();
+drop function private.numbers();
 drop function private.apply_news(private.inbound_update[]);
 drop function private.apply_number_news(text, jsonb, timestamptz);
 drop function private.apply_account_news(text, jsonb, timestamptz);

@@ -1929,6 +1929,7 @@ export type Database = {
         };
         Returns: number;
       };
+      numbers_to_check: { Args: Record<never, never>; Returns: Json };
       open_incident: {
         Args: {
           p_title: string;

@@ -52,8 +52,11 @@ const number = z.strictObject({
 /** A business number. */
 export type WhatsAppNumber = z.infer<typeof number>;
 
+const numbers = z.strictObject({ accounts: z.array(account), numbers: z.array(number) });
+
 /** The answers by function name. */
 export const ACCOUNTS = {
-  list_numbers: z.strictObject({ accounts: z.array(account), numbers: z.array(number) }),
+  list_numbers: numbers,
+  numbers_to_check: numbers,
   name_account: z.strictObject({ id: z.string(), name: z.string().nullable(), numbers: z.array(z.string()) }),
 } as const;
