@@ -17,6 +17,7 @@ function router(killed: boolean) {
       },
     },
     waitUntil: () => {},
+    checkNumbers: () => Promise.resolve(new Response()),
     reportSwitches: () => Promise.resolve(),
     headers: {
       set: () => Promise.reject(new Error("none is set")),
