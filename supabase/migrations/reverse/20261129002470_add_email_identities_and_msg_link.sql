@@ -6,6 +6,7 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002470';
 
+-- squawk-ignore require-concurrent-index-deletion
 drop index public.messages_created_idx;
 alter table public.messages
   drop column sender_identity_id,
