@@ -184,7 +184,9 @@ edgeTest(
       forgetEnv();
     }
 
-    assertAllMet((path) => !/^\/(deeplinks|flags|email-|wa-router\/destinations)/.test(path));
+    assertAllMet((path) =>
+      !/^\/(deeplinks|flags|email-|wa-router\/(destinations|numbers|templates))/.test(path)
+    );
   },
 );
 

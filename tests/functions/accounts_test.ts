@@ -2,6 +2,8 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { type Edge, edgeTest, KEYS, NUMBER, SECOND } from "../support/edge.ts";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
+import { witness } from "../support/openapi.ts";
 import { until } from "../support/until.ts";
 
 const KEY = { apikey: KEYS.secretKey };
@@ -123,3 +125,37 @@ edgeTest(
     });
   },
 );
+
+edgeTest("numbers/check: answers are as in openapi.yaml", async (edge) => {
+  const { sql } = edge;
+  const { see, assertAllMet } = witness();
+  const path = "/wa-router/numbers/check";
+  const check = (headers: HeadersInit = KEY, method = "POST") =>
+    edge.call("wa-router/numbers/check", { headers, method });
+  see(path, "post", 200, await check());
+  see(path, "post", 401, await check({}));
+  see(path, "post", 403, await check({ apikey: KEYS.publishableKey }));
+  see(path, "post", 405, await check(KEY, "GET"));
+  see(path, "options", 204, { ...await check({}, "OPTIONS"), body: undefined });
+  await edge.away(async () => see(path, "post", 503, await check()));
+  const refused = async () => {
+    see(path, "post", 503, await check());
+    forgetRefusal();
+  };
+  await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
+  await refused();
+  await sql`delete from private.schema_breaks`;
+  await sql`alter function public.numbers_to_check() rename to numbers_to_look_at`;
+  await refused();
+  await sql`alter function public.numbers_to_look_at() rename to numbers_to_check`;
+  Deno.env.set("FEATURE_ENABLED", "false");
+  await refused();
+  Deno.env.delete("FEATURE_ENABLED");
+  const before = Deno.env.get("SUPABASE_SECRET_KEYS")!;
+  Deno.env.delete("SUPABASE_SECRET_KEYS");
+  forgetEnv();
+  see(path, "post", 500, await check());
+  Deno.env.set("SUPABASE_SECRET_KEYS", before);
+  forgetEnv();
+  assertAllMet((at) => at.startsWith("/wa-router/numbers"));
+});
