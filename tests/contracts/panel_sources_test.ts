@@ -16,3 +16,14 @@ Deno.test("panel: states are shown with State, whose colours are readable, never
   }
   assertEquals(coloured, []);
 });
+
+Deno.test("panel: the palette leads to each tab of the settings", async () => {
+  const tabs = await Deno.readTextFile(`${ROOT}/admin/src/pages/settings/index.tsx`);
+  const places = await Deno.readTextFile(`${ROOT}/admin/src/shell/palette/places.ts`);
+  const named = [...tabs.matchAll(/^ {2}\["(\w+)", "([^"]+)",/gm)].map(([, tab, title]) => `${title} ${tab}`);
+  const led = [...places.matchAll(/label: "Settings: ([^"]+)"[^}]*?tab=(\w+)/gs)].map(([, title, tab]) =>
+    `${title} ${tab}`
+  );
+  assert(named.length > 5);
+  assertEquals(led.toSorted(), named.toSorted());
+});

@@ -198,6 +198,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "revoke_gate(text,text,text,text)": { role: "operator", why: "Operators stop a launch." },
   "launch_facts(text)": { role: "viewer", why: "The team sees what a launch still waits for." },
   "list_conversations(uuid,integer)": { role: "viewer", why: "The team sees who writes, redacted." },
+  "search_everything(text,integer)": {
+    role: "viewer",
+    why: "The team finds whatever the panel shows; people by name for operators alone.",
+  },
   "search_conversations(text,integer)": { role: "viewer", why: "The team finds a conversation." },
   "conversation_messages(uuid,bigint,integer)": {
     role: "viewer",

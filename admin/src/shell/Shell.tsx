@@ -6,6 +6,7 @@ import {
   Box,
   Burger,
   Group,
+  Kbd,
   NavLink,
   Stack,
   Text,
@@ -13,9 +14,10 @@ import {
   useMantineColorScheme,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { Suspense, useEffect } from "react";
+import { type ComponentType, lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { project } from "../data/client.ts";
+import { toast } from "../data/toasts.tsx";
 import { signOut } from "../session/leave.ts";
 import { useMe } from "../session/me.tsx";
 import { NoSuchPage } from "../ui/NoSuchPage.tsx";
@@ -23,6 +25,7 @@ import { State } from "../ui/State.tsx";
 import { Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
+import { isApple, useShortcuts } from "./shortcuts.ts";
 import { Boundary } from "./Boundary.tsx";
 import { BRAKES, navigate, useHashSearch } from "../ui/location.ts";
 import classes from "./Shell.module.css";
@@ -46,14 +49,38 @@ function focusBrakes(): void {
   addEventListener("keydown", () => watch.disconnect(), { once: true });
 }
 
+interface DialogProps {
+  opened: boolean;
+  close: () => void;
+}
+
+/** Shown in place of a dialog that could not be loaded, without a network or after a new version: the page goes on. */
+function notLoaded(): { default: ComponentType<DialogProps> } {
+  toast({ tone: "bad", message: "This could not be loaded. Check your connection, then reload the page." });
+  return { default: () => null };
+}
+const Palette = lazy<ComponentType<DialogProps>>(() => import("./palette/Palette.tsx").catch(notLoaded));
+const Keys = lazy<ComponentType<DialogProps>>(() => import("./Keys.tsx").catch(notLoaded));
+
 /** Number of pages in the bottom bar, beside "More". */
 const QUICK = 4;
 
 export function Shell() {
   const [path] = useLocation();
-  const search = useHashSearch();
+  const query = useHashSearch();
   const [opened, { toggle, close }] = useDisclosure();
   useEffect(close, [path]);
+  // Each is loaded when it is first wanted, and stays: what it asks is asked after it was closed.
+  const [dialog, setDialog] = useState<"search" | "keys">();
+  const [known, setKnown] = useState({ search: false, keys: false });
+  const show = useCallback((which: "search" | "keys") => {
+    setKnown((before) => ({ ...before, [which]: true }));
+    setDialog(which);
+  }, []);
+  const hide = useCallback(() => setDialog(undefined), []);
+  const search = useCallback(() => show("search"), [show]);
+  const keys = useCallback(() => show("keys"), [show]);
+  useShortcuts({ search, help: keys });
   const current = PAGES.find((page) => within(path, page.path));
   return (
     <AppShell
@@ -83,18 +110,28 @@ export function Shell() {
       <AppShell.Header hiddenFrom="sm">
         <Group h="100%" px="md" justify="space-between">
           <Brand />
-          <Burger
-            opened={opened}
-            onClick={toggle}
-            size="sm"
-            aria-label={opened ? "Close navigation" : "Open navigation"}
-            aria-expanded={opened}
-          />
+          <Group gap="xs" wrap="nowrap">
+            <UnstyledButton className={classes.scheme} aria-label="Search" onClick={search}>
+              <Icon name="search" />
+            </UnstyledButton>
+            <Burger
+              opened={opened}
+              onClick={toggle}
+              size="sm"
+              aria-label={opened ? "Close navigation" : "Open navigation"}
+              aria-expanded={opened}
+            />
+          </Group>
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="md" className={classes.navbar}>
         <Box visibleFrom="sm" mb="lg">
           <Brand />
+          <UnstyledButton className={classes.search} onClick={search} aria-keyshortcuts="/ Control+K Meta+K">
+            <Icon name="search" size={16} />
+            <span>Search</span>
+            <Kbd size="xs" aria-hidden="true">{isApple ? "⌘ K" : "Ctrl K"}</Kbd>
+          </UnstyledButton>
         </Box>
         <nav aria-label="Pages" className={classes.pages}>
           {PAGES.map((page) => (
@@ -110,11 +147,11 @@ export function Shell() {
             />
           ))}
         </nav>
-        <Person />
+        <Person keys={keys} />
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1} className={classes.main}>
         <Box maw={1200} mx="auto">
-          <Boundary key={path} search={search}>
+          <Boundary key={path} search={query}>
             <Suspense fallback={<Loading rows={6} />}>
               <Switch>
                 {PAGES.map(({ path, Page }) => (
@@ -147,6 +184,10 @@ export function Shell() {
           </UnstyledButton>
         </nav>
       </AppShell.Footer>
+      <Suspense>
+        {known.search && <Palette opened={dialog === "search"} close={hide} />}
+        {known.keys && <Keys opened={dialog === "keys"} close={hide} />}
+      </Suspense>
     </AppShell>
   );
 }
@@ -169,7 +210,7 @@ const SCHEMES: [scheme: "light" | "dark" | "auto", icon: IconName, label: string
   ["auto", "auto", "System"],
 ];
 
-function Person() {
+function Person({ keys }: { keys: () => void }) {
   const me = useMe();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   return (
@@ -187,6 +228,14 @@ function Person() {
             <Icon name={icon} size={16} />
           </UnstyledButton>
         ))}
+        <UnstyledButton
+          className={`${classes.scheme} ${classes.keys}`}
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts"
+          onClick={keys}
+        >
+          <Icon name="keyboard" size={18} />
+        </UnstyledButton>
       </Group>
       <Group gap="xs" justify="space-between" wrap="nowrap">
         <div style={{ minWidth: 0 }}>

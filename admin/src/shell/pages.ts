@@ -9,6 +9,8 @@ export interface PageEntry {
   path: string;
   title: string;
   icon: IconName;
+  /** The key that opens it after `g`. */
+  key?: string;
   /** Also shown in the bottom bar on phones, which has room for four. */
   quick?: boolean;
   Page: ComponentType;
@@ -17,6 +19,7 @@ export interface PageEntry {
 export const PAGES: PageEntry[] = [
   {
     path: "/",
+    key: "o",
     title: "Overview",
     icon: "pulse",
     quick: true,
@@ -24,6 +27,7 @@ export const PAGES: PageEntry[] = [
   },
   {
     path: "/flags",
+    key: "f",
     title: "Flags",
     icon: "flag",
     quick: true,
@@ -31,6 +35,7 @@ export const PAGES: PageEntry[] = [
   },
   {
     path: "/rollouts",
+    key: "r",
     title: "Rollouts",
     icon: "stairs",
     quick: true,
@@ -38,6 +43,7 @@ export const PAGES: PageEntry[] = [
   },
   {
     path: "/messages",
+    key: "m",
     title: "Messages",
     icon: "chat",
     quick: true,
@@ -45,48 +51,56 @@ export const PAGES: PageEntry[] = [
   },
   {
     path: "/mail",
+    key: "e",
     title: "E-mail",
     icon: "mail",
     Page: lazy(() => import("../pages/mail/index.tsx")),
   },
   {
     path: "/incidents",
+    key: "i",
     title: "Incidents",
     icon: "warn",
     Page: lazy(() => import("../pages/incidents/index.tsx")),
   },
   {
     path: "/reports",
+    key: "p",
     title: "Reports",
     icon: "chart",
     Page: lazy(() => import("../pages/reports/index.tsx")),
   },
   {
     path: "/announcements",
+    key: "a",
     title: "Announcements",
     icon: "megaphone",
     Page: lazy(() => import("../pages/announcements/index.tsx")),
   },
   {
     path: "/deliveries",
+    key: "d",
     title: "Deliveries",
     icon: "truck",
     Page: lazy(() => import("../pages/deliveries/index.tsx")),
   },
   {
     path: "/routes",
+    key: "t",
     title: "Routes",
     icon: "route",
     Page: lazy(() => import("../pages/routes/index.tsx")),
   },
   {
     path: "/links",
+    key: "l",
     title: "Links",
     icon: "link",
     Page: lazy(() => import("../pages/links/index.tsx")),
   },
   {
     path: "/settings",
+    key: "s",
     title: "Settings",
     icon: "gear",
     Page: lazy(() => import("../pages/settings/index.tsx")),

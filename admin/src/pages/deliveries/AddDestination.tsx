@@ -1,16 +1,19 @@
 /** Adds a destination: its name and URL, and the secret that it checks signatures with. */
 import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useDraft } from "../../session/draft.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Restored } from "../../session/Restored.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 
 export function AddDestination() {
-  const [opened, { open, close }] = useDisclosure();
+  const [asked, setAsked] = useParameter("new");
+  const opened = asked === "destination";
+  const open = () => setAsked("destination");
+  const close = () => setAsked("");
   const draft = useDraft("destination:new");
   const [name, setName] = draft.field("name", "");
   const [url, setUrl] = draft.field("url", "");

@@ -1,15 +1,17 @@
 /** Creates a flag, off. */
 import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
 import type { FormEvent } from "react";
 import { useSetFlag } from "../../data/flags.ts";
-import { navigate } from "../../ui/location.ts";
+import { navigate, useParameter } from "../../ui/location.ts";
 import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Restored } from "../../session/Restored.tsx";
 
 export function NewFlag() {
-  const [opened, { open, close }] = useDisclosure();
+  const [asked, setAsked] = useParameter("new");
+  const opened = asked === "flag";
+  const open = () => setAsked("flag");
+  const close = () => setAsked("");
   const draft = useDraft("flag:new");
   const [name, setName] = draft.field("name", "");
   const [description, setDescription] = draft.field("description", "");
@@ -30,7 +32,6 @@ export function NewFlag() {
         reason: "created in the panel",
       });
       draft.clear();
-      close();
       navigate(`/flags/${key}`);
     } catch {
       // The refusal has been shown. The input stays for another try.

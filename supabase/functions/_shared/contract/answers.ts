@@ -17,6 +17,7 @@ import { PIPELINE } from "./answers/pipeline.ts";
 import { REPORTS } from "./answers/reports.ts";
 import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
+import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
@@ -43,6 +44,7 @@ export const ANSWERS = {
   ...REPORTS,
   ...ROLLOUTS,
   ...ROUTES,
+  ...SEARCH,
   ...SIGNALS,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 

@@ -2244,6 +2244,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      search_everything: {
+        Args: {
+          p_query: string;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       set_destination: {
         Args: {
           p_name: string;
