@@ -2118,7 +2118,8 @@ create table public.rollout_stages (
   -- Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above,
   -- p95_ms_above, complaints_above. Null for none.
   first_day jsonb,
-  -- What business metrics may do: [{name, max_fall, then, min_people, by, at_least_per_day}].
+  -- What business metrics may do: [{name, max_fall, max_rise, then, min_people, by, at_least_per_day, of,
+  -- share_above, share_below}].
   metrics jsonb default '[]'::jsonb not null,
   -- When it began; null before.
   entered_at timestamp with time zone,
@@ -2141,7 +2142,7 @@ create table public.rollouts (
   id uuid default private.uuid_v7() not null,
   -- The flag. It may be removed after the launch; the rollout stays as its record.
   flag_key text not null,
-  -- Name of the plan: standard, canary, or what the plan calls itself.
+  -- Name of the plan: standard, canary, replies, or what the plan calls itself.
   plan text not null,
   -- draft (not started), running, paused (stays where it is; the guard still watches), completed, rolled_back.
   state text default 'draft'::text not null,
@@ -2151,7 +2152,7 @@ create table public.rollouts (
   stage_started_at timestamp with time zone,
   -- Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate,
   -- p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal,
-  -- ratings, feedback.
+  -- share, ratings, feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -4382,9 +4383,9 @@ begin
 end $function$;
 grant execute on function public.create_links(p_links jsonb, p_actor text) to service_role;
 
--- Plans a rollout of a flag, not yet started: {template: standard or canary, user_ids, segments}, or a plan {name,
--- stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or
--- segment.
+-- Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan
+-- {name, stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag
+-- or segment.
 CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text)
  RETURNS rollouts
  LANGUAGE plpgsql
@@ -4404,7 +4405,7 @@ begin
     end if;
     v_plan := private.rollout_template(p_plan ->> 'template', p_plan -> 'user_ids', p_plan -> 'segments');
     if v_plan is null then
-      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard or canary';
+      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary or replies';
     end if;
   end if;
   v_faults := private.rollout_plan_faults(v_plan);
@@ -6016,8 +6017,8 @@ begin
 end $function$;
 grant execute on function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- A built-in plan (standard, canary) as {name, stages}, to begin a plan of one's own with; the first stage of
--- standard still needs user_ids or segments. Null for another name. For viewers and secret keys.
+-- A built-in plan (standard, canary, replies) as {name, stages}, to begin a plan of one's own with; the first stage
+-- of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.plan_of_template(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10571,6 +10572,22 @@ exception when others then
 end $function$;
 grant execute on function private.count_conversion() to service_role;
 
+-- Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy,
+-- reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.
+CREATE OR REPLACE FUNCTION private.count_mails(p_metrics jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_metrics <> '[]' then
+    perform private.record_metrics(p_metrics, p_now);
+  end if;
+exception when others then
+  raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
+end $function$;
+grant execute on function private.count_mails(p_metrics jsonb, p_now timestamp with time zone) to service_role;
+
 -- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
 -- missing yet.
 CREATE OR REPLACE FUNCTION private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone)
@@ -10834,6 +10851,10 @@ declare
   v_inbox private.inboxes;
   v_thread record;
   v_columns boolean := private.has_mail_columns();
+  v_subject text;
+  v_on boolean;
+  v_token text;
+  v_counts jsonb := '[]';
 begin
   -- Looked at first: the row that says so would be locked until the commit.
   if not exists (
@@ -10844,9 +10865,13 @@ begin
     v_inbox := private.inbox_for(null, v_queued.number_id);
     v_thread := private.thread_headers(case when v_queued.message ->> 'reply_to_message' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
       then (v_queued.message ->> 'reply_to_message')::uuid end);
+    v_subject := private.token_arm(v_queued.message ->> 'user_id', v_inbox);
+    v_on := (select f.value from private.evaluate_flag('email_reply_tokens.enabled', v_subject) f);
+    v_token := case when v_on then private.make_reply_token(v_queued.id, p_now) end;
     update public.messages m
     set thread_id = coalesce(v_thread.thread_id, m.id),
-      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references")))
+      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references"),
+        'reply_arm', case when v_token is null then 'off' else 'on' end))
     where m.id = v_queued.id;
     if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
       perform private.keep_objects((
@@ -10860,10 +10885,14 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
-    if (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(v_queued.message ->> 'user_id', v_inbox)) f) then
-      perform private.make_reply_token(v_queued.id, p_now);
+    v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
+    if v_token is not null then
+      v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
+    elsif v_on and to_regclass('public.reply_tokens') is not null then
+      perform private.count_reply('on', v_subject, true, null, p_now);
     end if;
   end loop;
+  perform private.count_mails(v_counts, p_now);
 end $function$;
 grant execute on function private.dress_mails(p_messages private.queued[], p_now timestamp with time zone) to service_role;
 
@@ -13512,6 +13541,7 @@ declare
   v_conversations uuid[];
   v_deliveries private.new_delivery[];
   v_route boolean;
+  v_counts jsonb := '[]';
   v_answers jsonb := '[]';
 begin
   select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
@@ -13569,6 +13599,7 @@ begin
     v_mail := v_mails[v_place];
     if v_mail.kept = 'message' then
       v_mail := private.store_mail(v_mail, p_now);
+      v_counts := v_counts || (v_mail.item -> 'counts');
       if (v_mail.item ->> 'forward')::boolean then
         v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq)::private.new_delivery;
       end if;
@@ -13617,6 +13648,7 @@ begin
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
+  perform private.count_mails(v_counts, p_now);
   return v_answers;
 end $function$;
 grant execute on function private.ingest_mails(p_mails jsonb, p_now timestamp with time zone) to service_role;
@@ -14806,7 +14838,7 @@ begin
     insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
     returning token into v_token;
     perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
-  exception when unique_violation or undefined_table or undefined_column then
+  exception when integrity_constraint_violation or undefined_table or undefined_column then
     -- The message goes all the same, with the address that needs no row.
     perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
   end;
@@ -15236,16 +15268,23 @@ AS $function$
 declare
   v_forward record;
   v_reply record;
+  v_counts jsonb := '[]';
 begin
   for v_forward in
-    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
-      coalesce(s.error like 'unknown_outcome%', false) as unknown
+    select s.delivery_id, d.message_id, d.attempt > 1 as tried, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+      m.conversation_id, coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
-    cross join lateral (select x.message_id from public.deliveries x where x.id = s.delivery_id limit 1) d
-    cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
-    where s.outcome in ('delivered', 'dead')
+    cross join lateral (select x.message_id, x.attempt from public.deliveries x where x.id = s.delivery_id limit 1) d
+    cross join lateral (select x.native, x.created_at, x.conversation_id from public.messages x where x.id = d.message_id limit 1) m
+    where s.outcome in ('delivered', 'dead') or s.outcome = 'retry' and d.attempt = 1
   loop
+    -- A reply counts once: by its first attempt, as what is given up after a day would come too late for the guard.
+    if v_forward.outcome = 'retry' then
+      perform private.count_reply(r.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id), true, null, p_now)
+      from public.email_replies r where r.message_id = v_forward.message_id and r.forwarded_at is null and r.failed_at is null;
+      continue;
+    end if;
     -- The provider's report was faster than its answer.
     if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
@@ -15264,13 +15303,21 @@ begin
       failed_at = case when v_forward.outcome = 'dead' then p_now end
     where r.message_id = v_forward.message_id and r.forwarded_at is null and (r.failed_at is null or v_forward.outcome = 'delivered')
     returning r.arm, r.reply_to into v_reply;
-    if found then
-      perform private.count_reply(v_reply.arm, coalesce(
-          (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'),
+    if not found then
+      continue;
+    end if;
+    if not v_forward.tried then
+      -- Under the person whose reply it is: of one identity's replies, each that fails is another person's.
+      perform private.count_reply(v_reply.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id),
         v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
           then round(extract(epoch from p_now - v_forward.created_at) * 1000)::bigint end, p_now);
     end if;
+    if v_forward.outcome = 'delivered' then
+      v_counts := v_counts || jsonb_build_object('name', 'reply.forwarded', 'subject', coalesce(
+        (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'));
+    end if;
   end loop;
+  perform private.count_mails(v_counts, p_now);
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
@@ -16961,7 +17008,7 @@ begin
     from (
       select c.name, c.subject, count(*)::integer as n, sum(c.value) as value from counted c where c.subject is not null group by c.name, c.subject) t
     join public.rollouts r on r.state in ('running', 'paused')
-    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name))
+    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and (s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name)) or s.metrics @> jsonb_build_array(jsonb_build_object('of', t.name)))
     cross join lateral private.arm_of(r.flag_key, t.subject, p_now) a
     where a.arm is not null
     order by r.id, t.name, t.subject
@@ -17381,8 +17428,9 @@ begin
 end $function$;
 grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
 
--- Whether the message that was answered had a reply token (on) or not (off); null where nothing of ours was answered.
-CREATE OR REPLACE FUNCTION private.reply_arm(p_via text, p_answered uuid, p_direction text)
+-- Whether the message that was answered was sent with a reply token (on) or without one (off), as it says itself,
+-- also if its token is gone; null where nothing of ours was answered.
+CREATE OR REPLACE FUNCTION private.reply_arm(p_via text, p_answered uuid, p_direction text, p_native jsonb)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -17391,11 +17439,12 @@ AS $function$
 begin
   return case
     when p_answered is null or p_direction <> 'out' then null
+    when p_native ? 'reply_arm' then p_native ->> 'reply_arm'
     when p_via = 'token' then 'on'
     when p_via = 'legacy' then 'off'
     when private.reply_token_of(p_answered) is not null then 'on' else 'off' end;
 end $function$;
-grant execute on function private.reply_arm(p_via text, p_answered uuid, p_direction text) to service_role;
+grant execute on function private.reply_arm(p_via text, p_answered uuid, p_direction text, p_native jsonb) to service_role;
 
 -- The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a
 -- team may add, is none.
@@ -17985,11 +18034,17 @@ CREATE OR REPLACE FUNCTION private.rollout_metric_is_sound(p_metric jsonb)
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select private.object_keys_within(p_metric, array['name', 'max_fall', 'then', 'min_people', 'by', 'at_least_per_day'])
+  select private.object_keys_within(p_metric,
+      array['name', 'max_fall', 'max_rise', 'then', 'min_people', 'by', 'at_least_per_day', 'of', 'share_above', 'share_below'])
     and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
-    and (p_metric ? 'max_fall' or p_metric ? 'at_least_per_day')
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise' or p_metric ? 'at_least_per_day' or p_metric ? 'of')
     and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
-    and (p_metric ? 'max_fall') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (not p_metric ? 'max_rise' or private.is_number(p_metric -> 'max_rise', 0, 9))
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (p_metric ? 'of') = (p_metric ? 'share_above' or p_metric ? 'share_below')
+    and (not p_metric ? 'of' or coalesce(p_metric ->> 'of' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'of') = 'string')
+    and (not p_metric ? 'share_above' or private.is_number(p_metric -> 'share_above', 0, 0.9999))
+    and (not p_metric ? 'share_below' or private.is_number(p_metric -> 'share_below', 0.0001, 1))
     and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
     and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
     and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
@@ -18170,10 +18225,10 @@ AS $function$
     (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
       else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
         select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
-      'metrics: 1 to 10 of {name, max_fall or at_least_per_day, then (roll_back or hold), min_people, by (people or value)}'),
+      'metrics: 1 to 10 of {name, max_fall, max_rise, at_least_per_day, or of with share_above or share_below; then (roll_back or hold), min_people, by (people or value)}'),
     (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
-      or not jsonb_path_exists(p_stage, 'lax $.metrics[*].max_fall'),
-      'metrics: max_fall needs people with and without the feature: a percentage between 0 and 100'),
+      or not jsonb_path_exists(p_stage, 'lax $.metrics[*] ? (exists(@.max_fall) || exists(@.max_rise))'),
+      'metrics: max_fall and max_rise need people with and without the feature: a percentage between 0 and 100'),
     (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
       'roll_back_when.error_rate_above: 0.00001 to 0.5'),
     (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
@@ -18194,7 +18249,8 @@ AS $function$
 $function$;
 
 -- A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or
--- segments of the internal stage are given, or canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least). Null for
+-- segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for
+-- email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %). Null for
 -- another name.
 CREATE OR REPLACE FUNCTION private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb)
  RETURNS jsonb
@@ -18232,7 +18288,26 @@ AS $function$
           'roll_back_when', '{"error_rate_above": 0.01, "plain": {"minutes": 5, "min_samples": 20, "mean_ms_above": 500}}'::jsonb)
         order by t.percentage)
       from (values (1, 30), (5, 30), (10, 30), (25, 60), (50, 60), (100, 120)) as t (percentage, hold)))
+    when 'replies' then jsonb_build_object('name', 'replies', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', t.samples,
+          'overdue_minutes', 2 * t.days * 1440, 'advance_when', t.go,
+          'roll_back_when', '{"error_rate_above": 0.05, "p95_ms_above": 2000, "complaints_above": 2}'::jsonb, 'metrics', t.metrics)
+        order by t.i)
+      from (values
+        (1, '10 %', 10, 1, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}'::jsonb, m.compared),
+        (2, '25 %', 25, 1, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.compared),
+        (3, '50 %', 50, 2, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.compared),
+        (4, 'week 1', 100, 3, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.week),
+        (5, 'month 1', 100, 23, 300, '{"error_rate_below": 0.01, "p95_ms_below": 1000, "positive_share_above": 0.5, "min_ratings": 5}', m.month)
+      ) as t (i, name, percentage, days, samples, go, metrics)))
   end
+  from (values (
+    '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
+      {"name": "support.ticket", "max_rise": 0.01, "min_people": 0}]'::jsonb,
+    '[{"name": "mail.tokened", "of": "mail.sent", "share_above": 0.95},
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
+    '[{"name": "reply.legacy", "of": "reply.received", "share_below": 0.1},
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb)) as m (compared, week, month)
 $function$;
 grant execute on function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) to service_role;
 
@@ -19315,6 +19390,8 @@ declare
   v_few jsonb;
   v_unclear jsonb;
   v_goal jsonb;
+  v_share_off jsonb;
+  v_changed record;
 begin
   if v_complaints > (p_asked ->> 'complaints_above')::bigint then
     return jsonb_build_object('verdict', 'roll_back', 'rule', 'complaints',
@@ -19326,11 +19403,22 @@ begin
     join jsonb_array_elements(p_seen -> 'metrics') with ordinality as s (item, place) on s.place = a.place
     order by a.place
   loop
-    if v_metric.asked ? 'max_fall' and v_share is not null then
-      v_s := private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision, (v_metric.seen ->> 'on_weight')::bigint,
-        (v_metric.seen ->> 'off_weight')::bigint);
-      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'max_fall', v_metric.asked -> 'max_fall', 'on', v_metric.seen -> 'on',
-        'off', v_metric.seen -> 'off', 's', v_s);
+    for v_changed in
+      select c.s, c.figures
+      from (values
+        (1, case when v_metric.asked ? 'max_fall' then private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision,
+            (v_metric.seen ->> 'on_weight')::bigint, (v_metric.seen ->> 'off_weight')::bigint) end,
+          jsonb_build_object('max_fall', v_metric.asked -> 'max_fall')),
+        -- A rise with the feature is a fall without it.
+        (2, case when v_metric.asked ? 'max_rise' then private.fall_s(1 - v_share,
+            (v_metric.asked ->> 'max_rise')::double precision / (1 + (v_metric.asked ->> 'max_rise')::double precision),
+            (v_metric.seen ->> 'off_weight')::bigint, (v_metric.seen ->> 'on_weight')::bigint) end,
+          jsonb_build_object('max_rise', v_metric.asked -> 'max_rise'))) as c (place, s, figures)
+      where c.s is not null and v_share is not null order by c.place
+    loop
+      v_s := v_changed.s;
+      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'on', v_metric.seen -> 'on', 'off', v_metric.seen -> 'off', 's', v_s)
+        || v_changed.figures;
       if v_s >= 6907755 and v_metric.asked ->> 'then' = 'roll_back' then
         return jsonb_build_object('verdict', 'roll_back', 'rule', 'guardrail', 'figures', v_figures);
       elsif v_s >= 6907755 then
@@ -19340,6 +19428,13 @@ begin
       elsif v_s >= 2302585 then
         v_unclear := coalesce(v_unclear, v_figures);
       end if;
+    end loop;
+    if v_metric.asked ? 'of' and ((v_metric.seen ->> 'of_n')::bigint = 0
+      or coalesce((v_metric.seen ->> 'n')::bigint <= (v_metric.asked ->> 'share_above')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)
+      or coalesce((v_metric.seen ->> 'n')::bigint >= (v_metric.asked ->> 'share_below')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)) then
+      v_share_off := coalesce(v_share_off, jsonb_build_object('metric', v_metric.asked -> 'name', 'of', v_metric.asked -> 'of',
+        'n', v_metric.seen -> 'n', 'of_n', v_metric.seen -> 'of_n')
+        || jsonb_strip_nulls(jsonb_build_object('share_above', v_metric.asked -> 'share_above', 'share_below', v_metric.asked -> 'share_below')));
     end if;
     if (v_metric.seen ->> 'per_day')::numeric < (v_metric.asked ->> 'at_least_per_day')::numeric then
       v_goal := coalesce(v_goal, jsonb_build_object('metric', v_metric.asked -> 'name', 'per_day', v_metric.seen -> 'per_day',
@@ -19353,6 +19448,7 @@ begin
     when v_few is not null then jsonb_build_object('verdict', 'hold', 'rule', 'people', 'figures', v_few)
     when v_unclear is not null then jsonb_build_object('verdict', 'hold', 'rule', 'guardrail_unclear', 'figures', v_unclear)
     when v_goal is not null then jsonb_build_object('verdict', 'hold', 'rule', 'goal', 'figures', v_goal)
+    when v_share_off is not null then jsonb_build_object('verdict', 'hold', 'rule', 'share', 'figures', v_share_off)
     when v_ratings < (p_asked ->> 'min_ratings')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'ratings',
       'figures', jsonb_build_object('ratings', v_ratings, 'min_ratings', p_asked -> 'min_ratings'))
     when (p_seen ->> 'positive')::bigint <= (p_asked ->> 'positive_share_above')::double precision * v_ratings
@@ -19362,7 +19458,8 @@ end $function$;
 
 -- What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did:
 -- {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight,
--- off_weight: the same or their values, in thousandths, per_day: with the feature}]}.
+-- off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric
+-- that it is a share of}]}.
 CREATE OR REPLACE FUNCTION private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -19379,16 +19476,19 @@ AS $function$
     'ratings', l.ratings, 'positive', l.positive,
     'metrics', (
       select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
-        'off_weight', t.off_weight, 'per_day', t.per_day) order by t.place), '[]')
+        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n, 'of_n', t.of_n) order by t.place), '[]')
       from (
         select m.place, m.name,
           count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
           coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
           coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
           round((coalesce(sum(case when m.by = 'value' then p.value else p.n end) filter (where p.arm = 'on'), 0)
-            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day
+            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day,
+          coalesce(sum(p.n) filter (where p.arm = 'on'), 0) as n, (
+            select coalesce(sum(o.n), 0) from private.metric_people o
+            where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.name = m.base and o.arm = 'on') as of_n
         from (
-          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by, e.item ->> 'of' as base
           from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
         left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
         left join lateral (
@@ -19398,7 +19498,7 @@ AS $function$
           select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
             when p.value <= 0 or h.half is null then 0
             else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
-        group by m.place, m.name) t))
+        group by m.place, m.name, m.base) t))
   from (
     select count(*) as ratings, count(*) filter (where x.positive) as positive
     from (
@@ -19694,6 +19794,8 @@ declare
   v_answered record;
   v_forward boolean := coalesce((v_item ->> 'forward')::boolean, false);
   v_arm text;
+  v_subject text;
+  v_counts jsonb := '[]';
 begin
   select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
   if v_forward and (v_mail.inbox).forward_to is null then
@@ -19717,20 +19819,25 @@ begin
     case when (v_item ->> 'at')::timestamptz <= p_now then (v_item ->> 'at')::timestamptz else p_now end, p_now)
   returning seq into v_mail.seq;
   if (v_item ->> 'counted')::boolean then
-    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction);
+    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction, v_answered.native);
     insert into public.email_replies (message_id, reply_to, via, arm, identity, campaign_id, verified, is_recipient, forward_wanted, failed_at, reply_ts)
     values (v_mail.id, v_mail.answered, coalesce(v_item ->> 'via', 'none'), v_arm, (v_mail.inbox).identity, private.uuid_in(v_answered.native ->> 'campaign_id'),
       coalesce((v_item ->> 'verified')::boolean, false), coalesce((v_item ->> 'is_recipient')::boolean, false),
       coalesce((v_item ->> 'forward')::boolean, false), case when (v_item ->> 'forward')::boolean and not v_forward then p_now end, p_now);
+    v_subject := private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox);
+    -- An identity without an inbox fails its user, who counts once, however many write.
     if not v_forward then
-      perform private.count_reply(v_arm, private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox),
-        coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
+      perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
+    select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+      as c (name, counts)
+    where c.counts;
   end if;
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
     perform private.make_reply_token(v_mail.id, p_now);
   end if;
-  v_mail.item := v_item || jsonb_build_object('forward', v_forward);
+  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
   return v_mail;
 end $function$;
 grant execute on function private.store_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
