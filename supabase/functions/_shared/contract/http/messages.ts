@@ -75,7 +75,8 @@ export const attribution = z.strictObject({
   ctwa_clid: z.string().optional().describe("The click id of the ad"),
 }).describe("What led to the message, if known");
 
-const contact = z.strictObject({
+/** The person of an event. */
+export const eventContact = z.strictObject({
   id,
   name: z.string().nullable(),
   phone: z.string().optional().describe("Digits; absent if the person hides it"),
@@ -100,8 +101,17 @@ export const messageReceived = z.strictObject({
     conversation: z.strictObject({
       id,
       number_id: z.string().describe("`phone_number_id` of the business number"),
+      taken_over: z.strictObject({
+        by: z.string().describe(
+          "A user id, app for the WhatsApp Business app, or the name that the API's caller gave",
+        ),
+        since: time,
+        until: time.describe("When it ends by itself"),
+      }).optional().describe(
+        "A person has the conversation: do not answer. Only destinations with `when_taken: mark` get such messages",
+      ),
     }),
-    contact,
+    contact: eventContact,
   }),
 });
 /** See {@linkcode messageReceived}. */
