@@ -17,6 +17,7 @@ import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
 import { createNumberCheck } from "./numbers.ts";
+import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
 import { createTest } from "./destination_test_event.ts";
 
 const authorise = createAuthorise();
@@ -26,6 +27,7 @@ const test = createTest({
   rpc,
   limit: (actor) => requireRate(limitOf(LIMITS.destinationTests), actor),
   world: async () => deliveryDepsOf(await deliveryConfigOf(await createConfigLoader(rpc)())),
+  ownWebhook: whatsapp.ownWebhook,
   count,
 });
 
