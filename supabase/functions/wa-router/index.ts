@@ -17,6 +17,7 @@ import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
 import { createNumberCheck } from "./numbers.ts";
+import { createTemplates } from "./templates.ts";
 import { createTest } from "./destination_test_event.ts";
 
 const authorise = createAuthorise();
@@ -40,6 +41,7 @@ export default serve(
     reportSwitches,
     test,
     headers: createHeaders({ rpc, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
+    templates: createTemplates({ rpc, fetch: (url, init) => fetch(url, init) }),
     checkNumbers: createNumberCheck({ rpc, fetch: (url, init) => fetch(url, init), now: Date.now }),
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   }),
