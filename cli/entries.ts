@@ -94,6 +94,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "WhatsApp's numbers and accounts: credentials, quality, limits, a check with Meta",
     load: async () => (await import("./commands/numbers/numbers.ts")).numbers,
   },
+  conversations: {
+    about: "take a conversation over from the services, and give it back",
+    load: async () => (await import("./commands/conversations/conversations.ts")).conversations,
+  },
   email: {
     about: "identities that mail is sent as, and why a mail was treated as it was",
     load: async () => (await import("./commands/email/email.ts")).email,

@@ -13,6 +13,7 @@
  * | `POST /simulator/api/send` | `{contact, message, number?}` -> `{wamid}`; message: a text or a UserMessage |
  * | `GET /simulator/api/accounts` | the business's accounts: standing, templates |
  * | `POST /simulator/api/account` | `{account, do, …}`: an AccountAct of Meta's (accounts.ts) -> all accounts |
+ * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
  * | `GET /simulator/api/links` | codes to choose from |
  * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
@@ -154,6 +155,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     "POST api/account": (
       { account, ...act },
     ) => (meta.act(String(account), act as unknown as AccountAct), meta.accounts),
+    "POST api/answer": ({ contact, text }) => ({ wamid: meta.appSends(String(contact), String(text ?? "")) }),
     "POST api/scan": ({ link }) =>
       scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
     "GET api/links": async () => await options.links?.() ?? [],

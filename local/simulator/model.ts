@@ -76,7 +76,7 @@ export interface Update {
   n: number;
   field: string;
   /** `value`: the item is the whole value of the change, and about an account. */
-  list: "messages" | "statuses" | "user_id_update" | "value";
+  list: "messages" | "statuses" | "user_id_update" | "message_echoes" | "value";
   item: Json;
   /** `phone_number_id` that it is about, if it is not the first. */
   number?: string;

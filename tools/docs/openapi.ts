@@ -11,6 +11,7 @@ import { MAIL } from "../../supabase/functions/_shared/channels/email/outbound/d
 import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/outbound/described.ts";
 import { ACCOUNTS } from "../../supabase/functions/_shared/contract/http/accounts.ts";
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
+import { EVENTS } from "../../supabase/functions/_shared/contract/http/events.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
@@ -31,6 +32,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   LINKS,
   FLAGS,
   MESSAGES,
+  EVENTS,
   WHATSAPP,
   MAIL,
   MAIL_HTTP,

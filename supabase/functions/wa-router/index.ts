@@ -18,6 +18,7 @@ import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
 import { createNumberCheck } from "./numbers.ts";
 import { createTemplates } from "./templates.ts";
+import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
 import { createTest } from "./destination_test_event.ts";
 
 const authorise = createAuthorise();
@@ -27,6 +28,7 @@ const test = createTest({
   rpc,
   limit: (actor) => requireRate(limitOf(LIMITS.destinationTests), actor),
   world: async () => deliveryDepsOf(await deliveryConfigOf(await createConfigLoader(rpc)())),
+  ownWebhook: whatsapp.ownWebhook,
   count,
 });
 

@@ -22,6 +22,7 @@ import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
 import { createDeliverByKind } from "./kinds.ts";
+import { createOwnWebhookOf } from "./own_webhooks.ts";
 
 /** Most bytes of a file in a message: SendGrid takes 30 MB in all. */
 const MAX_FILE_BYTES = 30 << 20;
@@ -30,6 +31,8 @@ const MAX_FILE_BYTES = 30 << 20;
 interface CompiledConfig extends DeliveryConfig {
   flags: ReadonlyMap<string, Flag>;
   routes: CompiledRoute[];
+  /** Ids of destinations with `when_taken` mark. */
+  marked: ReadonlySet<string>;
   /** Flags of routes. */
   routeFlags: readonly string[];
 }
@@ -42,6 +45,7 @@ async function compiledOf(config: Config): Promise<CompiledConfig> {
     compiled = (async () => ({
       flags: prepareFlags(config.settings, config.segments),
       routes: await compileRoutes(config.routes, ...stoppedOf(config.destinations)).then(tellUnusable),
+      marked: new Set(config.destinations.filter((each) => each.when_taken === "mark").map(({ id }) => id)),
       routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
       ...await deliveryConfigOf(config),
     }))();
@@ -69,6 +73,7 @@ export function composePipeline(channels: Registry): Pipeline {
     routed: () => routedChannels(names, killed, async () => (await compiledOf(await loadConfig())).flags),
     world: async () => deliveryDepsOf(await compiledOf(await loadConfig())),
     deliverByKind: createDeliverByKind(channels, { world: sending, measure }),
+    ownWebhookOf: createOwnWebhookOf(channels),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.
       watch(contactId, outcome, () => [routerFlag(channel)], "on");

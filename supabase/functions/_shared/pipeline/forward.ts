@@ -5,16 +5,23 @@
  * @module
  */
 import type { Outbound } from "../channels/channel.ts";
-import type { MessageReceived } from "../contract/http/messages.ts";
-import type { Claim, ClaimedDelivery, ClaimedDestination, LeftOut } from "../contract/answers/pipeline.ts";
+import type {
+  Claim,
+  ClaimedDelivery,
+  ClaimedDestination,
+  ClaimedEvent,
+  LeftOut,
+} from "../contract/answers/pipeline.ts";
 import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryDeps, type DeliveryResult } from "../delivery/deliver.ts";
 import { SCHEDULE } from "../contract/retries.ts";
-import { next } from "../delivery/retry.ts";
+import { asideOf, next } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
+import { messageEventOf, serviceEventOf } from "./events.ts";
 import type { DeliverByKind } from "./kinds.ts";
+import type { OwnWebhookOf } from "./own_webhooks.ts";
 import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
 
@@ -69,6 +76,9 @@ export interface Forwarder {
   places(): Promise<Places | undefined>;
 }
 
+/** A message or another event. */
+type Claimed = ClaimedDelivery | ClaimedEvent;
+
 const NO_REPLIES = { replies: [], leftOut: [] };
 /** A reply as `settle_deliveries` takes it. */
 export interface Reply {
@@ -115,6 +125,8 @@ export interface ForwarderDeps {
   world(): Promise<DeliveryDeps>;
   /** Delivers to a destination that is not called over HTTP. */
   deliverByKind: DeliverByKind;
+  /** What a destination gets that takes the provider's own webhooks. */
+  ownWebhookOf: OwnWebhookOf;
   /** Checks a service's replies to a contact; leaves out and reports those that cannot be sent. */
   checkReplies(
     replies: readonly Record<string, unknown>[],
@@ -235,10 +247,10 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   function start(claim: Claim, ended: number, world: DeliveryDeps): Round {
     const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
     if (deps.ending?.aborted) {
-      deps.track(allBack(claim.deliveries, destinations));
+      deps.track(allBack([...claim.deliveries, ...claim.events ?? []], destinations));
       return { more: false };
     }
-    for (const claimed of claim.deliveries) {
+    for (const claimed of [...claim.deliveries, ...claim.events ?? []]) {
       occupy(claimed.destination_id, 1);
       deps.track(attempt(claimed, destinations.get(claimed.destination_id)!, world));
     }
@@ -246,7 +258,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function allBack(
-    deliveries: readonly ClaimedDelivery[],
+    deliveries: readonly Claimed[],
     destinations: ReadonlyMap<string, ClaimedDestination>,
   ): Promise<Round> {
     const back = await Promise.allSettled(
@@ -259,10 +271,11 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function attempt(
-    claimed: ClaimedDelivery,
+    claimed: Claimed,
     destination: ClaimedDestination,
     world: DeliveryDeps,
   ): Promise<Round | void> {
+    if ("event" in claimed) return await attemptEvent(claimed, destination, world);
     try {
       const waitedMs = deps.now().getTime() - Date.parse(claimed.message.created_at);
       const traceparent = traceparentFor(claimed.message.id, claimed.delivery_id, claimed.traceparent);
@@ -303,13 +316,45 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     }
   }
 
-  function call(
-    claimed: ClaimedDelivery,
-    { id, url, secrets, headers, timeout_ms: timeoutMs }: ClaimedDestination,
+  /** An event that is no message: nobody waits for it, and nothing in the response is an answer to a person. */
+  async function attemptEvent(
+    claimed: ClaimedEvent,
+    destination: ClaimedDestination,
+    world: DeliveryDeps,
+  ): Promise<Round | void> {
+    try {
+      const result = await call(claimed, destination, world, undefined);
+      if (result.error === "platform_limit") {
+        return await putBack(claimed, destination, result.retryAfterMs);
+      }
+      const { failure_policy } = destination;
+      const aside = { ...destination, failure_policy: asideOf(failure_policy) };
+      const { replies: _, repliesIgnored: __, ...answered } = result;
+      const settled = {
+        ...settlement(claimed, aside, answered, [], []),
+        destination: destination.name,
+        destination_id: destination.id,
+      };
+      return await retrySettlement(() => settle(settled), SETTLE_MS);
+    } catch (error) {
+      // The lease ends by itself and the delivery is made again under the same webhook-id.
+      deps.onError("a delivery could not be settled", error);
+    } finally {
+      occupy(destination.id, -1);
+    }
+  }
+
+  async function call(
+    claimed: Claimed,
+    { id, url, secrets, headers, timeout_ms: timeoutMs, format }: ClaimedDestination,
     world: DeliveryDeps,
     traceparent: string | undefined,
   ): Promise<DeliveryResult> {
-    return deliver(world, {
+    const own = format === "meta" ? deps.ownWebhookOf(claimed) : undefined;
+    if (own !== undefined && "why" in own) {
+      return { ok: false, error: "unsendable", detail: own.why, latencyMs: 0 };
+    }
+    return await deliver(world, {
       id: claimed.delivery_id,
       // One without an address is refused by the allowlist.
       url: url ?? "",
@@ -317,13 +362,14 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       headers,
       destinationId: id,
       timeoutMs,
-      event: eventOf(claimed),
+      event: own?.body ?? ("event" in claimed ? serviceEventOf(claimed) : messageEventOf(claimed)),
+      headersOf: own?.headersOf,
       traceparent,
     });
   }
 
   function putBack(
-    { delivery_id, lease }: ClaimedDelivery,
+    { delivery_id, lease }: Claimed,
     { name: destination, id: destination_id }: ClaimedDestination,
     retry_after_ms = 0,
   ): Promise<Round | void> {
@@ -349,7 +395,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   function settlement(
-    { delivery_id, lease, attempt }: ClaimedDelivery,
+    { delivery_id, lease, attempt }: Claimed,
     { retry_seconds, failure_policy }: ClaimedDestination,
     result: DeliveryResult,
     replies: Reply[],
@@ -418,25 +464,6 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         round = places.use(claim);
       }
       return round;
-    },
-  };
-}
-
-/** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
-function eventOf(
-  { message, resent, link, attribution, conversation, contact }: ClaimedDelivery,
-): MessageReceived {
-  const { created_at, sent_at, native, ...rest } = message;
-  return {
-    type: "message.received",
-    timestamp: sent_at ?? created_at,
-    data: {
-      ...(resent > 0 ? { resent } : {}),
-      message: { ...rest, sent_at, received_at: created_at, native },
-      ...(link == null ? {} : { link }),
-      ...(attribution == null ? {} : { attribution }),
-      conversation,
-      contact: { id: contact.id, name: contact.name, ...contact.identities },
     },
   };
 }

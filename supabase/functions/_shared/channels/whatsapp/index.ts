@@ -8,6 +8,7 @@ import type { Parsed, Sent, WebhookChannel } from "../channel.ts";
 import { environment, isFailure, type WhatsAppCredentials } from "./credentials.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
+import { ownWebhook } from "./own_webhook.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
@@ -49,6 +50,7 @@ export function createWhatsApp(options: Partial<WhatsAppCredentials> = {}): Webh
       const from = { ...account, phoneNumberId: senderId };
       return await send(fetch, from, { id, to, message: message as OutboundMessage, traceparent });
     },
+    ownWebhook,
     templates: async (asked, { fetch }) => {
       const account = access(asked.credentials);
       return isFailure(account) ? account : await askTemplates(fetch, account, asked);

@@ -40,7 +40,9 @@ const message = z.strictObject({
   text: z.string().nullable()
     .describe("The text of any type: body, caption, title of the chosen button, emoji"),
   choice: z.string().nullable()
-    .describe("Id of the chosen button or list row, or a quick reply's payload"),
+    .describe(
+      "Id of the chosen button or list row, a quick reply's payload, or the token of the answered Flow",
+    ),
   reply_to: z.string().nullable()
     .describe("`provider_id` of the message that it answers, edits, withdraws or reacts to"),
   referral: passed.nullable().describe("The ad or post that the person came from"),
@@ -75,7 +77,8 @@ export const attribution = z.strictObject({
   ctwa_clid: z.string().optional().describe("The click id of the ad"),
 }).describe("What led to the message, if known");
 
-const contact = z.strictObject({
+/** The person of an event. */
+export const eventContact = z.strictObject({
   id,
   name: z.string().nullable(),
   phone: z.string().optional().describe("Digits; absent if the person hides it"),
@@ -100,8 +103,17 @@ export const messageReceived = z.strictObject({
     conversation: z.strictObject({
       id,
       number_id: z.string().describe("`phone_number_id` of the business number"),
+      taken_over: z.strictObject({
+        by: z.string().describe(
+          "A user id, app for the WhatsApp Business app, or the name that the API's caller gave",
+        ),
+        since: time,
+        until: time.describe("When it ends by itself"),
+      }).optional().describe(
+        "A person has the conversation: do not answer. Only destinations with `when_taken: mark` get such messages",
+      ),
     }),
-    contact,
+    contact: eventContact,
   }),
 });
 /** See {@linkcode messageReceived}. */
