@@ -38,4 +38,4 @@ export const accountEvent = z.strictObject({
 export type AccountEvent = z.infer<typeof accountEvent>;
 
 /** Schemas by the names that docs/openapi.yaml has for them. */
-export const ACCOUNTS = { AccountEvent: accountEvent } as const;
+export const ACCOUNTS = { AccountNotification: accountEvent } as const;
