@@ -3052,6 +3052,48 @@ create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FO
 -- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Templates of WhatsApp accounts, as Meta last described them.
+create table public.wa_templates (
+  -- Meta's WABA id (sender_accounts.id).
+  account text not null,
+  -- The template's name.
+  name text not null,
+  -- The language's code.
+  language text not null,
+  -- Meta's id.
+  id text,
+  -- marketing, utility or authentication.
+  category text,
+  -- approved (only these are sent), pending, rejected, paused, disabled, or another word of Meta's in lower case.
+  status text not null,
+  -- green, yellow, red or unknown: how people rate it.
+  quality text,
+  -- Whether its variables are numbered or have names.
+  parameter_format text default 'positional'::text not null,
+  -- Meta's components: header, body, footer, buttons.
+  components jsonb default '[]'::jsonb not null,
+  -- Why it was rejected or disabled, in Meta's words.
+  reason text,
+  -- When a webhook last reported something of it, by Meta's clock.
+  told_at timestamp with time zone,
+  -- When Meta was last asked; null for one that was just created here.
+  synced_at timestamp with time zone,
+  -- A template has one row per language.
+  constraint wa_templates_pkey PRIMARY KEY (account, name, language),
+  constraint wa_templates_components_check CHECK ((jsonb_typeof(components) = 'array'::text)),
+  constraint wa_templates_parameter_format_check CHECK ((parameter_format = ANY (ARRAY['positional'::text, 'named'::text])))
+);
+-- Webhooks that name a template by its id.
+create INDEX wa_templates_id_idx ON public.wa_templates USING btree (id);
+-- Checks before a send.
+create INDEX wa_templates_name_idx ON public.wa_templates USING btree (name, language);
+alter table public.wa_templates enable row level security;
+grant select on public.wa_templates to authenticated;
+grant select, insert, update, delete on public.wa_templates to service_role;
+-- Every role of the team may see the templates.
+create policy wa_templates_read on public.wa_templates for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Every acknowledged update, once, including those that are not understood. Rows older than the retention are purged;
 -- it is far longer than any provider retries.
 create table public.webhook_events (
@@ -3685,6 +3727,24 @@ create table private.template_categories (
 );
 alter table private.template_categories enable row level security;
 grant select, insert, update on private.template_categories to service_role;
+
+-- When the templates of each account are fetched from Meta.
+create table private.template_syncs (
+  -- Meta's WABA id.
+  account text not null,
+  -- When it is next due; while one runs, when another may be started.
+  due_at timestamp with time zone not null,
+  -- When they were last fetched.
+  synced_at timestamp with time zone,
+  -- How often it has failed since.
+  failed integer default 0 not null,
+  -- Why the last one failed, in Meta's words; null if it did not.
+  error text,
+  -- One row per account.
+  constraint template_syncs_pkey PRIMARY KEY (account)
+);
+alter table private.template_syncs enable row level security;
+grant select, insert, update, delete on private.template_syncs to service_role;
 
 -- Messages with a token that no click has (yet): checked again for ten minutes.
 create table private.unknown_tokens (
@@ -4374,6 +4434,29 @@ begin
     ) d);
 end $function$;
 grant execute on function public.claim_storage_purges(p_limit integer) to service_role;
+
+-- Claims the accounts whose templates are due, or all, for five minutes: [{account, credentials}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_template_syncs(p_all boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_claimed jsonb;
+begin
+  perform private.refuse_older_code();
+  with claimed as (
+    insert into private.template_syncs as y (account, due_at)
+    select a.account, v_now + interval '5 minutes' from private.template_accounts() as a (account) order by 1
+    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at where p_all or y.due_at <= v_now
+    returning y.account
+  )
+  select jsonb_agg(jsonb_build_object('account', c.account, 'credentials', private.credentials_of('whatsapp', c.account)) order by c.account)
+  into v_claimed from claimed c;
+  return coalesce(v_claimed, '[]');
+end $function$;
+grant execute on function public.claim_template_syncs(p_all boolean) to service_role;
 
 -- The conversations of these channels that have waited longest for the router, each with its oldest undecided
 -- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
@@ -5070,6 +5153,21 @@ begin
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
+-- Records that the templates of an account could not be fetched, and when to try again: after 5 minutes, then less
+-- often. For secret keys.
+CREATE OR REPLACE FUNCTION public.fail_template_sync(p_account text, p_error text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  update private.template_syncs y
+  set failed = y.failed + 1, error = left(p_error, 500), due_at = clock_timestamp() + least(interval '6 hours', interval '5 minutes' * 2 ^ least(y.failed, 10))
+  where y.account = p_account;
+end $function$;
+grant execute on function public.fail_template_sync(p_account text, p_error text) to service_role;
+
 -- A link as its owners see it, even if deleted, with the version in which each member was last changed
 -- (member_versions); null if there is none. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
@@ -5279,6 +5377,24 @@ begin
   end loop;
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
+
+-- Templates by name, in all languages and accounts, with the numbers of their accounts. For secret keys.
+CREATE OR REPLACE FUNCTION public.known_templates(p_names text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'name', t.name, 'language', t.language, 'category', t.category,
+      'status', t.status, 'parameter_format', t.parameter_format, 'components', t.components, 'numbers', (
+        select coalesce(jsonb_agg(s.id order by s.id), '[]') from public.senders s where s.channel = 'whatsapp' and s.account = t.account))
+      order by t.name, t.language, t.account), '[]')
+    from public.wa_templates t where t.name = any (p_names));
+end $function$;
+grant execute on function public.known_templates(p_names text[]) to service_role;
 
 -- What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations,
 -- without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes,
@@ -5766,6 +5882,31 @@ begin
     from public.team_members m join auth.users u on u.id = m.user_id);
 end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
+
+-- All templates with their languages, status, quality and components, and when each account's were last fetched. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_templates()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return jsonb_build_object(
+    'templates', (
+      select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'account_name', a.name, 'name', t.name, 'language', t.language, 'id', t.id,
+        'category', t.category, 'status', t.status, 'quality', t.quality, 'parameter_format', t.parameter_format, 'components', t.components,
+        'reason', t.reason, 'told_at', t.told_at, 'synced_at', t.synced_at) order by t.name, t.language, t.account), '[]')
+      from public.wa_templates t left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
+    'syncs', (
+      select coalesce(jsonb_agg(jsonb_build_object('account', x.account, 'account_name', a.name, 'synced_at', y.synced_at, 'error', y.error,
+        'numbers', (select jsonb_agg(s.id order by s.id) from public.senders s where s.channel = 'whatsapp' and s.account = x.account)) order by x.account), '[]')
+      from private.template_accounts() as x (account)
+      left join private.template_syncs y on y.account = x.account
+      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.account));
+end $function$;
+grant execute on function public.list_templates() to authenticated, service_role;
 
 -- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
 -- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. For
@@ -6998,6 +7139,19 @@ begin
 end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
+-- Removes a template that was deleted at Meta; false if there was none. For secret keys.
+CREATE OR REPLACE FUNCTION public.remove_template(p_account text, p_name text, p_language text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  delete from public.wa_templates t where t.account = p_account and t.name = p_name and t.language = p_language;
+  return found;
+end $function$;
+grant execute on function public.remove_template(p_account text, p_name text, p_language text) to service_role;
+
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
 -- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
 -- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
@@ -7615,6 +7769,50 @@ begin
     from each e);
 end $function$;
 grant execute on function public.search_everything(p_query text, p_limit integer) to authenticated, service_role;
+
+-- Queues a template to the person of a conversation on WhatsApp, whether the window is open or not; the same p_key is
+-- the same message. Returns {id, status} or {error}: channel_unsupported, feature_off, nobody, opted_out,
+-- template_not_sendable, idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors:
+-- 42501 not allowed, GL404 no such conversation, GL422 not a template message.
+CREATE OR REPLACE FUNCTION public.send_template(p_conversation_id uuid, p_message jsonb, p_key uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_conversation public.conversations;
+  v_to text;
+  v_answer jsonb;
+begin
+  perform private.require_role('operator');
+  if p_message ->> 'type' is distinct from 'template' or coalesce(p_message #>> '{template,name}', '') = ''
+    or coalesce(p_message #>> '{template,language,code}', '') = '' or octet_length(p_message::text) > 65536 then
+    raise exception 'this is not a template message' using errcode = 'GL422', hint = '{type: template, template: {name, language: {code}, components}}';
+  end if;
+  select * into v_conversation from public.conversations c where c.id = p_conversation_id for update;
+  if not found then
+    raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  if v_conversation.channel <> 'whatsapp' then
+    return jsonb_build_object('error', 'channel_unsupported', 'channel', v_conversation.channel);
+  end if;
+  if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
+    return '{"error": "feature_off"}';
+  end if;
+  v_to := private.address_of(v_conversation.contact_id, v_conversation.channel, v_conversation.number_id);
+  if v_to is null then
+    return '{"error": "nobody"}';
+  end if;
+  v_answer := private.enqueue_message(v_conversation, jsonb_build_object('to', v_to, 'idempotency_key', 'panel:' || p_key,
+    'text', '[' || (p_message #>> '{template,name}') || ']', 'message', p_message), clock_timestamp());
+  if v_answer ? 'id' and not v_answer ? 'repeated' then
+    insert into public.contact_acts (act, contact_id, message_id)
+    values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
+  end if;
+  return v_answer;
+end $function$;
+grant execute on function public.send_template(p_conversation_id uuid, p_message jsonb, p_key uuid) to authenticated, service_role;
 
 -- Adds or changes a canned reply. Returns {name, text, updated_at, updated_by}. For operators and secret keys.
 -- Errors: 42501 not allowed, GL409 there are 500 already, 23514 invalid name or text.
@@ -8551,6 +8749,64 @@ begin
 end $function$;
 grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
+-- Stores templates of an account as Meta describes them [{id, name, language, category, status, quality,
+-- parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection and a change
+-- of category that no webhook reported become account_events. Returns {stored, removed}. For secret keys.
+CREATE OR REPLACE FUNCTION public.store_templates(p_account text, p_templates jsonb, p_whole boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := date_trunc('second', clock_timestamp());
+  v_one record;
+  v_stored integer := 0;
+  v_removed integer := 0;
+begin
+  perform private.refuse_older_code();
+  perform pg_advisory_xact_lock(hashtext('gatelink.templates ' || p_account));
+  for v_one in
+    select r.*, t.status as old_status, t.category as old_category, t.synced_at as old_at
+    from jsonb_to_recordset(p_templates) as r (
+      id text, name text, language text, category text, status text, quality text, parameter_format text, components jsonb, reason text)
+    left join public.wa_templates t on t.account = p_account and t.name = r.name and t.language = r.language
+    where r.name is not null and r.language is not null
+    order by r.name, r.language
+  loop
+    if v_one.old_at is not null and v_one.status is distinct from v_one.old_status and v_one.status in ('paused', 'disabled', 'rejected', 'approved') then
+      perform private.record_account_event('whatsapp', p_account, null, 'template.' || v_one.status, v_one.name || ' ' || v_one.language,
+        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'reason', v_one.reason)), v_now);
+    end if;
+    if v_one.old_at is not null and v_one.category is distinct from v_one.old_category then
+      perform private.record_account_event('whatsapp', p_account, null, 'template.category_changed', v_one.name || ' ' || v_one.language,
+        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'category', v_one.category, 'previous_category', v_one.old_category)), v_now);
+    end if;
+    insert into public.wa_templates as t (account, name, language, id, category, status, quality, parameter_format, components, reason, synced_at)
+    values (p_account, v_one.name, v_one.language, v_one.id, v_one.category, v_one.status, v_one.quality,
+      coalesce(v_one.parameter_format, 'positional'), coalesce(v_one.components, '[]'), v_one.reason, v_now)
+    on conflict on constraint wa_templates_pkey do update set id = excluded.id, category = excluded.category, status = excluded.status,
+      quality = excluded.quality, parameter_format = excluded.parameter_format, components = excluded.components, reason = excluded.reason,
+      synced_at = excluded.synced_at;
+    v_stored := v_stored + 1;
+  end loop;
+  insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
+  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_now
+  from jsonb_to_recordset(p_templates) as r (id text, name text, language text, category text)
+  where r.name is not null and r.language is not null and r.category is not null order by r.name, r.language
+  on conflict on constraint template_categories_pkey do update set category = excluded.category, at = excluded.at, template_id = excluded.template_id
+  where excluded.at >= c.at;
+  if p_whole then
+    delete from public.wa_templates t
+    where t.account = p_account and not exists (
+      select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
+    get diagnostics v_removed = row_count;
+    insert into private.template_syncs as y (account, due_at, synced_at) values (p_account, v_now + interval '6 hours', v_now)
+    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
+  end if;
+  return jsonb_build_object('stored', v_stored, 'removed', v_removed);
+end $function$;
+grant execute on function public.store_templates(p_account text, p_templates jsonb, p_whole boolean) to service_role;
+
 -- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
 -- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
 -- and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, GL423 after 1 s where another transaction
@@ -8684,6 +8940,24 @@ begin
   on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
 end $function$;
 grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
+
+-- The template with this id of Meta's, and its account's credentials: [{account, credentials, template}], at most
+-- one. For secret keys.
+CREATE OR REPLACE FUNCTION public.template_by_id(p_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'credentials', private.credentials_of('whatsapp', t.account),
+      'template', jsonb_build_object('id', t.id, 'name', t.name, 'language', t.language, 'category', t.category, 'status', t.status,
+        'quality', t.quality, 'parameter_format', t.parameter_format, 'components', t.components, 'reason', t.reason))), '[]')
+    from public.wa_templates t where t.id = p_id);
+end $function$;
+grant execute on function public.template_by_id(p_id text) to service_role;
 
 -- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
 -- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
@@ -9500,6 +9774,40 @@ begin
   return private.free_lanes(v_ids);
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
+
+-- Records what was reported of a template; what is not known makes the account's templates due.
+CREATE OR REPLACE FUNCTION private.apply_template_news(p_channel text, p_news jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_known boolean;
+begin
+  if p_channel <> 'whatsapp' then
+    return;
+  end if;
+  if p_news ->> 'status' = 'deleted' then
+    delete from public.wa_templates t
+    where t.account = p_news ->> 'account' and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
+    return;
+  end if;
+  update public.wa_templates t
+  set status = coalesce(p_news ->> 'status', t.status), quality = coalesce(p_news ->> 'quality', t.quality),
+    category = coalesce(lower(p_news ->> 'category'), t.category),
+    reason = case when p_news ->> 'status' is not null then p_news ->> 'reason' else t.reason end, told_at = p_at
+  where t.account = p_news ->> 'account' and coalesce(greatest(t.told_at, t.synced_at), '-infinity') <= p_at
+    and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
+  v_known := found or exists (
+    select from public.wa_templates t where t.account = p_news ->> 'account' and (t.id = p_news ->> 'id'
+      or t.name = p_news ->> 'name' and t.language = p_news ->> 'language'));
+  -- Its components may have changed, or it is new.
+  if not v_known or p_news ->> 'status' is null and p_news ->> 'quality' is null and p_news ->> 'kind' is null
+    or p_news ->> 'status' = 'approved' then
+    perform private.templates_due_now(p_news ->> 'account');
+  end if;
+end $function$;
+grant execute on function private.apply_template_news(p_channel text, p_news jsonb, p_at timestamp with time zone) to service_role;
 
 -- Records the template categories that updates report, {account, id, name, language, category}, by name and language,
 -- or without these by id. The newer one wins.
@@ -10724,6 +11032,7 @@ AS $function$
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_sync_templates', 60, 'http', 'wa-router/templates/sync', 'private.templates_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
@@ -19709,8 +20018,8 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Why a message may not be sent in a conversation now: opted_out or window_closed, for a mail also suppressed or
--- identity_unverified; null if it may, as far as is known.
+-- Why a message may not be sent in a conversation now: opted_out, window_closed or template_not_sendable, for a mail
+-- also suppressed or identity_unverified; null if it may, as far as is known.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -19723,6 +20032,10 @@ begin
   if p_conversation.opted_out_at is not null
     and private.opt_out_stops(p_conversation.channel, p_conversation.number_id, p_message, p_now) then
     return 'opted_out';
+  end if;
+  if p_message ->> 'type' = 'template' and to_regprocedure('private.template_refusal(text,text,jsonb)') is not null
+    and private.template_refusal(p_conversation.channel, p_conversation.number_id, p_message) is not null then
+    return 'template_not_sendable';
   end if;
   if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
@@ -21095,6 +21408,17 @@ begin
 end $function$;
 grant execute on function private.tell_pipeline() to service_role;
 
+-- The accounts whose templates are synchronised: those with a number.
+CREATE OR REPLACE FUNCTION private.template_accounts()
+ RETURNS SETOF text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select distinct s.account from public.senders s where s.channel = 'whatsapp' and s.account is not null
+$function$;
+grant execute on function private.template_accounts() to service_role;
+
 -- The category of a template message: the provider's, else the one stated in the message, else marketing; null if the
 -- provider must be asked first.
 CREATE OR REPLACE FUNCTION private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
@@ -21118,6 +21442,46 @@ begin
     when v_known.at > p_now - interval '1 hour' then v_stated end;
 end $function$;
 grant execute on function private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
+
+-- template_not_sendable if Meta would refuse a template because of its status (paused, rejected, …); null if it may
+-- go, as far as is known.
+CREATE OR REPLACE FUNCTION private.template_refusal(p_channel text, p_number_id text, p_message jsonb)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select 'template_not_sendable'
+  from public.senders s
+  join public.wa_templates t on t.account = s.account and t.name = p_message #>> '{template,name}' and t.language = p_message #>> '{template,language,code}'
+  where p_channel = 'whatsapp' and s.channel = p_channel and s.id = p_number_id and t.status not in ('approved', 'flagged')
+$function$;
+grant execute on function private.template_refusal(p_channel text, p_number_id text, p_message jsonb) to service_role;
+
+-- Whether the templates of an account are to be fetched. For the clock.
+CREATE OR REPLACE FUNCTION private.templates_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from private.template_accounts() as a (account)
+    left join private.template_syncs y on y.account = a.account
+    where coalesce(y.due_at, '-infinity') <= p_now)
+$function$;
+grant execute on function private.templates_are_due(p_now timestamp with time zone) to service_role;
+
+-- Makes the templates of an account due: Meta reported something whose whole is not known.
+CREATE OR REPLACE FUNCTION private.templates_due_now(p_account text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into private.template_syncs as y (account, due_at) values (p_account, clock_timestamp())
+  on conflict on constraint template_syncs_pkey do update set due_at = least(y.due_at, excluded.due_at)
+$function$;
+grant execute on function private.templates_due_now(p_account text) to service_role;
 
 -- A JSON array of strings as an array of text; empty for null.
 CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)

@@ -231,12 +231,16 @@ begin
     and private.opt_out_stops(p_conversation.channel, p_conversation.number_id, p_message, p_now) then
     return 'opted_out';
   end if;
+  if p_message ->> 'type' = 'template' and to_regprocedure('private.template_refusal(text,text,jsonb)') is not null
+    and private.template_refusal(p_conversation.channel, p_conversation.number_id, p_message) is not null then
+    return 'template_not_sendable';
+  end if;
   if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
   return case when p_conversation.channel = 'email' then private.mail_refusal(p_conversation, p_message) end;
 end $$;
-comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not be sent in a conversation now: opted_out or window_closed, for a mail also suppressed or identity_unverified; null if it may, as far as is known.';
+comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not be sent in a conversation now: opted_out, window_closed or template_not_sendable, for a mail also suppressed or identity_unverified; null if it may, as far as is known.';
 
 create type private.queued as (
   id uuid, conversation_id uuid, channel text, number_id text, message jsonb, text text, recipient text, key text, hash text, traceparent text,

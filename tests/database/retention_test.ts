@@ -54,6 +54,7 @@ const BOUNDED: Record<string, string> = {
   "private.status_posts": "with public updates of incidents",
   "private.storage_days": "one row a day",
   "private.template_categories": "with templates that are sent",
+  "private.template_syncs": "with accounts",
   "private.unknown_tokens": "ten minutes",
   "private.write_probe": "one row",
   "private.visitor_keys": "purge_clicks",
@@ -103,6 +104,7 @@ const BOUNDED: Record<string, string> = {
   "public.settings": "the team's",
   "public.settings_history": "the team's",
   "public.team_members": "the team's",
+  "public.wa_templates": "with templates at Meta",
 };
 
 databaseTest("retentions: each table has one or is declared to need none", async (sql) => {

@@ -279,6 +279,10 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
   "list_unknown(integer)": () => [""],
   "list_numbers()": () => [""],
+  "list_templates()": () => [""],
+  "send_template(uuid,jsonb,uuid)": ({ message }) => [
+    `'${message}', '{"type": "template", "template": {"name": "hello", "language": {"code": "en"}}}', '${message}'`,
+  ],
   "name_account(text,text)": () => ["'240011223344556', 'acme'"],
   "resolve_unknown(uuid,text,text)": (
     { sent },

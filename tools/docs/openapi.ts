@@ -21,6 +21,7 @@ import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.t
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
+import { TEMPLATES } from "../../supabase/functions/_shared/contract/http/templates.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
 
 /** Where the document is. */
@@ -43,6 +44,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   REPORTS,
   ACCOUNTS,
   NUMBERS,
+  TEMPLATES,
 ];
 
 const BEGIN =

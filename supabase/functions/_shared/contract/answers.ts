@@ -19,6 +19,7 @@ import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
+import { TEMPLATES } from "./answers/templates.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -46,6 +47,7 @@ export const ANSWERS = {
   ...ROUTES,
   ...SEARCH,
   ...SIGNALS,
+  ...TEMPLATES,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

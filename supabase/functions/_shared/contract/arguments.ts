@@ -221,6 +221,16 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
+/** A template to send, in Meta's shape. */
+export interface TemplateMessage {
+  type: "template";
+  template: {
+    name: string;
+    language: { code: string };
+    components?: readonly Readonly<Record<string, unknown>>[];
+  };
+}
+
 /** The JSON arguments by function and argument name. */
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
@@ -246,6 +256,7 @@ export interface JsonArguments {
   set_route: {
     p_changes: RouteOptions & { condition?: Condition; active?: boolean; destinations?: readonly string[] };
   };
+  send_template: { p_message: TemplateMessage };
   /** Null keeps the metadata. */
   set_setting: { p_metadata: FlagMetadata | null };
   start_rollout: { p_gates: LaunchGates };
@@ -280,6 +291,7 @@ type OfThePipeline =
   | "settle_outbound"
   | "settle_status_posts"
   | "settle_storage_purges"
+  | "store_templates"
   | "take_uses"
   | "tell_accounts";
 

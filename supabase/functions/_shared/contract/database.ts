@@ -1482,6 +1482,25 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      wa_templates: {
+        Row: {
+          account: string;
+          category: string | null;
+          components: JsonOf<"wa_templates.components">;
+          id: string | null;
+          language: string;
+          name: string;
+          parameter_format: "positional" | "named";
+          quality: string | null;
+          reason: string | null;
+          status: string;
+          synced_at: string | null;
+          told_at: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       webhook_events: {
         Row: {
           dedupe_key: string;
@@ -1703,6 +1722,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      claim_template_syncs: {
+        Args: {
+          p_all?: boolean;
+        };
+        Returns: Json;
+      };
       claim_unrouted: {
         Args: {
           p_revision: number;
@@ -1838,6 +1863,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      fail_template_sync: {
+        Args: {
+          p_account: string;
+          p_error: string;
+        };
+        Returns: null;
+      };
       find_link: {
         Args: {
           p_code: string;
@@ -1884,6 +1916,12 @@ export type Database = {
       ingest_updates: {
         Args: {
           p_updates: Json;
+        };
+        Returns: Json;
+      };
+      known_templates: {
+        Args: {
+          p_names: readonly string[];
         };
         Returns: Json;
       };
@@ -1990,6 +2028,7 @@ export type Database = {
         Returns: Json;
       };
       list_team: { Args: Record<never, never>; Returns: Json };
+      list_templates: { Args: Record<never, never>; Returns: Json };
       list_unknown: {
         Args: {
           p_limit?: number;
@@ -2264,6 +2303,14 @@ export type Database = {
         };
         Returns: boolean;
       };
+      remove_template: {
+        Args: {
+          p_account: string;
+          p_name: string;
+          p_language: string;
+        };
+        Returns: boolean;
+      };
       reply_in_conversation: {
         Args: {
           p_conversation_id: string;
@@ -2395,6 +2442,14 @@ export type Database = {
         Args: {
           p_query: string;
           p_limit?: number;
+        };
+        Returns: Json;
+      };
+      send_template: {
+        Args: {
+          p_conversation_id: string;
+          p_message: Json;
+          p_key: string;
         };
         Returns: Json;
       };
@@ -2609,6 +2664,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      store_templates: {
+        Args: {
+          p_account: string;
+          p_templates: Json;
+          p_whole: boolean;
+        };
+        Returns: Json;
+      };
       switch_off: {
         Args: {
           p_key: string;
@@ -2651,6 +2714,12 @@ export type Database = {
           p_senders: Json;
         };
         Returns: null;
+      };
+      template_by_id: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
       };
       trace_mail: {
         Args: {

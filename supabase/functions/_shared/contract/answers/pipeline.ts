@@ -238,6 +238,7 @@ const queued = z.strictObject({
     "unknown_number",
     "unknown_recipient",
     "opted_out",
+    "template_not_sendable",
     "suppressed",
     "identity_unverified",
     "window_closed",
