@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { z } from "zod";
+import type { z } from "zod";
 import type { SendFailure } from "../_shared/channels/channel.ts";
 import { environment, isFailure } from "../_shared/channels/whatsapp/credentials.ts";
 import type { Fetch, GraphAccess } from "../_shared/channels/whatsapp/graph_call.ts";
@@ -18,6 +18,7 @@ import {
   type TemplateChanged,
   type TemplateCreated,
   type TemplatesSynced,
+  templatesToSync,
   templateToCreate,
   templateToEdit,
 } from "../_shared/contract/http/templates.ts";
@@ -42,7 +43,6 @@ export interface Templates {
 }
 
 const MAX_BODY_BYTES = 128 * 1024;
-const syncBody = z.looseObject({ all: z.boolean().optional() });
 
 /**
  * Creates {@linkcode Templates}.
@@ -88,7 +88,7 @@ export function createTemplates({ rpc, fetch, access = environment.access }: Tem
       const text = await request.text();
       let all = false;
       try {
-        all = syncBody.parse(text === "" ? {} : JSON.parse(text)).all ?? false;
+        all = templatesToSync.parse(text === "" ? {} : JSON.parse(text)).all ?? false;
       } catch {
         throw new Problem("invalid_request", { detail: 'The body is empty or {"all": true}.' });
       }

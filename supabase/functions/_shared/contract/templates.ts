@@ -298,7 +298,7 @@ function parameterOf(slot: Slot, value: SlotValue | undefined): Part | string {
     return { type: kind, [kind]: /^https?:\/\//.test(value) ? { link: value } : { id: value } };
   }
   if (typeof value !== "string") return "must be text";
-  if (/[\n\r\t]|     /.test(value)) return "must have no line break, no tab and at most four spaces in a row";
+  if (/[\n\r\t]| {5}/.test(value)) return "must have no line break, no tab and at most four spaces in a row";
   return kind === "copy_code"
     ? { type: "coupon_code", coupon_code: value }
     : { type: "text", ...named, text: value };

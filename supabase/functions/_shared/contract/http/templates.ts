@@ -7,6 +7,11 @@ import { z } from "zod";
 
 const component = z.looseObject({ type: z.string().min(1) });
 
+/** The body of `POST wa-router/templates/sync`; the clock sends an empty one. */
+export const templatesToSync = z.looseObject({
+  all: z.boolean().optional().describe("Whether to fetch those that are not due, too"),
+});
+
 /** The body of `POST wa-router/templates`. */
 export const templateToCreate = z.strictObject({
   account: z.string().regex(/^\d{5,32}$/).optional().describe(
@@ -61,4 +66,5 @@ export const TEMPLATES = {
   TemplateToCreate: templateToCreate,
   TemplateToEdit: templateToEdit,
   TemplatesSynced: templatesSynced,
+  TemplatesToSync: templatesToSync,
 } as const;
