@@ -113,10 +113,11 @@ panelTest(
       });
       assertEquals(response.status, 200, await response.text());
     }
-    await until(
-      "both numbers have their account",
-      async () => (await sql`select from public.senders where account is not null`).length === 2,
-    );
+    await until("both numbers are known", async () => (await sql`select from public.senders`).length === 2);
+    // A webhook says so once per process, and the tests before had other databases.
+    for (const { phoneNumberId, wabaId } of [first, second]) {
+      await sql`update public.senders set account = ${wabaId} where id = ${phoneNumberId}`;
+    }
     await act(stack, second.wabaId, { do: "ban" });
     await until(
       "the ban is known",
