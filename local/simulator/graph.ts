@@ -1,20 +1,13 @@
-/** The part of the Graph API that a business needs to send messages, with its limits and errors. */
+/** The part of the Graph API that a business needs to send messages and files, with its limits and errors. */
+import { Buffer } from "node:buffer";
 import { accountFault, type AccountIds, type Accounts } from "./accounts.ts";
 import { errorResponse, FAULTS, type GraphError, PAIR_LIMIT, RATE_LIMIT, WINDOW_CLOSED } from "./faults.ts";
 import type { CallView, Clock, Contact, Json, Settings } from "./model.ts";
+import type { MediaShelf } from "./media.ts";
 import { faultOf } from "./outgoing.ts";
 import { Pace } from "./pace.ts";
 import type { Random } from "./random.ts";
 import { templateFault } from "./templates.ts";
-
-/** A file that a message can refer to by its id. */
-export interface MediaFile {
-  bytes: Uint8Array<ArrayBuffer>;
-  mimeType: string;
-  /** SHA-256 of the bytes, base64, as webhooks give it. */
-  sha256: string;
-  filename: string;
-}
 
 /** What {@link GraphApi} needs. */
 export interface GraphOptions {
@@ -23,9 +16,7 @@ export interface GraphOptions {
   random: Random;
   /** Read at each call. `faultNext` is decremented. */
   settings: Settings;
-  media: ReadonlyMap<string, MediaFile>;
-  /** URL of a media id's bytes. */
-  mediaUrl(id: string): string;
+  media: MediaShelf;
   /** The contact that `to` or `recipient` names, or the reason why there is none. */
   recipient(body: Json): Contact | string;
   /** When this contact last wrote to the account's number, in milliseconds; undefined for never. */
@@ -89,9 +80,21 @@ function categoryOf(name: string): string | undefined {
   return TEMPLATES.find((each) => each.words.some((word) => words.includes(word)))?.category;
 }
 
+/** Types of uploads and their most bytes. Source: Meta, "Supported media types". */
+const UPLOADS: readonly [type: RegExp, megabytes: number][] = [
+  [/^image\/(jpeg|png)$/, 5],
+  [/^image\/webp$/, 0.5],
+  [/^audio\/(aac|amr|mpeg|mp4|ogg)$/, 16],
+  [/^video\/(mp4|3gpp?)$/, 16],
+  [/^(text\/plain|application\/(pdf|msword|vnd\.[a-z0-9.-]+))$/, 100],
+];
+
+/** The segment below which files are served, in place of Meta's own host for them. */
+const FILES = "lookaside";
+
 /**
- * Answers `POST /{version}/{phone_number_id}/messages`, `GET /{version}/{media_id}` and what {@linkcode Accounts}
- * manages: templates, numbers, tokens.
+ * Answers `POST /{version}/{phone_number_id}/messages` and `/media`, `GET` and `DELETE /{version}/{media_id}`, the URLs
+ * of files, and what {@linkcode Accounts} manages: templates, numbers, tokens.
  */
 export class GraphApi {
   #options: GraphOptions;
@@ -110,6 +113,7 @@ export class GraphApi {
     const at = clock.now();
     const [, id, edge] = /\/v\d+\.\d+\/([^/]+)(?:\/([^/]+))?$/.exec(new URL(request.url).pathname) ?? [];
     const what: string[] = edge === "messages" ? [] : [request.method, edge ?? "media"];
+    if (id === FILES && request.method === "GET") return await this.#download(request, edge ?? "");
     const outcome = await this.#decide(request, id, edge, what);
     let answer: Response;
     if (outcome === "silence") {
@@ -140,20 +144,25 @@ export class GraphApi {
     edge: string | undefined,
     what: string[],
   ): Promise<Outcome> {
-    const { accounts, media, mediaUrl } = this.#options;
+    const { accounts, media } = this.#options;
     const account = accounts.authenticate(request);
     if ("code" in account) return account;
     const file = media.get(id ?? "");
     if (request.method === "GET" && file && !edge) {
-      const { mimeType: mime_type, sha256, bytes } = file;
+      const { mimeType: mime_type, sha256, size } = file;
       return {
         messaging_product: "whatsapp",
-        url: mediaUrl(id!),
+        url: request.url.replace(/\/[^/]+$/, `/${FILES}/${id}`),
         mime_type,
-        sha256,
-        file_size: bytes.length,
+        // Webhooks have it in base64, this answer in hexadecimal.
+        sha256: Buffer.from(sha256, "base64").toString("hex"),
+        file_size: size,
         id,
       };
+    }
+    if (request.method === "DELETE" && !edge && media.expire(id ?? "")) return { success: true };
+    if (request.method === "POST" && id === account.phoneNumberId && edge === "media") {
+      return await this.#upload(request, what);
     }
     const isTemplates = edge === "message_templates";
     const name = new URL(request.url).searchParams.get("name");
@@ -175,14 +184,48 @@ export class GraphApi {
       if (managed !== undefined) return managed;
     }
     if (request.method !== "POST" || id !== account.phoneNumberId || edge !== "messages") {
-      return invalid(
-        `Unsupported request. Object with ID '${id}' does not exist or does not support this operation`,
-      );
+      return {
+        ...invalid(
+          `Unsupported request. Object with ID '${id}' does not exist or does not support this operation`,
+        ),
+        subcode: 33,
+      };
     }
     if (typeof body !== "object" || body === null || Array.isArray(body)) {
       return invalid("The body is not JSON");
     }
     return this.#send(body as Json, account, what);
+  }
+
+  /** Serves a file to whoever has the token, as Meta's own host does. */
+  async #download(request: Request, id: string): Promise<Response> {
+    if ("code" in this.#options.accounts.authenticate(request)) {
+      return new Response("Unauthorized", { status: 401 });
+    }
+    const file = this.#options.media.get(id);
+    if (file === undefined) return new Response("Not found", { status: 404 });
+    return new Response(await file.open(), {
+      headers: { "content-type": file.mimeType, "content-length": String(file.size) },
+    });
+  }
+
+  async #upload(request: Request, what: string[]): Promise<Outcome> {
+    const form = await request.formData().catch(() => undefined);
+    const file = form?.get("file");
+    if (form?.get("messaging_product") !== "whatsapp") return invalid("messaging_product must be whatsapp");
+    if (!(file instanceof File)) return invalid("Param file must be a file");
+    const type = (file.type || String(form.get("type") ?? "")).split(";")[0];
+    what.push(type);
+    const limit = UPLOADS.find(([pattern]) => pattern.test(type))?.[1];
+    if (limit === undefined) {
+      return invalid(
+        `Param file must be a file with one of the supported types. Received file of type '${type}'.`,
+      );
+    }
+    if (file.size === 0 || file.size > limit * 1024 * 1024) {
+      return invalid(`Param file: 1 byte to ${limit} MB`);
+    }
+    return { id: await this.#options.media.keep(new Uint8Array(await file.arrayBuffer()), type, file.name) };
   }
 
   #send(body: Json, account: AccountIds, what: string[]): Outcome {
@@ -192,6 +235,10 @@ export class GraphApi {
     what.push(String(body.type ?? "text"));
     const wrong = faultOf(body);
     if (wrong) return { status: 400, code: 131009, title: "Parameter value is not valid", details: wrong };
+    const part = typeof body.type === "string" ? body[body.type] as Json | undefined : undefined;
+    if (this.#options.media.isGone(String(part?.id))) {
+      return invalid(`Param ${body.type}['id'] is not a valid whatsapp business account media attachment ID`);
+    }
     const contact = recipient(body);
     if (typeof contact === "string") return invalid(contact);
     what.push("to", contact.name);

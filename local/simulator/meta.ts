@@ -5,7 +5,8 @@
  */
 import { type AccountAct, type AccountIds, Accounts } from "./accounts.ts";
 import { type GraphError } from "./faults.ts";
-import { GraphApi, type MediaFile } from "./graph.ts";
+import { GraphApi } from "./graph.ts";
+import { type MediaFile, MediaShelf } from "./media.ts";
 import {
   type CallView,
   CALM,
@@ -46,7 +47,7 @@ export interface MetaOptions {
   /** What fails from the start. @default CALM */
   settings?: Partial<Settings>;
   retry?: Partial<RetrySchedule>;
-  /** The files of media ids. @default none */
+  /** Files that there are from the start, by id. @default none */
   media?: ReadonlyMap<string, MediaFile>;
   /** URL prefix of media: `{mediaBase}/{id}`. @default /simulator/media at the webhook's origin */
   mediaBase?: string;
@@ -68,6 +69,8 @@ export class MetaSimulator {
   /** Newest last, bounded; shown on the page. */
   readonly posts: PostView[] = [];
   readonly calls: CallView[] = [];
+  /** The files of people and of the business. */
+  readonly media: MediaShelf;
   #options: MetaOptions;
   #clock: Clock;
   #random: Random;
@@ -86,6 +89,7 @@ export class MetaSimulator {
     this.#clock = options.clock ?? systemClock;
     this.#random = new Random(options.seed);
     this.#store = new Store(options.dataFile);
+    this.media = new MediaShelf(options.media ?? new Map(), options.dataFile && `${options.dataFile}.media`);
     this.#people = new People(this.#store, this.#random);
     this.settings = parseSettings({ ...CALM, ...options.settings });
     const shared = { clock: this.#clock, random: this.#random, settings: this.settings };
@@ -118,8 +122,7 @@ export class MetaSimulator {
     this.#graph = new GraphApi({
       ...shared,
       accounts: this.#accounts,
-      media: options.media ?? new Map(),
-      mediaUrl: (id) => this.#mediaUrl(id),
+      media: this.media,
       recipient: (body) => this.#recipient(body),
       lastWrote: (contact, account) =>
         this.messages.findLast((m) =>
@@ -190,6 +193,7 @@ export class MetaSimulator {
     this.#accounts.stop();
     this.#store.clear();
     this.#accounts.reset();
+    this.media.clear();
     this.posts.length = this.calls.length = 0;
     this.#reading.clear();
     Object.assign(this.settings, parseSettings({ ...CALM, ...this.#options.settings }));
@@ -262,8 +266,8 @@ export class MetaSimulator {
   }
 
   /**
-   * A person sends a message; returns its wamid. A string is short for a text. Media that names one of
-   * `options.media` by `id` is completed with type, hash and URL. A RangeError says what is wrong.
+   * A person sends a message; returns its wamid. A string is short for a text. Media that names a file of
+   * `media` by `id` is completed with type, hash and URL. A RangeError says what is wrong.
    * @param number `phone_number_id` that the person writes to. @default {the first account's}
    */
   userSends(contact: Contact | string, message: UserMessage | string, number?: string): string {
@@ -358,9 +362,11 @@ export class MetaSimulator {
 
   #media(message: UserMessage): Json {
     const native = message[message.type] as Json;
-    const file = this.#options.media?.get(String(native.id));
+    const file = this.media.get(String(native.id));
     if (!file) return {};
-    const { mimeType: mime_type, sha256 } = file;
+    const { mimeType, sha256 } = file;
+    // Voice messages name their codec.
+    const mime_type = native.voice === true && mimeType === "audio/ogg" ? "audio/ogg; codecs=opus" : mimeType;
     return { [message.type]: { ...native, mime_type, sha256, url: this.#mediaUrl(String(native.id)) } };
   }
 

@@ -69,6 +69,7 @@ type Function =
   | "wa-webhook"
   | "wa-router"
   | "wa-send"
+  | "wa-media"
   | "email-webhook"
   | "email-send"
   | "deeplinks"
@@ -80,6 +81,7 @@ const NAMES: readonly Function[] = [
   "wa-webhook",
   "wa-router",
   "wa-send",
+  "wa-media",
   "email-webhook",
   "email-send",
   "deeplinks",

@@ -6,10 +6,12 @@
 import type { z } from "zod";
 import { ACCOUNTS } from "./answers/accounts.ts";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
+import { ATTENTION } from "./answers/attention.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
+import { MEDIA } from "./answers/media.ts";
 import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
 import { PEOPLE } from "./answers/people.ts";
@@ -34,10 +36,12 @@ type JsonFunction = {
 export const ANSWERS = {
   ...ACCOUNTS,
   ...ANNOUNCEMENTS,
+  ...ATTENTION,
   ...DELIVERIES,
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,
+  ...MEDIA,
   ...MESSAGES,
   ...OPERATIONS,
   ...PEOPLE,

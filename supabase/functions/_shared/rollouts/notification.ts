@@ -1,5 +1,5 @@
 /**
- * The body of a notification: a signed event for programs, a text for chats. Pure.
+ * The body of a notification: a signed event for programs, a text for chats, a mail for people. Pure.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { AccountEvent } from "../contract/http/accounts.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
 import type { HealthEvent } from "../contract/http/operation.ts";
-import type { ReportEvent } from "../contract/http/reports.ts";
+import type { NoticeEvent, ReportEvent } from "../contract/http/reports.ts";
 import {
   fillTemplate,
   type IncidentFacts,
@@ -30,7 +30,8 @@ export type Notification =
   | PartNotification
   | IncidentNotification
   | ReportNotification
-  | AccountNotification;
+  | AccountNotification
+  | NoticeNotification;
 
 /** What the provider reported of a template, a number or an account. */
 export interface AccountNotification {
@@ -39,6 +40,14 @@ export interface AccountNotification {
   /** ISO time. */
   at: string;
   account_event: Omit<AccountEvent["data"], "message" | "what_to_do">;
+}
+
+/** Somebody is to be told of a rollout. */
+export interface NoticeNotification {
+  kind: "notice";
+  /** ISO time. */
+  at: string;
+  notice: Omit<NoticeEvent["data"], "message" | "what_to_do" | "report"> & { report: Report | null };
 }
 
 /** A report that was due. */
@@ -92,15 +101,32 @@ export interface RolloutNotification extends EventFacts {
   reason: string | null;
 }
 
+/** Most characters of a mail's subject. */
+const MAX_SUBJECT = 150;
+
+/** The mail for an endpoint of kind email: the first line of what happened is its subject. */
+export function mailOf(told: Notification): { subject: string; text: string } {
+  const { data } = bodyOf("webhook", told) as Exclude<ReturnType<typeof bodyOf>, SlackText>;
+  const what = "title" in data && "report" in told
+    ? String(data.title)
+    : "flag" in data && "stage" in data
+    ? `${data.flag}: ${data.message}`
+    : data.message;
+  const [first] = what.split("\n", 1);
+  const subject = first.length <= MAX_SUBJECT ? first : `${first.slice(0, MAX_SUBJECT - 1).trimEnd()}…`;
+  return { subject, text: `${data.message}\n\n${data.what_to_do}\n\n${told.at}\n` };
+}
+
 /** The body for an endpoint of this kind. */
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
-): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | AccountEvent | SlackText {
+): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | AccountEvent | SlackText {
   if ("account_event" in told) return bodyOfAccount(endpoint, told);
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("report" in told) return bodyOfReport(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);
+  if ("notice" in told) return bodyOfNotice(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
   const message = eventInWords(told);
   const what_to_do = adviceInWords(told);
@@ -178,6 +204,21 @@ function bodyOfAccount(
   return endpoint === "slack"
     ? { text: escaped(what_to_do === "Nothing." ? message : `${message}\n${what_to_do}`) }
     : { type, timestamp: at, data: { ...event, message, what_to_do } };
+}
+
+function bodyOfNotice(
+  endpoint: "webhook" | "slack",
+  { at, notice }: NoticeNotification,
+): NoticeEvent | SlackText {
+  const { report, ...facts } = notice;
+  const what = `${facts.flag}, day ${facts.day}: ${facts.to}. ${facts.text}`;
+  const message = report === null ? what : [what, ...reportInWords(report)].join("\n");
+  const what_to_do = report === null ? "Tell them, unless you have." : reportAdvice(report);
+  return endpoint === "slack" ? { text: escaped(`${message}\n${what_to_do}`) } : {
+    type: "rollout.notice",
+    timestamp: at,
+    data: { ...facts, report: report === null ? null : { ...report }, message, what_to_do },
+  };
 }
 
 /** Escapes the three characters that are special in Slack. */

@@ -5,20 +5,34 @@
  */
 import { decode } from "../../json/json.ts";
 import type { Parsed, Sent, WebhookChannel } from "../channel.ts";
+import { Problem } from "../../http/problem.ts";
+import type { GraphAccess } from "./graph_call.ts";
 import { environment, isFailure, type WhatsAppCredentials } from "./credentials.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
+import { mediaOf } from "./inbound/media.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
 import { ownWebhook } from "./own_webhook.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
 import { checkRequest } from "./outbound/request.ts";
+import { mayHaveExpired, withMetaIds } from "./outbound/uploads.ts";
 
 /** Meta sends at most 3 MB; the margin is for additions by a proxy. */
 const WEBHOOK_BYTES = 3.5 * 1024 * 1024;
 
 /** Graph bodies are small; the largest interactive list is far below this. */
 const REQUEST_BYTES = 256 * 1024;
+
+/**
+ * Access of the default account, for calls besides sending.
+ * @throws {Problem} `config_invalid` while the token is missing.
+ */
+export function whatsappAccount(_numberId?: string): GraphAccess {
+  const access = environment.access();
+  if (isFailure(access)) throw new Problem("config_invalid", { detail: access.message });
+  return access;
+}
 
 /** Creates WhatsApp with the given secrets; the functions share {@linkcode whatsapp}. */
 export function createWhatsApp(options: Partial<WhatsAppCredentials> = {}): WebhookChannel {
@@ -42,13 +56,20 @@ export function createWhatsApp(options: Partial<WhatsAppCredentials> = {}): Webh
     parse: parseBytes,
     check: checkMessage,
     checkRequest,
+    mediaOf,
     wordsOf: (message) => wordsOf(message as OutboundMessage),
     addressOf: ({ group, phone, bsuid, parent_bsuid }) => group ?? phone ?? bsuid ?? parent_bsuid,
-    send: async ({ id, senderId, credentials, to, message, traceparent }, { fetch }): Promise<Sent> => {
+    send: async ({ id, senderId, credentials, to, message, traceparent }, world): Promise<Sent> => {
       const account = access(credentials);
       if (isFailure(account)) return account;
       const from = { ...account, phoneNumberId: senderId };
-      return await send(fetch, from, { id, to, message: message as OutboundMessage, traceparent });
+      const attempt = (message: OutboundMessage) => send(world.fetch, from, { id, to, message, traceparent });
+      const prepared = await withMetaIds(message as OutboundMessage, from, world);
+      if (!prepared.ok) return prepared;
+      const sent = await attempt(prepared.message);
+      if (sent.ok || !prepared.reused || !mayHaveExpired(sent)) return sent;
+      const fresh = await withMetaIds(message as OutboundMessage, from, world, true);
+      return fresh.ok ? await attempt(fresh.message) : fresh;
     },
     ownWebhook,
     templates: async (asked, { fetch }) => {

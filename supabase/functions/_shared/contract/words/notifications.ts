@@ -1,6 +1,6 @@
 /**
- * What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, reports, and
- * what Meta reports of templates, numbers and accounts. `notification_endpoints` takes the same.
+ * What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, reports, notices of
+ * rollouts, and what Meta reports of templates, numbers and accounts. `notification_endpoints` takes the same.
  */
 export const EVENTS = [
   "started",
@@ -19,6 +19,7 @@ export const EVENTS = [
   "incident_escalated",
   "incident_resolved",
   "report",
+  "notice",
   "template_paused",
   "template_disabled",
   "template_rejected",
