@@ -109,7 +109,7 @@ edgeTest("templates: created, reviewed, edited and deleted at Meta and here", as
   const twice = await create("table_ready");
   assertEquals([twice.status, twice.body.code], [422, "provider_refused"]);
   assertMatch(twice.body.detail, /already/);
-  const path = `wa-router/templates/${made.body.id}`;
+  const path = `wa-router/templates/${made.body.id as string}` as const;
   const edited = await edge.call(path, { method: "PATCH", headers: KEY, body: { category: "marketing" } });
   assertEquals(edited.body, { id: made.body.id, status: "pending" });
   await until("it is approved again", async () => await statusOf("table_ready") === "approved");
