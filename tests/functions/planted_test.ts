@@ -278,6 +278,12 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "find_suppression(text)": () => [`'${EMAIL}'`],
   "add_suppression(text,text,text)": () => [`'${EMAIL}'`],
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
+  "list_numbers()": () => [""],
+  "list_templates()": () => [""],
+  "send_template(uuid,jsonb,uuid)": ({ message }) => [
+    `'${message}', '{"type": "template", "template": {"name": "hello", "language": {"code": "en"}}}', '${message}'`,
+  ],
+  "name_account(text,text)": () => ["'240011223344556', 'acme'"],
   "list_unknown(integer,jsonb)": () => [""],
   "resolve_unknown(uuid,text,text)": (
     { sent },

@@ -9,6 +9,7 @@ import { join, ROOT } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
 import { MAIL } from "../../supabase/functions/_shared/channels/email/outbound/described.ts";
 import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/outbound/described.ts";
+import { ACCOUNTS } from "../../supabase/functions/_shared/contract/http/accounts.ts";
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
 import { EVENTS } from "../../supabase/functions/_shared/contract/http/events.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
@@ -20,6 +21,8 @@ import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
+import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
+import { TEMPLATES } from "../../supabase/functions/_shared/contract/http/templates.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
 
 /** Where the document is. */
@@ -41,6 +44,9 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   OPERATION,
   INCIDENTS,
   REPORTS,
+  ACCOUNTS,
+  NUMBERS,
+  TEMPLATES,
 ];
 
 const BEGIN =

@@ -78,6 +78,13 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/announcements/index.tsx")),
   },
   {
+    path: "/templates",
+    key: "w",
+    title: "Templates",
+    icon: "chat",
+    Page: lazy(() => import("../pages/templates/index.tsx")),
+  },
+  {
     path: "/deliveries",
     key: "d",
     title: "Deliveries",

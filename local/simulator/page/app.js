@@ -1,4 +1,5 @@
 /** The page: keeps the state from the simulator, and turns clicks into people's actions. */
+import { showAccount, showAccounts } from "./account_panel.js";
 import { Conversation } from "./bubbles.js";
 import { ICONS, snippetOf } from "./content.js";
 import { askChoice, askLink, askPerson } from "./dialogs.js";
@@ -53,7 +54,8 @@ const conversation = new Conversation({ log: $("log"), list: $("messages"), empt
 const handlers = {
   state(state) {
     samples = state.samples;
-    $("business").textContent = `+${state.business}`;
+    drawNumbers(state.accounts);
+    showAccounts(state.accounts);
     contacts.clear();
     messages.clear();
     for (const contact of state.contacts) contacts.set(contact.id, contact);
@@ -71,7 +73,7 @@ const handlers = {
     const isNew = !messages.has(message.wamid);
     messages.set(message.wamid, message);
     if (message.from === "business") stopTyping(message.contact);
-    if (message.contact === current) {
+    if (isShown(message)) {
       conversation.put(message);
       if (message.from === "business" && message.progress === "delivered") look();
     } else if (isNew && message.from === "business") {
@@ -82,6 +84,7 @@ const handlers = {
   post: ({ post }) => showPost(post),
   call: ({ call }) => showCall(call),
   settings: ({ settings }) => showSettings(settings),
+  account: ({ account }) => showAccount(account),
   typing({ contact, until }) {
     clearTimeout(typing.get(contact));
     typing.set(contact, setTimeout(() => stopTyping(contact), until - Date.now()));
@@ -126,10 +129,42 @@ function open(id) {
   unread.delete(current);
   quote(null);
   drawOwner();
-  conversation.show([...messages.values()].filter(({ contact }) => contact === current));
+  drawConversation();
   conversation.typing(typing.has(current));
   drawPeople();
   look();
+}
+
+/** The business's numbers; with several, a person chooses to which they write. */
+function drawNumbers(accounts) {
+  const chosen = localStorage.getItem("number");
+  $("number").replaceChildren(
+    ...accounts.map(({ phoneNumberId, displayNumber, name }) =>
+      h(
+        "option",
+        { value: phoneNumberId, selected: phoneNumberId === chosen && "selected" },
+        `${name}, +${displayNumber}`,
+      )
+    ),
+  );
+  $("number-label").hidden = accounts.length < 2;
+  const show = () => {
+    const account = accounts.find(({ phoneNumberId }) => phoneNumberId === $("number").value) ?? accounts[0];
+    $("business").textContent = `+${account.displayNumber}`;
+    localStorage.setItem("number", account.phoneNumberId);
+    drawConversation();
+  };
+  $("number").onchange = show;
+  show();
+}
+
+/** Messages between a person and the chosen number: each number is a chat of its own. */
+function isShown({ contact, number }) {
+  return contact === current && (number ?? $("number").options[0]?.value) === $("number").value;
+}
+
+function drawConversation() {
+  conversation.show([...messages.values()].filter(isShown));
 }
 
 function identity({ phone, username }) {
@@ -219,7 +254,7 @@ async function scanLink() {
 
 async function send(message) {
   try {
-    await api("send", { contact: current, message });
+    await api("send", { contact: current, message, number: $("number").value });
   } catch (error) {
     complain(error);
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { z } from "zod";
+import { ACCOUNTS } from "./answers/accounts.ts";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { ATTENTION } from "./answers/attention.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
@@ -20,6 +21,7 @@ import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
+import { TEMPLATES } from "./answers/templates.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -32,6 +34,7 @@ type JsonFunction = {
 
 /** The schema of each answer. Only tests check answers against them. A missing schema does not compile. */
 export const ANSWERS = {
+  ...ACCOUNTS,
   ...ANNOUNCEMENTS,
   ...ATTENTION,
   ...DELIVERIES,
@@ -48,6 +51,7 @@ export const ANSWERS = {
   ...ROUTES,
   ...SEARCH,
   ...SIGNALS,
+  ...TEMPLATES,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

@@ -231,6 +231,16 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
+/** A template to send, in Meta's shape. */
+export interface TemplateMessage {
+  type: "template";
+  template: {
+    name: string;
+    language: { code: string };
+    components?: readonly Readonly<Record<string, unknown>>[];
+  };
+}
+
 /** Which deliveries of a list are meant. */
 export interface MatchingFilter {
   destination?: string;
@@ -292,6 +302,7 @@ export interface JsonArguments {
   set_route: {
     p_changes: RouteOptions & { condition?: Condition; active?: boolean; destinations?: readonly string[] };
   };
+  send_template: { p_message: TemplateMessage };
   /** Null keeps the metadata. */
   set_setting: { p_metadata: FlagMetadata | null };
   start_rollout: { p_gates: LaunchGates };
@@ -316,6 +327,7 @@ type OfThePipeline =
   | "ingest_updates"
   | "note_storage_objects"
   | "record_decisions"
+  | "record_number_check"
   | "record_orphans"
   | "record_outcomes"
   | "record_repeats"
@@ -326,6 +338,7 @@ type OfThePipeline =
   | "settle_outbound"
   | "settle_status_posts"
   | "settle_storage_purges"
+  | "store_templates"
   | "take_uses"
   | "tell_accounts";
 

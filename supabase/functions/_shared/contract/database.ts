@@ -12,6 +12,21 @@ import type { Json } from "./json.ts";
 export type Database = {
   public: {
     Tables: {
+      account_events: {
+        Row: {
+          account: string;
+          at: string;
+          channel: string;
+          data: JsonOf<"account_events.data">;
+          id: string;
+          kind: string;
+          sender_id: string | null;
+          subject: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       allowlist_history: {
         Row: {
           at: string;
@@ -1390,6 +1405,44 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      sender_accounts: {
+        Row: {
+          channel: string;
+          created_at: string;
+          id: string;
+          name: string | null;
+          state: "active" | "restricted" | "banned";
+          state_at: string | null;
+          state_until: string | null;
+          state_why: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      sender_states: {
+        Row: {
+          channel: string;
+          checked_at: string | null;
+          messaging_limit: string | null;
+          name: string | null;
+          quality: string | null;
+          sender_id: string;
+          status: string | null;
+          told_at: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "sender_states_sender";
+            columns: ["channel", "sender_id"];
+            isOneToOne: true;
+            referencedRelation: "senders";
+            referencedColumns: ["channel", "id"];
+          },
+        ];
+      };
       senders: {
         Row: {
           account: string | null;
@@ -1536,6 +1589,25 @@ export type Database = {
           created_at: string;
           role: "viewer" | "operator" | "admin";
           user_id: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      wa_templates: {
+        Row: {
+          account: string;
+          category: string | null;
+          components: JsonOf<"wa_templates.components">;
+          id: string | null;
+          language: string;
+          name: string;
+          parameter_format: "positional" | "named";
+          quality: string | null;
+          reason: string | null;
+          status: string;
+          synced_at: string | null;
+          told_at: string | null;
         };
         Insert: Record<never, never>;
         Update: Record<never, never>;
@@ -1794,6 +1866,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      claim_template_syncs: {
+        Args: {
+          p_all?: boolean;
+        };
+        Returns: Json;
+      };
       claim_unrouted: {
         Args: {
           p_revision: number;
@@ -1939,6 +2017,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      fail_template_sync: {
+        Args: {
+          p_account: string;
+          p_error: string;
+        };
+        Returns: null;
+      };
       find_link: {
         Args: {
           p_code: string;
@@ -1992,6 +2077,12 @@ export type Database = {
       ingest_updates: {
         Args: {
           p_updates: Json;
+        };
+        Returns: Json;
+      };
+      known_templates: {
+        Args: {
+          p_names: readonly string[];
         };
         Returns: Json;
       };
@@ -2103,6 +2194,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_numbers: { Args: Record<never, never>; Returns: Json };
       list_reports: {
         Args: {
           p_flag_key?: string | null;
@@ -2128,6 +2220,7 @@ export type Database = {
         Returns: Json;
       };
       list_team: { Args: Record<never, never>; Returns: Json };
+      list_templates: { Args: Record<never, never>; Returns: Json };
       list_unknown: {
         Args: {
           p_limit?: number;
@@ -2179,6 +2272,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      name_account: {
+        Args: {
+          p_id: string;
+          p_name: string;
+        };
+        Returns: Json;
+      };
       name_contacts: {
         Args: {
           p_ids: readonly string[];
@@ -2199,6 +2299,7 @@ export type Database = {
         };
         Returns: number;
       };
+      numbers_to_check: { Args: Record<never, never>; Returns: Json };
       open_incident: {
         Args: {
           p_title: string;
@@ -2288,6 +2389,12 @@ export type Database = {
           p_metrics: Json;
         };
         Returns: Json;
+      };
+      record_number_check: {
+        Args: {
+          p_found: Json;
+        };
+        Returns: null;
       };
       record_orphans: {
         Args: {
@@ -2409,6 +2516,14 @@ export type Database = {
       remove_team_member: {
         Args: {
           p_user_id: string;
+        };
+        Returns: boolean;
+      };
+      remove_template: {
+        Args: {
+          p_account: string;
+          p_name: string;
+          p_language: string;
         };
         Returns: boolean;
       };
@@ -2567,6 +2682,14 @@ export type Database = {
         Args: {
           p_query: string;
           p_limit?: number;
+        };
+        Returns: Json;
+      };
+      send_template: {
+        Args: {
+          p_conversation_id: string;
+          p_message: Json;
+          p_key: string;
         };
         Returns: Json;
       };
@@ -2793,6 +2916,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      store_templates: {
+        Args: {
+          p_account: string;
+          p_templates: Json;
+          p_whole: boolean;
+        };
+        Returns: Json;
+      };
       switch_off: {
         Args: {
           p_key: string;
@@ -2835,6 +2966,12 @@ export type Database = {
           p_senders: Json;
         };
         Returns: null;
+      };
+      template_by_id: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
       };
       trace_mail: {
         Args: {
