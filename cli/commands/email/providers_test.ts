@@ -16,9 +16,9 @@ const SETUP: MailSetup = {
 function expected(setup: Partial<MailSetup> | null = {}): Expected {
   return {
     reply: "reply.example.com",
-    from: new Map([
-      ["example.com", new Set(["sendgrid"] as const)],
-      ["news.example.org", new Set(["resend"] as const)],
+    from: new Map<string, Set<"sendgrid" | "resend">>([
+      ["example.com", new Set(["sendgrid"])],
+      ["news.example.org", new Set(["resend"])],
     ]),
     webhook: WEBHOOK,
     setup: setup === null ? null : { ...SETUP, ...setup },

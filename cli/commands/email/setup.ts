@@ -10,9 +10,12 @@ export const INBOUND_WORDS: Readonly<Record<MailSetup["inbound"], string>> = {
   none: "nothing is set to check mails by, so all are refused",
 };
 
+/** What is asked for by the way must not hold up the rest. */
+const TIMEOUT_MS = 5_000;
+
 /** Asks the functions; null if they do not say, because they are older, not deployed or switched off. */
 export async function mailSetup(stack: Stack): Promise<MailSetup | null> {
-  return await callFunction<MailSetup>(stack, "GET", "email-webhook/setup").then(
+  return await callFunction<MailSetup>(stack, "GET", "email-webhook/setup", { timeoutMs: TIMEOUT_MS }).then(
     ({ body }) => body,
     () => null,
   );
