@@ -234,7 +234,7 @@ begin
 exception when others then
   raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
 end $$;
-comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
+comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
 
 create function private.thread_headers(p_parent_id uuid, out in_reply_to text, out "references" text[], out thread_id uuid)
 language plpgsql stable set search_path = '' as $$
@@ -300,6 +300,8 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
+    -- Our own notifications are nobody's mail.
+    continue when v_queued.message ? 'automatic';
     v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
     if v_token is not null then
       v_tokens := v_tokens + 1;
@@ -528,7 +530,7 @@ comment on function private.mail_refusal(public.conversations, jsonb) is 'Why a 
 create table public.storage_objects (
   bucket text not null check (bucket ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
   path text not null check (length(path) between 1 and 512),
-  kind text not null check (kind in ('raw', 'attachment')),
+  kind text not null check (kind in ('raw', 'attachment', 'media')),
   place integer,
   bytes bigint not null check (bytes >= 0),
   of_message boolean not null,
@@ -537,11 +539,11 @@ create table public.storage_objects (
   created_at timestamptz not null default now(),
   constraint storage_objects_pkey primary key (bucket, path)
 );
-comment on table public.storage_objects is 'Files that we keep in object storage: raw mails and attachments. What is past its time, or whose message is gone, is removed by the clock.';
+comment on table public.storage_objects is 'Files that we keep in object storage: raw mails, attachments, media. What is past its time, or whose message is gone, is removed by the clock.';
 comment on constraint storage_objects_pkey on public.storage_objects is 'A file is named by bucket and path.';
 comment on column public.storage_objects.bucket is 'The bucket; private.';
 comment on column public.storage_objects.path is 'Where in it. Made of ids and numbers, never of names that a stranger gave.';
-comment on column public.storage_objects.kind is 'raw (the whole mail) or attachment.';
+comment on column public.storage_objects.kind is 'raw (a whole mail), attachment (of a mail) or media (a file of WhatsApp).';
 comment on column public.storage_objects.place is 'Number of the attachment in its message; null for others.';
 comment on column public.storage_objects.bytes is 'Its size.';
 comment on column public.storage_objects.of_message is 'Whether it belongs to a message: without it, it is to be removed.';
@@ -953,7 +955,10 @@ begin
       perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
     select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
-    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
+        ('reply.threaded', exists (
+          select from jsonb_array_elements_text(coalesce(nullif(v_item -> 'references', 'null'), '[]') || coalesce(nullif(v_item -> 'in_reply_to', 'null'), '[]')) r
+          where private.uuid_in(r) is not null)))
       as c (name, counts)
     where c.counts;
   end if;
@@ -1440,25 +1445,28 @@ begin
 end $$;
 comment on function private.give_up_leases(text, text, timestamptz) is 'Messages of a sender whose lease is over, at a provider that must not be asked twice, become unknown, and what comes after them goes on.';
 
-create function public.list_unknown(p_limit integer default 50) returns jsonb
+create function public.list_unknown(p_limit integer default 50, p_filter jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'what', u.what, 'channel', u.channel, 'sender', u.sender, 'contact_id', u.contact_id,
-      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since), '[]')
+      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since, u.id), '[]')
     from (
       (select o.id, 'message' as what, o.channel, o.number_id as sender, c.contact_id, o.updated_at as since
       from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
-      where o.state = 'unknown' order by o.updated_at limit least(greatest(p_limit, 1), 200))
+      where o.state = 'unknown' and (p_filter ->> 'after_id' is null
+        or (o.updated_at, o.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by o.updated_at, o.id limit least(greatest(p_limit, 1), 200))
       union all
       (select d.id, 'forward', 'email', c.number_id, c.contact_id, d.updated_at
       from public.deliveries d join public.conversations c on c.id = d.conversation_id
-      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
-      order by d.updated_at limit least(greatest(p_limit, 1), 200))
-      order by since limit least(greatest(p_limit, 1), 200)) u);
+      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null and (p_filter ->> 'after_id' is null
+        or (d.updated_at, d.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by d.updated_at, d.id limit least(greatest(p_limit, 1), 200))
+      order by since, id limit least(greatest(p_limit, 1), 200)) u);
 end $$;
-comment on function public.list_unknown(integer) is 'Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward), channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. For viewers and secret keys.';
+comment on function public.list_unknown(integer, jsonb) is 'Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward), channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. Filter: after_at with after_id, which are since and id of the last of the page before; at most 200. For viewers and secret keys.';
 
 create function public.resolve_unknown(p_id uuid, p_how text, p_reason text default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -1584,16 +1592,22 @@ begin
 end $$;
 comment on function private.changed_identity(uuid) is 'What functions that change an identity answer.';
 
-create function public.list_identities() returns jsonb
+create function public.list_identities(p_filter jsonb default '{}', p_limit integer default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
-    from private.inboxes i);
+    from (
+      select * from private.inboxes x
+      where (p_filter ->> 'after' is null or (not x.is_default, x.from_email) > (
+          select not a.is_default, a.from_email from private.inboxes a where a.from_email = p_filter ->> 'after'))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', x.from_email, x.display_name, x.user_id)), lower(p_filter ->> 'search')) > 0)
+      order by x.is_default desc, x.from_email limit p_limit) i);
 end $$;
-comment on function public.list_identities() is 'The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get addresses of inboxes cut. For viewers and secret keys.';
+comment on function public.list_identities(jsonb, integer) is 'The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Filter: any of search (part of the address, name or user) and after (the address of the last of the page before); at most p_limit, all without it. Viewers get addresses of inboxes cut. For viewers and secret keys.';
 
 create function private.sees_whole() returns boolean
 language plpgsql stable set search_path = '' as $$
@@ -1780,18 +1794,30 @@ begin
 end $$;
 comment on function public.lift_suppression(text, text) is 'Takes an address off the list: {lifted}, false where it was not on it. For operators and secret keys. Errors: 42501 not allowed.';
 
-create function public.list_suppressions(p_before timestamptz default null, p_limit integer default 50) returns jsonb
+-- A page goes on by time and by how many of that very moment came before: an import writes thousands at one, and the address
+-- itself, which would order them, is not for viewers.
+create function public.list_suppressions(
+  p_before timestamptz default null, p_limit integer default 50, p_same integer default null, p_search text default null
+) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('address', private.without_local_part(s.address),
-      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
+      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since, 'same', s.same)
+      order by s.since desc, s.address desc, s.scope desc), '[]')
     from (
-      select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
-      order by x.since desc, x.address desc, x.scope desc limit least(greatest(p_limit, 1), 500)) s);
+      select y.*, case when y.since = p_before then p_same else 0 end
+        + row_number() over (partition by y.since order by y.address desc, y.scope desc) as same
+      from (
+        select * from public.suppressions x
+        where (p_before is null or x.since < p_before or p_same is not null and x.since = p_before)
+          and (p_search is null
+            or strpos(concat_ws(' ', private.without_local_part(x.address), x.reason, x.source), lower(p_search)) > 0)
+        order by x.since desc, x.address desc, x.scope desc
+        limit least(greatest(p_limit, 1), 500) offset coalesce(p_same, 0)) y) s);
 end $$;
-comment on function public.list_suppressions(timestamptz, integer) is 'Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source, since}]. For viewers and secret keys.';
+comment on function public.list_suppressions(timestamptz, integer, integer, text) is 'Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source, since, same: its place among those of that moment, from 1}]. The next page takes since and same of the last as p_before and p_same. With p_search those with this in what is shown of the address, in the reason or source; at most 500. For viewers and secret keys.';
 
 create function public.find_suppression(p_address text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -2003,16 +2029,16 @@ grant execute on function
   private.email_days(timestamptz, timestamptz)
   to service_role;
 grant execute on function
-  public.list_unknown(integer),
+  public.list_unknown(integer, jsonb),
   public.resolve_unknown(uuid, text, text),
-  public.list_identities(),
+  public.list_identities(jsonb, integer),
   public.add_identity(text, jsonb),
   public.set_identity(uuid, jsonb),
   public.remove_identity(uuid),
   public.check_identity(uuid, text, text),
   public.add_suppression(text, text, text),
   public.lift_suppression(text, text),
-  public.list_suppressions(timestamptz, integer),
+  public.list_suppressions(timestamptz, integer, integer, text),
   public.find_suppression(text),
   public.email_overview(integer),
   public.trace_mail(uuid)
