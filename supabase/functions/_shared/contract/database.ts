@@ -2042,6 +2042,14 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
       };
+      open_window: {
+        Args: {
+          p_to: string;
+          p_at: string;
+          p_number_id?: string | null;
+        };
+        Returns: Json;
+      };
       overview: {
         Args: {
           p_minutes?: number;
