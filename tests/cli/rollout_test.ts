@@ -226,7 +226,7 @@ Deno.test("gatelink rollout notices: schedules the plan's own and those of a fil
   await Deno.writeTextFile(file, "[{}]");
   await fails(
     `rollout notices email_reply_tokens --day-0 8d --file ${file}`,
-    2,
+    4,
     "invalid",
     /notices are 1 to 50/i,
   );
