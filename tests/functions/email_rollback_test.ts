@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { join, ROOT } from "../../lib/paths.ts";
 import { provideCron } from "../../local/database/cron.ts";
 import { formOf, mimeOf } from "../../local/simulator/mail/mime.ts";
-import type { SentMail } from "../../local/simulator/mail/sendgrid.ts";
+import type { SentMail } from "../../local/simulator/mail/store.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 
 const PLAN = await Deno.readTextFile(join(ROOT, "tests/fixtures/plans/reply_tracking.sql"));

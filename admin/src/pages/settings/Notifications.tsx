@@ -12,11 +12,12 @@ import {
   TextInput,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { MAX_ROWS, rpc, useChange, useRows } from "../../data/query.ts";
 import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
+import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
@@ -33,7 +34,10 @@ const eventWords = (event: string) => event.replace("_", " ");
 export function Notifications() {
   const endpoints = useRows(
     ["notification_endpoints"],
-    (db) => db.from("notification_endpoints").select("id,name,kind,host,events,state").order("name"),
+    (db) =>
+      db.from("notification_endpoints").select("id,name,kind,host,events,state").order("name").limit(
+        MAX_ROWS,
+      ),
   );
   return (
     <Stack>
@@ -145,7 +149,7 @@ function Add() {
   // Whoever has the address of a Slack webhook can post there: it is stored nowhere in the browser.
   const [url, setUrl] = useState("");
   const [events, setEvents] = draft.field("events", USUAL);
-  const [fault, setFault] = useState<string>();
+  const [fault, setFault] = useState<ReactNode>();
   const [secret, setSecret] = useState<string>();
   const add = useChange({
     act: () =>
@@ -159,7 +163,7 @@ function Add() {
     onRefused: ({ code, message }) => {
       setFault(
         code === "GL403"
-          ? "The allowlist for services does not contain this host, or the URL does not start with https://."
+          ? <AddHost url={url} purpose="forward" added={() => setFault(undefined)} />
           : code === "23514"
           ? "Use lower-case letters, digits, hyphens and underscores."
           : code === "GL422"
@@ -216,6 +220,7 @@ function Add() {
               required
               placeholder={kind === "email" ? "team@example.com" : "https://hooks.example.com/…"}
               error={fault}
+              errorProps={{ component: "div" }}
               value={url}
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />

@@ -261,6 +261,14 @@ const notices = z.array(z.strictObject({
 
 /** The answers by function name. */
 export const ROLLOUTS = {
+  list_flags: z.array(z.strictObject({
+    key: z.string(),
+    value: z.string(),
+    metadata,
+    version: z.int(),
+    updated_at: at,
+    updated_by: z.string(),
+  })),
   forecast_rollout: forecast,
   /** Null if there is no such template. */
   plan_of_template: z.strictObject({ name: z.string(), stages: z.array(stagePlan) }).nullable(),
