@@ -6032,6 +6032,30 @@ begin
 end $function$;
 grant execute on function public.open_incident(p_title text, p_kind text, p_severity text, p_flag_key text, p_component text, p_public boolean, p_note text, p_public_text text) to authenticated, service_role;
 
+-- What became of a queued message so far: {state, error (the provider's), provider_id, phone, bsuid (of the
+-- recipient)}. For secret keys.
+CREATE OR REPLACE FUNCTION public.outbound_outcome(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('state', o.state, 'error', o.error, 'provider_id', m.provider_id,
+      'phone', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null order by i.id limit 1),
+      'bsuid', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'bsuid' and i.valid_to is null order by i.id limit 1))
+    from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
+    left join public.messages m on m.id = o.message_id
+    where o.id = p_id);
+end $function$;
+grant execute on function public.outbound_outcome(p_id uuid) to service_role;
+
 -- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}],
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
 -- deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind,

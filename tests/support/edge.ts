@@ -60,6 +60,7 @@ type Function =
   | "wa-router"
   | "wa-send"
   | "wa-media"
+  | "wa-graph"
   | "email-webhook"
   | "email-send"
   | "deeplinks"
@@ -72,6 +73,7 @@ const NAMES: readonly Function[] = [
   "wa-router",
   "wa-send",
   "wa-media",
+  "wa-graph",
   "email-webhook",
   "email-send",
   "deeplinks",

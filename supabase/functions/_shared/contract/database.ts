@@ -1972,6 +1972,12 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
       };
+      outbound_outcome: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       overview: {
         Args: {
           p_minutes?: number;

@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002600";
+export const SCHEMA_VERSION = "20261129002601";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -57,6 +57,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002480",
   "20261129002500",
   "20261129002600",
+  "20261129002601",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
