@@ -90,6 +90,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "deliveries that were given up (dead letters)",
     load: async () => (await import("./commands/deliveries/dead.ts")).dead,
   },
+  conversations: {
+    about: "take a conversation over from the services, and give it back",
+    load: async () => (await import("./commands/conversations/conversations.ts")).conversations,
+  },
   email: {
     about: "identities that mail is sent as, and why a mail was treated as it was",
     load: async () => (await import("./commands/email/email.ts")).email,

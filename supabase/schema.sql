@@ -158,6 +158,7 @@ create type private.inbound_update as (
   opt text,
   traceparent text,
   template jsonb,
+  event jsonb,
   raw jsonb
 );
 
@@ -180,13 +181,28 @@ create type private.mail as (
   sent uuid
 );
 
--- A delivery that is about to be created.
+-- A delivery that is about to be created: of a message, or of an event.
 create type private.new_delivery as (
   message_id uuid,
   destination_id uuid,
   conversation_id uuid,
   channel text,
-  seq bigint
+  seq bigint,
+  event_id uuid
+);
+
+-- Something that services may want to know, before it is known whether one does.
+create type private.noted_event as (
+  type text,
+  channel text,
+  conversation_id uuid,
+  message_id uuid,
+  number_id text,
+  account text,
+  at timestamp with time zone,
+  detail jsonb,
+  field text,
+  native jsonb
 );
 
 -- A person's opt-out of a sender's messages, or opt-in again, and its time.
@@ -455,6 +471,24 @@ grant select, insert on public.business_metrics to service_role;
 create policy business_metrics_read on public.business_metrics for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Replies that the team uses again and again. {{name}} in one stands for the person's name.
+create table public.canned_replies (
+  -- Short name: lower-case letters, digits, - and _.
+  name text not null,
+  -- The text.
+  text text not null,
+  -- When it was last changed.
+  updated_at timestamp with time zone default clock_timestamp() not null,
+  -- Who changed it.
+  updated_by text default private.actor() not null,
+  -- A reply is chosen by its name.
+  constraint canned_replies_pkey PRIMARY KEY (name),
+  constraint canned_replies_name_form CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+  constraint canned_replies_text_length CHECK (((char_length(text) >= 1) AND (char_length(text) <= 4096)))
+);
+alter table public.canned_replies enable row level security;
+grant select, insert, update, delete on public.canned_replies to service_role;
+
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
 create table public.click_counts (
@@ -694,6 +728,50 @@ create policy "operators read contacts" on public.contacts for select to authent
 -- Who was targeted stays targeted.
 create TRIGGER follow_merge AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.follow_merge();
 
+-- What the team keeps about a conversation: to whom it is assigned, and how far it has been read.
+create table public.conversation_desk (
+  -- The conversation.
+  conversation_id uuid not null,
+  -- The member of the team who looks after it; null for nobody.
+  assigned_to uuid,
+  -- messages.seq up to which somebody of the team has read it; 0 for unread.
+  read_seq bigint default 0 not null,
+  -- When it was last changed.
+  updated_at timestamp with time zone default now() not null,
+  -- Who changed it.
+  updated_by text default private.actor() not null,
+  -- One row per conversation, from the first time that somebody reads or assigns it.
+  constraint conversation_desk_pkey PRIMARY KEY (conversation_id),
+  constraint conversation_desk_assigned_to_fkey FOREIGN KEY (assigned_to) REFERENCES team_members(user_id) ON DELETE SET NULL,
+  constraint conversation_desk_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
+);
+-- The conversations of a member; serves the foreign key.
+create INDEX conversation_desk_assigned_idx ON public.conversation_desk USING btree (assigned_to) WHERE (assigned_to IS NOT NULL);
+alter table public.conversation_desk enable row level security;
+grant select, insert, update, delete on public.conversation_desk to service_role;
+
+-- Notes of the team about a conversation. The person never sees them.
+create table public.conversation_notes (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The conversation.
+  conversation_id uuid not null,
+  -- The note.
+  text text not null,
+  -- When it was written.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- Who wrote it.
+  by text default private.actor() not null,
+  -- In the order in which they were written.
+  constraint conversation_notes_pkey PRIMARY KEY (id),
+  constraint conversation_notes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  constraint conversation_notes_text_length CHECK (((char_length(text) >= 1) AND (char_length(text) <= 4000)))
+);
+-- The notes of a conversation in order; serves the foreign key.
+create INDEX conversation_notes_conversation_idx ON public.conversation_notes USING btree (conversation_id, id);
+alter table public.conversation_notes enable row level security;
+grant select, insert, update, delete on public.conversation_notes to service_role;
+
 -- One row per contact and sender. Its row lock puts the messages of a conversation in order.
 create table public.conversations (
   -- UUID v7.
@@ -717,6 +795,12 @@ create table public.conversations (
   sticky_route_id uuid,
   -- When the conversation stops being sticky.
   sticky_until timestamp with time zone,
+  -- When a person took the conversation over; null while services have it.
+  taken_at timestamp with time zone,
+  -- When it goes back to the services by itself.
+  taken_until timestamp with time zone,
+  -- Who took it over: a user id of the team, app (an answer in the WhatsApp Business app), or the caller of the API.
+  taken_by text,
   -- How long a message has been waiting for the router: the time it began; null if none waits.
   unrouted_since timestamp with time zone,
   -- Configuration revision at which the router's flag was off for this contact. The flag is not evaluated again until
@@ -731,8 +815,12 @@ create table public.conversations (
   -- all conversations of a person.
   constraint conversations_pair_key UNIQUE (contact_id, channel, number_id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
-  constraint conversations_channel_check CHECK ((channel <> ''::text))
+  constraint conversations_channel_check CHECK ((channel <> ''::text)),
+  -- A takeover has a beginning, an end and somebody who made it.
+  constraint conversations_taken_whole CHECK ((((taken_until IS NULL) = (taken_at IS NULL)) AND ((taken_until IS NULL) = (taken_by IS NULL))))
 ) with (fillfactor=70);
+-- Conversations that a person has, those that go back first.
+create INDEX conversations_taken_idx ON public.conversations USING btree (taken_until) WHERE (taken_until IS NOT NULL);
 -- The router's queue: conversations of a channel with undecided messages, oldest first; those held back are kept
 -- apart by revision.
 create INDEX conversations_unrouted_idx ON public.conversations USING btree (channel, held_revision, unrouted_since) WHERE (unrouted_since IS NOT NULL);
@@ -742,6 +830,8 @@ grant select, insert, update, delete on public.conversations to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads conversations" on public.conversations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- A lane ends with its conversation.
+create TRIGGER forget_lanes AFTER DELETE ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.forget_lanes();
 -- Erasing a person does not cancel their opt-out.
 create TRIGGER keep_opt_out BEFORE INSERT ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.keep_opt_out();
 
@@ -766,18 +856,22 @@ grant select, insert, update on public.counters to service_role;
 create policy counters_read on public.counters for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row per message and destination. The id is the webhook-id that the service sees, the same at each attempt.
+-- One row per message, or other event, and destination. The id is the webhook-id that the service sees, the same at
+-- each attempt.
 create table public.deliveries (
   -- UUID v7; sent as webhook-id.
   id uuid default private.uuid_v7() not null,
-  -- The message.
-  message_id uuid not null,
+  -- The message that came in; null for another event.
+  message_id uuid,
+  -- The event (service_events.id); null for a message that came in.
+  event_id uuid,
   -- The destination.
   destination_id uuid not null,
-  -- The message's conversation; together with the destination it identifies the lane. Not a foreign key: deleting the
-  -- conversation deletes the message, and with it this row.
+  -- The conversation, or what stands for it where an event concerns a whole account (private.account_lane); together
+  -- with the destination it identifies the lane. Not a foreign key: deleting the conversation deletes the message or
+  -- event, and with it this row.
   conversation_id uuid not null,
-  -- messages.seq: the order within the lane.
+  -- messages.seq, or that of an event, which has the same sequence: the order within the lane.
   seq bigint not null,
   -- pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).
   state text default 'pending'::text not null,
@@ -806,8 +900,11 @@ create table public.deliveries (
   -- A message is delivered to a destination once.
   constraint deliveries_once_key UNIQUE (message_id, destination_id),
   constraint deliveries_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
+  constraint deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES service_events(id) ON DELETE CASCADE,
   constraint deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
-  constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'delivered'::text, 'dead'::text])))
+  constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'delivered'::text, 'dead'::text]))),
+  -- A message that came in, or another event.
+  constraint deliveries_subject_known CHECK (((message_id IS NULL) <> (event_id IS NULL)))
 ) with (fillfactor=80);
 -- Dead letters of a destination, page by page.
 create INDEX deliveries_dead_destination_idx ON public.deliveries USING btree (destination_id, updated_at, id) WHERE (state = 'dead'::text);
@@ -815,6 +912,8 @@ create INDEX deliveries_dead_destination_idx ON public.deliveries USING btree (d
 create INDEX deliveries_dead_idx ON public.deliveries USING btree (updated_at) WHERE (state = 'dead'::text);
 -- Counts of a destination; serves the foreign key.
 create INDEX deliveries_destination_idx ON public.deliveries USING btree (destination_id, created_at);
+-- An event is delivered to a destination once. Also serves the foreign key.
+create UNIQUE INDEX deliveries_event_idx ON public.deliveries USING btree (event_id, destination_id) WHERE (event_id IS NOT NULL);
 -- The first open delivery of a lane.
 create INDEX deliveries_open_idx ON public.deliveries USING btree (destination_id, conversation_id, seq) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
 -- Deliveries to make due when a destination answers again.
@@ -928,6 +1027,15 @@ create table public.destinations (
   -- What a failure does to the conversation, by status, with else for all others: hold, aside or pause. Statuses that
   -- it does not list follow the built-in policy: aside for 400, 413, 415 and 422, pause for 410, hold for the rest.
   failure_policy jsonb default '{}'::jsonb not null,
+  -- The types of events that it receives: names, families such as template.*, or *. Which messages it receives, the
+  -- routes decide.
+  events text[] default '{message.received}'::text[] not null,
+  -- gatelink: our events, signed by Standard Webhooks; meta: the body of Meta's own webhook, which is also signed as
+  -- Meta signs it.
+  format text default 'gatelink'::text not null,
+  -- What happens to messages of a conversation that a person has taken over: skip (it does not get them) or mark (it
+  -- gets them, marked).
+  when_taken text default 'skip'::text not null,
   -- The response that paused it; null if a person paused it or it is active.
   paused_because text,
   -- Incremented by each change that a person makes.
@@ -942,7 +1050,9 @@ create table public.destinations (
   removed_at timestamp with time zone,
   constraint destinations_pkey PRIMARY KEY (id),
   constraint destinations_check CHECK (((removed_at IS NULL) OR (state = 'paused'::text))),
+  constraint destinations_events_known CHECK (private.is_subscription(events)),
   constraint destinations_failure_policy_check CHECK (private.is_failure_policy(failure_policy)),
+  constraint destinations_format_known CHECK ((format = ANY (ARRAY['gatelink'::text, 'meta'::text]))),
   constraint destinations_kind_check CHECK ((kind = ANY (ARRAY['http'::text, 'inbox'::text]))),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
@@ -951,10 +1061,15 @@ create table public.destinations (
   constraint destinations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text]))),
   constraint destinations_timeout_ms_check CHECK (((timeout_ms >= 100) AND (timeout_ms <= 30000))),
   constraint destinations_url_check CHECK ((length(url) <= 2000)),
+  constraint destinations_when_taken_known CHECK ((when_taken = ANY (ARRAY['skip'::text, 'mark'::text]))),
   constraint destinations_circuit_revision TRIGGER DEFERRABLE INITIALLY DEFERRED
 ) with (fillfactor=70);
+-- The destinations that get Meta's own bodies.
+create INDEX destinations_meta_idx ON public.destinations USING btree (id) WHERE (format = 'meta'::text);
 -- People and the command line use the name; the name of a removed destination can be reused.
 create UNIQUE INDEX destinations_name_key ON public.destinations USING btree (name) WHERE (removed_at IS NULL);
+-- The destinations that receive more than messages.
+create INDEX destinations_subscribed_idx ON public.destinations USING btree (id) WHERE (events <> '{message.received}'::text[]);
 alter table public.destinations enable row level security;
 grant select on public.destinations to authenticated;
 grant select, insert, update, delete on public.destinations to service_role;
@@ -2174,7 +2289,8 @@ create table public.rollout_stages (
   -- Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above,
   -- p95_ms_above, complaints_above. Null for none.
   first_day jsonb,
-  -- What business metrics may do: [{name, max_fall, then, min_people, by, at_least_per_day}].
+  -- What business metrics may do: [{name, max_fall, max_rise, then, min_people, by, at_least_per_day, of,
+  -- share_above, share_below}].
   metrics jsonb default '[]'::jsonb not null,
   -- When it began; null before.
   entered_at timestamp with time zone,
@@ -2197,7 +2313,7 @@ create table public.rollouts (
   id uuid default private.uuid_v7() not null,
   -- The flag. It may be removed after the launch; the rollout stays as its record.
   flag_key text not null,
-  -- Name of the plan: standard, canary, or what the plan calls itself.
+  -- Name of the plan: standard, canary, replies, or what the plan calls itself.
   plan text not null,
   -- draft (not started), running, paused (stays where it is; the guard still watches), completed, rolled_back.
   state text default 'draft'::text not null,
@@ -2207,7 +2323,7 @@ create table public.rollouts (
   stage_started_at timestamp with time zone,
   -- Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate,
   -- p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal,
-  -- ratings, feedback.
+  -- share, ratings, feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -2369,8 +2485,9 @@ create table public.routing_decisions (
   route_id uuid,
   -- The route's name at that time.
   route_name text,
-  -- matched, sticky (the conversation stayed), default (a fallback), no_match, or kept (routes were not evaluated: an
-  -- automatic mail, a bounce, a forgery).
+  -- matched, sticky (the conversation stayed), default (a fallback), no_match, kept (routes were not evaluated: an
+  -- automatic mail, a bounce, a forgery), or taken_over (a person had the conversation, and none of the route's
+  -- destinations receives such messages).
   reason text not null,
   -- The destinations it was sent to.
   destination_ids uuid[] default '{}'::uuid[] not null,
@@ -2386,7 +2503,7 @@ create table public.routing_decisions (
   constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint routing_decisions_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE SET NULL,
   constraint routing_decisions_contact_check CHECK ((length(contact) <= 8)),
-  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text])))
+  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text, 'taken_over'::text])))
 );
 -- The latest decisions.
 create INDEX routing_decisions_recent_idx ON public.routing_decisions USING btree (decided_at);
@@ -2549,6 +2666,47 @@ grant select, insert, update, delete on public.senders to service_role;
 create policy "team reads senders" on public.senders for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Events that at least one destination subscribed to when they happened, besides the messages that came in.
+create table public.service_events (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Place among the messages and events of its lane, from the sequence of messages.seq.
+  seq bigint not null,
+  -- Such as message.delivered or template.paused.
+  type text not null,
+  -- The channel.
+  channel text not null,
+  -- The conversation; null where it concerns a whole account or number.
+  conversation_id uuid,
+  -- The sent message that it is about; null for others.
+  message_id uuid,
+  -- The sender (senders.id); null if it concerns none, or an unknown one.
+  number_id text,
+  -- The provider's account, where it concerns one; for WhatsApp, Meta's WABA id.
+  account text,
+  -- When it happened, by the provider's clock if it reported it.
+  at timestamp with time zone not null,
+  -- Members of the event's data in our own names, such as template or takeover.
+  detail jsonb default '{}'::jsonb not null,
+  -- The provider's name for that kind of report (Meta's webhook field); null without native.
+  field text,
+  -- What the provider reported, as received; null for what happened here.
+  native jsonb,
+  -- When it was stored.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  constraint service_events_pkey PRIMARY KEY (id),
+  constraint service_events_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  constraint service_events_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint service_events_detail_check CHECK ((jsonb_typeof(detail) = 'object'::text)),
+  constraint service_events_type_check CHECK ((type ~ '^[a-z]{1,32}\.[a-z_]{1,32}$'::text))
+);
+-- The events of a conversation; serves the foreign key, merges and erasure.
+create INDEX service_events_conversation_idx ON public.service_events USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+-- The events of a message; serves the foreign key.
+create INDEX service_events_message_idx ON public.service_events USING btree (message_id) WHERE (message_id IS NOT NULL);
+alter table public.service_events enable row level security;
+grant select, insert, update, delete on public.service_events to service_role;
+
 -- Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a
 -- trigger fills version, updated_at, updated_by and writes settings_history.
 create table public.settings (
@@ -2680,6 +2838,8 @@ create table public.settings (
   constraint settings_stale_days CHECK (((key <> 'flags.stale_days'::text) OR (value ~ '^[1-9][0-9]{0,2}$'::text))),
   -- Megabytes, a whole number above 0.
   constraint settings_storage_limit CHECK (((key <> 'storage.limit_mb'::text) OR (value ~ '^[1-9][0-9]{0,8}$'::text))),
+  -- Minutes from 0 to 43200 (30 days).
+  constraint settings_takeover_minutes CHECK (((key <> 'takeover.minutes'::text) OR (value ~ '^(0|[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)$'::text))),
   constraint settings_target_segments CHECK (
   CASE
       WHEN (NOT (metadata ? 'target_segments'::text)) THEN true
@@ -2999,7 +3159,8 @@ grant select, insert, delete on private.cookie_key to service_role;
 create table private.delivery_lanes (
   -- The destination. Not a foreign key: the lane's deliveries have one, and an empty lane does nothing.
   destination_id uuid not null,
-  -- The conversation.
+  -- The conversation, or what stands for it where events concern a whole account. Not a foreign key for that reason;
+  -- a trigger deletes the lanes of a conversation with it.
   conversation_id uuid not null,
   -- The conversation's channel: lanes of a channel that is switched off are not claimed.
   channel text default 'whatsapp'::text not null,
@@ -3008,8 +3169,7 @@ create table private.delivery_lanes (
   -- Fencing token of the current lease: a result with another token is too late.
   lease uuid,
   -- One lane per destination and conversation. The conversation comes first, so that this also finds its lanes.
-  constraint delivery_lanes_pkey PRIMARY KEY (conversation_id, destination_id),
-  constraint delivery_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
+  constraint delivery_lanes_pkey PRIMARY KEY (conversation_id, destination_id)
 ) with (fillfactor=70);
 -- Due lanes of a destination on a channel, oldest first; those of a channel that is off are not read. Without leased
 -- lanes: a lane that is leased as soon as it has something leaves no dead entry for each claim to skip until the next
@@ -3578,6 +3738,30 @@ begin
 end $function$;
 grant execute on function public.acknowledge_incident(p_number bigint) to authenticated, service_role;
 
+-- Adds a note to a conversation, which only the team sees. Returns {id, text, at, by}. For operators and secret keys.
+-- Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.
+CREATE OR REPLACE FUNCTION public.add_conversation_note(p_conversation_id uuid, p_text text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_note public.conversation_notes;
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_text), '') = '' or char_length(p_text) > 4000 then
+    raise exception 'a note has 1 to 4000 characters' using errcode = 'GL422';
+  end if;
+  perform from public.conversations c where c.id = p_conversation_id for key share;
+  if not found then
+    raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  insert into public.conversation_notes (conversation_id, text) values (p_conversation_id, p_text) returning * into v_note;
+  return to_jsonb(v_note) - 'conversation_id';
+end $function$;
+grant execute on function public.add_conversation_note(p_conversation_id uuid, p_text text) to authenticated, service_role;
+
 -- Adds a group of counts, [{name, label, n}, …]. A label left out is the empty one; n below 1 adds nothing. For
 -- secret keys.
 CREATE OR REPLACE FUNCTION public.add_counts(p_counts jsonb)
@@ -3596,8 +3780,9 @@ begin
 end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
--- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Returns
--- its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.
+-- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events,
+-- format, when_taken. Returns its signing secret, which is not shown again. GL403 if the allowlist refuses the URL,
+-- GL409 if the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3617,12 +3802,15 @@ begin
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
-  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy)
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format, when_taken)
   values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
     (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
     case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
       then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end,
-    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'))
+    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'),
+    case when jsonb_typeof(p_options -> 'events') = 'array'
+      then array(select jsonb_array_elements_text(p_options -> 'events')) else '{message.received}' end,
+    coalesce(p_options ->> 'format', 'gatelink'), coalesce(p_options ->> 'when_taken', 'skip'))
   returning id into v_id;
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
@@ -4115,8 +4303,9 @@ end $function$;
 grant execute on function public.claim_click(p_token text, p_fingerprints text[], p_claimers text[]) to service_role;
 
 -- Leases up to p_limit due lanes of these channels, given how many per destination (by id) the caller has under way,
--- and returns {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the
--- destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
+-- and returns {deliveries, events, destinations, next_due_ms}: the first open delivery of each lane with its message,
+-- those of other events (absent if there are none), the destinations with their secrets, and when the next lane is
+-- due. Honours pause, circuit and rate.
 CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -4281,7 +4470,7 @@ begin
         where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
         order by i.dialled, i.id desc limit 1),
       'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
-      'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
+      'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until, 'taken_until', c.taken_until,
       'messages', waiting.messages) as item
     from public.conversations c
     cross join lateral (
@@ -4448,9 +4637,9 @@ begin
 end $function$;
 grant execute on function public.create_links(p_links jsonb, p_actor text) to service_role;
 
--- Plans a rollout of a flag, not yet started: {template: standard or canary, user_ids, segments}, or a plan {name,
--- stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or
--- segment.
+-- Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan
+-- {name, stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag
+-- or segment.
 CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text)
  RETURNS rollouts
  LANGUAGE plpgsql
@@ -4470,7 +4659,7 @@ begin
     end if;
     v_plan := private.rollout_template(p_plan ->> 'template', p_plan -> 'user_ids', p_plan -> 'segments');
     if v_plan is null then
-      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard or canary';
+      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary or replies';
     end if;
   end if;
   v_faults := private.rollout_plan_faults(v_plan);
@@ -4657,6 +4846,7 @@ begin
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
       'state', private.shown_state(d.state, d.circuit_open_until),
       'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
+      'events', to_jsonb(d.events), 'format', d.format, 'when_taken', d.when_taken,
       'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
       'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'secrets', (
@@ -5168,7 +5358,7 @@ grant execute on function public.ingest_mails(p_mails jsonb) to service_role;
 
 -- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
 -- order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d
--- (duplicate); and freed: true if a status released a waiting message.
+-- (duplicate); freed: true if a status released a waiting message; and told: true if events for services were queued.
 CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5369,10 +5559,26 @@ begin
 end $function$;
 grant execute on function public.list_announcements(p_limit integer) to authenticated, service_role;
 
+-- The canned replies by name, [{name, text, updated_at, updated_by}]. For operators and secret keys.
+CREATE OR REPLACE FUNCTION public.list_canned_replies()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'text', r.text, 'updated_at', r.updated_at, 'updated_by', r.updated_by)
+      order by r.name), '[]')
+    from public.canned_replies r);
+end $function$;
+grant execute on function public.list_canned_replies() to authenticated, service_role;
+
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
--- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
--- p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret
--- keys.
+-- name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since, until} or null, last: {id,
+-- direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text
+-- are null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_conversations(p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5400,10 +5606,11 @@ begin
 end $function$;
 grant execute on function public.list_conversations(p_before uuid, p_limit integer) to authenticated, service_role;
 
--- Deliveries given up, latest first: [{id, message_id, conversation_id, last_four, destination, type, attempt,
--- last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it),
--- dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last
--- of the page before; at most 200. For viewers and secret keys.
+-- Deliveries given up, latest first: [{id, message_id, conversation_id and last_four (null for events that concern
+-- none), destination, type (of the message, or of another event), attempt, last_error, dropped_reason, created_at,
+-- updated_at}]. Filter: any of destination (name), error (words of it), dropped (true: those that a person dropped),
+-- and before_at with before_id, which are updated_at and id of the last of the page before; at most 200. For viewers
+-- and secret keys.
 CREATE OR REPLACE FUNCTION public.list_dead_letters(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5418,15 +5625,16 @@ begin
   perform private.require_role('viewer');
   -- Each filter that is absent falls away before it is planned, so that a page costs a page.
   execute format(
-    'select coalesce(jsonb_agg(jsonb_build_object(''id'', d.id, ''message_id'', d.message_id,
-        ''conversation_id'', d.conversation_id, ''last_four'', private.contact_last_four(c.contact_id), ''destination'', t.name,
-        ''type'', m.type, ''attempt'', d.attempt, ''last_error'', d.last_error, ''dropped_reason'', d.dropped_reason,
+    'select coalesce(jsonb_agg(jsonb_build_object(''id'', d.id, ''message_id'', about.message_id,
+        ''conversation_id'', about.conversation_id, ''last_four'', private.contact_last_four(c.contact_id), ''destination'', t.name,
+        ''type'', about.type, ''attempt'', d.attempt, ''last_error'', d.last_error, ''dropped_reason'', d.dropped_reason,
         ''created_at'', d.created_at, ''updated_at'', d.updated_at) order by d.updated_at desc, d.id desc), ''[]'')
-     from (select * from public.deliveries d where d.state = ''dead'' and %s
-       order by d.updated_at desc, d.id desc limit $2) d
+     from (select d as row from public.deliveries d where d.state = ''dead'' and %s
+       order by d.updated_at desc, d.id desc limit $2) first
+     cross join lateral (select (first.row).*) d
      join public.destinations t on t.id = d.destination_id
-     join public.messages m on m.id = d.message_id
-     join public.conversations c on c.id = d.conversation_id',
+     cross join lateral private.delivery_subject(first.row) about
+     left join public.conversations c on c.id = about.conversation_id',
     concat_ws(' and ',
       case when p_filter ->> 'dropped' = 'true' then 'd.dropped_reason is not null' else 'd.dropped_reason is null' end,
       case when p_filter ? 'destination' then
@@ -5438,6 +5646,23 @@ begin
   return v_found;
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- What the team keeps about conversations, at most 200: [{id, taken_over: {by, since, until} or null, assigned_to,
+-- unread, notes: [{id, text, at, by}]}], without those that do not exist. Notes are empty for viewers. For viewers
+-- and secret keys.
+CREATE OR REPLACE FUNCTION public.list_desks(p_conversation_ids uuid[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.desk_view(c, private.may('operator')) order by c.id), '[]')
+    from public.conversations c where c.id = any (p_conversation_ids[1:200]));
+end $function$;
+grant execute on function public.list_desks(p_conversation_ids uuid[]) to authenticated, service_role;
 
 -- The latest feedback, of all or of a flag's rollouts: [{id, at, kind, rating, positive, source, who: the last
 -- characters of the id, text: for operators, message_id, counts_for}]. For viewers and secret keys.
@@ -5657,9 +5882,9 @@ end $function$;
 grant execute on function public.list_unknown(p_limit integer) to authenticated, service_role;
 
 -- Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first:
--- [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at,
--- created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret
--- keys.
+-- [{id, message_id, conversation_id and last_four (null for events that concern none), destination, type (of the
+-- message, or of another event), state, attempt, last_error, next_attempt_at, created_at, behind: how many wait
+-- behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5671,9 +5896,9 @@ AS $function$
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', d.message_id,
-      'conversation_id', d.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
-      'type', m.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', about.message_id,
+      'conversation_id', about.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
+      'type', about.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
       'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
       'behind', (
         select count(*) - 1 from public.deliveries x
@@ -5690,13 +5915,14 @@ begin
       order by l.due_at desc limit least(greatest(p_limit, 1), 200)
     ) l
     cross join lateral (
-      select * from public.deliveries d
-      where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id and d.state in ('pending', 'leased')
-      order by d.seq limit 1
-    ) d
+      select y as row from public.deliveries y
+      where y.destination_id = l.destination_id and y.conversation_id = l.conversation_id and y.state in ('pending', 'leased')
+      order by y.seq limit 1
+    ) first
+    cross join lateral (select (first.row).*) d
     join public.destinations t on t.id = d.destination_id
-    join public.messages m on m.id = d.message_id
-    join public.conversations c on c.id = d.conversation_id);
+    cross join lateral private.delivery_subject(first.row) about
+    left join public.conversations c on c.id = about.conversation_id);
 end $function$;
 grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
@@ -5732,7 +5958,7 @@ begin
       from public.routes r),
     'destinations', (
       select coalesce(json_agg(json_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
-        'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
+        'circuit_open', d.circuit_trips > 0, 'when_taken', d.when_taken) order by d.name), '[]')
       from public.destinations d where d.removed_at is null),
     'allowlist', (
       select coalesce(json_agg(json_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
@@ -6094,8 +6320,8 @@ begin
 end $function$;
 grant execute on function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- A built-in plan (standard, canary) as {name, stages}, to begin a plan of one's own with; the first stage of
--- standard still needs user_ids or segments. Null for another name. For viewers and secret keys.
+-- A built-in plan (standard, canary, replies) as {name, stages}, to begin a plan of one's own with; the first stage
+-- of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.plan_of_template(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6302,7 +6528,7 @@ begin
     returning message_id, destination_ids
   )
   select (select count(*) from decided), (
-    select array_agg((m.id, t.id, m.conversation_id, m.channel, m.seq)::private.new_delivery order by m.seq)
+    select array_agg((m.id, t.id, m.conversation_id, m.channel, m.seq, null)::private.new_delivery order by m.seq)
     from decided
     join public.messages m on m.id = decided.message_id
     cross join unnest(decided.destination_ids) as wanted (id)
@@ -6543,6 +6769,49 @@ begin
 end $function$;
 grant execute on function public.refresh_links(p_since text) to service_role;
 
+-- Gives a conversation back to the services; what came in meanwhile stays with the person. Returns {id, released:
+-- false if nobody had it}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation.
+CREATE OR REPLACE FUNCTION public.release_conversation(p_conversation_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  perform private.conversation_at(p_conversation_id);
+  return jsonb_build_object('id', p_conversation_id, 'released', private.release(array[p_conversation_id], 'hand') > 0);
+end $function$;
+grant execute on function public.release_conversation(p_conversation_id uuid) to authenticated, service_role;
+
+-- Removes a canned reply; false if there was none. For operators and secret keys.
+CREATE OR REPLACE FUNCTION public.remove_canned_reply(p_name text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  delete from public.canned_replies r where r.name = p_name;
+  return found;
+end $function$;
+grant execute on function public.remove_canned_reply(p_name text) to authenticated, service_role;
+
+-- Removes a note; false if there was none. For operators and secret keys.
+CREATE OR REPLACE FUNCTION public.remove_conversation_note(p_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  delete from public.conversation_notes n where n.id = p_id;
+  return found;
+end $function$;
+grant execute on function public.remove_conversation_note(p_id uuid) to authenticated, service_role;
+
 -- Removes a destination that no route leads to, with its secrets; past deliveries keep its name, which another may
 -- use. With a reason, waiting deliveries and dead letters are dropped too. Returns {id, name, dropped}. For operators
 -- and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, it belongs to an
@@ -6779,8 +7048,8 @@ grant execute on function public.remove_team_member(p_user_id uuid) to authentic
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
 -- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
 -- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
--- Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation,
--- GL422 no words or too many.
+-- Who wrote is in contact_acts, and has the conversation for the minutes of the setting takeover.minutes. For
+-- operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.
 CREATE OR REPLACE FUNCTION public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6822,6 +7091,8 @@ begin
   if v_answer ? 'id' and not v_answer ? 'repeated' then
     insert into public.contact_acts (act, contact_id, message_id)
     values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
+    perform private.take_over(array[p_conversation_id], private.actor(), clock_timestamp(),
+      clock_timestamp() + make_interval(mins => private.takeover_minutes()), clock_timestamp());
   end if;
   return v_answer;
 end $function$;
@@ -7392,11 +7663,74 @@ begin
 end $function$;
 grant execute on function public.search_everything(p_query text, p_limit integer) to authenticated, service_role;
 
+-- Adds or changes a canned reply. Returns {name, text, updated_at, updated_by}. For operators and secret keys.
+-- Errors: 42501 not allowed, GL409 there are 500 already, 23514 invalid name or text.
+CREATE OR REPLACE FUNCTION public.set_canned_reply(p_name text, p_text text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  if (select count(*) from public.canned_replies r where r.name <> p_name) >= 500 then
+    raise exception 'there are 500 canned replies already' using errcode = 'GL409', hint = 'Remove one first.';
+  end if;
+  insert into public.canned_replies as r (name, text) values (p_name, p_text)
+  on conflict on constraint canned_replies_pkey do update
+    set text = excluded.text, updated_at = clock_timestamp(), updated_by = private.actor();
+  return (
+    select jsonb_build_object('name', r.name, 'text', r.text, 'updated_at', r.updated_at, 'updated_by', r.updated_by)
+    from public.canned_replies r where r.name = p_name);
+end $function$;
+grant execute on function public.set_canned_reply(p_name text, p_text text) to authenticated, service_role;
+
+-- Changes what the team keeps about a conversation: assigned_to (a user id of an operator or admin, or null) and
+-- unread (false: all of it has been read; true: none). Returns it as list_desks does. For operators and secret keys.
+-- Errors: 42501 not allowed, GL404 no such conversation, GL422 invalid value.
+CREATE OR REPLACE FUNCTION public.set_conversation_desk(p_conversation_id uuid, p_changes jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_assigned uuid := (p_changes ->> 'assigned_to')::uuid;
+  v_read bigint;
+begin
+  perform private.require_role('operator');
+  if jsonb_typeof(p_changes) is distinct from 'object' or exists (
+    select from jsonb_object_keys(p_changes) k where k not in ('assigned_to', 'unread'))
+    or p_changes ? 'unread' and jsonb_typeof(p_changes -> 'unread') <> 'boolean' then
+    raise exception 'a conversation has assigned_to and unread to change' using errcode = 'GL422';
+  end if;
+  if v_assigned is not null and not exists (
+    select from public.team_members t where t.user_id = v_assigned and t.role in ('operator', 'admin')) then
+    raise exception 'only operators and admins look after conversations' using errcode = 'GL422';
+  end if;
+  perform from public.conversations c where c.id = p_conversation_id for key share;
+  if not found then
+    raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  -- Up to what has been stored, not to what the caller saw: marking as read means the conversation.
+  v_read := case when p_changes -> 'unread' = 'false' then coalesce((
+    select max(m.seq) from public.messages m where m.conversation_id = p_conversation_id), 0)
+    when p_changes -> 'unread' = 'true' then 0 end;
+  insert into public.conversation_desk as k (conversation_id, assigned_to, read_seq)
+  values (p_conversation_id, v_assigned, coalesce(v_read, 0))
+  on conflict on constraint conversation_desk_pkey do update set
+    assigned_to = case when p_changes ? 'assigned_to' then v_assigned else k.assigned_to end,
+    read_seq = coalesce(v_read, k.read_seq), updated_at = clock_timestamp(), updated_by = private.actor();
+  return (select private.desk_view(c, true) from public.conversations c where c.id = p_conversation_id);
+end $function$;
+grant execute on function public.set_conversation_desk(p_conversation_id uuid, p_changes jsonb) to authenticated, service_role;
+
 -- Changes a destination that is still at the version the caller read: any of url, timeout_ms, rate_per_second,
--- rate_burst, retry_seconds, failure_policy; null resets rate_per_second and retry_seconds. Waiting deliveries use
--- the new values. Returns the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the
--- allowlist refuses the URL, GL404 no such destination, GL409 it was changed in the meantime, GL422 an unknown
--- member, 23502 and 23514 invalid value.
+-- rate_burst, retry_seconds, failure_policy, events, format, when_taken; null resets rate_per_second and
+-- retry_seconds. Waiting deliveries use the new values. Returns the destination. For operators and secret keys.
+-- Errors: 42501 not allowed, GL403 the allowlist refuses the URL, GL404 no such destination, GL409 it was changed in
+-- the meantime, or routes lead to it and message.received is not among the new events, GL422 an unknown member, 23502
+-- and 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.set_destination(p_name text, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7413,8 +7747,8 @@ begin
       using errcode = 'GL409', hint = 'Read it again and decide anew.';
   end if;
   if jsonb_typeof(p_changes) is distinct from 'object' or exists (select from jsonb_object_keys(p_changes) k
-    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy')) then
-    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds and failure_policy to change'
+    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken')) then
+    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format and when_taken to change'
       using errcode = 'GL422';
   end if;
   if p_changes ? 'url' and not coalesce(private.destination_permitted(p_changes ->> 'url', 'forward'), false) then
@@ -7422,15 +7756,22 @@ begin
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
   end if;
   v_row := jsonb_populate_record(v_row, p_changes);
+  if p_changes ? 'events' and not v_row.events && '{message.received,message.*,*}' and exists (
+    select from public.route_destinations x where x.destination_id = v_row.id) then
+    raise exception 'routes lead to %', p_name using errcode = 'GL409',
+      hint = 'Keep message.received among its events, or give these routes another destination first.';
+  end if;
   update public.destinations d
   set url = v_row.url, timeout_ms = v_row.timeout_ms, rate_per_second = v_row.rate_per_second, rate_burst = v_row.rate_burst,
     rate_tat = case when v_row.rate_per_second is not distinct from d.rate_per_second then d.rate_tat end,
     retry_seconds = v_row.retry_seconds, failure_policy = v_row.failure_policy,
+    events = v_row.events, format = v_row.format, when_taken = v_row.when_taken,
     version = d.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
   where d.id = v_row.id returning d.* into v_row;
   return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state,
     'timeout_ms', v_row.timeout_ms, 'rate_per_second', v_row.rate_per_second, 'rate_burst', v_row.rate_burst,
-    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
+    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy,
+    'events', to_jsonb(v_row.events), 'format', v_row.format, 'when_taken', v_row.when_taken, 'version', v_row.version);
 end $function$;
 grant execute on function public.set_destination(p_name text, p_version integer, p_changes jsonb) to authenticated, service_role;
 
@@ -8312,6 +8653,39 @@ begin
 end $function$;
 grant execute on function public.switch_off(p_key text, p_reason text) to authenticated, service_role;
 
+-- Takes a conversation over from the services, for some minutes (1 to 43200; the setting takeover.minutes without
+-- them): messages that come in meanwhile go only to destinations with when_taken mark. Taking it again sets the new
+-- end. p_by names who has it, for secret keys; people are named by themselves. Returns {id, taken_over: {by, since,
+-- until}}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 invalid value.
+CREATE OR REPLACE FUNCTION public.take_conversation(p_conversation_id uuid, p_minutes integer DEFAULT NULL::integer, p_by text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_minutes integer := coalesce(p_minutes, nullif(private.takeover_minutes(), 0), 60);
+  v_by text := private.actor();
+  v_conversation public.conversations;
+begin
+  perform private.require_role('operator');
+  if v_minutes not between 1 and 43200 then
+    raise exception 'a takeover lasts 1 to 43200 minutes' using errcode = 'GL422';
+  end if;
+  if p_by is not null and (select auth.uid()) is null then
+    if p_by !~ '^[A-Za-z0-9@._:-]{1,100}$' then
+      raise exception 'by has 1 to 100 letters, digits, @ . _ : or -' using errcode = 'GL422';
+    end if;
+    v_by := p_by;
+  end if;
+  perform private.conversation_at(p_conversation_id);
+  perform private.take_over(array[p_conversation_id], v_by, v_now, v_now + make_interval(mins => v_minutes), v_now, false);
+  select * into v_conversation from public.conversations c where c.id = p_conversation_id;
+  return jsonb_build_object('id', p_conversation_id, 'taken_over', private.takeover_view(v_conversation));
+end $function$;
+grant execute on function public.take_conversation(p_conversation_id uuid, p_minutes integer, p_by text) to authenticated, service_role;
+
 -- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. client is a keyed hash of the network, which
 -- waits longer after each wrong guess (private.guess_wait); without it all share 20 at once and one a minute. Has to
 -- be settled (settle_password_attempt). For secret keys.
@@ -8618,6 +8992,17 @@ AS $function$
   from public.team_members m where m.user_id = (select auth.uid())
 $function$;
 grant execute on function public.whoami() to authenticated, service_role;
+
+-- What stands for a conversation in the lane of events that concern a whole account.
+CREATE OR REPLACE FUNCTION private.account_lane(p_channel text, p_account text)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select md5('account ' || p_channel || ' ' || coalesce(p_account, ''))::uuid
+$function$;
+grant execute on function private.account_lane(p_channel text, p_account text) to service_role;
 
 -- acknowledge_incident with the time given.
 CREATE OR REPLACE FUNCTION private.acknowledge_incident(p_number bigint, p_now timestamp with time zone)
@@ -9028,6 +9413,8 @@ declare
   v_places bigint[];
   v_ids uuid[];
   v_unnamed uuid[];
+  v_wanted boolean := private.is_subscribed();
+  v_events private.noted_event[];
   v_window_closed boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
@@ -9062,7 +9449,12 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- One lock order, lanes before messages: the lanes that wait for one of these messages, and those of messages sent again.
+  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
+  end if;
+  -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -9070,6 +9462,19 @@ begin
     order by l.conversation_id for update;
   end if;
   perform from public.messages where id = any (v_ids) order by id for update;
+  if v_wanted then
+    select array_agg(told.event order by told.place) into v_events
+    from (
+      select distinct on (m.id, u.status) about.place,
+        ('message.' || u.status, m.channel, m.conversation_id, m.id, u.sender_id, null, coalesce(u.at, now()),
+          jsonb_strip_nulls(jsonb_build_object('error', u.error, 'pricing', u.pricing)), u.field, u.raw)::private.noted_event as event
+      from unnest(v_about, v_places) as about (id, place)
+      join unnest(p_updates) with ordinality as u on u.ordinality = about.place
+      join public.messages m on m.id = about.id
+      where u.rank is not null and not m.status_at ? u.status
+      order by m.id, u.status, about.place
+    ) told;
+  end if;
   v_unnamed := array(select m.id from public.messages m where m.id = any (v_ids) and m.provider_id is null);
   update public.messages m
   set status = case when best.rank > m.status_rank then best.status else m.status end,
@@ -9100,6 +9505,13 @@ begin
   if v_window_closed then
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
+  end if;
+  if v_events is not null then
+    -- What is sent again as a template has not failed.
+    perform private.note_events(array(
+      select v_events[place] from generate_subscripts(v_events, 1) as place
+      join public.messages m on m.id = (v_events[place]).message_id
+      where (v_events[place]).type <> 'message.failed' or m.status_rank > 0 order by place));
   end if;
   return private.free_lanes(v_ids);
 end $function$;
@@ -9289,20 +9701,22 @@ begin
 end $function$;
 grant execute on function private.assign_contacts(p_updates private.inbound_update[]) to service_role;
 
--- An attempt as people see it in a log: {delivery_id, message_id, last_four, type, attempt, outcome, status,
--- latency_ms, error, answer, at}; the answer only with p_words, without ids and cut to 2,000 characters.
+-- An attempt as people see it in a log: {delivery_id, message_id, last_four, type (of the message, or of another
+-- event), attempt, outcome, status, latency_ms, error, answer, at}; the answer only with p_words, without ids and cut
+-- to 2,000 characters.
 CREATE OR REPLACE FUNCTION private.attempt_view(p_attempt delivery_attempts, p_delivery deliveries, p_words boolean)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('delivery_id', p_delivery.id, 'message_id', p_delivery.message_id,
-    'last_four', private.contact_last_four(c.contact_id), 'type', m.type, 'attempt', p_attempt.attempt, 'outcome', p_attempt.outcome,
+  select jsonb_build_object('delivery_id', p_delivery.id, 'message_id', m.id,
+    'last_four', private.contact_last_four(c.contact_id), 'type', about.type, 'attempt', p_attempt.attempt, 'outcome', p_attempt.outcome,
     'status', p_attempt.status, 'latency_ms', p_attempt.latency_ms, 'error', p_attempt.error,
     'answer', case when p_words then left(private.quoted(p_attempt.answer, c.contact_id), 2000) end, 'at', p_attempt.at)
-  from public.messages m join public.conversations c on c.id = m.conversation_id
-  where m.id = p_delivery.message_id
+  from private.delivery_subject(p_delivery) about
+  left join public.messages m on m.id = about.message_id
+  left join public.conversations c on c.id = about.conversation_id
 $function$;
 grant execute on function private.attempt_view(p_attempt delivery_attempts, p_delivery deliveries, p_words boolean) to service_role;
 
@@ -9842,6 +10256,8 @@ declare
   v_used uuid[] := '{}';
   v_left integer := p_limit;
   v_free integer := greatest(p_limit, p_free);
+  v_deliveries jsonb;
+  v_events jsonb;
 begin
   for v_destination in
     select * from public.destinations d
@@ -9875,10 +10291,15 @@ begin
       v_free := v_free - cardinality(v_claim.delivery_ids);
     end if;
   end loop;
+  v_deliveries := case when v_ids = '{}' then '[]' else coalesce(private.claimed_deliveries(v_ids, v_leases), '[]') end;
+  if jsonb_array_length(v_deliveries) < cardinality(v_ids) then
+    v_events := private.claimed_events(v_ids, v_leases);
+  end if;
   return jsonb_build_object(
-    'deliveries', case when v_ids = '{}' then '[]' else private.claimed_deliveries(v_ids, v_leases) end,
+    'deliveries', v_deliveries,
     'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used, p_now) end,
-    'next_due_ms', private.next_delivery_ms(p_channels, p_now));
+    'next_due_ms', private.next_delivery_ms(p_channels, p_now))
+    || case when v_events is null then '{}' else jsonb_build_object('events', v_events) end;
 end $function$;
 grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;
 
@@ -10126,13 +10547,17 @@ begin
 end $function$;
 grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
 
--- Deliveries that were just claimed, each with its lease, in the form that the edge functions expect; null for none.
+-- Those of the deliveries just claimed that are messages, each with its lease, in the form that the edge functions
+-- expect; null for none.
 CREATE OR REPLACE FUNCTION private.claimed_deliveries(p_ids uuid[], p_leases uuid[])
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
+declare
+  -- Asked once: hardly ever is there one.
+  v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
 begin
   return (
     select jsonb_agg(jsonb_build_object(
@@ -10144,8 +10569,11 @@ begin
         'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
       'traceparent', m.traceparent,
       'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
-      'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
+      'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id)
+        || case when c.taken_until > clock_timestamp() then jsonb_build_object('taken_over',
+          jsonb_build_object('by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until)) else '{}' end,
       'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
+      || case when v_meta then jsonb_build_object('sender', private.sender_of(c.channel, c.number_id)) else '{}' end
       || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
         then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
@@ -10172,7 +10600,7 @@ AS $function$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
@@ -10181,6 +10609,37 @@ begin
     from public.destinations d where d.id = any (p_ids));
 end $function$;
 grant execute on function private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone) to service_role;
+
+-- Those of the deliveries just claimed that are events, each with its lease, in the form that the edge functions
+-- expect; null for none.
+CREATE OR REPLACE FUNCTION private.claimed_events(p_ids uuid[], p_leases uuid[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_agg(jsonb_build_object(
+      'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
+      'traceparent', null,
+      'event', jsonb_build_object('id', e.id, 'seq', e.seq, 'type', e.type, 'channel', e.channel, 'at', e.at, 'created_at', e.created_at,
+        'detail', e.detail, 'field', e.field, 'native', e.native),
+      'sender', coalesce(private.sender_of(e.channel, e.number_id),
+        jsonb_build_object('id', e.number_id, 'address', null, 'account', null)) || case when e.account is null then '{}' else jsonb_build_object('account', e.account) end,
+      'message', (
+        select jsonb_build_object('id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'provider_id', m.provider_id)
+        from public.messages m where m.id = e.message_id),
+      'conversation', case when c.id is not null then jsonb_build_object('id', c.id, 'number_id', c.number_id) end,
+      'contact', (
+        select jsonb_build_object('id', p.id, 'name', p.name, 'identities', private.current_ids(p.id, c.number_id))
+        from public.contacts p where p.id = c.contact_id)) order by d.seq)
+    from unnest(p_ids, p_leases) as claimed (id, lease)
+    join public.deliveries d on d.id = claimed.id
+    join public.service_events e on e.id = d.event_id
+    left join public.conversations c on c.id = e.conversation_id);
+end $function$;
+grant execute on function private.claimed_events(p_ids uuid[], p_leases uuid[]) to service_role;
 
 -- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
 CREATE OR REPLACE FUNCTION private.click_days_kept()
@@ -10291,6 +10750,7 @@ AS $function$
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
+    ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -10577,6 +11037,23 @@ begin
   return new;
 end $function$;
 
+-- Locks and returns a conversation. GL404 if there is none.
+CREATE OR REPLACE FUNCTION private.conversation_at(p_id uuid)
+ RETURNS conversations
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_conversation public.conversations;
+begin
+  select * into v_conversation from public.conversations c where c.id = p_id for update;
+  if not found then
+    raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  return v_conversation;
+end $function$;
+grant execute on function private.conversation_at(p_id uuid) to service_role;
+
 -- A conversation as people see it in a list, with its latest message; names and words only with p_words.
 CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversations, p_last messages, p_words boolean)
  RETURNS jsonb
@@ -10592,6 +11069,8 @@ AS $function$
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
     'window_closes_at', p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window,
     'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
+    'taken_over', case when p_conversation.taken_until > clock_timestamp() then jsonb_build_object('by', p_conversation.taken_by,
+      'since', p_conversation.taken_at, 'until', p_conversation.taken_until) end,
     'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
       'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
       'created_at', p_last.created_at) end)
@@ -10614,6 +11093,22 @@ exception when others then
   return null;
 end $function$;
 grant execute on function private.count_conversion() to service_role;
+
+-- Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy,
+-- reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.
+CREATE OR REPLACE FUNCTION private.count_mails(p_metrics jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_metrics <> '[]' then
+    perform private.record_metrics(p_metrics, p_now);
+  end if;
+exception when others then
+  raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
+end $function$;
+grant execute on function private.count_mails(p_metrics jsonb, p_now timestamp with time zone) to service_role;
 
 -- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
 -- missing yet.
@@ -10759,6 +11254,43 @@ AS $function$
 $function$;
 grant execute on function private.deliveries_view(p_message_id uuid) to service_role;
 
+-- What a delivery is about: a message that came in, with its type, or an event, with its type and the message and
+-- conversation that it concerns, null for none.
+CREATE OR REPLACE FUNCTION private.delivery_subject(p_delivery deliveries)
+ RETURNS TABLE(message_id uuid, conversation_id uuid, type text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if p_delivery.event_id is null then
+    return query select m.id, m.conversation_id, m.type from public.messages m where m.id = p_delivery.message_id;
+  else
+    return query select e.message_id, e.conversation_id, e.type from public.service_events e where e.id = p_delivery.event_id;
+  end if;
+end $function$;
+grant execute on function private.delivery_subject(p_delivery deliveries) to service_role;
+
+-- What the team keeps about a conversation; notes only with p_words.
+CREATE OR REPLACE FUNCTION private.desk_view(p_conversation conversations, p_words boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'id', p_conversation.id, 'taken_over', private.takeover_view(p_conversation),
+    'assigned_to', k.assigned_to,
+    'unread', exists (
+      select from public.messages m
+      where m.conversation_id = p_conversation.id and m.direction = 'in' and m.seq > coalesce(k.read_seq, 0)),
+    'notes', case when p_words then (
+      select coalesce(jsonb_agg(jsonb_build_object('id', n.id, 'text', n.text, 'at', n.at, 'by', n.by) order by n.id), '[]')
+      from public.conversation_notes n where n.conversation_id = p_conversation.id) else '[]' end)
+  from (select 1) as one (row) left join public.conversation_desk k on k.conversation_id = p_conversation.id
+$function$;
+grant execute on function private.desk_view(p_conversation conversations, p_words boolean) to service_role;
+
 -- The id of a destination by name; GL404 if there is none.
 CREATE OR REPLACE FUNCTION private.destination_named(p_name text)
  RETURNS uuid
@@ -10866,6 +11398,10 @@ declare
   v_inbox private.inboxes;
   v_thread record;
   v_columns boolean := private.has_mail_columns();
+  v_subject text;
+  v_on boolean;
+  v_token text;
+  v_counts jsonb := '[]';
 begin
   -- Looked at first: the row that says so would be locked until the commit.
   if not exists (
@@ -10876,9 +11412,13 @@ begin
     v_inbox := private.inbox_for(null, v_queued.number_id);
     v_thread := private.thread_headers(case when v_queued.message ->> 'reply_to_message' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
       then (v_queued.message ->> 'reply_to_message')::uuid end);
+    v_subject := private.token_arm(v_queued.message ->> 'user_id', v_inbox);
+    v_on := (select f.value from private.evaluate_flag('email_reply_tokens.enabled', v_subject) f);
+    v_token := case when v_on then private.make_reply_token(v_queued.id, p_now) end;
     update public.messages m
     set thread_id = coalesce(v_thread.thread_id, m.id),
-      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references")))
+      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references"),
+        'reply_arm', case when v_token is null then 'off' else 'on' end))
     where m.id = v_queued.id;
     if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
       perform private.keep_objects((
@@ -10892,20 +11432,26 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
-    if (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(v_queued.message ->> 'user_id', v_inbox)) f) then
-      perform private.make_reply_token(v_queued.id, p_now);
+    v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
+    if v_token is not null then
+      v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
+    elsif v_on and to_regclass('public.reply_tokens') is not null then
+      perform private.count_reply('on', v_subject, true, null, p_now);
     end if;
   end loop;
+  perform private.count_mails(v_counts, p_now);
 end $function$;
 grant execute on function private.dress_mails(p_messages private.queued[], p_now timestamp with time zone) to service_role;
 
--- Deletes the echoes of these messages of ours, whose provider ids have just become known.
+-- Deletes the echoes of these messages of ours, whose provider ids have just become known, and undoes the takeovers
+-- that they began.
 CREATE OR REPLACE FUNCTION private.drop_echoes(p_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
+  with dropped as (
   delete from public.messages gone
   where gone.id in (
     select e.id from unnest(p_ids) as ours (id)
@@ -10913,7 +11459,12 @@ begin
     cross join lateral (
       select e.id, e.channel, e.direction from public.messages e where e.provider_id = m.provider_id limit 10) e
     where e.channel = m.channel and e.direction = 'out' and e.id <> ours.id
-      and not exists (select from public.outbound_messages o where o.message_id = e.id));
+      and not exists (select from public.outbound_messages o where o.message_id = e.id))
+  returning gone.conversation_id, gone.created_at
+  )
+  -- Nobody had answered in the app.
+  update public.conversations c set taken_at = null, taken_until = null, taken_by = null
+  from dropped d where c.id = d.conversation_id and c.taken_by = 'app' and c.taken_at >= d.created_at;
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
 
@@ -11774,6 +12325,17 @@ CREATE OR REPLACE FUNCTION private.forget_headers()
 AS $function$
 begin
   delete from private.destination_headers h where h.destination_id = new.id;
+  return null;
+end $function$;
+
+-- Trigger, after delete of conversations: deletes their delivery lanes.
+CREATE OR REPLACE FUNCTION private.forget_lanes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  delete from private.delivery_lanes l where l.conversation_id = old.id;
   return null;
 end $function$;
 
@@ -13531,6 +14093,7 @@ declare
   v_conversations uuid[];
   v_deliveries private.new_delivery[];
   v_route boolean;
+  v_counts jsonb := '[]';
   v_answers jsonb := '[]';
 begin
   select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
@@ -13588,6 +14151,7 @@ begin
     v_mail := v_mails[v_place];
     if v_mail.kept = 'message' then
       v_mail := private.store_mail(v_mail, p_now);
+      v_counts := v_counts || (v_mail.item -> 'counts');
       if (v_mail.item ->> 'forward')::boolean then
         v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq)::private.new_delivery;
       end if;
@@ -13636,6 +14200,7 @@ begin
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
+  perform private.count_mails(v_counts, p_now);
   return v_answers;
 end $function$;
 grant execute on function private.ingest_mails(p_mails jsonb, p_now timestamp with time zone) to service_role;
@@ -13669,20 +14234,22 @@ declare
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
   v_templates boolean;
+  v_events boolean;
   v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.event, u.raw)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
-    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null)
-  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null),
+    bool_or(u.event is not null or u.kind = 'identity')
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates, v_events
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, event jsonb, raw jsonb)
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
@@ -13780,6 +14347,9 @@ begin
       v_contacts := private.merged(v_contacts);
     end if;
     perform private.store_messages(v_messages, v_contacts);
+    if v_echoes then
+      perform private.take_over_by_echoes(v_messages, v_contacts);
+    end if;
     if v_revokes then
       perform private.withdraw_messages(v_messages);
     end if;
@@ -13793,13 +14363,18 @@ begin
   if v_templates then
     perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.template is not null having count(*) > 0;
   end if;
+  if v_events and private.is_subscribed() then
+    perform private.note_updates(v_new, v_messages, v_contacts, v_others, private.merged(v_other_contacts));
+  end if;
   if v_statuses is not null then
     v_freed := private.apply_statuses(v_statuses);
   end if;
   if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
     update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
   end if;
-  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
+  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb
+    -- Set by private.tell_pipeline().
+    || case when current_setting('gatelink.told', true) = 'true' then '{"told": true}' else '{}' end::jsonb;
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
@@ -13968,6 +14543,32 @@ AS $function$
 $function$;
 grant execute on function private.is_scoped(p_kind text) to service_role;
 
+-- Whether any destination receives more than messages. Asked wherever an event may arise, so that none costs anything
+-- while nobody wants it.
+CREATE OR REPLACE FUNCTION private.is_subscribed()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.destinations d where d.events <> '{message.received}'::text[]);
+end $function$;
+grant execute on function private.is_subscribed() to service_role;
+
+-- Whether this is a list of event types: each a name such as message.received, a family such as template.*, or * for
+-- all.
+CREATE OR REPLACE FUNCTION private.is_subscription(p_events text[])
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select cardinality(p_events) between 1 and 50 and array_position(p_events, null) is null
+    and not exists (select from unnest(p_events) as e (name) where e.name !~ '^(\*|[a-z]{1,32}\.(\*|[a-z_]{1,32}))$')
+$function$;
+grant execute on function private.is_subscription(p_events text[]) to service_role;
+
 -- Whether a JSON value is a list of at most so many strings of 1 to 200 characters.
 CREATE OR REPLACE FUNCTION private.is_text_list(p_value jsonb, p_most integer)
  RETURNS boolean
@@ -13980,6 +14581,17 @@ AS $function$
       select from jsonb_array_elements(p_value) e
       where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
 $function$;
+
+-- Whether a destination's list of events includes this type.
+CREATE OR REPLACE FUNCTION private.is_wanted(p_events text[], p_type text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select p_events && array[p_type, split_part(p_type, '.', 1) || '.*', '*']
+$function$;
+grant execute on function private.is_wanted(p_events text[], p_type text) to service_role;
 
 -- Whether this flag, or any, was launched within the last 24 hours: then alarms are told and escalated at once.
 CREATE OR REPLACE FUNCTION private.just_launched(p_now timestamp with time zone, p_flag_key text DEFAULT NULL::text)
@@ -14061,6 +14673,8 @@ CREATE OR REPLACE FUNCTION private.keep_opt_words(p_words private.opt_word[])
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_events private.noted_event[];
 begin
   insert into public.conversations (channel, number_id, contact_id)
   select distinct w.channel, w.number_id, w.contact_id from unnest(p_words) w
@@ -14074,12 +14688,23 @@ begin
     select o.id from unnest(p_words) w join public.conversations o
       on o.channel = w.channel and o.number_id = w.number_id and o.contact_id = w.contact_id)
   order by c.id for update;
+  if private.is_subscribed() then
+    select array_agg((case when w.opted_out then 'contact.opted_out' else 'contact.opted_in' end, c.channel, c.id, null, c.number_id, null,
+      w.at, '{}', null, null)::private.noted_event order by c.id)
+    into v_events
+    from unnest(p_words) w join public.conversations c
+      on c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
+    where w.at >= coalesce(c.opt_told_at, '-infinity') and (c.opted_out_at is not null) <> w.opted_out;
+  end if;
   update public.conversations c
   set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
   from unnest(p_words) w
   where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
     -- The newer one wins, by the provider's whole seconds; within one second, the one that arrived later.
     and w.at >= coalesce(c.opt_told_at, '-infinity');
+  if v_events is not null then
+    perform private.note_events(v_events);
+  end if;
   if exists (select from private.erased_opt_outs) then
     delete from private.erased_opt_outs o
     using unnest(p_words) w join public.contact_identities i on i.contact_id = w.contact_id
@@ -14763,8 +15388,8 @@ begin
     on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at, lease = excluded.lease where l.due_at is null
     returning destination_id, conversation_id, lease
   ), made as (
-    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
-    select n.message_id, n.destination_id, n.conversation_id, n.seq,
+    insert into public.deliveries (message_id, event_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
+    select n.message_id, n.event_id, n.destination_id, n.conversation_id, n.seq,
       case when w.lease is not null then 'leased' else 'pending' end, (w.lease is not null)::integer, p_now, p_now, p_now
     from unnest(p_new) n
     join lanes f on f.destination_id = n.destination_id and f.conversation_id = n.conversation_id
@@ -14836,7 +15461,7 @@ begin
     insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
     returning token into v_token;
     perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
-  exception when unique_violation or undefined_table or undefined_column then
+  exception when integrity_constraint_violation or undefined_table or undefined_column then
     -- The message goes all the same, with the address that needs no row.
     perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
   end;
@@ -14956,7 +15581,8 @@ begin
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
   order by l.conversation_id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at, o.opt_told_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at, o.opt_told_at,
+      o.taken_at, o.taken_until, o.taken_by
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -14972,6 +15598,9 @@ begin
       and not exists (select from public.routing_decisions d where d.message_id = m.id);
     update public.deliveries d set conversation_id = v_pair.keep_id
     from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
+    if to_regclass('public.service_events') is not null then
+      perform private.move_events(v_pair.other_id, v_pair.keep_id);
+    end if;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     -- The other's lanes wake the kept ones. A lease on either is broken, so that no two workers share a lane: its
@@ -14999,6 +15628,9 @@ begin
         when v_pair.opt_told_at > opt_told_at then v_pair.opted_out_at
         when v_pair.opt_told_at = opt_told_at then greatest(opted_out_at, v_pair.opted_out_at) else opted_out_at end,
       opt_told_at = greatest(opt_told_at, v_pair.opt_told_at),
+      taken_at = case when v_pair.taken_until > coalesce(taken_until, '-infinity') then v_pair.taken_at else taken_at end,
+      taken_by = case when v_pair.taken_until > coalesce(taken_until, '-infinity') then v_pair.taken_by else taken_by end,
+      taken_until = greatest(taken_until, v_pair.taken_until),
       routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;
@@ -15129,6 +15761,19 @@ AS $function$
     ) a
   ) d) m
 $function$;
+
+-- Moves the events of a conversation into the one that it is merged into.
+CREATE OR REPLACE FUNCTION private.move_events(p_from uuid, p_to uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update public.deliveries d set conversation_id = p_to
+  from public.service_events e where e.conversation_id = p_from and d.event_id = e.id;
+  update public.service_events e set conversation_id = p_to where e.conversation_id = p_from;
+end $function$;
+grant execute on function private.move_events(p_from uuid, p_to uuid) to service_role;
 
 -- MurmurHash3 x86 32-bit, as an unsigned number (0 to 2^32 - 1).
 CREATE OR REPLACE FUNCTION private.murmur3_32(p_bytes bytea, p_seed bigint DEFAULT 0)
@@ -15292,6 +15937,44 @@ begin
   return v_rollout;
 end $function$;
 
+-- Keeps those events that a destination subscribed to, and queues a delivery of each to each such destination. False
+-- if nobody wants any. The caller holds the locks of their conversations.
+CREATE OR REPLACE FUNCTION private.note_events(p_events private.noted_event[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_new private.new_delivery[];
+begin
+  with noted as materialized (
+    select private.uuid_v7() as id, nextval('public.messages_seq_seq') as seq, e.*, wanted.by
+    from unnest(p_events) with ordinality as e
+    cross join lateral (
+      select array_agg(d.id order by d.id) as by from public.destinations d
+      where d.events <> '{message.received}'::text[] and d.removed_at is null and d.kind = 'http' and private.is_wanted(d.events, e.type)
+        -- In Meta's form there is only what Meta reported.
+        and (d.format <> 'meta' or e.native is not null)) wanted
+    where wanted.by is not null
+    order by e.ordinality
+  ), kept as (
+    insert into public.service_events (id, seq, type, channel, conversation_id, message_id, number_id, account, at, detail, field, native)
+    select n.id, n.seq, n.type, n.channel, n.conversation_id, n.message_id, n.number_id, n.account, n.at, coalesce(n.detail, '{}'), n.field, n.native
+    from noted n
+  )
+  select array_agg((null, to_.id, coalesce(n.conversation_id, private.account_lane(n.channel, n.account)), n.channel, n.seq, n.id)::private.new_delivery
+    order by n.seq)
+  into v_new
+  from noted n cross join unnest(n.by) as to_ (id);
+  if v_new is null then
+    return false;
+  end if;
+  perform private.make_deliveries(v_new, null, clock_timestamp());
+  perform private.tell_pipeline();
+  return true;
+end $function$;
+grant execute on function private.note_events(p_events private.noted_event[]) to service_role;
+
 -- Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.
 CREATE OR REPLACE FUNCTION private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone)
  RETURNS void
@@ -15301,16 +15984,23 @@ AS $function$
 declare
   v_forward record;
   v_reply record;
+  v_counts jsonb := '[]';
 begin
   for v_forward in
-    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
-      coalesce(s.error like 'unknown_outcome%', false) as unknown
+    select s.delivery_id, d.message_id, d.attempt > 1 as tried, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+      m.conversation_id, coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
-    cross join lateral (select x.message_id from public.deliveries x where x.id = s.delivery_id limit 1) d
-    cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
-    where s.outcome in ('delivered', 'dead')
+    cross join lateral (select x.message_id, x.attempt from public.deliveries x where x.id = s.delivery_id limit 1) d
+    cross join lateral (select x.native, x.created_at, x.conversation_id from public.messages x where x.id = d.message_id limit 1) m
+    where s.outcome in ('delivered', 'dead') or s.outcome = 'retry' and d.attempt = 1
   loop
+    -- A reply counts once: by its first attempt, as what is given up after a day would come too late for the guard.
+    if v_forward.outcome = 'retry' then
+      perform private.count_reply(r.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id), true, null, p_now)
+      from public.email_replies r where r.message_id = v_forward.message_id and r.forwarded_at is null and r.failed_at is null;
+      continue;
+    end if;
     -- The provider's report was faster than its answer.
     if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
@@ -15329,15 +16019,44 @@ begin
       failed_at = case when v_forward.outcome = 'dead' then p_now end
     where r.message_id = v_forward.message_id and r.forwarded_at is null and (r.failed_at is null or v_forward.outcome = 'delivered')
     returning r.arm, r.reply_to into v_reply;
-    if found then
-      perform private.count_reply(v_reply.arm, coalesce(
-          (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'),
+    if not found then
+      continue;
+    end if;
+    if not v_forward.tried then
+      -- Under the person whose reply it is: of one identity's replies, each that fails is another person's.
+      perform private.count_reply(v_reply.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id),
         v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
           then round(extract(epoch from p_now - v_forward.created_at) * 1000)::bigint end, p_now);
     end if;
+    if v_forward.outcome = 'delivered' then
+      v_counts := v_counts || jsonb_build_object('name', 'reply.forwarded', 'subject', coalesce(
+        (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'));
+    end if;
   end loop;
+  perform private.count_mails(v_counts, p_now);
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
+
+-- Notes what a batch of updates reports besides messages and statuses: its messages and its other updates about
+-- people, each with its contact, and the rest.
+CREATE OR REPLACE FUNCTION private.note_updates(p_updates private.inbound_update[], p_messages private.inbound_update[], p_contacts uuid[], p_others private.inbound_update[], p_other_contacts uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_events private.noted_event[] := private.update_events(p_messages, p_contacts) || private.update_events(p_others, p_other_contacts)
+    || private.update_events(array(
+      select u from unnest(p_updates) u where u.kind = 'other' and coalesce(cardinality(u.identities), 0) = 0 order by u.ord), null);
+begin
+  if v_events = '{}' then
+    return;
+  end if;
+  perform from public.conversations c
+  where c.id in (select e.conversation_id from unnest(v_events) e) order by c.id for update;
+  perform private.note_events(v_events);
+end $function$;
+grant execute on function private.note_updates(p_updates private.inbound_update[], p_messages private.inbound_update[], p_contacts uuid[], p_others private.inbound_update[], p_other_contacts uuid[]) to service_role;
 
 -- Whether a notification, or a post to Statuspage, has become due within ten minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)
@@ -15963,8 +16682,14 @@ AS $function$
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
     ('public.delivery_attempts', '{delivery_id,error,answer}',
-      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
-    ('public.deliveries', '{message_id,conversation_id,last_error}', 't.message_id = any (($1).messages)', 'deleted'),
+      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages)
+        or d.event_id is not null and d.conversation_id = any (($1).conversations))', 'deleted'),
+    ('public.deliveries', '{message_id,event_id,conversation_id,last_error}',
+      't.message_id = any (($1).messages) or t.event_id is not null and t.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.service_events', '{conversation_id,message_id,detail,native}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.conversation_notes', '{conversation_id,text}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.conversation_notes', '{text}', '', 'words'),
+    ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
@@ -16982,7 +17707,7 @@ begin
     from (
       select c.name, c.subject, count(*)::integer as n, sum(c.value) as value from counted c where c.subject is not null group by c.name, c.subject) t
     join public.rollouts r on r.state in ('running', 'paused')
-    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name))
+    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and (s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name)) or s.metrics @> jsonb_build_array(jsonb_build_object('of', t.name)))
     cross join lateral private.arm_of(r.flag_key, t.subject, p_now) a
     where a.arm is not null
     order by r.id, t.name, t.subject
@@ -17335,6 +18060,51 @@ begin
 end $function$;
 grant execute on function private.relay_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
 
+-- Gives conversations back to the services: by hand, or because the time is over. The caller holds their locks.
+-- Returns how many somebody had.
+CREATE OR REPLACE FUNCTION private.release(p_ids uuid[], p_why text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_events private.noted_event[];
+  v_count integer;
+begin
+  select array_agg(('conversation.released', c.channel, c.id, null, c.number_id, null,
+    case when p_why = 'time' then c.taken_until else clock_timestamp() end,
+    jsonb_build_object('takeover', jsonb_build_object('by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until, 'released', p_why)),
+    null, null)::private.noted_event order by c.taken_until, c.id)
+  into v_events
+  from public.conversations c where c.id = any (p_ids) and c.taken_until is not null;
+  update public.conversations c set taken_at = null, taken_until = null, taken_by = null
+  where c.id = any (p_ids) and c.taken_until is not null;
+  get diagnostics v_count = row_count;
+  if v_events is not null and private.is_subscribed() then
+    perform private.note_events(v_events);
+  end if;
+  return v_count;
+end $function$;
+grant execute on function private.release(p_ids uuid[], p_why text) to service_role;
+
+-- Run by the clock: releases the conversations whose takeover is over. Returns how many.
+CREATE OR REPLACE FUNCTION private.release_conversations(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_due uuid[] := array(
+    select c.id from public.conversations c where c.taken_until <= p_now order by c.taken_until limit 1000);
+begin
+  if v_due = '{}' then
+    return 0;
+  end if;
+  return private.release(array(
+    select c.id from public.conversations c where c.id = any (v_due) and c.taken_until <= p_now order by c.id for update skip locked), 'time');
+end $function$;
+grant execute on function private.release_conversations(p_now timestamp with time zone) to service_role;
+
 -- Ends a lane's lease and makes it due with its first open delivery.
 CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_conversation_id uuid)
  RETURNS void
@@ -17402,8 +18172,9 @@ begin
 end $function$;
 grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
 
--- Whether the message that was answered had a reply token (on) or not (off); null where nothing of ours was answered.
-CREATE OR REPLACE FUNCTION private.reply_arm(p_via text, p_answered uuid, p_direction text)
+-- Whether the message that was answered was sent with a reply token (on) or without one (off), as it says itself,
+-- also if its token is gone; null where nothing of ours was answered.
+CREATE OR REPLACE FUNCTION private.reply_arm(p_via text, p_answered uuid, p_direction text, p_native jsonb)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -17412,11 +18183,12 @@ AS $function$
 begin
   return case
     when p_answered is null or p_direction <> 'out' then null
+    when p_native ? 'reply_arm' then p_native ->> 'reply_arm'
     when p_via = 'token' then 'on'
     when p_via = 'legacy' then 'off'
     when private.reply_token_of(p_answered) is not null then 'on' else 'off' end;
 end $function$;
-grant execute on function private.reply_arm(p_via text, p_answered uuid, p_direction text) to service_role;
+grant execute on function private.reply_arm(p_via text, p_answered uuid, p_direction text, p_native jsonb) to service_role;
 
 -- The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a
 -- team may add, is none.
@@ -17607,8 +18379,8 @@ begin
   return new;
 end $function$;
 
--- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), or is no
--- service (GL422).
+-- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), is no
+-- service, or does not receive messages (GL422).
 CREATE OR REPLACE FUNCTION private.require_present_destination()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -17616,8 +18388,10 @@ CREATE OR REPLACE FUNCTION private.require_present_destination()
 AS $function$
 declare
   v_kind text;
+  v_events text[];
 begin
-  select d.kind into v_kind from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  select d.kind, d.events into v_kind, v_events
+  from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
   if not found then
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
   end if;
@@ -17625,6 +18399,10 @@ begin
   if v_kind <> 'http' then
     raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
       hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
+  end if;
+  if not v_events && '{message.received,message.*,*}' then
+    raise exception 'this destination receives no messages' using errcode = 'GL422',
+      hint = 'Add message.received to its events first.';
   end if;
   return new;
 end $function$;
@@ -17812,6 +18590,8 @@ AS $function$
     ('routing_decisions', 'public.routing_decisions', 'message_id', 'decision_days', 90, 2, 'true', null),
     ('deliveries', 'public.deliveries', 'id', 'delivery_days', 90, 2,
       '(x.state = ''delivered'' or x.state = ''dead'' and x.dropped_reason is not null)', null),
+    ('service_events', 'public.service_events', 'id', 'delivery_days', 90, 2,
+      'not exists (select from public.deliveries d where d.event_id = x.id)', null),
     ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
@@ -17996,11 +18776,17 @@ CREATE OR REPLACE FUNCTION private.rollout_metric_is_sound(p_metric jsonb)
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select private.object_keys_within(p_metric, array['name', 'max_fall', 'then', 'min_people', 'by', 'at_least_per_day'])
+  select private.object_keys_within(p_metric,
+      array['name', 'max_fall', 'max_rise', 'then', 'min_people', 'by', 'at_least_per_day', 'of', 'share_above', 'share_below'])
     and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
-    and (p_metric ? 'max_fall' or p_metric ? 'at_least_per_day')
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise' or p_metric ? 'at_least_per_day' or p_metric ? 'of')
     and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
-    and (p_metric ? 'max_fall') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (not p_metric ? 'max_rise' or private.is_number(p_metric -> 'max_rise', 0, 9))
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (p_metric ? 'of') = (p_metric ? 'share_above' or p_metric ? 'share_below')
+    and (not p_metric ? 'of' or coalesce(p_metric ->> 'of' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'of') = 'string')
+    and (not p_metric ? 'share_above' or private.is_number(p_metric -> 'share_above', 0, 0.9999))
+    and (not p_metric ? 'share_below' or private.is_number(p_metric -> 'share_below', 0.0001, 1))
     and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
     and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
     and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
@@ -18181,10 +18967,10 @@ AS $function$
     (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
       else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
         select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
-      'metrics: 1 to 10 of {name, max_fall or at_least_per_day, then (roll_back or hold), min_people, by (people or value)}'),
+      'metrics: 1 to 10 of {name, max_fall, max_rise, at_least_per_day, or of with share_above or share_below; then (roll_back or hold), min_people, by (people or value)}'),
     (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
-      or not jsonb_path_exists(p_stage, 'lax $.metrics[*].max_fall'),
-      'metrics: max_fall needs people with and without the feature: a percentage between 0 and 100'),
+      or not jsonb_path_exists(p_stage, 'lax $.metrics[*] ? (exists(@.max_fall) || exists(@.max_rise))'),
+      'metrics: max_fall and max_rise need people with and without the feature: a percentage between 0 and 100'),
     (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
       'roll_back_when.error_rate_above: 0.00001 to 0.5'),
     (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
@@ -18205,7 +18991,8 @@ AS $function$
 $function$;
 
 -- A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or
--- segments of the internal stage are given, or canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least). Null for
+-- segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for
+-- email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %). Null for
 -- another name.
 CREATE OR REPLACE FUNCTION private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb)
  RETURNS jsonb
@@ -18243,7 +19030,26 @@ AS $function$
           'roll_back_when', '{"error_rate_above": 0.01, "plain": {"minutes": 5, "min_samples": 20, "mean_ms_above": 500}}'::jsonb)
         order by t.percentage)
       from (values (1, 30), (5, 30), (10, 30), (25, 60), (50, 60), (100, 120)) as t (percentage, hold)))
+    when 'replies' then jsonb_build_object('name', 'replies', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', t.samples,
+          'overdue_minutes', 2 * t.days * 1440, 'advance_when', t.go,
+          'roll_back_when', '{"error_rate_above": 0.05, "p95_ms_above": 2000, "complaints_above": 2}'::jsonb, 'metrics', t.metrics)
+        order by t.i)
+      from (values
+        (1, '10 %', 10, 1, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}'::jsonb, m.compared),
+        (2, '25 %', 25, 1, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.compared),
+        (3, '50 %', 50, 2, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.compared),
+        (4, 'week 1', 100, 3, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.week),
+        (5, 'month 1', 100, 23, 300, '{"error_rate_below": 0.01, "p95_ms_below": 1000, "positive_share_above": 0.5, "min_ratings": 5}', m.month)
+      ) as t (i, name, percentage, days, samples, go, metrics)))
   end
+  from (values (
+    '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
+      {"name": "support.ticket", "max_rise": 0.01, "min_people": 0}]'::jsonb,
+    '[{"name": "mail.tokened", "of": "mail.sent", "share_above": 0.95},
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
+    '[{"name": "reply.legacy", "of": "reply.received", "share_below": 0.1},
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb)) as m (compared, week, month)
 $function$;
 grant execute on function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) to service_role;
 
@@ -18861,6 +19667,20 @@ begin
 end $function$;
 grant execute on function private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone) to service_role;
 
+-- A sender as the provider's own webhook names it: {id, address, account}; null if it is unknown.
+CREATE OR REPLACE FUNCTION private.sender_of(p_channel text, p_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_build_object('id', s.id, 'address', s.address, 'account', s.account)
+    from public.senders s where s.channel = p_channel and s.id = p_id);
+end $function$;
+grant execute on function private.sender_of(p_channel text, p_id text) to service_role;
+
 -- Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a
 -- tenth of what was sent failed later in a quarter of an hour, as their statuses say, or where a person has to say of
 -- messages whether they went; down where all are held.
@@ -19134,6 +19954,7 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
 AS $function$
 declare
   v_settled private.sending[];
+  v_wanted boolean := private.is_subscribed();
 begin
   -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
@@ -19145,6 +19966,13 @@ begin
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
       where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
+  end if;
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (
+      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
+    order by c.id for update;
   end if;
   perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
   join public.outbound_messages o on o.id = r.id
@@ -19185,6 +20013,14 @@ begin
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  -- What never went gets no status.
+  if v_wanted then
+    perform private.note_events(array(
+      select ('message.failed', r.channel, r.conversation_id, m.id, r.number_id, null, p_now, jsonb_build_object('error', jsonb_build_array(r.error)),
+        null, null)::private.noted_event
+      from unnest(v_settled) r join public.messages m on m.id = r.message_id
+      where r.outcome = 'failed' and m.status = 'failed'));
+  end if;
   -- A status that arrived before the answer proves that it was sent.
   update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
   from (
@@ -19215,7 +20051,8 @@ begin
       status_rank = case k.outcome when 'failed' then 2 else m.status_rank end, error = case k.outcome when 'failed' then k.error else m.error end
     from known k where m.id = k.message_id and m.status_rank = 0;
   end if;
-  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
+  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled))
+    || case when current_setting('gatelink.told', true) = 'true' then '{"told": true}' else '{}' end::jsonb;
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
 
@@ -19297,6 +20134,8 @@ declare
   v_few jsonb;
   v_unclear jsonb;
   v_goal jsonb;
+  v_share_off jsonb;
+  v_changed record;
 begin
   if v_complaints > (p_asked ->> 'complaints_above')::bigint then
     return jsonb_build_object('verdict', 'roll_back', 'rule', 'complaints',
@@ -19308,11 +20147,22 @@ begin
     join jsonb_array_elements(p_seen -> 'metrics') with ordinality as s (item, place) on s.place = a.place
     order by a.place
   loop
-    if v_metric.asked ? 'max_fall' and v_share is not null then
-      v_s := private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision, (v_metric.seen ->> 'on_weight')::bigint,
-        (v_metric.seen ->> 'off_weight')::bigint);
-      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'max_fall', v_metric.asked -> 'max_fall', 'on', v_metric.seen -> 'on',
-        'off', v_metric.seen -> 'off', 's', v_s);
+    for v_changed in
+      select c.s, c.figures
+      from (values
+        (1, case when v_metric.asked ? 'max_fall' then private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision,
+            (v_metric.seen ->> 'on_weight')::bigint, (v_metric.seen ->> 'off_weight')::bigint) end,
+          jsonb_build_object('max_fall', v_metric.asked -> 'max_fall')),
+        -- A rise with the feature is a fall without it.
+        (2, case when v_metric.asked ? 'max_rise' then private.fall_s(1 - v_share,
+            (v_metric.asked ->> 'max_rise')::double precision / (1 + (v_metric.asked ->> 'max_rise')::double precision),
+            (v_metric.seen ->> 'off_weight')::bigint, (v_metric.seen ->> 'on_weight')::bigint) end,
+          jsonb_build_object('max_rise', v_metric.asked -> 'max_rise'))) as c (place, s, figures)
+      where c.s is not null and v_share is not null order by c.place
+    loop
+      v_s := v_changed.s;
+      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'on', v_metric.seen -> 'on', 'off', v_metric.seen -> 'off', 's', v_s)
+        || v_changed.figures;
       if v_s >= 6907755 and v_metric.asked ->> 'then' = 'roll_back' then
         return jsonb_build_object('verdict', 'roll_back', 'rule', 'guardrail', 'figures', v_figures);
       elsif v_s >= 6907755 then
@@ -19322,6 +20172,13 @@ begin
       elsif v_s >= 2302585 then
         v_unclear := coalesce(v_unclear, v_figures);
       end if;
+    end loop;
+    if v_metric.asked ? 'of' and ((v_metric.seen ->> 'of_n')::bigint = 0
+      or coalesce((v_metric.seen ->> 'n')::bigint <= (v_metric.asked ->> 'share_above')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)
+      or coalesce((v_metric.seen ->> 'n')::bigint >= (v_metric.asked ->> 'share_below')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)) then
+      v_share_off := coalesce(v_share_off, jsonb_build_object('metric', v_metric.asked -> 'name', 'of', v_metric.asked -> 'of',
+        'n', v_metric.seen -> 'n', 'of_n', v_metric.seen -> 'of_n')
+        || jsonb_strip_nulls(jsonb_build_object('share_above', v_metric.asked -> 'share_above', 'share_below', v_metric.asked -> 'share_below')));
     end if;
     if (v_metric.seen ->> 'per_day')::numeric < (v_metric.asked ->> 'at_least_per_day')::numeric then
       v_goal := coalesce(v_goal, jsonb_build_object('metric', v_metric.asked -> 'name', 'per_day', v_metric.seen -> 'per_day',
@@ -19335,6 +20192,7 @@ begin
     when v_few is not null then jsonb_build_object('verdict', 'hold', 'rule', 'people', 'figures', v_few)
     when v_unclear is not null then jsonb_build_object('verdict', 'hold', 'rule', 'guardrail_unclear', 'figures', v_unclear)
     when v_goal is not null then jsonb_build_object('verdict', 'hold', 'rule', 'goal', 'figures', v_goal)
+    when v_share_off is not null then jsonb_build_object('verdict', 'hold', 'rule', 'share', 'figures', v_share_off)
     when v_ratings < (p_asked ->> 'min_ratings')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'ratings',
       'figures', jsonb_build_object('ratings', v_ratings, 'min_ratings', p_asked -> 'min_ratings'))
     when (p_seen ->> 'positive')::bigint <= (p_asked ->> 'positive_share_above')::double precision * v_ratings
@@ -19344,7 +20202,8 @@ end $function$;
 
 -- What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did:
 -- {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight,
--- off_weight: the same or their values, in thousandths, per_day: with the feature}]}.
+-- off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric
+-- that it is a share of}]}.
 CREATE OR REPLACE FUNCTION private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -19361,16 +20220,19 @@ AS $function$
     'ratings', l.ratings, 'positive', l.positive,
     'metrics', (
       select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
-        'off_weight', t.off_weight, 'per_day', t.per_day) order by t.place), '[]')
+        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n, 'of_n', t.of_n) order by t.place), '[]')
       from (
         select m.place, m.name,
           count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
           coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
           coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
           round((coalesce(sum(case when m.by = 'value' then p.value else p.n end) filter (where p.arm = 'on'), 0)
-            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day
+            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day,
+          coalesce(sum(p.n) filter (where p.arm = 'on'), 0) as n, (
+            select coalesce(sum(o.n), 0) from private.metric_people o
+            where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.name = m.base and o.arm = 'on') as of_n
         from (
-          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by, e.item ->> 'of' as base
           from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
         left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
         left join lateral (
@@ -19380,7 +20242,7 @@ AS $function$
           select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
             when p.value <= 0 or h.half is null then 0
             else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
-        group by m.place, m.name) t))
+        group by m.place, m.name, m.base) t))
   from (
     select count(*) as ratings, count(*) filter (where x.positive) as positive
     from (
@@ -19676,6 +20538,8 @@ declare
   v_answered record;
   v_forward boolean := coalesce((v_item ->> 'forward')::boolean, false);
   v_arm text;
+  v_subject text;
+  v_counts jsonb := '[]';
 begin
   select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
   if v_forward and (v_mail.inbox).forward_to is null then
@@ -19699,20 +20563,25 @@ begin
     case when (v_item ->> 'at')::timestamptz <= p_now then (v_item ->> 'at')::timestamptz else p_now end, p_now)
   returning seq into v_mail.seq;
   if (v_item ->> 'counted')::boolean then
-    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction);
+    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction, v_answered.native);
     insert into public.email_replies (message_id, reply_to, via, arm, identity, campaign_id, verified, is_recipient, forward_wanted, failed_at, reply_ts)
     values (v_mail.id, v_mail.answered, coalesce(v_item ->> 'via', 'none'), v_arm, (v_mail.inbox).identity, private.uuid_in(v_answered.native ->> 'campaign_id'),
       coalesce((v_item ->> 'verified')::boolean, false), coalesce((v_item ->> 'is_recipient')::boolean, false),
       coalesce((v_item ->> 'forward')::boolean, false), case when (v_item ->> 'forward')::boolean and not v_forward then p_now end, p_now);
+    v_subject := private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox);
+    -- An identity without an inbox fails its user, who counts once, however many write.
     if not v_forward then
-      perform private.count_reply(v_arm, private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox),
-        coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
+      perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
+    select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+      as c (name, counts)
+    where c.counts;
   end if;
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
     perform private.make_reply_token(v_mail.id, p_now);
   end if;
-  v_mail.item := v_item || jsonb_build_object('forward', v_forward);
+  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
   return v_mail;
 end $function$;
 grant execute on function private.store_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
@@ -19979,6 +20848,63 @@ begin
   return v_incident;
 end $function$;
 
+-- Gives conversations to a person until a time; with p_extend a takeover that lasts longer stays. Returns how many.
+CREATE OR REPLACE FUNCTION private.take_over(p_conversations uuid[], p_by text, p_at timestamp with time zone, p_until timestamp with time zone, p_now timestamp with time zone, p_extend boolean DEFAULT true)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_events private.noted_event[];
+  v_count integer;
+begin
+  if p_until <= p_now or p_conversations = '{}' then
+    return 0;
+  end if;
+  perform from public.conversations c where c.id = any (p_conversations) order by c.id for update;
+  if private.is_subscribed() then
+    select array_agg(('conversation.taken_over', c.channel, c.id, null, c.number_id, null, p_at,
+      jsonb_build_object('takeover', jsonb_build_object('by', p_by, 'since', p_at, 'until', p_until)), null, null)::private.noted_event order by c.id)
+    into v_events
+    from public.conversations c
+    where c.id = any (p_conversations) and (coalesce(c.taken_until, '-infinity') <= p_now or c.taken_by <> p_by);
+  end if;
+  update public.conversations c
+  set taken_at = case when c.taken_until > p_now and c.taken_by = p_by then c.taken_at else p_at end, taken_by = p_by,
+    taken_until = case when p_extend and c.taken_until > p_until then c.taken_until else p_until end
+  where c.id = any (p_conversations);
+  get diagnostics v_count = row_count;
+  if v_events is not null then
+    perform private.note_events(v_events);
+  end if;
+  return v_count;
+end $function$;
+grant execute on function private.take_over(p_conversations uuid[], p_by text, p_at timestamp with time zone, p_until timestamp with time zone, p_now timestamp with time zone, p_extend boolean) to service_role;
+
+-- Takes over the conversations in which somebody answered elsewhere; updates with their contacts, already stored.
+CREATE OR REPLACE FUNCTION private.take_over_by_echoes(p_updates private.inbound_update[], p_contacts uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_minutes integer := private.takeover_minutes();
+begin
+  if v_minutes = 0 then
+    return;
+  end if;
+  perform private.take_over(array_agg(latest.id order by latest.id), 'app', v_now, latest.at + make_interval(mins => v_minutes), v_now)
+  from (
+    select c.id, max(least(coalesce(u.at, v_now), v_now)) as at
+    from unnest(p_updates) with ordinality as u
+    join public.conversations c on c.channel = u.channel and c.number_id = u.sender_id and c.contact_id = p_contacts[u.ordinality]
+    where u.kind = 'echo' group by c.id
+  ) latest
+  group by latest.at;
+end $function$;
+grant execute on function private.take_over_by_echoes(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
 -- take_password_attempt with a given time.
 CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
  RETURNS jsonb
@@ -20042,6 +20968,30 @@ begin
 end $function$;
 grant execute on function private.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer, p_now timestamp with time zone, OUT allowed boolean, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
 
+-- The setting takeover.minutes, 60 without it: for how long a conversation belongs to the person who answered in it.
+-- With 0, an answer takes nothing over.
+CREATE OR REPLACE FUNCTION private.takeover_minutes()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce((select s.value::integer from public.settings s where s.key = 'takeover.minutes'), 60)
+$function$;
+grant execute on function private.takeover_minutes() to service_role;
+
+-- Who has a conversation: {by, since, until}; null while the services have it.
+CREATE OR REPLACE FUNCTION private.takeover_view(p_conversation conversations)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_conversation.taken_until > clock_timestamp() then jsonb_build_object('by', p_conversation.taken_by,
+    'since', p_conversation.taken_at, 'until', p_conversation.taken_until) end
+$function$;
+grant execute on function private.takeover_view(p_conversation conversations) to service_role;
+
 -- The time zone whose days figures follow: the setting team.zone (UTC).
 CREATE OR REPLACE FUNCTION private.team_zone()
  RETURNS text
@@ -20052,6 +21002,17 @@ AS $function$
   select coalesce((select s.value from public.settings s where s.key = 'team.zone'), 'UTC')
 $function$;
 grant execute on function private.team_zone() to service_role;
+
+-- Remembers, until the end of the transaction, that events wait for their delivery.
+CREATE OR REPLACE FUNCTION private.tell_pipeline()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform set_config('gatelink.told', 'true', true);
+end $function$;
+grant execute on function private.tell_pipeline() to service_role;
 
 -- The category of a template message: the provider's, else the one stated in the message, else marketing; null if the
 -- provider must be asked first.
@@ -20362,6 +21323,38 @@ begin
   ) w);
 end $function$;
 grant execute on function private.unrouted(p_revision bigint, p_limit integer, p_channels text[]) to service_role;
+
+-- What updates report besides messages and statuses, each update with its contact, if it has one.
+CREATE OR REPLACE FUNCTION private.update_events(p_updates private.inbound_update[], p_contacts uuid[])
+ RETURNS private.noted_event[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return array(
+    select (coalesce(u.event ->> 'type', 'contact.changed_number'), u.channel, c.id, null, coalesce(c.number_id, u.sender_id, named.id),
+      coalesce(u.event ->> 'account', named.account), coalesce(u.at, now()),
+      coalesce(u.event -> 'detail', jsonb_build_object('change', jsonb_build_object('previous', phone.previous, 'phone', phone.value))),
+      u.field, u.raw)::private.noted_event
+    from unnest(p_updates) with ordinality as u
+    -- The provider names a number by what people dial.
+    left join lateral (
+      select s.id, s.account from public.senders s
+      where s.channel = u.channel and s.address = u.event #>> '{detail,number,address}' limit 1) named on true
+    left join lateral (
+      select i.value, i.previous from unnest(u.identities) i
+      where u.kind = 'identity' and i.kind = 'phone' and i.value is not null and i.previous is not null limit 1) phone on true
+    left join lateral (
+      select o.id, o.number_id from public.conversations o
+      where o.contact_id = p_contacts[u.ordinality] and o.channel = u.channel
+      order by o.number_id = u.sender_id desc nulls last, o.last_message_at desc nulls last limit 1) c on true
+    where (u.event is not null or phone.value is not null)
+      -- What is about a person goes with the person's conversation.
+      and (c.id is not null or split_part(u.event ->> 'type', '.', 1) in ('template', 'number', 'account'))
+    order by u.ordinality);
+end $function$;
+grant execute on function private.update_events(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
 -- The id that a Message-ID of ours begins with, or an id itself; null for any other text.
 CREATE OR REPLACE FUNCTION private.uuid_in(p_text text)

@@ -31,7 +31,7 @@ export function namesOf(config: Config): (id: string) => string {
 }
 
 const COLUMNS =
-  "id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,failure_policy,circuit_open_until,version";
+  "id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,failure_policy,events,format,when_taken,circuit_open_until,version";
 
 /** A destination's settings and state. */
 export type Destination = Awaited<ReturnType<typeof listDestinations>>[number];

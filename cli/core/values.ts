@@ -1,5 +1,6 @@
 /** Parsers of typed values: each returns the value, or says what a valid one looks like. */
 import { DESTINATION_NAME, LINK_CODE } from "../../supabase/functions/_shared/contract/names.ts";
+import { SUBSCRIPTIONS } from "../../supabase/functions/_shared/contract/event_types.ts";
 import { InvalidArgumentError } from "commander";
 import type { FailurePolicy, OnFailure } from "../../supabase/functions/_shared/delivery/retry.ts";
 
@@ -101,6 +102,22 @@ export function moment(text: string): Date {
     throw new InvalidArgumentError("Use a time like 2026-11-21T14:00:00Z, or how long ago, like 2h.");
   }
   return date;
+}
+
+/** Types of events: names, families and `*`, separated by commas. */
+export function eventTypes(text: string): string[] {
+  const types = text.split(",").map((one) => one.trim());
+  const unknown = types.find((one) => !SUBSCRIPTIONS.includes(one));
+  if (unknown === undefined) return types;
+  throw new InvalidArgumentError(
+    `There is no event ${unknown}. Use types like message.read, families like template.*, or *: docs/events.md.`,
+  );
+}
+
+/** A conversation's id. */
+export function conversationId(text: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError("Use a conversation's id, like 01968f00-0000-7000-8000-000000000001.");
 }
 
 /** A destination's name. */

@@ -108,6 +108,7 @@ create table public.settings (
   -- and every settling of a reply after the window.
   constraint settings_wa_send_window_fallback check (
     case when key = 'wa_send.window_fallback' then coalesce(value::jsonb ->> 'type', '') = 'template' else true end),
+  constraint settings_takeover_minutes check (key <> 'takeover.minutes' or value ~ '^(0|[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)$'),
   constraint settings_opt_out_words check (
     case when key not in ('opt_out.stop_words', 'opt_out.start_words') then true
       when jsonb_typeof(value::jsonb) <> 'array' then false
@@ -125,6 +126,7 @@ comment on table public.settings is
 comment on constraint settings_forward_retry_seconds on public.settings is 'A JSON list of 1 to 20 waits in seconds.';
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
 comment on constraint settings_incident_template on public.settings is 'A text of at most 2000 characters for a template that there is, with no other placeholders than it may have: _shared/contract/incidents.ts.';
+comment on constraint settings_takeover_minutes on public.settings is 'Minutes from 0 to 43200 (30 days).';
 comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
 comment on constraint settings_feedback_words on public.settings is 'A JSON list of at most 100 words of 1 to 60 characters, without blanks around them; an empty one for none.';
 comment on constraint settings_flag_key on public.settings is
@@ -459,7 +461,7 @@ begin
       from public.routes r),
     'destinations', (
       select coalesce(json_agg(json_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
-        'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
+        'circuit_open', d.circuit_trips > 0, 'when_taken', d.when_taken) order by d.name), '[]')
       from public.destinations d where d.removed_at is null),
     'allowlist', (
       select coalesce(json_agg(json_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')

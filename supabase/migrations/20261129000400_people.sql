@@ -145,11 +145,15 @@ create table public.conversations (
   opt_told_at timestamptz,
   sticky_route_id uuid,
   sticky_until timestamptz,
+  taken_at timestamptz,
+  taken_until timestamptz,
+  taken_by text,
   unrouted_since timestamptz,
   held_revision bigint,
   routed_seq bigint not null default 0,
   created_at timestamptz not null default now(),
-  constraint conversations_pair_key unique (contact_id, channel, number_id)
+  constraint conversations_pair_key unique (contact_id, channel, number_id),
+  constraint conversations_taken_whole check ((taken_until is null) = (taken_at is null) and (taken_until is null) = (taken_by is null))
 ) with (fillfactor = 70);
 comment on table public.conversations is 'One row per contact and sender. Its row lock puts the messages of a conversation in order.';
 comment on constraint conversations_pair_key on public.conversations is 'One conversation per sender and person. The person comes first: look-ups then compare least, and it also finds all conversations of a person.';
@@ -163,10 +167,16 @@ comment on column public.conversations.opted_out_at is 'When the person opted ou
 comment on column public.conversations.opt_told_at is 'When the person last opted out or in. An older request that arrives later changes nothing.';
 comment on column public.conversations.sticky_route_id is 'The route that keeps this conversation until sticky_until.';
 comment on column public.conversations.sticky_until is 'When the conversation stops being sticky.';
+comment on constraint conversations_taken_whole on public.conversations is 'A takeover has a beginning, an end and somebody who made it.';
+comment on column public.conversations.taken_at is 'When a person took the conversation over; null while services have it.';
+comment on column public.conversations.taken_until is 'When it goes back to the services by itself.';
+comment on column public.conversations.taken_by is 'Who took it over: a user id of the team, app (an answer in the WhatsApp Business app), or the caller of the API.';
 comment on column public.conversations.unrouted_since is 'How long a message has been waiting for the router: the time it began; null if none waits.';
 comment on column public.conversations.held_revision is 'Configuration revision at which the router''s flag was off for this contact. The flag is not evaluated again until the configuration changes.';
 comment on column public.conversations.routed_seq is 'messages.seq up to which the router has decided.';
 comment on column public.conversations.created_at is 'When the conversation began.';
+create index conversations_taken_idx on public.conversations (taken_until) where taken_until is not null;
+comment on index public.conversations_taken_idx is 'Conversations that a person has, those that go back first.';
 create index conversations_unrouted_idx on public.conversations (channel, held_revision, unrouted_since) where unrouted_since is not null;
 comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations of a channel with undecided messages, oldest first; those held back are kept apart by revision.';
 alter table public.conversations enable row level security;
@@ -458,7 +468,8 @@ begin
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
   order by l.conversation_id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at, o.opt_told_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at, o.opt_told_at,
+      o.taken_at, o.taken_until, o.taken_by
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -474,6 +485,9 @@ begin
       and not exists (select from public.routing_decisions d where d.message_id = m.id);
     update public.deliveries d set conversation_id = v_pair.keep_id
     from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
+    if to_regclass('public.service_events') is not null then
+      perform private.move_events(v_pair.other_id, v_pair.keep_id);
+    end if;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     -- The other's lanes wake the kept ones. A lease on either is broken, so that no two workers share a lane: its
@@ -501,6 +515,9 @@ begin
         when v_pair.opt_told_at > opt_told_at then v_pair.opted_out_at
         when v_pair.opt_told_at = opt_told_at then greatest(opted_out_at, v_pair.opted_out_at) else opted_out_at end,
       opt_told_at = greatest(opt_told_at, v_pair.opt_told_at),
+      taken_at = case when v_pair.taken_until > coalesce(taken_until, '-infinity') then v_pair.taken_at else taken_at end,
+      taken_by = case when v_pair.taken_until > coalesce(taken_until, '-infinity') then v_pair.taken_by else taken_by end,
+      taken_until = greatest(taken_until, v_pair.taken_until),
       routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;

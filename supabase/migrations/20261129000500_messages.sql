@@ -140,7 +140,7 @@ create type private.inbound_update as (
   ord integer, key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
   identities private.identity[], name text,
   provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb
+  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, event jsonb, raw jsonb
 );
 comment on type private.inbound_update is 'One update during intake: its place in the batch (from 1) and the result of the channel''s parser (_shared/channels/*/inbound).';
 
@@ -148,6 +148,7 @@ comment on type private.inbound_update is 'One update during intake: its place i
 create function private.drop_echoes(p_ids uuid[]) returns void
 language plpgsql set search_path = '' as $$
 begin
+  with dropped as (
   delete from public.messages gone
   where gone.id in (
     select e.id from unnest(p_ids) as ours (id)
@@ -155,15 +156,27 @@ begin
     cross join lateral (
       select e.id, e.channel, e.direction from public.messages e where e.provider_id = m.provider_id limit 10) e
     where e.channel = m.channel and e.direction = 'out' and e.id <> ours.id
-      and not exists (select from public.outbound_messages o where o.message_id = e.id));
+      and not exists (select from public.outbound_messages o where o.message_id = e.id))
+  returning gone.conversation_id, gone.created_at
+  )
+  -- Nobody had answered in the app.
+  update public.conversations c set taken_at = null, taken_until = null, taken_by = null
+  from dropped d where c.id = d.conversation_id and c.taken_by = 'app' and c.taken_at >= d.created_at;
 end $$;
-comment on function private.drop_echoes(uuid[]) is 'Deletes the echoes of these messages of ours, whose provider ids have just become known.';
+comment on function private.drop_echoes(uuid[]) is 'Deletes the echoes of these messages of ours, whose provider ids have just become known, and undoes the takeovers that they began.';
 
 create type private.opt_word as (channel text, number_id text, contact_id uuid, opted_out boolean, at timestamptz);
 comment on type private.opt_word is 'A person''s opt-out of a sender''s messages, or opt-in again, and its time.';
 
+create type private.noted_event as (
+  type text, channel text, conversation_id uuid, message_id uuid, number_id text, account text, at timestamptz, detail jsonb, field text, native jsonb
+);
+comment on type private.noted_event is 'Something that services may want to know, before it is known whether one does.';
+
 create function private.keep_opt_words(p_words private.opt_word[]) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_events private.noted_event[];
 begin
   insert into public.conversations (channel, number_id, contact_id)
   select distinct w.channel, w.number_id, w.contact_id from unnest(p_words) w
@@ -177,12 +190,23 @@ begin
     select o.id from unnest(p_words) w join public.conversations o
       on o.channel = w.channel and o.number_id = w.number_id and o.contact_id = w.contact_id)
   order by c.id for update;
+  if private.is_subscribed() then
+    select array_agg((case when w.opted_out then 'contact.opted_out' else 'contact.opted_in' end, c.channel, c.id, null, c.number_id, null,
+      w.at, '{}', null, null)::private.noted_event order by c.id)
+    into v_events
+    from unnest(p_words) w join public.conversations c
+      on c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
+    where w.at >= coalesce(c.opt_told_at, '-infinity') and (c.opted_out_at is not null) <> w.opted_out;
+  end if;
   update public.conversations c
   set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
   from unnest(p_words) w
   where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
     -- The newer one wins, by the provider's whole seconds; within one second, the one that arrived later.
     and w.at >= coalesce(c.opt_told_at, '-infinity');
+  if v_events is not null then
+    perform private.note_events(v_events);
+  end if;
   if exists (select from private.erased_opt_outs) then
     delete from private.erased_opt_outs o
     using unnest(p_words) w join public.contact_identities i on i.contact_id = w.contact_id
@@ -240,6 +264,8 @@ declare
   v_places bigint[];
   v_ids uuid[];
   v_unnamed uuid[];
+  v_wanted boolean := private.is_subscribed();
+  v_events private.noted_event[];
   v_window_closed boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
@@ -274,7 +300,12 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- One lock order, lanes before messages: the lanes that wait for one of these messages, and those of messages sent again.
+  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
+  end if;
+  -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -282,6 +313,19 @@ begin
     order by l.conversation_id for update;
   end if;
   perform from public.messages where id = any (v_ids) order by id for update;
+  if v_wanted then
+    select array_agg(told.event order by told.place) into v_events
+    from (
+      select distinct on (m.id, u.status) about.place,
+        ('message.' || u.status, m.channel, m.conversation_id, m.id, u.sender_id, null, coalesce(u.at, now()),
+          jsonb_strip_nulls(jsonb_build_object('error', u.error, 'pricing', u.pricing)), u.field, u.raw)::private.noted_event as event
+      from unnest(v_about, v_places) as about (id, place)
+      join unnest(p_updates) with ordinality as u on u.ordinality = about.place
+      join public.messages m on m.id = about.id
+      where u.rank is not null and not m.status_at ? u.status
+      order by m.id, u.status, about.place
+    ) told;
+  end if;
   v_unnamed := array(select m.id from public.messages m where m.id = any (v_ids) and m.provider_id is null);
   update public.messages m
   set status = case when best.rank > m.status_rank then best.status else m.status end,
@@ -312,6 +356,13 @@ begin
   if v_window_closed then
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
+  end if;
+  if v_events is not null then
+    -- What is sent again as a template has not failed.
+    perform private.note_events(array(
+      select v_events[place] from generate_subscripts(v_events, 1) as place
+      join public.messages m on m.id = (v_events[place]).message_id
+      where (v_events[place]).type <> 'message.failed' or m.status_rank > 0 order by place));
   end if;
   return private.free_lanes(v_ids);
 end $$;
@@ -577,6 +628,66 @@ begin
 end $$;
 comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Records the opt-outs and opt-ins in updates, each with its contact.';
 
+-- Takeovers ---------------------------------------------------------------------------------------
+
+create function private.takeover_minutes() returns integer
+language sql stable set search_path = '' as $$
+  select coalesce((select s.value::integer from public.settings s where s.key = 'takeover.minutes'), 60)
+$$;
+comment on function private.takeover_minutes() is 'The setting takeover.minutes, 60 without it: for how long a conversation belongs to the person who answered in it. With 0, an answer takes nothing over.';
+
+create function private.take_over(
+  p_conversations uuid[], p_by text, p_at timestamptz, p_until timestamptz, p_now timestamptz, p_extend boolean default true
+) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_events private.noted_event[];
+  v_count integer;
+begin
+  if p_until <= p_now or p_conversations = '{}' then
+    return 0;
+  end if;
+  perform from public.conversations c where c.id = any (p_conversations) order by c.id for update;
+  if private.is_subscribed() then
+    select array_agg(('conversation.taken_over', c.channel, c.id, null, c.number_id, null, p_at,
+      jsonb_build_object('takeover', jsonb_build_object('by', p_by, 'since', p_at, 'until', p_until)), null, null)::private.noted_event order by c.id)
+    into v_events
+    from public.conversations c
+    where c.id = any (p_conversations) and (coalesce(c.taken_until, '-infinity') <= p_now or c.taken_by <> p_by);
+  end if;
+  update public.conversations c
+  set taken_at = case when c.taken_until > p_now and c.taken_by = p_by then c.taken_at else p_at end, taken_by = p_by,
+    taken_until = case when p_extend and c.taken_until > p_until then c.taken_until else p_until end
+  where c.id = any (p_conversations);
+  get diagnostics v_count = row_count;
+  if v_events is not null then
+    perform private.note_events(v_events);
+  end if;
+  return v_count;
+end $$;
+comment on function private.take_over(uuid[], text, timestamptz, timestamptz, timestamptz, boolean) is 'Gives conversations to a person until a time; with p_extend a takeover that lasts longer stays. Returns how many.';
+
+-- Whoever answers in the WhatsApp Business app has the conversation, as one who answers in the panel.
+create function private.take_over_by_echoes(p_updates private.inbound_update[], p_contacts uuid[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_minutes integer := private.takeover_minutes();
+begin
+  if v_minutes = 0 then
+    return;
+  end if;
+  perform private.take_over(array_agg(latest.id order by latest.id), 'app', v_now, latest.at + make_interval(mins => v_minutes), v_now)
+  from (
+    select c.id, max(least(coalesce(u.at, v_now), v_now)) as at
+    from unnest(p_updates) with ordinality as u
+    join public.conversations c on c.channel = u.channel and c.number_id = u.sender_id and c.contact_id = p_contacts[u.ordinality]
+    where u.kind = 'echo' group by c.id
+  ) latest
+  group by latest.at;
+end $$;
+comment on function private.take_over_by_echoes(private.inbound_update[], uuid[]) is 'Takes over the conversations in which somebody answered elsewhere; updates with their contacts, already stored.';
+
 create function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) returns text
 language plpgsql set search_path = '' as $$
 declare
@@ -642,20 +753,22 @@ declare
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
   v_templates boolean;
+  v_events boolean;
   v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.event, u.raw)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
-    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null)
-  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null),
+    bool_or(u.event is not null or u.kind = 'identity')
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates, v_events
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, event jsonb, raw jsonb)
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
@@ -753,6 +866,9 @@ begin
       v_contacts := private.merged(v_contacts);
     end if;
     perform private.store_messages(v_messages, v_contacts);
+    if v_echoes then
+      perform private.take_over_by_echoes(v_messages, v_contacts);
+    end if;
     if v_revokes then
       perform private.withdraw_messages(v_messages);
     end if;
@@ -766,13 +882,18 @@ begin
   if v_templates then
     perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.template is not null having count(*) > 0;
   end if;
+  if v_events and private.is_subscribed() then
+    perform private.note_updates(v_new, v_messages, v_contacts, v_others, private.merged(v_other_contacts));
+  end if;
   if v_statuses is not null then
     v_freed := private.apply_statuses(v_statuses);
   end if;
   if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
     update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
   end if;
-  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
+  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb
+    -- Set by private.tell_pipeline().
+    || case when current_setting('gatelink.told', true) = 'true' then '{"told": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_updates; fails if a person in the batch is erased at the same moment.';
 
@@ -792,7 +913,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d (duplicate); and freed: true if a status released a waiting message.';
+comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Returns {"outcomes": "sd…"}: for each update, in the given order, s (stored) or d (duplicate); freed: true if a status released a waiting message; and told: true if events for services were queued.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -814,6 +935,9 @@ grant execute on function
   private.store_messages(private.inbound_update[], uuid[]),
   private.withdraw_messages(private.inbound_update[]),
   private.apply_opt_outs(private.inbound_update[], uuid[]),
+  private.takeover_minutes(),
+  private.take_over(uuid[], text, timestamptz, timestamptz, timestamptz, boolean),
+  private.take_over_by_echoes(private.inbound_update[], uuid[]),
   private.refuse_erased(private.inbound_update[], text),
   private.ingest_updates(jsonb),
   public.ingest_updates(jsonb)

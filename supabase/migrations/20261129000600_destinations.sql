@@ -146,6 +146,14 @@ $$;
 comment on function private.is_failure_policy(jsonb) is
   'Whether this is a valid failure policy, such as {"404": "aside", "else": "hold"}: keys are a status from 300 to 599, or else; hold makes the conversation wait, aside gives up the delivery after its second attempt, pause pauses the destination.';
 
+create function private.is_subscription(p_events text[]) returns boolean
+language sql immutable set search_path = '' as $$
+  select cardinality(p_events) between 1 and 50 and array_position(p_events, null) is null
+    and not exists (select from unnest(p_events) as e (name) where e.name !~ '^(\*|[a-z]{1,32}\.(\*|[a-z_]{1,32}))$')
+$$;
+comment on function private.is_subscription(text[]) is
+  'Whether this is a list of event types: each a name such as message.received, a family such as template.*, or * for all.';
+
 create table public.destinations (
   id uuid primary key default private.uuid_v7(),
   name text not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
@@ -163,6 +171,9 @@ create table public.destinations (
   circuit_probe uuid,
   circuit_waking boolean not null default false,
   failure_policy jsonb not null default '{}' check (private.is_failure_policy(failure_policy)),
+  events text[] not null default '{message.received}' constraint destinations_events_known check (private.is_subscription(events)),
+  format text not null default 'gatelink' constraint destinations_format_known check (format in ('gatelink', 'meta')),
+  when_taken text not null default 'skip' constraint destinations_when_taken_known check (when_taken in ('skip', 'mark')),
   paused_because text,
   version integer not null default 1,
   created_at timestamptz not null default now(),
@@ -189,12 +200,20 @@ comment on column public.destinations.circuit_trips is 'How often in a row the c
 comment on column public.destinations.circuit_probe is 'Lease of the delivery that probes an open circuit: only its failure opens the circuit again.';
 comment on column public.destinations.circuit_waking is 'True while it answers again but some deliveries that failed before have yet to be made due.';
 comment on column public.destinations.failure_policy is 'What a failure does to the conversation, by status, with else for all others: hold, aside or pause. Statuses that it does not list follow the built-in policy: aside for 400, 413, 415 and 422, pause for 410, hold for the rest.';
+comment on column public.destinations.events is 'The types of events that it receives: names, families such as template.*, or *. Which messages it receives, the routes decide.';
+comment on column public.destinations.format is 'gatelink: our events, signed by Standard Webhooks; meta: the body of Meta''s own webhook, which is also signed as Meta signs it.';
+comment on column public.destinations.when_taken is 'What happens to messages of a conversation that a person has taken over: skip (it does not get them) or mark (it gets them, marked).';
 comment on column public.destinations.paused_because is 'The response that paused it; null if a person paused it or it is active.';
 comment on column public.destinations.version is 'Incremented by each change that a person makes.';
 comment on column public.destinations.created_at is 'When it was added.';
 comment on column public.destinations.updated_at is 'When a person last changed it.';
 comment on column public.destinations.updated_by is 'Who last changed it.';
 comment on column public.destinations.removed_at is 'When it was removed; null otherwise. The row stays, because past deliveries refer to it.';
+-- Nearly always empty: asked on the way of every status.
+create index destinations_subscribed_idx on public.destinations (id) where events <> '{message.received}'::text[];
+comment on index public.destinations_subscribed_idx is 'The destinations that receive more than messages.';
+create index destinations_meta_idx on public.destinations (id) where format = 'meta';
+comment on index public.destinations_meta_idx is 'The destinations that get Meta''s own bodies.';
 alter table public.destinations enable row level security;
 revoke all on public.destinations from public, anon, authenticated;
 grant select on public.destinations to authenticated;
@@ -317,17 +336,33 @@ begin
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
-  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy)
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format, when_taken)
   values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
     (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
     case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
       then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end,
-    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'))
+    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'),
+    case when jsonb_typeof(p_options -> 'events') = 'array'
+      then array(select jsonb_array_elements_text(p_options -> 'events')) else '{message.received}' end,
+    coalesce(p_options ->> 'format', 'gatelink'), coalesce(p_options ->> 'when_taken', 'skip'))
   returning id into v_id;
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $$;
-comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Returns its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.';
+comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format, when_taken. Returns its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.';
+
+create function private.is_wanted(p_events text[], p_type text) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_events && array[p_type, split_part(p_type, '.', 1) || '.*', '*']
+$$;
+comment on function private.is_wanted(text[], text) is 'Whether a destination''s list of events includes this type.';
+
+create function private.is_subscribed() returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (select from public.destinations d where d.events <> '{message.received}'::text[]);
+end $$;
+comment on function private.is_subscribed() is 'Whether any destination receives more than messages. Asked wherever an event may arise, so that none costs anything while nobody wants it.';
 
 create function private.destination_named(p_name text) returns uuid
 language plpgsql stable set search_path = '' as $$
@@ -355,8 +390,8 @@ begin
       using errcode = 'GL409', hint = 'Read it again and decide anew.';
   end if;
   if jsonb_typeof(p_changes) is distinct from 'object' or exists (select from jsonb_object_keys(p_changes) k
-    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy')) then
-    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds and failure_policy to change'
+    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken')) then
+    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format and when_taken to change'
       using errcode = 'GL422';
   end if;
   if p_changes ? 'url' and not coalesce(private.destination_permitted(p_changes ->> 'url', 'forward'), false) then
@@ -364,18 +399,25 @@ begin
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
   end if;
   v_row := jsonb_populate_record(v_row, p_changes);
+  if p_changes ? 'events' and not v_row.events && '{message.received,message.*,*}' and exists (
+    select from public.route_destinations x where x.destination_id = v_row.id) then
+    raise exception 'routes lead to %', p_name using errcode = 'GL409',
+      hint = 'Keep message.received among its events, or give these routes another destination first.';
+  end if;
   update public.destinations d
   set url = v_row.url, timeout_ms = v_row.timeout_ms, rate_per_second = v_row.rate_per_second, rate_burst = v_row.rate_burst,
     rate_tat = case when v_row.rate_per_second is not distinct from d.rate_per_second then d.rate_tat end,
     retry_seconds = v_row.retry_seconds, failure_policy = v_row.failure_policy,
+    events = v_row.events, format = v_row.format, when_taken = v_row.when_taken,
     version = d.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
   where d.id = v_row.id returning d.* into v_row;
   return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state,
     'timeout_ms', v_row.timeout_ms, 'rate_per_second', v_row.rate_per_second, 'rate_burst', v_row.rate_burst,
-    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
+    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy,
+    'events', to_jsonb(v_row.events), 'format', v_row.format, 'when_taken', v_row.when_taken, 'version', v_row.version);
 end $$;
 comment on function public.set_destination(text, integer, jsonb) is
-  'Changes a destination that is still at the version the caller read: any of url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy; null resets rate_per_second and retry_seconds. Waiting deliveries use the new values. Returns the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the allowlist refuses the URL, GL404 no such destination, GL409 it was changed in the meantime, GL422 an unknown member, 23502 and 23514 invalid value.';
+  'Changes a destination that is still at the version the caller read: any of url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format, when_taken; null resets rate_per_second and retry_seconds. Waiting deliveries use the new values. Returns the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the allowlist refuses the URL, GL404 no such destination, GL409 it was changed in the meantime, or routes lead to it and message.received is not among the new events, GL422 an unknown member, 23502 and 23514 invalid value.';
 
 create function public.rotate_destination_secret(p_name text, p_overlap_hours integer default 24) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -474,6 +516,9 @@ call private.close_functions();
 grant execute on function
   private.destination_permitted(text, text),
   private.is_failure_policy(jsonb),
+  private.is_subscription(text[]),
+  private.is_wanted(text[], text),
+  private.is_subscribed(),
   private.shown_state(text, timestamptz),
   private.new_webhook_secret(),
   private.destination_named(text),

@@ -72,8 +72,10 @@ create function private.require_present_destination() returns trigger
 language plpgsql set search_path = '' as $$
 declare
   v_kind text;
+  v_events text[];
 begin
-  select d.kind into v_kind from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  select d.kind, d.events into v_kind, v_events
+  from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
   if not found then
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
   end if;
@@ -82,9 +84,13 @@ begin
     raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
       hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
   end if;
+  if not v_events && '{message.received,message.*,*}' then
+    raise exception 'this destination receives no messages' using errcode = 'GL422',
+      hint = 'Add message.received to its events first.';
+  end if;
   return new;
 end $$;
-comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), or is no service (GL422).';
+comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404), is no service, or does not receive messages (GL422).';
 create trigger present_destination before insert or update of destination_id on public.route_destinations
   for each row execute function private.require_present_destination();
 comment on trigger present_destination on public.route_destinations is 'No route may lead to a removed destination, or to an inbox.';
@@ -96,7 +102,7 @@ create table public.routing_decisions (
   message_id uuid primary key references public.messages (id) on delete cascade,
   route_id uuid references public.routes (id) on delete set null,
   route_name text,
-  reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match', 'kept')),
+  reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match', 'kept', 'taken_over')),
   destination_ids uuid[] not null default '{}',
   contact text check (length(contact) <= 8),
   explanation jsonb not null default '[]',
@@ -107,7 +113,7 @@ comment on table public.routing_decisions is 'One row per routed message: which 
 comment on column public.routing_decisions.message_id is 'The message; it is decided only once.';
 comment on column public.routing_decisions.route_id is 'The route that took it; null if none matched or the route has been removed since.';
 comment on column public.routing_decisions.route_name is 'The route''s name at that time.';
-comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), no_match, or kept (routes were not evaluated: an automatic mail, a bounce, a forgery).';
+comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), no_match, kept (routes were not evaluated: an automatic mail, a bounce, a forgery), or taken_over (a person had the conversation, and none of the route''s destinations receives such messages).';
 comment on column public.routing_decisions.destination_ids is 'The destinations it was sent to.';
 comment on column public.routing_decisions.contact is 'The contact, redacted: at most the last four digits of the number.';
 comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order of evaluation.';
@@ -528,7 +534,7 @@ begin
         where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
         order by i.dialled, i.id desc limit 1),
       'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
-      'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
+      'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until, 'taken_until', c.taken_until,
       'messages', waiting.messages) as item
     from public.conversations c
     cross join lateral (

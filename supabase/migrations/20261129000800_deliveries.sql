@@ -8,7 +8,8 @@ set local statement_timeout = '60s';
 
 create table public.deliveries (
   id uuid primary key default private.uuid_v7(),
-  message_id uuid not null references public.messages (id) on delete cascade,
+  message_id uuid references public.messages (id) on delete cascade,
+  event_id uuid,
   destination_id uuid not null references public.destinations (id) on delete restrict,
   conversation_id uuid not null,
   seq bigint not null,
@@ -23,15 +24,18 @@ create table public.deliveries (
   resent integer not null default 0,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint deliveries_once_key unique (message_id, destination_id)
+  constraint deliveries_once_key unique (message_id, destination_id),
+  constraint deliveries_subject_known check ((message_id is null) <> (event_id is null))
 ) with (fillfactor = 80);
-comment on table public.deliveries is 'One row per message and destination. The id is the webhook-id that the service sees, the same at each attempt.';
+comment on constraint deliveries_subject_known on public.deliveries is 'A message that came in, or another event.';
+comment on table public.deliveries is 'One row per message, or other event, and destination. The id is the webhook-id that the service sees, the same at each attempt.';
 comment on constraint deliveries_once_key on public.deliveries is 'A message is delivered to a destination once.';
 comment on column public.deliveries.id is 'UUID v7; sent as webhook-id.';
-comment on column public.deliveries.message_id is 'The message.';
+comment on column public.deliveries.message_id is 'The message that came in; null for another event.';
+comment on column public.deliveries.event_id is 'The event (service_events.id); null for a message that came in.';
 comment on column public.deliveries.destination_id is 'The destination.';
-comment on column public.deliveries.conversation_id is 'The message''s conversation; together with the destination it identifies the lane. Not a foreign key: deleting the conversation deletes the message, and with it this row.';
-comment on column public.deliveries.seq is 'messages.seq: the order within the lane.';
+comment on column public.deliveries.conversation_id is 'The conversation, or what stands for it where an event concerns a whole account (private.account_lane); together with the destination it identifies the lane. Not a foreign key: deleting the conversation deletes the message or event, and with it this row.';
+comment on column public.deliveries.seq is 'messages.seq, or that of an event, which has the same sequence: the order within the lane.';
 comment on column public.deliveries.state is 'pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).';
 comment on column public.deliveries.attempt is 'Attempts started.';
 comment on column public.deliveries.next_attempt_at is 'When it is due, if it is the first of its lane.';
@@ -46,6 +50,8 @@ comment on column public.deliveries.updated_at is 'When its state last changed.'
 create index deliveries_open_idx on public.deliveries (destination_id, conversation_id, seq)
   where state in ('pending', 'leased');
 comment on index public.deliveries_open_idx is 'The first open delivery of a lane.';
+create unique index deliveries_event_idx on public.deliveries (event_id, destination_id) where event_id is not null;
+comment on index public.deliveries_event_idx is 'An event is delivered to a destination once. Also serves the foreign key.';
 create index deliveries_wakes_idx on public.deliveries (destination_id) where wakes and state = 'pending';
 comment on index public.deliveries_wakes_idx is 'Deliveries to make due when a destination answers again.';
 create index deliveries_dead_idx on public.deliveries (updated_at) where state = 'dead';
@@ -98,7 +104,7 @@ comment on policy "operators read attempts" on public.delivery_attempts is 'Oper
 
 create table private.delivery_lanes (
   destination_id uuid not null,
-  conversation_id uuid not null references public.conversations (id) on delete cascade,
+  conversation_id uuid not null,
   channel text not null default 'whatsapp',
   due_at timestamptz,
   lease uuid,
@@ -107,7 +113,7 @@ create table private.delivery_lanes (
 comment on table private.delivery_lanes is 'The queue of one conversation to one destination: when it is due, and its lease.';
 comment on constraint delivery_lanes_pkey on private.delivery_lanes is 'One lane per destination and conversation. The conversation comes first, so that this also finds its lanes.';
 comment on column private.delivery_lanes.destination_id is 'The destination. Not a foreign key: the lane''s deliveries have one, and an empty lane does nothing.';
-comment on column private.delivery_lanes.conversation_id is 'The conversation.';
+comment on column private.delivery_lanes.conversation_id is 'The conversation, or what stands for it where events concern a whole account. Not a foreign key for that reason; a trigger deletes the lanes of a conversation with it.';
 comment on column private.delivery_lanes.channel is 'The conversation''s channel: lanes of a channel that is switched off are not claimed.';
 comment on column private.delivery_lanes.due_at is 'When its first open delivery may be tried; while leased, when the lease ends; null when empty.';
 comment on column private.delivery_lanes.lease is 'Fencing token of the current lease: a result with another token is too late.';
@@ -119,6 +125,17 @@ comment on index private.delivery_lanes_leased_idx is 'Leases by their end: expi
 alter table private.delivery_lanes enable row level security;
 revoke all on private.delivery_lanes from public, anon, authenticated;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
+
+create function private.forget_lanes() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  delete from private.delivery_lanes l where l.conversation_id = old.id;
+  return null;
+end $$;
+comment on function private.forget_lanes() is 'Trigger, after delete of conversations: deletes their delivery lanes.';
+create trigger forget_lanes after delete on public.conversations
+  for each row execute function private.forget_lanes();
+comment on trigger forget_lanes on public.conversations is 'A lane ends with its conversation.';
 
 -- Claiming: leases on due lanes, within pause, circuit and rate -----------------------------------
 
@@ -169,10 +186,22 @@ begin
 end $$;
 comment on function private.is_due(uuid, text[], boolean, timestamptz) is 'Whether a destination has a due lane of these channels or, with p_expired, one whose lease has expired.';
 
+create function private.sender_of(p_channel text, p_id text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select jsonb_build_object('id', s.id, 'address', s.address, 'account', s.account)
+    from public.senders s where s.channel = p_channel and s.id = p_id);
+end $$;
+comment on function private.sender_of(text, text) is 'A sender as the provider''s own webhook names it: {id, address, account}; null if it is unknown.';
+
 -- Each look-up is a probe of one index, whatever the statistics say at that moment: "limit 1" and the caller's loops
 -- ensure that, and valid_to is compared in a form that rules out the index of all current ids.
 create function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) returns jsonb
 language plpgsql stable set search_path = '' as $$
+declare
+  -- Asked once: hardly ever is there one.
+  v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
 begin
   return (
     select jsonb_agg(jsonb_build_object(
@@ -184,8 +213,11 @@ begin
         'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
       'traceparent', m.traceparent,
       'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
-      'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
+      'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id)
+        || case when c.taken_until > clock_timestamp() then jsonb_build_object('taken_over',
+          jsonb_build_object('by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until)) else '{}' end,
       'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
+      || case when v_meta then jsonb_build_object('sender', private.sender_of(c.channel, c.number_id)) else '{}' end
       || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
         then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
@@ -200,14 +232,14 @@ begin
       select private.message_link(a.message_id) as origin from public.attributions a
       where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
 end $$;
-comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Deliveries that were just claimed, each with its lease, in the form that the edge functions expect; null for none.';
+comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Those of the deliveries just claimed that are messages, each with its lease, in the form that the edge functions expect; null for none.';
 
 create function private.claimed_destinations(p_ids uuid[], p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
@@ -343,6 +375,8 @@ declare
   v_used uuid[] := '{}';
   v_left integer := p_limit;
   v_free integer := greatest(p_limit, p_free);
+  v_deliveries jsonb;
+  v_events jsonb;
 begin
   for v_destination in
     select * from public.destinations d
@@ -376,10 +410,15 @@ begin
       v_free := v_free - cardinality(v_claim.delivery_ids);
     end if;
   end loop;
+  v_deliveries := case when v_ids = '{}' then '[]' else coalesce(private.claimed_deliveries(v_ids, v_leases), '[]') end;
+  if jsonb_array_length(v_deliveries) < cardinality(v_ids) then
+    v_events := private.claimed_events(v_ids, v_leases);
+  end if;
   return jsonb_build_object(
-    'deliveries', case when v_ids = '{}' then '[]' else private.claimed_deliveries(v_ids, v_leases) end,
+    'deliveries', v_deliveries,
     'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used, p_now) end,
-    'next_due_ms', private.next_delivery_ms(p_channels, p_now));
+    'next_due_ms', private.next_delivery_ms(p_channels, p_now))
+    || case when v_events is null then '{}' else jsonb_build_object('events', v_events) end;
 end $$;
 comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer) is 'claim_deliveries with a given time, whether to look for expired leases, and how many of the caller''s places to fill if not all.';
 
@@ -390,12 +429,12 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 'Leases up to p_limit due lanes of these channels, given how many per destination (by id) the caller has under way, and returns {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
+comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 'Leases up to p_limit due lanes of these channels, given how many per destination (by id) the caller has under way, and returns {deliveries, events, destinations, next_due_ms}: the first open delivery of each lane with its message, those of other events (absent if there are none), the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
 
 -- Deciding: what the router decided becomes deliveries -------------------------------------------
 
-create type private.new_delivery as (message_id uuid, destination_id uuid, conversation_id uuid, channel text, seq bigint);
-comment on type private.new_delivery is 'A delivery that is about to be created.';
+create type private.new_delivery as (message_id uuid, destination_id uuid, conversation_id uuid, channel text, seq bigint, event_id uuid);
+comment on type private.new_delivery is 'A delivery that is about to be created: of a message, or of an event.';
 
 create function private.open_places(p_new private.new_delivery[], p_claim jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -444,8 +483,8 @@ begin
     on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at, lease = excluded.lease where l.due_at is null
     returning destination_id, conversation_id, lease
   ), made as (
-    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
-    select n.message_id, n.destination_id, n.conversation_id, n.seq,
+    insert into public.deliveries (message_id, event_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
+    select n.message_id, n.event_id, n.destination_id, n.conversation_id, n.seq,
       case when w.lease is not null then 'leased' else 'pending' end, (w.lease is not null)::integer, p_now, p_now, p_now
     from unnest(p_new) n
     join lanes f on f.destination_id = n.destination_id and f.conversation_id = n.conversation_id
@@ -489,7 +528,7 @@ begin
     returning message_id, destination_ids
   )
   select (select count(*) from decided), (
-    select array_agg((m.id, t.id, m.conversation_id, m.channel, m.seq)::private.new_delivery order by m.seq)
+    select array_agg((m.id, t.id, m.conversation_id, m.channel, m.seq, null)::private.new_delivery order by m.seq)
     from decided
     join public.messages m on m.id = decided.message_id
     cross join unnest(decided.destination_ids) as wanted (id)
@@ -962,6 +1001,7 @@ grant execute on function
   private.release_lane(uuid, uuid),
   private.lane_due_at(uuid, text),
   private.is_due(uuid, text[], boolean, timestamptz),
+  private.sender_of(text, text),
   private.claimed_deliveries(uuid[], uuid[]),
   private.claimed_destinations(uuid[], timestamptz),
   private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz),

@@ -987,6 +987,7 @@ language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_settled private.sending[];
+  v_wanted boolean := private.is_subscribed();
 begin
   -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
@@ -998,6 +999,13 @@ begin
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
       where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
+  end if;
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (
+      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
+    order by c.id for update;
   end if;
   perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
   join public.outbound_messages o on o.id = r.id
@@ -1038,6 +1046,14 @@ begin
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  -- What never went gets no status.
+  if v_wanted then
+    perform private.note_events(array(
+      select ('message.failed', r.channel, r.conversation_id, m.id, r.number_id, null, p_now, jsonb_build_object('error', jsonb_build_array(r.error)),
+        null, null)::private.noted_event
+      from unnest(v_settled) r join public.messages m on m.id = r.message_id
+      where r.outcome = 'failed' and m.status = 'failed'));
+  end if;
   -- A status that arrived before the answer proves that it was sent.
   update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
   from (
@@ -1068,7 +1084,8 @@ begin
       status_rank = case k.outcome when 'failed' then 2 else m.status_rank end, error = case k.outcome when 'failed' then k.error else m.error end
     from known k where m.id = k.message_id and m.status_rank = 0;
   end if;
-  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
+  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled))
+    || case when current_setting('gatelink.told', true) = 'true' then '{"told": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';
 

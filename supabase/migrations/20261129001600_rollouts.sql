@@ -28,13 +28,13 @@ comment on table public.rollouts is 'How a flag goes live: which plan, where it 
 comment on constraint rollouts_pkey on public.rollouts is 'A rollout is named by its id.';
 comment on column public.rollouts.id is 'UUID v7.';
 comment on column public.rollouts.flag_key is 'The flag. It may be removed after the launch; the rollout stays as its record.';
-comment on column public.rollouts.plan is 'Name of the plan: standard, canary, or what the plan calls itself.';
+comment on column public.rollouts.plan is 'Name of the plan: standard, canary, replies, or what the plan calls itself.';
 comment on column public.rollouts.state is
   'draft (not started), running, paused (stays where it is; the guard still watches), completed, rolled_back.';
 comment on column public.rollouts.stage is 'Position of the stage, from 1; 0 before the start.';
 comment on column public.rollouts.stage_started_at is 'When the stage began.';
 comment on column public.rollouts.hold_reason is
-  'Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal, ratings, feedback.';
+  'Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal, share, ratings, feedback.';
 comment on column public.rollouts.setting_version is
   'Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.';
 comment on column public.rollouts.guard is 'What the guard has added up; see _shared/rollouts/guard.ts.';
@@ -100,7 +100,7 @@ comment on column public.rollout_stages.roll_back_when is
 comment on column public.rollout_stages.first_day is
   'Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above, p95_ms_above, complaints_above. Null for none.';
 comment on column public.rollout_stages.metrics is
-  'What business metrics may do: [{name, max_fall, then, min_people, by, at_least_per_day}].';
+  'What business metrics may do: [{name, max_fall, max_rise, then, min_people, by, at_least_per_day, of, share_above, share_below}].';
 comment on column public.rollout_stages.entered_at is 'When it began; null before.';
 comment on column public.rollout_stages.left_at is 'When it ended; null before.';
 alter table public.rollout_stages enable row level security;
@@ -203,11 +203,17 @@ comment on function private.object_keys_within(jsonb, text[]) is 'Whether a JSON
 
 create function private.rollout_metric_is_sound(p_metric jsonb) returns boolean
 language sql immutable set search_path = '' as $$
-  select private.object_keys_within(p_metric, array['name', 'max_fall', 'then', 'min_people', 'by', 'at_least_per_day'])
+  select private.object_keys_within(p_metric,
+      array['name', 'max_fall', 'max_rise', 'then', 'min_people', 'by', 'at_least_per_day', 'of', 'share_above', 'share_below'])
     and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
-    and (p_metric ? 'max_fall' or p_metric ? 'at_least_per_day')
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise' or p_metric ? 'at_least_per_day' or p_metric ? 'of')
     and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
-    and (p_metric ? 'max_fall') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (not p_metric ? 'max_rise' or private.is_number(p_metric -> 'max_rise', 0, 9))
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise') >= (p_metric ? 'then' or p_metric ? 'min_people')
+    and (p_metric ? 'of') = (p_metric ? 'share_above' or p_metric ? 'share_below')
+    and (not p_metric ? 'of' or coalesce(p_metric ->> 'of' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'of') = 'string')
+    and (not p_metric ? 'share_above' or private.is_number(p_metric -> 'share_above', 0, 0.9999))
+    and (not p_metric ? 'share_below' or private.is_number(p_metric -> 'share_below', 0.0001, 1))
     and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
     and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
     and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
@@ -275,10 +281,10 @@ language sql immutable set search_path = '' as $$
     (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
       else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
         select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
-      'metrics: 1 to 10 of {name, max_fall or at_least_per_day, then (roll_back or hold), min_people, by (people or value)}'),
+      'metrics: 1 to 10 of {name, max_fall, max_rise, at_least_per_day, or of with share_above or share_below; then (roll_back or hold), min_people, by (people or value)}'),
     (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
-      or not jsonb_path_exists(p_stage, 'lax $.metrics[*].max_fall'),
-      'metrics: max_fall needs people with and without the feature: a percentage between 0 and 100'),
+      or not jsonb_path_exists(p_stage, 'lax $.metrics[*] ? (exists(@.max_fall) || exists(@.max_rise))'),
+      'metrics: max_fall and max_rise need people with and without the feature: a percentage between 0 and 100'),
     (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
       'roll_back_when.error_rate_above: 0.00001 to 0.5'),
     (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
@@ -372,10 +378,29 @@ language sql immutable set search_path = '' as $$
           'roll_back_when', '{"error_rate_above": 0.01, "plain": {"minutes": 5, "min_samples": 20, "mean_ms_above": 500}}'::jsonb)
         order by t.percentage)
       from (values (1, 30), (5, 30), (10, 30), (25, 60), (50, 60), (100, 120)) as t (percentage, hold)))
+    when 'replies' then jsonb_build_object('name', 'replies', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', t.samples,
+          'overdue_minutes', 2 * t.days * 1440, 'advance_when', t.go,
+          'roll_back_when', '{"error_rate_above": 0.05, "p95_ms_above": 2000, "complaints_above": 2}'::jsonb, 'metrics', t.metrics)
+        order by t.i)
+      from (values
+        (1, '10 %', 10, 1, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}'::jsonb, m.compared),
+        (2, '25 %', 25, 1, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.compared),
+        (3, '50 %', 50, 2, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.compared),
+        (4, 'week 1', 100, 3, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.week),
+        (5, 'month 1', 100, 23, 300, '{"error_rate_below": 0.01, "p95_ms_below": 1000, "positive_share_above": 0.5, "min_ratings": 5}', m.month)
+      ) as t (i, name, percentage, days, samples, go, metrics)))
   end
+  from (values (
+    '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
+      {"name": "support.ticket", "max_rise": 0.01, "min_people": 0}]'::jsonb,
+    '[{"name": "mail.tokened", "of": "mail.sent", "share_above": 0.95},
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
+    '[{"name": "reply.legacy", "of": "reply.received", "share_below": 0.1},
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb)) as m (compared, week, month)
 $$;
 comment on function private.rollout_template(text, jsonb, jsonb) is
-  'A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or segments of the internal stage are given, or canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least). Null for another name.';
+  'A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %). Null for another name.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -482,7 +482,7 @@ begin
     from (
       select c.name, c.subject, count(*)::integer as n, sum(c.value) as value from counted c where c.subject is not null group by c.name, c.subject) t
     join public.rollouts r on r.state in ('running', 'paused')
-    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name))
+    join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage and (s.metrics @> jsonb_build_array(jsonb_build_object('name', t.name)) or s.metrics @> jsonb_build_array(jsonb_build_object('of', t.name)))
     cross join lateral private.arm_of(r.flag_key, t.subject, p_now) a
     where a.arm is not null
     order by r.id, t.name, t.subject
@@ -561,16 +561,19 @@ language sql stable set search_path = '' as $$
     'ratings', l.ratings, 'positive', l.positive,
     'metrics', (
       select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
-        'off_weight', t.off_weight, 'per_day', t.per_day) order by t.place), '[]')
+        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n, 'of_n', t.of_n) order by t.place), '[]')
       from (
         select m.place, m.name,
           count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
           coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
           coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
           round((coalesce(sum(case when m.by = 'value' then p.value else p.n end) filter (where p.arm = 'on'), 0)
-            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day
+            / greatest(1, extract(epoch from p_now - p_stage.entered_at) / 86400))::numeric, 3) as per_day,
+          coalesce(sum(p.n) filter (where p.arm = 'on'), 0) as n, (
+            select coalesce(sum(o.n), 0) from private.metric_people o
+            where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.name = m.base and o.arm = 'on') as of_n
         from (
-          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by, e.item ->> 'of' as base
           from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
         left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
         left join lateral (
@@ -580,7 +583,7 @@ language sql stable set search_path = '' as $$
           select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
             when p.value <= 0 or h.half is null then 0
             else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
-        group by m.place, m.name) t))
+        group by m.place, m.name, m.base) t))
   from (
     select count(*) as ratings, count(*) filter (where x.positive) as positive
     from (
@@ -589,7 +592,7 @@ language sql stable set search_path = '' as $$
       order by f.subject_id, f.at desc, f.id desc) x) l
 $$;
 comment on function private.signals_seen(public.rollouts, public.rollout_stages, timestamptz) is
-  'What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did: {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight, off_weight: the same or their values, in thousandths, per_day: with the feature}]}.';
+  'What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did: {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight, off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric that it is a share of}]}.';
 
 create function private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint) returns bigint
 language plpgsql immutable parallel safe set search_path = '' as $$
@@ -621,6 +624,8 @@ declare
   v_few jsonb;
   v_unclear jsonb;
   v_goal jsonb;
+  v_share_off jsonb;
+  v_changed record;
 begin
   if v_complaints > (p_asked ->> 'complaints_above')::bigint then
     return jsonb_build_object('verdict', 'roll_back', 'rule', 'complaints',
@@ -632,11 +637,22 @@ begin
     join jsonb_array_elements(p_seen -> 'metrics') with ordinality as s (item, place) on s.place = a.place
     order by a.place
   loop
-    if v_metric.asked ? 'max_fall' and v_share is not null then
-      v_s := private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision, (v_metric.seen ->> 'on_weight')::bigint,
-        (v_metric.seen ->> 'off_weight')::bigint);
-      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'max_fall', v_metric.asked -> 'max_fall', 'on', v_metric.seen -> 'on',
-        'off', v_metric.seen -> 'off', 's', v_s);
+    for v_changed in
+      select c.s, c.figures
+      from (values
+        (1, case when v_metric.asked ? 'max_fall' then private.fall_s(v_share, (v_metric.asked ->> 'max_fall')::double precision,
+            (v_metric.seen ->> 'on_weight')::bigint, (v_metric.seen ->> 'off_weight')::bigint) end,
+          jsonb_build_object('max_fall', v_metric.asked -> 'max_fall')),
+        -- A rise with the feature is a fall without it.
+        (2, case when v_metric.asked ? 'max_rise' then private.fall_s(1 - v_share,
+            (v_metric.asked ->> 'max_rise')::double precision / (1 + (v_metric.asked ->> 'max_rise')::double precision),
+            (v_metric.seen ->> 'off_weight')::bigint, (v_metric.seen ->> 'on_weight')::bigint) end,
+          jsonb_build_object('max_rise', v_metric.asked -> 'max_rise'))) as c (place, s, figures)
+      where c.s is not null and v_share is not null order by c.place
+    loop
+      v_s := v_changed.s;
+      v_figures := jsonb_build_object('metric', v_metric.asked -> 'name', 'on', v_metric.seen -> 'on', 'off', v_metric.seen -> 'off', 's', v_s)
+        || v_changed.figures;
       if v_s >= 6907755 and v_metric.asked ->> 'then' = 'roll_back' then
         return jsonb_build_object('verdict', 'roll_back', 'rule', 'guardrail', 'figures', v_figures);
       elsif v_s >= 6907755 then
@@ -646,6 +662,13 @@ begin
       elsif v_s >= 2302585 then
         v_unclear := coalesce(v_unclear, v_figures);
       end if;
+    end loop;
+    if v_metric.asked ? 'of' and ((v_metric.seen ->> 'of_n')::bigint = 0
+      or coalesce((v_metric.seen ->> 'n')::bigint <= (v_metric.asked ->> 'share_above')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)
+      or coalesce((v_metric.seen ->> 'n')::bigint >= (v_metric.asked ->> 'share_below')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)) then
+      v_share_off := coalesce(v_share_off, jsonb_build_object('metric', v_metric.asked -> 'name', 'of', v_metric.asked -> 'of',
+        'n', v_metric.seen -> 'n', 'of_n', v_metric.seen -> 'of_n')
+        || jsonb_strip_nulls(jsonb_build_object('share_above', v_metric.asked -> 'share_above', 'share_below', v_metric.asked -> 'share_below')));
     end if;
     if (v_metric.seen ->> 'per_day')::numeric < (v_metric.asked ->> 'at_least_per_day')::numeric then
       v_goal := coalesce(v_goal, jsonb_build_object('metric', v_metric.asked -> 'name', 'per_day', v_metric.seen -> 'per_day',
@@ -659,6 +682,7 @@ begin
     when v_few is not null then jsonb_build_object('verdict', 'hold', 'rule', 'people', 'figures', v_few)
     when v_unclear is not null then jsonb_build_object('verdict', 'hold', 'rule', 'guardrail_unclear', 'figures', v_unclear)
     when v_goal is not null then jsonb_build_object('verdict', 'hold', 'rule', 'goal', 'figures', v_goal)
+    when v_share_off is not null then jsonb_build_object('verdict', 'hold', 'rule', 'share', 'figures', v_share_off)
     when v_ratings < (p_asked ->> 'min_ratings')::bigint then jsonb_build_object('verdict', 'hold', 'rule', 'ratings',
       'figures', jsonb_build_object('ratings', v_ratings, 'min_ratings', p_asked -> 'min_ratings'))
     when (p_seen ->> 'positive')::bigint <= (p_asked ->> 'positive_share_above')::double precision * v_ratings

@@ -140,6 +140,8 @@ language sql stable set search_path = '' as $$
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
     'window_closes_at', p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window,
     'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
+    'taken_over', case when p_conversation.taken_until > clock_timestamp() then jsonb_build_object('by', p_conversation.taken_by,
+      'since', p_conversation.taken_at, 'until', p_conversation.taken_until) end,
     'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
       'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
       'created_at', p_last.created_at) end)
@@ -170,7 +172,7 @@ begin
     join public.conversations c on c.id = (x.m).conversation_id);
 end $$;
 comment on function public.list_conversations(uuid, integer) is
-  'Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
+  'Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since, until} or null, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
 
 create function public.search_conversations(p_query text, p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -389,11 +391,13 @@ begin
   if v_answer ? 'id' and not v_answer ? 'repeated' then
     insert into public.contact_acts (act, contact_id, message_id)
     values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
+    perform private.take_over(array[p_conversation_id], private.actor(), clock_timestamp(),
+      clock_timestamp() + make_interval(mins => private.takeover_minutes()), clock_timestamp());
   end if;
   return v_answer;
 end $$;
 comment on function public.reply_in_conversation(uuid, text, uuid) is
-  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
+  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts, and has the conversation for the minutes of the setting takeover.minutes. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
 
 create function public.resend_message(p_message_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -432,17 +436,30 @@ comment on function public.resend_message(uuid) is
 
 -- Destinations and dead letters -------------------------------------------------------------------
 
+create function private.delivery_subject(p_delivery public.deliveries)
+returns table (message_id uuid, conversation_id uuid, type text)
+language plpgsql stable set search_path = '' as $$
+begin
+  if p_delivery.event_id is null then
+    return query select m.id, m.conversation_id, m.type from public.messages m where m.id = p_delivery.message_id;
+  else
+    return query select e.message_id, e.conversation_id, e.type from public.service_events e where e.id = p_delivery.event_id;
+  end if;
+end $$;
+comment on function private.delivery_subject(public.deliveries) is 'What a delivery is about: a message that came in, with its type, or an event, with its type and the message and conversation that it concerns, null for none.';
+
 create function private.attempt_view(p_attempt public.delivery_attempts, p_delivery public.deliveries, p_words boolean) returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_build_object('delivery_id', p_delivery.id, 'message_id', p_delivery.message_id,
-    'last_four', private.contact_last_four(c.contact_id), 'type', m.type, 'attempt', p_attempt.attempt, 'outcome', p_attempt.outcome,
+  select jsonb_build_object('delivery_id', p_delivery.id, 'message_id', m.id,
+    'last_four', private.contact_last_four(c.contact_id), 'type', about.type, 'attempt', p_attempt.attempt, 'outcome', p_attempt.outcome,
     'status', p_attempt.status, 'latency_ms', p_attempt.latency_ms, 'error', p_attempt.error,
     'answer', case when p_words then left(private.quoted(p_attempt.answer, c.contact_id), 2000) end, 'at', p_attempt.at)
-  from public.messages m join public.conversations c on c.id = m.conversation_id
-  where m.id = p_delivery.message_id
+  from private.delivery_subject(p_delivery) about
+  left join public.messages m on m.id = about.message_id
+  left join public.conversations c on c.id = about.conversation_id
 $$;
 comment on function private.attempt_view(public.delivery_attempts, public.deliveries, boolean) is
-  'An attempt as people see it in a log: {delivery_id, message_id, last_four, type, attempt, outcome, status, latency_ms, error, answer, at}; the answer only with p_words, without ids and cut to 2,000 characters.';
+  'An attempt as people see it in a log: {delivery_id, message_id, last_four, type (of the message, or of another event), attempt, outcome, status, latency_ms, error, answer, at}; the answer only with p_words, without ids and cut to 2,000 characters.';
 
 -- Bounded: the latest 500 deliveries of the last day say how a destination does, however much goes to it.
 create function public.destination_health(p_now timestamptz default now()) returns jsonb
@@ -457,6 +474,7 @@ begin
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
       'state', private.shown_state(d.state, d.circuit_open_until),
       'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
+      'events', to_jsonb(d.events), 'format', d.format, 'when_taken', d.when_taken,
       'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
       'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'secrets', (
@@ -599,15 +617,16 @@ begin
   perform private.require_role('viewer');
   -- Each filter that is absent falls away before it is planned, so that a page costs a page.
   execute format(
-    'select coalesce(jsonb_agg(jsonb_build_object(''id'', d.id, ''message_id'', d.message_id,
-        ''conversation_id'', d.conversation_id, ''last_four'', private.contact_last_four(c.contact_id), ''destination'', t.name,
-        ''type'', m.type, ''attempt'', d.attempt, ''last_error'', d.last_error, ''dropped_reason'', d.dropped_reason,
+    'select coalesce(jsonb_agg(jsonb_build_object(''id'', d.id, ''message_id'', about.message_id,
+        ''conversation_id'', about.conversation_id, ''last_four'', private.contact_last_four(c.contact_id), ''destination'', t.name,
+        ''type'', about.type, ''attempt'', d.attempt, ''last_error'', d.last_error, ''dropped_reason'', d.dropped_reason,
         ''created_at'', d.created_at, ''updated_at'', d.updated_at) order by d.updated_at desc, d.id desc), ''[]'')
-     from (select * from public.deliveries d where d.state = ''dead'' and %s
-       order by d.updated_at desc, d.id desc limit $2) d
+     from (select d as row from public.deliveries d where d.state = ''dead'' and %s
+       order by d.updated_at desc, d.id desc limit $2) first
+     cross join lateral (select (first.row).*) d
      join public.destinations t on t.id = d.destination_id
-     join public.messages m on m.id = d.message_id
-     join public.conversations c on c.id = d.conversation_id',
+     cross join lateral private.delivery_subject(first.row) about
+     left join public.conversations c on c.id = about.conversation_id',
     concat_ws(' and ',
       case when p_filter ->> 'dropped' = 'true' then 'd.dropped_reason is not null' else 'd.dropped_reason is null' end,
       case when p_filter ? 'destination' then
@@ -619,16 +638,16 @@ begin
   return v_found;
 end $$;
 comment on function public.list_dead_letters(jsonb, integer) is
-  'Deliveries given up, latest first: [{id, message_id, conversation_id, last_four, destination, type, attempt, last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it), dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last of the page before; at most 200. For viewers and secret keys.';
+  'Deliveries given up, latest first: [{id, message_id, conversation_id and last_four (null for events that concern none), destination, type (of the message, or of another event), attempt, last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it), dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last of the page before; at most 200. For viewers and secret keys.';
 
 create function public.list_waiting(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', d.message_id,
-      'conversation_id', d.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
-      'type', m.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', about.message_id,
+      'conversation_id', about.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
+      'type', about.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
       'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
       'behind', (
         select count(*) - 1 from public.deliveries x
@@ -645,16 +664,17 @@ begin
       order by l.due_at desc limit least(greatest(p_limit, 1), 200)
     ) l
     cross join lateral (
-      select * from public.deliveries d
-      where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id and d.state in ('pending', 'leased')
-      order by d.seq limit 1
-    ) d
+      select y as row from public.deliveries y
+      where y.destination_id = l.destination_id and y.conversation_id = l.conversation_id and y.state in ('pending', 'leased')
+      order by y.seq limit 1
+    ) first
+    cross join lateral (select (first.row).*) d
     join public.destinations t on t.id = d.destination_id
-    join public.messages m on m.id = d.message_id
-    join public.conversations c on c.id = d.conversation_id);
+    cross join lateral private.delivery_subject(first.row) about
+    left join public.conversations c on c.id = about.conversation_id);
 end $$;
 comment on function public.list_waiting(jsonb, integer) is
-  'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at, created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.';
+  'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, message_id, conversation_id and last_four (null for events that concern none), destination, type (of the message, or of another event), state, attempt, last_error, next_attempt_at, created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.';
 
 -- Flags and rollouts ------------------------------------------------------------------------------
 
@@ -696,7 +716,7 @@ begin
   return private.rollout_template(p_name, null, null);
 end $$;
 comment on function public.plan_of_template(text) is
-  'A built-in plan (standard, canary) as {name, stages}, to begin a plan of one''s own with; the first stage of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.';
+  'A built-in plan (standard, canary, replies) as {name, stages}, to begin a plan of one''s own with; the first stage of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.';
 
 create function public.watch_rollout(p_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -729,6 +749,7 @@ grant execute on function
   private.conversation_view(public.conversations, public.messages, boolean),
   private.deliveries_view(uuid),
   private.message_view(public.messages, uuid, boolean),
+  private.delivery_subject(public.deliveries),
   private.attempt_view(public.delivery_attempts, public.deliveries, boolean)
   to service_role;
 grant execute on function

@@ -178,7 +178,7 @@ begin
     insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
     returning token into v_token;
     perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
-  exception when unique_violation or undefined_table or undefined_column then
+  exception when integrity_constraint_violation or undefined_table or undefined_column then
     -- The message goes all the same, with the address that needs no row.
     perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
   end;
@@ -225,6 +225,18 @@ begin
 end $$;
 comment on function private.first_and_last(text[]) is 'References of a mail, kept to the first and the last 20.';
 
+-- Failure policy: open. A mail counts more than its figure.
+create function private.count_mails(p_metrics jsonb, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  if p_metrics <> '[]' then
+    perform private.record_metrics(p_metrics, p_now);
+  end if;
+exception when others then
+  raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
+end $$;
+comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
+
 create function private.thread_headers(p_parent_id uuid, out in_reply_to text, out "references" text[], out thread_id uuid)
 language plpgsql stable set search_path = '' as $$
 declare
@@ -254,6 +266,10 @@ declare
   v_inbox private.inboxes;
   v_thread record;
   v_columns boolean := private.has_mail_columns();
+  v_subject text;
+  v_on boolean;
+  v_token text;
+  v_counts jsonb := '[]';
 begin
   -- Looked at first: the row that says so would be locked until the commit.
   if not exists (
@@ -264,9 +280,13 @@ begin
     v_inbox := private.inbox_for(null, v_queued.number_id);
     v_thread := private.thread_headers(case when v_queued.message ->> 'reply_to_message' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
       then (v_queued.message ->> 'reply_to_message')::uuid end);
+    v_subject := private.token_arm(v_queued.message ->> 'user_id', v_inbox);
+    v_on := (select f.value from private.evaluate_flag('email_reply_tokens.enabled', v_subject) f);
+    v_token := case when v_on then private.make_reply_token(v_queued.id, p_now) end;
     update public.messages m
     set thread_id = coalesce(v_thread.thread_id, m.id),
-      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references")))
+      native = m.native || jsonb_strip_nulls(jsonb_build_object('in_reply_to', v_thread.in_reply_to, 'references', to_jsonb(v_thread."references"),
+        'reply_arm', case when v_token is null then 'off' else 'on' end))
     where m.id = v_queued.id;
     if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
       perform private.keep_objects((
@@ -280,10 +300,14 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
-    if (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(v_queued.message ->> 'user_id', v_inbox)) f) then
-      perform private.make_reply_token(v_queued.id, p_now);
+    v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
+    if v_token is not null then
+      v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
+    elsif v_on and to_regclass('public.reply_tokens') is not null then
+      perform private.count_reply('on', v_subject, true, null, p_now);
     end if;
   end loop;
+  perform private.count_mails(v_counts, p_now);
 end $$;
 comment on function private.dress_mails(private.queued[], timestamptz) is 'Gives mails that were just queued their thread, their stored attachments, the columns that name identity and Message-ID, and a reply token where email_reply_tokens.enabled is on for the sender.';
 
@@ -816,16 +840,17 @@ begin
 end $$;
 comment on function private.place_mails(private.mail[]) is 'Finds or makes contact and conversation of the mails that answer nothing of ours.';
 
-create function private.reply_arm(p_via text, p_answered uuid, p_direction text) returns text
+create function private.reply_arm(p_via text, p_answered uuid, p_direction text, p_native jsonb) returns text
 language plpgsql stable set search_path = '' as $$
 begin
   return case
     when p_answered is null or p_direction <> 'out' then null
+    when p_native ? 'reply_arm' then p_native ->> 'reply_arm'
     when p_via = 'token' then 'on'
     when p_via = 'legacy' then 'off'
     when private.reply_token_of(p_answered) is not null then 'on' else 'off' end;
 end $$;
-comment on function private.reply_arm(text, uuid, text) is 'Whether the message that was answered had a reply token (on) or not (off); null where nothing of ours was answered.';
+comment on function private.reply_arm(text, uuid, text, jsonb) is 'Whether the message that was answered was sent with a reply token (on) or without one (off), as it says itself, also if its token is gone; null where nothing of ours was answered.';
 
 create function private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -883,6 +908,8 @@ declare
   v_answered record;
   v_forward boolean := coalesce((v_item ->> 'forward')::boolean, false);
   v_arm text;
+  v_subject text;
+  v_counts jsonb := '[]';
 begin
   select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
   if v_forward and (v_mail.inbox).forward_to is null then
@@ -906,20 +933,25 @@ begin
     case when (v_item ->> 'at')::timestamptz <= p_now then (v_item ->> 'at')::timestamptz else p_now end, p_now)
   returning seq into v_mail.seq;
   if (v_item ->> 'counted')::boolean then
-    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction);
+    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction, v_answered.native);
     insert into public.email_replies (message_id, reply_to, via, arm, identity, campaign_id, verified, is_recipient, forward_wanted, failed_at, reply_ts)
     values (v_mail.id, v_mail.answered, coalesce(v_item ->> 'via', 'none'), v_arm, (v_mail.inbox).identity, private.uuid_in(v_answered.native ->> 'campaign_id'),
       coalesce((v_item ->> 'verified')::boolean, false), coalesce((v_item ->> 'is_recipient')::boolean, false),
       coalesce((v_item ->> 'forward')::boolean, false), case when (v_item ->> 'forward')::boolean and not v_forward then p_now end, p_now);
+    v_subject := private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox);
+    -- An identity without an inbox fails its user, who counts once, however many write.
     if not v_forward then
-      perform private.count_reply(v_arm, private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox),
-        coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
+      perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
+    select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+      as c (name, counts)
+    where c.counts;
   end if;
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
     perform private.make_reply_token(v_mail.id, p_now);
   end if;
-  v_mail.item := v_item || jsonb_build_object('forward', v_forward);
+  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
   return v_mail;
 end $$;
 comment on function private.store_mail(private.mail, timestamptz) is 'Stores a mail as a message of the person, with what is counted of it. The caller holds the conversation''s lock, and makes the forward.';
@@ -948,6 +980,7 @@ declare
   v_conversations uuid[];
   v_deliveries private.new_delivery[];
   v_route boolean;
+  v_counts jsonb := '[]';
   v_answers jsonb := '[]';
 begin
   select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
@@ -1005,6 +1038,7 @@ begin
     v_mail := v_mails[v_place];
     if v_mail.kept = 'message' then
       v_mail := private.store_mail(v_mail, p_now);
+      v_counts := v_counts || (v_mail.item -> 'counts');
       if (v_mail.item ->> 'forward')::boolean then
         v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq)::private.new_delivery;
       end if;
@@ -1053,6 +1087,7 @@ begin
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
+  perform private.count_mails(v_counts, p_now);
   return v_answers;
 end $$;
 comment on function private.ingest_mails(jsonb, timestamptz) is 'One attempt of ingest_mails; fails where a person of the batch is erased in this moment.';
@@ -1167,16 +1202,23 @@ language plpgsql set search_path = '' as $$
 declare
   v_forward record;
   v_reply record;
+  v_counts jsonb := '[]';
 begin
   for v_forward in
-    select s.delivery_id, d.message_id, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
-      coalesce(s.error like 'unknown_outcome%', false) as unknown
+    select s.delivery_id, d.message_id, d.attempt > 1 as tried, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
+      m.conversation_id, coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
-    cross join lateral (select x.message_id from public.deliveries x where x.id = s.delivery_id limit 1) d
-    cross join lateral (select x.native, x.created_at from public.messages x where x.id = d.message_id limit 1) m
-    where s.outcome in ('delivered', 'dead')
+    cross join lateral (select x.message_id, x.attempt from public.deliveries x where x.id = s.delivery_id limit 1) d
+    cross join lateral (select x.native, x.created_at, x.conversation_id from public.messages x where x.id = d.message_id limit 1) m
+    where s.outcome in ('delivered', 'dead') or s.outcome = 'retry' and d.attempt = 1
   loop
+    -- A reply counts once: by its first attempt, as what is given up after a day would come too late for the guard.
+    if v_forward.outcome = 'retry' then
+      perform private.count_reply(r.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id), true, null, p_now)
+      from public.email_replies r where r.message_id = v_forward.message_id and r.forwarded_at is null and r.failed_at is null;
+      continue;
+    end if;
     -- The provider's report was faster than its answer.
     if v_forward.unknown and private.forward_was_reported(v_forward.message_id, p_now) then
       update public.deliveries d set state = 'delivered', delivered_at = p_now, last_error = null
@@ -1195,13 +1237,21 @@ begin
       failed_at = case when v_forward.outcome = 'dead' then p_now end
     where r.message_id = v_forward.message_id and r.forwarded_at is null and (r.failed_at is null or v_forward.outcome = 'delivered')
     returning r.arm, r.reply_to into v_reply;
-    if found then
-      perform private.count_reply(v_reply.arm, coalesce(
-          (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'),
+    if not found then
+      continue;
+    end if;
+    if not v_forward.tried then
+      -- Under the person whose reply it is: of one identity's replies, each that fails is another person's.
+      perform private.count_reply(v_reply.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id),
         v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
           then round(extract(epoch from p_now - v_forward.created_at) * 1000)::bigint end, p_now);
     end if;
+    if v_forward.outcome = 'delivered' then
+      v_counts := v_counts || jsonb_build_object('name', 'reply.forwarded', 'subject', coalesce(
+        (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'));
+    end if;
   end loop;
+  perform private.count_mails(v_counts, p_now);
 end $$;
 comment on function private.note_forwards(private.settlement[], timestamptz) is 'Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.';
 
@@ -1895,7 +1945,8 @@ grant execute on function
   public.resolve_mails(jsonb),
   private.read_mail(jsonb, bigint),
   private.place_mails(private.mail[]),
-  private.reply_arm(text, uuid, text),
+  private.reply_arm(text, uuid, text, jsonb),
+  private.count_mails(jsonb, timestamptz),
   private.count_reply(text, text, boolean, bigint, timestamptz),
   private.relay_mail(private.mail, timestamptz),
   private.store_mail(private.mail, timestamptz),

@@ -54,6 +54,7 @@ const COMMANDS = [
   "reconcile",
   "diagnose",
   "trace {message}",
+  "conversations list",
   "contact export 16505551234",
   // Refusals.
   "links show nobody",

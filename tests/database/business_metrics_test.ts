@@ -112,6 +112,58 @@ databaseTest("metrics: a goal holds until people with the feature reach it", asy
 });
 
 databaseTest(
+  "metrics: what rises with the feature by more than a stage allows pages, and what falls does not",
+  async (sql) => {
+    const guarded = stage({ metrics: [{ name: "support.ticket", max_rise: 0.01, min_people: 0 }] });
+    const { id, first } = await start(sql, [guarded, LAST]);
+    await happened(sql, "support.ticket", people(false, 60), after(first, 1));
+    assertEquals(await verdict(sql, first, 2), "hold hold_time");
+    await happened(sql, "support.ticket", people(true, 200), after(first, 3));
+    assertEquals(await verdict(sql, first, 4), "page guardrail");
+    assertEquals(
+      (await story(sql, id)).at(-1),
+      "support.ticket has risen by more than 1 % with the flag on (200 people with it, 60 without it): the rollout waits",
+    );
+  },
+);
+
+databaseTest(
+  "metrics: a share of another metric holds until it is as the stage asks, and while nothing is counted",
+  async (sql) => {
+    const shared = stage({
+      hold_minutes: 5,
+      metrics: [
+        { name: "mail.tokened", of: "mail.sent", share_above: 0.9 },
+        { name: "reply.legacy", of: "mail.sent", share_below: 0.5 },
+      ],
+    });
+    const { id, first } = await start(sql, [shared, LAST]);
+    await traffic(sql, first, 40);
+    assertEquals(await verdict(sql, first, 10), "hold share");
+    assert(
+      (await story(sql, id)).at(-1)!.endsWith(
+        "no mail.sent has been counted yet, and mail.tokened shall be a share of it",
+      ),
+    );
+    // What people without the feature do is no part of it.
+    await happened(sql, "mail.sent", [...people(true, 10), ...people(false, 9)], after(first, 11));
+    await happened(sql, "mail.tokened", people(true, 9), after(first, 11));
+    const [{ seen }] = await sql`
+    select private.rollout_signals(r, private.rollout_stage(r), ${
+      after(first, 12)
+    }) -> 'said' -> 'figures' as seen
+    from public.rollouts r where r.id = ${id}`;
+    assertEquals(seen, { metric: "mail.tokened", of: "mail.sent", n: 9, of_n: 10, share_above: 0.9 });
+    await happened(sql, "mail.tokened", people(true, 10).slice(9), after(first, 12));
+    await happened(sql, "reply.legacy", people(true, 5), after(first, 12));
+    assertEquals(await verdict(sql, first, 13), "hold share", "half is not below a half");
+    await happened(sql, "mail.sent", people(true, 1), after(first, 13));
+    await happened(sql, "mail.tokened", people(true, 1), after(first, 13));
+    assertEquals(await verdict(sql, first, 14), "advance criteria_met");
+  },
+);
+
+databaseTest(
   "record_metrics: a key counts once, names are bounded, and links' conversions are one of them",
   async (sql) => {
     const record = (items: unknown[]) =>

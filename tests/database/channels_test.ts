@@ -360,7 +360,12 @@ databaseTest(
       const flags = prepareFlags(["wa", "pigeon"].map((name) => (
         { key: `${name}_router.enabled`, value: "true", metadata: {}, version: 1 }
       )));
-      const rules = { revision: 1, flags, routes: await compileRoutes(config.routes) };
+      const rules = {
+        revision: 1,
+        flags,
+        routes: await compileRoutes(config.routes),
+        marked: new Set<string>(),
+      };
       return (await waiting("pigeon", "whatsapp")).map((conversation) => [
         conversation.channel,
         decide(conversation, rules, new Date(NOW)).decisions[0].route_name,

@@ -25,6 +25,9 @@ databaseTest(
       rate_burst: 3,
       retry_seconds: [1, 2],
       failure_policy: { else: "aside" },
+      events: ["message.received", "template.*"],
+      format: "meta",
+      when_taken: "mark",
     };
     const [{ changed }] = await change(sql, 1, changes);
     const { id: _, ...rest } = changed;

@@ -510,3 +510,51 @@ mailTest(
     assertEquals(await row(sql, "select count(*) from public.webhook_events where field = 'inbound'"), ["2"]);
   },
 );
+
+mailTest(
+  "outcomes of both arms: a reply counts once, by its first attempt, and for what its message was sent with",
+  async (sql) => {
+    const counted = async () =>
+      (await sql`select arm, sum(n)::int as n, sum(failed)::int as failed from public.flag_metrics
+      where flag_key = 'email_reply_tokens.enabled' group by arm order by arm desc`)
+        .map(({ arm, n, failed }) => [arm, n, failed]);
+    // Refused for now, and taken an hour later: a failure, and no second outcome.
+    const late = await send(sql);
+    await ingest(sql, answer(late.id));
+    await settleForwards(sql, await claimForwards(sql), {
+      outcome: "retry",
+      error: "status 500",
+      retry_after_ms: 1,
+    });
+    assertEquals(await counted(), [["on", 1, 1]]);
+    await settleForwards(sql, await claimForwards(sql));
+    assertEquals(await counted(), [["on", 1, 1]]);
+
+    // Its token is gone, and the answer comes by its headers: it is the token's all the same.
+    const expired = await send(sql);
+    await sql`delete from public.reply_tokens where message_id = ${expired.id}`;
+    await ingest(sql, answer(expired.id, { via: "references" }));
+    await settleForwards(sql, await claimForwards(sql));
+    assertEquals(await counted(), [["on", 2, 1]]);
+
+    // A token that cannot be stored fails the sender; the mail goes with the legacy address, and its answer is of that arm.
+    await sql`alter table public.reply_tokens add constraint none check (token = 'never') not valid`;
+    const legacy = await send(sql).catch(() => undefined);
+    await sql`alter table public.reply_tokens drop constraint none`;
+    assertEquals(legacy?.mail?.token, null);
+    assertEquals(await counted(), [["on", 3, 2]]);
+    await ingest(sql, answer(legacy!.id, { via: "legacy" }));
+    await settleForwards(sql, await claimForwards(sql));
+    assertEquals(await counted(), [["on", 3, 2], ["off", 1, 0]]);
+
+    const days = await sql`select name, sum(n)::int as n from public.metric_days group by name order by name`;
+    assertEquals(days.map(({ name, n }) => [name, n]), [
+      ["mail.sent", 3],
+      ["mail.tokened", 2],
+      ["reply.forwarded", 3],
+      ["reply.legacy", 1],
+      ["reply.received", 3],
+      ["reply.to_forward", 3],
+    ]);
+  },
+);

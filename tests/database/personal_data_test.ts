@@ -66,14 +66,18 @@ const FREE: Record<string, string> = {
   "public.contact_identities": "id channel kind sender_id dialled valid_from valid_to",
   "public.contacts": "channel created_at updated_at",
   "public.conversations":
-    "channel number_id last_inbound_at last_message_at sticky_route_id sticky_until unrouted_since held_revision routed_seq created_at",
+    "channel number_id last_inbound_at last_message_at sticky_route_id sticky_until taken_at taken_until taken_by unrouted_since held_revision routed_seq created_at",
+  // Written for nobody in particular.
+  "public.canned_replies": "name text updated_at updated_by",
+  "public.conversation_desk": "assigned_to read_seq updated_at updated_by",
+  "public.conversation_notes": "id at by",
   "public.counters": "name label slot value",
   "public.deliveries":
     "id destination_id seq state attempt next_attempt_at delivered_at wakes woken resent created_at updated_at",
   "public.delivery_attempts": "attempt outcome status latency_ms left_out at",
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
-    "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy paused_because removed_at version created_at updated_at updated_by",
+    "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy events format when_taken paused_because removed_at version created_at updated_at updated_by",
   "public.media_files": "number_id mime_type state attempt next_attempt_at lease bytes created_at settled_at",
   // Uploads are the team's own files, not a person's.
   "public.media_uploads": "id sha256 mime_type name bytes path created_by created_at used_at",
@@ -84,6 +88,7 @@ const FREE: Record<string, string> = {
   "public.email_replies":
     "via arm identity campaign_id verified is_recipient forward_wanted forwarded_at failed_at reply_ts",
   "public.reply_tokens": "created_at",
+  "public.service_events": "id seq type channel number_id account at field created_at",
   "public.storage_objects": "bucket kind place bytes of_message expires_at created_at",
   "public.suppressions": "scope reason source since by",
   "public.erasures": "id part at by transaction counts done",
@@ -285,6 +290,19 @@ async function plant(sql: Sql) {
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
   await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;
+  // What services were told of them, and what the team keeps about the conversation.
+  await sql`insert into public.service_events (seq, type, channel, conversation_id, at, native)
+    select n, 'contact.opted_out', 'whatsapp', c.id, now(), jsonb_build_object('wa_id', ${PHONE}::text)
+    from public.conversations c, generate_series(1000, 1001) n where c.contact_id = ${id}`;
+  await sql`insert into public.deliveries (event_id, destination_id, conversation_id, seq, state, last_error)
+    select id, '00000000-0000-7000-8000-0000000000d1', conversation_id, seq, 'dead', 'status: 500' from public.service_events`;
+  await sql`insert into public.delivery_attempts (delivery_id, attempt, outcome, status, answer)
+    select id, 1, 'dead', 500, ${`cannot find ${PHONE}`} from public.deliveries where event_id is not null`;
+  await sql`insert into public.conversation_desk (conversation_id, read_seq)
+    select id, 1 from public.conversations where contact_id in (${id}, ${other})`;
+  await sql`insert into public.conversation_notes (conversation_id, text)
+    select id, case when contact_id = ${id} then ${`${NAME} prefers calls`} else ${`a friend of ${NAME}`} end
+    from public.conversations where contact_id in (${id}, ${other})`;
   // The team's own words and lists.
   await sql`insert into public.settings (key, value, metadata) values ('new.enabled', 'true', ${
     sql.json({ target_user_ids: [other, id], description: `for ${NAME}` })

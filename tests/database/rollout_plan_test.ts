@@ -46,6 +46,12 @@ const SOUND: Json[] = [
   }),
   plan({ metrics: [{ name: "checkout.completed", at_least_per_day: 100, by: "value" }] }),
   before({ metrics: [{ name: "checkout.completed", max_fall: 0.05, then: "roll_back", min_people: 0 }] }),
+  before({
+    metrics: [
+      { name: "support.ticket", max_rise: 0.01, then: "hold", min_people: 0 },
+      { name: "a", of: "b", share_above: 0.95, share_below: 1 },
+    ],
+  }),
   before({ metrics: [{ name: "a", max_fall: 0 }, { name: "b_2.c", max_fall: 0.9, at_least_per_day: 0.5 }] }),
   before({ percentage: 0, users: 10 }),
   before({ percentage: 0, users: 10_000, among: ["beta"], user_ids: ["u1"] }),
@@ -130,6 +136,14 @@ const BROKEN: unknown[] = [
     {},
     [{ name: "checkout.completed" }],
     [{ max_fall: 0.05 }],
+    [{ name: "a", max_rise: 10 }],
+    [{ name: "a", of: "b" }],
+    [{ name: "a", of: "B", share_above: 0.5 }],
+    [{ name: "a", share_above: 0.5 }],
+    [{ name: "a", at_least_per_day: 1, share_below: 0.5 }],
+    [{ name: "a", of: "b", share_below: 0 }],
+    [{ name: "a", of: "b", share_above: 1 }],
+    [{ name: "a", of: "b", share_above: 0.5, min_people: 3 }],
     [{ ...METRIC, name: "Checkout" }],
     [{ ...METRIC, name: "a".repeat(61) }],
     [{ ...METRIC, max_fall: 0.91 }],
@@ -230,7 +244,7 @@ databaseTest("plans: the template standard has the manual's phases", async (sql)
   );
 });
 
-databaseTest("plans: the template canary exists, and no others", async (sql) => {
+databaseTest("plans: the template canary exists, and no unknown one", async (sql) => {
   const [{ plan, other }] = await sql`
     select private.rollout_template('canary', null, null) as plan, private.rollout_template('x', null, null) as other`;
   const checked = checkPlan(plan);
@@ -252,3 +266,46 @@ databaseTest("plans: the template canary exists, and no others", async (sql) => 
   }
   assertEquals(other, null);
 });
+
+databaseTest(
+  "plans: the template replies lasts a week and a month, with the triggers and targets of its plan",
+  async (sql) => {
+    const [{ plan }] = await sql`select private.rollout_template('replies', null, null) as plan`;
+    const checked = checkPlan(plan);
+    if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
+    const { stages } = checked.plan;
+    assertEquals(
+      stages.map(({ name, percentage, hold_minutes }) => [name, percentage, hold_minutes / 1440]),
+      [
+        ["10 %", 10, 1],
+        ["25 %", 25, 1],
+        ["50 %", 50, 2],
+        ["week 1", 100, 3],
+        ["month 1", 100, 23],
+      ],
+    );
+    for (const { percentage, roll_back_when, metrics } of stages) {
+      assertEquals(roll_back_when, { error_rate_above: 0.05, p95_ms_above: 2000, complaints_above: 2 });
+      if (percentage === 100) continue;
+      assertEquals(metrics, [
+        { name: "reply.forwarded", max_fall: 0.1, then: "roll_back", min_people: 0, by: "value" },
+        { name: "support.ticket", max_rise: 0.01, min_people: 0 },
+      ]);
+    }
+    const [week, month] = stages.slice(3);
+    assertEquals(week.metrics, [
+      { name: "mail.tokened", of: "mail.sent", share_above: 0.95 },
+      { name: "reply.forwarded", of: "reply.to_forward", share_above: 0.9 },
+    ]);
+    assertEquals(month.metrics, [
+      { name: "reply.legacy", of: "reply.received", share_below: 0.1 },
+      { name: "reply.forwarded", of: "reply.to_forward", share_above: 0.9 },
+    ]);
+    assertEquals(month.advance_when, {
+      error_rate_below: 0.01,
+      p95_ms_below: 1000,
+      positive_share_above: 0.5,
+      min_ratings: 5,
+    });
+  },
+);

@@ -24,6 +24,10 @@ databaseTest("signals: SQL and TypeScript judge alike", async (sql) => {
   const metric = fc.record({
     name: fc.constantFrom("a", "b"),
     max_fall: fc.option(fc.constantFrom(0, 0.05, 0.3, 0.9), { nil: undefined }),
+    max_rise: fc.option(fc.constantFrom(0, 0.01, 0.3, 9), { nil: undefined }),
+    of: fc.option(fc.constant("c"), { nil: undefined }),
+    share_above: fc.option(fc.constantFrom(0, 0.5, 0.95), { nil: undefined }),
+    share_below: fc.option(fc.constantFrom(0.1, 0.5, 1), { nil: undefined }),
     then: fc.option(fc.constantFrom("roll_back" as const, "hold" as const), { nil: undefined }),
     min_people: fc.option(fc.nat(100), { nil: undefined }),
     at_least_per_day: fc.option(fc.nat(50), { nil: undefined }),
@@ -34,6 +38,8 @@ databaseTest("signals: SQL and TypeScript judge alike", async (sql) => {
     on_weight: weight,
     off_weight: weight,
     per_day: fc.nat(60),
+    n: fc.nat(20),
+    of_n: fc.nat(20),
   });
   const limit = fc.option(fc.nat(6), { nil: null });
   const property = fc.asyncProperty(

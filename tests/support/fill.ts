@@ -97,6 +97,16 @@ export const FILL: Record<string, string> = {
     insert into public.deliveries (id, message_id, destination_id, conversation_id, seq) values
       ('00000000-0000-7000-8000-0000000000f1', '00000000-0000-7000-8000-0000000000e1',
         '00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000a1', 1)`,
+  "public.service_events": `
+    insert into public.service_events (id, seq, type, channel, conversation_id, at) values
+      ('00000000-0000-7000-8000-0000000000f5', 2, 'contact.opted_out', 'whatsapp', '00000000-0000-7000-8000-0000000000a1', now())`,
+  "public.conversation_desk": `
+    insert into public.conversation_desk (conversation_id, read_seq) values ('00000000-0000-7000-8000-0000000000a1', 1)`,
+  "public.conversation_notes": `
+    insert into public.conversation_notes (conversation_id, text) values
+      ('00000000-0000-7000-8000-0000000000a1', 'asked for a call back')`,
+  "public.canned_replies": `
+    insert into public.canned_replies (name, text) values ('thanks', 'Thank you, {{name}}.')`,
   "public.delivery_attempts": `
     insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms) values
       ('00000000-0000-7000-8000-0000000000f1', 1, 'retry', 503, 12)`,

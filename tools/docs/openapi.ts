@@ -10,6 +10,7 @@ import { task } from "../../lib/task.ts";
 import { MAIL } from "../../supabase/functions/_shared/channels/email/outbound/described.ts";
 import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/outbound/described.ts";
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
+import { EVENTS } from "../../supabase/functions/_shared/contract/http/events.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
@@ -30,6 +31,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   LINKS,
   FLAGS,
   MESSAGES,
+  EVENTS,
   WHATSAPP,
   MAIL,
   MAIL_HTTP,

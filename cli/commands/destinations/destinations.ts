@@ -4,7 +4,13 @@ import { SCHEDULE } from "../../../supabase/functions/_shared/contract/retries.t
 import { scheduleInWords } from "../../../supabase/functions/_shared/contract/words/retries.ts";
 import { shownDestinationState } from "../../../supabase/functions/_shared/contract/states.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
-import type { Command } from "commander";
+import {
+  DESTINATION_FORMATS,
+  type DestinationFormat,
+  WHEN_TAKEN,
+  type WhenTaken,
+} from "../../../supabase/functions/_shared/contract/event_types.ts";
+import { type Command, Option } from "commander";
 import { destinationNamed, listDestinations } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
 import { callFunction } from "../../core/functions_api.ts";
@@ -16,6 +22,7 @@ import {
   destinationName,
   durations,
   durationWithin,
+  eventTypes,
   failurePolicy,
   orNone,
   positive,
@@ -29,15 +36,21 @@ interface AddOptions {
   burst?: number;
   retry?: number[];
   onFailure?: FailurePolicy;
+  events?: string[];
+  format?: DestinationFormat;
+  whenTaken?: WhenTaken;
   secret?: string;
 }
 
-interface SetOptions extends Pick<AddOptions, "timeout" | "burst"> {
+interface SetOptions extends Pick<AddOptions, "timeout" | "burst" | "events" | "format" | "whenTaken"> {
   url?: string;
   rate?: number | "none";
   retry?: number[] | "none";
   onFailure?: FailurePolicy | "none";
 }
+
+/** Entries of a list of events by which routes may lead to the destination. */
+const MESSAGES = ["message.received", "message.*", "*"];
 
 /** Advice for the function's refusals of a header. */
 const HEADER_HINTS: Record<string, string | undefined> = {
@@ -71,6 +84,24 @@ export function destinations(group: Command, run: Run): void {
         "(default: 400, 413, 415 and 422 aside, 410 pause, all others hold)",
       failurePolicy,
     )
+    .option(
+      "--events <types>",
+      "events that it receives, such as message.received,message.failed,template.* (default: message.received)",
+      eventTypes,
+    )
+    .addOption(
+      new Option(
+        "--format <form>",
+        "form of the bodies: gatelink, or meta for Meta's own webhooks (default: gatelink)",
+      )
+        .choices([...DESTINATION_FORMATS]),
+    )
+    .addOption(
+      new Option(
+        "--when-taken <what>",
+        "messages of conversations that a person has taken over: skip, or mark to get them marked (default: skip)",
+      ).choices([...WHEN_TAKEN]),
+    )
     .option("--secret <whsec>", "signing secret, whsec_ and base64 (default: generated)", secret)
     .addHelpText(
       "after",
@@ -78,7 +109,9 @@ export function destinations(group: Command, run: Run): void {
 Examples:
   gatelink destinations add demo http://127.0.0.1:9999/hook
   gatelink destinations add orders https://hooks.example.com/whatsapp --timeout 5s --rate 20
-  gatelink destinations add night https://hooks.example.com/night --retry 5s,1m,1h`,
+  gatelink destinations add night https://hooks.example.com/night --retry 5s,1m,1h
+  gatelink destinations add fates https://hooks.example.com/fates --events 'message.failed,template.*'
+  gatelink destinations add inbox https://inbox.example.com/webhook --format meta --events 'message.*'`,
     )
     .action((name: string, url: string, options: AddOptions) =>
       run(async (session) => {
@@ -94,6 +127,9 @@ Examples:
               rate_burst: options.burst,
               retry_seconds: options.retry?.map((ms) => ms / 1000),
               failure_policy: options.onFailure,
+              events: options.events,
+              format: options.format,
+              when_taken: options.whenTaken,
               secret: options.secret,
             },
           },
@@ -101,7 +137,11 @@ Examples:
         const text = facts({ name: added.name, url: added.url, secret: added.secret }) + `
 
 Give the secret to the service: it checks each delivery's signature with it (Standard Webhooks).
-It is not shown again. Next: gatelink routes add --to ${added.name} --when '{"type":"any"}'`;
+It is not shown again.${
+          options.events === undefined || options.events.some((type) => MESSAGES.includes(type))
+            ? ` Next: gatelink routes add --to ${added.name} --when '{"type":"any"}'`
+            : ""
+        }`;
         return { document: added, text };
       })
     );
@@ -126,16 +166,32 @@ It is not shown again. Next: gatelink routes add --to ${added.name} --when '{"ty
       "effect of a status on the conversation, such as 404=aside,410=hold, or none for the default",
       orNone(failurePolicy),
     )
+    .option(
+      "--events <types>",
+      "events that it receives, such as message.received,message.failed,template.*",
+      eventTypes,
+    )
+    .addOption(
+      new Option("--format <form>", "form of the bodies: gatelink, or meta for Meta's own webhooks")
+        .choices([...DESTINATION_FORMATS]),
+    )
+    .addOption(
+      new Option(
+        "--when-taken <what>",
+        "messages of conversations that a person has taken over: skip, or mark to get them marked",
+      ).choices([...WHEN_TAKEN]),
+    )
     .addHelpText(
       "after",
       `
 Examples:
   gatelink destinations set orders --url https://hooks.example.com/v2
-  gatelink destinations set orders --rate none --on-failure 404=aside,else=hold`,
+  gatelink destinations set orders --rate none --on-failure 404=aside,else=hold
+  gatelink destinations set crm --events 'message.*,conversation.*' --when-taken mark`,
     )
     .action((name: string, options: SetOptions) =>
       run(async (session) => {
-        const { timeout, url, rate, burst, retry, onFailure } = options;
+        const { timeout, url, rate, burst, retry, onFailure, events, format, whenTaken } = options;
         const changes = Object.fromEntries(
           Object.entries({
             url,
@@ -144,6 +200,9 @@ Examples:
             rate_burst: burst,
             retry_seconds: retry === "none" ? null : retry?.map((ms) => ms / 1000),
             failure_policy: onFailure === "none" ? {} : onFailure,
+            events,
+            format,
+            when_taken: whenTaken,
           }).filter(([, value]) => value !== undefined),
         );
         if (Object.keys(changes).length === 0) {
@@ -268,11 +327,12 @@ Example:
         return {
           document: rows,
           text: table(
-            ["name", "state", "url", "timeout", "rate", "retry"],
+            ["name", "state", "url", "events", "timeout", "rate", "retry"],
             rows.map((row) => [
               row.name,
               destinationState(shownDestinationState(row)),
               row.url,
+              row.events.join(", ") + (row.format === "meta" ? " (as Meta)" : ""),
               `${row.timeout_ms / 1000} s`,
               row.rate_per_second === null ? null : `${row.rate_per_second}/s, burst ${row.rate_burst}`,
               row.retry_seconds === null

@@ -10,7 +10,7 @@ import { several } from "../../core/values.ts";
 
 /** The choice of a plan. */
 export interface PlanOptions {
-  template?: "standard" | "canary";
+  template?: "standard" | "canary" | "replies";
   plan?: string;
   user?: string[];
   segment?: string[];
@@ -22,9 +22,10 @@ export function planned(command: Command): Command {
     .addOption(
       new Option(
         "--template <name>",
-        "standard: internal, 10, 25, 50, 75, 100 % in 17 days; canary: 1 to 100 % in 5.5 hours",
+        "standard: internal, 10, 25, 50, 75, 100 % in 17 days; canary: 1 to 100 % in 5.5 hours; " +
+          "replies: 10 to 100 % in a week, 30 days in all, for email_reply_tokens",
       )
-        .choices(["standard", "canary"]),
+        .choices(["standard", "canary", "replies"]),
     )
     .option("--plan <file>", "or your own plan, a JSON file: {name, stages}")
     .option(

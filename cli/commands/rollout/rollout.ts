@@ -210,11 +210,19 @@ function percentOf(share: number): string {
 }
 
 /** `checkout.completed not down by more than 5 %`. */
-function metricWords({ name, max_fall, then, at_least_per_day }: Stage["metrics"][number]): string {
+function metricWords(
+  { name, max_fall, max_rise, then, at_least_per_day, of, share_above, share_below }:
+    Stage["metrics"][number],
+): string {
   return [
     ...(max_fall === undefined
       ? []
       : [`${name} not down by more than ${percentOf(max_fall)}${then === "roll_back" ? ", else back" : ""}`]),
+    ...(max_rise === undefined
+      ? []
+      : [`${name} not up by more than ${percentOf(max_rise)}${then === "roll_back" ? ", else back" : ""}`]),
     ...(at_least_per_day === undefined ? [] : [`${name} at least ${at_least_per_day} a day`]),
+    ...(share_above === undefined ? [] : [`${name} above ${percentOf(share_above)} of ${of}`]),
+    ...(share_below === undefined ? [] : [`${name} below ${percentOf(share_below)} of ${of}`]),
   ].join(", ");
 }

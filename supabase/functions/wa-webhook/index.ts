@@ -8,7 +8,10 @@ import { serve } from "../_shared/serve/serve.ts";
 import { inbound } from "../_shared/pipeline/inbound.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 
-const ingest = createIngest(rpc, whatsapp, { freed: () => waitUntil(pipeline.send()) });
+const ingest = createIngest(rpc, whatsapp, {
+  freed: () => waitUntil(pipeline.send()),
+  told: () => waitUntil(pipeline.forward()),
+});
 
 let deciding: Promise<unknown> | undefined, watched: Promise<unknown>;
 

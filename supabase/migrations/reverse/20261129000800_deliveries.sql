@@ -34,10 +34,13 @@ drop function private.claim_lanes(public.destinations, integer, integer, text[],
 drop type private.claim;
 drop function private.claimed_destinations(uuid[], timestamptz);
 drop function private.claimed_deliveries(uuid[], uuid[]);
+drop function private.sender_of(text, text);
 drop function private.is_due(uuid, text[], boolean, timestamptz);
 drop function private.release_lane(uuid, uuid);
 drop function private.lane_due_at(uuid, text);
 drop function private.default_retry_seconds();
+drop trigger forget_lanes on public.conversations;
+drop function private.forget_lanes();
 drop table private.delivery_lanes;
 drop table public.delivery_attempts;
 drop table public.deliveries;

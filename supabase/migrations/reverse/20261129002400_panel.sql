@@ -15,6 +15,7 @@ drop function public.destination_figures(text, integer, timestamptz);
 drop function public.delivery_log(text, jsonb, integer);
 drop function public.destination_health(timestamptz);
 drop function private.attempt_view(public.delivery_attempts, public.deliveries, boolean);
+drop function private.delivery_subject(public.deliveries);
 drop function public.resend_message(uuid);
 drop function public.reply_in_conversation(uuid, text, uuid);
 drop function public.reveal_message(uuid, text);

@@ -179,9 +179,12 @@ function Letter({ of, checked, choose, open }: {
   choose: (id: string, on: boolean) => void;
   open: (message: string) => void;
 }) {
-  const { id, last_four, destination, type, attempt, last_error, dropped_reason, updated_at } = of;
+  const { id, message_id, last_four, destination, type, attempt, last_error, dropped_reason, updated_at } =
+    of;
   const nameOf = useNames();
-  const what = `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
+  const what = last_four === null
+    ? `${typeInWords(type)} to ${destination}`
+    : `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
   return (
     <Paper component="li" withBorder p="sm">
       <Group wrap="nowrap" align="flex-start">
@@ -197,7 +200,7 @@ function Letter({ of, checked, choose, open }: {
           <Group gap="xs">
             <Text fw={600} size="sm">{destination}</Text>
             <Text size="sm">{typeInWords(type)}</Text>
-            <Contact id={last_four ?? "????"} />
+            {(last_four ?? message_id) !== null && <Contact id={last_four ?? "????"} />}
             <Text size="xs" c="dimmed" component="div">
               given up <Time at={updated_at} /> after {attempt} {attempt === 1 ? "attempt" : "attempts"}
             </Text>
@@ -208,14 +211,16 @@ function Letter({ of, checked, choose, open }: {
           {dropped_reason && <Text size="sm" c="dimmed">Dropped: {droppedWords(dropped_reason, nameOf)}
           </Text>}
         </div>
-        <UnstyledButton
-          c="var(--mantine-color-anchor)"
-          fz="sm"
-          aria-label={`Details of ${what}`}
-          onClick={() => open(of.message_id)}
-        >
-          Details
-        </UnstyledButton>
+        {message_id !== null && (
+          <UnstyledButton
+            c="var(--mantine-color-anchor)"
+            fz="sm"
+            aria-label={`Details of ${what}`}
+            onClick={() => open(message_id)}
+          >
+            Details
+          </UnstyledButton>
+        )}
       </Group>
     </Paper>
   );

@@ -249,6 +249,7 @@ const OUTCOMES: Record<LoggedAttempt["outcome"], [tone: Tone, word: string]> = {
 
 function Attempt({ of, open }: { of: LoggedAttempt; open: (message: string) => void }) {
   const [tone, word] = OUTCOMES[of.outcome];
+  const { message_id } = of;
   return (
     <Paper component="li" withBorder p="xs">
       <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
@@ -256,7 +257,7 @@ function Attempt({ of, open }: { of: LoggedAttempt; open: (message: string) => v
           <Group gap="xs">
             <State tone={tone} size="sm">{word}</State>
             <Text size="sm">{typeInWords(of.type)}</Text>
-            <Contact id={of.last_four ?? "????"} />
+            {(of.last_four ?? message_id) !== null && <Contact id={of.last_four ?? "????"} />}
             <Text size="xs" c="dimmed" component="div">
               <Time at={of.at} />, {of.status === null ? "no answer" : `status ${of.status}`}
               {of.latency_ms !== null && `, ${of.latency_ms} ms`}
@@ -270,14 +271,16 @@ function Attempt({ of, open }: { of: LoggedAttempt; open: (message: string) => v
           )}
           <Answer of={of} />
         </div>
-        <UnstyledButton
-          c="var(--mantine-color-anchor)"
-          fz="sm"
-          aria-label={`Message of the attempt: ${typeInWords(of.type)}, ${word}`}
-          onClick={() => open(of.message_id)}
-        >
-          Message
-        </UnstyledButton>
+        {message_id !== null && (
+          <UnstyledButton
+            c="var(--mantine-color-anchor)"
+            fz="sm"
+            aria-label={`Message of the attempt: ${typeInWords(of.type)}, ${word}`}
+            onClick={() => open(message_id)}
+          >
+            Message
+          </UnstyledButton>
+        )}
       </Group>
     </Paper>
   );

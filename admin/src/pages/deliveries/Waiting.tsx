@@ -136,8 +136,11 @@ function Item({ of, checked, choose, open }: {
   choose: (on: boolean) => void;
   open: (message: string) => void;
 }) {
-  const { last_four, destination, type, state, attempt, last_error, next_attempt_at, behind } = of;
-  const what = `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
+  const { message_id, last_four, destination, type, state, attempt, last_error, next_attempt_at, behind } =
+    of;
+  const what = last_four === null
+    ? `${typeInWords(type)} to ${destination}`
+    : `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
   return (
     <Paper component="li" withBorder p="sm">
       <Group wrap="nowrap" align="flex-start">
@@ -153,7 +156,7 @@ function Item({ of, checked, choose, open }: {
           <Group gap="xs">
             <Text fw={600} size="sm">{destination}</Text>
             <Text size="sm">{typeInWords(type)}</Text>
-            <Contact id={last_four ?? "????"} />
+            {(last_four ?? message_id) !== null && <Contact id={last_four ?? "????"} />}
             <Text size="xs" c="dimmed" component="div">
               {state === "leased" ? "in progress" : (
                 <>
@@ -169,14 +172,16 @@ function Item({ of, checked, choose, open }: {
             </Text>
           )}
         </div>
-        <UnstyledButton
-          c="var(--mantine-color-anchor)"
-          fz="sm"
-          aria-label={`Details of ${what}`}
-          onClick={() => open(of.message_id)}
-        >
-          Details
-        </UnstyledButton>
+        {message_id !== null && (
+          <UnstyledButton
+            c="var(--mantine-color-anchor)"
+            fz="sm"
+            aria-label={`Details of ${what}`}
+            onClick={() => open(message_id)}
+          >
+            Details
+          </UnstyledButton>
+        )}
       </Group>
     </Paper>
   );

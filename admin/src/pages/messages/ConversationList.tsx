@@ -187,6 +187,7 @@ function Row(
           <bdi>{last?.text ?? typeInWords(last?.type ?? "")}</bdi>
         </Text>
         {of.unrouted_since && <State size="xs" tone="warn">waiting</State>}
+        {of.taken_over && <State size="xs" tone="info">taken over</State>}
         {found === "message" && <State size="xs" tone="info">message</State>}
         {found === "link" && <State size="xs" tone="info">link</State>}
       </Group>

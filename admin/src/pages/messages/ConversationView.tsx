@@ -6,6 +6,7 @@ import { ChannelFace } from "../mail/ChannelFace.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { DeskBar, Takeover, useDesk } from "./Desk.tsx";
 import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
 import { Reveals } from "./Reveals.tsx";
@@ -15,6 +16,7 @@ import classes from "./messages.module.css";
 
 export function ConversationView({ id, open }: { id: string; open: (message: string) => void }) {
   const head = useRpc("conversation_messages", { p_conversation_id: id, p_limit: 1 });
+  const desk = useDesk(id);
   if (head.data === undefined || head.isPlaceholderData) {
     return head.isError ? <Failed error={head.error} retry={head.refetch} /> : <Loading rows={6} />;
   }
@@ -44,11 +46,17 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             {conversation.opted_out_at && <State tone="warn">opted out</State>}
             {conversation.unrouted_since && <State tone="warn">waiting for the router</State>}
             <For role="operator">
+              <Takeover id={id} desk={desk} />
               <Reveal contact={conversation.contact.id} channel={conversation.channel} />
             </For>
           </Group>
         </Group>
         <Reveals contact={conversation.contact.id} />
+        {desk && (
+          <For role="operator">
+            <DeskBar id={id} desk={desk} />
+          </For>
+        )}
       </div>
       <Thread id={id} open={open} />
       <For role="operator">

@@ -9,6 +9,7 @@ import type {
   Conversation,
   Message,
 } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
+import { Canned } from "./Canned.tsx";
 import { sendRefusal } from "./words.ts";
 
 /** Longest text that WhatsApp accepts. */
@@ -58,7 +59,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
   const left = window_closes_at === null ? 0 : (Date.parse(window_closes_at) - now) / 1000;
   const reply = useChange({
     act: send,
-    touches: ["conversation_messages", "list_conversations"],
+    touches: ["conversation_messages", "list_conversations", "list_desks"],
     foresee: ({ text, key }) => [{
       key: ["conversation_messages", id, "newest"],
       data: (before) => [foreseen(text, key), ...before as Message[]],
@@ -112,6 +113,11 @@ export function Reply({ conversation }: { conversation: Conversation }) {
         onKeyDown={(event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && submit(event)}
       />
       <Group justify="space-between" mt="xs" gap="xs">
+        <Canned
+          name={conversation.contact.name}
+          typed={text}
+          choose={(chosen) => (setText(chosen), setKey(crypto.randomUUID()))}
+        />
         <Text size="xs" c={left < 3600 ? "orange" : "dimmed"} title={exact(new Date(window_closes_at!))}>
           {opted_out_at && "The person has opted out of marketing. You can still reply. "}
           The window closes in {duration(left)}.

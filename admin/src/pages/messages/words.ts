@@ -37,6 +37,11 @@ export function withWhom(
   return `with ${number ?? number_id}`;
 }
 
+/** Who has a conversation, in words; `nameOf` names a member of the team. */
+export function takenBy(by: string, nameOf: (who: string) => string): string {
+  return by === "app" ? "taken over in the WhatsApp app" : `taken over by ${nameOf(by)}`;
+}
+
 /** A message in one line: its text, or else its type. */
 export const lineOf = ({ text, type }: Pick<Message, "text" | "type">): string => text || typeInWords(type);
 

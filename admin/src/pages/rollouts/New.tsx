@@ -42,6 +42,12 @@ const TEMPLATES = [
     label: "Standard",
     description: "The team first, then 10, 25, 50, 75, 100 % in at least 17 days.",
   },
+  {
+    value: "replies",
+    label: "Replies",
+    description:
+      "For email_reply_tokens.enabled: 10, 25, 50, 100 % in a week, then the rest of a month, by outcomes of replies.",
+  },
 ];
 
 export function NewRollout() {

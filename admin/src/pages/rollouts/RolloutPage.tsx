@@ -114,9 +114,10 @@ const HOLDS: Record<string, string> = {
   incident: "until a severe incident is resolved",
   complaints: "because people complained",
   people: "for more people who do what the stage asks about",
-  guardrail: "because a business metric has fallen",
-  guardrail_unclear: "until it is clear that no business metric has fallen",
+  guardrail: "because a business metric has changed",
+  guardrail_unclear: "until it is clear that no business metric has changed",
   goal: "until a business metric reaches its goal",
+  share: "until a business metric is the share of another that the stage asks for",
   ratings: "for more ratings",
   feedback: "until more people are content",
 };

@@ -20,8 +20,11 @@ function criteria(
     ...(go.positive_share_above === undefined
       ? []
       : [`more than ${percent(go.positive_share_above)} of ${go.min_ratings} ratings positive`]),
-    ...metrics.flatMap(({ name, max_fall, at_least_per_day }) => [
+    ...metrics.flatMap(({ name, max_fall, max_rise, at_least_per_day, of, share_above, share_below }) => [
       ...(max_fall === undefined ? [] : [`${name} not down by more than ${percent(max_fall)}`]),
+      ...(max_rise === undefined ? [] : [`${name} not up by more than ${percent(max_rise)}`]),
+      ...(share_above === undefined ? [] : [`${name} above ${percent(share_above)} of ${of}`]),
+      ...(share_below === undefined ? [] : [`${name} below ${percent(share_below)} of ${of}`]),
       ...(at_least_per_day === undefined ? [] : [`${name} at least ${at_least_per_day} a day`]),
     ]),
     ...(min_samples > 0 ? [`${min_samples.toLocaleString()} outcomes`] : []),
@@ -31,9 +34,10 @@ function criteria(
     ...(back.error_rate_above === undefined ? [] : [`failures above ${percent(back.error_rate_above)}`]),
     ...(back.p95_ms_above === undefined ? [] : [`p95 above ${back.p95_ms_above} ms`]),
     ...(back.complaints_above === undefined ? [] : [`more than ${back.complaints_above} complaints`]),
-    ...metrics.flatMap(({ name, max_fall, then }) =>
-      max_fall !== undefined && then === "roll_back" ? [`${name} down by more than ${percent(max_fall)}`] : []
-    ),
+    ...metrics.filter(({ then }) => then === "roll_back").flatMap(({ name, max_fall, max_rise }) => [
+      ...(max_fall === undefined ? [] : [`${name} down by more than ${percent(max_fall)}`]),
+      ...(max_rise === undefined ? [] : [`${name} up by more than ${percent(max_rise)}`]),
+    ]),
     ...(day?.error_rate_above === undefined
       ? []
       : [`on the first day failures above ${percent(day.error_rate_above)}`]),

@@ -22,7 +22,7 @@
  */
 
 import type { ClaimedMail } from "../contract/answers/mail.ts";
-import type { ClaimedDelivery, ClaimedDestination } from "../contract/answers/pipeline.ts";
+import type { ClaimedDelivery, ClaimedDestination, ClaimedSender } from "../contract/answers/pipeline.ts";
 
 /** What an update is about. Only a `message` is routed. */
 export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
@@ -189,6 +189,28 @@ export interface OwnDestination {
    * Failure policy: as {@linkcode Channel.send}.
    */
   deliver(forwarded: Forwarded, world: SendDeps): Promise<Sent>;
+}
+
+/** What a provider reported, for {@linkcode OwnWebhook.bodyOf}. */
+export interface Reported {
+  /** The provider's name for this kind of report; null if it did not report it. */
+  readonly field: string | null;
+  /** As {@linkcode InboundUpdate.raw}; null if it is not kept any more. */
+  readonly native: Readonly<Record<string, unknown>> | null;
+  /** Our sender that it concerns. */
+  readonly sender: ClaimedSender;
+  /** The person that it concerns. */
+  readonly contact: ClaimedDelivery["contact"] | null;
+  /** ISO time of the report. */
+  readonly at: string;
+}
+
+/** The provider's own webhooks, for services that were made for them. */
+export interface OwnWebhook {
+  /** The body of the provider's webhook with this one report; undefined if the provider would send none. */
+  bodyOf(reported: Reported): string | undefined;
+  /** The headers by which the provider's receivers verify a body. */
+  headersOf(body: string, secret: string): Readonly<Record<string, string>>;
 }
 
 /** Dependencies of sending. */
@@ -410,6 +432,9 @@ export interface Channel {
    * provider must not be called twice. Unknown errors are judged by their HTTP status.
    */
   send(outgoing: Outgoing, world: SendDeps): Promise<Sent>;
+
+  /** The provider's own webhooks. Absent if services cannot get them. */
+  readonly ownWebhook?: OwnWebhook;
 
   /** The kind of destination that this channel delivers to. Absent if it has none. */
   readonly destination?: OwnDestination;

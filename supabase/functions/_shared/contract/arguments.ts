@@ -5,6 +5,7 @@
  * @module
  */
 import type { Audience } from "./answers/announcements.ts";
+import type { DestinationFormat, WhenTaken } from "./event_types.ts";
 import type { AdvanceWhen, FirstDay, FlagMetadata, RollBackWhen, StageMetric } from "./columns.ts";
 import type { Database } from "./database.ts";
 import type { IncidentStatus, Severity } from "./incidents.ts";
@@ -25,6 +26,10 @@ export interface DestinationOptions {
   retry_seconds?: readonly number[] | null;
   /** Policy by HTTP status; `else` covers all others. */
   failure_policy?: Readonly<Record<string, "hold" | "aside" | "pause">>;
+  /** Types of events: names, families such as `template.*`, or `*`. */
+  events?: readonly string[];
+  format?: DestinationFormat;
+  when_taken?: WhenTaken;
 }
 
 /** Settings of a route; absent members get their defaults. */
@@ -232,6 +237,7 @@ export interface JsonArguments {
   record_feedback: { p_feedback: readonly GivenFeedback[] };
   record_metrics: { p_metrics: readonly CountedMetric[] };
   record_rollback: { p_event: RollbackEvent };
+  set_conversation_desk: { p_changes: { assigned_to?: string | null; unread?: boolean } };
   set_destination: { p_changes: DestinationOptions & { url?: string } };
   set_destination_headers: { p_headers: Readonly<Record<string, string | null>> };
   set_escalation: { p_steps: readonly EscalationStep[] };

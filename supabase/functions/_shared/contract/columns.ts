@@ -55,10 +55,14 @@ export type FirstDay = Pick<RollBackWhen, "error_rate_above" | "p95_ms_above" | 
 export interface StageMetric {
   name: string;
   max_fall?: number;
+  max_rise?: number;
   then?: "roll_back" | "hold";
   min_people?: number;
   by?: "people" | "value";
   at_least_per_day?: number;
+  of?: string;
+  share_above?: number;
+  share_below?: number;
 }
 
 /** A team member's row in its history. */

@@ -129,6 +129,17 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      canned_replies: {
+        Row: {
+          name: string;
+          text: string;
+          updated_at: string;
+          updated_by: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       click_counts: {
         Row: {
           bot: number;
@@ -248,6 +259,53 @@ export type Database = {
           },
         ];
       };
+      conversation_desk: {
+        Row: {
+          assigned_to: string | null;
+          conversation_id: string;
+          read_seq: number;
+          updated_at: string;
+          updated_by: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "conversation_desk_assigned_to_fkey";
+            columns: ["assigned_to"];
+            isOneToOne: false;
+            referencedRelation: "team_members";
+            referencedColumns: ["user_id"];
+          },
+          {
+            foreignKeyName: "conversation_desk_conversation_id_fkey";
+            columns: ["conversation_id"];
+            isOneToOne: true;
+            referencedRelation: "conversations";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      conversation_notes: {
+        Row: {
+          at: string;
+          by: string;
+          conversation_id: string;
+          id: string;
+          text: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "conversation_notes_conversation_id_fkey";
+            columns: ["conversation_id"];
+            isOneToOne: false;
+            referencedRelation: "conversations";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       conversations: {
         Row: {
           channel: string;
@@ -263,6 +321,9 @@ export type Database = {
           routed_seq: number;
           sticky_route_id: string | null;
           sticky_until: string | null;
+          taken_at: string | null;
+          taken_by: string | null;
+          taken_until: string | null;
           unrouted_since: string | null;
         };
         Insert: Record<never, never>;
@@ -296,9 +357,10 @@ export type Database = {
           delivered_at: string | null;
           destination_id: string;
           dropped_reason: string | null;
+          event_id: string | null;
           id: string;
           last_error: string | null;
-          message_id: string;
+          message_id: string | null;
           next_attempt_at: string;
           resent: number;
           seq: number;
@@ -315,6 +377,13 @@ export type Database = {
             columns: ["destination_id"];
             isOneToOne: false;
             referencedRelation: "destinations";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "deliveries_event_id_fkey";
+            columns: ["event_id"];
+            isOneToOne: false;
+            referencedRelation: "service_events";
             referencedColumns: ["id"];
           },
           {
@@ -369,7 +438,9 @@ export type Database = {
           circuit_trips: number;
           circuit_waking: boolean;
           created_at: string;
+          events: string[];
           failure_policy: JsonOf<"destinations.failure_policy">;
+          format: "gatelink" | "meta";
           id: string;
           kind: "http" | "inbox";
           name: string;
@@ -385,6 +456,7 @@ export type Database = {
           updated_by: string;
           url: string;
           version: number;
+          when_taken: "skip" | "mark";
         };
         Insert: Record<never, never>;
         Update: Record<never, never>;
@@ -1201,7 +1273,7 @@ export type Database = {
           destination_ids: string[];
           explanation: JsonOf<"routing_decisions.explanation">;
           message_id: string;
-          reason: "matched" | "sticky" | "default" | "no_match" | "kept";
+          reason: "matched" | "sticky" | "default" | "no_match" | "kept" | "taken_over";
           revision: number;
           route_id: string | null;
           route_name: string | null;
@@ -1294,6 +1366,41 @@ export type Database = {
         Insert: Record<never, never>;
         Update: Record<never, never>;
         Relationships: [];
+      };
+      service_events: {
+        Row: {
+          account: string | null;
+          at: string;
+          channel: string;
+          conversation_id: string | null;
+          created_at: string;
+          detail: JsonOf<"service_events.detail">;
+          field: string | null;
+          id: string;
+          message_id: string | null;
+          native: JsonOf<"service_events.native"> | null;
+          number_id: string | null;
+          seq: number;
+          type: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "service_events_conversation_id_fkey";
+            columns: ["conversation_id"];
+            isOneToOne: false;
+            referencedRelation: "conversations";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "service_events_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: false;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       settings: {
         Row: {
@@ -1423,6 +1530,13 @@ export type Database = {
           p_number: number;
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
+      };
+      add_conversation_note: {
+        Args: {
+          p_conversation_id: string;
+          p_text: string;
+        };
+        Returns: Json;
       };
       add_counts: {
         Args: {
@@ -1840,6 +1954,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_canned_replies: { Args: Record<never, never>; Returns: Json };
       list_conversations: {
         Args: {
           p_before?: string | null;
@@ -1851,6 +1966,12 @@ export type Database = {
         Args: {
           p_filter?: Json;
           p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_desks: {
+        Args: {
+          p_conversation_ids: readonly string[];
         };
         Returns: Json;
       };
@@ -2080,6 +2201,24 @@ export type Database = {
         };
         Returns: Json;
       };
+      release_conversation: {
+        Args: {
+          p_conversation_id: string;
+        };
+        Returns: Json;
+      };
+      remove_canned_reply: {
+        Args: {
+          p_name: string;
+        };
+        Returns: boolean;
+      };
+      remove_conversation_note: {
+        Args: {
+          p_id: string;
+        };
+        Returns: boolean;
+      };
       remove_destination: {
         Args: {
           p_name: string;
@@ -2283,6 +2422,20 @@ export type Database = {
         Args: {
           p_query: string;
           p_limit?: number;
+        };
+        Returns: Json;
+      };
+      set_canned_reply: {
+        Args: {
+          p_name: string;
+          p_text: string;
+        };
+        Returns: Json;
+      };
+      set_conversation_desk: {
+        Args: {
+          p_conversation_id: string;
+          p_changes: Json;
         };
         Returns: Json;
       };
@@ -2501,6 +2654,14 @@ export type Database = {
           p_reason: string;
         };
         Returns: number;
+      };
+      take_conversation: {
+        Args: {
+          p_conversation_id: string;
+          p_minutes?: number | null;
+          p_by?: string | null;
+        };
+        Returns: Json;
       };
       take_password_attempt: {
         Args: {

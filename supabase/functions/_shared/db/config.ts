@@ -44,6 +44,7 @@ const destination = z.object({
   url: z.string(),
   state: z.string(),
   circuit_open: z.boolean().default(false),
+  when_taken: z.string().default("skip"),
 });
 
 const allowed = z.object({ pattern: z.string(), purpose: z.string() });

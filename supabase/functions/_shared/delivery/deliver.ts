@@ -33,7 +33,10 @@ export interface DeliveryRequest {
   readonly id: string;
   readonly url: string;
   readonly secrets: readonly string[];
-  readonly event: WebhookEvent | SlackText;
+  /** What is sent as JSON, or the body itself. */
+  readonly event: WebhookEvent | SlackText | string;
+  /** Further headers that sign the body, made with the newest secret. */
+  readonly headersOf?: (body: string, secret: string) => Readonly<Record<string, string>>;
   /** The destination's own headers, each sealed for `destination:<destinationId>:<name>`. */
   readonly headers?: Readonly<Record<string, string>> | null;
   /** The destination that the headers belong to. */
@@ -187,10 +190,11 @@ async function prepare(
       ] as const;
     }),
   );
-  const body = JSON.stringify(request.event);
+  const body = typeof request.event === "string" ? request.event : JSON.stringify(request.event);
   const timestamp = Math.floor(now / 1000);
   const headers = new Headers({
     ...Object.fromEntries(own),
+    ...(request.headersOf !== undefined && secrets.length > 0 ? request.headersOf(body, secrets[0]) : {}),
     "content-type": "application/json",
     "user-agent": USER_AGENT,
     "webhook-id": id,

@@ -44,6 +44,19 @@ export const POLICY: FailurePolicy = {
   else: "hold",
 };
 
+/**
+ * The policy for an event that is no message, given its destination's: it steps aside after its second failure, because
+ * the messages behind it matter more. What pauses the destination still does.
+ */
+export function asideOf(policy: FailurePolicy): FailurePolicy {
+  return Object.fromEntries(
+    Object.entries({ else: POLICY.else, ...policy }).map(([status, then]) => [
+      status,
+      then === "pause" ? then : "aside",
+    ]),
+  );
+}
+
 /** What happens next. */
 export type Next =
   | {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { SCHEDULE } from "../contract/retries.ts";
-import { type Failure, type FailurePolicy, JITTER, MAX_RETRY_AFTER_MS, next } from "./retry.ts";
+import { asideOf, type Failure, type FailurePolicy, JITTER, MAX_RETRY_AFTER_MS, next } from "./retry.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE;
@@ -13,6 +13,27 @@ Deno.test("next(): the schedule of 8 attempts over about 28 hours", () => {
   assertEquals(next(8, {}, MIDDLE), { outcome: "dead", why: "attempts_exhausted" });
   assertEquals(next(9, {}, MIDDLE), { outcome: "dead", why: "attempts_exhausted" });
   assertEquals(SCHEDULE.reduce((sum, s) => sum + s) / 3600, 27 + 35 / 60 + 5 / 3600);
+});
+
+Deno.test("asideOf(): everything is given up after the second attempt, except what pauses the destination", () => {
+  const status = fc.oneof(fc.integer({ min: 300, max: 599 }), fc.constant(undefined));
+  const then = fc.constantFrom("hold" as const, "aside" as const, "pause" as const);
+  const policy = fc.dictionary(
+    fc.oneof(fc.integer({ min: 300, max: 599 }).map(String), fc.constant("else")),
+    then,
+  );
+  holds(fc.property(status, policy, fc.integer({ min: 2, max: 20 }), (status, policy, attempt) => {
+    const pauses = next(1, { status }, MIDDLE, SCHEDULE, policy).outcome === "retry" &&
+      "pause" in next(1, { status }, MIDDLE, SCHEDULE, policy);
+    const first = next(1, { status }, MIDDLE, SCHEDULE, asideOf(policy));
+    assertEquals([first.outcome, "pause" in first], ["retry", pauses]);
+    if (!pauses) {
+      assertEquals(next(attempt, { status }, MIDDLE, SCHEDULE, asideOf(policy)), {
+        outcome: "dead",
+        why: "refused",
+      });
+    }
+  }));
 });
 
 Deno.test("next(): decides each kind of failure", () => {

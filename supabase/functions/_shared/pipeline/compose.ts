@@ -26,6 +26,7 @@ import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
 import { createDeliverByKind } from "./kinds.ts";
+import { createOwnWebhookOf } from "./own_webhooks.ts";
 
 /** Most bytes of a file in a message: SendGrid takes 30 MB in all. */
 const MAX_FILE_BYTES = 30 << 20;
@@ -34,6 +35,8 @@ const MAX_FILE_BYTES = 30 << 20;
 interface CompiledConfig extends DeliveryConfig {
   flags: ReadonlyMap<string, Flag>;
   routes: CompiledRoute[];
+  /** Ids of destinations with `when_taken` mark. */
+  marked: ReadonlySet<string>;
   /** Flags of routes. */
   routeFlags: readonly string[];
 }
@@ -46,6 +49,7 @@ async function compiledOf(config: Config): Promise<CompiledConfig> {
     compiled = (async () => ({
       flags: prepareFlags(config.settings, config.segments),
       routes: await compileRoutes(config.routes, ...stoppedOf(config.destinations)).then(tellUnusable),
+      marked: new Set(config.destinations.filter((each) => each.when_taken === "mark").map(({ id }) => id)),
       routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
       ...await deliveryConfigOf(config),
     }))();
@@ -88,6 +92,7 @@ export function composePipeline(channels: Registry): Pipeline {
       return { id: mediaId, mime_type, sha256, size, name, url, expires_at: expiresAt };
     },
     deliverByKind: createDeliverByKind(channels, { world: sending, measure }),
+    ownWebhookOf: createOwnWebhookOf(channels),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.
       watch(contactId, outcome, () => [routerFlag(channel)], "on");

@@ -34,6 +34,8 @@ export interface Rules {
   readonly revision: number;
   readonly flags: ReadonlyMap<string, Flag>;
   readonly routes: readonly CompiledRoute[];
+  /** Ids of the destinations that receive the messages of conversations that a person has taken over. */
+  readonly marked: ReadonlySet<string>;
   /** Called after each evaluation of a flag, with result and reason. */
   readonly onFlag?: OnFlag;
 }
@@ -154,7 +156,12 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   }
 }
 
-/** Decides about all waiting messages of a conversation, in order. Pure. */
+/**
+ * Decides about all waiting messages of a conversation, in order. Pure.
+ *
+ * While a person has the conversation, a message goes only to those of the route's destinations that want it marked.
+ * It is decided all the same, so it is not delivered later, when the services have the conversation again.
+ */
 export function decide(conversation: WaitingConversation, rules: Rules, now: Date): DecidedConversation {
   const { contact_id } = conversation;
   let { sticky_route_id, sticky_until } = conversation;
@@ -168,6 +175,8 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
   if (held) {
     return { id: conversation.id, held, through_seq: null, sticky_route_id, sticky_until, decisions };
   }
+  const { taken_until } = conversation;
+  const isTaken = taken_until != null && new Date(taken_until) > now;
   const contact = {
     id: contact_id,
     ...(conversation.phone === null ? {} : { phone: conversation.phone }),
@@ -196,12 +205,16 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
       sticky_route_id = decision.stickyUntil === undefined ? null : decision.routeId;
       sticky_until = decision.stickyUntil ?? null;
     }
+    const destination_ids = isTaken
+      ? decision.destinationIds.filter((id) => rules.marked.has(id))
+      : decision.destinationIds;
+    const isKept = isTaken && decision.destinationIds.length > 0 && destination_ids.length === 0;
     decisions.push({
       message_id: message.id,
       route_id: decision.routeId,
       route_name: decision.explanation.find((finding) => finding.matched)?.name ?? null,
-      reason: decision.reason,
-      destination_ids: decision.destinationIds,
+      reason: isKept ? "taken_over" : decision.reason,
+      destination_ids,
       contact: decision.contact ?? null,
       explanation: decision.explanation,
     });

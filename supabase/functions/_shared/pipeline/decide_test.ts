@@ -20,8 +20,34 @@ async function rules(
   const flags = prepareFlags(
     metadata ? [{ key: routerFlag("whatsapp"), value: "true", metadata, version: 1 }] : [],
   );
-  return { revision: 7, flags, routes: await compileRoutes(routes) };
+  return { revision: 7, flags, routes: await compileRoutes(routes), marked: new Set() };
 }
+
+Deno.test("decide(): while a person has the conversation, only destinations that want it marked get its messages", async () => {
+  const routes: RouteRow[] = [{
+    id: "r1",
+    name: "both",
+    priority: 1,
+    condition: { type: "any" },
+    mode: "all",
+    destination_ids: ["bot", "crm"],
+  }];
+  const now = new Date("2026-11-21T12:00:00Z");
+  const decided = (marked: string[], taken_until: string | null) =>
+    rules(routes).then((rules) =>
+      decide(waiting(["hi"], { taken_until }), { ...rules, marked: new Set(marked) }, now).decisions[0]
+    );
+  const cases: [marked: string[], taken_until: string | null, reason: string, to: string[]][] = [
+    [[], null, "matched", ["bot", "crm"]],
+    [[], "2026-11-21T12:00:01Z", "taken_over", []],
+    [["crm"], "2026-11-21T12:00:01Z", "matched", ["crm"]],
+    [["crm"], "2026-11-21T12:00:00Z", "matched", ["bot", "crm"]],
+  ];
+  for (const [marked, until, reason, to] of cases) {
+    const { reason: found, destination_ids } = await decided(marked, until);
+    assertEquals([found, destination_ids], [reason, to]);
+  }
+});
 
 function waiting(texts: (string | null)[], changes: Partial<WaitingConversation> = {}): WaitingConversation {
   return {

@@ -5,16 +5,24 @@
  * @module
  */
 import type { Outbound } from "../channels/channel.ts";
-import type { EventMedia, MessageReceived } from "../contract/http/messages.ts";
-import type { Claim, ClaimedDelivery, ClaimedDestination, LeftOut } from "../contract/answers/pipeline.ts";
+import type { EventMedia } from "../contract/http/messages.ts";
+import type {
+  Claim,
+  ClaimedDelivery,
+  ClaimedDestination,
+  ClaimedEvent,
+  LeftOut,
+} from "../contract/answers/pipeline.ts";
 import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryDeps, type DeliveryResult } from "../delivery/deliver.ts";
 import { SCHEDULE } from "../contract/retries.ts";
-import { next } from "../delivery/retry.ts";
+import { asideOf, next } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
+import { messageEventOf, serviceEventOf } from "./events.ts";
 import type { DeliverByKind } from "./kinds.ts";
+import type { OwnWebhookOf } from "./own_webhooks.ts";
 import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
 
@@ -69,6 +77,9 @@ export interface Forwarder {
   places(): Promise<Places | undefined>;
 }
 
+/** A message or another event. */
+type Claimed = ClaimedDelivery | ClaimedEvent;
+
 const NO_REPLIES = { replies: [], leftOut: [] };
 /** A reply as `settle_deliveries` takes it. */
 export interface Reply {
@@ -117,6 +128,8 @@ export interface ForwarderDeps {
   mediaOf?(message: ClaimedDelivery["message"]): Promise<EventMedia | undefined>;
   /** Delivers to a destination that is not called over HTTP. */
   deliverByKind: DeliverByKind;
+  /** What a destination gets that takes the provider's own webhooks. */
+  ownWebhookOf: OwnWebhookOf;
   /** Checks a service's replies to a contact; leaves out and reports those that cannot be sent. */
   checkReplies(
     replies: readonly Record<string, unknown>[],
@@ -237,10 +250,10 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   function start(claim: Claim, ended: number, world: DeliveryDeps): Round {
     const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
     if (deps.ending?.aborted) {
-      deps.track(allBack(claim.deliveries, destinations));
+      deps.track(allBack([...claim.deliveries, ...claim.events ?? []], destinations));
       return { more: false };
     }
-    for (const claimed of claim.deliveries) {
+    for (const claimed of [...claim.deliveries, ...claim.events ?? []]) {
       occupy(claimed.destination_id, 1);
       deps.track(attempt(claimed, destinations.get(claimed.destination_id)!, world));
     }
@@ -248,7 +261,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function allBack(
-    deliveries: readonly ClaimedDelivery[],
+    deliveries: readonly Claimed[],
     destinations: ReadonlyMap<string, ClaimedDestination>,
   ): Promise<Round> {
     const back = await Promise.allSettled(
@@ -261,10 +274,11 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function attempt(
-    claimed: ClaimedDelivery,
+    claimed: Claimed,
     destination: ClaimedDestination,
     world: DeliveryDeps,
   ): Promise<Round | void> {
+    if ("event" in claimed) return await attemptEvent(claimed, destination, world);
     try {
       const waitedMs = deps.now().getTime() - Date.parse(claimed.message.created_at);
       const traceparent = traceparentFor(claimed.message.id, claimed.delivery_id, claimed.traceparent);
@@ -305,13 +319,46 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     }
   }
 
+  /** An event that is no message: nobody waits for it, and nothing in the response is an answer to a person. */
+  async function attemptEvent(
+    claimed: ClaimedEvent,
+    destination: ClaimedDestination,
+    world: DeliveryDeps,
+  ): Promise<Round | void> {
+    try {
+      const result = await call(claimed, destination, world, undefined);
+      if (result.error === "platform_limit") {
+        return await putBack(claimed, destination, result.retryAfterMs);
+      }
+      const { failure_policy } = destination;
+      const aside = { ...destination, failure_policy: asideOf(failure_policy) };
+      const { replies: _, repliesIgnored: __, ...answered } = result;
+      const settled = {
+        ...settlement(claimed, aside, answered, [], []),
+        destination: destination.name,
+        destination_id: destination.id,
+      };
+      return await retrySettlement(() => settle(settled), SETTLE_MS);
+    } catch (error) {
+      // The lease ends by itself and the delivery is made again under the same webhook-id.
+      deps.onError("a delivery could not be settled", error);
+    } finally {
+      occupy(destination.id, -1);
+    }
+  }
+
   async function call(
-    claimed: ClaimedDelivery,
-    { id, url, secrets, headers, timeout_ms: timeoutMs }: ClaimedDestination,
+    claimed: Claimed,
+    { id, url, secrets, headers, timeout_ms: timeoutMs, format }: ClaimedDestination,
     world: DeliveryDeps,
     traceparent: string | undefined,
   ): Promise<DeliveryResult> {
-    const media = await deps.mediaOf?.(claimed.message);
+    const own = format === "meta" ? deps.ownWebhookOf(claimed) : undefined;
+    if (own !== undefined && "why" in own) {
+      return { ok: false, error: "unsendable", detail: own.why, latencyMs: 0 };
+    }
+    // Meta's own body has Meta's id of the file; an event that is no message has none.
+    const media = own !== undefined || "event" in claimed ? undefined : await deps.mediaOf?.(claimed.message);
     return await deliver(world, {
       id: claimed.delivery_id,
       // One without an address is refused by the allowlist.
@@ -320,13 +367,14 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       headers,
       destinationId: id,
       timeoutMs,
-      event: eventOf(claimed, media),
+      event: own?.body ?? ("event" in claimed ? serviceEventOf(claimed) : messageEventOf(claimed, media)),
+      headersOf: own?.headersOf,
       traceparent,
     });
   }
 
   function putBack(
-    { delivery_id, lease }: ClaimedDelivery,
+    { delivery_id, lease }: Claimed,
     { name: destination, id: destination_id }: ClaimedDestination,
     retry_after_ms = 0,
   ): Promise<Round | void> {
@@ -352,7 +400,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   function settlement(
-    { delivery_id, lease, attempt }: ClaimedDelivery,
+    { delivery_id, lease, attempt }: Claimed,
     { retry_seconds, failure_policy }: ClaimedDestination,
     result: DeliveryResult,
     replies: Reply[],
@@ -421,27 +469,6 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         round = places.use(claim);
       }
       return round;
-    },
-  };
-}
-
-/** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
-function eventOf(
-  { message, resent, link, attribution, conversation, contact }: ClaimedDelivery,
-  media: EventMedia | undefined,
-): MessageReceived {
-  const { created_at, sent_at, native, ...rest } = message;
-  return {
-    type: "message.received",
-    timestamp: sent_at ?? created_at,
-    data: {
-      ...(resent > 0 ? { resent } : {}),
-      message: { ...rest, sent_at, received_at: created_at, native },
-      ...(media === undefined ? {} : { media }),
-      ...(link == null ? {} : { link }),
-      ...(attribution == null ? {} : { attribution }),
-      conversation,
-      contact: { id: contact.id, name: contact.name, ...contact.identities },
     },
   };
 }

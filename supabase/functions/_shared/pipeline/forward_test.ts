@@ -64,6 +64,7 @@ function forwarder(
         allowlist,
         allowLoopback: false,
       }),
+    ownWebhookOf: () => ({ why: "only our events here" }),
     deliverByKind: () => Promise.reject(new Error("only services here")),
     checkReplies: () => ({ replies: [], leftOut: [] }),
     onIgnored: (why) => void told.push(why),
@@ -132,6 +133,82 @@ Deno.test("createForwarder(): each answer becomes one settlement, under the leas
     { delivery_id: "d5", lease: "l5", error: "connect", outcome: "retry", retry_after_ms: 5000 },
   ]);
   assertEquals(settled.length, 5);
+});
+
+const eventOf = (n: number) => ({
+  delivery_id: `d${n}`,
+  lease: `l${n}`,
+  attempt: n,
+  resent: 0,
+  destination_id: "d",
+  traceparent: null,
+  event: {
+    id: `e${n}`,
+    seq: n,
+    type: "message.delivered",
+    channel: "whatsapp",
+    at: "2026-11-21T00:00:00Z",
+    created_at: "2026-11-21T00:00:01Z",
+    detail: {},
+    field: "messages",
+    native: { id: "wamid.1", status: "delivered" },
+  },
+  sender: { id: "1", address: "15550001111", account: "900" },
+  message: null,
+  conversation: null,
+  contact: null,
+});
+
+Deno.test("createForwarder(): an event steps aside after its second failure, and its answer is no reply", async () => {
+  const claim = { ...claimOf([]), events: [1, 2, 3].map(eventOf), destinations: [destination("d")] };
+  const bodies: unknown[] = [];
+  const { round, done, results } = forwarder([claim], (body) => {
+    bodies.push(body);
+    return bodies.length < 3
+      ? new Response(null, { status: 503 })
+      : Response.json({ replies: [{ type: "text", text: { body: "hi" } }] });
+  }, { checkReplies: () => Promise.reject(new Error("an event has no replies")) as never });
+  await round();
+  await done();
+  assertEquals(results().map(({ delivery_id, outcome, replies }) => [delivery_id, outcome, replies]), [
+    ["d1", "retry", undefined],
+    ["d2", "dead", undefined],
+    ["d3", "delivered", undefined],
+  ]);
+  assertEquals(bodies[0], {
+    type: "message.delivered",
+    timestamp: "2026-11-21T00:00:00Z",
+    data: { seq: 1, channel: "whatsapp", native: { id: "wamid.1", status: "delivered" } },
+  });
+});
+
+Deno.test("createForwarder(): a destination of format meta gets the provider's body with its signature, or nothing", async () => {
+  const meta = { ...destination("d"), format: "meta" as const };
+  const claim = { ...claimOf([]), events: [1, 2].map(eventOf), destinations: [meta] };
+  const sent: [unknown, string | null][] = [];
+  const { round, done, results } = forwarder([claim], () => new Response(), {
+    world: () =>
+      Promise.resolve({
+        fetch: (_url: URL | RequestInfo, init?: RequestInit) => {
+          sent.push([init?.body, new Headers(init?.headers).get("x-signed")]);
+          return Promise.resolve(new Response());
+        },
+        resolve: () => Promise.resolve({ ok: true as const, addresses: ["93.184.216.34"] }),
+        allowlist,
+        allowLoopback: false,
+      }),
+    ownWebhookOf: (claimed) =>
+      claimed.delivery_id === "d1"
+        ? { body: "{}", headersOf: (body, secret) => ({ "x-signed": `${body} ${secret}` }) }
+        : { why: "not kept" },
+  });
+  await round();
+  await done();
+  assertEquals(sent, [["{}", `{} ${meta.secrets[0]}`]]);
+  assertEquals(results().map(({ outcome, error }) => [outcome, error]).toSorted(), [
+    ["dead", "unsendable: not kept (refused)"],
+    ["delivered", undefined],
+  ]);
 });
 
 Deno.test("createForwarder(): a destination of another kind is delivered to by its channel, and an unknown outcome is never repeated", async () => {

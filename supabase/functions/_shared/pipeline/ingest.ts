@@ -49,6 +49,8 @@ export interface IngestOptions {
    * one.
    */
   freed?(): void;
+  /** Called when events for services were queued. */
+  told?(): void;
   /**
    * Called with channel and code of each sent message that failed, according to a status. @default {this
    * process's measurements}
@@ -79,6 +81,7 @@ export function createIngest(
     inFlight = 2,
     count = countShared,
     freed,
+    told: toldServices,
     failed = (label) => measure("failed", label, 0),
   } = options;
   // One measure for both limits: an update weighs at least its share of a full group.
@@ -118,6 +121,7 @@ export function createIngest(
       throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);
     }
     if (stored.freed) freed?.();
+    if (stored.told) toldServices?.();
     await tell(deliveries);
     tally(updates, outcomes, fields, count);
     for (let i = 0; i < updates.length; i++) {

@@ -63,7 +63,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     round: createSender({
       ...deps,
       ending,
-      onSettled: (outcomes) => {
+      onSettled: (outcomes, told) => {
+        if (told) forwarder.poke();
         for (const sent of outcomes) {
           count("outbound", "put_off" in sent && sent.put_off === "back" ? "put_back" : sent.outcome);
         }

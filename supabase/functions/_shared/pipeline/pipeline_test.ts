@@ -23,7 +23,7 @@ async function controlled(ending?: AbortSignal) {
         )) as Rpc,
     channels: () => Promise.resolve(["whatsapp"]),
     routed: () => Promise.resolve(["whatsapp"]),
-    rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),
+    rules: () => Promise.resolve({ revision: 1, flags, routes: [], marked: new Set() }),
     world: () =>
       Promise.resolve({
         fetch: () => Promise.reject(new TypeError("nothing is delivered here")),
@@ -31,6 +31,7 @@ async function controlled(ending?: AbortSignal) {
         allowlist,
         allowLoopback: false,
       }),
+    ownWebhookOf: () => ({ why: "only our events here" }),
     deliverByKind: () => Promise.reject(new Error("only services here")),
     send: () => Promise.resolve({ outcome: "sent", provider_id: "wamid.1" }),
     checkReplies: () => ({ replies: [], leftOut: [] }),

@@ -51,7 +51,7 @@ export interface SenderDeps {
   channels(): Promise<readonly string[]>;
   /** Sends one message; never throws. */
   send(message: ClaimedMessage): Promise<SendOutcome>;
-  onSettled(outcomes: SendOutcome[]): void;
+  onSettled(outcomes: SendOutcome[], told: boolean): void;
   onError(message: string, error: unknown): void;
   /** Once aborted, nothing more is claimed, and claimed messages that have not been sent are put back. */
   ending?: AbortSignal;
@@ -72,8 +72,8 @@ export function createSender(deps: SenderDeps): (track: Track) => Promise<Round>
     maxItems: 256,
     maxQueued: 4096,
     commit: async (items) => {
-      await deps.rpc("settle_outbound", { p_results: items });
-      deps.onSettled(items);
+      const { told } = await deps.rpc("settle_outbound", { p_results: items });
+      deps.onSettled(items, told === true);
       return items.map(() => null);
     },
   });

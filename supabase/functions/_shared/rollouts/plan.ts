@@ -68,14 +68,18 @@ const firstDay = z.strictObject({
   complaints_above: z.int().min(0).max(10_000).optional(),
 }).refine((triggers) => Object.keys(triggers).length > 0, { error: "must have at least one trigger" });
 
+const metricName = z.string().regex(/^[a-z][a-z0-9_.]{0,59}$/, {
+  error: "must be 1 to 60 lower-case letters, digits, dots and underscores, beginning with a letter",
+});
+
 const metric = z.strictObject({
   /** Name of the business metric. */
-  name: z.string().regex(/^[a-z][a-z0-9_.]{0,59}$/, {
-    error: "must be 1 to 60 lower-case letters, digits, dots and underscores, beginning with a letter",
-  }),
+  name: metricName,
   /** By how much less it may happen with the feature than without it: 0.05 is 5 %. */
   max_fall: z.number().min(0).max(0.9).optional(),
-  /** What happens if it has fallen further. @default "hold" */
+  /** By how much more it may happen with the feature than without it. */
+  max_rise: z.number().min(0).max(9).optional(),
+  /** What happens if it has fallen or risen further. @default "hold" */
   then: z.enum(["roll_back", "hold"]).optional(),
   /** Least people who did it, with and without the feature together. @default 20 */
   min_people: z.int().min(0).max(10_000_000).optional(),
@@ -83,11 +87,23 @@ const metric = z.strictObject({
   by: z.enum(["people", "value"]).optional(),
   /** The goal: occurrences (or values) per day, of people with the feature. */
   at_least_per_day: z.number().min(0).max(1_000_000_000).optional(),
-}).refine((metric) => metric.max_fall !== undefined || metric.at_least_per_day !== undefined, {
-  error: "must have max_fall or at_least_per_day",
-}).refine(({ max_fall, then, min_people }) => max_fall !== undefined || (then ?? min_people) === undefined, {
-  error: "then and min_people belong to max_fall",
-});
+  /** Another metric: of so many of its occurrences with the feature, this one must be a certain share. */
+  of: metricName.optional(),
+  share_above: z.number().min(0).max(0.9999).optional(),
+  share_below: z.number().min(0.0001).max(1).optional(),
+}).refine(
+  ({ max_fall, max_rise, at_least_per_day, of }) =>
+    [max_fall, max_rise, at_least_per_day, of].some((asked) => asked !== undefined),
+  { error: "must have max_fall, max_rise, at_least_per_day or of" },
+).refine(
+  ({ max_fall, max_rise, then, min_people }) =>
+    (max_fall ?? max_rise) !== undefined || (then ?? min_people) === undefined,
+  { error: "then and min_people belong to max_fall or max_rise" },
+).refine(
+  ({ of, share_above, share_below }) =>
+    (of === undefined) === (share_above === undefined && share_below === undefined),
+  { error: "of and share_above or share_below belong together" },
+);
 
 const stage = z.strictObject({
   name: characters(60),
@@ -130,9 +146,12 @@ const stage = z.strictObject({
   }
   if (
     (stage.percentage === 0 || stage.percentage === 100) &&
-    stage.metrics?.some(({ max_fall }) => max_fall !== undefined)
+    stage.metrics?.some(({ max_fall, max_rise }) => (max_fall ?? max_rise) !== undefined)
   ) {
-    fault("max_fall needs people with and without the feature: a percentage between 0 and 100", "metrics");
+    fault(
+      "max_fall and max_rise need people with and without the feature: a percentage between 0 and 100",
+      "metrics",
+    );
   }
   if ((go.complaints_at_most ?? 0) > (back.complaints_above ?? Infinity)) {
     fault("must not be above roll_back_when.complaints_above", "advance_when", "complaints_at_most");

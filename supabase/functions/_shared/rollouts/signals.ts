@@ -1,6 +1,6 @@
 /**
- * What people and business metrics say of a stage of a rollout: complaints, ratings, and whether fewer do
- * something with the flag than without it. Pure; `private.signals_say` in SQL makes the same decision.
+ * What people and business metrics say of a stage of a rollout: complaints, ratings, whether fewer or more do
+ * something with the flag than without it, and how much of one thing is another. Pure; `private.signals_say` in SQL makes the same decision.
  *
  * The test of a metric counts each person once, and only people whom the percentage decided for. If the flag
  * changes nothing, whoever does something has it with a chance that is known: the percentage. So nobody has to
@@ -16,7 +16,9 @@ export interface MetricAsked {
   name: string;
   /** Largest fall that is allowed, as a share of the other arm; absent if it is not compared. */
   max_fall?: number;
-  /** What happens if it has fallen further. @default "hold" */
+  /** Largest rise that is allowed, as a share of the other arm; absent if it is not compared. */
+  max_rise?: number;
+  /** What happens if it has fallen or risen further. @default "hold" */
   then?: "roll_back" | "hold";
   /** Least people in both arms together before the stage may end. @default 20 */
   min_people?: number;
@@ -24,6 +26,10 @@ export interface MetricAsked {
   by?: "people" | "value";
   /** Least per day with the flag, of occurrences or values. */
   at_least_per_day?: number;
+  /** Another metric, of whose occurrences with the flag this one shall be a certain share. */
+  of?: string;
+  share_above?: number;
+  share_below?: number;
 }
 
 /** What a stage asks of signals; null for what it does not ask. */
@@ -48,6 +54,10 @@ export interface MetricSeen {
   off_weight: number;
   /** Occurrences or values per day, of everybody with the feature. */
   per_day: number;
+  /** Occurrences, of everybody with the feature; absent from evidence of versions that knew no shares. */
+  n?: number;
+  /** Those of the metric that this one is a share of; 0 if it is a share of none. */
+  of_n?: number;
 }
 
 /** What was said and done in the stage by people with the feature, each person once. */
@@ -68,6 +78,7 @@ export type SignalRule =
   | "guardrail"
   | "guardrail_unclear"
   | "goal"
+  | "share"
   | "ratings"
   | "feedback";
 
@@ -115,6 +126,49 @@ export function fallS(share: number, maxFall: number, on: number, off: number): 
   return s;
 }
 
+/** Evidence that a metric has fallen, or risen, further than its limit; none without anybody to compare with. */
+function changes(
+  { max_fall, max_rise }: MetricAsked,
+  { on_weight, off_weight }: MetricSeen,
+  percentage: number | null,
+): { s: number; limit: { max_fall: number } | { max_rise: number } }[] {
+  if (percentage === null) return [];
+  const share = percentage / 100;
+  return [
+    ...(max_fall === undefined
+      ? []
+      : [{ s: fallS(share, max_fall, on_weight, off_weight), limit: { max_fall } }]),
+    // A rise with the feature is a fall without it.
+    ...(max_rise === undefined ? [] : [{
+      s: fallS(1 - share, max_rise / (1 + max_rise), off_weight, on_weight),
+      limit: { max_rise },
+    }]),
+  ];
+}
+
+/**
+ * The figures of a share that is not as the stage asks; undefined if it is, or if none is asked for.
+ *
+ * Failure policy: hold. A share of nothing is not known.
+ */
+function shareOff(
+  { name, of, share_above, share_below }: MetricAsked,
+  { n = 0, of_n = 0 }: MetricSeen,
+): Record<string, unknown> | undefined {
+  if (of === undefined) return;
+  const small = share_above !== undefined && n <= share_above * of_n;
+  const large = share_below !== undefined && n >= share_below * of_n;
+  if (of_n > 0 && !small && !large) return;
+  return {
+    metric: name,
+    of,
+    n,
+    of_n,
+    ...(share_above === undefined ? {} : { share_above }),
+    ...(share_below === undefined ? {} : { share_below }),
+  };
+}
+
 function millionths(value: number): bigint {
   return BigInt(Math.round(value * 1_000_000));
 }
@@ -135,11 +189,10 @@ export function signalsSay(asked: SignalsAsked, seen: SignalsSeen): SignalsSaid 
     if (!found.has(rule)) found.set(rule, figures);
   };
   for (const [i, metric] of asked.metrics.entries()) {
-    const { on, off, on_weight, off_weight, per_day } = seen.metrics[i];
-    const { name, max_fall, min_people = MIN_PEOPLE, at_least_per_day } = metric;
-    if (max_fall !== undefined && asked.share !== null) {
-      const s = fallS(asked.share / 100, max_fall, on_weight, off_weight);
-      const figures = { metric: name, max_fall, on, off, s };
+    const { on, off, per_day } = seen.metrics[i];
+    const { name, min_people = MIN_PEOPLE, at_least_per_day } = metric;
+    for (const { s, limit } of changes(metric, seen.metrics[i], asked.share)) {
+      const figures = { metric: name, on, off, s, ...limit };
       if (s >= FALLEN && metric.then === "roll_back") {
         return { verdict: "roll_back", rule: "guardrail", figures };
       }
@@ -150,6 +203,8 @@ export function signalsSay(asked: SignalsAsked, seen: SignalsSeen): SignalsSaid 
     if (at_least_per_day !== undefined && per_day < at_least_per_day) {
       note("goal", { metric: name, per_day, at_least_per_day });
     }
+    const share = shareOff(metric, seen.metrics[i]);
+    if (share !== undefined) note("share", share);
   }
   const fallen = found.get("guardrail");
   if (fallen !== undefined) return { verdict: "page", rule: "guardrail", figures: fallen };
@@ -161,7 +216,7 @@ export function signalsSay(asked: SignalsAsked, seen: SignalsSeen): SignalsSaid 
   if (asked.complaints_at_most !== null && complaints > asked.complaints_at_most) {
     return hold("complaints", { complaints, complaints_at_most: asked.complaints_at_most });
   }
-  for (const rule of ["people", "guardrail_unclear", "goal"] as const) {
+  for (const rule of ["people", "guardrail_unclear", "goal", "share"] as const) {
     const figures = found.get(rule);
     if (figures !== undefined) return hold(rule, figures);
   }

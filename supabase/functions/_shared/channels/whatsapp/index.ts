@@ -9,6 +9,7 @@ import type { Channel, Parsed, SendFailure, Sent, WebhookChannel } from "../chan
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
 import { mediaOf } from "./inbound/media.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
+import { ownWebhook } from "./own_webhook.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
@@ -99,6 +100,7 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookC
       const fresh = await withMetaIds(message as OutboundMessage, from, world, true);
       return fresh.ok ? await attempt(fresh.message) : fresh;
     },
+    ownWebhook,
     templates: async (asked, { fetch }) => notReady() ?? await askTemplates(fetch, account(), asked),
     nextAttempt: nextSendAttempt,
   };

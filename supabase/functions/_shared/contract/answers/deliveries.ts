@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { DESTINATION_FORMATS, WHEN_TAKEN } from "../event_types.ts";
 import { at, count, destinationState, id } from "./common.ts";
 
 const header = z.strictObject({
@@ -15,8 +16,10 @@ const header = z.strictObject({
 
 const attempt = z.strictObject({
   delivery_id: id,
-  message_id: id,
+  /** The message that came in, or that an event is about; null for other events. */
+  message_id: id.nullable(),
   last_four: z.string().nullable(),
+  /** Of the message, or of another event. */
   type: z.string(),
   /** From 1; zero and below are attempts before a person had it tried anew. */
   attempt: z.int(),
@@ -45,6 +48,10 @@ const health = z.strictObject({
   /** The answer that paused it; null if no answer did. */
   paused_because: z.string().nullable(),
   failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
+  /** The types of events that it receives: names, families such as `template.*`, or `*`. */
+  events: z.array(z.string()),
+  format: z.enum(DESTINATION_FORMATS),
+  when_taken: z.enum(WHEN_TAKEN),
   timeout_ms: z.int(),
   rate_per_second: z.number().nullable(),
   /** Waits between attempts: its own, or the setting's; null for the built-in schedule. */
@@ -71,10 +78,12 @@ export type DestinationHealth = z.infer<typeof health>;
 
 const waiting = z.strictObject({
   id,
-  message_id: id,
-  conversation_id: id,
+  /** As the conversation, null for an event that concerns none. */
+  message_id: id.nullable(),
+  conversation_id: id.nullable(),
   last_four: z.string().nullable(),
   destination: z.string(),
+  /** Of the message, or of another event. */
   type: z.string(),
   state: z.enum(["pending", "leased"]),
   attempt: z.int(),
@@ -89,10 +98,12 @@ export type WaitingDelivery = z.infer<typeof waiting>;
 
 const dead = z.strictObject({
   id,
-  message_id: id,
-  conversation_id: id,
+  /** As the conversation, null for an event that concerns none. */
+  message_id: id.nullable(),
+  conversation_id: id.nullable(),
   last_four: z.string().nullable(),
   destination: z.string(),
+  /** Of the message, or of another event. */
   type: z.string(),
   attempt: z.int(),
   last_error: z.string().nullable(),
@@ -140,6 +151,9 @@ export const DELIVERIES = {
     rate_burst: z.int(),
     retry_seconds: z.array(z.number()).nullable(),
     failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
+    events: z.array(z.string()),
+    format: z.enum(DESTINATION_FORMATS),
+    when_taken: z.enum(WHEN_TAKEN),
     version: z.int(),
   }),
   set_destination_state: z.strictObject({ id, name: z.string(), url: z.string(), state }),

@@ -6,6 +6,10 @@
 import { z } from "zod";
 import { at, count, figures, id } from "./common.ts";
 
+/** Who has a conversation instead of the services: a user id, `app`, or a name that the API's caller gave. */
+const takenOver = z.strictObject({ by: z.string(), since: at, until: at });
+export type TakenOver = z.infer<typeof takenOver>;
+
 const direction = z.enum(["in", "out"]);
 
 const conversation = z.strictObject({
@@ -20,6 +24,8 @@ const conversation = z.strictObject({
   window_closes_at: at.nullable(),
   opted_out_at: at.nullable(),
   unrouted_since: at.nullable(),
+  /** Who has taken it over; null while the services have it. */
+  taken_over: takenOver.nullable(),
   last: z.strictObject({
     id,
     direction,
@@ -205,6 +211,28 @@ const revealedMessage = z.strictObject({
 /** The parts of a message that are shown only on request. */
 export type RevealedMessage = z.infer<typeof revealedMessage>;
 
+const note = z.strictObject({ id, text: z.string(), at, by: z.string() });
+/** A note of the team about a conversation. */
+export type ConversationNote = z.infer<typeof note>;
+
+const desk = z.strictObject({
+  /** The conversation. */
+  id,
+  taken_over: takenOver.nullable(),
+  /** A user id of the team. */
+  assigned_to: id.nullable(),
+  /** Whether something came in that nobody of the team has read. */
+  unread: z.boolean(),
+  /** Empty for viewers. */
+  notes: z.array(note),
+});
+/** What the team keeps about a conversation. */
+export type Desk = z.infer<typeof desk>;
+
+const canned = z.strictObject({ name: z.string(), text: z.string(), updated_at: at, updated_by: z.string() });
+/** A reply that the team uses again and again. */
+export type CannedReply = z.infer<typeof canned>;
+
 /** The answers by function name. */
 export const MESSAGES = {
   list_conversations: z.array(conversation),
@@ -216,4 +244,12 @@ export const MESSAGES = {
   resend_message: queued,
   reveal_contact: revealedContact,
   reveal_message: revealedMessage,
+  take_conversation: z.strictObject({ id, taken_over: takenOver.nullable() }),
+  /** `released` is false if nobody had it. */
+  release_conversation: z.strictObject({ id, released: z.boolean() }),
+  list_desks: z.array(desk),
+  set_conversation_desk: desk,
+  add_conversation_note: note,
+  list_canned_replies: z.array(canned),
+  set_canned_reply: canned,
 } as const;

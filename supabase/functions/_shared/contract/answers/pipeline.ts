@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { attribution, messageLink } from "../http/messages.ts";
+import { DESTINATION_FORMATS, WHEN_TAKEN } from "../event_types.ts";
 import { DESTINATION_KINDS, OUTBOUND_STATES } from "../states.ts";
 import { at, count, id, passed, rate } from "./common.ts";
 import { claimedMail, forwardedMail, inboxConfig } from "./mail.ts";
@@ -52,10 +53,26 @@ const waitingConversation = z.strictObject({
   email: z.string().nullish(),
   sticky_route_id: id.nullable(),
   sticky_until: at.nullable(),
+  /** Until when a person has it; null or past if the services have it. */
+  taken_until: at.nullish(),
   messages: z.array(waitingMessage),
 });
 /** A conversation with the messages that the router must decide on. */
 export type WaitingConversation = z.infer<typeof waitingConversation>;
+
+const claimedContact = z.strictObject({
+  id,
+  name: z.string().nullable(),
+  identities: z.record(z.string(), z.string()),
+});
+
+const claimedSender = z.strictObject({
+  id: z.string().nullable(),
+  address: z.string().nullable(),
+  account: z.string().nullable(),
+});
+/** One of our senders, as the provider's own webhook names it. */
+export type ClaimedSender = z.infer<typeof claimedSender>;
 
 const claimedDelivery = z.strictObject({
   delivery_id: id,
@@ -84,23 +101,65 @@ const claimedDelivery = z.strictObject({
   /** The deep link that the message came from, with the confidence; null if unknown. */
   link: messageLink.nullable(),
   attribution: attribution.nullable(),
-  conversation: z.strictObject({ id, number_id: z.string() }),
-  contact: z.strictObject({
+  conversation: z.strictObject({
     id,
-    name: z.string().nullable(),
-    identities: z.record(z.string(), z.string()),
+    number_id: z.string(),
+    /** A person has it. */
+    taken_over: z.strictObject({ by: z.string(), since: at, until: at }).optional(),
   }),
+  contact: claimedContact,
+  /** The sender that got it, if any destination gets the provider's own bodies. */
+  sender: claimedSender.nullish(),
   /** What a forward to an inbox needs besides. */
   mail: forwardedMail.optional(),
 });
-/** A delivery under lease. */
+/** A delivery of a message under lease. */
 export type ClaimedDelivery = z.infer<typeof claimedDelivery>;
+
+const claimedEvent = z.strictObject({
+  delivery_id: id,
+  lease: id,
+  attempt: count,
+  resent: count,
+  destination_id: id,
+  traceparent: z.null(),
+  event: z.strictObject({
+    id,
+    seq: z.int(),
+    /** One of `EVENT_TYPES`; a newer database may know more. */
+    type: z.string(),
+    channel: z.string(),
+    at,
+    created_at: at,
+    /** Members of the event's data. */
+    detail: passed,
+    /** The provider's name for that kind of report; null without one. */
+    field: z.string().nullable(),
+    native: passed.nullable(),
+  }),
+  sender: claimedSender,
+  /** The sent message that it is about. */
+  message: z.strictObject({
+    id,
+    seq: z.int(),
+    channel: z.string(),
+    type: z.string(),
+    provider_id: z.string().nullable(),
+  }).nullable(),
+  /** Null for an event that concerns a whole account. */
+  conversation: z.strictObject({ id, number_id: z.string() }).nullable(),
+  contact: claimedContact.nullable(),
+});
+/** A delivery of another event under lease. */
+export type ClaimedEvent = z.infer<typeof claimedEvent>;
 
 const claimedDestination = z.strictObject({
   id,
   name: z.string(),
   kind: z.enum(DESTINATION_KINDS),
   url: z.string(),
+  /** Form of the bodies that it gets. */
+  format: z.enum(DESTINATION_FORMATS),
   /** Of kind inbox. */
   config: inboxConfig.nullable(),
   timeout_ms: z.int(),
@@ -116,6 +175,8 @@ export type ClaimedDestination = z.infer<typeof claimedDestination>;
 
 const claim = z.strictObject({
   deliveries: z.array(claimedDelivery),
+  /** Deliveries of other events than messages; absent if there are none. */
+  events: z.array(claimedEvent).optional(),
   destinations: z.array(claimedDestination),
   /** Absent if it was not requested. */
   next_due_ms: z.number().nullish(),
@@ -216,6 +277,7 @@ const config = z.union([
       url: z.string(),
       state: z.enum(["active", "paused"]),
       circuit_open: z.boolean(),
+      when_taken: z.enum(WHEN_TAKEN),
     })),
     allowlist: z.array(z.strictObject({ pattern: z.string(), purpose: z.enum(["forward", "redirect"]) })),
   }),
@@ -233,6 +295,8 @@ export const PIPELINE = {
     outcomes: z.string(),
     /** A status lets a message go that waited for it. */
     freed: z.literal(true).optional(),
+    /** Events for services were queued. */
+    told: z.literal(true).optional(),
   }),
   claim_unrouted: z.array(waitingConversation),
   record_decisions: recorded,
@@ -250,6 +314,6 @@ export const PIPELINE = {
     messages: z.array(claimedMessage),
     next_due_ms: z.number().nullable(),
   }),
-  settle_outbound: z.strictObject({ settled: count, fenced: count }),
+  settle_outbound: z.strictObject({ settled: count, fenced: count, told: z.literal(true).optional() }),
   answer_category: z.strictObject({ opted_out: z.boolean() }),
 } as const;

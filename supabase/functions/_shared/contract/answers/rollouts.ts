@@ -14,10 +14,14 @@ const metadata = z.custom<FlagMetadata>((value) => passed.safeParse(value).succe
 const metricAsked = z.strictObject({
   name: z.string(),
   max_fall: z.number().optional(),
+  max_rise: z.number().optional(),
   then: z.enum(["roll_back", "hold"]).optional(),
   min_people: count.optional(),
   by: z.enum(["people", "value"]).optional(),
   at_least_per_day: z.number().optional(),
+  of: z.string().optional(),
+  share_above: z.number().optional(),
+  share_below: z.number().optional(),
 });
 
 /** What people and business metrics say of a stage; see rollouts/signals.ts. */
@@ -33,7 +37,16 @@ const signals = z.strictObject({
   seen: signalsSeen,
   said: z.strictObject({
     verdict: z.enum(["roll_back", "page", "hold"]),
-    rule: z.enum(["complaints", "people", "guardrail", "guardrail_unclear", "goal", "ratings", "feedback"]),
+    rule: z.enum([
+      "complaints",
+      "people",
+      "guardrail",
+      "guardrail_unclear",
+      "goal",
+      "share",
+      "ratings",
+      "feedback",
+    ]),
     figures: z.record(z.string(), z.unknown()),
   }).nullable(),
 });

@@ -19,6 +19,8 @@ export const signalsSeen = z.strictObject({
     on_weight: count,
     off_weight: count,
     per_day: z.number(),
+    n: count.optional(),
+    of_n: count.optional(),
   })),
 });
 

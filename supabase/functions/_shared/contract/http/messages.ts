@@ -89,7 +89,8 @@ const media = z.strictObject({
 /** See {@linkcode media}. */
 export type EventMedia = z.infer<typeof media>;
 
-const contact = z.strictObject({
+/** The person of an event. */
+export const eventContact = z.strictObject({
   id,
   name: z.string().nullable(),
   phone: z.string().optional().describe("Digits; absent if the person hides it"),
@@ -115,8 +116,17 @@ export const messageReceived = z.strictObject({
     conversation: z.strictObject({
       id,
       number_id: z.string().describe("`phone_number_id` of the business number"),
+      taken_over: z.strictObject({
+        by: z.string().describe(
+          "A user id, app for the WhatsApp Business app, or the name that the API's caller gave",
+        ),
+        since: time,
+        until: time.describe("When it ends by itself"),
+      }).optional().describe(
+        "A person has the conversation: do not answer. Only destinations with `when_taken: mark` get such messages",
+      ),
     }),
-    contact,
+    contact: eventContact,
   }),
 });
 /** See {@linkcode messageReceived}. */

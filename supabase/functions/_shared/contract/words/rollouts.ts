@@ -49,12 +49,18 @@ const HOLDS: Readonly<Record<string, Words>> = {
   complaints: ({ figures: { complaints } }) => `${people(complaints)} with the feature complained`,
   people: ({ figures: { metric, on, off, min_people } }) =>
     `${Number(on) + Number(off)} of ${min_people} people are counted for ${metric}`,
-  guardrail_unclear: ({ figures: { metric, on, off, max_fall } }) =>
-    `${metric} seems to have fallen by more than ${
-      percentOf(max_fall)
-    } (${on} people with the flag, ${off} without it)`,
+  guardrail_unclear: ({ figures, figures: { metric, on, off } }) =>
+    `${metric} seems to have ${changed(figures)} (${on} people with the flag, ${off} without it)`,
   goal: ({ figures: { metric, per_day, at_least_per_day } }) =>
     `${metric} is at ${per_day} a day, and the goal is ${at_least_per_day}`,
+  share: ({ figures: { metric, of, n, of_n, share_above, share_below } }) =>
+    Number(of_n) === 0
+      ? `no ${of} has been counted yet, and ${metric} shall be a share of it`
+      : `${n} ${metric} of ${of_n} ${of} is not ${
+        share_above === undefined ? "" : `more than ${percentOf(share_above)}`
+      }${share_above === undefined || share_below === undefined ? "" : " and "}${
+        share_below === undefined ? "" : `less than ${percentOf(share_below)}`
+      }`,
   ratings: ({ figures: { ratings, min_ratings } }) => `${ratings} of ${min_ratings} people rated the feature`,
   feedback: ({ figures: { positive, ratings, positive_share_above } }) =>
     `${positive} of ${ratings} people are content, which is not more than ${percentOf(positive_share_above)}`,
@@ -95,9 +101,9 @@ const PAGES: Readonly<Record<string, Words>> = {
       percent(percentage)
     }: outcomes with the flag are lost, and the rollout waits`,
   kill_switch: () => "the kill switch is set: nobody has the feature, and the rollout waits",
-  guardrail: ({ figures: { metric, max_fall, on, off } }) =>
-    `${metric} has fallen by more than ${
-      percentOf(max_fall)
+  guardrail: ({ figures, figures: { metric, on, off } }) =>
+    `${metric} has ${
+      changed(figures)
     } with the flag on (${on} people with it, ${off} without it): the rollout waits`,
   overdue: ({ figures: { stage, overdue_minutes } }) =>
     `${stage} has lasted longer than ${+(Number(overdue_minutes) / 60).toFixed(2)} hours`,
@@ -112,13 +118,20 @@ const ROLLED_BACK: Readonly<Record<string, Words>> = {
   ...ALARMS,
   complaints: ({ figures: { complaints, complaints_above } }) =>
     `${people(complaints)} with the feature complained, more than ${complaints_above}: the flag is off`,
-  guardrail: ({ figures: { metric, max_fall, on, off } }) =>
-    `${metric} has fallen by more than ${
-      percentOf(max_fall)
+  guardrail: ({ figures, figures: { metric, on, off } }) =>
+    `${metric} has ${
+      changed(figures)
     } with the flag on (${on} people with it, ${off} without it): the flag is off`,
   by_hand: () => "rolled back by hand: the flag is off",
   flag_off_by_hand: () => "rolled back: the flag was turned off by hand",
 };
+
+/** How a business metric has changed. */
+function changed({ max_fall, max_rise }: EventFacts["figures"]): string {
+  return max_rise === undefined
+    ? `fallen by more than ${percentOf(max_fall)}`
+    : `risen by more than ${percentOf(max_rise)}`;
+}
 
 /** The cause of an alarm, and its consequence. */
 function whose({ verdict }: EventFacts): string {
@@ -180,8 +193,10 @@ const HELD: Readonly<Record<string, string>> = {
   complaints:
     "Read the complaints: gatelink feedback list. Advance by hand if the feature is not the cause, or roll back.",
   people: "Wait: too few people have done it. Advance by hand if you know enough.",
-  guardrail_unclear: "Wait for more people, or look at what keeps those with the flag from doing it.",
+  guardrail_unclear: "Wait for more people, or look at what those with the flag do differently.",
   goal: "Wait, lower the goal in a new plan, or find out why fewer do it than expected.",
+  share:
+    "Look at what is counted: gatelink metric list. Wait, find out what keeps the share where it is, or advance by hand.",
   ratings: "Ask people how they find the feature: gatelink feedback add, the API, or 5/5 in a chat.",
   feedback: "Read what people say: gatelink feedback list. Improve the feature, or roll back.",
 };
@@ -200,7 +215,7 @@ const PAGED: Readonly<Record<string, string>> = {
   kill_switch:
     "Nobody has the feature while the variable stops it. Unset it to go on, or roll back: until then the rollout stays at its stage.",
   guardrail:
-    "Fewer people with the flag do it than without: find out what keeps them from it, and roll back if it is the feature. The rollout waits.",
+    "People with the flag do it less, or more, often than those without: find out why, and roll back if it is the feature. The rollout waits.",
   silent: LOST,
   control_silent:
     "The guard cannot tell the flag's fault from another without them: check what reports outcomes of people without the flag. The rollout goes on once they are heard of again.",

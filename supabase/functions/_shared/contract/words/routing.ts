@@ -10,6 +10,7 @@ const REASONS: Readonly<Record<RoutingReason, string>> = {
   sticky: "it keeps the conversation",
   default: "no other route matches",
   no_match: "no route matches: the message is stored but not delivered",
+  taken_over: "a person had the conversation: the message is stored but not delivered",
   kept: "routes were not asked: the mail is automatic, a bounce or forged",
 };
 

@@ -19,6 +19,7 @@ import {
   userIdUpdate,
 } from "./identities.ts";
 import { type Content, contentOf } from "./messages.ts";
+import { callEvent, type ReportedEvent } from "./service_events.ts";
 import { type StatusFields, statusOf } from "./statuses.ts";
 
 /** The channel of these updates, and who delivers them: Meta itself. */
@@ -68,6 +69,8 @@ export interface Update extends Content, StatusFields {
   opt?: "out" | "in";
   /** The category of a template, if the update reports it. */
   template?: TemplateWord;
+  /** What services may want to know of it, besides messages and statuses. */
+  event?: ReportedEvent;
   /** For a failed status: the code of its first error. */
   failure?: string;
   /** Meta's `errors` list, if there is one. */
@@ -93,7 +96,7 @@ export interface TemplateWord {
 export const UNKNOWN_FIELD = "unknown";
 
 /** The kind of a list's items. */
-export type ItemKind = UpdateKind | "preference" | "call";
+export type ItemKind = UpdateKind | "preference" | "call" | "call_status";
 
 /** The place of an item. */
 export interface Place {
@@ -117,9 +120,21 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
         : messageUpdate("message", raw, place, senderIds(raw));
     case "call":
       // A person who calls opens the window as one who writes. It is told once, as the call begins.
-      return raw.event === "connect" && raw.direction !== "BUSINESS_INITIATED"
-        ? messageUpdate("message", raw, place, senderIds(raw), "call")
-        : other(place, raw, raw.timestamp);
+      return {
+        ...raw.event === "connect" && raw.direction !== "BUSINESS_INITIATED"
+          ? messageUpdate("message", raw, place, senderIds(raw), "call")
+          : {
+            ...other(place, raw, raw.timestamp),
+            ...completed(raw.direction === "BUSINESS_INITIATED" ? receiverIds(raw) : senderIds(raw), place),
+          },
+        event: callEvent(raw),
+      };
+    case "call_status":
+      return {
+        ...other(place, raw, raw.timestamp),
+        ...completed(recipientIds(raw), place),
+        event: callEvent(raw),
+      };
     case "echo":
       return messageUpdate("echo", raw, place, receiverIds(raw));
     case "status":

@@ -22,6 +22,7 @@
 import type { SenderAccount } from "../../channel.ts";
 import { Contacts } from "./identities.ts";
 import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
+import { changeEvent } from "./service_events.ts";
 import {
   clean,
   type ItemKind,
@@ -75,7 +76,7 @@ const LISTS: Readonly<Record<string, Readonly<Record<string, ItemKind>>>> = {
   messages: { messages: "message", statuses: "status" },
   smb_message_echoes: { message_echoes: "echo" },
   user_id_update: { user_id_update: "identity" },
-  calls: { calls: "call", statuses: "other" },
+  calls: { calls: "call", statuses: "call_status" },
   user_preferences: { user_preferences: "preference" },
   smb_app_state_sync: { state_sync: "other" },
 };
@@ -180,6 +181,8 @@ function parseChange(updates: Update[], change: unknown, entryTime: unknown, ent
     const whole = other(place, change.value === undefined ? change : change.value, entryTime);
     const template = templateOf(whole.raw, place);
     if (template !== undefined) whole.template = template;
+    const event = isObject(whole.raw) ? changeEvent(field, whole.raw, place.entryId) : undefined;
+    if (event !== undefined) whole.event = event;
     updates.push(whole);
     if (change.value === undefined) return;
   }
