@@ -184,7 +184,9 @@ edgeTest(
       forgetEnv();
     }
 
-    assertAllMet((path) => !/^\/(deeplinks|flags|email-|wa-media|wa-router\/destinations)/.test(path));
+    assertAllMet((path) =>
+      !/^\/(deeplinks|flags|email-|wa-media|wa-graph|wa-router\/destinations)/.test(path)
+    );
   },
 );
 

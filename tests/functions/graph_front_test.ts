@@ -30,7 +30,10 @@ import {
   Video,
 } from "whatsapp-api-js/messages";
 import { fileOf } from "../../local/simulator/media.ts";
+import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { type Edge, edgeTest, KEYS, NUMBER } from "../support/edge.ts";
+import { witness } from "../support/openapi.ts";
 
 const PNG = new Uint8Array(100_000).map((_, i) => i * 13 % 251);
 const hexOf = (bytes: ArrayBuffer | Uint8Array) =>
@@ -169,11 +172,12 @@ edgeTest("refusals have Meta's shape: ours and Meta's own", async (edge) => {
   assertEquals(errorOf(await send(new Text("x"), "999"))[0], 100);
   const [code, details] = errorOf(await send({ _type: "text", body: "" }));
   assertEquals([code, details], [100, "text.body: must not be empty"]);
-  // Meta refuses the number; the words are Meta's.
-  meta.configure({ fault: "131026", faultNext: 1 });
-  assertEquals(errorOf(await send(new Text("x")))[0], 131026);
-  // What waits is not lost, and not to be sent again.
-  meta.configure({ fault: "131000", faultNext: 1 });
+  // Meta itself refuses; the words are Meta's.
+  meta.configure({ fault: "131047", faultNext: 1 });
+  const answer = await send(new Text("x")) as Any;
+  assertEquals(errorOf(answer)[0], 131047);
+  assertEquals(answer.error.message, "(#131047) Re-engagement message");
+  assertMatch(answer.error.error_data.details, /more than 24 hours/);
   await sql`update public.conversations set last_inbound_at = now() - interval '25 hours'`;
   assertEquals(errorOf(await send(new Text("x")))[0], 131047);
   Deno.env.set("WA_GRAPH_ENABLED", "false");
@@ -195,3 +199,59 @@ edgeTest("refusals have Meta's shape: ours and Meta's own", async (edge) => {
   assertEquals(await call(`v26.0/${NUMBER.id}/message_qrdls`, { method: "POST" }), [400, 100]);
   assertEquals(await call("v26.0/nonsense"), [400, 100]);
 });
+
+edgeTest(
+  "openapi.yaml: every answer that it describes is met, by one as described: the Graph API",
+  async (edge) => {
+    const { call, set } = edge;
+    const { see, assertAllMet } = witness();
+    const { to } = await writer(edge);
+    const bearer = { authorization: `Bearer ${KEYS.secretKey}` };
+    const at = "wa-graph/v26.0" as const;
+    const octets = { "content-type": "image/png" };
+    const body = { messaging_product: "whatsapp", to, text: { body: "Hi" } };
+    const send = (headers: HeadersInit = bearer, given: unknown = body, method = "POST") =>
+      call(`${at}/${NUMBER.id}/messages`, { method, headers, body: given });
+    const upload = (headers: HeadersInit = bearer, given: unknown = PNG, method = "POST") =>
+      call(`${at}/${NUMBER.id}/media`, { method, headers: { ...octets, ...headers }, body: given });
+    const file = (method: string, id: string, headers: HeadersInit = bearer) =>
+      call(`${at}/${id}`, { method, headers });
+    const all = async (status: number, headers: HeadersInit = bearer) => {
+      const base = "/wa-graph/{version}";
+      see(`${base}/{phone_number_id}/messages`, "post", status, await send(headers));
+      see(`${base}/{phone_number_id}/media`, "post", status, await upload(headers));
+      // Of the two methods of an address, the second would not find what the first has deleted.
+      see(`${base}/{media_id}`, "get", status, await file("GET", id, headers));
+      see(`${base}/{media_id}`, "delete", status, await file("DELETE", id, headers));
+    };
+    let { id } = (await upload()).body;
+    await all(200);
+    id = crypto.randomUUID();
+    see("/wa-graph/{version}/{media_id}", "get", 400, await file("GET", id));
+    see("/wa-graph/{version}/{media_id}", "delete", 400, await file("DELETE", id));
+    see("/wa-graph/{version}/{phone_number_id}/messages", "post", 400, await send(bearer, {}));
+    see("/wa-graph/{version}/{phone_number_id}/media", "post", 400, await upload(bearer, new Uint8Array()));
+    await all(401, { authorization: "Bearer EAAG" });
+    await all(403, { authorization: `Bearer ${KEYS.publishableKey}` });
+    see("/wa-graph/{version}/{phone_number_id}/messages", "post", 405, await send(bearer, body, "PUT"));
+    see("/wa-graph/{version}/{phone_number_id}/media", "post", 405, await upload(bearer, PNG, "PUT"));
+    see("/wa-graph/{version}/{media_id}", "get", 405, await file("PUT", id));
+    see("/wa-graph/{version}/{media_id}", "delete", 405, await file("PUT", id));
+    await edge.away(() => all(503));
+    forgetRefusal();
+    await set({ "wa_send.rate_per_second": "1" });
+    let limited = await send();
+    while (limited.status === 200) limited = await send();
+    see("/wa-graph/{version}/{phone_number_id}/messages", "post", 429, limited);
+    const keys = Deno.env.get("SUPABASE_SECRET_KEYS")!;
+    Deno.env.delete("SUPABASE_SECRET_KEYS");
+    forgetEnv();
+    try {
+      await all(500);
+    } finally {
+      Deno.env.set("SUPABASE_SECRET_KEYS", keys);
+      forgetEnv();
+    }
+    assertAllMet((path) => path.startsWith("/wa-graph"));
+  },
+);

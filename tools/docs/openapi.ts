@@ -12,6 +12,7 @@ import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/out
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
 import { EVENTS } from "../../supabase/functions/_shared/contract/http/events.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
+import { GRAPH } from "../../supabase/functions/_shared/contract/http/graph.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
@@ -38,6 +39,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   DESTINATIONS,
   MAILS,
   MEDIA,
+  GRAPH,
   OPERATION,
   INCIDENTS,
   REPORTS,

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { GraphError } from "../_shared/contract/http/graph.ts";
 import type { Problem, ProblemCode } from "../_shared/http/problem.ts";
 
 /** An error as Meta answers it. */
@@ -23,7 +24,7 @@ const SAYS: Partial<Record<ProblemCode, Omit<MetaError, "details">>> = {
   unauthorized: { status: 401, code: 190, message: "Invalid OAuth access token" },
   forbidden: { status: 403, code: 10, message: "Application does not have permission for this action" },
   not_found: { status: 400, code: 100, subcode: 33, message: "Unsupported request" },
-  method_not_allowed: { status: 400, code: 100, subcode: 33, message: "Unsupported request" },
+  method_not_allowed: { status: 405, code: 100, subcode: 33, message: "Unsupported request" },
   media_not_found: { status: 400, code: 100, subcode: 33, message: "Object does not exist" },
   media_gone: { status: 400, code: 100, subcode: 33, message: "Object does not exist any more" },
   unknown_number: { status: 400, code: 100, subcode: 33, message: "This phone number does not exist here" },
@@ -67,24 +68,25 @@ export function metaResponse(
   headers: Record<string, string> = {},
 ): Response {
   const { status, code, message, subcode, details, transient } = error;
-  const body = {
+  const body: GraphError = {
     error: {
       message: code < 1000 ? message : `(#${code}) ${message}`,
       type: code === 190 || code >= 1000 ? "OAuthException" : "GraphMethodException",
       code,
       ...(subcode === undefined ? {} : { error_subcode: subcode }),
-      ...(transient ? { is_transient: true } : {}),
-      ...(details === undefined ? {} : { error_data: { messaging_product: "whatsapp", details } }),
+      ...(transient ? { is_transient: true as const } : {}),
+      ...(details === undefined ? {} : { error_data: { messaging_product: "whatsapp" as const, details } }),
       fbtrace_id: trace,
     },
   };
-  const { "retry-after": retryAfter } = headers;
+  const { "retry-after": retryAfter, allow } = headers;
   return Response.json(body, {
     status,
     headers: {
       "cache-control": "no-store",
       "x-request-id": trace,
       ...(retryAfter === undefined ? {} : { "retry-after": retryAfter }),
+      ...(allow === undefined ? {} : { allow }),
     },
   });
 }

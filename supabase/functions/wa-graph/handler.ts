@@ -14,6 +14,7 @@
  * @module
  */
 import type { OutboundOutcome } from "../_shared/contract/answers/media.ts";
+import type { GraphMedia, GraphSent } from "../_shared/contract/http/graph.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
@@ -32,16 +33,6 @@ export const ROUTES = [
 
 type Name = (typeof ROUTES)[number]["handler"];
 
-/** What Meta answers about a file. */
-export interface MediaAnswer {
-  readonly messaging_product: "whatsapp";
-  readonly url: string;
-  readonly mime_type: string;
-  readonly sha256: string;
-  readonly file_size: number;
-  readonly id: string;
-}
-
 /** Dependencies of the handler. */
 export interface GraphFrontDeps {
   killed(feature: string): boolean;
@@ -56,12 +47,13 @@ export interface GraphFrontDeps {
   /** Uploads a kept file to Meta for a number. @throws {Problem} if Meta refuses it. */
   sendUpload(upload: KeptUpload, numberId: string): Promise<void>;
   /** What is known of a file, by an upload's id or Meta's. @throws {Problem} */
-  find(id: string, numberId: string | undefined): Promise<MediaAnswer>;
+  find(id: string, numberId: string | undefined): Promise<GraphMedia>;
   /** @throws {Problem} `media_not_found` */
   remove(id: string): Promise<void>;
   waitUntil(work: Promise<unknown>): void;
   count(code: string): void;
-  wait(ms: number): Promise<void>;
+  /** Resolves after this time, or when the signal aborts. */
+  wait(ms: number, signal?: AbortSignal): Promise<void>;
   /** Milliseconds since 1970. */
   now(): number;
 }
@@ -124,7 +116,7 @@ export function createHandler(deps: GraphFrontDeps): Handler {
     const outcome = await outcomeOf(id);
     if (outcome.state === "failed") return refusal(outcome, call.context);
     const { provider_id, phone, bsuid } = outcome;
-    return Response.json({
+    const answer: GraphSent = {
       messaging_product: "whatsapp",
       contacts: [{
         input: body.to ?? body.recipient,
@@ -135,14 +127,15 @@ export function createHandler(deps: GraphFrontDeps): Handler {
         id: provider_id ?? id,
         ...(type === "template" || provider_id === null ? { message_status: "accepted" } : {}),
       }],
-    });
+    };
+    return Response.json(answer);
   }
 
   async function outcomeOf(id: string): Promise<OutboundOutcome> {
     const until = deps.now() + WAIT_MS;
-    const drained = deps.drain();
-    deps.waitUntil(drained);
-    await Promise.race([drained, deps.wait(WAIT_MS)]);
+    const drained = new AbortController();
+    deps.waitUntil(deps.drain().finally(() => drained.abort()));
+    await deps.wait(WAIT_MS, drained.signal);
     for (;;) {
       const outcome = await deps.outcome(id);
       if (outcome.state === "sent" || outcome.state === "failed" || deps.now() >= until) return outcome;

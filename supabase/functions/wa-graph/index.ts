@@ -126,7 +126,17 @@ export default serve(
     },
     waitUntil,
     count: (code) => count("wa_graph_refused", code),
-    wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    wait: (ms, signal) =>
+      new Promise((resolve) => {
+        const end = () => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", end);
+          resolve();
+        };
+        const timer = setTimeout(end, ms);
+        if (signal?.aborted) end();
+        else signal?.addEventListener("abort", end);
+      }),
     now: Date.now,
   }),
 );
