@@ -3755,7 +3755,7 @@ begin
   end if;
   perform from public.conversations c where c.id = p_conversation_id for key share;
   if not found then
-    raise exception 'there is no such conversation' using errcode = 'GL404';
+    raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   insert into public.conversation_notes (conversation_id, text) values (p_conversation_id, p_text) returning * into v_note;
   return to_jsonb(v_note) - 'conversation_id';
@@ -4896,8 +4896,8 @@ begin
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
--- What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is
--- no service of that name. Only for the function wa-router: people never see a secret twice.
+-- What a signed test of a destination needs: {id, url, timeout_ms, format, headers (encrypted), secrets}. GL404 if
+-- there is no service of that name. Only for the function wa-router: people never see a secret twice.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4913,7 +4913,7 @@ begin
     raise exception '% is no service', p_name using errcode = 'GL404';
   end if;
   return (
-    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
+    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'format', d.format, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
@@ -6257,6 +6257,30 @@ begin
     private.given_reason(p_note), private.given_reason(p_public_text), null, clock_timestamp());
 end $function$;
 grant execute on function public.open_incident(p_title text, p_kind text, p_severity text, p_flag_key text, p_component text, p_public boolean, p_note text, p_public_text text) to authenticated, service_role;
+
+-- Records that a person wrote to a business number at a time, within the last 24 hours, through another tool:
+-- free-form replies are then allowed until 24 hours after it. By phone number or business-scoped user id; p_number_id
+-- may be absent if there is one number. Meta decides all the same: if it refuses, the message fails with 131047.
+-- Returns {conversation_id, contact_id, window_closes_at}. For secret keys. Errors: GL404 no such number, or several,
+-- GL422 a time outside the window, or no such id.
+CREATE OR REPLACE FUNCTION public.open_window(p_to text, p_at timestamp with time zone, p_number_id text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.open_window(p_to, p_at, p_number_id, clock_timestamp());
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.open_window(p_to text, p_at timestamp with time zone, p_number_id text) to service_role;
 
 -- What became of a queued message so far: {state, error (the provider's), provider_id, phone, bsuid (of the
 -- recipient)}. For secret keys.
@@ -7710,7 +7734,7 @@ begin
   end if;
   perform from public.conversations c where c.id = p_conversation_id for key share;
   if not found then
-    raise exception 'there is no such conversation' using errcode = 'GL404';
+    raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   -- Up to what has been stored, not to what the caller saw: marking as read means the conversation.
   v_read := case when p_changes -> 'unread' = 'false' then coalesce((
@@ -8671,7 +8695,7 @@ declare
 begin
   perform private.require_role('operator');
   if v_minutes not between 1 and 43200 then
-    raise exception 'a takeover lasts 1 to 43200 minutes' using errcode = 'GL422';
+    raise exception 'a takeover lasts 1 to 43200 minutes' using errcode = 'GL422', hint = 'Take the conversation again before it ends.';
   end if;
   if p_by is not null and (select auth.uid()) is null then
     if p_by !~ '^[A-Za-z0-9@._:-]{1,100}$' then
@@ -11048,7 +11072,7 @@ declare
 begin
   select * into v_conversation from public.conversations c where c.id = p_id for update;
   if not found then
-    raise exception 'there is no such conversation' using errcode = 'GL404';
+    raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   return v_conversation;
 end $function$;
@@ -16326,6 +16350,50 @@ begin
   return v_open;
 end $function$;
 grant execute on function private.open_places(p_new private.new_delivery[], p_claim jsonb) to service_role;
+
+-- open_window with a given time.
+CREATE OR REPLACE FUNCTION private.open_window(p_to text, p_at timestamp with time zone, p_number_id text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_window interval := (private.channel_policy('whatsapp')).reply_window;
+  v_digits text := regexp_replace(btrim(p_to), '[^0-9]', '', 'g');
+  v_identity private.identity;
+  v_number text;
+  v_contact uuid;
+  v_conversation public.conversations;
+begin
+  if p_at is null or p_at > p_now + interval '1 minute' or p_at <= p_now - v_window then
+    raise exception 'a window is open for % hours after the person wrote', extract(epoch from v_window) / 3600 using errcode = 'GL422',
+      hint = 'Give the time of the person''s last message.';
+  end if;
+  v_identity := case when btrim(p_to) ~ '^\+?[0-9][0-9 ().-]*$' and v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
+    when btrim(p_to) ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', btrim(p_to), null)::private.identity end;
+  if v_identity is null then
+    raise exception 'whose window is open? Give a phone number or a user id' using errcode = 'GL422',
+      hint = 'A phone number with its country code, or a business-scoped user id.';
+  end if;
+  select case when count(*) = 1 then min(s.id) end into v_number
+  from public.senders s where s.channel = 'whatsapp' and (p_number_id is null or s.id = p_number_id);
+  if v_number is null then
+    raise exception 'which business number?' using errcode = 'GL404', hint = 'Give the phone_number_id of a number that there is (wa_numbers).';
+  end if;
+  v_contact := private.identity_holder('whatsapp', v_identity.kind, v_identity.value);
+  if v_contact is null then
+    perform private.lock_contacts();
+    v_contact := private.resolve_contact('whatsapp', array[v_identity], null, p_now, v_number);
+  end if;
+  insert into public.conversations (channel, number_id, contact_id) values ('whatsapp', v_number, v_contact)
+  on conflict (channel, number_id, contact_id) do nothing;
+  -- What came in here is known better.
+  update public.conversations c set last_inbound_at = greatest(c.last_inbound_at, least(p_at, p_now))
+  where c.channel = 'whatsapp' and c.number_id = v_number and c.contact_id = v_contact returning c.* into v_conversation;
+  return jsonb_build_object('conversation_id', v_conversation.id, 'contact_id', v_contact,
+    'window_closes_at', v_conversation.last_inbound_at + v_window);
+end $function$;
+grant execute on function private.open_window(p_to text, p_at timestamp with time zone, p_number_id text, p_now timestamp with time zone) to service_role;
 
 -- Whether a flag with this value and metadata is on for everybody, or will be when the clock turns it on; its
 -- prerequisites aside.

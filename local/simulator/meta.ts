@@ -253,6 +253,23 @@ export class MetaSimulator {
     return wamid;
   }
 
+  /**
+   * Somebody at the business answers in the WhatsApp Business app, as with a number in coexistence: the person gets
+   * the text, and the webhook its echo. Returns its wamid.
+   */
+  appSends(contact: Contact | string, text: string): string {
+    const receiver = this.#people.get(typeof contact === "string" ? contact : contact.id);
+    if (text.trim() === "") throw new RangeError("an answer has a text");
+    if (!this.#sender.hasRoom(1)) throw new RangeError("too many webhooks are waiting");
+    const wamid = this.#wamid(receiver, false);
+    const at = this.#clock.now();
+    const message = { type: "text", text: { body: text } };
+    this.#keep({ wamid, contact: receiver.id, from: "business", at, message, progress: "delivered" });
+    const item = shapes.echoOf(receiver, this.#options.displayNumber, wamid, at, message);
+    this.#enqueue({ field: "smb_message_echoes", list: "message_echoes", item, contact: receiver.id, wamid });
+    return wamid;
+  }
+
   /** The person opens the chat: the business's messages become read, and the business is notified. */
   userReads(contact: Contact | string): void {
     const { id } = this.#people.get(typeof contact === "string" ? contact : contact.id);

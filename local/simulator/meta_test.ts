@@ -40,6 +40,30 @@ Deno.test("MetaSimulator: a text has the shape of Meta's webhook", async () => {
   });
 });
 
+Deno.test("MetaSimulator: an answer in the business app reaches the person, and the webhook as an echo", async () => {
+  const { meta, clock, posts } = simulate();
+  const person = meta.addContact({ name: "Amina", phone: "447700900123" });
+  const wamid = meta.appSends(person, "I take over");
+  await clock.until(meta.settled());
+  assertEquals((posts[0].body as { entry: { changes: unknown[] }[] }).entry[0].changes, [{
+    value: {
+      messaging_product: "whatsapp",
+      metadata: { display_phone_number: OPTIONS.displayNumber, phone_number_id: OPTIONS.phoneNumberId },
+      message_echoes: [{
+        from: OPTIONS.displayNumber,
+        to: "447700900123",
+        id: wamid,
+        timestamp: String(Date.UTC(2026, 10, 21, 12) / 1000),
+        type: "text",
+        text: { body: "I take over" },
+      }],
+    },
+    field: "smb_message_echoes",
+  }]);
+  assertEquals(meta.messages.map(({ from, progress }) => [from, progress]), [["business", "delivered"]]);
+  assertThrows(() => meta.appSends(person, " "), RangeError);
+});
+
 Deno.test("MetaSimulator: each message kind has its own part, and a reply names its message", async () => {
   const media = new Map([["9001", {
     open: () => new Uint8Array([1]),

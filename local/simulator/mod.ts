@@ -13,6 +13,7 @@
  * | `POST /simulator/api/media?type=&name=` | the body is a file of a person's -> `{id}` |
  * | `POST /simulator/api/media/expire` | `{id}`: Meta has it no more |
  * | `POST /simulator/api/send` | `{contact, message}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
  * | `GET /simulator/api/links` | codes to choose from |
  * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
@@ -148,6 +149,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       wamid: meta.userSends(String(contact), message as UserMessage | string),
     }),
     "POST api/media/expire": ({ id }) => ({ expired: meta.media.expire(String(id)) }),
+    "POST api/answer": ({ contact, text }) => ({ wamid: meta.appSends(String(contact), String(text ?? "")) }),
     "POST api/scan": ({ link }) =>
       scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
     "GET api/links": async () => await options.links?.() ?? [],

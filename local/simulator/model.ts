@@ -73,7 +73,7 @@ export interface Update {
   /** Counts from 1 over the life of the simulator's data. */
   n: number;
   field: string;
-  list: "messages" | "statuses" | "user_id_update";
+  list: "messages" | "statuses" | "user_id_update" | "message_echoes";
   item: Json;
   /** The entry of `value.contacts` that belongs to it. */
   person?: Json;

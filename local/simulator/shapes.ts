@@ -54,6 +54,18 @@ export function envelopeOf(contact: Contact, wamid: string, at: number): Json {
   };
 }
 
+/** `value.message_echoes[]`: a message that somebody at the business sent in its app. */
+export function echoOf(contact: Contact, from: string, wamid: string, at: number, message: Json): Json {
+  return {
+    from,
+    ...(contact.phone && { to: contact.phone }),
+    ...(contact.bsuid && { to_user_id: contact.bsuid }),
+    id: wamid,
+    timestamp: seconds(at),
+    ...message,
+  };
+}
+
 /** `value.statuses[]` for a message of the business; returns its `biz_opaque_callback_data` unchanged. */
 export function statusOf(sent: ChatMessage, contact: Contact, status: Progress, at: number): Json {
   const callback = sent.message.biz_opaque_callback_data;
@@ -179,6 +191,7 @@ export function summarise(updates: readonly Update[]): string {
     const [{ list, item, person, status }] = updates;
     const name = (person?.profile as Json | undefined)?.name;
     if (list === "user_id_update") return `new user id of ${name}`;
+    if (list === "message_echoes") return "echo of the app";
     if (list === "messages") return name ? `${item.type} from ${name}` : `${item.type} message`;
     return `${status} ${{ read: "by", failed: "for" }[status as string] ?? "to"} ${name}`;
   }
@@ -186,6 +199,7 @@ export function summarise(updates: readonly Update[]): string {
     messages: ["message", "messages"],
     statuses: ["status", "statuses"],
     user_id_update: ["id change", "id changes"],
+    message_echoes: ["echo of the app", "echoes of the app"],
   };
   return Object.entries(names).flatMap(([list, [one, many]]) => {
     const count = updates.filter((update) => update.list === list).length;

@@ -503,12 +503,12 @@ begin
     raise exception '% is no service', p_name using errcode = 'GL404';
   end if;
   return (
-    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
+    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'format', d.format, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
 end $$;
-comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, headers (encrypted), secrets}. GL404 if there is no service of that name. Only for the function wa-router: people never see a secret twice.';
+comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, format, headers (encrypted), secrets}. GL404 if there is no service of that name. Only for the function wa-router: people never see a secret twice.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

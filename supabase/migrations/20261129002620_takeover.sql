@@ -82,7 +82,7 @@ declare
 begin
   select * into v_conversation from public.conversations c where c.id = p_id for update;
   if not found then
-    raise exception 'there is no such conversation' using errcode = 'GL404';
+    raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   return v_conversation;
 end $$;
@@ -98,7 +98,7 @@ declare
 begin
   perform private.require_role('operator');
   if v_minutes not between 1 and 43200 then
-    raise exception 'a takeover lasts 1 to 43200 minutes' using errcode = 'GL422';
+    raise exception 'a takeover lasts 1 to 43200 minutes' using errcode = 'GL422', hint = 'Take the conversation again before it ends.';
   end if;
   if p_by is not null and (select auth.uid()) is null then
     if p_by !~ '^[A-Za-z0-9@._:-]{1,100}$' then
@@ -207,7 +207,7 @@ begin
   end if;
   perform from public.conversations c where c.id = p_conversation_id for key share;
   if not found then
-    raise exception 'there is no such conversation' using errcode = 'GL404';
+    raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   -- Up to what has been stored, not to what the caller saw: marking as read means the conversation.
   v_read := case when p_changes -> 'unread' = 'false' then coalesce((
@@ -234,7 +234,7 @@ begin
   end if;
   perform from public.conversations c where c.id = p_conversation_id for key share;
   if not found then
-    raise exception 'there is no such conversation' using errcode = 'GL404';
+    raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   insert into public.conversation_notes (conversation_id, text) values (p_conversation_id, p_text) returning * into v_note;
   return to_jsonb(v_note) - 'conversation_id';

@@ -1,5 +1,6 @@
 /** `POST /wa-router/destinations/{name}/test`: a signed event under the rules of deliveries, for those who may. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { verify } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
@@ -42,6 +43,19 @@ edgeTest("a test is signed like a delivery, and shows the answer", async (edge) 
   assert(isSigned(delivered, secret));
   assert(!JSON.stringify(body).includes("whsec_"));
 });
+
+edgeTest(
+  "a test of a destination that takes Meta's webhooks is an empty one, signed as Meta signs",
+  async (edge) => {
+    await using service = startService();
+    service.answers(() => new Response("EVENT_RECEIVED"));
+    const { secret } = await addDestination(edge.sql, "meta", service, { format: "meta" });
+    assertEquals((await test(edge, "meta")).body.ok, true);
+    const [{ body, headers }] = service.received;
+    assertEquals(JSON.parse(body), { object: "whatsapp_business_account", entry: [] });
+    assert(verify(new TextEncoder().encode(body), headers.get("x-hub-signature-256"), [secret]));
+  },
+);
 
 edgeTest("a test says whether the answer's replies would be used", async (edge) => {
   const { sql } = edge;

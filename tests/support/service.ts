@@ -38,7 +38,7 @@ export function startService(): Service {
       headers: request.headers,
       body,
       event,
-      text: event.data.message?.text,
+      text: event.data?.message?.text,
       at: performance.now(),
     };
     received.push(delivered);

@@ -235,6 +235,18 @@ async function sendText() {
   await send({ type: "text", text: { body }, ...context });
 }
 
+/** Somebody at the business writes what is typed, in the WhatsApp Business app: its webhook gets the echo. */
+async function answerInApp() {
+  const text = $("text").value.trim() || "Hello, this is a person. How can I help?";
+  $("text").value = "";
+  grow();
+  try {
+    await api("answer", { contact: current, text });
+  } catch (error) {
+    complain(error);
+  }
+}
+
 function quote(message) {
   replyTo = message;
   $("quote").hidden = !message;
@@ -328,7 +340,13 @@ $("attach-menu").addEventListener(
   ({ newState }) => $("attach").setAttribute("aria-expanded", String(newState === "open")),
 );
 $("attach-menu").addEventListener("click", ({ target }) => {
-  const make = attachments[target.closest("[data-attach]")?.dataset.attach];
+  const what = target.closest("[data-attach]")?.dataset.attach;
+  if (what === "app") {
+    $("attach-menu").hidePopover();
+    answerInApp();
+    return;
+  }
+  const make = attachments[what];
   if (!make) return;
   $("attach-menu").hidePopover();
   send(make());

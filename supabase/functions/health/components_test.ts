@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../tests/support/assert.ts";
 import { type Component, judge, type Seen, worst } from "./components.ts";
 
-const NEEDS = "20261129002620";
+const NEEDS = "20261129002625";
 const BEFORE = "20261129002400";
 
 const SEEN: Seen = {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { OwnWebhook } from "../_shared/channels/channel.ts";
 import type { Tested } from "../_shared/contract/http/destinations.ts";
 import { MAX_SHOWN } from "../_shared/contract/http/limits.ts";
 import { DESTINATION_NAME } from "../_shared/contract/names.ts";
@@ -23,6 +24,8 @@ export interface TestDeps {
   limit(actor: string): Promise<Record<string, string>>;
   /** The dependencies with the current configuration, so that a host that was just allowed works. */
   world(): Promise<DeliveryDeps>;
+  /** The provider's own webhooks, for a destination that takes them. */
+  ownWebhook: OwnWebhook | undefined;
   count: Counters["count"];
 }
 
@@ -35,7 +38,7 @@ export type TestDestination = (name: string, actor: string, log: Logger) => Prom
  *
  * Refusals: `destination_not_found`, `rate_limited`, `database_unavailable`.
  */
-export function createTest({ rpc, limit, world, count }: TestDeps): TestDestination {
+export function createTest({ rpc, limit, world, ownWebhook, count }: TestDeps): TestDestination {
   return async (name, actor, log) => {
     if (!DESTINATION_NAME.test(name)) throw new Problem("destination_not_found");
     const left = await limit(actor);
@@ -52,11 +55,15 @@ export function createTest({ rpc, limit, world, count }: TestDeps): TestDestinat
       headers: target.headers,
       destinationId: target.id,
       timeoutMs: target.timeout_ms,
-      event: {
-        type: "gatelink.test",
-        timestamp: new Date().toISOString(),
-        data: { note: "A test of this destination by a person. It concerns no message." },
-      },
+      ...(target.format === "meta" && ownWebhook !== undefined
+        ? { event: ownWebhook.emptyBody, headersOf: ownWebhook.headersOf }
+        : {
+          event: {
+            type: "gatelink.test",
+            timestamp: new Date().toISOString(),
+            data: { note: "A test of this destination by a person. It concerns no message." },
+          },
+        }),
     });
     const { ok, status, latencyMs: latency_ms, error, detail, answer } = result;
     const { replies, repliesIgnored: replies_ignored } = result;

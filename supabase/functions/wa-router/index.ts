@@ -16,6 +16,7 @@ import type { TeamRole } from "../_shared/contract/states.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
+import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
 import { createTest } from "./destination_test_event.ts";
 
 const authorise = createAuthorise();
@@ -25,6 +26,7 @@ const test = createTest({
   rpc,
   limit: (actor) => requireRate(limitOf(LIMITS.destinationTests), actor),
   world: async () => deliveryDepsOf(await deliveryConfigOf(await createConfigLoader(rpc)())),
+  ownWebhook: whatsapp.ownWebhook,
   count,
 });
 

@@ -101,6 +101,9 @@ function DestinationCard({ of }: { of: DestinationHealth }) {
         <Text size="xs" c="dimmed" component="div">
           Failed deliveries are retried: {scheduleInWords(of.retry_seconds ?? SCHEDULE)}.{" "}
           {of.routes.length === 0 ? "Not used by any route. " : `Routes: ${of.routes.join(", ")}. `}
+          {of.events.join() !== "message.received" && `Events: ${of.events.join(", ")}. `}
+          {of.format === "meta" && "Gets Meta's own webhooks. "}
+          {of.when_taken === "mark" && "Also gets messages of conversations that a person has. "}
           <Secrets of={of} />
           {of.headers.length > 0 && ` Custom headers: ${of.headers.map((one) => one.name).join(", ")}.`}
         </Text>

@@ -209,6 +209,8 @@ export interface Reported {
 export interface OwnWebhook {
   /** The body of the provider's webhook with this one report; undefined if the provider would send none. */
   bodyOf(reported: Reported): string | undefined;
+  /** A body that reports nothing, for a person's test of a destination. */
+  readonly emptyBody: string;
   /** The headers by which the provider's receivers verify a body. */
   headersOf(body: string, secret: string): Readonly<Record<string, string>>;
 }

@@ -2093,6 +2093,14 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
       };
+      open_window: {
+        Args: {
+          p_to: string;
+          p_at: string;
+          p_number_id?: string | null;
+        };
+        Returns: Json;
+      };
       outbound_outcome: {
         Args: {
           p_id: string;

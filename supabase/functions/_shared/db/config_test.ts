@@ -29,6 +29,7 @@ const FULL = {
     url: "https://demo.example/hook",
     state: "active",
     circuit_open: false,
+    when_taken: "mark",
   }],
   allowlist: [{ pattern: "*.example", purpose: "forward" }],
 };

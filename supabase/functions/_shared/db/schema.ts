@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002620";
+export const SCHEMA_VERSION = "20261129002625";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -60,6 +60,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002601",
   "20261129002610",
   "20261129002620",
+  "20261129002625",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

@@ -141,7 +141,7 @@ Deno.test("createPipeline: decisions wake forwarding, replies wake sending, outc
     messages: [{ id: "o", lease: "l", attempt: 1, number_id: "1", to: "1", message: { type: "text" } }],
     next_due_ms: null,
   });
-  await answer("settle_outbound", null);
+  await answer("settle_outbound", { settled: 1, fenced: 0 });
   await answer("claim_outbound", NOTHING.claim_outbound);
   await drained;
   assertEquals(calls, []);

@@ -24,7 +24,9 @@ function sender(claims: ClaimedMessage[][], deps: Partial<SenderDeps> = {}) {
   const outcomes: string[] = [];
   const rpc = ((name: string, args?: object) => {
     calls.push([name, args]);
-    const result = name === "claim_outbound" ? { messages: claims.shift() ?? [], next_due_ms: 0 } : null;
+    const result = name === "claim_outbound"
+      ? { messages: claims.shift() ?? [], next_due_ms: 0 }
+      : { settled: 0, fenced: 0 };
     return Promise.resolve(result);
   }) as Rpc;
   const round = createSender({
@@ -129,7 +131,7 @@ Deno.test("createSender(): a sent message is recorded despite a short database o
       }
       if (away-- > 0) return Promise.reject(new Problem("database_unavailable"));
       settled.push(args);
-      return Promise.resolve(null);
+      return Promise.resolve({ settled: 0, fenced: 0 });
     }) as Rpc,
   });
   await round();

@@ -118,6 +118,7 @@ function escaped(body: unknown): string {
 /** Meta's webhooks, for destinations of format `meta`. The key is the destination's secret as a text, whole. */
 export const ownWebhook: OwnWebhook = {
   bodyOf,
+  emptyBody: '{"object":"whatsapp_business_account","entry":[]}',
   headersOf: (body, secret) => ({
     [SIGNATURE_HEADER]: `sha256=${hmacSha256(secret, new TextEncoder().encode(body))}`,
   }),

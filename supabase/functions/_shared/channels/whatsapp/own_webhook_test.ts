@@ -23,6 +23,12 @@ function reportedOf(update: Update, account = "900") {
   };
 }
 
+/** An update without what stands beside the item, which comes from other parts of the body. */
+function essence(update: Update): unknown {
+  const { _rest, _altered, ...raw } = update.raw as Record<string, unknown>;
+  return { ...update, raw, identities: undefined, name: undefined, error: undefined };
+}
+
 Deno.test("ownWebhook.bodyOf(): what is built again parses to the message or status that it was built from", () => {
   let n = 0;
   for (const { name } of Deno.readDirSync(CASES)) {
@@ -32,24 +38,7 @@ Deno.test("ownWebhook.bodyOf(): what is built again parses to the message or sta
       const again = parse(decode(encode(ownWebhook.bodyOf(reportedOf(update))!)));
       const [found] = again.filter(({ key }) => key === update.key);
       assert(found !== undefined, `${name}: ${update.key} is not in ${again.map(({ key }) => key)}`);
-      assertEquals(
-        {
-          ...found,
-          field: update.field,
-          raw: { ...found.raw as object, _rest: 0 },
-          identities: 0,
-          name: 0,
-          error: 0,
-        },
-        {
-          ...update,
-          raw: { ...update.raw as object, _rest: 0, _altered: 0 },
-          identities: 0,
-          name: 0,
-          error: 0,
-        },
-        name,
-      );
+      assertEquals(essence({ ...found, field: update.field }), essence(update), name);
       n++;
     }
   }

@@ -167,6 +167,7 @@ export const DELIVERIES = {
     id,
     url: z.string(),
     timeout_ms: z.int(),
+    format: z.enum(DESTINATION_FORMATS),
     /** Custom headers, encrypted. */
     headers: z.record(z.string(), z.string()).nullable(),
     /** Newest first. */

@@ -247,6 +247,7 @@ export const MESSAGES = {
   take_conversation: z.strictObject({ id, taken_over: takenOver.nullable() }),
   /** `released` is false if nobody had it. */
   release_conversation: z.strictObject({ id, released: z.boolean() }),
+  open_window: z.strictObject({ conversation_id: id, contact_id: id, window_closes_at: at }),
   list_desks: z.array(desk),
   set_conversation_desk: desk,
   add_conversation_note: note,

@@ -40,7 +40,9 @@ const message = z.strictObject({
   text: z.string().nullable()
     .describe("The text of any type: body, caption, title of the chosen button, emoji"),
   choice: z.string().nullable()
-    .describe("Id of the chosen button or list row, or a quick reply's payload"),
+    .describe(
+      "Id of the chosen button or list row, a quick reply's payload, or the token of the answered Flow",
+    ),
   reply_to: z.string().nullable()
     .describe("`provider_id` of the message that it answers, edits, withdraws or reacts to"),
   referral: passed.nullable().describe("The ad or post that the person came from"),

@@ -86,11 +86,29 @@ function edited(part: JsonObject): Pick<Content, "body" | "choice"> {
   return inner === undefined ? {} : wordsOf(type as string, inner);
 }
 
+/** Most characters of a Flow's answers that are read for its token. */
+const MAX_ANSWERS = 100_000;
+
+/**
+ * The token with which a Flow was sent, by which routes tell one Flow from another: Meta's own name of it is always
+ * "flow". Undefined if whoever sent it gave none.
+ */
+function flowToken(flow: JsonObject): string | undefined {
+  const answers = text(flow.response_json);
+  if (answers === undefined || answers.length > MAX_ANSWERS) return undefined;
+  try {
+    const token = text(object(JSON.parse(answers))?.flow_token);
+    return token === "" || token === "unused" ? undefined : token;
+  } catch {
+    return undefined;
+  }
+}
+
 function interactive(part: JsonObject): Pick<Content, "body" | "choice"> {
   for (const reply of [part.button_reply, part.list_reply]) {
     if (isObject(reply)) return { body: text(reply.title), choice: text(reply.id) };
   }
   const flow = object(part.nfm_reply);
-  if (flow !== undefined) return { body: text(flow.body), choice: text(flow.name) };
+  if (flow !== undefined) return { body: text(flow.body), choice: flowToken(flow) ?? text(flow.name) };
   return { choice: text(object(part.call_permission_reply)?.response) };
 }
