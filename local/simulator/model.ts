@@ -168,4 +168,6 @@ export type SimulatorEvent =
   | { type: "post"; post: PostView }
   | { type: "call"; call: CallView }
   | { type: "settings"; settings: Settings }
+  /** A file was added under this id. */
+  | { type: "media"; id: string }
   | { type: "typing"; contact: string; until: number };
