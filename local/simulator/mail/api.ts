@@ -16,7 +16,7 @@
  */
 import { z } from "zod";
 import { Buffer } from "node:buffer";
-import type { MediaFile } from "../graph.ts";
+import type { HeldFile } from "../media.ts";
 import type { Json } from "../model.ts";
 import { type Answer, answerOf, CLIENTS, type Original } from "./clients.ts";
 import { LANGUAGES, WORDS } from "./languages.ts";
@@ -52,7 +52,7 @@ const INBOX = z.strictObject({ address, name });
 export interface MailApiOptions {
   mail: SendGridSimulator;
   /** Files that can be attached, by id. */
-  samples: ReadonlyMap<string, MediaFile>;
+  samples: ReadonlyMap<string, HeldFile>;
   /** Where the stack answers the public. */
   origin: string;
   /** @default globalThis.fetch */
