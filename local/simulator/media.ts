@@ -18,18 +18,13 @@ export interface MediaFile {
   open(): BodyInit | Promise<BodyInit>;
 }
 
-/** A file that is held in memory. */
-export interface HeldFile extends MediaFile {
-  readonly bytes: Uint8Array;
-}
-
 /** Most files and bytes of those that were added; the oldest go first. */
 const KEEP = { files: 200, bytes: 300 * 1024 * 1024 };
 
 /** A file of these bytes. */
-export function fileOf(bytes: Uint8Array, mimeType: string, filename: string): HeldFile {
+export function fileOf(bytes: Uint8Array, mimeType: string, filename: string): MediaFile {
   const sha256 = Buffer.from(createHash("sha256").update(bytes).digest()).toString("base64");
-  return { bytes, mimeType, size: bytes.length, sha256, filename, open: () => bytes as BodyInit };
+  return { mimeType, size: bytes.length, sha256, filename, open: () => bytes as BodyInit };
 }
 
 /** The files by id. Those that are added lie in a folder, if there is one, and outlive a restart. */

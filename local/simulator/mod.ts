@@ -120,8 +120,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     "POST api/send": ({ contact, message }) => ({
       wamid: meta.userSends(String(contact), message as UserMessage | string),
     }),
-    "POST api/media/expire": ({ id }) => ({ expired: meta.media.expire(String(id)) }),
     "POST api/answer": ({ contact, text }) => ({ wamid: meta.appSends(String(contact), String(text ?? "")) }),
+    "POST api/media/expire": ({ id }) => ({ expired: meta.media.expire(String(id)) }),
     "POST api/scan": ({ link }) =>
       scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
     "GET api/links": async () => await options.links?.() ?? [],

@@ -1,5 +1,5 @@
 /** Small sample files that the page can send. */
-import { fileOf, type HeldFile } from "./media.ts";
+import { fileOf, type MediaFile } from "./media.ts";
 
 const FILES = [
   { id: "900000000000001", filename: "harbour.jpg", mimeType: "image/jpeg" },
@@ -8,7 +8,7 @@ const FILES = [
 ];
 
 /** The samples by media id. */
-export function loadSamples(): ReadonlyMap<string, HeldFile> {
+export function loadSamples(): ReadonlyMap<string, MediaFile> {
   return new Map(FILES.map(({ id, filename, mimeType }) => {
     const bytes = Deno.readFileSync(new URL(`./samples/${filename}`, import.meta.url));
     return [id, fileOf(bytes, mimeType, filename)];

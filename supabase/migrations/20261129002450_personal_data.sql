@@ -229,6 +229,7 @@ language sql stable set search_path = '' as $$
     ('public.incidents', '{title}', '', 'words'),
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
+    ('public.saved_views', '{name,search}', '', 'words'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),

@@ -22,6 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "local/",
     "tools/",
     "supabase/functions/",
+    "admin/",
     "admin/src/",
     "tests/support/",
   ],

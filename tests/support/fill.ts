@@ -236,6 +236,12 @@ export const FILL: Record<string, string> = {
   "public.reports": `
     insert into public.reports (kind, period_from, due_at, figures, look) values
       ('weekly', '2026-11-16T08:00Z', '2026-11-23T08:00Z', '{"features": [], "debt": []}', '{}')`,
+  "public.saved_views": `
+    insert into public.saved_views (page, name, search, shared, created_by)
+    select '/links', 'off', 'state=disabled', true, user_id from public.team_members limit 1`,
+  "public.rollout_notices": `
+    insert into public.rollout_notices (rollout_id, position, day, to_whom, text, report, due_at)
+    select r.id, 1, 0, 'All teams', 'It is there.', false, now() from public.rollouts r order by r.id limit 1`,
   "public.announcements": `
     insert into public.announcements (id, name, audience, text) values
       ('00000000-0000-7000-8000-00000000f003', 'beta', '{"kind": "segments", "segments": ["beta"]}', 'It is here.')`,

@@ -5,6 +5,7 @@
  */
 import type { z } from "zod";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
+import { ATTENTION } from "./answers/attention.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
@@ -32,6 +33,7 @@ type JsonFunction = {
 /** The schema of each answer. Only tests check answers against them. A missing schema does not compile. */
 export const ANSWERS = {
   ...ANNOUNCEMENTS,
+  ...ATTENTION,
   ...DELIVERIES,
   ...INCIDENTS,
   ...LINKS,

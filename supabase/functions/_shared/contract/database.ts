@@ -363,6 +363,7 @@ export type Database = {
           message_id: string | null;
           next_attempt_at: string;
           resent: number;
+          resent_for: string | null;
           seq: number;
           state: "pending" | "leased" | "delivered" | "dead";
           updated_at: string;
@@ -918,7 +919,7 @@ export type Database = {
           events: string[];
           host: string;
           id: string;
-          kind: "webhook" | "slack";
+          kind: "webhook" | "slack" | "email";
           name: string;
           state: "active" | "paused";
         };
@@ -936,6 +937,7 @@ export type Database = {
           id: string;
           last_error: string | null;
           lease: string | null;
+          message_id: string | null;
           next_attempt_at: string;
           payload: JsonOf<"notifications.payload">;
           state: "pending" | "leased" | "delivered" | "dead";
@@ -1145,6 +1147,30 @@ export type Database = {
           },
         ];
       };
+      rollout_notices: {
+        Row: {
+          at: string | null;
+          day: number;
+          due_at: string;
+          position: number;
+          report: boolean;
+          rollout_id: string;
+          state: "planned" | "told" | "skipped";
+          text: string;
+          to_whom: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "rollout_notices_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollout_stages: {
         Row: {
           advance_when: JsonOf<"rollout_stages.advance_when">;
@@ -1294,6 +1320,28 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "routes";
             referencedColumns: ["id"];
+          },
+        ];
+      };
+      saved_views: {
+        Row: {
+          created_at: string;
+          created_by: string;
+          id: string;
+          name: string;
+          page: string;
+          search: string;
+          shared: boolean;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "saved_views_created_by_fkey";
+            columns: ["created_by"];
+            isOneToOne: false;
+            referencedRelation: "team_members";
+            referencedColumns: ["user_id"];
           },
         ];
       };
@@ -1659,6 +1707,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      attention: { Args: Record<never, never>; Returns: Json };
       begin_identity_check: {
         Args: {
           p_id: string;
@@ -1666,11 +1715,29 @@ export type Database = {
         };
         Returns: Json;
       };
+      change_matching_deliveries: {
+        Args: {
+          p_act: string;
+          p_list: string;
+          p_filter: Json;
+          p_before: string;
+          p_reason?: string | null;
+          p_limit?: number;
+        };
+        Returns: number;
+      };
       check_identity: {
         Args: {
           p_id: string;
           p_what: string;
           p_code: string;
+        };
+        Returns: Json;
+      };
+      check_links: {
+        Args: {
+          p_links: Json;
+          p_actor: string;
         };
         Returns: Json;
       };
@@ -1758,6 +1825,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      count_matching_deliveries: {
+        Args: {
+          p_list: string;
+          p_filter?: Json;
+        };
+        Returns: Json;
+      };
       create_announcement: {
         Args: {
           p_announcement: Json;
@@ -1776,6 +1850,7 @@ export type Database = {
           p_flag_key: string;
           p_plan: Json;
           p_reason?: string | null;
+          p_id?: string | null;
         };
         Returns: Database["public"]["Tables"]["rollouts"]["Row"];
       };
@@ -1812,6 +1887,8 @@ export type Database = {
       destination_health: {
         Args: {
           p_now?: string;
+          p_filter?: Json;
+          p_limit?: number | null;
         };
         Returns: Json;
       };
@@ -1880,6 +1957,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      first_steps: { Args: Record<never, never>; Returns: Json };
       forecast_rollout: {
         Args: {
           p_flag_key: string;
@@ -1951,6 +2029,7 @@ export type Database = {
       list_announcements: {
         Args: {
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -1982,11 +2061,25 @@ export type Database = {
         };
         Returns: Json;
       };
-      list_identities: { Args: Record<never, never>; Returns: Json };
+      list_flags: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_identities: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       list_incidents: {
         Args: {
           p_open?: boolean | null;
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -2004,9 +2097,23 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_notices: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       list_reports: {
         Args: {
           p_flag_key?: string | null;
+          p_limit?: number;
+          p_before?: string | null;
+        };
+        Returns: Json;
+      };
+      list_routes: {
+        Args: {
+          p_filter?: Json;
           p_limit?: number;
         };
         Returns: Json;
@@ -2015,6 +2122,8 @@ export type Database = {
         Args: {
           p_before?: string | null;
           p_limit?: number;
+          p_same?: number | null;
+          p_search?: string | null;
         };
         Returns: Json;
       };
@@ -2022,6 +2131,7 @@ export type Database = {
       list_unknown: {
         Args: {
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -2035,6 +2145,15 @@ export type Database = {
       load_config: {
         Args: {
           p_revision?: number | null;
+        };
+        Returns: Json;
+      };
+      mail_notification: {
+        Args: {
+          p_id: string;
+          p_lease: string;
+          p_subject: string;
+          p_text: string;
         };
         Returns: Json;
       };
@@ -2299,6 +2418,12 @@ export type Database = {
         };
         Returns: boolean;
       };
+      remove_view: {
+        Args: {
+          p_id: string;
+        };
+        Returns: boolean;
+      };
       reply_in_conversation: {
         Args: {
           p_conversation_id: string;
@@ -2332,6 +2457,7 @@ export type Database = {
           p_to: string;
           p_after?: string | null;
           p_limit?: number;
+          p_key?: string | null;
         };
         Returns: Json;
       };
@@ -2413,6 +2539,23 @@ export type Database = {
         Args: {
           p_name: string;
           p_overlap_hours?: number;
+        };
+        Returns: Json;
+      };
+      save_view: {
+        Args: {
+          p_page: string;
+          p_name: string;
+          p_search: string;
+          p_shared?: boolean;
+        };
+        Returns: Json;
+      };
+      schedule_notices: {
+        Args: {
+          p_id: string;
+          p_day_0: string;
+          p_notices?: Json;
         };
         Returns: Json;
       };

@@ -29,6 +29,12 @@ export type GraphSent = z.infer<typeof graphSent>;
 /** A read receipt that was taken, or a file that was deleted. */
 export const graphDone = z.strictObject({ success: z.literal(true) });
 
+/** A request in Meta's shape; what it may hold is that of `wa-send`, with the recipient in `to` or `recipient`. */
+export const graphMessage = z.looseObject({ messaging_product: product });
+
+/** The answer to a message or a read receipt. */
+export const graphTaken = z.union([graphSent, graphDone]);
+
 /** What is known of a file. */
 export const graphMedia = z.strictObject({
   messaging_product: product,
@@ -65,5 +71,7 @@ export const GRAPH = {
   GraphError: graphError,
   GraphId: graphId,
   GraphMedia: graphMedia,
+  GraphMessage: graphMessage,
   GraphSent: graphSent,
+  GraphTaken: graphTaken,
 } as const;
