@@ -6974,6 +6974,30 @@ begin
 end $function$;
 grant execute on function public.open_window(p_to text, p_at timestamp with time zone, p_number_id text) to service_role;
 
+-- What became of a queued message so far: {state, error (the provider's), provider_id, phone, bsuid (of the
+-- recipient)}. For secret keys.
+CREATE OR REPLACE FUNCTION public.outbound_outcome(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('state', o.state, 'error', o.error, 'provider_id', m.provider_id,
+      'phone', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null order by i.id limit 1),
+      'bsuid', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'bsuid' and i.valid_to is null order by i.id limit 1))
+    from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
+    left join public.messages m on m.id = o.message_id
+    where o.id = p_id);
+end $function$;
+grant execute on function public.outbound_outcome(p_id uuid) to service_role;
+
 -- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}],
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
 -- deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind,
@@ -9099,8 +9123,9 @@ begin
   where f.message_id = p_message_id and f.lease = p_lease and f.state = 'pending';
   v_found := found;
   if v_found and p_outcome = 'stored' then
-    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes)),
-      p_message_id, v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes,
+        'message_id', p_message_id)),
+      v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
   end if;
   return v_found;
 end $function$;
@@ -15869,7 +15894,7 @@ CREATE OR REPLACE FUNCTION private.keep_upload(p_upload media_uploads, p_now tim
 AS $function$
 begin
   perform private.keep_objects(
-    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)), null,
+    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)),
     -- A day longer than the row, so that no row is without its file.
     p_now + make_interval(days => private.media_days('retention.upload_days') + 1), p_now);
 end $function$;

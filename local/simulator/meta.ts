@@ -90,6 +90,7 @@ export class MetaSimulator {
     this.#random = new Random(options.seed);
     this.#store = new Store(options.dataFile);
     this.media = new MediaShelf(options.media ?? new Map(), options.dataFile && `${options.dataFile}.media`);
+    this.media.onAdded = (id) => this.#emit({ type: "media", id });
     this.#people = new People(this.#store, this.#random);
     this.settings = parseSettings({ ...CALM, ...options.settings });
     const shared = { clock: this.#clock, random: this.#random, settings: this.settings };

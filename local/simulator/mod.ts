@@ -109,6 +109,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     accounts: meta.accounts,
     calm: CALM,
     faults: Object.entries(FAULTS).map(([code, { label }]) => ({ code, label })),
+    media: meta.media.ids,
     samples: [...media].map(([id, { filename, mimeType }]) => ({ id, filename, mimeType })),
   });
 
@@ -266,7 +267,7 @@ async function page(name: string): Promise<Response> {
       "referrer-policy": "no-referrer",
       // Images may come from anywhere, since a business may send the address of one; code may not.
       "content-security-policy":
-        "default-src 'self'; img-src 'self' data: https: http:; base-uri 'none'; form-action 'none'; " +
+        "default-src 'self'; img-src 'self' data: https: http:; media-src 'self' https: http:; base-uri 'none'; form-action 'none'; " +
         "frame-ancestors 'none'",
       "x-frame-options": "DENY",
     },

@@ -179,4 +179,6 @@ export type SimulatorEvent =
   | { type: "call"; call: CallView }
   | { type: "settings"; settings: Settings }
   | { type: "account"; account: Json }
+  /** A file was added under this id. */
+  | { type: "media"; id: string }
   | { type: "typing"; contact: string; until: number };

@@ -70,6 +70,7 @@ type Function =
   | "wa-router"
   | "wa-send"
   | "wa-media"
+  | "wa-graph"
   | "email-webhook"
   | "email-send"
   | "deeplinks"
@@ -82,6 +83,7 @@ const NAMES: readonly Function[] = [
   "wa-router",
   "wa-send",
   "wa-media",
+  "wa-graph",
   "email-webhook",
   "email-send",
   "deeplinks",

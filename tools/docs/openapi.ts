@@ -13,6 +13,7 @@ import { ACCOUNTS } from "../../supabase/functions/_shared/contract/http/account
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
 import { EVENTS } from "../../supabase/functions/_shared/contract/http/events.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
+import { GRAPH } from "../../supabase/functions/_shared/contract/http/graph.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
@@ -41,6 +42,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   DESTINATIONS,
   MAILS,
   MEDIA,
+  GRAPH,
   OPERATION,
   INCIDENTS,
   REPORTS,

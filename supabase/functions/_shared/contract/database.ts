@@ -2321,6 +2321,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      outbound_outcome: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       overview: {
         Args: {
           p_minutes?: number;
