@@ -23,6 +23,11 @@ panelTest("admin: a person takes a conversation over, and gives it back", async 
   });
   assertEquals([decided.reason, decided.destination_ids], ["taken_over", []]);
   await isWell(page);
+  await page.getByText("Taken over", { exact: true }).first().click();
+  await page.getByRole("button", { name: /4711/ }).waitFor();
+  await page.getByText("Mine", { exact: true }).click();
+  await page.getByText("None is assigned to you").waitFor();
+  await isWell(page);
   await page.getByRole("button", { name: "Release" }).click();
   await page.getByRole("button", { name: "Take over" }).waitFor();
 
