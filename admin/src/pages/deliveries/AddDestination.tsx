@@ -1,12 +1,14 @@
 /** Adds a destination: its name and URL, and the secret that it checks signatures with. */
 import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
+import type { DestinationFormat } from "../../../../supabase/functions/_shared/contract/event_types.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Restored } from "../../session/Restored.tsx";
+import { EventFields, type EventValues, PLAIN, useEventFields } from "./EventFields.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 
 export function AddDestination() {
@@ -17,11 +19,13 @@ export function AddDestination() {
   const draft = useDraft("destination:new");
   const [name, setName] = draft.field("name", "");
   const [url, setUrl] = draft.field("url", "");
-  const [secret, setSecret] = useState<string>();
+  const fields = useEventFields(draft, PLAIN);
+  const { events } = fields.values;
+  const [added, setAdded] = useState<{ secret: string; format: DestinationFormat }>();
   const [fault, setFault] = useState<string>();
   const add = useChange({
-    act: (args: { name: string; url: string }) =>
-      rpc("add_destination", { p_name: args.name, p_url: args.url }),
+    act: (args: { name: string; url: string; options: EventValues }) =>
+      rpc("add_destination", { p_name: args.name, p_url: args.url, p_options: args.options }),
     touches: ["destination_health", "destinations", "status"],
     onRefused: (refusal) => {
       setFault(
@@ -37,10 +41,10 @@ export function AddDestination() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
-    add.mutate({ name: name.trim(), url: url.trim() }, {
+    add.mutate({ name: name.trim(), url: url.trim(), options: fields.values }, {
       onSuccess: ({ secret }) => {
         close();
-        setSecret(secret);
+        setAdded({ secret, format: fields.values.format });
         draft.clear();
       },
     });
@@ -76,16 +80,19 @@ export function AddDestination() {
               value={url}
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />
+            <EventFields {...fields} />
             <Group justify="flex-end">
               <Button variant="default" onClick={close}>Cancel</Button>
-              <Button type="submit" loading={add.isPending}>Add</Button>
+              <Button type="submit" loading={add.isPending} disabled={events.length === 0}>Add</Button>
             </Group>
           </Stack>
         </form>
       </Modal>
-      <SecretModal secret={secret} title="Destination added" close={() => setSecret(undefined)}>
-        The service verifies the webhook-signature header with this secret. The destination receives messages
-        once a route uses it.
+      <SecretModal secret={added?.secret} title="Destination added" close={() => setAdded(undefined)}>
+        {added?.format === "meta"
+          ? "Enter this secret, whole with whsec_, where the tool asks for Meta's app secret."
+          : "The service verifies the webhook-signature header with this secret."}{" "}
+        The destination receives messages once a route uses it.
       </SecretModal>
     </For>
   );
