@@ -1,14 +1,39 @@
 /** How the panel is built (`deno task admin:build`) and served while it is worked on (`deno task admin:dev`). */
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
+import { docsPages } from "./docs_pages.ts";
 
 /** The local stack that `admin:dev` works on. */
 const STACK = "http://127.0.0.1:54321";
 
+/** Adds the documentation to a build, and serves it while the panel is worked on. */
+function docs(folder: string): Plugin {
+  return {
+    name: "gatelink-docs",
+    generateBundle() {
+      for (const [path, source] of docsPages(folder)) {
+        this.emitFile({ type: "asset", fileName: `docs/${path}`, source });
+      }
+    },
+    configureServer(server) {
+      server.middlewares.use((request, response, next) => {
+        const path = /^\/docs\/([^?]+)/.exec((request as { url?: string }).url ?? "")?.[1];
+        const found = path === undefined ? undefined : docsPages(folder).get(path);
+        if (found === undefined) return next();
+        response.setHeader(
+          "content-type",
+          path!.endsWith(".html") ? "text/html; charset=utf-8" : "application/octet-stream",
+        );
+        response.end(found);
+      });
+    },
+  };
+}
+
 export default defineConfig({
   // Relative, so that it runs in any folder of any host.
   base: "./",
-  plugins: [react()],
+  plugins: [react(), docs("docs")],
   cacheDir: "../node_modules/.vite",
   // The manifest tells tests which files are loaded first.
   build: { target: "es2022", manifest: true, chunkSizeWarningLimit: 900 },

@@ -10,9 +10,11 @@ export const PANEL: string = join(ROOT, "admin", "dist");
 /** Sources of the build. deno.json names the packages. */
 const SOURCES = [
   "admin/index.html",
+  "admin/docs_pages.ts",
   "admin/vite.config.ts",
   "admin/public",
   "admin/src",
+  "docs",
   "supabase/functions/_shared",
   "deno.json",
 ];

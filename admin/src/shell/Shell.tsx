@@ -27,6 +27,7 @@ import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
 import { isApple, useShortcuts } from "./shortcuts.ts";
 import { Boundary } from "./Boundary.tsx";
+import { Environment } from "./Environment.tsx";
 import { BRAKES, navigate, useHashSearch } from "../ui/location.ts";
 import classes from "./Shell.module.css";
 
@@ -60,6 +61,8 @@ function notLoaded(): { default: ComponentType<DialogProps> } {
   return { default: () => null };
 }
 const Palette = lazy<ComponentType<DialogProps>>(() => import("./palette/Palette.tsx").catch(notLoaded));
+/** Without it the panel works as before. */
+const Bell = lazy<ComponentType>(() => import("./Bell.tsx").catch(() => ({ default: () => null })));
 const Keys = lazy<ComponentType<DialogProps>>(() => import("./Keys.tsx").catch(notLoaded));
 
 /** Number of pages in the bottom bar, beside "More". */
@@ -109,8 +112,11 @@ export function Shell() {
       </a>
       <AppShell.Header hiddenFrom="sm">
         <Group h="100%" px="md" justify="space-between">
-          <Brand />
-          <Group gap="xs" wrap="nowrap">
+          <Brand isNarrow />
+          <Group gap={4} wrap="nowrap">
+            <Suspense>
+              <Bell />
+            </Suspense>
             <UnstyledButton className={classes.scheme} aria-label="Search" onClick={search}>
               <Icon name="search" />
             </UnstyledButton>
@@ -126,7 +132,12 @@ export function Shell() {
       </AppShell.Header>
       <AppShell.Navbar p="md" className={classes.navbar}>
         <Box visibleFrom="sm" mb="lg">
-          <Brand />
+          <Group justify="space-between" wrap="nowrap" align="flex-start">
+            <Brand />
+            <Suspense>
+              <Bell />
+            </Suspense>
+          </Group>
           <UnstyledButton className={classes.search} onClick={search} aria-keyshortcuts="/ Control+K Meta+K">
             <Icon name="search" size={16} />
             <span>Search</span>
@@ -192,13 +203,15 @@ export function Shell() {
   );
 }
 
-function Brand() {
+/** @param isNarrow Leaves the host out, where there is no room for it. */
+function Brand({ isNarrow = false }: { isNarrow?: boolean }) {
   return (
     <Group gap="xs" wrap="nowrap">
       <img src="./icon.svg" alt="" width={26} height={26} />
-      <div>
+      <div style={{ minWidth: 0 }}>
         <Text fw={700} lh={1.1}>Gatelink</Text>
-        <Text size="xs" c="dimmed" lh={1.2}>{new URL(project().url).host}</Text>
+        {!isNarrow && <Text size="xs" c="dimmed" lh={1.2} truncate>{new URL(project().url).host}</Text>}
+        <Environment />
       </div>
     </Group>
   );

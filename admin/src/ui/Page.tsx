@@ -1,7 +1,9 @@
 /** The frame of a page: its heading, its actions, and its content. */
 import { Group, Stack, Text, Title } from "@mantine/core";
 import { type ReactNode, useEffect, useRef } from "react";
+import { HelpButton } from "./HelpButton.tsx";
 import { takeArrival } from "./location.ts";
+import { namePage } from "./title.ts";
 
 export function Page(
   { title, about, actions, back, children }: {
@@ -16,7 +18,7 @@ export function Page(
   },
 ) {
   useEffect(() => {
-    document.title = `${title} · Gatelink`;
+    namePage(title);
   }, [title]);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -30,16 +32,19 @@ export function Page(
         {back}
         <Group justify="space-between" align="flex-start" gap="sm">
           <Stack gap={4} style={{ minWidth: 0 }}>
-            <Title
-              ref={heading}
-              order={1}
-              size="h2"
-              tabIndex={-1}
-              dir="auto"
-              style={{ overflowWrap: "anywhere", outline: "none", scrollMarginTop: 80 }}
-            >
-              {title}
-            </Title>
+            <Group gap={4} wrap="nowrap" align="center">
+              <Title
+                ref={heading}
+                order={1}
+                size="h2"
+                tabIndex={-1}
+                dir="auto"
+                style={{ overflowWrap: "anywhere", outline: "none", scrollMarginTop: 80 }}
+              >
+                {title}
+              </Title>
+              <HelpButton title={title} />
+            </Group>
             {about && <Text c="dimmed" size="sm" component="div">{about}</Text>}
           </Stack>
           {actions && <Group gap="xs">{actions}</Group>}

@@ -1,9 +1,11 @@
 /** Adds a destination: its name and URL, and the secret that it checks signatures with. */
 import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import type { DestinationFormat } from "../../../../supabase/functions/_shared/contract/event_types.ts";
+import { newWebhookSecret } from "../../data/ids.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
+import { AddHost } from "../../session/AddHost.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
@@ -22,15 +24,17 @@ export function AddDestination() {
   const fields = useEventFields(draft, PLAIN);
   const { events } = fields.values;
   const [added, setAdded] = useState<{ secret: string; format: DestinationFormat }>();
-  const [fault, setFault] = useState<string>();
+  const [fault, setFault] = useState<ReactNode>();
+  // It also tells that somebody who misses the answer asks again.
+  const [own, setOwn] = useState(newWebhookSecret);
   const add = useChange({
-    act: (args: { name: string; url: string; options: EventValues }) =>
+    act: (args: { name: string; url: string; options: EventValues & { secret: string } }) =>
       rpc("add_destination", { p_name: args.name, p_url: args.url, p_options: args.options }),
     touches: ["destination_health", "destinations", "status"],
-    onRefused: (refusal) => {
+    onRefused: (refusal, sent) => {
       setFault(
         refusal.code === "GL403"
-          ? "The allowlist does not contain this host (an admin can add it in Settings, Allowlist), or the URL does not start with https://."
+          ? <AddHost url={sent.url} purpose="forward" added={() => setFault(undefined)} />
           : refusal.code === "23514"
           ? "Use lower-case letters, digits, hyphens and underscores."
           : refusal.message,
@@ -41,10 +45,11 @@ export function AddDestination() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
-    add.mutate({ name: name.trim(), url: url.trim(), options: fields.values }, {
+    add.mutate({ name: name.trim(), url: url.trim(), options: { ...fields.values, secret: own } }, {
       onSuccess: ({ secret }) => {
         close();
         setAdded({ secret, format: fields.values.format });
+        setOwn(newWebhookSecret());
         draft.clear();
       },
     });
@@ -77,6 +82,7 @@ export function AddDestination() {
               placeholder="https://hooks.example.com/whatsapp"
               required
               error={fault}
+              errorProps={{ component: "div" }}
               value={url}
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />

@@ -1,7 +1,8 @@
 /** An operator changes a destination's URL, timeout and limits, or removes it. */
 import { Button, Group, Modal, NumberInput, Stack, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
+import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { EventFields, useEventFields } from "./EventFields.tsx";
@@ -67,16 +68,16 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
   const [seconds, setSeconds] = draft.field<number | string>("seconds", of.timeout_ms / 1000);
   const [rate, setRate] = draft.field<number | string>("rate", of.rate_per_second ?? "");
   const fields = useEventFields(draft, of);
-  const [fault, setFault] = useState<string>();
+  const [fault, setFault] = useState<ReactNode>();
   const change = useChange({
     act: (changes: DestinationOptions & { url: string }) =>
       rpc("set_destination", { p_name: of.name, p_version: of.version, p_changes: changes }),
     touches: TOUCHES,
     said: () => `${of.name} was changed.`,
-    onRefused: (refusal) => {
+    onRefused: (refusal, sent) => {
       setFault(
         refusal.code === "GL403"
-          ? "The allowlist does not contain this host (an admin can add it in Settings, Allowlist), or the URL does not start with https://."
+          ? <AddHost url={sent.url} purpose="forward" added={() => setFault(undefined)} />
           : refusal.code === "GL409"
           ? /routes lead/.test(refusal.message)
             ? "Routes lead to it: keep message.received among its events."
@@ -111,6 +112,7 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
           required
           data-autofocus
           error={fault}
+          errorProps={{ component: "div" }}
           value={url}
           onChange={({ currentTarget: { value } }) => setUrl(value)}
         />

@@ -4,6 +4,7 @@ import {
   healthInWords,
   troublesInWords,
 } from "../../../../supabase/functions/_shared/contract/words/health.ts";
+import { useEnvironment } from "../../data/environment.ts";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
@@ -18,7 +19,8 @@ import { Running } from "./Running.tsx";
 import { Switches } from "./Switches.tsx";
 import { Traffic } from "./Traffic.tsx";
 import { Waiting } from "./Waiting.tsx";
-import { switchedOff, useEnvironment, withSwitches } from "./environment.ts";
+import { switchedOff, withSwitches } from "./switched.ts";
+import { FirstSteps } from "./FirstSteps.tsx";
 import { Incidents } from "./Incidents.tsx";
 import { KillSwitches } from "./KillSwitches.tsx";
 import classes from "./overview.module.css";
@@ -64,6 +66,7 @@ export default function Overview() {
               />
               <Incidents incidents={data.incidents} />
               <KillSwitches off={off} />
+              <FirstSteps />
               <Waiting />
               <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
                 <Switches />

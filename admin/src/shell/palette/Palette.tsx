@@ -215,7 +215,11 @@ function useItems(query: string, asked: string): { items: Item[]; isSearching: b
     { label: "Colours of the system", icon: "auto", run: () => setColorScheme("auto") },
     { label: "Sign out", icon: "leave", run: () => void signOut() },
   ].map((one) => ({ ...one, id: one.label, group: "Actions" } as Item));
-  const pages = places().filter((one) => matches(one, words)).map(place("Pages"));
+  // Pages that are only found by other words than their own come after what is called so.
+  const led = places().filter((one) => matches(one, words));
+  const isNamed = ({ label }: Place) => matches({ label }, words);
+  const pages = led.filter(isNamed).map(place("Pages"));
+  const otherPages = led.filter((one) => !isNamed(one)).map(place("Pages"));
   const made = NEW.filter((one) => isFor(me, one) && matches(one, words)).map(place("Actions"));
   if (words.length === 0) return { items: [...pages, ...made], isSearching: false };
   const things = hits.map((hit): Item => {
@@ -249,6 +253,7 @@ function useItems(query: string, asked: string): { items: Item[]; isSearching: b
       ...made,
       ...acts(hits.slice(0, ACTED)),
       ...verbs,
+      ...otherPages,
       ...also.filter((one) => matches(one, words)),
     ]),
     isSearching,

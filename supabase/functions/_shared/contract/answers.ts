@@ -5,10 +5,12 @@
  */
 import type { z } from "zod";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
+import { ATTENTION } from "./answers/attention.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
+import { MEDIA } from "./answers/media.ts";
 import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
 import { PEOPLE } from "./answers/people.ts";
@@ -31,10 +33,12 @@ type JsonFunction = {
 /** The schema of each answer. Only tests check answers against them. A missing schema does not compile. */
 export const ANSWERS = {
   ...ANNOUNCEMENTS,
+  ...ATTENTION,
   ...DELIVERIES,
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,
+  ...MEDIA,
   ...MESSAGES,
   ...OPERATIONS,
   ...PEOPLE,

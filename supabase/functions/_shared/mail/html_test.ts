@@ -28,6 +28,18 @@ const ATTACKS: readonly (readonly [html: string, left: string])[] = [
   ['<p style="background:url(https://evil.test/p.png);color:red">a</p>', '<p style="color:red">a</p>'],
   ['<p style="position:fixed;top:0;width:100%">a</p>', '<p style="width:100%">a</p>'],
   ['<p style="color:expression(alert(1))">a</p>', "<p>a</p>"],
+  [
+    "<p style=\"COLOR : Red !important; font-family:'Open Sans', Arial;;\">a</p>",
+    `<p style="color:Red;font-family:'Open Sans', Arial">a</p>`,
+  ],
+  ['<p style="font-family:\'a;color:red">a</p>', '<p style="color:red">a</p>'],
+  ['<p style="/*;color:red;*/width:1px">a</p>', '<p style="color:red">a</p>'],
+  ['<p style="width:1px;background-image:url(data:a;color:blue)">a</p>', '<p style="width:1px">a</p>'],
+  ['<p style="c\\6f lor:red;constructor:1px;margin:expression(x)">a</p>', "<p>a</p>"],
+  [
+    '<a href="https://moss.example/" style="color:red;position:fixed">a</a>',
+    '<a href="https://moss.example/" target="_blank" rel="noopener noreferrer nofollow" style="color:red">a</a>',
+  ],
   ["<math><mtext><img src=x onerror=alert(1)></mtext></math>", ""],
   ["<p id=a class=b data-x=c>a</p>", "<p>a</p>"],
   ['<a href="/admin">a</a>', '<a target="_blank" rel="noopener noreferrer nofollow">a</a>'],

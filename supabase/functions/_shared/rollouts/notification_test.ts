@@ -1,5 +1,5 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
-import { bodyOf, type Notification } from "./notification.ts";
+import { bodyOf, mailOf, type Notification } from "./notification.ts";
 
 const TOLD: Notification = {
   kind: "started",
@@ -78,4 +78,14 @@ Deno.test("bodyOf(): names a failing component, with the reason and what to do",
 Deno.test("bodyOf(): names a recovered component", () => {
   const part = { component: "queue" as const, status: "healthy" as const, because: "taken", figures: {} };
   assertEquals(bodyOf("slack", { ...PART, kind: "recovered", part }), { text: "queue does well again" });
+});
+
+Deno.test("mailOf(): the subject is one short line, and the text says what to do and when it happened", () => {
+  assertEquals(mailOf(TOLD), {
+    subject: "checkout.enabled: the rollout by the plan custom began with us & <b> (12.5 %)",
+    text: `the rollout by the plan custom began with us & <b> (12.5 %)\n\n${ADVICE}\n\n${TOLD.at}\n`,
+  });
+  const long = mailOf({ ...TOLD, figures: { ...TOLD.figures, stage: "x".repeat(300) } });
+  assertEquals(long.subject.length, 150);
+  assertEquals(mailOf(PART).subject.includes("\n"), false);
 });

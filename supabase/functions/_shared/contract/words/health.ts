@@ -49,7 +49,8 @@ interface Unpurged {
   what: string;
   error: string;
 }
-interface Stopped {
+/** A destination in trouble. */
+export interface Stopped {
   name: string;
   state: "paused" | "circuit_open" | "failing" | "gave_up" | "replies" | string;
   n?: number;
@@ -186,7 +187,7 @@ const overdueInWords = ({ seconds }: HealthPart["figures"]) =>
 const stoppedOf = ({ destinations }: HealthPart["figures"]) => (destinations ?? []) as Stopped[];
 
 /** `orders failed 3 times in a row: status 500; 13 messages wait`. */
-function stoppedInWords(one: Stopped): string {
+export function stoppedInWords(one: Stopped): string {
   const { waiting = 0 } = one;
   const wait = waiting === 0
     ? ""
