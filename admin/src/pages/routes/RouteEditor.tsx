@@ -18,6 +18,7 @@ import { compile } from "../../../../supabase/functions/_shared/routing/compile.
 import {
   type Condition,
   ConditionError,
+  isForMailAlone,
   parseCondition,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { rpc, useChange } from "../../data/query.ts";
@@ -117,9 +118,12 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
     draft.clear();
     close();
   };
+  const lacksMail = isForMailAlone(condition) && !channels.includes("email") &&
+    "Only a mail can meet the condition: add email.";
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
+    if (lacksMail) return;
     const changes: Changes = {
       name: name.trim(),
       condition,
@@ -167,6 +171,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
             <TagsInput
               label="Channels"
               description="The route only takes messages from these channels."
+              error={lacksMail}
               data={CHANNELS}
               acceptValueOnBlur
               value={channels}

@@ -180,6 +180,45 @@ function allowedStyle(style: string): string {
  *   servers, which learn then that the mail was read. @default {"inline"}
  */
 export async function sanitiseMail(html: string, images: Images = "inline"): Promise<string> {
+  return await sanitised(html, images);
+}
+
+/**
+ * HTML for people's eyes, and the images of other servers in it, by one walk. Pixels that only tell that a mail was opened
+ * are left out and not counted.
+ *
+ * @param place What stands in place of an image of another server, such as a `cid:` of ours; undefined leaves it out.
+ *   Called in their order.
+ * @returns Without `place`, what {@linkcode sanitiseMail} gives.
+ */
+export async function shownMail(
+  html: string,
+  place: (address: string) => string | undefined = () => undefined,
+): Promise<{ html: string; remote: number }> {
+  let remote = 0;
+  const safe = await sanitised(html, "inline", (attributes) => {
+    const { src = "", ...rest } = attributes;
+    const address = src.trim();
+    if (!/^https?:\/\//i.test(address)) return attributes;
+    if (isPixel(attributes)) return rest;
+    remote++;
+    const placed = place(address);
+    return placed === undefined ? rest : { ...rest, src: placed };
+  });
+  return { html: safe, remote };
+}
+
+/** One or two points wide and high: nobody looks at it. */
+function isPixel({ width = "", height = "" }: Record<string, string>): boolean {
+  const isTiny = (size: string) => /^\s*[012](?:px)?\s*$/i.test(size);
+  return isTiny(width) && isTiny(height);
+}
+
+async function sanitised(
+  html: string,
+  images: Images,
+  transformImage?: (attributes: Record<string, string>) => Record<string, string>,
+): Promise<string> {
   const { default: sanitize }: { default: Sanitize } = await import("sanitize-html");
   const schemes = images === "all" ? ["cid", "https", "http", "data"] : ["cid"];
   return sanitize(flattened(firstOf(html, MOST_HTML)), {
@@ -212,6 +251,12 @@ export async function sanitiseMail(html: string, images: Images = "inline"): Pro
           target: "_blank",
           rel: "noopener noreferrer nofollow",
         },
+      }),
+      ...(transformImage === undefined ? {} : {
+        img: (_tag: string, attributes: Record<string, string>) => ({
+          tagName: "img",
+          attribs: transformImage(attributes),
+        }),
       }),
       "*": (tagName, { style, ...attribs }) => {
         const kept = style === undefined ? "" : allowedStyle(style);
