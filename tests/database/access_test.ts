@@ -253,6 +253,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why: "Operators take conversations over from the services.",
   },
   "release_conversation(uuid)": { role: "operator", why: "Operators give conversations back." },
+  "list_desk_conversations(text,integer)": {
+    role: "viewer",
+    why: "The team sees which conversations are somebody's.",
+  },
   "list_desks(uuid[])": { role: "viewer", why: "The team sees who looks after a conversation." },
   "set_conversation_desk(uuid,jsonb)": { role: "operator", why: "Operators share conversations out." },
   "add_conversation_note(uuid,text)": { role: "operator", why: "Operators note what colleagues need." },

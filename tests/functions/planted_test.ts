@@ -410,6 +410,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "destination_figures(text,integer,timestamp with time zone)": () => ["'broken'"],
   "name_contacts(text[])": ({ contact }) => [`'{${contact}}'`],
   "take_conversation(uuid,integer,text)": ({ conversation }) => [`'${conversation}', 5`],
+  "list_desk_conversations(text,integer)": () => ["'mine'", "'taken_over'"],
   "list_desks(uuid[])": ({ conversation }) => [`'{${conversation}}'`],
   "set_conversation_desk(uuid,jsonb)": ({ conversation }) => [`'${conversation}', '{"unread": false}'`],
   "add_conversation_note(uuid,text)": ({ conversation }) => [`'${conversation}', 'a note'`],

@@ -2139,6 +2139,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_desk_conversations: {
+        Args: {
+          p_which: string;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_desks: {
         Args: {
           p_conversation_ids: readonly string[];
