@@ -401,6 +401,10 @@ grant select on public.announcements to authenticated, service_role;
 -- The whole team sees what is announced.
 create policy announcements_read on public.announcements for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Who wrote and deleted it.
+create TRIGGER record AFTER INSERT OR DELETE ON public.announcements FOR EACH ROW EXECUTE FUNCTION private.record_change('announcement', 'name', 'id', 'state');
+-- Who started and stopped it.
+create TRIGGER record_change AFTER UPDATE OF state ON public.announcements FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION private.record_change('announcement', 'name', 'id', 'state');
 
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
 create table public.attributions (
@@ -1084,6 +1088,10 @@ create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, u
 create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
 -- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
+-- Who added it.
+create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+-- Who changed it, and how.
+create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
 
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
@@ -1663,6 +1671,10 @@ create policy "team reads links" on public.links for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells isolates to read the link again, also after an update by hand, and which members were changed.
 create TRIGGER links_changed BEFORE UPDATE ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
+-- Who changed it, and how.
+create TRIGGER record_change AFTER UPDATE ON public.links FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state))) EXECUTE FUNCTION private.record_link_change();
+-- What people made.
+create TRIGGER record_new AFTER INSERT ON public.links REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION private.record_new_links();
 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
@@ -1841,6 +1853,10 @@ grant select on public.notification_endpoints to authenticated, service_role;
 -- The team sees who is told; addresses are elsewhere.
 create policy notification_endpoints_read on public.notification_endpoints for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Who added and removed it.
+create TRIGGER record AFTER INSERT OR DELETE ON public.notification_endpoints FOR EACH ROW EXECUTE FUNCTION private.record_change('endpoint', 'name', '', 'kind', 'host', 'events', 'state');
+-- Who paused and resumed it.
+create TRIGGER record_change AFTER UPDATE OF state, events ON public.notification_endpoints FOR EACH ROW EXECUTE FUNCTION private.record_change('endpoint', 'name', '', 'events', 'state');
 
 -- What is to be told to whom. Not in order: each stands for itself and says when it happened.
 create table public.notifications (
@@ -2372,7 +2388,8 @@ create table public.routes (
   constraint routes_flag_key_check CHECK ((flag_key <> ''::text)),
   constraint routes_mode_check CHECK ((mode = ANY (ARRAY['first'::text, 'all'::text]))),
   constraint routes_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
-  constraint routes_sticky_minutes_check CHECK (((sticky_minutes >= 1) AND (sticky_minutes <= 43200)))
+  constraint routes_sticky_minutes_check CHECK (((sticky_minutes >= 1) AND (sticky_minutes <= 43200))),
+  constraint record_added TRIGGER DEFERRABLE INITIALLY DEFERRED
 );
 alter table public.routes enable row level security;
 grant select on public.routes to authenticated;
@@ -2380,6 +2397,10 @@ grant select, insert, update, delete on public.routes to service_role;
 -- Every role may see the routes; only operators see routes for people's numbers.
 create policy "team reads routes" on public.routes for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
+-- Who added it, with its services, which come after it.
+create CONSTRAINT TRIGGER record_added AFTER INSERT ON public.routes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION private.record_route_change();
+-- Who removed it, with its services, which go before it.
+create TRIGGER record_removed BEFORE DELETE ON public.routes FOR EACH ROW EXECUTE FUNCTION private.record_route_change();
 -- Makes the edge functions reload the configuration.
 create TRIGGER routes_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.routes FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Refuses a condition that could never match when it is written.
@@ -2510,6 +2531,10 @@ create policy segments_read on public.segments for select to authenticated
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Each version is used once.
 create TRIGGER continue BEFORE INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION private.continue_segment();
+-- Who added and removed it; its members have a history of their own.
+create TRIGGER record AFTER INSERT OR DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION private.record_change('segment', 'key', '', 'description');
+-- Who described it otherwise.
+create TRIGGER record_change AFTER UPDATE OF description ON public.segments FOR EACH ROW WHEN ((old.description IS DISTINCT FROM new.description)) EXECUTE FUNCTION private.record_change('segment', 'key', '', 'description');
 
 -- The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number
 -- that first appears in a signed webhook is added automatically.
@@ -2573,6 +2598,10 @@ grant select, insert, update, delete on public.senders to service_role;
 -- Every role of the team may see the senders.
 create policy "team reads senders" on public.senders for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- When it was first seen, and who removed it.
+create TRIGGER record AFTER INSERT OR DELETE ON public.senders FOR EACH ROW EXECUTE FUNCTION private.record_change('number', 'id', '', 'channel', 'address', 'state', 'max_per_second', 'pair_seconds', 'pair_burst');
+-- Who changed its pace.
+create TRIGGER record_change AFTER UPDATE OF state, max_per_second, pair_seconds, pair_burst ON public.senders FOR EACH ROW WHEN (((((old.state IS DISTINCT FROM new.state) OR (old.max_per_second IS DISTINCT FROM new.max_per_second)) OR (old.pair_seconds IS DISTINCT FROM new.pair_seconds)) OR (old.pair_burst IS DISTINCT FROM new.pair_burst))) EXECUTE FUNCTION private.record_change('number', 'id', '', 'state', 'max_per_second', 'pair_seconds', 'pair_burst');
 
 -- Events that at least one destination subscribed to when they happened, besides the messages that came in.
 create table public.service_events (
@@ -2889,6 +2918,10 @@ create table public.suppressions (
 create INDEX suppressions_since_idx ON public.suppressions USING btree (since, address, scope);
 alter table public.suppressions enable row level security;
 grant select, insert, update, delete on public.suppressions to service_role;
+-- Who of the team said that somebody gets no mail.
+create TRIGGER record_added AFTER INSERT ON public.suppressions FOR EACH ROW WHEN ((new.source = 'team'::text)) EXECUTE FUNCTION private.record_suppression();
+-- Who lifted it.
+create TRIGGER record_removed AFTER DELETE ON public.suppressions FOR EACH ROW EXECUTE FUNCTION private.record_suppression();
 
 -- Who gave whom which role, and when. Written by trigger; append-only and kept permanently: it names team members,
 -- not customers.
@@ -2997,6 +3030,43 @@ create table private.affected_people (
 create INDEX affected_people_last_idx ON private.affected_people USING btree (flag_key, last_at);
 alter table private.affected_people enable row level security;
 grant select, insert, update, delete on private.affected_people to service_role;
+
+-- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities and suppressions,
+-- and what people did with deliveries: all that no history of its own tells. Append-only. Read through list_audit.
+create table private.change_history (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- What it is: destination, link, route, segment, number, endpoint, announcement, identity, suppression, delivery.
+  kind text not null,
+  -- Its name, as people call it; of a mail address the domain alone.
+  name text not null,
+  -- The id or code by which it is opened; null where that is the name.
+  ref text,
+  -- added, changed, removed, credentials, or of deliveries retried, skipped, dropped, resent.
+  change text not null,
+  -- The version that the change made, where the thing has versions.
+  version bigint,
+  -- Of how many: links that were made at once, deliveries.
+  n integer default 1 not null,
+  -- The members that changed as they were; null of what was added. Secrets and credentials are never among them.
+  before jsonb,
+  -- The same as they became; null of what was removed.
+  after jsonb,
+  -- Why, in the words of whoever did it.
+  reason text,
+  -- Who: a user id, or the database role.
+  by text default private.actor() not null,
+  -- One row a change.
+  constraint change_history_pkey PRIMARY KEY (id)
+);
+-- Newest first.
+create INDEX change_history_at_idx ON private.change_history USING btree (at);
+alter table private.change_history enable row level security;
+grant select on private.change_history to service_role;
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON private.change_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 -- Batches of clicks that were written: one whose answer was lost is sent again, and must not count twice.
 create table private.click_batches (
@@ -3286,6 +3356,10 @@ create table private.inboxes (
 create INDEX inboxes_user_idx ON private.inboxes USING btree (user_id) WHERE (user_id IS NOT NULL);
 alter table private.inboxes enable row level security;
 grant select, insert, update, delete on private.inboxes to service_role;
+-- Who added and removed the identity.
+create TRIGGER record AFTER INSERT OR DELETE ON private.inboxes FOR EACH ROW EXECUTE FUNCTION private.record_change('identity', 'from_email', '', 'provider', 'state', 'is_default');
+-- Who changed the identity.
+create TRIGGER record_change AFTER UPDATE OF provider, state, is_default ON private.inboxes FOR EACH ROW EXECUTE FUNCTION private.record_change('identity', 'from_email', '', 'provider', 'state', 'is_default');
 
 -- Flags whose kill switch the functions found set in their environment, which the database cannot read.
 create table private.kill_switches (
@@ -4811,7 +4885,7 @@ CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
  SET search_path TO ''
 AS $function$
 declare
-  v_count integer;
+  v_dropped uuid[];
 begin
   perform private.require_role('operator');
   if coalesce(trim(p_reason), '') = '' then
@@ -4824,12 +4898,16 @@ begin
       hint = 'The whole team reads it: leave out the number, the address and the id.';
   end if;
   perform private.lock_lanes(p_ids);
-  update public.deliveries
-  set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
-  where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null);
-  get diagnostics v_count = row_count;
+  with dropped as (
+    update public.deliveries
+    set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+    where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null)
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_dropped from dropped;
   perform private.release_lanes(p_ids);
-  return v_count;
+  perform private.record_deliveries(v_dropped, 'dropped', p_reason);
+  return cardinality(v_dropped);
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
@@ -5408,6 +5486,46 @@ begin
     from (select * from public.announcements x order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
 end $function$;
 grant execute on function public.list_announcements(p_limit integer) to authenticated, service_role;
+
+-- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
+-- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
+-- suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why,
+-- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, since, before and before_id: at and id
+-- of the last of the page before}. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_audit(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_query text;
+  v_answer jsonb;
+  v_before timestamptz := coalesce((p_filter ->> 'before')::timestamptz, 'infinity');
+  v_limit integer := least(greatest(coalesce(p_limit, 50), 1), 1000);
+begin
+  perform private.require_role('viewer');
+  -- Each source answers a page of its own, by its index where it has one; the newest of all are the page.
+  select string_agg(format($q$
+    (select * from (%s) s
+    where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
+      and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
+      and ($7 is null or strpos(lower(s.name), $7) > 0)
+    order by s.at desc, s.id collate "C" desc limit $8)$q$, a.source), ' union all ') into v_query
+  from private.audit_sources() a where private.may(a.role);
+  execute format($q$
+    select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'at', x.at, 'kind', x.kind, 'name', x.name, 'ref', x.ref, 'change', x.change,
+      'version', x.version, 'n', x.n, 'who', x.who, 'why', x.why, 'before', x.before, 'after', x.after, 'figures', x.figures)
+      order by x.at desc, x.id collate "C" desc), '[]')
+    from (select * from (%s) u order by u.at desc, u.id collate "C" desc limit $8) x$q$, v_query)
+  into v_answer
+  using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
+    case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
+    nullif(p_filter ->> 'who', ''), private.may('operator'), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
+  return v_answer;
+end $function$;
+grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- The canned replies by name, [{name, text, updated_at, updated_by}]. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.list_canned_replies()
@@ -7204,6 +7322,7 @@ begin
       order by h.seq limit 1) head
     where w.id = any (v_waiting)));
   perform private.release_lanes(p_ids);
+  perform private.record_deliveries(v_dead || v_waiting, 'retried');
   return cardinality(v_dead) + cardinality(v_waiting);
 end $function$;
 grant execute on function public.retry_deliveries(p_ids uuid[]) to authenticated, service_role;
@@ -8238,16 +8357,20 @@ CREATE OR REPLACE FUNCTION public.skip_deliveries(p_ids uuid[])
  SET search_path TO ''
 AS $function$
 declare
-  v_count integer;
+  v_skipped uuid[];
 begin
   perform private.require_role('operator');
   perform private.lock_lanes(p_ids);
-  update public.deliveries
-  set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
-  where id = any (p_ids) and state = 'pending';
-  get diagnostics v_count = row_count;
+  with skipped as (
+    update public.deliveries
+    set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
+    where id = any (p_ids) and state = 'pending'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_skipped from skipped;
   perform private.release_lanes(p_ids);
-  return v_count;
+  perform private.record_deliveries(v_skipped, 'skipped');
+  return cardinality(v_skipped);
 end $function$;
 grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
 
@@ -8547,6 +8670,30 @@ begin
   on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
 end $function$;
 grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
+
+-- Queues a test for an endpoint, whatever events it wants and whether it is paused; the table notifications says what
+-- became of it. Returns {id}. For operators and secret keys. GL404 when there is none of that name.
+CREATE OR REPLACE FUNCTION public.test_notification_endpoint(p_name text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_endpoint uuid;
+  v_id uuid;
+begin
+  perform private.require_role('operator');
+  select e.id into v_endpoint from public.notification_endpoints e where e.name = p_name;
+  if v_endpoint is null then
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+  end if;
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  values (v_endpoint, clock_timestamp(), jsonb_build_object('kind', 'test', 'at', clock_timestamp(), 'endpoint', p_name))
+  returning id into v_id;
+  return jsonb_build_object('id', v_id);
+end $function$;
+grant execute on function public.test_notification_endpoint(p_name text) to authenticated, service_role;
 
 -- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
 -- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
@@ -9714,6 +9861,102 @@ begin
       end if;
   end case;
 end $function$;
+
+-- The histories that list_audit joins, each as a query, and the least role that reads it.
+CREATE OR REPLACE FUNCTION private.audit_sources()
+ RETURNS TABLE(role text, source text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  values
+    ('viewer', $s$
+      select 'setting ' || h.key || ' ' || h.version as id, h.changed_at as at,
+        case when h.key like '%.enabled' then 'flag' else 'setting' end as kind, h.key as name, h.key as ref, c.change,
+        h.version, 1 as n, h.changed_by as who, h.reason as why, private.audited_setting(h.before) as before,
+        private.audited_setting(h.after) as after, c.figures
+      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c $s$),
+    ('viewer', $s$
+      select 'rollout ' || e.id, e.at, 'rollout', r.flag_key, r.id::text, e.kind, e.rollout_version, 1, e.actor, e.reason, null, null,
+        jsonb_build_object('rule', e.rule, 'verdict', e.verdict, 'figures', e.figures)
+      from public.rollout_events e join public.rollouts r on r.id = e.rollout_id where e.kind <> 'checked' $s$),
+    ('viewer', $s$
+      select 'signed ' || a.id, a.signed_at, 'signature', a.flag_key, a.flag_key, case when a.applies then 'signed' else 'waived' end, null, 1,
+        a.signed_by::text, a.note, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
+      from public.gate_approvals a $s$),
+    ('viewer', $s$
+      select 'revoked ' || a.id, a.revoked_at, 'signature', a.flag_key, a.flag_key, 'revoked', null, 1,
+        a.revoked_by, a.revoked_because, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
+      from public.gate_approvals a where a.revoked_at is not null $s$),
+    ('viewer', $s$
+      select 'rollback ' || b.id, b.recorded_at, 'rollback', b.target, null, case when b.ok then 'verified' else 'not_verified' end, null, 1,
+        b.recorded_by, b.reason, null, null, jsonb_build_object('level', b.level)
+      from public.rollback_events b $s$),
+    ('viewer', $s$
+      select 'incident ' || u.id, u.at, 'incident', '#' || i.number || ' ' || i.title, i.number::text, u.kind, u.version, 1, u.actor, u.text, null,
+        nullif(u.changes, '{}'), jsonb_build_object('title', i.title, 'severity', i.severity, 'status', u.status)
+      from public.incident_updates u join public.incidents i on i.id = u.incident_id $s$),
+    ('viewer', $s$
+      select 'route ' || h.route_id || ' ' || h.version, h.changed_at, 'route', h.name, h.route_id::text, 'changed', h.version, 1, h.changed_by, null,
+        private.audited_route(b, $6), private.audited_route(h, $6), jsonb_build_object('active', h.active)
+      from public.route_history h
+      left join public.route_history b on b.route_id = h.route_id and b.version = h.version - 1
+      where h.version > 1 $s$),
+    ('viewer', $s$
+      select 'members ' || h.segment_key || ' ' || h.version, h.changed_at, 'segment', h.segment_key, h.segment_key, 'members', h.version,
+        cardinality(h.added) + cardinality(h.removed), h.changed_by, h.reason, null, null,
+        jsonb_build_object('added', cardinality(h.added), 'removed', cardinality(h.removed))
+      from public.segment_history h $s$),
+    ('viewer', $s$
+      select 'contact ' || a.id, a.at, case when a.act = 'replied' then 'reply' else 'contact' end,
+        coalesce('···· ' || private.contact_last_four(a.contact_id), 'a contact'), a.message_id::text, a.act, null, 1, a.by, a.reason, null, null, '{}'::jsonb
+      from public.contact_acts a $s$),
+    ('viewer', $s$
+      select 'erasure ' || e.id, e.at, 'contact', 'a contact', null, 'erased', null, 1, e.by, null, null, null, '{}'::jsonb
+      from public.erasures e where e.part = 1 $s$),
+    ('viewer', $s$
+      select 'change ' || c.id, c.at, c.kind, c.name, coalesce(c.ref, c.name), c.change, c.version, c.n, c.by, c.reason,
+        case when $6 or not jsonb_path_exists(coalesce(c.before, '{}'), '$.condition.**.phones') then c.before end,
+        case when $6 or not jsonb_path_exists(coalesce(c.after, '{}'), '$.condition.**.phones') then c.after end, '{}'::jsonb
+      from private.change_history c $s$),
+    ('admin', $s$
+      select 'team ' || t.id, t.at, 'team', coalesce(t.email, t.user_id::text), t.user_id::text, t.change, null, 1, t.by, null, t.before, t.after, '{}'::jsonb
+      from public.team_history t $s$),
+    ('admin', $s$
+      select 'host ' || a.id, a.at, 'allowlist', a.pattern, a.pattern, a.change, null, 1, a.by, null, null, null,
+        jsonb_build_object('purpose', a.purpose)
+      from public.allowlist_history a $s$)
+$function$;
+grant execute on function private.audit_sources() to service_role;
+
+-- A version of a route for the list; null where it names people's numbers and the reader may not see those.
+CREATE OR REPLACE FUNCTION private.audited_route(p_route route_history, p_words boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_words or not jsonb_path_exists((p_route).condition, '$.**.phones') then jsonb_build_object(
+    'name', (p_route).name, 'priority', (p_route).priority, 'condition', (p_route).condition, 'mode', (p_route).mode,
+    'destinations', (p_route).destinations, 'flag_key', (p_route).flag_key, 'sticky_minutes', (p_route).sticky_minutes,
+    'active', (p_route).active, 'channels', (p_route).channels) end
+$function$;
+grant execute on function private.audited_route(p_route route_history, p_words boolean) to service_role;
+
+-- A state of a setting for the list: its value beside the members of its metadata, and how many people it targets
+-- instead of whom.
+CREATE OR REPLACE FUNCTION private.audited_setting(p_state jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_state is not null then jsonb_build_object('value', p_state -> 'value')
+    || (coalesce(p_state -> 'metadata', '{}') - 'target_user_ids')
+    || case when p_state #> '{metadata,target_user_ids}' is null then '{}'
+      else jsonb_build_object('people', jsonb_array_length(p_state #> '{metadata,target_user_ids}')) end end
+$function$;
+grant execute on function private.audited_setting(p_state jsonb) to service_role;
 
 -- Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
@@ -14242,6 +14485,17 @@ AS $function$
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $function$;
 
+-- Whether this transaction erases a person: what it deletes is no change by anybody.
+CREATE OR REPLACE FUNCTION private.is_erasing()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (select from public.erasures e where e.transaction = pg_current_xact_id_if_assigned() and e.at = now())
+$function$;
+grant execute on function private.is_erasing() to service_role;
+
 -- Whether this is a valid failure policy, such as {"404": "aside", "else": "hold"}: keys are a status from 300 to
 -- 599, or else; hold makes the conversation wait, aside gives up the delivery after its second attempt, pause pauses
 -- the destination.
@@ -16480,6 +16734,7 @@ AS $function$
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
+    ('private.change_history', '{name,before,after,reason}', '', 'words'),
     ('public.rollout_stages', '{user_ids,chosen}', '', 'words'),
     ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
     ('public.notifications', '{payload,last_error}', '', 'words'),
@@ -17406,6 +17661,59 @@ begin
   return null;
 end $function$;
 
+-- Trigger, after a change of a row: records it, with the columns that it is given. Arguments: kind, the column with
+-- the name, the column with the ref or an empty text, then the columns. A new version without a change of these is
+-- one of credentials.
+CREATE OR REPLACE FUNCTION private.record_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_old jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) else '{}' end;
+  v_new jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) else '{}' end;
+  v_row jsonb := case when tg_op = 'DELETE' then v_old else v_new end;
+  v_before jsonb;
+  v_after jsonb;
+  v_change text;
+begin
+  if private.is_erasing() then
+    return coalesce(new, old);
+  end if;
+  select jsonb_object_agg(c.name, v_old -> c.name), jsonb_object_agg(c.name, v_new -> c.name) into v_before, v_after
+  from unnest(tg_argv[3:]) as c (name)
+  where v_old -> c.name is distinct from v_new -> c.name;
+  v_change := case
+    when tg_op = 'INSERT' then 'added'
+    when tg_op = 'DELETE' or v_old ->> 'removed_at' is null and v_new ->> 'removed_at' is not null then 'removed'
+    when v_after is null then 'credentials'
+    else 'changed' end;
+  if v_change = 'credentials' and v_old -> 'version' is not distinct from v_new -> 'version' then
+    return coalesce(new, old);
+  end if;
+  insert into private.change_history (kind, name, ref, change, version, before, after, by)
+  values (tg_argv[0], v_row ->> tg_argv[1], v_row ->> nullif(tg_argv[2], ''), v_change, (v_row ->> 'version')::bigint,
+    case when tg_op <> 'INSERT' then jsonb_strip_nulls(v_before) end, case when tg_op <> 'DELETE' then jsonb_strip_nulls(v_after) end,
+    coalesce(case when v_change <> 'removed' then v_new ->> 'updated_by' end, private.actor()));
+  return coalesce(new, old);
+end $function$;
+
+-- Records what somebody did with deliveries, a row a destination.
+CREATE OR REPLACE FUNCTION private.record_deliveries(p_ids uuid[], p_change text, p_reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.change_history (kind, name, change, n, reason)
+  select 'delivery', d.name, p_change, count(*), p_reason
+  from public.deliveries x join public.destinations d on d.id = x.destination_id
+  where x.id = any (p_ids) group by d.name;
+end $function$;
+grant execute on function private.record_deliveries(p_ids uuid[], p_change text, p_reason text) to service_role;
+
 -- Notes that these flags were asked for. A flag's row changes once an hour at most.
 CREATE OR REPLACE FUNCTION private.record_evaluations(p_flags text[], p_now timestamp with time zone)
  RETURNS void
@@ -17446,6 +17754,39 @@ begin
   return jsonb_build_object('accepted', v_accepted, 'repeated', v_repeated);
 end $function$;
 grant execute on function private.record_feedback(p_feedback jsonb, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after update of links: records changes by people, and by anybody which link was turned off, on, deleted or
+-- restored.
+CREATE OR REPLACE FUNCTION private.record_link_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_old jsonb := to_jsonb(old);
+  v_new jsonb := to_jsonb(new);
+  v_before jsonb;
+  v_after jsonb;
+begin
+  if private.is_erasing() then
+    return null;
+  end if;
+  select jsonb_object_agg(n.key, v_old -> n.key), jsonb_object_agg(n.key, n.value) into v_before, v_after
+  from jsonb_each(v_new) n
+  where n.value is distinct from v_old -> n.key
+    and n.key not in ('version', 'member_versions', 'changed_in', 'updated_at', 'updated_by', 'uses', 'taken', 'campaign', 'request_hash');
+  -- What a service changes in its own links is traffic, but for who takes one away.
+  if old.state is not distinct from new.state
+    and new.updated_by !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+    return null;
+  end if;
+  insert into private.change_history (kind, name, ref, change, version, before, after, by)
+  values ('link', coalesce(new.title, new.code), new.code,
+    case when new.state = 'deleted' and old.state <> 'deleted' then 'removed' when v_after is null then 'credentials' else 'changed' end,
+    new.version, v_before, v_after, new.updated_by);
+  return null;
+end $function$;
 
 -- Trigger, after insert or delete of segment_members: moves each segment's version and writes segment_history.
 CREATE OR REPLACE FUNCTION private.record_members()
@@ -17532,6 +17873,23 @@ begin
 end $function$;
 grant execute on function private.record_metrics(p_metrics jsonb, p_now timestamp with time zone) to service_role;
 
+-- Trigger, after insert of links: records how many a person made at once, and the first twenty codes.
+CREATE OR REPLACE FUNCTION private.record_new_links()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.change_history (kind, name, ref, change, n, after, by)
+  select 'link', min(m.code), case count(*) when 1 then min(m.code) end, 'added', count(*),
+    jsonb_build_object('codes', to_jsonb((array_agg(m.code order by m.code))[1:20])), m.created_by
+  from made m
+  where m.created_by ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+  group by m.created_by;
+  return null;
+end $function$;
+
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
  RETURNS void
@@ -17601,6 +17959,31 @@ AS $function$
   on conflict on constraint route_history_pkey do nothing
 $function$;
 
+-- Trigger: records a route that was added or removed, whole. Its versions are in route_history.
+CREATE OR REPLACE FUNCTION private.record_route_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_route public.routes := case when tg_op = 'DELETE' then old else new end;
+  v_is jsonb;
+begin
+  if not private.is_erasing() then
+    v_is := jsonb_build_object('priority', v_route.priority, 'condition', v_route.condition, 'mode', v_route.mode,
+      'flag_key', v_route.flag_key, 'sticky_minutes', v_route.sticky_minutes, 'active', v_route.active, 'channels', v_route.channels,
+      'destinations', array(
+        select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+        where x.route_id = v_route.id order by x.position));
+    insert into private.change_history (kind, name, ref, change, version, before, after, by)
+    values ('route', v_route.name, v_route.id::text, case tg_op when 'DELETE' then 'removed' else 'added' end, v_route.version,
+      case tg_op when 'DELETE' then v_is end, case tg_op when 'INSERT' then v_is end,
+      case tg_op when 'DELETE' then private.actor() else v_route.updated_by end);
+  end if;
+  return v_route;
+end $function$;
+
 -- Trigger, after insert, update or delete of settings: writes settings_history.
 CREATE OR REPLACE FUNCTION private.record_setting()
  RETURNS trigger
@@ -17621,6 +18004,25 @@ begin
     case when new.key like '%.enabled' and private.opens_to_everybody(new.value, new.metadata)
       and not private.opens_to_everybody(old.value, old.metadata)
       then coalesce(nullif(current_setting('gatelink.gates', true), ''), 'not_asked') end);
+  return null;
+end $function$;
+
+-- Trigger: records a suppression that the team added, or that anybody lifted, by the domain of the address.
+CREATE OR REPLACE FUNCTION private.record_suppression()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.suppressions := case when tg_op = 'DELETE' then old else new end;
+begin
+  if not private.is_erasing() then
+    insert into private.change_history (kind, name, change, after, before)
+    values ('suppression', private.without_local_part(v_row.address), case tg_op when 'DELETE' then 'removed' else 'added' end,
+      case tg_op when 'INSERT' then jsonb_build_object('scope', v_row.scope, 'reason', v_row.reason) end,
+      case tg_op when 'DELETE' then jsonb_build_object('scope', v_row.scope, 'reason', v_row.reason) end);
+  end if;
   return null;
 end $function$;
 

@@ -362,6 +362,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     `'${SENT}'`,
     `'${PHONE.slice(-4)}'`,
   ],
+  "list_audit(jsonb,integer)": () => ["", `'{"kinds": ["route", "contact"]}', 1000`, `'{"name": "${NAME}"}'`],
+  "test_notification_endpoint(text)": () => ["'ops'"],
   "attention()": () => [""],
   "first_steps()": () => [""],
   "search_everything(text,integer)": ({ message }) => [

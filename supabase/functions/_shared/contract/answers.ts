@@ -6,6 +6,7 @@
 import type { z } from "zod";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { ATTENTION } from "./answers/attention.ts";
+import { AUDIT } from "./answers/audit.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
@@ -33,6 +34,7 @@ type JsonFunction = {
 export const ANSWERS = {
   ...ANNOUNCEMENTS,
   ...ATTENTION,
+  ...AUDIT,
   ...DELIVERIES,
   ...INCIDENTS,
   ...LINKS,

@@ -221,6 +221,19 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
+/** Which changes the audit lists. */
+interface AuditFilter {
+  kinds?: readonly string[];
+  /** A user id, or a database role. */
+  who?: string;
+  /** A part of a name, in any case. */
+  name?: string;
+  since?: string;
+  /** `at` and `id` of the last entry of the page before. */
+  before?: string;
+  before_id?: string;
+}
+
 /** The JSON arguments by function and argument name. */
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
@@ -231,6 +244,7 @@ export interface JsonArguments {
   create_rollout: { p_plan: RolloutPlan | TemplatePlan };
   delivery_log: { p_filter: DeliveryLogFilter };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  list_audit: { p_filter: AuditFilter };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_links: { p_filter: LinkFilter };
   list_waiting: { p_filter: { destination?: string } };

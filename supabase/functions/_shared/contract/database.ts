@@ -1873,6 +1873,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_audit: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_canned_replies: { Args: Record<never, never>; Returns: Json };
       list_conversations: {
         Args: {
@@ -2585,6 +2592,12 @@ export type Database = {
           p_senders: Json;
         };
         Returns: null;
+      };
+      test_notification_endpoint: {
+        Args: {
+          p_name: string;
+        };
+        Returns: Json;
       };
       trace_mail: {
         Args: {

@@ -7,7 +7,7 @@ import type { Report } from "../contract/answers/reports.ts";
 import type { HealthPart } from "../contract/answers/operations.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
-import type { HealthEvent } from "../contract/http/operation.ts";
+import type { HealthEvent, TestEvent } from "../contract/http/operation.ts";
 import type { ReportEvent } from "../contract/http/reports.ts";
 import {
   fillTemplate,
@@ -23,7 +23,21 @@ import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/
 import type { SlackText } from "../delivery/deliver.ts";
 
 /** An event, as stored in the table `notifications`. */
-export type Notification = RolloutNotification | PartNotification | IncidentNotification | ReportNotification;
+export type Notification =
+  | RolloutNotification
+  | PartNotification
+  | IncidentNotification
+  | ReportNotification
+  | TestNotification;
+
+/** A test by somebody of the team. */
+export interface TestNotification {
+  kind: "test";
+  /** ISO time. */
+  at: string;
+  /** Name of the endpoint. */
+  endpoint: string;
+}
 
 /** A report that was due. */
 export interface ReportNotification {
@@ -80,7 +94,8 @@ export interface RolloutNotification extends EventFacts {
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
-): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | SlackText {
+): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | TestEvent | SlackText {
+  if ("endpoint" in told) return bodyOfTest(endpoint, told);
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("report" in told) return bodyOfReport(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);
@@ -90,6 +105,17 @@ export function bodyOf(
   return endpoint === "slack"
     ? { text: escaped(`${facts.flag}: ${message}\n${what_to_do}`) }
     : { type: `rollout.${kind}`, timestamp: at, data: { ...facts, message, what_to_do } };
+}
+
+function bodyOfTest(
+  endpoint: "webhook" | "slack",
+  { at, endpoint: name }: TestNotification,
+): TestEvent | SlackText {
+  const message = `This is a test of the notification endpoint ${name}.`;
+  const what_to_do = "Nothing. Notifications arrive here.";
+  return endpoint === "slack"
+    ? { text: escaped(`${message}\n${what_to_do}`) }
+    : { type: "test", timestamp: at, data: { endpoint: name, message, what_to_do } };
 }
 
 function bodyOfPart(
