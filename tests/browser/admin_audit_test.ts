@@ -32,7 +32,7 @@ panelTest("admin: the audit says who changed what, filters, undoes and exports i
   await isWell(page, "a difference");
 
   // By person, by thing; the address can be shared.
-  await page.getByRole("textbox", { name: "Who" }).fill("admin");
+  await page.getByRole("combobox", { name: "Who" }).fill("admin");
   await page.getByRole("option", { name: "admin@example.com" }).click();
   await changed.waitFor({ state: "detached" });
   await entry("wa_send.enabled true → false").first().waitFor();

@@ -127,6 +127,7 @@ export interface Difference {
 
 const NAMES: Readonly<Record<string, string>> = {
   value: "state",
+  url: "URL",
   rollout_percentage: "percentage",
   people: "people",
   target_segments: "segments",
