@@ -12,6 +12,8 @@ export interface StartOptions {
   fresh: boolean;
   /** Add demo content. */
   seed: boolean;
+  /** Play a first exchange of mails. */
+  mail: boolean;
   /** Folder with a folder per function. */
   functions: string;
   help: boolean;
@@ -27,6 +29,7 @@ export const HELP = `Starts Gatelink on this machine: Postgres, Data API, Auth, 
   --data DIR         data folder (.gatelink)
   --fresh            delete the data first
   --no-seed          create no flags, admin, demo service and demo route
+  --no-mail          play no first exchange of mails
   --functions DIR    serve functions from DIR instead of supabase/functions
   --help             show this help
 
@@ -46,6 +49,7 @@ export function parseOptions(args: string[], env: { get(name: string): string | 
         data: { type: "string", default: ".gatelink" },
         fresh: { type: "boolean", default: false },
         seed: { type: "boolean", default: true },
+        mail: { type: "boolean", default: true },
         functions: { type: "string", default: FUNCTIONS },
         help: { type: "boolean", short: "h", default: false },
       },

@@ -1,5 +1,6 @@
 /** One local stack: all of its parts, started in order, supervised, stopped in order. */
 import type { Sql } from "postgres";
+import { log } from "../supabase/functions/_shared/log/log.ts";
 import { startClock } from "./database/clock.ts";
 import { createDataApi } from "./data_api/data_api.ts";
 import { openDataFolder, type StackFile } from "./project/data_folder.ts";
@@ -15,6 +16,7 @@ import { createPanel } from "./panel/panel.ts";
 import { join } from "../lib/paths.ts";
 import { freePort } from "../lib/postgres/postgres.ts";
 import { describeProcess } from "../lib/processes.ts";
+import { playFirstMail } from "./first_mail.ts";
 import { DEMO, seed } from "./seed/seed.ts";
 import { createSimulator } from "./simulator/mod.ts";
 import { createStorageApi, type StorageBucket } from "./storage/storage_api.ts";
@@ -121,6 +123,7 @@ async function start(
       ...mail,
       inboundUrl: `${url}/functions/v1/email-webhook/inbound`,
       eventsUrl: `${url}/functions/v1/email-webhook/events`,
+      folder: join(folder.path, "simulator.mail"),
     },
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     dataFile: join(folder.path, "simulator.jsonl"),
@@ -202,6 +205,23 @@ async function start(
   undo.push(() => (watcher.stop(), renewals));
   const clock = await startClock({ sql: database.sql, url, secretKey: keys.secretKey });
   undo.push(() => clock.stop());
+  if (options.seed && options.mail) {
+    const stopped = new AbortController();
+    // Nobody waits for it; a part that fails is tried again at the next start.
+    const playing = playFirstMail({
+      ...{
+        sql: database.sql,
+        url,
+        secretKey: keys.secretKey,
+        mail: simulator.mail!,
+        inboxes: simulator.inboxes!,
+      },
+      signal: stopped.signal,
+    }).catch((error) => {
+      if (!stopped.signal.aborted) log.error("the first mails were not played", { error });
+    });
+    undo.push(() => (stopped.abort(), playing));
+  }
   return { file: file(), failed: Promise.race([host.failed, database.failed]) };
 }
 

@@ -4,6 +4,7 @@ import { launcherGone } from "./launchers.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { join } from "../lib/paths.ts";
 import { PEOPLE } from "./seed/seed.ts";
+import { SENDER } from "./first_mail.ts";
 import { type Stack, startStack } from "./stack.ts";
 import { UserError } from "../lib/user_error.ts";
 
@@ -15,6 +16,7 @@ Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stay
 
   Admin panel    ${url}/admin/               sign in as ${people}
   Simulator      ${url}/simulator/
+  Mail           ${url}/simulator/mail       inboxes of people; nothing leaves this machine
   Demo link      ${url}/l/demo
   Functions      ${url}/functions/v1/
   Data API       ${url}/rest/v1/
@@ -24,6 +26,7 @@ Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stay
   Mails          ${join(data, "mails.txt")}: sign-in links
 
 Try it: open the simulator, choose a contact and write to it. The demo service answers.
+In its mail page Casey has answered a mail; the answer is in the inbox of ${SENDER.inbox}.
 Then send messages to your own service:
 
   deno task gatelink destinations add mine http://127.0.0.1:9999/hook

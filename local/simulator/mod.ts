@@ -4,7 +4,8 @@
  *
  * | path | |
  * |---|---|
- * | `/simulator/` | the page |
+ * | `/simulator/` | the page of chats |
+ * | `/simulator/mail` | the page of inboxes; what it needs is below `/simulator/api/mail`: see mail/api.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
  * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `GET …/{version}/{media_id}` |
@@ -23,10 +24,12 @@
 import { FAULTS } from "./faults.ts";
 import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { ContactInput } from "./people.ts";
-import { CALM, type Json, type Settings, type SimulatorEvent, type UserMessage } from "./model.ts";
+import { CALM, type Json, type Settings, type UserMessage } from "./model.ts";
 import { loadSamples } from "./samples.ts";
+import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { scan } from "./scan.ts";
+import { EventStreams } from "./streams.ts";
 
 /** A running simulator. */
 export interface Simulator {
@@ -34,8 +37,9 @@ export interface Simulator {
   fetch(request: Request): Promise<Response>;
   /** The simulated Meta, for tests and the seed. */
   meta: MetaSimulator;
-  /** The simulated SendGrid, if it has options. */
+  /** The simulated SendGrid, and the inboxes of its people, if it has options. */
   mail: SendGridSimulator | undefined;
+  inboxes: MailApi | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -66,8 +70,6 @@ const PEOPLE: ContactInput[] = [
 ];
 const SHOW_MESSAGES = 1_000;
 const MAX_BODY = 1_000_000;
-const MAX_STREAMS = 32;
-const HEARTBEAT_MS = 15_000;
 
 /**
  * Starts a simulator. It sends nothing until somebody writes, except updates that an earlier run left
@@ -78,46 +80,15 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const meta = new MetaSimulator({ media, ...options });
   const mail = options.mail && new SendGridSimulator(options.mail);
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
-  /** The open pages: a function that closes each, and one that sends it the current state. */
-  const streams = new Map<() => void, () => void>();
+  const streams = new EventStreams();
+  const mailApi = mail && new MailApi({
+    mail,
+    samples: media,
+    origin: new URL(options.webhookUrl).origin,
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+  });
   const newcomers = () => PEOPLE.forEach((person) => meta.addContact(person));
   if (meta.contacts.length === 0) newcomers();
-
-  function events(): Response {
-    if (streams.size >= MAX_STREAMS) {
-      return Response.json({ error: "too many pages are open" }, { status: 503 });
-    }
-    const utf8 = new TextEncoder();
-    let end = () => {};
-    const body = new ReadableStream<Uint8Array>({
-      start(controller) {
-        const tell = (event: SimulatorEvent | Json) =>
-          controller.enqueue(utf8.encode(`data: ${JSON.stringify(event)}\n\n`));
-        const unlisten = meta.listen(tell);
-        const heartbeat = setInterval(
-          () => controller.enqueue(utf8.encode(": still here\n\n")),
-          HEARTBEAT_MS,
-        );
-        end = () => {
-          unlisten();
-          clearInterval(heartbeat);
-          streams.delete(end);
-          try {
-            controller.close();
-          } catch {
-            // The reader has gone: closed already.
-          }
-        };
-        const tellState = () => tell(state());
-        streams.set(end, tellState);
-        tellState();
-      },
-      cancel: () => end(),
-    });
-    return new Response(body, {
-      headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
-    });
-  }
 
   const state = (): Json => ({
     type: "state",
@@ -152,8 +123,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     "POST api/reset": async () => {
       await meta.reset();
       mail?.reset();
+      mailApi?.welcome();
       newcomers();
-      for (const tellState of streams.values()) tellState();
+      streams.restate();
       return {};
     },
     "POST api/handshake": () => meta.handshake(),
@@ -167,31 +139,44 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     const rest = path.slice("/simulator/".length);
     if (!path.startsWith("/simulator/")) return notFound();
     if (rest.startsWith("graph/")) return meta.graph(request);
-    if (mail !== undefined && rest.startsWith("sendgrid/")) return await mail.fetch(request);
-    if (request.method === "GET" && rest === "api/events") return events();
+    if (mail !== undefined && rest.startsWith("sendgrid/")) return await refusing(() => mail.fetch(request));
+    if (request.method === "GET" && rest === "api/events") {
+      return streams.response(state, (tell) => meta.listen(tell));
+    }
+    if (mailApi !== undefined && rest.startsWith("api/mail/")) {
+      return await mailPage(mailApi, rest.slice(9), request);
+    }
     const read = request.method === "GET" || request.method === "HEAD";
     if (read && rest.startsWith("media/")) return file(media.get(rest.slice("media/".length)));
-    const part = rest || "index.html";
+    const part = rest === "" ? "index.html" : rest === "mail" ? "mail.html" : rest;
     if (read && files.has(part)) return await page(part);
     const handle = api[`${request.method} ${rest}`];
     if (!handle) return notFound();
-    try {
-      return Response.json(await handle(request.method === "POST" ? await readJson(request) : {}));
-    } catch (error) {
-      // A RangeError is a sentence for the caller; anything else is a fault of ours and not theirs to read.
-      if (error instanceof RangeError) return Response.json({ error: error.message }, { status: 400 });
-      throw error;
+    return await refusing(async () =>
+      Response.json(await handle(request.method === "POST" ? await readJson(request) : {}))
+    );
+  }
+
+  async function mailPage(api: MailApi, path: string, request: Request): Promise<Response> {
+    if (request.method === "GET" && path === "events") {
+      return streams.response(() => api.state(), (tell) => api.listen(tell));
     }
+    if (request.method === "GET") return api.part(path) ?? notFound();
+    return await refusing(async () => {
+      const answer = await api.call(path, await readJson(request));
+      return answer === undefined ? notFound() : Response.json(answer);
+    });
   }
 
   return {
     fetch: (request) => isLocal(request) ? answer(request) : Promise.resolve(refused()),
     meta,
     mail,
+    inboxes: mailApi,
     stop() {
       meta.stop();
       mail?.stop();
-      for (const end of streams.keys()) end();
+      streams.close();
     },
   };
 }
@@ -207,6 +192,16 @@ function isLocal(request: Request): boolean {
   const foreign = request.headers.get("sec-fetch-site") === "cross-site" &&
     request.headers.get("sec-fetch-mode") !== "navigate";
   return local(request.url) && !foreign && (origin === null || (URL.canParse(origin) && local(origin)));
+}
+
+/** What a call answers. A RangeError is a sentence for the caller; anything else is a fault of ours, not theirs to read. */
+async function refusing(answer: () => Promise<Response>): Promise<Response> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof RangeError) return Response.json({ error: error.message }, { status: 400 });
+    throw error;
+  }
 }
 
 async function readJson(request: Request): Promise<Json> {

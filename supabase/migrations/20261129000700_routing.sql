@@ -206,6 +206,7 @@ declare
     when 'message_type' then '{in}' when 'text' then '{match,value,values,case_sensitive}' when 'choice' then '{ids}'
     when 'referral' then '{source_id,source_type,ctwa}' when 'link_token' then '{present}'
     when 'link' then '{codes,tags,campaigns}' when 'number' then '{ids}' when 'contacts' then '{ids,phones}'
+    when 'email' then '{kinds,verified,identities,subjects}' when 'address' then '{domains,scopes,types}'
     when 'time' then '{days,from,to,zone}' end;
   v_key text;
   v_fault text;
@@ -221,7 +222,7 @@ begin
     from jsonb_path_query(p_condition, 'strict $.** ? (@.type() == "object" && @.match == "regex")') t) > 20 then
     return 'condition: more than 20 regular expressions in one condition';
   elsif v_known is null or jsonb_typeof(p_condition -> 'type') <> 'string' then
-    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, time, channel';
+    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, email, address, time, channel';
   end if;
   select min(k) into v_key from jsonb_object_keys(p_condition) k where k <> 'type' and k <> all (v_known);
   if v_key is not null then
@@ -267,16 +268,22 @@ begin
     return v_fault;
   elsif v_type = 'link_token' then
     return case when jsonb_typeof(p_condition -> 'present') is distinct from 'boolean' then v_at || 'present: must be true or false' end;
-  elsif v_type in ('link', 'contacts') then
-    if not p_condition ?| v_known then
+  elsif v_type in ('link', 'contacts', 'email', 'address') then
+    if p_condition ? 'verified' and jsonb_typeof(p_condition -> 'verified') <> 'boolean' then
+      return v_at || 'verified: must be true or false';
+    elsif v_type <> 'email' and not p_condition ?| v_known then
       return coalesce(nullif(p_path, ''), 'condition') || ': needs ' || array_to_string(v_known, ', ');
     end if;
-    foreach v_key in array v_known loop
+    foreach v_key in array array_remove(v_known, 'verified') loop
       if p_condition ? v_key then
         v_fault := coalesce(v_fault, private.texts_fault(p_condition -> v_key, v_at || v_key,
           case v_type || ' ' || v_key when 'contacts ids' then '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
-            when 'contacts phones' then '^\+?[0-9](?:[ ().-]*[0-9]){4,14}[ ().-]*$' else '' end,
-          case v_key when 'ids' then 'is not a contact''s id' else 'is not a phone number with its country code' end));
+            when 'contacts phones' then '^\+?[0-9](?:[ ().-]*[0-9]){4,14}[ ().-]*$'
+            when 'email kinds' then '^(reply|calendar|new_mail)$' when 'email identities' then '^[!-?A-~]{1,64}@[!-?A-~]{1,255}$'
+            else case v_type when 'address' then '^[A-Za-z0-9-]{1,32}$' else '' end end,
+          case v_key when 'ids' then 'is not a contact''s id' when 'phones' then 'is not a phone number with its country code'
+            when 'kinds' then 'is not reply, calendar or new_mail' when 'identities' then 'is not an address'
+            else 'is not a part of an address' end));
       end if;
     end loop;
     return v_fault;

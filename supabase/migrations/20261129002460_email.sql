@@ -1040,7 +1040,7 @@ begin
       v_mail := private.store_mail(v_mail, p_now);
       v_counts := v_counts || (v_mail.item -> 'counts');
       if (v_mail.item ->> 'forward')::boolean then
-        v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq)::private.new_delivery;
+        v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq, null)::private.new_delivery;
       end if;
       v_route := v_mail.verdict = 'forward' or v_mail.item ->> 'kind' = 'new_mail';
       if not v_route then

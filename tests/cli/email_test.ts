@@ -7,7 +7,7 @@ import { formOf, mimeOf } from "../../local/simulator/mail/mime.ts";
 import { examine } from "../../cli/commands/email/doctor.ts";
 import { connect } from "../../cli/core/api.ts";
 import type { Session } from "../../cli/core/session.ts";
-import type { SentMail } from "../../local/simulator/mail/sendgrid.ts";
+import type { SentMail } from "../../local/simulator/mail/store.ts";
 
 /** Mails to an address, as SendGrid got them. */
 async function mailsTo(address: string): Promise<SentMail[]> {

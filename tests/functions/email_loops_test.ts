@@ -1,7 +1,7 @@
 /** Two programs that answer each other through us, for ever: the contact's and that of the identity's owner. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { formOf, mimeOf, type WrittenMail } from "../../local/simulator/mail/mime.ts";
-import type { SentMail } from "../../local/simulator/mail/sendgrid.ts";
+import type { SentMail } from "../../local/simulator/mail/store.ts";
 import { MOST_PER_HOUR } from "../../supabase/functions/_shared/mail/loop.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 

@@ -4,12 +4,14 @@ import {
   type Condition,
   type ConditionType,
   parseCondition,
+  ROUTED_MAIL_KINDS,
   TEXT_MATCHES,
 } from "../../supabase/functions/_shared/contract/routing/condition.ts";
 import { DAYS } from "../../supabase/functions/_shared/contract/window.ts";
 
 const word = fc.string({ minLength: 1, maxLength: 8 }).map((text) => `w${text}`);
 const words = fc.array(word, { minLength: 1, maxLength: 3 });
+const parts = fc.array(fc.stringMatching(/^[A-Za-z0-9-]{1,32}$/), { minLength: 1, maxLength: 2 });
 const some = <T>(shape: { [Name in keyof T]: fc.Arbitrary<T[Name]> }) =>
   fc.record(shape, { requiredKeys: [] }).filter((members) => Object.keys(members).length > 0);
 const clock = fc.nat({ max: 24 * 60 - 1 }).map((minute) =>
@@ -35,6 +37,16 @@ const LEAVES: Record<Exclude<ConditionType, "any" | "all" | "not">, fc.Arbitrary
     ids: fc.array(fc.uuid(), { minLength: 1, maxLength: 2 }),
     phones: fc.array(fc.stringMatching(/^\+[1-9][0-9]{6,12}$/), { minLength: 1, maxLength: 2 }),
   }),
+  email: fc.record({
+    kinds: fc.subarray([...ROUTED_MAIL_KINDS], { minLength: 1 }),
+    verified: fc.boolean(),
+    identities: fc.array(fc.stringMatching(/^[a-zA-Z0-9.]{1,9}@[a-z]{1,9}\.example$/), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+    subjects: words,
+  }, { requiredKeys: [] }),
+  address: some({ domains: parts, scopes: parts, types: parts }),
   time: fc.record({
     days: fc.subarray([...DAYS], { minLength: 1 }),
     from: clock,

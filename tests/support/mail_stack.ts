@@ -1,6 +1,7 @@
 /** A stack with an identity that sends and receives mail, and the simulated SendGrid as tests use it. */
 import postgres, { type Sql } from "postgres";
-import type { MailSettings, SentMail } from "../../local/simulator/mail/sendgrid.ts";
+import type { MailSettings } from "../../local/simulator/mail/settings.ts";
+import type { SentMail } from "../../local/simulator/mail/store.ts";
 import type { MailWay, WrittenMail } from "../../local/simulator/mail/mime.ts";
 import type { MailPost } from "../../local/simulator/mail/poster.ts";
 import { testDatabase } from "./postgres.ts";

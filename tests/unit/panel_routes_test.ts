@@ -35,6 +35,12 @@ Deno.test("conditionOf(): a cleared field sets no condition, and each choice is 
     [{ ...referral, ctwa: "with" }, { type: "referral", source_type: "ad", ctwa: true }],
     [{ ...referral, ctwa: "without" }, { type: "referral", source_type: "ad", ctwa: false }],
     [{ type: "link", codes: [], tags: ["a"], campaigns: [] }, { type: "link", tags: ["a"] }],
+    [
+      { type: "email", kinds: [], identities: [], subjects: ["a"], verified: "without" },
+      { type: "email", subjects: ["a"], verified: false },
+    ],
+    [{ type: "email", kinds: [], identities: [], subjects: [], verified: "either" }, { type: "email" }],
+    [{ type: "address", domains: [], scopes: ["eu"], types: [] }, { type: "address", scopes: ["eu"] }],
     [{ type: "link_token", present: false }, { type: "link_token", present: false }],
   ];
   for (const [draft, condition] of drafts) assertEquals(conditionOf(draft), condition);

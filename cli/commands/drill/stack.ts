@@ -18,7 +18,7 @@ export async function startDrillStack(functions: string): Promise<DrillStack> {
   const data = join(parent, "data"), file = join(data, "stack.json");
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", join(ROOT, "local", "start.ts"), "--port", "0", "--data", data]
-      .concat(["--functions", functions]),
+      .concat(["--no-mail", "--functions", functions]),
     cwd: ROOT,
     // Never the database of whoever runs this.
     env: { DATABASE_URL: "", NO_COLOR: "1" },

@@ -1,5 +1,6 @@
 /** `gatelink routes explain`: which route a message took or would take, why, and why not the others. */
 import { z } from "zod";
+import { ROUTED_MAIL_KINDS } from "../../../supabase/functions/_shared/contract/routing/condition.ts";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { routingReasonInWords } from "../../../supabase/functions/_shared/contract/words/routing.ts";
 import { evaluate, prepareFlags } from "../../../supabase/functions/_shared/flags/evaluate.ts";
@@ -114,6 +115,12 @@ const TRY = z.strictObject({
   contact: z.guid().toLowerCase().optional(),
   referral: z.object({ source_id: z.string(), source_type: z.string(), ctwa_clid: z.string() }).partial()
     .optional(),
+  mail: z.strictObject({
+    kind: z.enum(ROUTED_MAIL_KINDS),
+    verified: z.boolean(),
+    subject: z.string(),
+    recipient: z.string(),
+  }).partial().optional(),
   token: z.string().optional(),
   link: z.string().toLowerCase().optional(),
   at: z.iso.datetime({ offset: true }).optional(),
@@ -151,6 +158,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
     number = api.stack.whatsapp?.phoneNumberId ?? "",
     from,
     referral,
+    mail,
     token,
     at,
   } = parsed.data;
@@ -171,6 +179,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
       referral,
       token,
       link,
+      ...(mail === undefined ? {} : { email: mail }),
       number_id: number,
       contact: { id: contactId, phone: from },
       at,

@@ -6,6 +6,7 @@ import {
   ConditionError,
   type ConditionType,
   parseCondition,
+  ROUTED_MAIL_KINDS,
   TEXT_MATCHES,
 } from "../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { ROUTE_MODES, type RouteMode } from "../../../supabase/functions/_shared/contract/states.ts";
@@ -50,6 +51,11 @@ const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
   ],
   number: [{ ids: ["106540352242922"] }, "business numbers by phone_number_id"],
   contacts: [{ phones: ["+16505551234"] }, 'or "ids":[…] of contacts'],
+  email: [
+    { kinds: ["reply"], verified: true, identities: ["alex@example.com"], subjects: ["invoice"] },
+    `${ROUTED_MAIL_KINDS.join(", ")}; all members are optional`,
+  ],
+  address: [{ domains: ["shop"], scopes: ["payments"], types: ["alert"] }, "mails to domain.scope.type@…"],
   time: [
     { days: ["mon", "fri"], from: "09:00", to: "17:00", zone: "Europe/Berlin" },
     "spans midnight if to is before from",

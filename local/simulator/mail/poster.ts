@@ -11,6 +11,9 @@ import { SENDGRID_HEADERS } from "../../../supabase/functions/_shared/channels/e
 export interface MailPost {
   id: number;
   kind: "inbound" | "events";
+  at: number;
+  /** What it is about, for people. */
+  what: string;
   /** Answers so far: a status, or what happened instead of one. */
   answers: (number | "none")[];
   state: "waiting" | "accepted" | "lost";
@@ -25,6 +28,20 @@ export interface PosterOptions {
   firstMs?: number;
   /** Longest wait. @default 5_000 */
   maxMs?: number;
+  /** Whether the answer that just came gets lost on its way. */
+  losesAnswer(): boolean;
+  /** Called when a post begins, is answered, or waits no more. */
+  onChange(post: MailPost): void;
+}
+
+/** What is posted. */
+export interface Posting {
+  kind: MailPost["kind"];
+  what: string;
+  url: string;
+  contentType: string;
+  /** Makes the body of an attempt, from 0: SendGrid gives repeated events other ids. */
+  bodyOf(attempt: number): Uint8Array<ArrayBuffer>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -37,7 +54,8 @@ export class MailPoster {
   #key: KeyObject;
   #pending = 0;
   #stopped = new AbortController();
-  #timers = new Set<unknown>();
+  /** The next attempts, by their timers. */
+  #waiting = new Map<unknown, () => void>();
   #idle: (() => void)[] = [];
   #ids = 0;
 
@@ -62,22 +80,26 @@ export class MailPoster {
     };
   }
 
-  /**
-   * Posts until it is accepted. @param bodyOf Makes the body of an attempt, from 0: SendGrid gives repeated events other
-   * ids.
-   */
-  post(
-    kind: MailPost["kind"],
-    url: string,
-    contentType: string,
-    bodyOf: (attempt: number) => Uint8Array<ArrayBuffer>,
-  ): MailPost {
-    const post: MailPost = { id: ++this.#ids, kind, answers: [], state: "waiting" };
+  /** Posts until it is accepted. */
+  post(posting: Posting): MailPost {
+    const { kind, what } = posting;
+    const at = this.#options.clock.now();
+    const post: MailPost = { id: ++this.#ids, kind, at, what, answers: [], state: "waiting" };
     this.posts.push(post);
     if (this.posts.length > KEEP) this.posts.shift();
     this.#pending++;
-    this.#try(post, url, contentType, bodyOf);
+    this.#options.onChange(post);
+    this.#try(post, posting);
     return post;
+  }
+
+  /** Tries at once whatever waits for its next attempt. */
+  hurry(): void {
+    for (const [timer, next] of [...this.#waiting]) {
+      this.#options.clock.clearTimeout(timer);
+      this.#waiting.delete(timer);
+      next();
+    }
   }
 
   /** Resolves once nothing waits. */
@@ -89,31 +111,26 @@ export class MailPoster {
 
   stop(): void {
     this.#stopped.abort();
-    for (const timer of this.#timers) this.#options.clock.clearTimeout(timer);
-    this.#timers.clear();
+    for (const timer of this.#waiting.keys()) this.#options.clock.clearTimeout(timer);
+    this.#waiting.clear();
     this.#wake();
   }
 
-  async #try(
-    post: MailPost,
-    url: string,
-    contentType: string,
-    bodyOf: (attempt: number) => Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
+  async #try(post: MailPost, posting: Posting): Promise<void> {
     const { fetch, clock, firstMs = 200, maxMs = 5_000 } = this.#options;
     const attempt = post.answers.length;
-    const body = bodyOf(attempt);
+    const body = posting.bodyOf(attempt);
     let status: number | "none";
     try {
-      const response = await fetch(url, {
+      const response = await fetch(posting.url, {
         method: "POST",
-        headers: { "content-type": contentType, "user-agent": "SendGrid", ...this.headersFor(body) },
+        headers: { "content-type": posting.contentType, "user-agent": "SendGrid", ...this.headersFor(body) },
         body,
         redirect: "manual",
         signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), this.#stopped.signal]),
       });
       await response.body?.cancel();
-      status = response.status;
+      status = this.#options.losesAnswer() ? "none" : response.status;
     } catch {
       status = "none";
     }
@@ -124,14 +141,16 @@ export class MailPoster {
     if (isAccepted || status !== "none" && status < 500 && post.kind === "inbound") {
       post.state = isAccepted ? "accepted" : "lost";
       this.#pending--;
+      this.#options.onChange(post);
       this.#wake();
       return;
     }
+    this.#options.onChange(post);
     const timer = clock.setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#try(post, url, contentType, bodyOf);
+      this.#waiting.delete(timer);
+      this.#try(post, posting);
     }, Math.min(firstMs * 2 ** Math.min(attempt, 20), maxMs));
-    this.#timers.add(timer);
+    this.#waiting.set(timer, () => this.#try(post, posting));
   }
 
   #wake(): void {

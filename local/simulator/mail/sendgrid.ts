@@ -1,6 +1,6 @@
 /**
  * A stand-in for SendGrid: takes mails as `POST /v3/mail/send` does, with its faults, reports what became of them, and
- * posts mails that people write to us.
+ * posts mails that people write to us. The page of the simulated inboxes is in api.ts.
  *
  * | path below `/simulator/sendgrid` | |
  * |---|---|
@@ -10,43 +10,14 @@
  * | `POST /events` | `{events: [object]}`: reports these |
  * | `POST /settings` | some of {@link MailSettings} -> all of them |
  */
+import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "../../../supabase/functions/_shared/crypto/timing_safe_equal.ts";
 import { type Clock, type Json, systemClock } from "../model.ts";
 import { formOf, type MailWay, mimeOf, type WrittenMail } from "./mime.ts";
-import { MailPoster } from "./poster.ts";
-
-/** How the API behaves. */
-export interface MailSettings {
-  /**
-   * `accept`; `lose`: takes the mail, and a gateway in between gives up waiting for the answer (504); `miss`: the same,
-   * but the mail is not taken; or the status of an error.
-   */
-  answer: "accept" | "lose" | "miss" | number;
-  /** After so many mails it accepts again; null: never. */
-  times: number | null;
-  /** Whether it reports `processed` and `delivered`. */
-  events: boolean;
-  /** How often each report is sent again, with another sg_event_id. */
-  repeats: number;
-}
-
-/** A mail that was taken. */
-export interface SentMail {
-  /** X-Message-Id. */
-  id: string;
-  at: number;
-  from: { email: string; name?: string };
-  to: { email: string; name?: string }[];
-  cc: { email: string; name?: string }[];
-  replyTo?: { email: string; name?: string };
-  subject: string;
-  text?: string;
-  html?: string;
-  headers: Record<string, string>;
-  customArgs: Record<string, string>;
-  attachments: { filename: string; type: string; bytes: number; content_id?: string; disposition?: string }[];
-  tracking: Json;
-}
+import { type MailPost, MailPoster } from "./poster.ts";
+import { refusalOf } from "./refusals.ts";
+import { MAIL_CALM, type MailSettings, parseMailSettings } from "./settings.ts";
+import { MailStore, type SentFile, type SentMail, type WrittenRecord } from "./store.ts";
 
 export interface SendGridOptions {
   apiKey: string;
@@ -54,6 +25,8 @@ export interface SendGridOptions {
   signingKey: string;
   inboundUrl: string;
   eventsUrl: string;
+  /** Folder that keeps mails between runs. @default none */
+  folder?: string;
   /** @default {systemClock} */
   clock?: Clock;
   /** @default {globalThis.fetch} */
@@ -62,50 +35,144 @@ export interface SendGridOptions {
   retryMs?: number;
 }
 
-const CALM: MailSettings = { answer: "accept", times: null, events: true, repeats: 0 };
-const KEEP = 1_000;
+/** A call of the API. */
+export interface MailCall {
+  id: number;
+  at: number;
+  status: number;
+  /** Whom the mail was for, and what went wrong. */
+  what: string;
+}
+
+/** What changed; the page is told. */
+export type MailChange =
+  | { type: "sent"; mail: SentMail }
+  | { type: "written"; record: WrittenRecord }
+  | { type: "post"; post: MailPost }
+  | { type: "call"; call: MailCall }
+  | { type: "settings"; settings: MailSettings };
+
+const KEEP_CALLS = 200;
 /** SendGrid's own limit. */
 const MAX_BYTES = 30 * 1024 * 1024 * 4 / 3;
 
 /** The simulated SendGrid. */
 export class SendGridSimulator {
-  readonly sent: SentMail[] = [];
-  readonly settings: MailSettings = { ...CALM };
+  readonly store: MailStore;
+  readonly calls: MailCall[] = [];
   readonly poster: MailPoster;
+  settings: MailSettings = { ...MAIL_CALM };
   #options: SendGridOptions;
   #clock: Clock;
+  #listeners = new Set<(change: MailChange) => void>();
+  #timers = new Set<unknown>();
+  /** Posts of each written mail that are not done. */
+  #open = new Map<number, WrittenRecord>();
+  #called = 0;
 
   constructor(options: SendGridOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.store = new MailStore(options.folder);
     this.poster = new MailPoster({
       signingKey: options.signingKey,
       clock: this.#clock,
       fetch: options.fetch ?? fetch,
       ...(options.retryMs === undefined ? {} : { firstMs: options.retryMs }),
+      losesAnswer: () => {
+        if (this.settings.loseAnswers === 0) return false;
+        this.configure({ loseAnswers: this.settings.loseAnswers - 1 });
+        return true;
+      },
+      onChange: (post) => this.#posted(post),
     });
+    // SendGrid does not forget either what was not taken when the stack stopped.
+    for (const record of this.store.written.values()) if (record.state === "waiting") this.#post(record);
   }
 
+  get sent(): SentMail[] {
+    return [...this.store.sent.values()];
+  }
+
+  /** @throws RangeError for a value outside its limits. */
   configure(change: Partial<MailSettings>): MailSettings {
-    return Object.assign(this.settings, change);
+    this.settings = parseMailSettings({ ...this.settings, ...change });
+    this.#tell({ type: "settings", settings: this.settings });
+    return this.settings;
   }
 
   reset(): void {
-    this.sent.length = 0;
-    this.configure(CALM);
+    this.store.clear();
+    this.calls.length = 0;
+    this.configure(MAIL_CALM);
   }
 
   stop(): void {
+    for (const timer of this.#timers) this.#clock.clearTimeout(timer);
+    this.#timers.clear();
     this.poster.stop();
   }
 
-  /** Somebody writes a mail. @param copies How often it is posted, as after a lost answer. */
-  receive(mail: WrittenMail, way: MailWay = {}, copies = 1): number[] {
-    const raw = mimeOf(mail, new Date(this.#clock.now()));
+  /** Calls `listener` at each change, until the returned function is called. */
+  listen(listener: (change: MailChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * Somebody writes a mail.
+   * @param copies How often it is posted, as after a lost answer.
+   * @param story How it was made, and the mail that it is about.
+   * @returns The ids of the posts.
+   */
+  receive(
+    mail: WrittenMail,
+    way: MailWay = {},
+    copies = 1 + this.settings.copies,
+    story: { how?: string; about?: string } = {},
+  ): number[] {
+    const domain = mail.from.address.split("@")[1];
+    const record: WrittenRecord = {
+      id: crypto.randomUUID(),
+      at: this.#clock.now(),
+      // The same mail if it has to be posted again after a restart.
+      mail: { ...mail, messageId: mail.messageId ?? `${crypto.randomUUID()}@${domain}` },
+      way,
+      how: story.how ?? "written",
+      ...(story.about === undefined ? {} : { about: story.about }),
+      state: "waiting",
+    };
+    this.store.putWritten(record);
+    this.#tell({ type: "written", record });
+    return this.#post(record, copies);
+  }
+
+  #post(record: WrittenRecord, copies = 1): number[] {
+    const { mail, way } = record;
+    const raw = mimeOf(mail, new Date(record.at));
     return Array.from({ length: copies }, () => {
       const { body, contentType } = formOf(raw, mail, way);
-      return this.poster.post("inbound", this.#options.inboundUrl, contentType, () => body).id;
+      const post = this.poster.post({
+        kind: "inbound",
+        what: `${mail.from.address}: ${mail.subject}`,
+        url: this.#options.inboundUrl,
+        contentType,
+        bodyOf: () => body,
+      });
+      this.#open.set(post.id, record);
+      return post.id;
     });
+  }
+
+  #posted(post: MailPost): void {
+    this.#tell({ type: "post", post });
+    const record = this.#open.get(post.id);
+    if (record === undefined || post.state === "waiting") return;
+    this.#open.delete(post.id);
+    if (record.state === "accepted") return;
+    record.state = post.state;
+    this.store.putWritten(record);
+    this.#tell({ type: "written", record });
   }
 
   /** Reports events. SendGrid's body ends in CRLF, which is signed. */
@@ -114,8 +181,15 @@ export class SendGridSimulator {
       new TextEncoder().encode(
         JSON.stringify(events.map((event) => ({ ...event, sg_event_id: crypto.randomUUID() }))) + "\r\n",
       );
+    const what = `${events.map(({ event }) => event).join(", ")}: ${events[0]?.email ?? ""}`;
     for (let i = 0; i <= this.settings.repeats; i++) {
-      this.poster.post("events", this.#options.eventsUrl, "application/json;charset=utf-8", bodyOf);
+      this.poster.post({
+        kind: "events",
+        what,
+        url: this.#options.eventsUrl,
+        contentType: "application/json;charset=utf-8",
+        bodyOf,
+      });
     }
   }
 
@@ -137,30 +211,48 @@ export class SendGridSimulator {
   }
 
   async #send(request: Request): Promise<Response> {
-    const bearer = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
-    if (!timingSafeEqual(this.#options.apiKey, bearer)) {
-      return errors(401, "The provided authorization grant is invalid, expired, or revoked");
-    }
     const text = await request.text();
-    if (text.length > MAX_BYTES) return errors(413, "Payload too large");
-    const { answer } = this.settings;
-    if (answer !== "accept" && this.settings.times !== null && --this.settings.times <= 0) {
-      this.configure({ answer: "accept", times: null });
-    }
-    if (typeof answer === "number") return fault(answer);
-    if (answer === "miss") return GATEWAY_TIMEOUT();
-    let body: Json;
+    let body: Json | undefined;
     try {
       body = JSON.parse(text);
     } catch {
-      return errors(400, "Bad Request");
+      // Refused below.
     }
-    const fault_ = faultOf(body);
-    if (fault_ !== undefined) return errors(400, fault_.message, fault_.field);
+    const [response, note] = this.#answer(request, text, body);
+    const to = (body?.personalizations as { to?: { email?: string }[] }[] | undefined)?.[0]?.to?.[0]?.email;
+    const call: MailCall = {
+      id: ++this.#called,
+      at: this.#clock.now(),
+      status: response.status,
+      what: `${to ?? "nobody"}${note === "" ? "" : `: ${note}`}`,
+    };
+    this.calls.push(call);
+    if (this.calls.length > KEEP_CALLS) this.calls.shift();
+    this.#tell({ type: "call", call });
+    return response;
+  }
+
+  /** The answer to a mail, and what is to be said about it. */
+  #answer(request: Request, text: string, body: Json | undefined): [Response, string] {
+    const bearer = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
+    if (!timingSafeEqual(this.#options.apiKey, bearer)) {
+      return refuse(401, "The provided authorization grant is invalid, expired, or revoked");
+    }
+    if (text.length > MAX_BYTES) return refuse(413, "Payload too large");
+    const { answer } = this.settings;
+    if (answer !== "accept" && this.settings.times !== null) {
+      const left = this.settings.times - 1;
+      this.configure(left <= 0 ? { answer: "accept", times: null } : { times: left });
+    }
+    if (typeof answer === "number") return [fault(answer), "as the settings say"];
+    if (answer === "miss") return [GATEWAY_TIMEOUT(), "not taken"];
+    if (body === undefined) return refuse(400, "Bad Request");
+    const refusal = refusalOf(body);
+    if (refusal !== undefined) return refuse(400, refusal.message, refusal.field);
     const mail = this.#take(body);
     return answer === "lose"
-      ? GATEWAY_TIMEOUT()
-      : new Response(null, { status: 202, headers: { "x-message-id": mail.id } });
+      ? [GATEWAY_TIMEOUT(), "taken, the answer got lost"]
+      : [new Response(null, { status: 202, headers: { "x-message-id": mail.id } }), mail.subject];
   }
 
   #take(body: Json): SentMail {
@@ -180,27 +272,72 @@ export class SendGridSimulator {
       html: parts.get("text/html"),
       headers: (body.headers ?? {}) as Record<string, string>,
       customArgs: (personalization.custom_args ?? {}) as Record<string, string>,
-      attachments: ((body.attachments ?? []) as Json[]).map((
-        { content, filename, type, content_id, disposition },
-      ) => ({
-        filename: String(filename),
-        type: String(type),
-        bytes: atob(String(content)).length,
-        ...(content_id === undefined ? {} : { content_id: String(content_id) }),
-        ...(disposition === undefined ? {} : { disposition: String(disposition) }),
-      })),
+      attachments: ((body.attachments ?? []) as Json[]).map((attachment) => this.#file(attachment)),
       tracking: (body.tracking_settings ?? {}) as Json,
+      fate: this.settings.fate,
     };
-    this.sent.push(mail);
-    if (this.sent.length > KEEP) this.sent.shift();
-    if (this.settings.events) {
-      for (const event of ["processed", "delivered"]) {
-        this.report(mail.to.map(({ email }) => eventOf(mail, event, email)));
-      }
-    }
+    this.store.putSent(mail);
+    this.#tell({ type: "sent", mail });
+    if (this.settings.events) this.#reportFate(mail);
     return mail;
   }
+
+  #file({ content, filename, type, content_id, disposition }: Json): SentFile {
+    const bytes = new Uint8Array(Buffer.from(String(content), "base64"));
+    return {
+      filename: String(filename),
+      type: String(type),
+      bytes: bytes.length,
+      file: this.store.putFile(bytes),
+      ...(content_id === undefined ? {} : { content_id: String(content_id) }),
+      ...(disposition === undefined ? {} : { disposition: String(disposition) }),
+    };
+  }
+
+  /** What SendGrid tells about a mail that it took, one after the other. */
+  #reportFate(mail: SentMail): void {
+    const names = mail.fate === "dropped"
+      ? ["dropped"]
+      : mail.fate === "deferred"
+      ? ["processed", "deferred", "delivered"]
+      : ["processed", mail.fate];
+    const report = (name: string) => this.report(mail.to.map(({ email }) => eventOf(mail, name, email)));
+    const order = this.settings.outOfOrder ? names.toReversed() : names;
+    order.forEach((name, index) => {
+      if (this.settings.delayMs === 0 || index === 0) return report(name);
+      const timer = this.#clock.setTimeout(() => {
+        this.#timers.delete(timer);
+        report(name);
+      }, index * this.settings.delayMs);
+      this.#timers.add(timer);
+    });
+  }
+
+  #tell(change: MailChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
 }
+
+/** What SendGrid adds to an event, by its name here; `event` where it words the name otherwise. */
+const WORDING: Readonly<Record<string, Json>> = {
+  delivered: { response: "250 2.0.0 OK" },
+  deferred: { response: "451 4.7.1 Please try again later", attempt: "1" },
+  bounce: {
+    type: "bounce",
+    status: "5.1.1",
+    reason: "550 5.1.1 The email account that you tried to reach does not exist.",
+    bounce_classification: "Invalid Address",
+  },
+  blocked: {
+    event: "bounce",
+    type: "blocked",
+    status: "5.7.1",
+    reason: "550 5.7.1 Message rejected due to content.",
+    bounce_classification: "Content",
+  },
+  dropped: { reason: "Bounced Address" },
+  open: { sg_machine_open: false, useragent: "Mozilla/5.0" },
+};
 
 /** An event about a mail, as SendGrid words it. */
 export function eventOf(mail: SentMail, event: string, email: string, more: Json = {}): Json {
@@ -209,64 +346,18 @@ export function eventOf(mail: SentMail, event: string, email: string, more: Json
     timestamp: Math.floor(mail.at / 1000),
     "smtp-id": `<${mail.id}@geopod-ismtpd-1>`,
     event,
-    sg_message_id: `${mail.id}.recvd-5f8d6c7b9-1`,
+    // What is dropped was never sent.
+    ...(event === "dropped" ? {} : { sg_message_id: `${mail.id}.recvd-5f8d6c7b9-1` }),
     ...mail.customArgs,
-    ...(event === "delivered" ? { response: "250 2.0.0 OK" } : {}),
+    ...WORDING[event],
     ...more,
   };
 }
 
-/** What SendGrid would refuse in a body. */
-function faultOf(body: Json): { message: string; field: string } | undefined {
-  const personalizations = body.personalizations;
-  if (!Array.isArray(personalizations) || personalizations.length !== 1) {
-    return { message: "The personalizations field is required", field: "personalizations" };
-  }
-  const [{ to, cc = [], custom_args = {} }] = personalizations as {
-    to?: { email: string }[];
-    cc?: { email: string }[];
-    custom_args?: Json;
-  }[];
-  if (!Array.isArray(to) || to.length === 0) {
-    return { message: "The to array is required", field: "personalizations.0.to" };
-  }
-  const all = [...to, ...cc].map(({ email }) => String(email).toLowerCase());
-  if (all.some((email) => !/^[^\s@]{1,64}@[^\s@]+$/.test(email))) {
-    return { message: "Does not contain a valid address.", field: "personalizations.0.to.0.email" };
-  }
-  if (new Set(all).size !== all.length) {
-    return {
-      message: "Each email address in the personalization block should be unique",
-      field: "personalizations.0",
-    };
-  }
-  if (Object.values(custom_args).some((value) => typeof value !== "string")) {
-    return { message: "The custom_args values must be strings", field: "personalizations.0.custom_args" };
-  }
-  const reply = (body.reply_to as { email?: string } | undefined)?.email;
-  if (reply !== undefined && !/^[^\s@]+@[^\s@]+$/.test(reply)) {
-    return { message: "Does not contain a valid address.", field: "reply_to.email" };
-  }
-  if (typeof body.subject !== "string" || body.subject === "") {
-    return { message: "The subject is required", field: "subject" };
-  }
-  const content = body.content;
-  if (!Array.isArray(content) || content.length === 0 || content.some((part) => !(part as Json).value)) {
-    return {
-      message: "The content value must be a string at least one character in length",
-      field: "content",
-    };
-  }
-  const reserved = Object.keys((body.headers ?? {}) as Json).find((name) => RESERVED.has(name.toLowerCase()));
-  if (reserved !== undefined) {
-    return { message: `The header ${reserved} is reserved`, field: `headers.${reserved}` };
-  }
-}
-
-const RESERVED = new Set(
-  ("x-sg-id x-sg-eid received dkim-signature content-type content-transfer-encoding to from subject reply-to cc bcc")
-    .split(" "),
-);
+const refuse = (status: number, message: string, field: string | null = null): [Response, string] => [
+  errors(status, message, field),
+  message,
+];
 
 function errors(status: number, message: string, field: string | null = null): Response {
   return Response.json({ errors: [{ message, field, help: null }] }, { status });

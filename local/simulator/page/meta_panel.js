@@ -1,7 +1,7 @@
 /** Meta's view: webhooks with their responses, calls of the Graph API, and the configured faults. */
 import { $, api, clock, complain, h } from "./dom.js";
+import { fillForm, place, startTabs, watchForm } from "./panel.js";
 
-const SHOW = 100;
 const STORM = { batch: 50, duplicateRate: 0.3, shuffleRate: 0.5, delayMs: 500 };
 let calm = {};
 
@@ -81,16 +81,7 @@ export function showCall(call) {
 
 /** Fills the form with the settings. */
 export function showSettings(settings) {
-  const form = $("trouble");
-  for (const [name, value] of Object.entries(settings)) {
-    const field = form.elements[name];
-    // What is being typed is not overwritten.
-    if (!field || (field === document.activeElement && field.type === "number")) continue;
-    if (field.type === "checkbox") field.checked = value;
-    else field.value = value ?? "";
-    const output = field.parentElement.querySelector("output");
-    if (output) output.textContent = `${Math.round(value * 100)} %`;
-  }
+  fillForm($("trouble"), settings);
   const { batch, duplicateRate, shuffleRate, delayMs, enforceLimits, fault, faultNext, faultRate } = settings;
   const on = batch > 1 || duplicateRate > 0 || shuffleRate > 0 || delayMs > 0 || enforceLimits ||
     (fault && (faultNext > 0 || faultRate > 0));
@@ -99,24 +90,7 @@ export function showSettings(settings) {
 
 /** Connects the panel's controls. */
 export function startMeta() {
-  const tabs = [...document.querySelectorAll("[role=tab]")];
-  const select = (tab) => {
-    for (const one of tabs) {
-      one.setAttribute("aria-selected", String(one === tab));
-      one.tabIndex = one === tab ? 0 : -1;
-      $(one.getAttribute("aria-controls")).hidden = one !== tab;
-    }
-  };
-  tabs.forEach((tab, index) => {
-    tab.addEventListener("click", () => select(tab));
-    tab.addEventListener("keydown", ({ key }) => {
-      const next = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: tabs.length - 1 }[key];
-      if (next === undefined) return;
-      const target = tabs.at(next % tabs.length);
-      select(target);
-      target.focus();
-    });
-  });
+  startTabs();
 
   $("handshake").addEventListener("click", async () => {
     const result = $("handshake-result");
@@ -131,22 +105,7 @@ export function startMeta() {
   });
   $("retry").addEventListener("click", () => api("retry").catch(complain));
 
-  const form = $("trouble");
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", ({ target }) => {
-    const output = target.parentElement.querySelector("output");
-    if (output) output.textContent = `${Math.round(target.value * 100)} %`;
-  });
-  form.addEventListener("change", ({ target }) => {
-    if (!target.name || !target.reportValidity()) return;
-    const number = target.type === "number" || target.type === "range";
-    const value = target.type === "checkbox"
-      ? target.checked
-      : number
-      ? Number(target.value)
-      : target.value || null;
-    configure({ [target.name]: value }, "Saved.");
-  });
+  watchForm($("trouble"), (change) => configure(change, "Saved."));
   $("calm").addEventListener("click", () => configure(calm, "Faults are off."));
   $("storm").addEventListener(
     "click",
@@ -161,20 +120,6 @@ async function configure(change, said) {
   } catch (error) {
     $("trouble-result").textContent = error.message;
   }
-}
-
-/** Inserts newest first; a known item keeps its place and open state. */
-function place(list, id, element) {
-  const known = $(id);
-  if (known) {
-    const focused = known.contains(document.activeElement);
-    element.open = known.open;
-    known.replaceWith(element);
-    if (focused) element.querySelector("summary").focus();
-    return;
-  }
-  list.prepend(h("li", {}, element));
-  while (list.children.length > SHOW) list.lastElementChild.remove();
 }
 
 function pretty(body) {

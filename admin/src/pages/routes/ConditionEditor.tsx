@@ -1,5 +1,15 @@
 /** Edits a condition part by part. It offers exactly what the router accepts. */
-import { ActionIcon, Button, Checkbox, Group, Select, Stack, TagsInput, TextInput } from "@mantine/core";
+import {
+  ActionIcon,
+  Button,
+  Checkbox,
+  Group,
+  MultiSelect,
+  Select,
+  Stack,
+  TagsInput,
+  TextInput,
+} from "@mantine/core";
 import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { Icon } from "../../ui/icons.tsx";
@@ -14,6 +24,7 @@ import {
   type Presence,
 } from "./condition_draft.ts";
 import { CHANNELS } from "./data.ts";
+import { MAIL_KINDS } from "./MailFields.tsx";
 import classes from "./routes.module.css";
 
 const PRESENCES: { value: Presence; label: string }[] = [
@@ -143,6 +154,50 @@ function Fields(
         <Words
           key={name}
           title={{ phones: "Phone numbers, with country code", ids: "Contact ids" }[name]}
+          label={`${label}: ${name}`}
+          value={value[name]}
+          onChange={(list) => set({ [name]: list })}
+        />
+      ));
+    case "email":
+      return (
+        <>
+          <MultiSelect
+            label="Kinds (optional)"
+            data={MAIL_KINDS}
+            value={value.kinds}
+            onChange={(kinds) => set({ kinds })}
+          />
+          <Select
+            label="Verified author"
+            data={PRESENCES}
+            allowDeselect={false}
+            value={value.verified}
+            onChange={(verified) => set({ verified })}
+          />
+          {(["identities", "subjects"] as const).map((name) => (
+            <Words
+              key={name}
+              title={{
+                identities: "To your addresses (optional)",
+                subjects: "Words of the subject (optional)",
+              }[name]}
+              label={`${label}: ${name}`}
+              value={value[name]}
+              onChange={(list) => set({ [name]: list })}
+            />
+          ))}
+        </>
+      );
+    case "address":
+      return (["domains", "scopes", "types"] as const).map((name) => (
+        <Words
+          key={name}
+          title={{
+            domains: "Domain: first part",
+            scopes: "Scope: second part",
+            types: "Type: third part",
+          }[name]}
           label={`${label}: ${name}`}
           value={value[name]}
           onChange={(list) => set({ [name]: list })}

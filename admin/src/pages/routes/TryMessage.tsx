@@ -37,7 +37,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   const decision = useRead<TriedDecision>(
     ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
-      const { contact, ...facts } = factsOf(writer);
+      const { contact, ...facts } = factsOf(writer, channel);
       const memberships = contact.id === "" ? [] : await unwrap<{ segment_key: string }[]>(
         client().from("segment_members").select("segment_key").eq("subject_id", contact.id),
       );
@@ -95,7 +95,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
             onChange={({ currentTarget: { value } }) => setCode(value.trim())}
           />
         </SimpleGrid>
-        <WriterFields routes={routes} value={writer} onChange={setWriter} />
+        <WriterFields routes={routes} channel={channel} value={writer} onChange={setWriter} />
         <Loaded of={decision} rows={2}>
           {({ explanation, reason, destinationIds, parts }) => {
             const taken = explanation.find(({ matched }) => matched);

@@ -3,6 +3,7 @@ import { Checkbox, Select, SimpleGrid, TextInput } from "@mantine/core";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import type { MessageFacts } from "../../../../supabase/functions/_shared/routing/facts.ts";
 import { useRows } from "../../data/query.ts";
+import { emailFactsOf, MailFields, type TriedMail } from "./MailFields.tsx";
 import type { WholeRoute } from "./types.ts";
 
 /** The imagined sender. None of it gets into the address, because it may include a phone number. */
@@ -21,15 +22,21 @@ export interface Writer {
   at?: string;
   /** The sticky route of the conversation. */
   sticky?: string;
+  /** On channel email. */
+  mail?: TriedMail;
 }
 
 /** The facts that the router would have about the message. */
-export function factsOf(writer: Writer): Pick<MessageFacts, "number_id" | "choice" | "referral" | "contact"> {
+export function factsOf(
+  writer: Writer,
+  channel: string,
+): Pick<MessageFacts, "number_id" | "choice" | "referral" | "contact" | "email"> {
   const { who = "", number = "", choice, referral, source, clicked } = writer;
   const phone = who.replace(/[\s()+.-]/g, "");
   return {
     number_id: number,
     choice,
+    ...emailFactsOf(channel, writer.mail),
     contact: /^\d{5,15}$/.test(phone) ? { id: "", phone } : { id: who.trim() },
     ...(referral
       ? {
@@ -50,8 +57,14 @@ function typesOf(condition: Condition): string[] {
 }
 
 export function WriterFields(
-  { routes, value, onChange }: { routes: WholeRoute[]; value: Writer; onChange: (value: Writer) => void },
+  { routes, channel, value, onChange }: {
+    routes: WholeRoute[];
+    channel: string;
+    value: Writer;
+    onChange: (value: Writer) => void;
+  },
 ) {
+  const isMail = channel === "email";
   const asked = new Set(routes.flatMap(({ condition, fault }) => fault ? [] : typesOf(condition)));
   const stay = routes.filter(({ sticky_minutes }) => sticky_minutes !== null);
   const byPerson = asked.has("contacts") || routes.some(({ flag_key }) => flag_key !== null);
@@ -67,7 +80,8 @@ export function WriterFields(
       set({ [name]: currentTarget.value || undefined }),
   });
   const any = byPerson || stay.length > 0 ||
-    ["number", "choice", "referral", "time"].some((type) => asked.has(type));
+    ["number", "choice", "referral", "time"].some((type) => asked.has(type)) ||
+    (isMail && ["email", "address"].some((type) => asked.has(type)));
   if (!any) return null;
   return (
     <SimpleGrid cols={{ base: 1, xs: 2, sm: 3 }} style={{ alignItems: "start" }}>
@@ -80,7 +94,17 @@ export function WriterFields(
           {...text("who")}
         />
       )}
-      {asked.has("number") && (
+      {isMail && <MailFields asked={asked} value={value.mail ?? {}} onChange={(mail) => set({ mail })} />}
+      {isMail && (asked.has("email") || asked.has("number")) && (
+        <TextInput
+          label="Your address"
+          description="The identity that it is for"
+          autoComplete="off"
+          value={value.number ?? ""}
+          onChange={({ currentTarget }) => set({ number: currentTarget.value.trim() || undefined })}
+        />
+      )}
+      {!isMail && asked.has("number") && (
         <Select
           label="Your number"
           description="Some routes check it"

@@ -3,6 +3,7 @@ import {
   type Condition,
   CONDITION_TYPES,
   type ConditionType,
+  type RoutedMailKind,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { freshWindow } from "../../ui/windows.ts";
 
@@ -21,6 +22,8 @@ const LABELS: Record<ConditionType, string> = {
   referral: "Came from an ad or post",
   number: "Your number",
   contacts: "Contacts",
+  email: "Mail",
+  address: "Address that a mail was sent to",
   time: "Day and time",
 };
 
@@ -43,6 +46,8 @@ type Filled = {
   referral: { [Name in keyof Omit<Of<"referral">, "ctwa">]-?: string } & { ctwa: Presence };
   link: { [Name in keyof Omit<Of<"link">, "type">]-?: string[] };
   contacts: { [Name in keyof Omit<Of<"contacts">, "type">]-?: string[] };
+  email: { kinds: RoutedMailKind[]; identities: string[]; subjects: string[]; verified: Presence };
+  address: { [Name in keyof Omit<Of<"address">, "type">]-?: string[] };
 };
 
 /** Whether something has to be present. */
@@ -58,12 +63,15 @@ export function draftOf(condition: Condition): Draft {
   switch (condition.type) {
     case "referral": {
       const { type, source_id = "", source_type = "", ctwa } = condition;
-      return {
-        type,
-        source_id,
-        source_type,
-        ctwa: ctwa === undefined ? "either" : ctwa ? "with" : "without",
-      };
+      return { type, source_id, source_type, ctwa: presenceOf(ctwa) };
+    }
+    case "email": {
+      const { type, kinds = [], identities = [], subjects = [], verified } = condition;
+      return { type, kinds, identities, subjects, verified: presenceOf(verified) };
+    }
+    case "address": {
+      const { type, domains = [], scopes = [], types = [] } = condition;
+      return { type, domains, scopes, types };
     }
     case "link": {
       const { type, codes = [], tags = [], campaigns = [] } = condition;
@@ -85,13 +93,24 @@ export function conditionOf(draft: Draft): Condition {
       const { ctwa, ...rest } = draft;
       return { ...filled(rest), ...(ctwa === "either" ? {} : { ctwa: ctwa === "with" }) };
     }
+    case "email": {
+      const { verified, ...rest } = draft;
+      return {
+        ...filled(rest),
+        ...(verified === "either" ? {} : { verified: verified === "with" }),
+      } as Condition;
+    }
     case "link":
     case "contacts":
+    case "address":
       return filled(draft) as Condition;
     default:
       return draft;
   }
 }
+
+const presenceOf = (wanted: boolean | undefined): Presence =>
+  wanted === undefined ? "either" : wanted ? "with" : "without";
 
 /** Leaves out empty members. */
 function filled<Type extends string>(draft: { type: Type; [name: string]: string | string[] }) {
@@ -121,6 +140,8 @@ const FRESH: { [Type in ConditionType]: () => Of<Type> } = {
   referral: () => ({ type: "referral" }),
   number: () => ({ type: "number", ids: [] }),
   contacts: () => ({ type: "contacts" }),
+  email: () => ({ type: "email" }),
+  address: () => ({ type: "address" }),
   time: () => ({ type: "time", ...freshWindow() }),
 };
 

@@ -21,12 +21,14 @@ export interface Tried {
   settings: readonly Setting[];
   /** The segments of the sender; see {@link segmentsOf}. */
   segments: Segments;
-  message: Pick<MessageFacts, "channel" | "type" | "number_id" | "choice" | "referral" | "contact"> & {
-    /** Empty for a message without text. */
-    text: string;
-    /** The link that it came from. */
-    link?: { code: string; tags: string[]; campaign: string | null };
-  };
+  message:
+    & Pick<MessageFacts, "channel" | "type" | "number_id" | "choice" | "referral" | "contact" | "email">
+    & {
+      /** Empty for a message without text. */
+      text: string;
+      /** The link that it came from. */
+      link?: { code: string; tags: string[]; campaign: string | null };
+    };
   now: Date;
   /** Id of the sticky route of the conversation. */
   sticky?: string;

@@ -8,6 +8,7 @@ import type { Recorded, WaitingConversation } from "../contract/answers/pipeline
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { evaluate, type Flag, type OnFlag } from "../flags/evaluate.ts";
+import type { EmailFacts } from "../routing/facts.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
 import type { Places } from "./forward.ts";
@@ -156,6 +157,17 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   }
 }
 
+function emailFacts(
+  { kind, verified, subject, recipient }: NonNullable<WaitingConversation["messages"][number]["mail"]>,
+): EmailFacts {
+  return {
+    ...(kind === null ? {} : { kind }),
+    ...(verified === null ? {} : { verified }),
+    ...(subject === null ? {} : { subject }),
+    ...(recipient === null ? {} : { recipient }),
+  };
+}
+
 /**
  * Decides about all waiting messages of a conversation, in order. Pure.
  *
@@ -194,6 +206,7 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
       ...(message.referral === null ? {} : { referral: message.referral }),
       ...(message.link_token === null ? {} : { token: message.link_token }),
       ...(message.link === null ? {} : { link: message.link }),
+      ...(message.mail ? { email: emailFacts(message.mail) } : {}),
     }, {
       now,
       flagOn,

@@ -4,7 +4,8 @@
  * @module
  */
 import { type Condition, ConditionError, pathOf } from "../contract/routing/condition.ts";
-import type { MessageFacts } from "./facts.ts";
+import { type AddressParts, addressParts } from "./address.ts";
+import type { EmailFacts, MessageFacts } from "./facts.ts";
 import { normalise } from "../contract/routing/normalise.ts";
 import { compilePattern, PatternError } from "./regex.ts";
 import { fold, holdsWord, type TextView, viewOf } from "./text.ts";
@@ -78,6 +79,18 @@ async function compileAt(condition: Condition, path: PropertyKey[]): Promise<Pre
         among(condition.ids ?? [], (m) => m.contact.id),
         among(condition.phones ?? [], (m) => m.contact.phone?.replace(/\D/g, "")),
       ]);
+    case "email":
+      return compileEmail(condition);
+    case "address": {
+      const { domains, scopes, types } = condition;
+      const isAmong = (values: string[] | undefined, part: string | undefined) =>
+        values === undefined || (part !== undefined && values.includes(part));
+      return ({ email }) => {
+        const parts = partsOf(email);
+        return parts !== undefined && isAmong(domains, parts.domain) && isAmong(scopes, parts.scope) &&
+          isAmong(types, parts.type);
+      };
+    }
     case "time": {
       const inside = inWindow(condition);
       return (_, at) => inside(at.now);
@@ -98,6 +111,33 @@ function among(values: string[], factOf: (message: MessageFacts) => string | und
   return (m) => {
     const fact = factOf(m);
     return fact !== undefined && set.has(fact);
+  };
+}
+
+/** Each message is asked by many routes. */
+const addresses = new WeakMap<EmailFacts, AddressParts | undefined>();
+
+function partsOf(email: EmailFacts | undefined): AddressParts | undefined {
+  if (email?.recipient === undefined) return undefined;
+  if (!addresses.has(email)) addresses.set(email, addressParts(email.recipient));
+  return addresses.get(email);
+}
+
+const comparable = (text: string) => fold(normalise(text));
+
+function compileEmail(
+  { kinds, verified, identities, subjects }: Extract<Condition, { type: "email" }>,
+): Predicate {
+  const words = subjects?.map(comparable);
+  return ({ email, number_id }) => {
+    if (email === undefined) return false;
+    if (kinds !== undefined && !kinds.some((kind) => kind === email.kind)) return false;
+    // Who is not known to be verified is not.
+    if (verified !== undefined && (email.verified === true) !== verified) return false;
+    if (identities !== undefined && !identities.includes(number_id.toLowerCase())) return false;
+    if (words === undefined) return true;
+    const subject = comparable(email.subject ?? "");
+    return words.some((word) => holdsWord(subject, word));
   };
 }
 

@@ -70,6 +70,23 @@ function phrase(condition: Condition): string {
     }
     case "contacts":
       return `contact is in a list of ${(condition.ids?.length ?? 0) + (condition.phones?.length ?? 0)}`;
+    case "email": {
+      const { kinds, verified, identities, subjects } = condition;
+      const parts = ["a mail"];
+      if (kinds !== undefined) parts.push(`kind is ${oneOf(kinds)}`);
+      if (verified !== undefined) parts.push(verified ? "verified" : "not verified");
+      if (identities !== undefined) parts.push(`to ${oneOf(identities)}`);
+      if (subjects !== undefined) parts.push(`subject has ${oneOf(subjects)}`);
+      return parts.join(", ");
+    }
+    case "address": {
+      const { domains, scopes, types } = condition;
+      const parts = [];
+      if (domains !== undefined) parts.push(`address's domain is ${oneOf(domains)}`);
+      if (scopes !== undefined) parts.push(`address's scope is ${oneOf(scopes)}`);
+      if (types !== undefined) parts.push(`address's type is ${oneOf(types)}`);
+      return parts.join(" and ");
+    }
     case "time": {
       const days = condition.days.length === DAYS.length ? "every day" : condition.days.join(", ");
       return `time is ${days} ${condition.from}-${condition.to} ${condition.zone}`;

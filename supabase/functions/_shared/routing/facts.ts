@@ -26,6 +26,17 @@ export interface ContactFacts {
   readonly phone?: string;
 }
 
+/** What conditions ask of a mail. */
+export interface EmailFacts {
+  /** reply, calendar or new_mail. */
+  readonly kind?: string;
+  /** Whether SPF or DKIM vouch for the author. */
+  readonly verified?: boolean;
+  readonly subject?: string;
+  /** The address that it was sent to. */
+  readonly recipient?: string;
+}
+
 /**
  * One inbound message as conditions see it. Immutable: views of `body` are cached per object (see `text.ts`).
  */
@@ -43,7 +54,9 @@ export interface MessageFacts {
   /** Link token found in the body. */
   readonly token?: string;
   readonly link?: LinkFacts;
-  /** Our sender that received it: for WhatsApp the business number's `phone_number_id`. */
+  /** Of a message of channel email. */
+  readonly email?: EmailFacts;
+  /** Our sender that received it: for WhatsApp the business number's `phone_number_id`, for e-mail our address. */
   readonly number_id: string;
   readonly contact: ContactFacts;
   /** ISO time at which the person sent it, by the provider's clock. */

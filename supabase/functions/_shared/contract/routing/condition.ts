@@ -50,6 +50,15 @@ const phone = z.string()
     "is not a phone number with its country code",
   );
 
+/** An address of ours. Domains with other letters stand in their ASCII form (RFC 5891), as mail has them. */
+const ownAddress = z.string().regex(/^[!-?A-~]{1,64}@[!-?A-~]{1,255}$/, "is not an address").toLowerCase();
+const addressPart = z.string().regex(/^[A-Za-z0-9-]{1,32}$/, "is not a part of an address").toLowerCase();
+
+/** The kinds of mails that routes are asked about; all others are kept without a route. */
+export const ROUTED_MAIL_KINDS = ["reply", "calendar", "new_mail"] as const;
+/** One of {@link ROUTED_MAIL_KINDS}. */
+export type RoutedMailKind = typeof ROUTED_MAIL_KINDS[number];
+
 const typed = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z.strictObject({ type: z.literal(type), ...shape });
 
@@ -103,6 +112,22 @@ const LEAVES = {
     ids: listOf(z.guid("is not a contact's id").toLowerCase()).optional(),
     phones: listOf(phone).optional(),
   }).refine((c) => c.ids !== undefined || c.phones !== undefined, 'needs "ids" or "phones"'),
+  /** A mail; the given members must match. `identities`: our addresses; `subjects`: whole words of the subject. */
+  email: typed("email", {
+    kinds: listOf(z.enum(ROUTED_MAIL_KINDS)).optional(),
+    verified: z.boolean().optional(),
+    identities: listOf(ownAddress).optional(),
+    subjects: listOf(word).optional(),
+  }),
+  /** A mail to `domain.scope.type@…`; one value of each given list must match. */
+  address: typed("address", {
+    domains: listOf(addressPart).optional(),
+    scopes: listOf(addressPart).optional(),
+    types: listOf(addressPart).optional(),
+  }).refine(
+    (c) => c.domains !== undefined || c.scopes !== undefined || c.types !== undefined,
+    'needs "domains", "scopes" or "types"',
+  ),
   /** See `Window`. */
   time: typed("time", WINDOW).refine(notEmpty, EMPTY),
   /** The message's channel. It further restricts the route's own `channels`. */
