@@ -3040,7 +3040,7 @@ create table private.change_history (
   at timestamp with time zone default clock_timestamp() not null,
   -- What it is: destination, link, route, segment, number, endpoint, announcement, identity, suppression, delivery.
   kind text not null,
-  -- Its name, as people call it; of a mail address the domain alone.
+  -- Its name, as people call it; of a mail address its first letter and the domain.
   name text not null,
   -- The id or code by which it is opened; null where that is the name.
   ref text,
@@ -5508,7 +5508,8 @@ begin
   perform private.require_role('viewer');
   -- Each source answers a page of its own, by its index where it has one; the newest of all are the page.
   select string_agg(format($q$
-    (select * from (%s) s
+    (select s.id, s.at, s.kind, s.name, s.ref, s.change, s.version::bigint, s.n::integer, s.who, s.why::text, s.before::jsonb, s.after::jsonb, s.figures
+    from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
       and ($7 is null or strpos(lower(s.name), $7) > 0)
@@ -18014,7 +18015,8 @@ begin
   return null;
 end $function$;
 
--- Trigger: records a suppression that the team added, or that anybody lifted, by the domain of the address.
+-- Trigger: records a suppression that the team added, or that anybody lifted, by the first letter and the domain of
+-- the address.
 CREATE OR REPLACE FUNCTION private.record_suppression()
  RETURNS trigger
  LANGUAGE plpgsql
