@@ -165,17 +165,23 @@ $$;
 comment on function private.audited_setting(jsonb) is
   'A state of a setting for the list: its value beside the members of its metadata, and how many people it targets instead of whom.';
 
-create function private.audited_route(p_route public.route_history, p_words boolean) returns jsonb
+create function private.without_numbers(p_route jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
-  select case when p_words or not jsonb_path_exists((p_route).condition, '$.**.phones') then jsonb_build_object(
+  select case when jsonb_path_exists(coalesce(p_route, '{}'), '$.condition.**.phones') then p_route - 'condition' else p_route end
+$$;
+comment on function private.without_numbers(jsonb) is
+  'A route for the list, without a condition that names people''s numbers: those are shown where who looks is recorded, or by the route itself.';
+
+create function private.audited_route(p_route public.route_history) returns jsonb
+language sql immutable set search_path = '' as $$
+  select private.without_numbers(jsonb_build_object(
     'name', (p_route).name, 'priority', (p_route).priority, 'condition', (p_route).condition, 'mode', (p_route).mode,
     'destinations', (p_route).destinations, 'flag_key', (p_route).flag_key, 'sticky_minutes', (p_route).sticky_minutes,
-    'active', (p_route).active, 'channels', (p_route).channels) end
+    'active', (p_route).active, 'channels', (p_route).channels))
 $$;
-comment on function private.audited_route(public.route_history, boolean) is
-  'A version of a route for the list; null where it names people''s numbers and the reader may not see those.';
+comment on function private.audited_route(public.route_history) is 'A version of a route for the list.';
 
--- Each source answers the same columns. $6: whether the reader may see words of operators.
+-- Each source answers the same columns.
 create function private.audit_sources() returns table (role text, source text)
 language sql immutable set search_path = '' as $$
   values
@@ -207,7 +213,7 @@ language sql immutable set search_path = '' as $$
       from public.incident_updates u join public.incidents i on i.id = u.incident_id $s$),
     ('viewer', $s$
       select 'route ' || h.route_id || ' ' || h.version, h.changed_at, 'route', h.name, h.route_id::text, 'changed', h.version, 1, h.changed_by, null,
-        private.audited_route(b, $6), private.audited_route(h, $6), jsonb_build_object('active', h.active)
+        case when b.route_id is not null then private.audited_route(b) end, private.audited_route(h), jsonb_build_object('active', h.active)
       from public.route_history h
       left join public.route_history b on b.route_id = h.route_id and b.version = h.version - 1
       where h.version > 1 $s$),
@@ -225,8 +231,7 @@ language sql immutable set search_path = '' as $$
       from public.erasures e where e.part = 1 $s$),
     ('viewer', $s$
       select 'change ' || c.id, c.at, c.kind, c.name, coalesce(c.ref, c.name), c.change, c.version, c.n, c.by, c.reason,
-        case when $6 or not jsonb_path_exists(coalesce(c.before, '{}'), '$.condition.**.phones') then c.before end,
-        case when $6 or not jsonb_path_exists(coalesce(c.after, '{}'), '$.condition.**.phones') then c.after end, '{}'::jsonb
+        private.without_numbers(c.before), private.without_numbers(c.after), '{}'::jsonb
       from private.change_history c $s$),
     ('admin', $s$
       select 'team ' || t.id, t.at, 'team', coalesce(t.email, t.user_id::text), t.user_id::text, t.change, null, 1, t.by, null, t.before, t.after, '{}'::jsonb
@@ -253,18 +258,18 @@ begin
     from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
-      and ($7 is null or strpos(lower(s.name), $7) > 0)
-    order by s.at desc, s.id collate "C" desc limit $8)$q$, a.source), ' union all ') into v_query
+      and ($6 is null or strpos(lower(s.name), $6) > 0)
+    order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
   from private.audit_sources() a where private.may(a.role);
   execute format($q$
     select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'at', x.at, 'kind', x.kind, 'name', x.name, 'ref', x.ref, 'change', x.change,
       'version', x.version, 'n', x.n, 'who', x.who, 'why', x.why, 'before', x.before, 'after', x.after, 'figures', x.figures)
       order by x.at desc, x.id collate "C" desc), '[]')
-    from (select * from (%s) u order by u.at desc, u.id collate "C" desc limit $8) x$q$, v_query)
+    from (select * from (%s) u order by u.at desc, u.id collate "C" desc limit $7) x$q$, v_query)
   into v_answer
   using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
     case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
-    nullif(p_filter ->> 'who', ''), private.may('operator'), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
+    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
   return v_answer;
 end $$;
 comment on function public.list_audit(jsonb, integer) is
@@ -294,7 +299,8 @@ comment on function public.test_notification_endpoint(text) is
 call private.close_functions();
 grant execute on function
   private.audited_setting(jsonb),
-  private.audited_route(public.route_history, boolean),
+  private.without_numbers(jsonb),
+  private.audited_route(public.route_history),
   private.audit_sources()
   to service_role;
 grant execute on function

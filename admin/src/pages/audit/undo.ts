@@ -3,10 +3,13 @@
  * after a later change instead of overwriting that.
  */
 import type { AuditEntry } from "../../../../supabase/functions/_shared/contract/answers/audit.ts";
-import type { RouteMode, TeamRole } from "../../../../supabase/functions/_shared/contract/states.ts";
+import type { TeamRole } from "../../../../supabase/functions/_shared/contract/states.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
+import { client } from "../../data/client.ts";
 import { TOUCHED, undone } from "../../data/flags.ts";
 import { callFunction } from "../../data/functions.ts";
-import { rpc } from "../../data/query.ts";
+import { rpc, unwrap } from "../../data/query.ts";
+import { Refusal } from "../../data/refusal.ts";
 import type { Role } from "../../session/me.tsx";
 
 export interface Undo {
@@ -33,6 +36,8 @@ export function undoOf(entry: AuditEntry): Undo | undefined {
       };
     case "route":
       if (before === null || ref === null) return undefined;
+      // A condition that names people's numbers is not in the list.
+      if (change === "removed" && before.condition === undefined) return undefined;
       if (change === "removed") {
         return {
           role: "operator",
@@ -53,12 +58,25 @@ export function undoOf(entry: AuditEntry): Undo | undefined {
         role: "operator",
         touches: ["routes", "route_destinations", "route_history"],
         run: async () => {
-          // Its place among the others stays.
-          const { priority: _, mode, ...members } = before;
+          const [was] = await unwrap<Row<"route_history">[]>(
+            client().from("route_history").select("*").eq("route_id", ref).eq("version", version - 1),
+          );
+          if (!was) throw new Refusal("GL404", "There is nothing to go back to.");
+          const { name, condition, mode, destinations, flag_key, sticky_minutes, active, channels } = was;
           await rpc("set_route", {
             p_id: ref,
             p_version: version,
-            p_changes: { ...members, mode: mode as RouteMode } as never,
+            // Its place among the others stays.
+            p_changes: {
+              name,
+              condition,
+              mode,
+              destinations,
+              flag_key,
+              sticky_minutes,
+              active,
+              channels,
+            } as never,
           });
           return `Undone: route ${name} is as before.`;
         },
