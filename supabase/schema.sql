@@ -4162,6 +4162,55 @@ begin
 end $function$;
 grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
 
+-- Whether a flag is on for somebody, and why, by the same evaluation as everywhere: [{id, last_four, name,
+-- has_written, on, reason, error_code, place: the percentage from which on it is on for them, percentage, listed,
+-- segments, missing: prerequisites that are not on for them, is_on, killed_since}]. p_person: a contact's id, the
+-- last four digits of a phone number, which several people may have, an id of your app, or for operators a whole
+-- number, address or user name. Empty where nobody is found. For viewers and secret keys. Errors: GL404 no such flag,
+-- GL422 nobody given.
+CREATE OR REPLACE FUNCTION public.check_flag(p_key text, p_person text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_person text := left(trim(p_person), 500);
+  v_names boolean;
+  v_contacts uuid[] := '{}';
+begin
+  perform private.require_role('viewer');
+  v_names := private.may('operator');
+  if p_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_key) then
+    raise exception 'there is no flag %', p_key using errcode = 'GL404';
+  elsif coalesce(v_person, '') = '' then
+    raise exception 'say for whom' using errcode = 'GL422';
+  end if;
+  if v_person ~ '^[0-9]{4}$' then
+    v_contacts := array(
+      select i.contact_id from public.contact_identities i
+      where right(i.value, 4) = v_person and length(i.value) >= 4 and i.kind = 'phone' and i.valid_to is null
+      order by i.id desc limit 10);
+  elsif v_person ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    v_contacts := array(select c.id from public.contacts c where c.id = v_person::uuid);
+  elsif v_names then
+    v_contacts := private.contacts_at(v_person);
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'last_four', p.last_four, 'name', p.name, 'has_written', p.has_written)
+      || private.flag_explained(p_key, p.id) order by p.id), '[]')
+    from (
+      select c.id::text as id, private.contact_last_four(c.id) as last_four, case when v_names then c.name end as name, true as has_written
+      from public.contacts c where c.id = any (v_contacts)
+      union all
+      -- An id of the team's own app, or of somebody who never wrote. A number that nobody has is no id of anybody.
+      select v_person, null, null, false
+      where cardinality(v_contacts) = 0 and v_person !~ '^[0-9]{4}$' and not (v_person ~ '^[-+(). 0-9]+$' and length(v_person) >= 7)
+        and v_person !~ '@') p);
+end $function$;
+grant execute on function public.check_flag(p_key text, p_person text) to authenticated, service_role;
+
 -- Confirms an address by the code that was mailed there: {ok, left}, with how many tries are left. Codes hold for 30
 -- minutes and five tries. For operators and secret keys. Errors: 42501 not allowed, GL404 nothing to confirm, or the
 -- table was taken back.
@@ -11091,6 +11140,31 @@ AS $function$
   where case when pg_input_is_valid(p_subject_id, 'uuid') then c.id = p_subject_id::uuid else false end
 $function$;
 
+-- Contacts by a whole phone number, however it is written, mail address or user name.
+CREATE OR REPLACE FUNCTION private.contacts_at(p_query text)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_digits text := regexp_replace(p_query, '[^0-9]', '', 'g');
+  v_values text[] := array[lower(p_query), ltrim(lower(p_query), '@')];
+begin
+  if p_query ~ '^[-+(). 0-9]+$' and length(v_digits) between 7 and 15 then
+    v_values := private.spellings('phone', v_digits);
+  end if;
+  return array(
+    select distinct i.contact_id from (select distinct n.channel from public.senders n) k
+    cross join unnest(v_values) as s (value)
+    cross join unnest(array['phone', 'email', 'username']) as o (kind)
+    cross join lateral (
+      select c.contact_id from public.contact_identities c
+      where c.channel = k.channel and c.kind = o.kind and c.value = s.value and c.valid_to is null limit 1) i);
+end $function$;
+grant execute on function private.contacts_at(p_query text) to service_role;
+
 -- Trigger, before insert of segments: a segment that was removed and added again continues its version numbers, as
 -- settings do.
 CREATE OR REPLACE FUNCTION private.continue_segment()
@@ -12297,6 +12371,37 @@ AS $function$
   select (private.murmur3_32(convert_to(p_salt || p_id, 'UTF8')) * 10000 >> 32)::int
 $function$;
 grant execute on function private.flag_bucket(p_salt text, p_id text) to service_role;
+
+-- What evaluate_flag says of an id, and all that it decides by; null where there is no such flag.
+CREATE OR REPLACE FUNCTION private.flag_explained(p_key text, p_targeting_id text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('on', e.value, 'reason', e.reason, 'error_code', e.error_code,
+    -- The share from which on it is on for this id.
+    'place', round((1 + private.flag_bucket(coalesce(s.metadata ->> 'salt', s.key), i.id)) / 100.0, 2),
+    'percentage', case when s.metadata ? 'rollout_percentage' then (s.metadata ->> 'rollout_percentage')::numeric
+      when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end,
+    'listed', coalesce(s.metadata -> 'target_user_ids' ? i.id, false),
+    'segments', (
+      select coalesce(jsonb_agg(m.segment_key order by m.segment_key), '[]')
+      from jsonb_path_query(s.metadata, 'strict $.target_segments[*] ? (@.type() == "string")', '{}', true) as segment
+      join public.segment_members m on m.segment_key = segment #>> '{}' and m.subject_id = i.id),
+    'missing', (
+      select coalesce(jsonb_agg(n.key order by n.key), '[]')
+      from (
+        select distinct name #>> '{}' as key
+        from jsonb_path_query(s.metadata, 'strict $.prerequisites[*] ? (@.type() == "string")', '{}', true) as name) n
+      where not (select x.value from private.evaluate_flag(n.key, p_targeting_id) x)),
+    'is_on', s.value = 'true', 'killed_since', private.killed_since(s.key, clock_timestamp()))
+  from public.settings s
+  cross join private.evaluate_flag(p_key, p_targeting_id) e
+  cross join lateral (select private.subject_id(nullif(p_targeting_id, '')) as id) i
+  where s.key = p_key
+$function$;
+grant execute on function private.flag_explained(p_key text, p_targeting_id text) to service_role;
 
 -- Whether a flag's prerequisites lead back to it.
 CREATE OR REPLACE FUNCTION private.flag_needs_itself(p_key text)
@@ -19478,22 +19583,8 @@ CREATE OR REPLACE FUNCTION private.search_people(p_query text, p_words text[], p
  SET jit TO 'off'
 AS $function$
 declare
-  v_digits text := regexp_replace(p_query, '[^0-9]', '', 'g');
-  v_values text[] := array[lower(p_query), ltrim(lower(p_query), '@')];
-  v_kind text;
-  v_contacts uuid[] := '{}';
+  v_contacts uuid[] := private.contacts_at(p_query);
 begin
-  if p_query ~ '^[-+(). 0-9]+$' and length(v_digits) between 7 and 15 then
-    v_values := private.spellings('phone', v_digits);
-  end if;
-  foreach v_kind in array array['phone', 'email', 'username'] loop
-    v_contacts := v_contacts || array(
-      select i.contact_id from (select distinct n.channel from public.senders n) k
-      cross join unnest(v_values) as s (value)
-      cross join lateral (
-        select c.contact_id from public.contact_identities c
-        where c.channel = k.channel and c.kind = v_kind and c.value = s.value and c.valid_to is null limit 1) i);
-  end loop;
   return query
   select private.search_hit('conversation', v.id::text, v.name, private.contact_last_four(v.contact_id), v.channel, null, v.rank)
   from (

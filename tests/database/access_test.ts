@@ -200,6 +200,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why: "The team sees who changed what; admins also who is in it, and which hosts are allowed.",
   },
   "test_notification_endpoint(text)": { role: "operator", why: "Operators keep the endpoints." },
+  "check_flag(text,text)": { role: "viewer", why: "The team asks whether somebody has a feature, and why." },
   "attention()": { role: "viewer", why: "The team sees what needs somebody." },
   "first_steps()": { role: "viewer", why: "The team sees how far a new installation is." },
   "search_everything(text,integer)": {

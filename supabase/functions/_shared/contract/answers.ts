@@ -8,6 +8,7 @@ import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { ATTENTION } from "./answers/attention.ts";
 import { AUDIT } from "./answers/audit.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
+import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
@@ -36,6 +37,7 @@ export const ANSWERS = {
   ...ATTENTION,
   ...AUDIT,
   ...DELIVERIES,
+  ...FLAG_CHECK,
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,

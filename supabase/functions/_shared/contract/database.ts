@@ -1597,6 +1597,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      check_flag: {
+        Args: {
+          p_key: string;
+          p_person: string;
+        };
+        Returns: Json;
+      };
       check_identity: {
         Args: {
           p_id: string;
