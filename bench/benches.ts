@@ -9,5 +9,6 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   costs: () => import("./costs.ts"),
   cli: () => import("./cli.ts"),
   growth: () => import("./growth/main.ts"),
+  email: () => import("./email/main.ts"),
   guard: () => import("./guard.ts"),
 };

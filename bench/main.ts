@@ -11,7 +11,8 @@ NAME is one of: ${Object.keys(BENCHES).join(", ")}
 pipeline takes --runs N and --only PART,… (plain, bare, delivered, turns, latency); links --full goes up to a million links, in
 about seven minutes; panel needs Chromium; deploy measures first answers of fresh processes on the hosted Deno; cli measures
 the command line itself; growth fills --rows N messages, a million unless said otherwise and up to ten, and compares with ten
-thousand; guard simulates --days N of rollouts, a thousand unless said otherwise; --quick only shows that the bench works`);
+thousand; email looks up a token among --rows N, a million unless said otherwise and up to ten, and takes --only intake or
+tokens; guard simulates --days N of rollouts, a thousand unless said otherwise; --quick only shows that the bench works`);
   Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

@@ -21,6 +21,14 @@ export type Entry =
 
 /** All commands by name, in the order of the help. */
 export const COMMANDS: Readonly<Record<string, Entry>> = {
+  setup: {
+    about: "production in one command: database, secrets, functions, clock, team, service, Meta",
+    load: async () => (await import("./commands/setup/setup.ts")).setup,
+  },
+  upgrade: {
+    about: "a new version to production: gates asked, the way back said first",
+    load: async () => (await import("./commands/setup/upgrade.ts")).upgrade,
+  },
   allowlist: {
     about: "hosts that messages and links may go to",
     load: async () => (await import("./commands/allowlist.ts")).allowlist,

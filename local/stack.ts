@@ -35,6 +35,8 @@ export interface Stack {
 const HEALTHY_WITHIN_MS = 60_000;
 /** Longest time for the functions host of a killed run to end, in milliseconds. */
 const LEFTOVER_MS = 5_000;
+/** Only migrations make buckets, and each upload asks for them. */
+const BUCKETS_MS = 1_000;
 
 /** Number of free ports to try if any port will do: another program may take one first. */
 const PORTS = 5;
@@ -111,7 +113,11 @@ async function start(
   const files = createStorageApi({
     folder: join(folder.path, "files"),
     ...keys,
-    buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
+    // Migrations make them, and each upload asks.
+    buckets: remembered(
+      () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
+      BUCKETS_MS,
+    ),
   });
   if (options.seed) await seed({ sql: database.sql, keys, url, api });
 
@@ -249,6 +255,18 @@ async function requireFreePort(port: number, leftover: number | undefined): Prom
     }
     await new Promise((done) => setTimeout(done, 50));
   }
+}
+
+/** Reads a value at most once in so many milliseconds; one that cannot be read is asked for again. */
+function remembered<T>(read: () => Promise<T>, ms: number): () => Promise<T> {
+  let last: { at: number; value: Promise<T> } | undefined;
+  return () => {
+    if (last !== undefined && Date.now() - last.at < ms) return last.value;
+    const value = read();
+    last = { at: Date.now(), value };
+    value.catch(() => last = undefined);
+    return value;
+  };
 }
 
 /** Resolves when a URL answers successfully. */

@@ -178,7 +178,8 @@ create type private.mail as (
   seq bigint,
   verdict text,
   code text,
-  sent uuid
+  sent uuid,
+  token text
 );
 
 -- A delivery that is about to be created: of a message, or of an event.
@@ -896,6 +897,8 @@ create table public.deliveries (
   woken integer,
   -- How often a person resent it after it had been delivered; the event tells the service.
   resent integer default 0 not null,
+  -- The key that the last resend was asked under, so that the same again resends nothing twice.
+  resent_for uuid,
   -- When the router decided on it.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
@@ -1709,6 +1712,96 @@ grant select, insert, update, delete on public.measurements to service_role;
 create policy measurements_read on public.measurements for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Files of inbound messages that are stored on arrival (setting media.store): one row per message.
+create table public.media_files (
+  -- The message.
+  message_id uuid not null,
+  -- The number that received it.
+  number_id text not null,
+  -- The provider's id of the file.
+  media_id text not null,
+  -- Its type, as the provider reported it.
+  mime_type text,
+  -- Its hash, as the provider reported it (base64).
+  sha256 text,
+  -- pending; stored; gone (the provider no longer has it); too_large (above media.max_mb); failed (given up).
+  state text default 'pending'::text not null,
+  -- Attempts made so far.
+  attempt integer default 0 not null,
+  -- When it is tried next, or when the lease of the running attempt ends; null once settled.
+  next_attempt_at timestamp with time zone,
+  -- Who is storing it: only that attempt may settle it.
+  lease uuid,
+  -- Where it is, in the bucket wa-media.
+  path text,
+  -- Its size.
+  bytes bigint,
+  -- Why the last attempt failed, in our words.
+  error text,
+  -- When its message was stored.
+  created_at timestamp with time zone default now() not null,
+  -- When it reached its final state.
+  settled_at timestamp with time zone,
+  -- A message has at most one file.
+  constraint media_files_pkey PRIMARY KEY (message_id),
+  constraint media_files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint media_files_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'too_large'::text, 'failed'::text])))
+);
+-- What is to be stored, the longest due first.
+create INDEX media_files_due_idx ON public.media_files USING btree (next_attempt_at) WHERE (state = 'pending'::text);
+alter table public.media_files enable row level security;
+grant select, insert, update, delete on public.media_files to service_role;
+
+-- The provider's ids of uploaded files, by the number that they were uploaded for.
+create table public.media_provider_ids (
+  -- The file.
+  upload_id uuid not null,
+  -- The number.
+  number_id text not null,
+  -- The provider's id, which expires after some weeks.
+  media_id text not null,
+  -- When it was uploaded to the provider.
+  uploaded_at timestamp with time zone default now() not null,
+  -- One current id per file and number.
+  constraint media_provider_ids_pkey PRIMARY KEY (upload_id, number_id),
+  constraint media_provider_ids_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES media_uploads(id) ON DELETE CASCADE
+);
+alter table public.media_provider_ids enable row level security;
+grant select, insert, update, delete on public.media_provider_ids to service_role;
+
+-- Files that services uploaded to send. Each is uploaded to the provider when it is sent, and again when the
+-- provider's id has expired.
+create table public.media_uploads (
+  -- UUID v7; messages refer to the file by it.
+  id uuid default private.uuid_v7() not null,
+  -- Hash of the content (hex): the same file is kept once.
+  sha256 text not null,
+  -- Its type.
+  mime_type text not null,
+  -- File name given by the service.
+  name text,
+  -- Its size.
+  bytes bigint not null,
+  -- Where it is, in the bucket wa-media.
+  path text not null,
+  -- Name of the key that uploaded it.
+  created_by text not null,
+  -- When it was uploaded.
+  created_at timestamp with time zone default now() not null,
+  -- When it was last uploaded or sent: unused files are removed after retention.upload_days.
+  used_at timestamp with time zone default now() not null,
+  -- An upload by its id.
+  constraint media_uploads_pkey PRIMARY KEY (id),
+  constraint media_uploads_bytes_check CHECK ((bytes > 0)),
+  constraint media_uploads_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+-- Finds a file that was uploaded before.
+create INDEX media_uploads_content_idx ON public.media_uploads USING btree (sha256, mime_type);
+-- Unused files, for the purge.
+create INDEX media_uploads_used_idx ON public.media_uploads USING btree (used_at);
+alter table public.media_uploads enable row level security;
+grant select, insert, update, delete on public.media_uploads to service_role;
+
 -- Messages in both directions. seq is assigned under the conversation's lock, so within a conversation it is the
 -- order of acceptance.
 create table public.messages (
@@ -1794,6 +1887,8 @@ alter table public.messages enable row level security;
 grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
+-- What is acknowledged to the provider is also queued for storing.
+create TRIGGER queue_media AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
 
 -- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
 -- add them up.
@@ -1826,12 +1921,13 @@ create table public.notification_endpoints (
   id uuid default private.uuid_v7() not null,
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
-  -- webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it.
+  -- webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it;
+  -- email: a mail, from the default identity.
   kind text not null,
-  -- Host of its address, for people to recognise.
+  -- Host of its address, for people to recognise; of a mail address what follows the @.
   host text not null,
   -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
-  -- and reports.
+  -- reports, and notices of rollouts.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1843,8 +1939,8 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])),
-  constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text])),
+  constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
 );
@@ -1880,8 +1976,10 @@ create table public.notifications (
   last_error text,
   -- When it was queued.
   created_at timestamp with time zone default clock_timestamp() not null,
-  -- When a 2xx answer came.
+  -- When a 2xx answer came, or its mail was queued.
   delivered_at timestamp with time zone,
+  -- The mail, of an endpoint of kind email. Not a reference: the record outlives it.
+  message_id uuid,
   -- Sent as webhook-id, the same at each attempt.
   constraint notifications_pkey PRIMARY KEY (id),
   constraint notifications_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES notification_endpoints(id) ON DELETE CASCADE,
@@ -2177,6 +2275,43 @@ grant select, insert, delete on public.rollout_feedback to service_role;
 create policy rollout_feedback_read on public.rollout_feedback for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Who is to be told what of a rollout, and when. Written by schedule_notices and the clock.
+create table public.rollout_notices (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- From 1.
+  "position" integer not null,
+  -- Days after day 0; before it if negative.
+  day integer not null,
+  -- Who is to be told, in words.
+  to_whom text not null,
+  -- What they are to be told.
+  text text not null,
+  -- Whether it says how the rollout does.
+  report boolean not null,
+  -- When it is due.
+  due_at timestamp with time zone not null,
+  -- planned, told (queued for those who listen), or skipped: its time was over when it was planned, or the rollout
+  -- was rolled back.
+  state text default 'planned'::text not null,
+  -- When it was told or skipped; null before.
+  at timestamp with time zone,
+  -- The notices of a rollout in their order.
+  constraint rollout_notices_pkey PRIMARY KEY (rollout_id, "position"),
+  constraint rollout_notices_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE CASCADE,
+  constraint rollout_notices_day CHECK (((day >= '-90'::integer) AND (day <= 400))),
+  constraint rollout_notices_state_known CHECK ((state = ANY (ARRAY['planned'::text, 'told'::text, 'skipped'::text]))),
+  constraint rollout_notices_text CHECK (((char_length(text) >= 1) AND (char_length(text) <= 1000))),
+  constraint rollout_notices_to_whom CHECK (((char_length(to_whom) >= 1) AND (char_length(to_whom) <= 100)))
+);
+-- What is due next.
+create INDEX rollout_notices_due_idx ON public.rollout_notices USING btree (due_at) WHERE (state = 'planned'::text);
+alter table public.rollout_notices enable row level security;
+grant select on public.rollout_notices to authenticated, service_role;
+-- The whole team sees who is told what, and when.
+create policy rollout_notices_read on public.rollout_notices for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- The stages of a rollout's plan, and when it was in them.
 create table public.rollout_stages (
   -- The rollout.
@@ -2445,6 +2580,40 @@ grant select, insert, update, delete on public.routing_decisions to service_role
 create policy "team reads decisions" on public.routing_decisions for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Filters of a list of the panel under a name, for a person or the whole team. Written by save_view and remove_view
+-- alone.
+create table public.saved_views (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Path of the list: /links.
+  page text not null,
+  -- What its author calls it.
+  name text not null,
+  -- The filters, as in the address: state=on&q=router.
+  search text not null,
+  -- Whether the whole team sees it.
+  shared boolean default false not null,
+  -- Its author; it is deleted with the member.
+  created_by uuid not null,
+  -- When it was saved first.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- A view's id.
+  constraint saved_views_pkey PRIMARY KEY (id),
+  -- Saving under a name that one has replaces that view. Serves the foreign key too.
+  constraint saved_views_once UNIQUE (created_by, page, name),
+  constraint saved_views_created_by_fkey FOREIGN KEY (created_by) REFERENCES team_members(user_id) ON DELETE CASCADE,
+  constraint saved_views_name CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 60))),
+  constraint saved_views_page CHECK ((page ~ '^(/[a-z]{1,30}){1,4}$'::text)),
+  constraint saved_views_search CHECK (((char_length(search) >= 1) AND (char_length(search) <= 2000)))
+);
+-- The team's views of a list.
+create INDEX saved_views_shared_idx ON public.saved_views USING btree (page) WHERE shared;
+alter table public.saved_views enable row level security;
+grant select on public.saved_views to authenticated, service_role;
+-- One's own, and those that are shared.
+create policy saved_views_read on public.saved_views for select to authenticated
+  using (((shared OR (created_by = ( SELECT auth.uid() AS uid))) AND ( SELECT private.has_role('viewer'::text) AS has_role)));
+
 -- Every change of a segment's members. Written by trigger; update, delete and truncate are refused to every role.
 create table public.segment_history (
   -- The segment. It may have been removed since.
@@ -2706,6 +2875,13 @@ create table public.settings (
       ELSE false
   END),
   constraint settings_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 200))),
+  constraint settings_media CHECK (
+  CASE key
+      WHEN 'media.store'::text THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+      WHEN 'media.max_mb'::text THEN (value ~ '^([1-9][0-9]?|100)$'::text)
+      WHEN 'media.url_minutes'::text THEN (value ~ '^[1-9][0-9]{0,3}$'::text)
+      ELSE true
+  END),
   constraint settings_metadata_object CHECK ((jsonb_typeof(metadata) = 'object'::text)),
   -- Metadata without target_user_ids have at most 100,000 bytes.
   constraint settings_metadata_size CHECK ((octet_length(((metadata - 'target_user_ids'::text))::text) <= 100000)),
@@ -2743,9 +2919,11 @@ create table public.settings (
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           WHEN 'retention.mail_days'::text THEN 1
+          WHEN 'retention.media_days'::text THEN 1
+          WHEN 'retention.upload_days'::text THEN 1
           WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text, 'retention.media_days'::text, 'retention.upload_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -2855,14 +3033,14 @@ create policy settings_history_read on public.settings_history for select to aut
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Files that we keep in object storage: raw mails and attachments. What is past its time, or whose message is gone,
--- is removed by the clock.
+-- Files that we keep in object storage: raw mails, attachments, media. What is past its time, or whose message is
+-- gone, is removed by the clock.
 create table public.storage_objects (
   -- The bucket; private.
   bucket text not null,
   -- Where in it. Made of ids and numbers, never of names that a stranger gave.
   path text not null,
-  -- raw (the whole mail) or attachment.
+  -- raw (a whole mail), attachment (of a mail) or media (a file of WhatsApp).
   kind text not null,
   -- Number of the attachment in its message; null for others.
   place integer,
@@ -2881,7 +3059,7 @@ create table public.storage_objects (
   constraint storage_objects_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE SET NULL,
   constraint storage_objects_bucket_check CHECK ((bucket ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text)),
   constraint storage_objects_bytes_check CHECK ((bytes >= 0)),
-  constraint storage_objects_kind_check CHECK ((kind = ANY (ARRAY['raw'::text, 'attachment'::text]))),
+  constraint storage_objects_kind_check CHECK ((kind = ANY (ARRAY['raw'::text, 'attachment'::text, 'media'::text]))),
   constraint storage_objects_path_check CHECK (((length(path) >= 1) AND (length(path) <= 512)))
 );
 -- What is past its time.
@@ -3486,9 +3664,10 @@ grant select, insert, update, delete on private.metric_people to service_role;
 create table private.notification_addresses (
   -- The endpoint.
   endpoint_id uuid not null,
-  -- Passed the allowlist when stored, and passes it again at each delivery. Slack's hold a token.
+  -- Passed the allowlist when stored, and passes it again at each delivery. Slack's hold a token. mailto: and the
+  -- address, of kind email.
   url text not null,
-  -- Signs by Standard Webhooks; Slack does not look at the signature.
+  -- Signs by Standard Webhooks; Slack does not look at the signature, and a mail has none.
   secret text not null,
   -- One address an endpoint.
   constraint notification_addresses_pkey PRIMARY KEY (endpoint_id),
@@ -3754,8 +3933,8 @@ end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
 -- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events,
--- format, when_taken. Returns its signing secret, which is not shown again. GL403 if the allowlist refuses the URL,
--- GL409 if the name is taken.
+-- format, when_taken. Returns its signing secret, which is not shown again; the same name, URL and secret again are
+-- the same destination. GL403 if the allowlist refuses the URL, GL409 if the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3770,6 +3949,13 @@ begin
   if not private.destination_permitted(p_url, 'forward') then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  -- Who names the secret asks again after a lost answer.
+  select d.id into v_id from public.destinations d
+  where d.name = p_name and d.removed_at is null and d.url = p_url and p_options ? 'secret' and exists (
+    select from private.destination_secrets s where s.destination_id = d.id and s.secret = v_secret and s.expires_at is null);
+  if v_id is not null then
+    return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
   end if;
   if exists (select from public.destinations where name = p_name and removed_at is null) then
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
@@ -3834,8 +4020,8 @@ end $function$;
 grant execute on function public.add_feedback(p_kind text, p_person text, p_flag_key text, p_rating integer, p_text text, p_message_id uuid) to authenticated, service_role;
 
 -- Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact's id) and
--- segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment,
--- GL422.
+-- segments; whoever is one already makes no new version. For operators and secret keys. Errors: GL409 somebody else
+-- was faster, GL404 no such person or segment, GL422.
 CREATE OR REPLACE FUNCTION public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
@@ -3846,6 +4032,7 @@ declare
   v_flag public.settings;
   v_ids text[];
   v_segment text;
+  v_metadata jsonb;
 begin
   perform private.require_role('operator');
   v_flag := private.flag_at(p_key, p_expected_version);
@@ -3854,12 +4041,17 @@ begin
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
-  return public.set_setting(p_key, v_flag.value, v_flag.metadata
+  v_metadata := v_flag.metadata
     || case when v_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_ids) order by 1))) else '{}' end
     || case when p_segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
-      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(p_segments) order by 1))) else '{}' end,
-    p_expected_version, p_reason);
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(p_segments) order by 1))) else '{}' end;
+  -- Lists only grow here: as long as before, they are the same.
+  if jsonb_array_length(v_metadata -> 'target_user_ids') is not distinct from jsonb_array_length(v_flag.metadata -> 'target_user_ids')
+    and jsonb_array_length(v_metadata -> 'target_segments') is not distinct from jsonb_array_length(v_flag.metadata -> 'target_segments') then
+    return v_flag;
+  end if;
+  return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
 end $function$;
 grant execute on function public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
 
@@ -3907,10 +4099,45 @@ AS $function$
 $function$;
 grant execute on function public.add_measurements(p_measurements jsonb) to service_role;
 
--- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
--- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
--- cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text])
+-- Keeps a stored upload {id, sha256, mime_type, name, bytes, path, by}. Answers {id, mime_type, sha256, size, name,
+-- known, expires_at, number_id (the only number that can send it, or null)}: of the upload with the same content,
+-- type and name if there is one (known). For secret keys.
+CREATE OR REPLACE FUNCTION public.add_media_upload(p_upload jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_upload public.media_uploads;
+begin
+  perform private.refuse_older_code();
+  update public.media_uploads u set used_at = v_now
+  where u.id = (
+    select k.id from public.media_uploads k
+    where k.sha256 = p_upload ->> 'sha256' and k.mime_type = p_upload ->> 'mime_type' and k.name is not distinct from p_upload ->> 'name'
+      and private.stored_media(k.path) is not null
+    order by k.id limit 1)
+  returning * into v_upload;
+  if not found then
+    insert into public.media_uploads (id, sha256, mime_type, name, bytes, path, created_by, created_at, used_at)
+    values ((p_upload ->> 'id')::uuid, p_upload ->> 'sha256', p_upload ->> 'mime_type', p_upload ->> 'name', (p_upload ->> 'bytes')::bigint,
+      p_upload ->> 'path', p_upload ->> 'by', v_now, v_now)
+    returning * into v_upload;
+  end if;
+  perform private.keep_upload(v_upload, v_now);
+  return jsonb_build_object('id', v_upload.id, 'mime_type', v_upload.mime_type, 'sha256', v_upload.sha256, 'size', v_upload.bytes,
+    'name', v_upload.name, 'number_id', (
+      select case when count(*) = 1 then min(n.id) end from public.senders n where n.channel = 'whatsapp' and n.state = 'active'),
+    'known', v_upload.id <> (p_upload ->> 'id')::uuid,
+    'expires_at', v_upload.used_at + make_interval(days => private.media_days('retention.upload_days')));
+end $function$;
+grant execute on function public.add_media_upload(p_upload jsonb) to service_role;
+
+-- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again),
+-- slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the
+-- name is taken, GL422 no mail address, 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3919,26 +4146,32 @@ AS $function$
 declare
   v_endpoint public.notification_endpoints;
   v_secret text := private.new_webhook_secret();
+  v_url text := case p_kind when 'email' then 'mailto:' || lower(regexp_replace(btrim(p_url), '^mailto:', '', 'i')) else p_url end;
 begin
   perform private.require_role('operator');
-  if not coalesce(private.destination_permitted(p_url, 'forward'), false) then
+  if p_kind = 'email' then
+    if v_url !~ '^mailto:[^][@[:space:][:cntrl:],;:<>()?&%"\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+$' or length(v_url) > 261 then
+      raise exception 'this is no mail address' using errcode = 'GL422', hint = 'Such as team@example.com.';
+    end if;
+  elsif not coalesce(private.destination_permitted(p_url, 'forward'), false) then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host for forward first.';
   end if;
   insert into public.notification_endpoints (name, kind, host, events)
-  values (p_name, p_kind, substring(p_url from '^[a-zA-Z]+://([^/?]+)'), p_events)
+  values (p_name, p_kind, case p_kind when 'email' then split_part(v_url, '@', 2) else substring(p_url from '^[a-zA-Z]+://([^/?]+)') end, p_events)
   on conflict (name) do nothing returning * into v_endpoint;
   if v_endpoint.id is null then
     raise exception 'an endpoint named % exists already', p_name using errcode = 'GL409', hint = 'Choose another name.';
   end if;
-  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, p_url, v_secret);
+  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, v_url, v_secret);
   return jsonb_build_object('id', v_endpoint.id, 'name', v_endpoint.name, 'kind', v_endpoint.kind, 'host', v_endpoint.host,
     'events', to_jsonb(v_endpoint.events)) || case when p_kind = 'webhook' then jsonb_build_object('secret', v_secret) else '{}' end;
 end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
--- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels
--- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 if there is none, 23514 for an invalid condition.
+-- Adds a route to destinations by name. Options: id (a UUID of the caller's; the same again is the same route), name,
+-- mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination,
+-- GL409 if the id is another route's, GL422 if there is no destination, 23514 for an invalid condition.
 CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3952,8 +4185,20 @@ begin
   if coalesce(cardinality(p_destinations), 0) = 0 then
     raise exception 'a route needs at least one destination' using errcode = 'GL422';
   end if;
-  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes, channels)
-  values (coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
+  -- Who names the id asks again after a lost answer.
+  select r.* into v_row from public.routes r where r.id = (p_options ->> 'id')::uuid;
+  if v_row.id is not null then
+    if v_row.condition is distinct from p_condition or (p_options ? 'name' and v_row.name <> p_options ->> 'name')
+      or p_destinations <> array(select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+        where x.route_id = v_row.id order by x.position) then
+      raise exception 'this route has been added already, as %', v_row.name using errcode = 'GL409',
+        hint = 'Change that one.';
+    end if;
+    return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
+  end if;
+  insert into public.routes (id, name, priority, condition, mode, flag_key, sticky_minutes, channels)
+  values (coalesce((p_options ->> 'id')::uuid, private.uuid_v7()),
+    coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
     p_priority, p_condition, coalesce(p_options ->> 'mode', 'first'), p_options ->> 'flag_key',
     (p_options ->> 'sticky_minutes')::integer,
     case when jsonb_typeof(p_options -> 'channels') = 'array'
@@ -4162,6 +4407,35 @@ begin
 end $function$;
 grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
 
+-- Retries, or drops with a reason, the next deliveries of a list (dead, waiting) that match a filter {destination,
+-- error} and have not changed since p_before, at most p_limit (1,000). Returns how many: 0 says that all are done.
+-- Asked again after a lost answer, it goes on. For operators and secret keys. Errors: those of retry_deliveries and
+-- drop_deliveries; GL422 another act or list.
+CREATE OR REPLACE FUNCTION public.change_matching_deliveries(p_act text, p_list text, p_filter jsonb, p_before timestamp with time zone, p_reason text DEFAULT NULL::text, p_limit integer DEFAULT 500)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  if p_act not in ('retry', 'drop') then
+    raise exception 'deliveries are retried or dropped' using errcode = 'GL422';
+  end if;
+  v_ids := private.matching_deliveries(p_list, p_filter, p_before, least(greatest(p_limit, 1), 1000));
+  if cardinality(v_ids) > 0 then
+    if p_act = 'retry' then
+      perform public.retry_deliveries(v_ids);
+    else
+      perform public.drop_deliveries(v_ids, p_reason);
+    end if;
+  end if;
+  return cardinality(v_ids);
+end $function$;
+grant execute on function public.change_matching_deliveries(p_act text, p_list text, p_filter jsonb, p_before timestamp with time zone, p_reason text, p_limit integer) to authenticated, service_role;
+
 -- Whether a flag is on for somebody, and why, by the same evaluation as everywhere: [{id, last_four, name,
 -- has_written, on, reason, error_code, place: the percentage from which on it is on for them, percentage, listed,
 -- segments, missing: prerequisites that are not on for them, is_on, killed_since}]. p_person: a contact's id, the
@@ -4247,6 +4521,26 @@ begin
 end $function$;
 grant execute on function public.check_identity(p_id uuid, p_what text, p_code text) to authenticated, service_role;
 
+-- What create_links would answer; no link is made. For secret keys.
+CREATE OR REPLACE FUNCTION public.check_links(p_links jsonb, p_actor text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_made jsonb;
+begin
+  perform private.refuse_older_code();
+  begin
+    v_made := public.create_links(p_links, p_actor);
+    raise exception 'checked' using errcode = 'GL000';
+  exception when sqlstate 'GL000' then
+    null;
+  end;
+  return v_made;
+end $function$;
+grant execute on function public.check_links(p_links jsonb, p_actor text) to service_role;
+
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
 -- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.
@@ -4320,6 +4614,37 @@ AS $function$
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
+
+-- Leases files to store, at most p_limit: [{message_id, number_id, media_id, mime_type, sha256, attempt, lease}]. A
+-- lease that ends unsettled makes the file due again. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_media(p_limit integer, p_lease_seconds integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_files jsonb;
+begin
+  perform private.refuse_older_code();
+  with due as (
+    select f.message_id from public.media_files f
+    where f.state = 'pending' and f.next_attempt_at <= v_now
+    order by f.next_attempt_at limit p_limit for update skip locked
+  ), claimed as (
+    update public.media_files f
+    set attempt = f.attempt + 1, lease = gen_random_uuid(), next_attempt_at = v_now + make_interval(secs => p_lease_seconds)
+    from due where f.message_id = due.message_id
+    returning f.message_id, f.number_id, f.media_id, f.mime_type, f.sha256, f.attempt, f.lease, f.created_at
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('message_id', c.message_id, 'number_id', c.number_id, 'media_id', c.media_id,
+    'mime_type', c.mime_type, 'sha256', c.sha256, 'attempt', c.attempt, 'lease', c.lease) order by c.created_at), '[]')
+  into v_files from claimed c;
+  return v_files;
+end $function$;
+grant execute on function public.claim_media(p_limit integer, p_lease_seconds integer) to service_role;
 
 -- Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_notifications(p_limit integer DEFAULT 20, p_lease_seconds integer DEFAULT 60)
@@ -4539,6 +4864,23 @@ begin
 end $function$;
 grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
 
+-- How many deliveries of a list (dead, waiting) match a filter {destination, error}, at most a million, and the time
+-- for change_matching_deliveries: {count, before}. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.count_matching_deliveries(p_list text, p_filter jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_before constant timestamptz := clock_timestamp();
+begin
+  perform private.require_role('viewer');
+  return jsonb_build_object('count', cardinality(private.matching_deliveries(p_list, p_filter, v_before, 1000000)), 'before', v_before);
+end $function$;
+grant execute on function public.count_matching_deliveries(p_list text, p_filter jsonb) to authenticated, service_role;
+
 -- Makes the draft of an announcement {name, audience, text, template: {name, language, category, parameters},
 -- number_id, per_minute}, with its audience as it is now, and answers it with the counts of who would get what.
 -- Nothing is sent. Who wrote within 24 hours gets the text if there is one, everybody else the template; who has
@@ -4612,9 +4954,9 @@ end $function$;
 grant execute on function public.create_links(p_links jsonb, p_actor text) to service_role;
 
 -- Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan
--- {name, stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag
--- or segment.
-CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text)
+-- {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422 with what is
+-- wrong with the plan, GL404 no such flag or segment.
+CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text, p_id uuid DEFAULT NULL::uuid)
  RETURNS rollouts
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4627,6 +4969,14 @@ declare
   v_rollout public.rollouts;
 begin
   perform private.require_role('operator');
+  -- Who names the id asks again after a lost answer.
+  select r.* into v_rollout from public.rollouts r where r.id = p_id;
+  if v_rollout.id is not null then
+    if v_rollout.flag_key <> p_flag_key then
+      raise exception 'this rollout has been created already, for %', v_rollout.flag_key using errcode = 'GL409';
+    end if;
+    return v_rollout;
+  end if;
   if p_plan ? 'template' then
     if not private.object_keys_within(p_plan, array['template', 'user_ids', 'segments']) then
       raise exception 'beside template only user_ids and segments may be given' using errcode = 'GL422';
@@ -4649,7 +4999,8 @@ begin
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
-  insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
+  insert into public.rollouts (id, flag_key, plan) values (coalesce(p_id, private.uuid_v7()), p_flag_key, coalesce(v_plan ->> 'name', 'custom'))
+  returning * into v_rollout;
   insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, users, among, hold_minutes, min_samples,
     overdue_minutes, advance_when, roll_back_when, first_day, metrics)
   select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
@@ -4662,7 +5013,7 @@ begin
     jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
   return v_rollout;
 end $function$;
-grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
+grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text, p_id uuid) to authenticated, service_role;
 
 -- Deletes a draft, with its list of people. What was sent stays on record. For operators and secret keys. Errors:
 -- 42501, GL404, GL409 somebody else was faster, or it is no draft.
@@ -4800,9 +5151,10 @@ grant execute on function public.destination_figures(p_destination text, p_hours
 -- Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts
 -- (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to
 -- it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms,
--- p95_ms, last_failure: an entry of delivery_log, or null}. Its answer is null for viewers. For viewers and secret
--- keys.
-CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time zone DEFAULT now())
+-- p95_ms, last_failure: an entry of delivery_log, or null}. Its answer is null for viewers. Filter: any of name,
+-- state, search (part of the name or URL) and after (the name of the last of the page before); at most p_limit, all
+-- without it. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time zone DEFAULT now(), p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -4852,7 +5204,15 @@ begin
           where a.outcome <> 'delivered' order by a.at desc limit 1
         ) failed))
       order by d.name), '[]')
-    from public.destinations d
+    from (
+      select * from public.destinations n
+      where n.removed_at is null
+        and (p_filter ->> 'name' is null or n.name = p_filter ->> 'name')
+        and (p_filter ->> 'after' is null or n.name > p_filter ->> 'after')
+        and (p_filter ->> 'state' is null or private.shown_state(n.state, n.circuit_open_until) = p_filter ->> 'state')
+        and (p_filter ->> 'search' is null or strpos(lower(n.name || ' ' || n.url), lower(p_filter ->> 'search')) > 0)
+      order by n.name limit p_limit
+    ) d
     cross join lateral (
       select count(*) as open, min(x.created_at) as oldest_at
       from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) queue
@@ -4865,10 +5225,9 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried
-    where d.removed_at is null);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
 end $function$;
-grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
+grant execute on function public.destination_health(p_now timestamp with time zone, p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- What a signed test of a destination needs: {id, url, timeout_ms, format, headers (encrypted), secrets}. GL404 if
 -- there is no service of that name. Only for the function wa-router: people never see a secret twice.
@@ -5127,6 +5486,41 @@ AS $function$
   from public.links l where l.code = p_code
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
+
+-- The file of a message, {kind: message, type, number_id, direction, withdrawn, part (as the provider has it), stored
+-- {path, bytes}, mime_type, at}, or an upload, {kind: upload, mime_type, sha256, name, stored, at}; null for neither.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.find_media(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_found jsonb;
+begin
+  perform private.refuse_older_code();
+  select jsonb_build_object('kind', 'message', 'type', m.type, 'number_id', c.number_id, 'at', m.created_at, 'direction', m.direction,
+    'withdrawn', m.status = 'deleted', 'part', private.media_part(m.type, m.native),
+    'stored', coalesce(private.stored_media(f.path), (
+      -- What the business sent, by the id of an upload.
+      select private.stored_media(u.path) from public.media_uploads u
+      where m.direction = 'out' and u.id = private.uuid_in(private.media_part(m.type, m.native) ->> 'id'))),
+    'mime_type', coalesce(f.mime_type, (
+      select u.mime_type from public.media_uploads u
+      where m.direction = 'out' and u.id = private.uuid_in(private.media_part(m.type, m.native) ->> 'id'))))
+  into v_found
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  left join public.media_files f on f.message_id = m.id
+  where m.id = p_id and m.channel = 'whatsapp';
+  if v_found is null then
+    select jsonb_build_object('kind', 'upload', 'mime_type', u.mime_type, 'sha256', u.sha256, 'name', u.name, 'at', u.created_at,
+      'stored', private.stored_media(u.path))
+    into v_found from public.media_uploads u where u.id = p_id;
+  end if;
+  return v_found;
+end $function$;
+grant execute on function public.find_media(p_id uuid) to service_role;
 
 -- Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
@@ -5521,8 +5915,9 @@ begin
 end $function$;
 grant execute on function public.list_affected(p_flag_key text, p_since timestamp with time zone, p_offset integer, p_limit integer) to authenticated, service_role;
 
--- Announcements with their figures, latest first. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_announcements(p_limit integer DEFAULT 50)
+-- Announcements with their figures, latest first. Filter: any of search (part of the name or flag) and before (the id
+-- of the last of the page before); at most 500. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_announcements(p_limit integer DEFAULT 50, p_filter jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5532,9 +5927,13 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.announcement_view(a, clock_timestamp()) order by a.id desc), '[]')
-    from (select * from public.announcements x order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
+    from (
+      select * from public.announcements x
+      where (p_filter ->> 'before' is null or x.id < (p_filter ->> 'before')::uuid)
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', x.name, x.audience ->> 'flag_key')), lower(p_filter ->> 'search')) > 0)
+      order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
 end $function$;
-grant execute on function public.list_announcements(p_limit integer) to authenticated, service_role;
+grant execute on function public.list_announcements(p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
 -- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
@@ -5712,10 +6111,47 @@ begin
 end $function$;
 grant execute on function public.list_feedback(p_flag_key text, p_limit integer) to authenticated, service_role;
 
+-- Flags by key: [{key, value, metadata, version, updated_at, updated_by}]. Filter: any of search (part of the key or
+-- description), state (on, off), segment (one that the flag targets), on_first (those that are on before the others),
+-- after (key of the last of the page before; with on_first also after_value, its value); at most 1,000. For viewers
+-- and secret keys.
+CREATE OR REPLACE FUNCTION public.list_flags(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_on_first boolean := coalesce((p_filter ->> 'on_first')::boolean, false);
+  v_after public.settings;
+begin
+  perform private.require_role('viewer');
+  v_after.key := p_filter ->> 'after';
+  v_after.value := coalesce(p_filter ->> 'after_value', (select s.value from public.settings s where s.key = v_after.key));
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'value', f.value, 'metadata', f.metadata, 'version', f.version,
+      'updated_at', f.updated_at, 'updated_by', f.updated_by)
+      order by case when v_on_first then f.value = 'true' end desc, f.key), '[]')
+    from (
+      select * from public.settings s
+      where s.key like '%.enabled'
+        and (v_after.key is null or case when v_on_first and (s.value = 'true') <> (v_after.value = 'true') then s.value <> 'true'
+          else s.key > v_after.key end)
+        and (p_filter ->> 'state' is null or (s.value = 'true') = (p_filter ->> 'state' = 'on'))
+        and (p_filter ->> 'segment' is null or s.metadata @> jsonb_build_object('target_segments', jsonb_build_array(p_filter ->> 'segment')))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', s.key, s.metadata ->> 'description')), lower(p_filter ->> 'search')) > 0)
+      order by case when v_on_first then s.value = 'true' end desc, s.key
+      limit least(greatest(p_limit, 1), 1000)) f);
+end $function$;
+grant execute on function public.list_flags(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
 -- The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an
--- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get
--- addresses of inboxes cut. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_identities()
+-- address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Filter: any
+-- of search (part of the address, name or user) and after (the address of the last of the page before); at most
+-- p_limit, all without it. Viewers get addresses of inboxes cut. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_identities(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5726,27 +6162,40 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
-    from private.inboxes i);
+    from (
+      select * from private.inboxes x
+      where (p_filter ->> 'after' is null or (not x.is_default, x.from_email) > (
+          select not a.is_default, a.from_email from private.inboxes a where a.from_email = p_filter ->> 'after'))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', x.from_email, x.display_name, x.user_id)), lower(p_filter ->> 'search')) > 0)
+      order by x.is_default desc, x.from_email limit p_limit) i);
 end $function$;
-grant execute on function public.list_identities() to authenticated, service_role;
+grant execute on function public.list_identities(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
--- latest. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50)
+-- latest. Filter: any of search (part of the title, number, flag, component or kind) and after (the number of the
+-- last of the page before); at most 500. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_incidents(p_open boolean DEFAULT NULL::boolean, p_limit integer DEFAULT 50, p_filter jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
 AS $function$
+declare
+  v_after public.incidents;
 begin
   perform private.require_role('viewer');
+  select * into v_after from public.incidents x where x.number = (p_filter ->> 'after')::bigint;
   return (
-    select coalesce(jsonb_agg(to_jsonb(i) - 'escalates_from' order by i.status = 'resolved', case when i.status <> 'resolved' then i.severity end, i.number desc), '[]')
+    select coalesce(jsonb_agg(to_jsonb(i) - 'escalates_from' order by private.incident_rank(i), i.number desc), '[]')
     from (
       select * from public.incidents x where (x.status <> 'resolved') = coalesce(p_open, x.status <> 'resolved')
-      order by x.status = 'resolved', x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
+        and (v_after.number is null or (private.incident_rank(x), -x.number) > (private.incident_rank(v_after), -v_after.number))
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', '#' || x.number, x.title, x.flag_key, x.component, x.kind)),
+          lower(p_filter ->> 'search')) > 0)
+      order by private.incident_rank(x), x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
 end $function$;
-grant execute on function public.list_incidents(p_open boolean, p_limit integer) to authenticated, service_role;
+grant execute on function public.list_incidents(p_open boolean, p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- Flags whose kill switch is set in the environment: [{flag_key, since}]. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_kill_switches()
@@ -5818,9 +6267,24 @@ begin
 end $function$;
 grant execute on function public.list_metrics(p_days integer) to authenticated, service_role;
 
+-- The notices of a rollout: [{day, to, text, report, due_at, state (planned, told, skipped), at}]. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_notices(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.notices_of(p_id);
+end $function$;
+grant execute on function public.list_notices(p_id uuid) to authenticated, service_role;
+
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
--- figures, look, created_at}]. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50)
+-- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_reports(p_flag_key text DEFAULT NULL::text, p_limit integer DEFAULT 50, p_before uuid DEFAULT NULL::uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5831,14 +6295,58 @@ begin
   return (
     select coalesce(jsonb_agg(to_jsonb(r) order by r.due_at desc, r.id desc), '[]')
     from (
-      select * from public.reports x where p_flag_key is null or x.flag_key = p_flag_key
+      select * from public.reports x where (p_flag_key is null or x.flag_key = p_flag_key)
+        and (p_before is null or (x.due_at, x.id) < (select b.due_at, b.id from public.reports b where b.id = p_before))
       order by x.due_at desc, x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) r);
 end $function$;
-grant execute on function public.list_reports(p_flag_key text, p_limit integer) to authenticated, service_role;
+grant execute on function public.list_reports(p_flag_key text, p_limit integer, p_before uuid) to authenticated, service_role;
 
--- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source,
--- since}]. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_suppressions(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 50)
+-- Routes in the order in which the router tries them: the row, with destinations (names), place (from 1, among all),
+-- and the ids of its neighbours among routes that it can trade places with: above, below, and beyond that one; null
+-- for none. Filter: any of id, search (part of name, flag, destinations, channels or condition), active, destination
+-- (name), after (id of the last of the page before); at most 1,000. Only operators and secret keys see routes for
+-- phone numbers. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_routes(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  -- As the table's policy has it; asked once, not for each route.
+  v_all boolean := private.may('operator');
+begin
+  perform private.require_role('viewer');
+  return (
+    with placed as (
+      select r.id, row_number() over (order by r.is_fallback, r.priority, r.id) as place,
+        lag(r.id) over same as above, lead(r.id) over same as below, lead(r.id, 2) over same as beyond
+      from (select x.id, x.priority, coalesce(x.condition ->> 'type' = 'default', false) as is_fallback from public.routes x
+        where v_all or not jsonb_path_exists(x.condition, '$.**.phones')) r
+      window same as (partition by r.is_fallback order by r.priority, r.id)
+    ), page as (
+      select p.* from placed p join public.routes r on r.id = p.id
+      where (p_filter ->> 'after' is null or p.place > coalesce(
+          (select a.place from placed a where a.id = (p_filter ->> 'after')::uuid), 0))
+        and (p_filter ->> 'id' is null or r.id = (p_filter ->> 'id')::uuid)
+        and (p_filter ->> 'active' is null or r.active = (p_filter ->> 'active')::boolean)
+        and (p_filter ->> 'destination' is null or (p_filter ->> 'destination') = any (private.destinations_of(r.id)))
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', r.name, r.flag_key, r.channels, r.condition,
+          private.destinations_of(r.id))), lower(p_filter ->> 'search')) > 0)
+      order by p.place limit least(greatest(p_limit, 1), 1000)
+    )
+    select coalesce(jsonb_agg(to_jsonb(r) - 'created_at' || jsonb_build_object('destinations', private.destinations_of(r.id),
+      'place', p.place, 'above', p.above, 'below', p.below, 'beyond', p.beyond) order by p.place), '[]')
+    from page p join public.routes r on r.id = p.id);
+end $function$;
+grant execute on function public.list_routes(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source, since,
+-- same: its place among those of that moment, from 1}]. The next page takes since and same of the last as p_before
+-- and p_same. With p_search those with this in what is shown of the address, in the reason or source; at most 500.
+-- For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_suppressions(p_before timestamp with time zone DEFAULT NULL::timestamp with time zone, p_limit integer DEFAULT 50, p_same integer DEFAULT NULL::integer, p_search text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5848,12 +6356,20 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('address', private.without_local_part(s.address),
-      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
+      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since, 'same', s.same)
+      order by s.since desc, s.address desc, s.scope desc), '[]')
     from (
-      select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
-      order by x.since desc, x.address desc, x.scope desc limit least(greatest(p_limit, 1), 500)) s);
+      select y.*, case when y.since = p_before then p_same else 0 end
+        + row_number() over (partition by y.since order by y.address desc, y.scope desc) as same
+      from (
+        select * from public.suppressions x
+        where (p_before is null or x.since < p_before or p_same is not null and x.since = p_before)
+          and (p_search is null
+            or strpos(concat_ws(' ', private.without_local_part(x.address), x.reason, x.source), lower(p_search)) > 0)
+        order by x.since desc, x.address desc, x.scope desc
+        limit least(greatest(p_limit, 1), 500) offset coalesce(p_same, 0)) y) s);
 end $function$;
-grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer) to authenticated, service_role;
+grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer, p_same integer, p_search text) to authenticated, service_role;
 
 -- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
 -- histories name people by user_id. For viewers and secret keys.
@@ -5873,9 +6389,10 @@ end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
 
 -- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
--- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. For
--- viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_unknown(p_limit integer DEFAULT 50)
+-- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}].
+-- Filter: after_at with after_id, which are since and id of the last of the page before; at most 200. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_unknown(p_limit integer DEFAULT 50, p_filter jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -5885,24 +6402,28 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'what', u.what, 'channel', u.channel, 'sender', u.sender, 'contact_id', u.contact_id,
-      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since), '[]')
+      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since, u.id), '[]')
     from (
       (select o.id, 'message' as what, o.channel, o.number_id as sender, c.contact_id, o.updated_at as since
       from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
-      where o.state = 'unknown' order by o.updated_at limit least(greatest(p_limit, 1), 200))
+      where o.state = 'unknown' and (p_filter ->> 'after_id' is null
+        or (o.updated_at, o.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by o.updated_at, o.id limit least(greatest(p_limit, 1), 200))
       union all
       (select d.id, 'forward', 'email', c.number_id, c.contact_id, d.updated_at
       from public.deliveries d join public.conversations c on c.id = d.conversation_id
-      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
-      order by d.updated_at limit least(greatest(p_limit, 1), 200))
-      order by since limit least(greatest(p_limit, 1), 200)) u);
+      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null and (p_filter ->> 'after_id' is null
+        or (d.updated_at, d.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by d.updated_at, d.id limit least(greatest(p_limit, 1), 200))
+      order by since, id limit least(greatest(p_limit, 1), 200)) u);
 end $function$;
-grant execute on function public.list_unknown(p_limit integer) to authenticated, service_role;
+grant execute on function public.list_unknown(p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first:
--- [{id, message_id, conversation_id and last_four (null for events that concern none), destination, type (of the
--- message, or of another event), state, attempt, last_error, next_attempt_at, created_at, behind: how many wait
--- behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.
+-- [{id, lane, message_id, conversation_id and last_four (null for events that concern none), destination, type (of
+-- the message, or of another event), state, attempt, last_error, next_attempt_at, created_at, due_at, behind: how
+-- many wait behind it}]. Filter: any of destination (name), and before_at, before_lane and before_destination, which
+-- are due_at, lane and destination of the last of the page before; at most 200. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5911,17 +6432,19 @@ CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::json
  SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
+declare
+  v_id constant uuid := (select d.id from public.destinations d where d.name = p_filter ->> 'before_destination' and d.removed_at is null);
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', about.message_id,
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', about.message_id, 'lane', l.conversation_id,
       'conversation_id', about.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
       'type', about.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
-      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
+      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at, 'due_at', l.due_at,
       'behind', (
         select count(*) - 1 from public.deliveries x
         where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
-      order by l.due_at desc, d.id desc), '[]')
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc), '[]')
     from (
       select l.destination_id, l.conversation_id, l.due_at
       from (
@@ -5930,7 +6453,9 @@ begin
         select * from private.delivery_lanes w where w.lease is not null) l
       where l.destination_id in (
         select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
-      order by l.due_at desc limit least(greatest(p_limit, 1), 200)
+        and (v_id is null or (l.due_at, l.conversation_id, l.destination_id) < (
+          (p_filter ->> 'before_at')::timestamptz, (p_filter ->> 'before_lane')::uuid, v_id))
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc limit least(greatest(p_limit, 1), 200)
     ) l
     cross join lateral (
       select y as row from public.deliveries y
@@ -5983,6 +6508,20 @@ begin
       from public.destination_allowlist a));
 end $function$;
 grant execute on function public.load_config(p_revision bigint) to service_role;
+
+-- Queues the mail of a notification that was claimed: {outcome: delivered (queued), retry or dead, error};
+-- settle_notifications writes it down. It goes from the default identity, as any mail: paced, not to addresses that
+-- get no mail, and while email_send.enabled is on. For secret keys.
+CREATE OR REPLACE FUNCTION public.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.mail_notification(p_id, p_lease, p_subject, p_text, clock_timestamp());
+end $function$;
+grant execute on function public.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text) to service_role;
 
 -- A mail whole, for the function that shows it to p_by: {id, native, text, objects: [{bucket, path, kind, index}]}. A
 -- person must have said why within the last hour (reveal_message, on record in contact_acts); keys need not. For
@@ -6225,6 +6764,20 @@ begin
 end $function$;
 grant execute on function public.name_contacts(p_ids text[]) to authenticated, service_role;
 
+-- Notes the id that the provider gave an upload. For secret keys.
+CREATE OR REPLACE FUNCTION public.note_provider_media(p_id uuid, p_number_id text, p_media_id text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  insert into public.media_provider_ids as i (upload_id, number_id, media_id, uploaded_at)
+  select u.id, p_number_id, p_media_id, clock_timestamp() from public.media_uploads u where u.id = p_id
+  on conflict (upload_id, number_id) do update set media_id = excluded.media_id, uploaded_at = excluded.uploaded_at;
+end $function$;
+grant execute on function public.note_provider_media(p_id uuid, p_number_id text, p_media_id text) to service_role;
+
 -- Notes files [{bucket, path, kind, index, bytes}] that are about to be uploaded: they are removed after a day unless
 -- a message comes to own them. Answers how many. For secret keys.
 CREATE OR REPLACE FUNCTION public.note_storage_objects(p_objects jsonb)
@@ -6234,7 +6787,7 @@ CREATE OR REPLACE FUNCTION public.note_storage_objects(p_objects jsonb)
 AS $function$
 begin
   perform private.refuse_older_code();
-  perform private.keep_objects(p_objects, null, clock_timestamp() + interval '1 day', clock_timestamp());
+  perform private.keep_objects((select jsonb_agg(o.file - 'message_id') from jsonb_array_elements(p_objects) as o (file)), clock_timestamp() + interval '1 day', clock_timestamp());
   return jsonb_array_length(p_objects);
 end $function$;
 grant execute on function public.note_storage_objects(p_objects jsonb) to service_role;
@@ -6869,8 +7422,8 @@ begin
 end $function$;
 grant execute on function public.remove_destination(p_name text, p_reason text) to authenticated, service_role;
 
--- Takes people and segments off a flag's targets; who was none is no error. For operators and secret keys. Errors:
--- GL409 somebody else was faster, GL404 a number that nobody has, GL422.
+-- Takes people and segments off a flag's targets; who was none is no error and makes no new version. For operators
+-- and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.
 CREATE OR REPLACE FUNCTION public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
@@ -6890,6 +7443,9 @@ begin
   end if;
   if v_metadata ? 'target_segments' then
     v_metadata := jsonb_set(v_metadata, '{target_segments}', (v_metadata -> 'target_segments') - coalesce(p_segments, '{}'));
+  end if;
+  if v_metadata = v_flag.metadata then
+    return v_flag;
   end if;
   return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
 end $function$;
@@ -6914,6 +7470,26 @@ begin
   delete from private.identity_checks k where k.identity = p_id;
 end $function$;
 grant execute on function public.remove_identity(p_id uuid) to authenticated, service_role;
+
+-- Removes an upload; the clock removes its file: {removed (whether there was one), media_ids: [{number_id, media_id}]
+-- (to delete at the provider)}. For secret keys.
+CREATE OR REPLACE FUNCTION public.remove_media_upload(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_path text;
+  v_ids jsonb;
+begin
+  perform private.refuse_older_code();
+  select coalesce(jsonb_agg(jsonb_build_object('number_id', i.number_id, 'media_id', i.media_id)), '[]') into v_ids
+  from public.media_provider_ids i where i.upload_id = p_id;
+  delete from public.media_uploads u where u.id = p_id returning u.path into v_path;
+  update public.storage_objects o set expires_at = clock_timestamp() where o.bucket = 'wa-media' and o.path = v_path;
+  return jsonb_build_object('removed', v_path is not null, 'media_ids', v_ids);
+end $function$;
+grant execute on function public.remove_media_upload(p_id uuid) to service_role;
 
 -- Removes an endpoint with its queue; false when there was none. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.remove_notification_endpoint(p_name text)
@@ -7029,6 +7605,22 @@ begin
 end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
+-- Removes a view of one's own, or as an admin one that is shared. Returns whether there was one. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.remove_view(p_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  delete from public.saved_views x
+  where x.id = p_id and (x.created_by = auth.uid() or x.shared and private.may('admin'));
+  return found;
+end $function$;
+grant execute on function public.remove_view(p_id uuid) to authenticated, service_role;
+
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
 -- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
 -- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
@@ -7130,9 +7722,10 @@ grant execute on function public.reseal_headers(p_headers jsonb) to service_role
 
 -- Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id,
 -- in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what
--- to pass as p_after for the rest; null if that was all. For operators and secret keys. Errors: 42501 not allowed,
--- GL404 no such destination, GL422 no range.
-CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000)
+-- to pass as p_after for the rest; null if that was all. With p_key, what was last resent under the same key is left
+-- out, so that asking again after a lost answer resends nothing twice. For operators and secret keys. Errors: 42501
+-- not allowed, GL404 no such destination, GL422 no range.
+CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000, p_key uuid DEFAULT NULL::uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -7152,13 +7745,13 @@ begin
     select d.id from public.deliveries d
     where d.destination_id = v_destination and d.created_at >= p_from and d.created_at < p_to
       and (p_after is null or (d.created_at, d.id) > ((select a.created_at from public.deliveries a where a.id = p_after), p_after))
-      and d.state = 'delivered'
+      and d.state = 'delivered' and (p_key is null or d.resent_for is distinct from p_key)
     order by d.created_at, d.id limit least(greatest(p_limit, 1), 1000));
   perform private.lock_lanes(v_page);
   with again as (
     update public.deliveries
     set state = 'pending', attempt = 0, next_attempt_at = now(), delivered_at = null, woken = null, resent = resent + 1,
-      updated_at = now()
+      resent_for = p_key, updated_at = now()
     where id = any (v_page) and state = 'delivered'
     returning id
   )
@@ -7168,7 +7761,7 @@ begin
   return jsonb_build_object('resent', cardinality(v_ids),
     'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
 end $function$;
-grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
+grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer, p_key uuid) to authenticated, service_role;
 
 -- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
 -- contact_acts. Returns {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
@@ -7507,6 +8100,53 @@ begin
   return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
+
+-- Saves the filters of a list under a name for whoever asks, or with p_shared for the whole team; replaces their view
+-- of that name. Returns the view. For viewers; sharing for operators. Errors: GL422 a phone number, or more than 50
+-- of one list; 23514 a name or filter that is empty or too long.
+CREATE OR REPLACE FUNCTION public.save_view(p_page text, p_name text, p_search text, p_shared boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_by constant uuid := auth.uid();
+  v_view public.saved_views;
+begin
+  perform private.require_role(case when p_shared then 'operator' else 'viewer' end);
+  if v_by is null then
+    raise exception 'views belong to people' using errcode = 'GL422', hint = 'Sign in to the panel.';
+  end if;
+  -- An id in a filter would be read by the whole team.
+  if p_name ~ '[0-9]{7}' or p_search ~ '[0-9]{7}' then
+    raise exception 'a view cannot contain a phone number' using errcode = 'GL422', hint = 'Search for its last four digits.';
+  end if;
+  if (select count(*) from public.saved_views x where x.created_by = v_by and x.page = p_page and x.name <> btrim(p_name)) >= 50 then
+    raise exception 'you have 50 views of this list' using errcode = 'GL422', hint = 'Remove one first.';
+  end if;
+  insert into public.saved_views as w (page, name, search, shared, created_by) values (p_page, btrim(p_name), p_search, p_shared, v_by)
+  on conflict on constraint saved_views_once do update set search = excluded.search, shared = excluded.shared
+  returning * into v_view;
+  return to_jsonb(v_view);
+end $function$;
+grant execute on function public.save_view(p_page text, p_name text, p_search text, p_shared boolean) to authenticated, service_role;
+
+-- Schedules who is told what of a rollout: [{day (from day 0, may be negative), to, text, report (true: with how the
+-- rollout does)}], left out those of the built-in plan; what was told already stays, what is over is skipped. Answers
+-- the notices, as list_notices. For operators and secret keys. Errors: GL404 no such rollout, GL409 it was rolled
+-- back, GL422 what cannot be, or a plan without notices.
+CREATE OR REPLACE FUNCTION public.schedule_notices(p_id uuid, p_day_0 timestamp with time zone, p_notices jsonb DEFAULT NULL::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.schedule_notices(p_id, p_day_0, p_notices, clock_timestamp());
+end $function$;
+grant execute on function public.schedule_notices(p_id uuid, p_day_0 timestamp with time zone, p_notices jsonb) to authenticated, service_role;
 
 -- What the health check asks: {has: the newest of our migrations applied, applied: all of ours, both null when nobody
 -- kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders:
@@ -8221,6 +8861,33 @@ begin
 end $function$;
 grant execute on function public.settle_deliveries(p_results jsonb, p_claim jsonb) to service_role;
 
+-- Ends an attempt to store a file: stored (with path and size), retry (after p_retry_after_ms), gone, too_large or
+-- failed. False if the lease is not valid any more. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_media(p_message_id uuid, p_lease uuid, p_outcome text, p_path text DEFAULT NULL::text, p_bytes bigint DEFAULT NULL::bigint, p_error text DEFAULT NULL::text, p_retry_after_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_found boolean;
+begin
+  perform private.refuse_older_code();
+  update public.media_files f
+  set state = case p_outcome when 'retry' then 'pending' else p_outcome end, lease = null, path = p_path, bytes = p_bytes,
+    error = left(p_error, 500),
+    next_attempt_at = case when p_outcome = 'retry' then v_now + make_interval(secs => coalesce(p_retry_after_ms, 0) / 1000.0) end,
+    settled_at = case when p_outcome <> 'retry' then v_now end
+  where f.message_id = p_message_id and f.lease = p_lease and f.state = 'pending';
+  v_found := found;
+  if v_found and p_outcome = 'stored' then
+    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes)),
+      p_message_id, v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+  end if;
+  return v_found;
+end $function$;
+grant execute on function public.settle_media(p_message_id uuid, p_lease uuid, p_outcome text, p_path text, p_bytes bigint, p_error text, p_retry_after_ms bigint) to service_role;
+
 -- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead, put_back: nobody was called), error,
 -- retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_notifications(p_results jsonb)
@@ -8880,6 +9547,36 @@ begin
   return private.link_view(v_link);
 end $function$;
 grant execute on function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) to service_role;
+
+-- An upload that a number sends now: {path, mime_type, name, bytes, media_id (the provider's id; null if it has to be
+-- uploaded)}; null if there is none any more. For secret keys.
+CREATE OR REPLACE FUNCTION public.upload_to_send(p_id uuid, p_number_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_upload public.media_uploads;
+begin
+  perform private.refuse_older_code();
+  select * into v_upload from public.media_uploads u where u.id = p_id;
+  if not found or private.stored_media(v_upload.path) is null then
+    return null;
+  end if;
+  -- Once a day is enough, and spares a hot file most of its writes.
+  if v_upload.used_at < v_now - interval '1 day' then
+    update public.media_uploads u set used_at = v_now where u.id = p_id;
+    perform private.keep_upload(v_upload, v_now);
+  end if;
+  return jsonb_build_object('path', v_upload.path, 'mime_type', v_upload.mime_type, 'name', v_upload.name, 'bytes', v_upload.bytes,
+    'media_id', (
+      select i.media_id from public.media_provider_ids i
+      where i.upload_id = p_id and i.number_id = p_number_id
+        -- Meta keeps uploads for 30 days, and ids have failed after eleven.
+        and i.uploaded_at > v_now - interval '10 days'));
+end $function$;
+grant execute on function public.upload_to_send(p_id uuid, p_number_id text) to service_role;
 
 -- Looks at each part of health and at who is to be called of incidents, and says whether a notification is due. For
 -- secret keys.
@@ -10847,17 +11544,19 @@ grant execute on function private.clock_health(p_now timestamp with time zone) t
 CREATE OR REPLACE FUNCTION private.clock_jobs()
  RETURNS TABLE(name text, every_seconds integer, kind text, target text, due text)
  LANGUAGE sql
- IMMUTABLE
+ STABLE
  SET search_path TO ''
 AS $function$
-  values
+  select j.name, j.every_seconds, j.kind, j.target, j.due from (values
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
+    ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
+    ('gatelink_notices', 60, 'sql', 'select private.tell_notices(now())', null),
     ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
@@ -10870,6 +11569,9 @@ AS $function$
     ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
     ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
+  ) as j (name, every_seconds, kind, target, due)
+  -- A later migration makes these tables, and a team may take them back.
+  where j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -11237,7 +11939,8 @@ end $function$;
 grant execute on function private.count_conversion() to service_role;
 
 -- Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy,
--- reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.
+-- reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that
+-- email_reply_tokens.enabled was asked with.
 CREATE OR REPLACE FUNCTION private.count_mails(p_metrics jsonb, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -11488,6 +12191,19 @@ begin
 end $function$;
 grant execute on function private.destination_permitted(p_url text, p_purpose text) to service_role;
 
+-- The names of a route's destinations, in order.
+CREATE OR REPLACE FUNCTION private.destinations_of(p_route uuid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select array(
+    select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+    where x.route_id = p_route order by x.position)
+$function$;
+grant execute on function private.destinations_of(p_route uuid) to service_role;
+
 -- diagnostics with a given time.
 CREATE OR REPLACE FUNCTION private.diagnostics(p_now timestamp with time zone)
  RETURNS jsonb
@@ -11540,6 +12256,7 @@ declare
   v_inbox private.inboxes;
   v_thread record;
   v_columns boolean := private.has_mail_columns();
+  v_tokens integer := 0;
   v_subject text;
   v_on boolean;
   v_token text;
@@ -11564,9 +12281,9 @@ begin
     where m.id = v_queued.id;
     if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
       perform private.keep_objects((
-          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size'))
+          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size', 'message_id', v_queued.id))
           from jsonb_array_elements(v_queued.message -> 'attachments') as a (file) where a.file ->> 'path' is not null),
-        v_queued.id, p_now + make_interval(days => private.storage_days()), p_now);
+        p_now + make_interval(days => private.storage_days()), p_now);
     end if;
     if v_columns then
       execute 'update public.messages m set from_email = $2, message_id_header = $3, sender_identity_id = (
@@ -11574,14 +12291,20 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
+    -- Our own notifications are nobody's mail.
+    continue when v_queued.message ? 'automatic';
     v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
     if v_token is not null then
+      v_tokens := v_tokens + 1;
       v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
     elsif v_on and to_regclass('public.reply_tokens') is not null then
       perform private.count_reply('on', v_subject, true, null, p_now);
     end if;
   end loop;
   perform private.count_mails(v_counts, p_now);
+  if v_tokens > 0 then
+    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
+  end if;
 end $function$;
 grant execute on function private.dress_mails(p_messages private.queued[], p_now timestamp with time zone) to service_role;
 
@@ -12070,7 +12793,9 @@ AS $function$
 begin
   select e.value, e.reason, e.error_code into value, reason, error_code
   from private.evaluate_flag_alone(p_key, p_targeting_id) e;
+  -- Few flags have any, and following them takes longer than all the rest.
   if reason <> 'DISABLED' and error_code is distinct from 'FLAG_NOT_FOUND'
+    and exists (select from public.settings s where s.key = p_key and s.metadata ? 'prerequisites')
     and not private.prerequisites_on(p_key, p_targeting_id) then
     value := false;
     reason := 'DISABLED';
@@ -14164,6 +14889,17 @@ exception when others then
 end $function$;
 grant execute on function private.incident_of_part(p_kind text, p_part jsonb, p_now timestamp with time zone) to service_role;
 
+-- What incidents are listed by before their number: open ones by severity, then the resolved ones.
+CREATE OR REPLACE FUNCTION private.incident_rank(p_incident incidents)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_incident.status = 'resolved' then 'resolved' else 'open ' || p_incident.severity end
+$function$;
+grant execute on function private.incident_rank(p_incident incidents) to service_role;
+
 -- Severities from the worst: minutes until somebody must have acknowledged, and between two calls of the last of the
 -- escalation; null where nobody is woken.
 CREATE OR REPLACE FUNCTION private.incident_severities()
@@ -14342,24 +15078,8 @@ begin
       v_mail := private.relay_mail(v_mail, p_now);
     end if;
     if v_mail.kept <> 'duplicate' then
-      if nullif(v_mail.item #>> '{from,address}', '') is not null then
-        insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
-        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, v_mail.conversation_id, lower(v_mail.item #>> '{from,address}'),
-          coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
-      end if;
-      if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
-        perform private.keep_objects(v_mail.item -> 'objects', case when v_mail.kept <> 'event' then v_mail.id end,
-          p_now + make_interval(days => private.storage_days()), p_now);
-      end if;
       perform private.suppress(s.address, s.scope, s.reason, 'mail', p_now)
       from jsonb_to_recordset(coalesce(nullif(v_mail.item -> 'suppress', 'null'), '[]')) as s (address text, scope text, reason text);
-      insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
-      values (case when (v_mail.item ->> 'counted')::boolean and v_mail.kept = 'message' then 'reply'
-          when v_mail.kept = 'relay' then 'relay'
-          when v_mail.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and v_mail.item ->> 'kind' <> 'reply' then v_mail.item ->> 'kind' else 'mail' end,
-        v_mail.answered, case when v_mail.kept <> 'event' then v_mail.id end, (v_mail.inbox).identity,
-        jsonb_strip_nulls(jsonb_build_object('via', v_mail.item -> 'via', 'kind', v_mail.item -> 'kind', 'verdict', v_mail.verdict,
-          'reasons', private.without_addresses(v_mail.item -> 'reasons'), 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
     end if;
     v_mails[v_place] := v_mail;
     v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
@@ -14370,6 +15090,7 @@ begin
       'relayed', case when v_mail.kept = 'relay' and coalesce(v_mail.code, 'gone') = 'gone' then true end,
       'code', v_mail.code)));
   end loop;
+  perform private.note_mails(v_mails, p_now);
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
@@ -14815,23 +15536,23 @@ begin
 end $function$;
 grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
 
--- Notes files [{bucket, path, kind, index, bytes}] of a message, or of none yet.
-CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone)
+-- Notes files [{bucket, path, kind, index, bytes, message_id}]; without a message_id, of no message yet.
+CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_expires_at timestamp with time zone, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
   insert into public.storage_objects as s (bucket, path, kind, place, bytes, of_message, message_id, expires_at, created_at)
-  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), p_message_id is not null, p_message_id,
+  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), o.message_id is not null, o.message_id,
     p_expires_at, p_now
-  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint)
+  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint, message_id uuid)
   order by o.bucket, o.path
   on conflict (bucket, path) do update set kind = excluded.kind, place = excluded.place, bytes = excluded.bytes,
     of_message = excluded.of_message or s.of_message, message_id = coalesce(excluded.message_id, s.message_id),
     expires_at = greatest(excluded.expires_at, s.expires_at);
 end $function$;
-grant execute on function private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamp with time zone, p_now timestamp with time zone) to service_role;
+grant execute on function private.keep_objects(p_objects jsonb, p_expires_at timestamp with time zone, p_now timestamp with time zone) to service_role;
 
 -- Trigger, before insert of conversations: restores the opt-out of a person who was erased.
 CREATE OR REPLACE FUNCTION private.keep_opt_out()
@@ -14899,6 +15620,20 @@ begin
 end $function$;
 grant execute on function private.keep_opt_words(p_words private.opt_word[]) to service_role;
 
+-- Keeps the file of an upload for as long as the upload, from now on.
+CREATE OR REPLACE FUNCTION private.keep_upload(p_upload media_uploads, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.keep_objects(
+    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)), null,
+    -- A day longer than the row, so that no row is without its file.
+    p_now + make_interval(days => private.media_days('retention.upload_days') + 1), p_now);
+end $function$;
+grant execute on function private.keep_upload(p_upload media_uploads, p_now timestamp with time zone) to service_role;
+
 -- Days by a setting, else otherwise; null for ever.
 CREATE OR REPLACE FUNCTION private.kept_days(p_setting text, p_otherwise integer, p_at_least integer)
  RETURNS integer
@@ -14962,6 +15697,25 @@ AS $function$
   select coalesce(max(t.s::bigint), 0) from jsonb_array_elements_text(p_list) as t (s)
 $function$;
 grant execute on function private.largest(p_list jsonb) to service_role;
+
+-- What became of the last mail to an endpoint of kind email: failed (refused, bounced or lost, within 6 hours) or
+-- waits (for more than two minutes); null if neither.
+CREATE OR REPLACE FUNCTION private.last_notification_mail(p_endpoint_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case
+    when (m.status = 'failed' or o.state in ('failed', 'unknown')) and o.created_at > p_now - interval '6 hours' then 'failed'
+    when o.state in ('queued', 'leased') and o.created_at < p_now - interval '2 minutes' then 'waits' end
+  from public.notifications n
+  join public.outbound_messages o on o.id = n.message_id
+  left join public.messages m on m.id = o.message_id
+  where n.endpoint_id = p_endpoint_id and n.message_id is not null
+  order by n.id desc limit 1
+$function$;
+grant execute on function private.last_notification_mail(p_endpoint_id uuid, p_now timestamp with time zone) to service_role;
 
 -- The latest 1,000 mails of a day that an address wrote in a conversation, or to an address of ours if there is no
 -- conversation.
@@ -15444,6 +16198,49 @@ begin
 end $function$;
 grant execute on function private.mail_facts(p_native jsonb) to service_role;
 
+-- mail_notification with the time given.
+CREATE OR REPLACE FUNCTION private.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_told record;
+  v_sender text := private.notification_sender();
+  v_last text;
+  v_answer jsonb;
+begin
+  select n.endpoint_id, n.message_id, substr(a.url, length('mailto:') + 1) as address,
+    n.payload ? 'part' or coalesce(n.payload #>> '{incident,component}', '') <> '' as of_component
+  into v_told
+  from public.notifications n join private.notification_addresses a on a.endpoint_id = n.endpoint_id
+  where n.id = p_id and n.lease = p_lease and a.url like 'mailto:%';
+  if not found then
+    return '{"outcome": "retry", "error": "gone: somebody else has it"}';
+  elsif v_told.message_id is not null then
+    return '{"outcome": "delivered"}';
+  end if;
+  v_last := private.last_notification_mail(v_told.endpoint_id, p_now);
+  if v_told.of_component and v_last is not null then
+    return '{"outcome": "dead", "error": "mail_fails: the last mail to this address did not go"}';
+  elsif v_last = 'waits' then
+    return '{"outcome": "retry", "error": "mail_waits: the last mail to this address has not gone yet"}';
+  elsif v_sender is null then
+    return '{"outcome": "retry", "error": "no_identity: no identity is active that it could be sent as"}';
+  end if;
+  v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_told.address,
+    'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_told.address)), 'number_id', v_sender,
+    'message', jsonb_build_object('type', 'email', 'subject', p_subject, 'text', p_text, 'automatic', true), 'text', p_text,
+    'idempotency_key', 'notification:' || p_id)), p_now) -> 0;
+  if v_answer ? 'error' then
+    return jsonb_build_object('outcome', case v_answer ->> 'error' when 'suppressed' then 'dead' else 'retry' end,
+      'error', (v_answer ->> 'error') || ': the mail could not be queued');
+  end if;
+  update public.notifications n set message_id = (v_answer ->> 'id')::uuid where n.id = p_id;
+  return '{"outcome": "delivered"}';
+end $function$;
+grant execute on function private.mail_notification(p_id uuid, p_lease uuid, p_subject text, p_text text, p_now timestamp with time zone) to service_role;
+
 -- Why a mail may not go in a conversation: suppressed (the address gets no mail, or no bulk mail),
 -- identity_unverified; null where it may.
 CREATE OR REPLACE FUNCTION private.mail_refusal(p_conversation conversations, p_message jsonb)
@@ -15614,8 +16411,8 @@ begin
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
--- Gives a message a reply token. Null where the table is gone or the token could not be stored, which is counted: the
--- address is then the one that holds the message's id (VERP).
+-- Gives a message a reply token. The caller counts it. Null where the table is gone or the token could not be stored,
+-- which is counted here: the address is then the one that holds the message's id (VERP).
 CREATE OR REPLACE FUNCTION private.make_reply_token(p_message_id uuid, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -15630,7 +16427,6 @@ begin
   begin
     insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
     returning token into v_token;
-    perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
   exception when integrity_constraint_violation or undefined_table or undefined_column then
     -- The message goes all the same, with the address that needs no row.
     perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
@@ -15663,6 +16459,36 @@ begin
   return new;
 end $function$;
 
+-- Ids of the deliveries of a list (dead: not dropped; waiting: for a time that has not come) that match a filter
+-- {destination, error} and have not changed since a time, at most so many.
+CREATE OR REPLACE FUNCTION private.matching_deliveries(p_list text, p_filter jsonb, p_before timestamp with time zone, p_limit integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  if p_list not in ('dead', 'waiting') then
+    raise exception 'the lists are dead and waiting' using errcode = 'GL422';
+  end if;
+  -- Each filter that is absent falls away before it is planned.
+  execute format('select array(select d.id from public.deliveries d where %s order by %s limit $3)',
+    concat_ws(' and ',
+      case p_list when 'dead' then 'd.state = ''dead'' and d.dropped_reason is null and d.updated_at < $2'
+        else 'd.state = ''pending'' and d.next_attempt_at > clock_timestamp() and d.updated_at < $2' end,
+      case when p_filter ? 'destination' then
+        'd.destination_id = (select x.id from public.destinations x where x.name = $1 ->> ''destination'' and x.removed_at is null)'
+      else 'd.destination_id in (select x.id from public.destinations x where x.removed_at is null)' end,
+      case when p_filter ? 'error' then 'strpos(lower(d.last_error), lower($1 ->> ''error'')) > 0' end),
+    case p_list when 'dead' then 'd.updated_at, d.id' else 'd.seq' end)
+  using p_filter, p_before, p_limit into v_ids;
+  return v_ids;
+end $function$;
+
 -- Whether private.require_role would let the caller through: for functions that give a higher role more.
 CREATE OR REPLACE FUNCTION private.may(p_role text)
  RETURNS boolean
@@ -15674,6 +16500,41 @@ AS $function$
     or (private.caller() = 'authenticated' and private.has_role(p_role))
 $function$;
 grant execute on function private.may(p_role text) to service_role;
+
+-- Days by retention.media_days (stored files of messages) or retention.upload_days (uploads without use), else 30.
+CREATE OR REPLACE FUNCTION private.media_days(p_setting text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return greatest(1, coalesce((select s.value::integer from public.settings s where s.key = p_setting), 30));
+end $function$;
+grant execute on function private.media_days(p_setting text) to service_role;
+
+-- Whether files wait to be stored. For the clock.
+CREATE OR REPLACE FUNCTION private.media_is_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.media_files f where f.state = 'pending' and f.next_attempt_at <= p_now);
+end $function$;
+grant execute on function private.media_is_due(p_now timestamp with time zone) to service_role;
+
+-- The member of a message that describes its file; null for other types.
+CREATE OR REPLACE FUNCTION private.media_part(p_type text, p_native jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_type in ('image', 'video', 'audio', 'document', 'sticker') then p_native -> p_type end
+$function$;
+grant execute on function private.media_part(p_type text, p_native jsonb) to service_role;
 
 -- Whether a text may name a person.
 CREATE OR REPLACE FUNCTION private.mentions(p_text text, p_person private.person)
@@ -16194,6 +17055,42 @@ begin
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
+-- What is noted of each mail of a batch, in a statement for all: who wrote, its files, its event, the tokens that
+-- were made.
+CREATE OR REPLACE FUNCTION private.note_mails(p_mails private.mail[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_objects jsonb;
+  v_tokens integer;
+begin
+  insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
+  select m.id, case m.kept when 'message' then m.id end, m.conversation_id, lower(m.item #>> '{from,address}'),
+    coalesce(lower(m.item ->> 'recipient'), ''), m.item ->> 'text_hash', p_now
+  from unnest(p_mails) m where m.kept <> 'duplicate' and nullif(m.item #>> '{from,address}', '') is not null;
+  select jsonb_agg(o.file || jsonb_build_object('message_id', case when m.kept <> 'event' then m.id end)) into v_objects
+  from unnest(p_mails) m cross join jsonb_array_elements(coalesce(nullif(m.item -> 'objects', 'null'), '[]')) as o (file)
+  where m.kept <> 'duplicate';
+  if v_objects is not null then
+    perform private.keep_objects(v_objects, p_now + make_interval(days => private.storage_days()), p_now);
+  end if;
+  insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+  select case when (m.item ->> 'counted')::boolean and m.kept = 'message' then 'reply'
+      when m.kept = 'relay' then 'relay'
+      when m.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and m.item ->> 'kind' <> 'reply' then m.item ->> 'kind' else 'mail' end,
+    m.answered, case when m.kept <> 'event' then m.id end, (m.inbox).identity,
+    jsonb_strip_nulls(jsonb_build_object('via', m.item -> 'via', 'kind', m.item -> 'kind', 'verdict', m.verdict,
+      'reasons', private.without_addresses(m.item -> 'reasons'), 'verified', m.item -> 'verified', 'code', m.code)), p_now
+  from unnest(p_mails) m where m.kept <> 'duplicate' order by m.ord;
+  v_tokens := (select count(*) from unnest(p_mails) m where m.token is not null);
+  if v_tokens > 0 then
+    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
+  end if;
+end $function$;
+grant execute on function private.note_mails(p_mails private.mail[], p_now timestamp with time zone) to service_role;
+
 -- Notes what a batch of updates reports besides messages and statuses: its messages and its other updates about
 -- people, each with its contact, and the rest.
 CREATE OR REPLACE FUNCTION private.note_updates(p_updates private.inbound_update[], p_messages private.inbound_update[], p_contacts uuid[], p_others private.inbound_update[], p_other_contacts uuid[])
@@ -16214,6 +17111,33 @@ begin
   perform private.note_events(v_events);
 end $function$;
 grant execute on function private.note_updates(p_updates private.inbound_update[], p_messages private.inbound_update[], p_contacts uuid[], p_others private.inbound_update[], p_other_contacts uuid[]) to service_role;
+
+-- The notices of a rollout in the order of their time.
+CREATE OR REPLACE FUNCTION private.notices_of(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('day', n.day, 'to', n.to_whom, 'text', n.text, 'report', n.report, 'due_at', n.due_at,
+    'state', n.state, 'at', n.at) order by n.due_at, n.position), '[]')
+  from public.rollout_notices n where n.rollout_id = p_id
+$function$;
+
+-- The identity that notifications are sent as: the default one, or another one while its account is held; null if
+-- there is none.
+CREATE OR REPLACE FUNCTION private.notification_sender()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select i.from_email from private.inboxes i
+  left join public.senders s on s.channel = 'email' and s.id = i.from_email
+  where i.state = 'active'
+  order by s.held_since is not null, i.is_default desc, i.created_at, i.from_email limit 1
+$function$;
+grant execute on function private.notification_sender() to service_role;
 
 -- Whether a notification, or a post to Statuspage, has become due within ten minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)
@@ -16855,6 +17779,7 @@ AS $function$
     ('public.incidents', '{title}', '', 'words'),
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
+    ('public.saved_views', '{name,search}', '', 'words'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
@@ -16876,6 +17801,7 @@ AS $function$
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
+    ('public.media_files', '{message_id,media_id,sha256,path,error}', 't.message_id = any (($1).messages)', 'deleted'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -17365,6 +18291,26 @@ begin
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
+-- Queues the file of a new inbound message for storing, in the intake's transaction, if media.store says so.
+CREATE OR REPLACE FUNCTION private.queue_media()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_part jsonb := private.media_part(new.type, new.native);
+begin
+  if v_part ->> 'id' is not null
+    and exists (select from public.settings s where s.key = 'media.store' and s.value = 'true') then
+    insert into public.media_files (message_id, number_id, media_id, mime_type, sha256, next_attempt_at, created_at)
+    select new.id, c.number_id, v_part ->> 'id', v_part ->> 'mime_type', v_part ->> 'sha256', clock_timestamp(), new.created_at
+    from public.conversations c where c.id = new.conversation_id
+    on conflict (message_id) do nothing;
+  end if;
+  return null;
+end $function$;
+grant execute on function private.queue_media() to service_role;
+
 -- Queues messages in conversations whose locks the caller holds. Returns the ids of those that were queued: those
 -- whose key was not taken.
 CREATE OR REPLACE FUNCTION private.queue_messages(p_messages private.queued[], p_now timestamp with time zone)
@@ -17473,9 +18419,14 @@ begin
   if v_place.id is null and p_item ->> 'message' is not null then
     v_mail.code := 'gone';
   end if;
-  select i into v_mail.inbox from private.inboxes i
-  where i.identity = private.uuid_in(p_item ->> 'identity') or i.from_email in (v_place.number_id, lower(p_item ->> 'recipient'))
-  order by i.from_email = v_place.number_id desc nulls last, i.identity = private.uuid_in(p_item ->> 'identity') desc nulls last limit 1;
+  -- One after the other: a row that any of the three may find takes twice as long.
+  select i into v_mail.inbox from private.inboxes i where i.from_email = v_place.number_id;
+  if (v_mail.inbox).identity is null then
+    select i into v_mail.inbox from private.inboxes i where i.identity = private.uuid_in(p_item ->> 'identity');
+  end if;
+  if (v_mail.inbox).identity is null then
+    select i into v_mail.inbox from private.inboxes i where i.from_email = lower(p_item ->> 'recipient');
+  end if;
   -- Only an answer in a conversation can be relayed to whom it is with.
   v_mail.kept := case
     when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
@@ -18302,6 +19253,26 @@ begin
         else format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}') end;
 end $function$;
 
+-- GL422 where these cannot be notices.
+CREATE OR REPLACE FUNCTION private.refuse_notices(p_notices jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if jsonb_typeof(p_notices) is distinct from 'array' or jsonb_array_length(p_notices) not between 1 and 50
+    or exists (
+      select from jsonb_array_elements(p_notices) n
+      where not (private.object_keys_within(n, array['day', 'to', 'text', 'report']) and private.is_number(n -> 'day', -90, 400, 0)
+        and jsonb_typeof(n -> 'to') = 'string' and char_length(n ->> 'to') between 1 and 100
+        and jsonb_typeof(n -> 'text') = 'string' and char_length(n ->> 'text') between 1 and 1000
+        and jsonb_typeof(coalesce(n -> 'report', 'false')) = 'boolean') is true) then
+    raise exception 'notices are 1 to 50 of {day (-90 to 400), to (1 to 100 characters), text (1 to 1000), report (true or false)}'
+      using errcode = 'GL422', hint = 'Only the plan replies has notices of its own.';
+  end if;
+end $function$;
+
 -- First line of each function that the edge functions call with a secret key: raises GL503 for code whose header
 -- x-gatelink-schema is older than the newest of schema_breaks. The Data API passes headers as request.headers.
 CREATE OR REPLACE FUNCTION private.refuse_older_code()
@@ -18930,7 +19901,9 @@ AS $function$
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
-    ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null)
+    ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
+    ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
+    ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
 grant execute on function private.retentions() to service_role;
@@ -19559,6 +20532,41 @@ begin
     v_count := v_count + 1;
   end loop;
   return v_count;
+end $function$;
+
+-- schedule_notices with the time given.
+CREATE OR REPLACE FUNCTION private.schedule_notices(p_id uuid, p_day_0 timestamp with time zone, p_notices jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_notices jsonb;
+begin
+  select * into v_rollout from public.rollouts r where r.id = p_id for update;
+  if v_rollout.id is null then
+    raise exception 'there is no rollout %', p_id using errcode = 'GL404';
+  elsif v_rollout.state = 'rolled_back' then
+    raise exception 'rollout % was rolled back', p_id using errcode = 'GL409', hint = 'Plan the notices of a new one.';
+  elsif p_day_0 is null or p_day_0 not between p_now - interval '400 days' and p_now + interval '400 days' then
+    raise exception 'day 0 is a time within 400 days' using errcode = 'GL422';
+  end if;
+  v_notices := coalesce(nullif(p_notices, 'null'), private.template_notices(v_rollout.plan));
+  perform private.refuse_notices(v_notices);
+  delete from public.rollout_notices n where n.rollout_id = p_id and n.state <> 'told';
+  -- What somebody was told stays told, whatever the new day 0.
+  insert into public.rollout_notices (rollout_id, position, day, to_whom, text, report, due_at, state, at)
+  select p_id, coalesce((select max(t.position) from public.rollout_notices t where t.rollout_id = p_id), 0) + row_number() over (order by n.day, n.place),
+    n.day, n.to_whom, n.text, n.report, n.due_at,
+    case when n.due_at < p_now - interval '1 day' then 'skipped' else 'planned' end, case when n.due_at < p_now - interval '1 day' then p_now end
+  from (
+    select (e.item ->> 'day')::integer as day, e.item ->> 'to' as to_whom, e.item ->> 'text' as text,
+      coalesce((e.item ->> 'report')::boolean, false) as report, p_day_0 + make_interval(days => (e.item ->> 'day')::integer) as due_at, e.place
+    from jsonb_array_elements(v_notices) with ordinality as e (item, place)) n
+  where not exists (
+    select from public.rollout_notices t where t.rollout_id = p_id and t.day = n.day and t.to_whom = n.to_whom and t.text = n.text);
+  return private.notices_of(p_id);
 end $function$;
 
 -- One hit of search_everything.
@@ -20885,12 +21893,15 @@ begin
       perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
     select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
-    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
+        ('reply.threaded', exists (
+          select from jsonb_array_elements_text(coalesce(nullif(v_item -> 'references', 'null'), '[]') || coalesce(nullif(v_item -> 'in_reply_to', 'null'), '[]')) r
+          where private.uuid_in(r) is not null)))
       as c (name, counts)
     where c.counts;
   end if;
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
-    perform private.make_reply_token(v_mail.id, p_now);
+    v_mail.token := private.make_reply_token(v_mail.id, p_now);
   end if;
   v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
   return v_mail;
@@ -20963,6 +21974,18 @@ begin
   where c.id = latest.conversation;
 end $function$;
 grant execute on function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- A stored file {path, bytes}; null once it is to be removed.
+CREATE OR REPLACE FUNCTION private.stored_media(p_path text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
+  where o.bucket = 'wa-media' and o.path = p_path and o.expires_at > clock_timestamp() and (not o.of_message or o.message_id is not null)
+$function$;
+grant execute on function private.stored_media(p_path text) to service_role;
 
 -- The id of a person as flags keep and compare it: a UUID in lower case, any other id as it is, for its letters may
 -- matter to whoever made it.
@@ -21302,6 +22325,49 @@ AS $function$
 $function$;
 grant execute on function private.team_zone() to service_role;
 
+-- Queues the notices that are due for those who listen for them, and says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_notice record;
+  v_report jsonb;
+  v_count integer := 0;
+begin
+  for v_notice in
+    select n.rollout_id, n.position, n.day, n.to_whom, n.text, n.report, n.due_at, r.flag_key, r.plan, r.state, r.started_at
+    from public.rollout_notices n join public.rollouts r on r.id = n.rollout_id
+    where n.state = 'planned' and n.due_at <= p_now
+    order by n.due_at, n.position limit 100 for update of n skip locked
+  loop
+    -- What was taken back is told by its rollback.
+    if v_notice.state = 'rolled_back' then
+      update public.rollout_notices n set state = 'skipped', at = p_now
+      where n.rollout_id = v_notice.rollout_id and n.position = v_notice.position;
+      continue;
+    end if;
+    v_report := null;
+    if v_notice.report and v_notice.started_at is not null then
+      begin
+        v_report := private.report_now(v_notice.flag_key, p_now);
+      exception when others then
+        raise warning 'the report of a notice of rollout % could not be made: % (%)', v_notice.rollout_id, sqlerrm, sqlstate;
+      end;
+    end if;
+    insert into public.notifications (endpoint_id, next_attempt_at, payload)
+    select e.id, p_now, jsonb_build_object('kind', 'notice', 'at', v_notice.due_at, 'notice', jsonb_build_object(
+      'rollout_id', v_notice.rollout_id, 'flag', v_notice.flag_key, 'plan', v_notice.plan, 'state', v_notice.state, 'day', v_notice.day,
+      'to', v_notice.to_whom, 'text', v_notice.text, 'report', v_report))
+    from public.notification_endpoints e where e.state = 'active' and 'notice' = any (e.events);
+    update public.rollout_notices n set state = 'told', at = p_now
+    where n.rollout_id = v_notice.rollout_id and n.position = v_notice.position;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $function$;
+
 -- Remembers, until the end of the transaction, that events wait for their delivery.
 CREATE OR REPLACE FUNCTION private.tell_pipeline()
  RETURNS void
@@ -21336,6 +22402,24 @@ begin
     when v_known.at > p_now - interval '1 hour' then v_stated end;
 end $function$;
 grant execute on function private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
+
+-- The communication plan that belongs to a built-in plan: [{day, to, text, report}]; null for none.
+CREATE OR REPLACE FUNCTION private.template_notices(p_plan text)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_plan when 'replies' then '[
+    {"day": -7, "to": "Engineering", "text": "Brief the team on the changes."},
+    {"day": -1, "to": "Support", "text": "Train the team on the new system."},
+    {"day": 0, "to": "All teams", "text": "Reply tokens are being deployed. Users notice nothing."},
+    {"day": 1, "to": "Leadership", "text": "Status of the first day.", "report": true},
+    {"day": 7, "to": "All teams", "text": "Report of the first week.", "report": true},
+    {"day": 14, "to": "Users", "text": "Optional: publish a blog post about the improved threads."},
+    {"day": 30, "to": "Users", "text": "Announce the management of identities: gatelink announce create."}
+  ]'::jsonb end
+$function$;
 
 -- A JSON array of strings as an array of text; empty for null.
 CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)

@@ -8,6 +8,7 @@
 import postgres from "postgres";
 import { configSeen } from "../../tests/support/config_seen.ts";
 import { functionsWith, startStack } from "../../tests/support/stack.ts";
+import { type Helper, startHelper } from "../helper.ts";
 import { type Load, load } from "../load.ts";
 import { median, print, type Row } from "../report.ts";
 import { request, type WebhookTarget } from "../webhooks.ts";
@@ -50,7 +51,7 @@ export async function main(args: string[]): Promise<void> {
   const parts = PARTS.filter((part) => only === undefined || only.includes(part));
   if (parts.length === 0) throw new Error(`--only takes some of ${PARTS.join(",")}`);
 
-  await using outside = await startHelper("outside.ts");
+  await using outside = await startHelper(new URL("outside.ts", import.meta.url));
   await using functions = await functionsWith({
     WHATSAPP_GRAPH_URL: `http://127.0.0.1:${outside.port}/graph`,
   });
@@ -65,7 +66,7 @@ export async function main(args: string[]): Promise<void> {
     await prepare(sql, outside.port);
     await configSeen(stack, sql);
     await using bare = await startHelper(
-      "bare.ts",
+      new URL("bare.ts", import.meta.url),
       stack.stack.dbUrl,
       target.appSecret,
       `http://127.0.0.1:${outside.port}/hook`,
@@ -267,31 +268,6 @@ async function reconciled(sql: postgres.Sql): Promise<void> {
   const [{ report }] = await sql`select public.reconcile() as report`;
   const failed = report.checks.filter((check: { ok: boolean }) => !check.ok);
   if (failed.length > 0) throw new Error(`reconcile: ${JSON.stringify(failed)}`);
-}
-
-/** A process of the bench that serves; disposing ends it. */
-interface Helper extends AsyncDisposable {
-  port: number;
-  pid: number;
-}
-
-async function startHelper(file: string, ...args: string[]): Promise<Helper> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", new URL(file, import.meta.url).pathname, ...args],
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const port = Number(/listening on (\d+)/.exec((await reader.read()).value ?? "")?.[1]);
-  if (!port) throw new Error(`${file} did not start`);
-  return {
-    port,
-    pid: child.pid,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await reader.cancel();
-      await child.status;
-    },
-  };
 }
 
 async function ask(port: number, path: string, begin?: Begin): Promise<Report> {

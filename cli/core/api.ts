@@ -25,8 +25,17 @@ export interface Api {
   readonly stack: Stack;
   /** Calls an SQL function. */
   rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Promise<Result<Name>>;
-  /** Runs a query and returns its rows. */
+  /**
+   * Runs a query and returns all its rows, page by page, or those of its own limit or range.
+   * @param query Called for each page. Without an order, more rows than one page are an error.
+   */
   rows<T>(query: (client: Client) => PromiseLike<Answer<T[]>>): Promise<T[]>;
+}
+
+/** What postgrest-js builds, with the address that it hides. */
+interface Built<T> {
+  readonly url: URL;
+  range(from: number, to: number): PromiseLike<Answer<T[]>>;
 }
 
 /** A client typed with the tables and their columns. */
@@ -109,7 +118,26 @@ export function connect(stack: Stack, timeoutMs: number = TIMEOUT_MS): Api {
     stack,
     rpc: <Name extends FunctionName>(name: Name, args: Args<Name>) =>
       settle(call(name, args)) as Promise<Result<Name>>,
-    rows: async (query) => settle(query(await (loaded ??= client()))),
+    rows: async <T>(query: (client: Client) => PromiseLike<Answer<T[]>>) => {
+      const db = await (loaded ??= client());
+      const all: T[] = [];
+      for (;;) {
+        const asked = query(db);
+        const built = asked as unknown as Built<T>;
+        if (built.url.searchParams.has("limit")) return await settle(asked);
+        const isOrdered = built.url.searchParams.has("order");
+        const page = await settle(built.range(all.length, all.length + PAGE - 1));
+        all.push(...page);
+        if (page.length < PAGE) return all;
+        if (!isOrdered) {
+          throw new CliError(
+            "refused",
+            "There are more rows than one request returns.",
+            "Narrow the selection.",
+          );
+        }
+      }
+    },
   };
 }
 

@@ -24,6 +24,11 @@ export interface Io {
   stdin(): Promise<string>;
   /** All of standard input, as it is. */
   bytes(): Promise<Uint8Array>;
+  /**
+   * Asks a person for a value, which is not shown as it is typed. Undefined without a terminal to ask on.
+   * @param prompt Shown on standard error.
+   */
+  secret(prompt: string): Promise<string | undefined>;
   /** Prints a line on standard output. */
   out(line: string): void;
   /** Prints a line on standard error. */

@@ -19,6 +19,8 @@ export function nodeIo(): Io {
     readText: (path) => readFile(path, "utf8"),
     stdin: () => text(stdin),
     bytes: async () => new Uint8Array(await arrayBuffer(stdin)),
+    // Only commands that need a checkout ask, and those run on Deno.
+    secret: () => Promise.resolve(undefined),
     out: (line) => console.log(line),
     err: (line) => console.error(line),
     progress: (line) => {

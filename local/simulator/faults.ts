@@ -3,6 +3,8 @@ import type { Json } from "./model.ts";
 
 /** An error of the Graph API. Source: Meta's error code reference for the Cloud API. */
 export interface GraphError {
+  /** Meta's `error_subcode`. */
+  subcode?: number;
   /** HTTP status of the answer. */
   status: number;
   code: number;
@@ -87,6 +89,7 @@ export function errorResponse(error: GraphError, trace: string): Response {
       message: error.code < 1000 ? error.title : `(#${error.code}) ${error.title}`,
       type: "OAuthException",
       code: error.code,
+      ...(error.subcode !== undefined && { error_subcode: error.subcode }),
       ...(error.transient && { is_transient: true }),
       ...(error.details && { error_data: { messaging_product: "whatsapp", details: error.details } }),
       fbtrace_id: trace,

@@ -1,18 +1,11 @@
-/** The part of the Graph API that a business needs to send messages, with its limits and errors. */
+/** The part of the Graph API that a business needs to send messages and files, with its limits and errors. */
+import { Buffer } from "node:buffer";
 import { errorResponse, FAULTS, type GraphError, PAIR_LIMIT, RATE_LIMIT, WINDOW_CLOSED } from "./faults.ts";
 import type { CallView, Clock, Contact, Json, Settings } from "./model.ts";
+import type { MediaShelf } from "./media.ts";
 import { faultOf } from "./outgoing.ts";
 import { Pace } from "./pace.ts";
 import type { Random } from "./random.ts";
-
-/** A file that a message can refer to by its id. */
-export interface MediaFile {
-  bytes: Uint8Array<ArrayBuffer>;
-  mimeType: string;
-  /** SHA-256 of the bytes, base64, as webhooks give it. */
-  sha256: string;
-  filename: string;
-}
 
 /** What {@link GraphApi} needs. */
 export interface GraphOptions {
@@ -22,9 +15,7 @@ export interface GraphOptions {
   random: Random;
   /** Read at each call. `faultNext` is decremented. */
   settings: Settings;
-  media: ReadonlyMap<string, MediaFile>;
-  /** URL of a media id's bytes. */
-  mediaUrl(id: string): string;
+  media: MediaShelf;
   /** The contact that `to` or `recipient` names, or the reason why there is none. */
   recipient(body: Json): Contact | string;
   /** When this contact last wrote, in milliseconds; undefined for never. */
@@ -88,9 +79,21 @@ function categoryOf(name: string): string | undefined {
   return TEMPLATES.find((each) => each.words.some((word) => words.includes(word)))?.category;
 }
 
+/** Types of uploads and their most bytes. Source: Meta, "Supported media types". */
+const UPLOADS: readonly [type: RegExp, megabytes: number][] = [
+  [/^image\/(jpeg|png)$/, 5],
+  [/^image\/webp$/, 0.5],
+  [/^audio\/(aac|amr|mpeg|mp4|ogg)$/, 16],
+  [/^video\/(mp4|3gpp?)$/, 16],
+  [/^(text\/plain|application\/(pdf|msword|vnd\.[a-z0-9.-]+))$/, 100],
+];
+
+/** The segment below which files are served, in place of Meta's own host for them. */
+const FILES = "lookaside";
+
 /**
- * Answers `POST /{version}/{phone_number_id}/messages`, `GET /{version}/{media_id}` and
- * `GET /{version}/{waba_id}/message_templates?name=…`.
+ * Answers `POST /{version}/{phone_number_id}/messages` and `/media`, `GET` and `DELETE /{version}/{media_id}`, the URLs
+ * of files, and `GET /{version}/{waba_id}/message_templates?name=…`.
  */
 export class GraphApi {
   #options: GraphOptions;
@@ -109,6 +112,7 @@ export class GraphApi {
     const at = clock.now();
     const [, id, edge] = /\/v\d+\.\d+\/([^/]+)(?:\/([^/]+))?$/.exec(new URL(request.url).pathname) ?? [];
     const what: string[] = edge === "messages" ? [] : [request.method, edge ?? "media"];
+    if (id === FILES && request.method === "GET") return await this.#download(request, edge ?? "");
     const outcome = await this.#decide(request, id, edge, what);
     let answer: Response;
     if (outcome === "silence") {
@@ -139,21 +143,26 @@ export class GraphApi {
     edge: string | undefined,
     what: string[],
   ): Promise<Outcome> {
-    const { accessToken, phoneNumberId, media, mediaUrl } = this.#options;
-    if (request.headers.get("authorization") !== `Bearer ${accessToken}`) {
+    const { phoneNumberId, media } = this.#options;
+    if (!this.#isKnown(request)) {
       return { status: 401, code: 190, title: "Invalid OAuth access token - Cannot parse access token" };
     }
     const file = media.get(id ?? "");
     if (request.method === "GET" && file && !edge) {
-      const { mimeType: mime_type, sha256, bytes } = file;
+      const { mimeType: mime_type, sha256, size } = file;
       return {
         messaging_product: "whatsapp",
-        url: mediaUrl(id!),
+        url: request.url.replace(/\/[^/]+$/, `/${FILES}/${id}`),
         mime_type,
-        sha256,
-        file_size: bytes.length,
+        // Webhooks have it in base64, this answer in hexadecimal.
+        sha256: Buffer.from(sha256, "base64").toString("hex"),
+        file_size: size,
         id,
       };
+    }
+    if (request.method === "DELETE" && !edge && media.expire(id ?? "")) return { success: true };
+    if (request.method === "POST" && id === phoneNumberId && edge === "media") {
+      return await this.#upload(request, what);
     }
     if (request.method === "GET" && edge === "message_templates") {
       const name = new URL(request.url).searchParams.get("name") ?? "";
@@ -166,9 +175,12 @@ export class GraphApi {
       };
     }
     if (request.method !== "POST" || id !== phoneNumberId || edge !== "messages") {
-      return invalid(
-        `Unsupported request. Object with ID '${id}' does not exist or does not support this operation`,
-      );
+      return {
+        ...invalid(
+          `Unsupported request. Object with ID '${id}' does not exist or does not support this operation`,
+        ),
+        subcode: 33,
+      };
     }
     const body = await request.json().catch(() => undefined);
     if (typeof body !== "object" || body === null || Array.isArray(body)) {
@@ -177,12 +189,49 @@ export class GraphApi {
     return this.#send(body as Json, what);
   }
 
+  #isKnown({ headers }: Request): boolean {
+    return headers.get("authorization") === `Bearer ${this.#options.accessToken}`;
+  }
+
+  /** Serves a file to whoever has the token, as Meta's own host does. */
+  async #download(request: Request, id: string): Promise<Response> {
+    if (!this.#isKnown(request)) return new Response("Unauthorized", { status: 401 });
+    const file = this.#options.media.get(id);
+    if (file === undefined) return new Response("Not found", { status: 404 });
+    return new Response(await file.open(), {
+      headers: { "content-type": file.mimeType, "content-length": String(file.size) },
+    });
+  }
+
+  async #upload(request: Request, what: string[]): Promise<Outcome> {
+    const form = await request.formData().catch(() => undefined);
+    const file = form?.get("file");
+    if (form?.get("messaging_product") !== "whatsapp") return invalid("messaging_product must be whatsapp");
+    if (!(file instanceof File)) return invalid("Param file must be a file");
+    const type = (file.type || String(form.get("type") ?? "")).split(";")[0];
+    what.push(type);
+    const limit = UPLOADS.find(([pattern]) => pattern.test(type))?.[1];
+    if (limit === undefined) {
+      return invalid(
+        `Param file must be a file with one of the supported types. Received file of type '${type}'.`,
+      );
+    }
+    if (file.size === 0 || file.size > limit * 1024 * 1024) {
+      return invalid(`Param file: 1 byte to ${limit} MB`);
+    }
+    return { id: await this.#options.media.keep(new Uint8Array(await file.arrayBuffer()), type, file.name) };
+  }
+
   #send(body: Json, what: string[]): Outcome {
     const { settings, accept, recipient, clock, lastWrote } = this.#options;
     if (body.status === "read") return this.#read(body, what);
     what.push(String(body.type ?? "text"));
     const wrong = faultOf(body);
     if (wrong) return { status: 400, code: 131009, title: "Parameter value is not valid", details: wrong };
+    const part = typeof body.type === "string" ? body[body.type] as Json | undefined : undefined;
+    if (this.#options.media.isGone(String(part?.id))) {
+      return invalid(`Param ${body.type}['id'] is not a valid whatsapp business account media attachment ID`);
+    }
     const contact = recipient(body);
     if (typeof contact === "string") return invalid(contact);
     what.push("to", contact.name);

@@ -4,7 +4,8 @@
  * as Meta documents it.
  */
 import { type GraphError } from "./faults.ts";
-import { GraphApi, type MediaFile } from "./graph.ts";
+import { GraphApi } from "./graph.ts";
+import { type MediaFile, MediaShelf } from "./media.ts";
 import {
   type CallView,
   CALM,
@@ -43,7 +44,7 @@ export interface MetaOptions {
   /** What fails from the start. @default CALM */
   settings?: Partial<Settings>;
   retry?: Partial<RetrySchedule>;
-  /** The files of media ids. @default none */
+  /** Files that there are from the start, by id. @default none */
   media?: ReadonlyMap<string, MediaFile>;
   /** URL prefix of media: `{mediaBase}/{id}`. @default /simulator/media at the webhook's origin */
   mediaBase?: string;
@@ -65,6 +66,8 @@ export class MetaSimulator {
   /** Newest last, bounded; shown on the page. */
   readonly posts: PostView[] = [];
   readonly calls: CallView[] = [];
+  /** The files of people and of the business. */
+  readonly media: MediaShelf;
   #options: MetaOptions;
   #clock: Clock;
   #random: Random;
@@ -82,6 +85,7 @@ export class MetaSimulator {
     this.#clock = options.clock ?? systemClock;
     this.#random = new Random(options.seed);
     this.#store = new Store(options.dataFile);
+    this.media = new MediaShelf(options.media ?? new Map(), options.dataFile && `${options.dataFile}.media`);
     this.#people = new People(this.#store, this.#random);
     this.settings = parseSettings({ ...CALM, ...options.settings });
     const shared = { clock: this.#clock, random: this.#random, settings: this.settings };
@@ -101,8 +105,7 @@ export class MetaSimulator {
       ...shared,
       accessToken: options.accessToken,
       phoneNumberId: options.phoneNumberId,
-      media: options.media ?? new Map(),
-      mediaUrl: (id) => this.#mediaUrl(id),
+      media: this.media,
       recipient: (body) => this.#recipient(body),
       lastWrote: (contact) =>
         this.messages.findLast((m) => m.contact === contact.id && m.from === "user")?.at,
@@ -168,6 +171,7 @@ export class MetaSimulator {
     await this.#sender.clear();
     this.#graph.stop();
     this.#store.clear();
+    this.media.clear();
     this.posts.length = this.calls.length = 0;
     this.#reading.clear();
     Object.assign(this.settings, parseSettings({ ...CALM, ...this.#options.settings }));
@@ -227,8 +231,8 @@ export class MetaSimulator {
   }
 
   /**
-   * A person sends a message; returns its wamid. A string is short for a text. Media that names one of
-   * `options.media` by `id` is completed with type, hash and URL. A RangeError says what is wrong.
+   * A person sends a message; returns its wamid. A string is short for a text. Media that names a file of
+   * `media` by `id` is completed with type, hash and URL. A RangeError says what is wrong.
    */
   userSends(contact: Contact | string, message: UserMessage | string): string {
     const sender = this.#people.get(typeof contact === "string" ? contact : contact.id);
@@ -320,9 +324,11 @@ export class MetaSimulator {
 
   #media(message: UserMessage): Json {
     const native = message[message.type] as Json;
-    const file = this.#options.media?.get(String(native.id));
+    const file = this.media.get(String(native.id));
     if (!file) return {};
-    const { mimeType: mime_type, sha256 } = file;
+    const { mimeType, sha256 } = file;
+    // Voice messages name their codec.
+    const mime_type = native.voice === true && mimeType === "audio/ogg" ? "audio/ogg; codecs=opus" : mimeType;
     return { [message.type]: { ...native, mime_type, sha256, url: this.#mediaUrl(String(native.id)) } };
   }
 

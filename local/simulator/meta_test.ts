@@ -66,7 +66,8 @@ Deno.test("MetaSimulator: an answer in the business app reaches the person, and 
 
 Deno.test("MetaSimulator: each message kind has its own part, and a reply names its message", async () => {
   const media = new Map([["9001", {
-    bytes: new Uint8Array([1]),
+    open: () => new Uint8Array([1]),
+    size: 1,
     mimeType: "image/jpeg",
     sha256: "abc=",
     filename: "a",

@@ -8,9 +8,11 @@
  * | `/simulator/mail` | the page of inboxes; what it needs is below `/simulator/api/mail`: see mail/api.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
- * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `GET …/{version}/{media_id}` |
+ * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `/media` and `…/{version}/{media_id}` |
  * | `GET /simulator/api/events` | server-sent events: first `{type: "state", …}`, then each SimulatorEvent |
  * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
+ * | `POST /simulator/api/media?type=&name=` | the body is a file of a person's -> `{id}` |
+ * | `POST /simulator/api/media/expire` | `{id}`: Meta has it no more |
  * | `POST /simulator/api/send` | `{contact, message}` -> `{wamid}`; message: a text or a UserMessage |
  * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
@@ -25,6 +27,7 @@ import { FAULTS } from "./faults.ts";
 import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { ContactInput } from "./people.ts";
 import { CALM, type Json, type Settings, type UserMessage } from "./model.ts";
+import type { MediaFile } from "./media.ts";
 import { loadSamples } from "./samples.ts";
 import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
@@ -70,6 +73,8 @@ const PEOPLE: ContactInput[] = [
 ];
 const SHOW_MESSAGES = 1_000;
 const MAX_BODY = 1_000_000;
+/** As large as WhatsApp's documents. */
+const MAX_FILE = 100 * 1024 * 1024;
 
 /**
  * Starts a simulator. It sends nothing until somebody writes, except updates that an earlier run left
@@ -115,6 +120,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       wamid: meta.userSends(String(contact), message as UserMessage | string),
     }),
     "POST api/answer": ({ contact, text }) => ({ wamid: meta.appSends(String(contact), String(text ?? "")) }),
+    "POST api/media/expire": ({ id }) => ({ expired: meta.media.expire(String(id)) }),
     "POST api/scan": ({ link }) =>
       scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
     "GET api/links": async () => await options.links?.() ?? [],
@@ -130,6 +136,20 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     },
     "POST api/handshake": () => meta.handshake(),
   };
+
+  /** A file from this computer, as a person would send it. A foreign page cannot post such a type without a preflight. */
+  async function keepFile(request: Request): Promise<Response> {
+    const asked = new URL(request.url).searchParams;
+    if (request.headers.get("content-type") !== "application/octet-stream") {
+      return Response.json({ error: "content-type must be application/octet-stream" }, { status: 400 });
+    }
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length === 0 || bytes.length > MAX_FILE) {
+      return Response.json({ error: "a file has 1 byte to 100 MB" }, { status: 400 });
+    }
+    const type = asked.get("type")?.split(";")[0] || "application/octet-stream";
+    return Response.json({ id: await meta.media.keep(bytes, type, asked.get("name") ?? "file") });
+  }
 
   async function answer(request: Request): Promise<Response> {
     const path = new URL(request.url).pathname;
@@ -147,7 +167,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       return await mailPage(mailApi, rest.slice(9), request);
     }
     const read = request.method === "GET" || request.method === "HEAD";
-    if (read && rest.startsWith("media/")) return file(media.get(rest.slice("media/".length)));
+    if (read && rest.startsWith("media/")) return await file(meta.media.get(rest.slice("media/".length)));
+    if (request.method === "POST" && rest === "api/media") return await keepFile(request);
     const part = rest === "" ? "index.html" : rest === "mail" ? "mail.html" : rest;
     if (read && files.has(part)) return await page(part);
     const handle = api[`${request.method} ${rest}`];
@@ -240,8 +261,16 @@ async function page(name: string): Promise<Response> {
   });
 }
 
-function file(found: { bytes: Uint8Array<ArrayBuffer>; mimeType: string } | undefined): Response {
-  return found ? new Response(found.bytes, { headers: { "content-type": found.mimeType } }) : notFound();
+/** What people sent may be anything: it is shown as what it says it is, and never runs here. */
+async function file(found: MediaFile | undefined): Promise<Response> {
+  if (found === undefined) return notFound();
+  return new Response(await found.open(), {
+    headers: {
+      "content-type": found.mimeType,
+      "x-content-type-options": "nosniff",
+      "content-security-policy": "default-src 'none'; sandbox",
+    },
+  });
 }
 
 function notFound(): Response {

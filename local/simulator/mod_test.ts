@@ -181,15 +181,66 @@ Deno.test("createSimulator: media can be looked up and fetched by the webhook's 
   await withSimulator(async (simulator) => {
     simulator.meta.userSends(simulator.meta.contacts[0], { type: "image", image: { id: "900000000000001" } });
     const { image } = simulator.meta.messages[0].message as { image: Record<string, string> };
-    const graph = await get(simulator, `/simulator/graph/v23.0/${image.id}`, {
-      authorization: `Bearer ${OPTIONS.accessToken}`,
-    });
+    const headers = { authorization: `Bearer ${OPTIONS.accessToken}` };
+    const graph = await get(simulator, `/simulator/graph/v23.0/${image.id}`, headers);
     const { url, mime_type, sha256, file_size } = await graph.json();
-    assertEquals([url, mime_type, sha256], [image.url, image.mime_type, image.sha256]);
-    const file = await simulator.fetch(new Request(url));
+    assertEquals(mime_type, image.mime_type);
+    assertEquals((await simulator.fetch(new Request(url))).status, 401);
+    const file = await simulator.fetch(new Request(url, { headers }));
     const bytes = await file.arrayBuffer();
     assertEquals([bytes.byteLength, file.headers.get("content-type")], [file_size, "image/jpeg"]);
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    assertEquals(btoa(String.fromCharCode(...hash)), sha256);
+    // Meta's webhooks have hashes in base64, its answers in hexadecimal.
+    assertEquals(btoa(String.fromCharCode(...hash)), image.sha256);
+    assertEquals([...hash].map((byte) => byte.toString(16).padStart(2, "0")).join(""), sha256);
+    const shown = await (await get(simulator, new URL(image.url).pathname, {})).arrayBuffer();
+    assertEquals(shown.byteLength, file_size);
+  });
+});
+
+Deno.test("createSimulator: files of people and of the business have ids that expire", async () => {
+  await withSimulator(async (simulator) => {
+    const headers = { authorization: `Bearer ${OPTIONS.accessToken}` };
+    const at = (path: string) => `/simulator/graph/v26.0/${path}`;
+    const post = (path: string, init: RequestInit) =>
+      simulator.fetch(new Request(`http://127.0.0.1${path}`, { method: "POST", ...init }));
+    const octets = { "content-type": "application/octet-stream" };
+    const added = await post("/simulator/api/media?type=audio/ogg&name=voice.ogg", {
+      headers: octets,
+      body: new Uint8Array([1, 2, 3]),
+    });
+    const { id } = await added.json();
+    simulator.meta.userSends(simulator.meta.contacts[0], { type: "audio", audio: { id, voice: true } });
+    const said = simulator.meta.messages.at(-1)!.message.audio as Record<string, unknown>;
+    assertEquals([said.mime_type, said.voice], ["audio/ogg; codecs=opus", true]);
+    assertEquals((await post("/simulator/api/media", { body: "{}" })).status, 400);
+
+    const upload = (file: Blob) => {
+      const body = new FormData();
+      body.append("messaging_product", "whatsapp");
+      body.append("file", file, "a");
+      return post(at(`${OPTIONS.phoneNumberId}/media`), { headers, body });
+    };
+    const uploaded = await (await upload(new Blob(["%PDF"], { type: "application/pdf" }))).json();
+    assertEquals((await get(simulator, at(uploaded.id), headers)).status, 200);
+    assertEquals((await upload(new Blob(["x"], { type: "text/html" }))).status, 400);
+    assertEquals((await upload(new Blob([new Uint8Array(6 << 20)], { type: "image/png" }))).status, 400);
+
+    const deleted = await simulator.fetch(
+      new Request(`http://127.0.0.1${at(uploaded.id)}`, { method: "DELETE", headers }),
+    );
+    assertEquals(await deleted.json(), { success: true });
+    const { error } = await (await get(simulator, at(uploaded.id), headers)).json();
+    assertEquals([error.code, error.error_subcode], [100, 33]);
+    const sent = await post(at(`${OPTIONS.phoneNumberId}/messages`), {
+      headers,
+      body: JSON.stringify({
+        messaging_product: "whatsapp",
+        to: simulator.meta.contacts[0].phone,
+        type: "document",
+        document: { id: uploaded.id },
+      }),
+    });
+    assertEquals(sent.status, 400);
   });
 });

@@ -1,7 +1,5 @@
 /** Small sample files that the page can send. */
-import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
-import type { MediaFile } from "./graph.ts";
+import { fileOf, type MediaFile } from "./media.ts";
 
 const FILES = [
   { id: "900000000000001", filename: "harbour.jpg", mimeType: "image/jpeg" },
@@ -13,7 +11,6 @@ const FILES = [
 export function loadSamples(): ReadonlyMap<string, MediaFile> {
   return new Map(FILES.map(({ id, filename, mimeType }) => {
     const bytes = Deno.readFileSync(new URL(`./samples/${filename}`, import.meta.url));
-    const sha256 = Buffer.from(createHash("sha256").update(bytes).digest()).toString("base64");
-    return [id, { bytes, mimeType, sha256, filename }];
+    return [id, fileOf(bytes, mimeType, filename)];
   }));
 }

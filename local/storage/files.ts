@@ -39,10 +39,10 @@ export class Files {
   ): Promise<"written" | "exists" | "too_large"> {
     const file = this.#pathOf(bucket, path);
     if (!replace && await infoOf(file) !== undefined) return "exists";
-    await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
     const draft = `${file}.${crypto.randomUUID()}${DRAFT}`;
+    let drafted = true;
     try {
-      const open = await Deno.open(draft, { write: true, createNew: true, mode: 0o600 });
+      const open = await create(draft);
       let length = 0;
       try {
         for await (const chunk of body) {
@@ -55,9 +55,10 @@ export class Files {
       }
       await Deno.writeTextFile(file + TYPE, type, { mode: 0o600 });
       await Deno.rename(draft, file);
+      drafted = false;
       return "written";
     } finally {
-      await Deno.remove(draft).catch(() => {});
+      if (drafted) await Deno.remove(draft).catch(() => {});
     }
   }
 
@@ -120,6 +121,20 @@ export class Files {
 
   #pathOf(bucket: string, path: string): string {
     return join(this.#root, name(bucket), ...path.split("/").map(name));
+  }
+}
+
+/** Opens a new file, and makes its folder where it is not there. */
+async function create(file: string): Promise<Deno.FsFile> {
+  const options = { write: true, createNew: true, mode: 0o600 };
+  for (;;) {
+    try {
+      return await Deno.open(file, options);
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+      // Also where a deletion has just removed the folder that it left empty.
+      await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    }
   }
 }
 

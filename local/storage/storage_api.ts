@@ -98,11 +98,19 @@ export function createStorageApi(options: StorageApiOptions): StorageApi {
   }
 
   async function upload(request: Request, bucket: StorageBucket, path: string): Promise<Response> {
-    const result = await files.write(bucket.id, path, request.body ?? empty(), {
-      type: request.headers.get("content-type") ?? "application/octet-stream",
-      maxBytes: bucket.file_size_limit ?? MAX_BYTES,
-      replace: request.method === "PUT" || request.headers.get("x-upsert") === "true",
-    });
+    let result: Awaited<ReturnType<Files["write"]>>;
+    let broke = false;
+    try {
+      const body = watched(request.body ?? empty(), () => broke = true);
+      result = await files.write(bucket.id, path, body, {
+        type: request.headers.get("content-type") ?? "application/octet-stream",
+        maxBytes: bucket.file_size_limit ?? MAX_BYTES,
+        replace: request.method === "PUT" || request.headers.get("x-upsert") === "true",
+      });
+    } catch (error) {
+      if (broke) return refusal(400, "IncompleteBody", "The request body ended early");
+      throw error;
+    }
     if (result === "exists") return refusal(409, "Duplicate", "The resource already exists");
     if (result === "too_large") {
       return refusal(413, "Payload too large", "The object exceeded the maximum allowed size");
@@ -250,6 +258,19 @@ function rangeOf(
 async function bodyOf(request: Request): Promise<Record<string, unknown>> {
   const value: unknown = await request.json().catch(() => undefined);
   return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
+}
+
+/** The same chunks; tells if their source fails. */
+async function* watched(
+  body: AsyncIterable<Uint8Array>,
+  onFailure: () => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    onFailure();
+    throw error;
+  }
 }
 
 async function* empty(): AsyncGenerator<Uint8Array> {}

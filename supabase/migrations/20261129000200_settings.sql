@@ -71,10 +71,11 @@ create table public.settings (
     case when key not like 'retention.%' then true
       when value !~ '^[0-9]{1,5}$' then false
       else value::integer >= case key when 'retention.event_days' then 8 when 'retention.word_days' then 1 when 'retention.cron_days' then 1
-          when 'retention.mail_days' then 1 when 'retention.mail_event_days' then 31 else 2 end
+          when 'retention.mail_days' then 1 when 'retention.media_days' then 1 when 'retention.upload_days' then 1 when 'retention.mail_event_days' then 31 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.announcement_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days', 'retention.mail_days', 'retention.mail_event_days') end),
+          'retention.notification_days', 'retention.announcement_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days', 'retention.mail_days', 'retention.mail_event_days',
+          'retention.media_days', 'retention.upload_days') end),
   -- A text with an unknown placeholder must be refused when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
     case when key not like 'incident\_template.%' then true
@@ -97,6 +98,9 @@ create table public.settings (
     case when key <> 'team.zone' then true
       when value !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$' then false
       else timestamptz 'epoch' at time zone value is not null end),
+  constraint settings_media check (
+    case key when 'media.store' then value in ('true', 'false') when 'media.max_mb' then value ~ '^([1-9][0-9]?|100)$'
+      when 'media.url_minutes' then value ~ '^[1-9][0-9]{0,3}$' else true end),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typo must be refused: a claim that failed because of it would stop every delivery,
   constraint settings_forward_retry_seconds check (

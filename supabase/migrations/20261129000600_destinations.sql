@@ -332,6 +332,13 @@ begin
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
   end if;
+  -- Who names the secret asks again after a lost answer.
+  select d.id into v_id from public.destinations d
+  where d.name = p_name and d.removed_at is null and d.url = p_url and p_options ? 'secret' and exists (
+    select from private.destination_secrets s where s.destination_id = d.id and s.secret = v_secret and s.expires_at is null);
+  if v_id is not null then
+    return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
+  end if;
   if exists (select from public.destinations where name = p_name and removed_at is null) then
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
@@ -349,7 +356,7 @@ begin
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $$;
-comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format, when_taken. Returns its signing secret, which is not shown again. GL403 if the allowlist refuses the URL, GL409 if the name is taken.';
+comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy, events, format, when_taken. Returns its signing secret, which is not shown again; the same name, URL and secret again are the same destination. GL403 if the allowlist refuses the URL, GL409 if the name is taken.';
 
 create function private.is_wanted(p_events text[], p_type text) returns boolean
 language sql immutable set search_path = '' as $$

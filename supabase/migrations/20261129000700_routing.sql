@@ -351,8 +351,20 @@ begin
   if coalesce(cardinality(p_destinations), 0) = 0 then
     raise exception 'a route needs at least one destination' using errcode = 'GL422';
   end if;
-  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes, channels)
-  values (coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
+  -- Who names the id asks again after a lost answer.
+  select r.* into v_row from public.routes r where r.id = (p_options ->> 'id')::uuid;
+  if v_row.id is not null then
+    if v_row.condition is distinct from p_condition or (p_options ? 'name' and v_row.name <> p_options ->> 'name')
+      or p_destinations <> array(select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+        where x.route_id = v_row.id order by x.position) then
+      raise exception 'this route has been added already, as %', v_row.name using errcode = 'GL409',
+        hint = 'Change that one.';
+    end if;
+    return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
+  end if;
+  insert into public.routes (id, name, priority, condition, mode, flag_key, sticky_minutes, channels)
+  values (coalesce((p_options ->> 'id')::uuid, private.uuid_v7()),
+    coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
     p_priority, p_condition, coalesce(p_options ->> 'mode', 'first'), p_options ->> 'flag_key',
     (p_options ->> 'sticky_minutes')::integer,
     case when jsonb_typeof(p_options -> 'channels') = 'array'
@@ -363,7 +375,7 @@ begin
   from unnest(p_destinations) with ordinality as d (name, position);
   return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
 end $$;
-comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination, GL422 if there is none, 23514 for an invalid condition.';
+comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: id (a UUID of the caller''s; the same again is the same route), name, mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination, GL409 if the id is another route''s, GL422 if there is no destination, 23514 for an invalid condition.';
 
 create function public.remove_route(p_id uuid) returns boolean
 language plpgsql security definer set search_path = '' as $$

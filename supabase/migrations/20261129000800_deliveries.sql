@@ -22,6 +22,7 @@ create table public.deliveries (
   wakes boolean not null default false,
   woken integer,
   resent integer not null default 0,
+  resent_for uuid,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint deliveries_once_key unique (message_id, destination_id),
@@ -44,6 +45,7 @@ comment on column public.deliveries.dropped_reason is 'Why a person dropped it; 
 comment on column public.deliveries.delivered_at is 'When a 2xx answer was settled.';
 comment on column public.deliveries.wakes is 'True if it failed and waits: it becomes due at once when its destination answers again.';
 comment on column public.deliveries.woken is 'The attempt after which it was made due early. The next wait is then kept in full; otherwise a delivery that fails on its own would use up its attempts while others succeed.';
+comment on column public.deliveries.resent_for is 'The key that the last resend was asked under, so that the same again resends nothing twice.';
 comment on column public.deliveries.resent is 'How often a person resent it after it had been delivered; the event tells the service.';
 comment on column public.deliveries.created_at is 'When the router decided on it.';
 comment on column public.deliveries.updated_at is 'When its state last changed.';
@@ -869,7 +871,8 @@ comment on function public.drop_deliveries(uuid[], text) is 'Permanently closes 
 
 -- One page per call, oldest first: deliveries made due by one call may be delivered, and found again, before the next.
 create function public.resend_deliveries(
-  p_destination text, p_from timestamptz, p_to timestamptz, p_after uuid default null, p_limit integer default 1000
+  p_destination text, p_from timestamptz, p_to timestamptz, p_after uuid default null, p_limit integer default 1000,
+  p_key uuid default null
 ) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -886,13 +889,13 @@ begin
     select d.id from public.deliveries d
     where d.destination_id = v_destination and d.created_at >= p_from and d.created_at < p_to
       and (p_after is null or (d.created_at, d.id) > ((select a.created_at from public.deliveries a where a.id = p_after), p_after))
-      and d.state = 'delivered'
+      and d.state = 'delivered' and (p_key is null or d.resent_for is distinct from p_key)
     order by d.created_at, d.id limit least(greatest(p_limit, 1), 1000));
   perform private.lock_lanes(v_page);
   with again as (
     update public.deliveries
     set state = 'pending', attempt = 0, next_attempt_at = now(), delivered_at = null, woken = null, resent = resent + 1,
-      updated_at = now()
+      resent_for = p_key, updated_at = now()
     where id = any (v_page) and state = 'delivered'
     returning id
   )
@@ -902,8 +905,8 @@ begin
   return jsonb_build_object('resent', cardinality(v_ids),
     'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
 end $$;
-comment on function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer) is
-  'Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id, in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what to pass as p_after for the rest; null if that was all. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL422 no range.';
+comment on function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer, uuid) is
+  'Resends what was delivered to a destination and decided from p_from until before p_to: under the same webhook-id, in the order of each conversation, marked by data.resent in the event. Returns {resent, after}: how many, and what to pass as p_after for the rest; null if that was all. With p_key, what was last resent under the same key is left out, so that asking again after a lost answer resends nothing twice. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL422 no range.';
 
 create function public.set_destination_state(p_name text, p_state text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -1034,7 +1037,7 @@ grant execute on function
 grant execute on function
   public.retry_deliveries(uuid[]),
   public.skip_deliveries(uuid[]),
-  public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer),
+  public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer, uuid),
   public.set_destination_state(text, text),
   public.remove_destination(text, text),
   public.drop_deliveries(uuid[], text)

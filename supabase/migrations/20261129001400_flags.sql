@@ -125,7 +125,9 @@ language plpgsql stable set search_path = '' as $$
 begin
   select e.value, e.reason, e.error_code into value, reason, error_code
   from private.evaluate_flag_alone(p_key, p_targeting_id) e;
+  -- Few flags have any, and following them takes longer than all the rest.
   if reason <> 'DISABLED' and error_code is distinct from 'FLAG_NOT_FOUND'
+    and exists (select from public.settings s where s.key = p_key and s.metadata ? 'prerequisites')
     and not private.prerequisites_on(p_key, p_targeting_id) then
     value := false;
     reason := 'DISABLED';
@@ -304,6 +306,7 @@ declare
   v_flag public.settings;
   v_ids text[];
   v_segment text;
+  v_metadata jsonb;
 begin
   perform private.require_role('operator');
   v_flag := private.flag_at(p_key, p_expected_version);
@@ -312,15 +315,20 @@ begin
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
-  return public.set_setting(p_key, v_flag.value, v_flag.metadata
+  v_metadata := v_flag.metadata
     || case when v_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_ids) order by 1))) else '{}' end
     || case when p_segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
-      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(p_segments) order by 1))) else '{}' end,
-    p_expected_version, p_reason);
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(p_segments) order by 1))) else '{}' end;
+  -- Lists only grow here: as long as before, they are the same.
+  if jsonb_array_length(v_metadata -> 'target_user_ids') is not distinct from jsonb_array_length(v_flag.metadata -> 'target_user_ids')
+    and jsonb_array_length(v_metadata -> 'target_segments') is not distinct from jsonb_array_length(v_flag.metadata -> 'target_segments') then
+    return v_flag;
+  end if;
+  return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
 end $$;
 comment on function public.add_flag_targets(text, bigint, text[], text[], text[], text) is
-  'Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact''s id) and segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment, GL422.';
+  'Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact''s id) and segments; whoever is one already makes no new version. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment, GL422.';
 
 -- The lists stay, be they empty: taking the last tester off must not open the feature to everybody.
 create function public.remove_flag_targets(
@@ -342,10 +350,13 @@ begin
   if v_metadata ? 'target_segments' then
     v_metadata := jsonb_set(v_metadata, '{target_segments}', (v_metadata -> 'target_segments') - coalesce(p_segments, '{}'));
   end if;
+  if v_metadata = v_flag.metadata then
+    return v_flag;
+  end if;
   return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
 end $$;
 comment on function public.remove_flag_targets(text, bigint, text[], text[], text[], text) is
-  'Takes people and segments off a flag''s targets; who was none is no error. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.';
+  'Takes people and segments off a flag''s targets; who was none is no error and makes no new version. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.';
 
 -- Off asks for no version: whoever pulls the brake must win against somebody who keeps writing the flag.
 create function public.switch_off(p_key text, p_reason text) returns bigint

@@ -1,4 +1,4 @@
--- Who is told of rollouts and of what fails: signed webhooks and Slack-compatible ones, from a queue that outlives an outage of the other side.
+-- Who is told of rollouts and of what fails: signed webhooks, Slack-compatible ones and mail addresses, from a queue that outlives an outage of the other side.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -8,11 +8,11 @@ set local statement_timeout = '60s';
 create table public.notification_endpoints (
   id uuid constraint notification_endpoints_pkey primary key default private.uuid_v7(),
   name text not null constraint notification_endpoints_name_key unique check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
-  kind text not null constraint notification_endpoints_kind_known check (kind in ('webhook', 'slack')),
+  kind text not null constraint notification_endpoints_kind_known check (kind in ('webhook', 'slack', 'email')),
   host text not null,
   events text[] not null constraint notification_endpoints_events_known check (
     events <@ array['started', 'advanced', 'held', 'paged', 'paused', 'resumed', 'rolled_back', 'completed', 'failing', 'recovered',
-      'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report']),
+      'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice']),
   state text not null default 'active' constraint notification_endpoints_state_known check (state in ('active', 'paused')),
   created_at timestamptz not null default now(),
   created_by text not null default private.actor()
@@ -24,9 +24,9 @@ comment on constraint notification_endpoints_name_key on public.notification_end
 comment on column public.notification_endpoints.id is 'UUID v7.';
 comment on column public.notification_endpoints.name is 'Short name: lower-case letters, digits, - and _.';
 comment on column public.notification_endpoints.kind is
-  'webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it.';
-comment on column public.notification_endpoints.host is 'Host of its address, for people to recognise.';
-comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, and reports.';
+  'webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it; email: a mail, from the default identity.';
+comment on column public.notification_endpoints.host is 'Host of its address, for people to recognise; of a mail address what follows the @.';
+comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, reports, and notices of rollouts.';
 comment on column public.notification_endpoints.state is 'active, or paused: what happens meanwhile is not told later.';
 comment on column public.notification_endpoints.created_at is 'When it was added.';
 comment on column public.notification_endpoints.created_by is 'Who added it.';
@@ -47,8 +47,8 @@ create table private.notification_addresses (
 comment on table private.notification_addresses is 'Where notifications go, and what signs them.';
 comment on constraint notification_addresses_pkey on private.notification_addresses is 'One address an endpoint.';
 comment on column private.notification_addresses.endpoint_id is 'The endpoint.';
-comment on column private.notification_addresses.url is 'Passed the allowlist when stored, and passes it again at each delivery. Slack''s hold a token.';
-comment on column private.notification_addresses.secret is 'Signs by Standard Webhooks; Slack does not look at the signature.';
+comment on column private.notification_addresses.url is 'Passed the allowlist when stored, and passes it again at each delivery. Slack''s hold a token. mailto: and the address, of kind email.';
+comment on column private.notification_addresses.secret is 'Signs by Standard Webhooks; Slack does not look at the signature, and a mail has none.';
 alter table private.notification_addresses enable row level security;
 revoke all on private.notification_addresses
   from anon, authenticated, service_role, public;
@@ -66,7 +66,8 @@ create table public.notifications (
   lease uuid,
   last_error text,
   created_at timestamptz not null default clock_timestamp(),
-  delivered_at timestamptz
+  delivered_at timestamptz,
+  message_id uuid
 ) with (fillfactor = 80);
 comment on table public.notifications is 'What is to be told to whom. Not in order: each stands for itself and says when it happened.';
 comment on constraint notifications_pkey on public.notifications is 'Sent as webhook-id, the same at each attempt.';
@@ -80,7 +81,8 @@ comment on column public.notifications.next_attempt_at is 'When it is due; while
 comment on column public.notifications.lease is 'Fencing token of the current lease: a result that carries another one comes too late.';
 comment on column public.notifications.last_error is 'Why the last attempt failed, as a short code and sentence.';
 comment on column public.notifications.created_at is 'When it was queued.';
-comment on column public.notifications.delivered_at is 'When a 2xx answer came.';
+comment on column public.notifications.delivered_at is 'When a 2xx answer came, or its mail was queued.';
+comment on column public.notifications.message_id is 'The mail, of an endpoint of kind email. Not a reference: the record outlives it.';
 create index notifications_due_idx on public.notifications (next_attempt_at) where state in ('pending', 'leased');
 comment on index public.notifications_due_idx is 'What is due, oldest first.';
 create index notifications_endpoint_idx on public.notifications (endpoint_id);
@@ -178,30 +180,35 @@ comment on function public.settle_notifications(jsonb) is
 create function public.add_notification_endpoint(
   p_name text, p_kind text, p_url text,
   p_events text[] default array['started', 'advanced', 'held', 'paged', 'rolled_back', 'completed', 'failing', 'recovered',
-    'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report']
+    'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice']
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_endpoint public.notification_endpoints;
   v_secret text := private.new_webhook_secret();
+  v_url text := case p_kind when 'email' then 'mailto:' || lower(regexp_replace(btrim(p_url), '^mailto:', '', 'i')) else p_url end;
 begin
   perform private.require_role('operator');
-  if not coalesce(private.destination_permitted(p_url, 'forward'), false) then
+  if p_kind = 'email' then
+    if v_url !~ '^mailto:[^][@[:space:][:cntrl:],;:<>()?&%"\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+$' or length(v_url) > 261 then
+      raise exception 'this is no mail address' using errcode = 'GL422', hint = 'Such as team@example.com.';
+    end if;
+  elsif not coalesce(private.destination_permitted(p_url, 'forward'), false) then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host for forward first.';
   end if;
   insert into public.notification_endpoints (name, kind, host, events)
-  values (p_name, p_kind, substring(p_url from '^[a-zA-Z]+://([^/?]+)'), p_events)
+  values (p_name, p_kind, case p_kind when 'email' then split_part(v_url, '@', 2) else substring(p_url from '^[a-zA-Z]+://([^/?]+)') end, p_events)
   on conflict (name) do nothing returning * into v_endpoint;
   if v_endpoint.id is null then
     raise exception 'an endpoint named % exists already', p_name using errcode = 'GL409', hint = 'Choose another name.';
   end if;
-  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, p_url, v_secret);
+  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, v_url, v_secret);
   return jsonb_build_object('id', v_endpoint.id, 'name', v_endpoint.name, 'kind', v_endpoint.kind, 'host', v_endpoint.host,
     'events', to_jsonb(v_endpoint.events)) || case when p_kind = 'webhook' then jsonb_build_object('secret', v_secret) else '{}' end;
 end $$;
 comment on function public.add_notification_endpoint(text, text, text, text[]) is
-  'Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again) or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.';
+  'Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again), slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, GL422 no mail address, 23514 what cannot be.';
 
 create function public.set_notification_state(p_name text, p_state text) returns public.notification_endpoints
 language plpgsql volatile security definer set search_path = '' as $$

@@ -233,7 +233,8 @@ comment on function private.rollout_at(uuid, bigint, text[]) is
 
 -- People plan a rollout, start it, and move it where they know better than the guard --------------
 
-create function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text default null) returns public.rollouts
+create function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text default null, p_id uuid default null)
+returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_plan jsonb := p_plan;
@@ -242,6 +243,14 @@ declare
   v_rollout public.rollouts;
 begin
   perform private.require_role('operator');
+  -- Who names the id asks again after a lost answer.
+  select r.* into v_rollout from public.rollouts r where r.id = p_id;
+  if v_rollout.id is not null then
+    if v_rollout.flag_key <> p_flag_key then
+      raise exception 'this rollout has been created already, for %', v_rollout.flag_key using errcode = 'GL409';
+    end if;
+    return v_rollout;
+  end if;
   if p_plan ? 'template' then
     if not private.object_keys_within(p_plan, array['template', 'user_ids', 'segments']) then
       raise exception 'beside template only user_ids and segments may be given' using errcode = 'GL422';
@@ -264,7 +273,8 @@ begin
   if v_segment is not null then
     raise exception 'there is no segment %', v_segment using errcode = 'GL404';
   end if;
-  insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
+  insert into public.rollouts (id, flag_key, plan) values (coalesce(p_id, private.uuid_v7()), p_flag_key, coalesce(v_plan ->> 'name', 'custom'))
+  returning * into v_rollout;
   insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, users, among, hold_minutes, min_samples,
     overdue_minutes, advance_when, roll_back_when, first_day, metrics)
   select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
@@ -277,8 +287,8 @@ begin
     jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
   return v_rollout;
 end $$;
-comment on function public.create_rollout(text, jsonb, text) is
-  'Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan {name, stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or segment.';
+comment on function public.create_rollout(text, jsonb, text, uuid) is
+  'Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or segment.';
 
 -- Failure policy: closed. Gates that nobody has looked at, and open ones, are passed for a reason only.
 create function private.start_gates(p_gates jsonb, p_reason text) returns jsonb
@@ -427,7 +437,7 @@ comment on function public.complete_rollout(uuid, bigint, text) is
 
 call private.close_functions();
 grant execute on function
-  public.create_rollout(text, jsonb, text),
+  public.create_rollout(text, jsonb, text, uuid),
   public.start_rollout(uuid, bigint, text, jsonb),
   public.pause_rollout(uuid, bigint, text),
   public.resume_rollout(uuid, bigint, text),

@@ -747,18 +747,30 @@ comment on function private.incident_of_part(text, jsonb, timestamptz) is
 
 -- Reading -----------------------------------------------------------------------------------------
 
-create function public.list_incidents(p_open boolean default null, p_limit integer default 50) returns jsonb
+create function private.incident_rank(p_incident public.incidents) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_incident.status = 'resolved' then 'resolved' else 'open ' || p_incident.severity end
+$$;
+comment on function private.incident_rank(public.incidents) is 'What incidents are listed by before their number: open ones by severity, then the resolved ones.';
+
+create function public.list_incidents(p_open boolean default null, p_limit integer default 50, p_filter jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_after public.incidents;
 begin
   perform private.require_role('viewer');
+  select * into v_after from public.incidents x where x.number = (p_filter ->> 'after')::bigint;
   return (
-    select coalesce(jsonb_agg(to_jsonb(i) - 'escalates_from' order by i.status = 'resolved', case when i.status <> 'resolved' then i.severity end, i.number desc), '[]')
+    select coalesce(jsonb_agg(to_jsonb(i) - 'escalates_from' order by private.incident_rank(i), i.number desc), '[]')
     from (
       select * from public.incidents x where (x.status <> 'resolved') = coalesce(p_open, x.status <> 'resolved')
-      order by x.status = 'resolved', x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
+        and (v_after.number is null or (private.incident_rank(x), -x.number) > (private.incident_rank(v_after), -v_after.number))
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', '#' || x.number, x.title, x.flag_key, x.component, x.kind)),
+          lower(p_filter ->> 'search')) > 0)
+      order by private.incident_rank(x), x.number desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) i);
 end $$;
-comment on function public.list_incidents(boolean, integer) is
-  'Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the latest. For viewers and secret keys.';
+comment on function public.list_incidents(boolean, integer, jsonb) is
+  'Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the latest. Filter: any of search (part of the title, number, flag, component or kind) and after (the number of the last of the page before); at most 500. For viewers and secret keys.';
 
 create function public.read_incident(p_number bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -886,6 +898,7 @@ comment on function public.settle_status_posts(jsonb) is
 call private.close_functions();
 grant execute on function
   private.incident_severities(),
+  private.incident_rank(public.incidents),
   private.incident_kinds(),
   private.stops_launch(text, text),
   private.incident_in_the_way(text),
@@ -904,7 +917,7 @@ grant execute on function
   public.update_incident(bigint, bigint, jsonb, text, text),
   public.acknowledge_incident(bigint),
   public.resolve_incident(bigint, bigint, text, text),
-  public.list_incidents(boolean, integer),
+  public.list_incidents(boolean, integer, jsonb),
   public.read_incident(bigint)
   to authenticated, service_role;
 

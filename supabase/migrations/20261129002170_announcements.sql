@@ -359,15 +359,19 @@ end $$;
 comment on function public.delete_announcement(uuid, bigint) is
   'Deletes a draft, with its list of people. What was sent stays on record. For operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster, or it is no draft.';
 
-create function public.list_announcements(p_limit integer default 50) returns jsonb
+create function public.list_announcements(p_limit integer default 50, p_filter jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.announcement_view(a, clock_timestamp()) order by a.id desc), '[]')
-    from (select * from public.announcements x order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
+    from (
+      select * from public.announcements x
+      where (p_filter ->> 'before' is null or x.id < (p_filter ->> 'before')::uuid)
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', x.name, x.audience ->> 'flag_key')), lower(p_filter ->> 'search')) > 0)
+      order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) a);
 end $$;
-comment on function public.list_announcements(integer) is 'Announcements with their figures, latest first. For viewers and secret keys.';
+comment on function public.list_announcements(integer, jsonb) is 'Announcements with their figures, latest first. Filter: any of search (part of the name or flag) and before (the id of the last of the page before); at most 500. For viewers and secret keys.';
 
 create function public.read_announcement(p_id uuid, p_after uuid default null, p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -532,7 +536,7 @@ grant execute on function
   public.start_announcement(uuid, bigint),
   public.stop_announcement(uuid, bigint, text),
   public.delete_announcement(uuid, bigint),
-  public.list_announcements(integer),
+  public.list_announcements(integer, jsonb),
   public.read_announcement(uuid, uuid, integer),
   public.list_affected(text, timestamptz, integer, integer)
   to authenticated, service_role;

@@ -277,18 +277,19 @@ comment on function private.write_reports(timestamptz) is
 
 -- For people ---------------------------------------------------------------------------------------
 
-create function public.list_reports(p_flag_key text default null, p_limit integer default 50) returns jsonb
+create function public.list_reports(p_flag_key text default null, p_limit integer default 50, p_before uuid default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(to_jsonb(r) order by r.due_at desc, r.id desc), '[]')
     from (
-      select * from public.reports x where p_flag_key is null or x.flag_key = p_flag_key
+      select * from public.reports x where (p_flag_key is null or x.flag_key = p_flag_key)
+        and (p_before is null or (x.due_at, x.id) < (select b.due_at, b.id from public.reports b where b.id = p_before))
       order by x.due_at desc, x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 500)) r);
 end $$;
-comment on function public.list_reports(text, integer) is
-  'Reports, latest first, of one flag''s rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at, figures, look, created_at}]. For viewers and secret keys.';
+comment on function public.list_reports(text, integer, uuid) is
+  'Reports, latest first, of one flag''s rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at, figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For viewers and secret keys.';
 
 create function public.read_report(p_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -342,7 +343,7 @@ comment on function public.report_now(text) is
 
 call private.close_functions();
 grant execute on function
-  public.list_reports(text, integer),
+  public.list_reports(text, integer, uuid),
   public.read_report(uuid),
   public.report_now(text)
   to authenticated, service_role;

@@ -462,7 +462,9 @@ comment on function private.attempt_view(public.delivery_attempts, public.delive
   'An attempt as people see it in a log: {delivery_id, message_id, last_four, type (of the message, or of another event), attempt, outcome, status, latency_ms, error, answer, at}; the answer only with p_words, without ids and cut to 2,000 characters.';
 
 -- Bounded: the latest 500 deliveries of the last day say how a destination does, however much goes to it.
-create function public.destination_health(p_now timestamptz default now()) returns jsonb
+create function public.destination_health(
+  p_now timestamptz default now(), p_filter jsonb default '{}', p_limit integer default null
+) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_words boolean;
@@ -506,7 +508,15 @@ begin
           where a.outcome <> 'delivered' order by a.at desc limit 1
         ) failed))
       order by d.name), '[]')
-    from public.destinations d
+    from (
+      select * from public.destinations n
+      where n.removed_at is null
+        and (p_filter ->> 'name' is null or n.name = p_filter ->> 'name')
+        and (p_filter ->> 'after' is null or n.name > p_filter ->> 'after')
+        and (p_filter ->> 'state' is null or private.shown_state(n.state, n.circuit_open_until) = p_filter ->> 'state')
+        and (p_filter ->> 'search' is null or strpos(lower(n.name || ' ' || n.url), lower(p_filter ->> 'search')) > 0)
+      order by n.name limit p_limit
+    ) d
     cross join lateral (
       select count(*) as open, min(x.created_at) as oldest_at
       from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) queue
@@ -519,11 +529,10 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried
-    where d.removed_at is null);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
 end $$;
-comment on function public.destination_health(timestamptz) is
-  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms, last_failure: an entry of delivery_log, or null}. Its answer is null for viewers. For viewers and secret keys.';
+comment on function public.destination_health(timestamptz, jsonb, integer) is
+  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms, last_failure: an entry of delivery_log, or null}. Its answer is null for viewers. Filter: any of name, state, search (part of the name or URL) and after (the name of the last of the page before); at most p_limit, all without it. For viewers and secret keys.';
 
 -- By delivery, for attempts have no index by destination: each attempt would have to write it. A page reads a bounded number
 -- of deliveries, so that a filter that matches nothing costs no more; the next one goes on from there.
@@ -642,17 +651,19 @@ comment on function public.list_dead_letters(jsonb, integer) is
 
 create function public.list_waiting(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_id constant uuid := (select d.id from public.destinations d where d.name = p_filter ->> 'before_destination' and d.removed_at is null);
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', about.message_id,
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', about.message_id, 'lane', l.conversation_id,
       'conversation_id', about.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
       'type', about.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
-      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
+      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at, 'due_at', l.due_at,
       'behind', (
         select count(*) - 1 from public.deliveries x
         where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
-      order by l.due_at desc, d.id desc), '[]')
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc), '[]')
     from (
       select l.destination_id, l.conversation_id, l.due_at
       from (
@@ -661,7 +672,9 @@ begin
         select * from private.delivery_lanes w where w.lease is not null) l
       where l.destination_id in (
         select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
-      order by l.due_at desc limit least(greatest(p_limit, 1), 200)
+        and (v_id is null or (l.due_at, l.conversation_id, l.destination_id) < (
+          (p_filter ->> 'before_at')::timestamptz, (p_filter ->> 'before_lane')::uuid, v_id))
+      order by l.due_at desc, l.conversation_id desc, l.destination_id desc limit least(greatest(p_limit, 1), 200)
     ) l
     cross join lateral (
       select y as row from public.deliveries y
@@ -674,9 +687,79 @@ begin
     left join public.conversations c on c.id = about.conversation_id);
 end $$;
 comment on function public.list_waiting(jsonb, integer) is
-  'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, message_id, conversation_id and last_four (null for events that concern none), destination, type (of the message, or of another event), state, attempt, last_error, next_attempt_at, created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.';
+  'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, lane, message_id, conversation_id and last_four (null for events that concern none), destination, type (of the message, or of another event), state, attempt, last_error, next_attempt_at, created_at, due_at, behind: how many wait behind it}]. Filter: any of destination (name), and before_at, before_lane and before_destination, which are due_at, lane and destination of the last of the page before; at most 200. For viewers and secret keys.';
+
+-- Routes ------------------------------------------------------------------------------------------
+
+create function private.destinations_of(p_route uuid) returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+    where x.route_id = p_route order by x.position)
+$$;
+comment on function private.destinations_of(uuid) is 'The names of a route''s destinations, in order.';
+
+create function public.list_routes(p_filter jsonb default '{}', p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off as $$
+declare
+  -- As the table's policy has it; asked once, not for each route.
+  v_all boolean := private.may('operator');
+begin
+  perform private.require_role('viewer');
+  return (
+    with placed as (
+      select r.id, row_number() over (order by r.is_fallback, r.priority, r.id) as place,
+        lag(r.id) over same as above, lead(r.id) over same as below, lead(r.id, 2) over same as beyond
+      from (select x.id, x.priority, coalesce(x.condition ->> 'type' = 'default', false) as is_fallback from public.routes x
+        where v_all or not jsonb_path_exists(x.condition, '$.**.phones')) r
+      window same as (partition by r.is_fallback order by r.priority, r.id)
+    ), page as (
+      select p.* from placed p join public.routes r on r.id = p.id
+      where (p_filter ->> 'after' is null or p.place > coalesce(
+          (select a.place from placed a where a.id = (p_filter ->> 'after')::uuid), 0))
+        and (p_filter ->> 'id' is null or r.id = (p_filter ->> 'id')::uuid)
+        and (p_filter ->> 'active' is null or r.active = (p_filter ->> 'active')::boolean)
+        and (p_filter ->> 'destination' is null or (p_filter ->> 'destination') = any (private.destinations_of(r.id)))
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', r.name, r.flag_key, r.channels, r.condition,
+          private.destinations_of(r.id))), lower(p_filter ->> 'search')) > 0)
+      order by p.place limit least(greatest(p_limit, 1), 1000)
+    )
+    select coalesce(jsonb_agg(to_jsonb(r) - 'created_at' || jsonb_build_object('destinations', private.destinations_of(r.id),
+      'place', p.place, 'above', p.above, 'below', p.below, 'beyond', p.beyond) order by p.place), '[]')
+    from page p join public.routes r on r.id = p.id);
+end $$;
+comment on function public.list_routes(jsonb, integer) is
+  'Routes in the order in which the router tries them: the row, with destinations (names), place (from 1, among all), and the ids of its neighbours among routes that it can trade places with: above, below, and beyond that one; null for none. Filter: any of id, search (part of name, flag, destinations, channels or condition), active, destination (name), after (id of the last of the page before); at most 1,000. Only operators and secret keys see routes for phone numbers. For viewers and secret keys.';
 
 -- Flags and rollouts ------------------------------------------------------------------------------
+
+create function public.list_flags(p_filter jsonb default '{}', p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off as $$
+declare
+  v_on_first boolean := coalesce((p_filter ->> 'on_first')::boolean, false);
+  v_after public.settings;
+begin
+  perform private.require_role('viewer');
+  v_after.key := p_filter ->> 'after';
+  v_after.value := coalesce(p_filter ->> 'after_value', (select s.value from public.settings s where s.key = v_after.key));
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'value', f.value, 'metadata', f.metadata, 'version', f.version,
+      'updated_at', f.updated_at, 'updated_by', f.updated_by)
+      order by case when v_on_first then f.value = 'true' end desc, f.key), '[]')
+    from (
+      select * from public.settings s
+      where s.key like '%.enabled'
+        and (v_after.key is null or case when v_on_first and (s.value = 'true') <> (v_after.value = 'true') then s.value <> 'true'
+          else s.key > v_after.key end)
+        and (p_filter ->> 'state' is null or (s.value = 'true') = (p_filter ->> 'state' = 'on'))
+        and (p_filter ->> 'segment' is null or s.metadata @> jsonb_build_object('target_segments', jsonb_build_array(p_filter ->> 'segment')))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', s.key, s.metadata ->> 'description')), lower(p_filter ->> 'search')) > 0)
+      order by case when v_on_first then s.value = 'true' end desc, s.key
+      limit least(greatest(p_limit, 1), 1000)) f);
+end $$;
+comment on function public.list_flags(jsonb, integer) is
+  'Flags by key: [{key, value, metadata, version, updated_at, updated_by}]. Filter: any of search (part of the key or description), state (on, off), segment (one that the flag targets), on_first (those that are on before the others), after (key of the last of the page before; with on_first also after_value, its value); at most 1,000. For viewers and secret keys.';
 
 create function public.count_contacts(p_now timestamptz default now()) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -749,6 +832,7 @@ grant execute on function
   private.conversation_view(public.conversations, public.messages, boolean),
   private.deliveries_view(uuid),
   private.message_view(public.messages, uuid, boolean),
+  private.destinations_of(uuid),
   private.delivery_subject(public.deliveries),
   private.attempt_view(public.delivery_attempts, public.deliveries, boolean)
   to service_role;
@@ -761,9 +845,11 @@ grant execute on function
   public.reveal_message(uuid, text),
   public.reply_in_conversation(uuid, text, uuid),
   public.resend_message(uuid),
-  public.destination_health(timestamptz),
+  public.destination_health(timestamptz, jsonb, integer),
   public.list_dead_letters(jsonb, integer),
   public.list_waiting(jsonb, integer),
+  public.list_routes(jsonb, integer),
+  public.list_flags(jsonb, integer),
   public.delivery_log(text, jsonb, integer),
   public.destination_figures(text, integer, timestamptz),
   public.name_contacts(text[]),

@@ -230,6 +230,7 @@ language sql stable set search_path = '' as $$
     ('public.incidents', '{title}', '', 'words'),
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
+    ('public.saved_views', '{name,search}', '', 'words'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
@@ -251,6 +252,7 @@ language sql stable set search_path = '' as $$
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
+    ('public.media_files', '{message_id,media_id,sha256,path,error}', 't.message_id = any (($1).messages)', 'deleted'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),

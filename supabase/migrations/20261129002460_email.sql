@@ -177,14 +177,13 @@ begin
   begin
     insert into public.reply_tokens (token, message_id, created_at) values (private.new_reply_token(), p_message_id, p_now)
     returning token into v_token;
-    perform public.add_counts('[{"name": "reply_tokens", "label": "created", "n": 1}]');
   exception when integrity_constraint_violation or undefined_table or undefined_column then
     -- The message goes all the same, with the address that needs no row.
     perform public.add_counts('[{"name": "reply_tokens", "label": "failed", "n": 1}]');
   end;
   return v_token;
 end $$;
-comment on function private.make_reply_token(uuid, timestamptz) is 'Gives a message a reply token. Null where the table is gone or the token could not be stored, which is counted: the address is then the one that holds the message''s id (VERP).';
+comment on function private.make_reply_token(uuid, timestamptz) is 'Gives a message a reply token. The caller counts it. Null where the table is gone or the token could not be stored, which is counted here: the address is then the one that holds the message''s id (VERP).';
 
 create function private.reply_token_of(p_message_id uuid) returns text
 language plpgsql stable set search_path = '' as $$
@@ -235,7 +234,7 @@ begin
 exception when others then
   raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
 end $$;
-comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
+comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
 
 create function private.thread_headers(p_parent_id uuid, out in_reply_to text, out "references" text[], out thread_id uuid)
 language plpgsql stable set search_path = '' as $$
@@ -266,6 +265,7 @@ declare
   v_inbox private.inboxes;
   v_thread record;
   v_columns boolean := private.has_mail_columns();
+  v_tokens integer := 0;
   v_subject text;
   v_on boolean;
   v_token text;
@@ -290,9 +290,9 @@ begin
     where m.id = v_queued.id;
     if jsonb_typeof(v_queued.message -> 'attachments') = 'array' then
       perform private.keep_objects((
-          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size'))
+          select jsonb_agg(a.file || jsonb_build_object('kind', 'attachment', 'bytes', a.file -> 'size', 'message_id', v_queued.id))
           from jsonb_array_elements(v_queued.message -> 'attachments') as a (file) where a.file ->> 'path' is not null),
-        v_queued.id, p_now + make_interval(days => private.storage_days()), p_now);
+        p_now + make_interval(days => private.storage_days()), p_now);
     end if;
     if v_columns then
       execute 'update public.messages m set from_email = $2, message_id_header = $3, sender_identity_id = (
@@ -300,14 +300,20 @@ begin
       using v_queued.id, v_queued.number_id,
         format('<%s@%s>', v_queued.id, private.mail_domain(v_queued.message, v_queued.number_id)), v_inbox.identity;
     end if;
+    -- Our own notifications are nobody's mail.
+    continue when v_queued.message ? 'automatic';
     v_counts := v_counts || jsonb_build_object('name', 'mail.sent', 'subject', v_subject);
     if v_token is not null then
+      v_tokens := v_tokens + 1;
       v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
     elsif v_on and to_regclass('public.reply_tokens') is not null then
       perform private.count_reply('on', v_subject, true, null, p_now);
     end if;
   end loop;
   perform private.count_mails(v_counts, p_now);
+  if v_tokens > 0 then
+    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
+  end if;
 end $$;
 comment on function private.dress_mails(private.queued[], timestamptz) is 'Gives mails that were just queued their thread, their stored attachments, the columns that name identity and Message-ID, and a reply token where email_reply_tokens.enabled is on for the sender.';
 
@@ -524,7 +530,7 @@ comment on function private.mail_refusal(public.conversations, jsonb) is 'Why a 
 create table public.storage_objects (
   bucket text not null check (bucket ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
   path text not null check (length(path) between 1 and 512),
-  kind text not null check (kind in ('raw', 'attachment')),
+  kind text not null check (kind in ('raw', 'attachment', 'media')),
   place integer,
   bytes bigint not null check (bytes >= 0),
   of_message boolean not null,
@@ -533,11 +539,11 @@ create table public.storage_objects (
   created_at timestamptz not null default now(),
   constraint storage_objects_pkey primary key (bucket, path)
 );
-comment on table public.storage_objects is 'Files that we keep in object storage: raw mails and attachments. What is past its time, or whose message is gone, is removed by the clock.';
+comment on table public.storage_objects is 'Files that we keep in object storage: raw mails, attachments, media. What is past its time, or whose message is gone, is removed by the clock.';
 comment on constraint storage_objects_pkey on public.storage_objects is 'A file is named by bucket and path.';
 comment on column public.storage_objects.bucket is 'The bucket; private.';
 comment on column public.storage_objects.path is 'Where in it. Made of ids and numbers, never of names that a stranger gave.';
-comment on column public.storage_objects.kind is 'raw (the whole mail) or attachment.';
+comment on column public.storage_objects.kind is 'raw (a whole mail), attachment (of a mail) or media (a file of WhatsApp).';
 comment on column public.storage_objects.place is 'Number of the attachment in its message; null for others.';
 comment on column public.storage_objects.bytes is 'Its size.';
 comment on column public.storage_objects.of_message is 'Whether it belongs to a message: without it, it is to be removed.';
@@ -561,25 +567,25 @@ begin
 end $$;
 comment on function private.storage_days() is 'Days for which raw mails and attachments are kept: the setting retention.mail_days, else 30.';
 
-create function private.keep_objects(p_objects jsonb, p_message_id uuid, p_expires_at timestamptz, p_now timestamptz) returns void
+create function private.keep_objects(p_objects jsonb, p_expires_at timestamptz, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
   insert into public.storage_objects as s (bucket, path, kind, place, bytes, of_message, message_id, expires_at, created_at)
-  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), p_message_id is not null, p_message_id,
+  select distinct on (o.bucket, o.path) o.bucket, o.path, o.kind, o.index, coalesce(o.bytes, 0), o.message_id is not null, o.message_id,
     p_expires_at, p_now
-  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint)
+  from jsonb_to_recordset(p_objects) as o (bucket text, path text, kind text, index integer, bytes bigint, message_id uuid)
   order by o.bucket, o.path
   on conflict (bucket, path) do update set kind = excluded.kind, place = excluded.place, bytes = excluded.bytes,
     of_message = excluded.of_message or s.of_message, message_id = coalesce(excluded.message_id, s.message_id),
     expires_at = greatest(excluded.expires_at, s.expires_at);
 end $$;
-comment on function private.keep_objects(jsonb, uuid, timestamptz, timestamptz) is 'Notes files [{bucket, path, kind, index, bytes}] of a message, or of none yet.';
+comment on function private.keep_objects(jsonb, timestamptz, timestamptz) is 'Notes files [{bucket, path, kind, index, bytes, message_id}]; without a message_id, of no message yet.';
 
 create function public.note_storage_objects(p_objects jsonb) returns integer
 language plpgsql volatile set search_path = '' as $$
 begin
   perform private.refuse_older_code();
-  perform private.keep_objects(p_objects, null, clock_timestamp() + interval '1 day', clock_timestamp());
+  perform private.keep_objects((select jsonb_agg(o.file - 'message_id') from jsonb_array_elements(p_objects) as o (file)), clock_timestamp() + interval '1 day', clock_timestamp());
   return jsonb_array_length(p_objects);
 end $$;
 comment on function public.note_storage_objects(jsonb) is 'Notes files [{bucket, path, kind, index, bytes}] that are about to be uploaded: they are removed after a day unless a message comes to own them. Answers how many. For secret keys.';
@@ -763,7 +769,7 @@ comment on function public.resolve_mails(jsonb) is 'What we know of mails that c
 
 create type private.mail as (
   ord integer, id uuid, item jsonb, kept text, sender text, answered uuid, direction text, conversation_id uuid, contact_id uuid,
-  inbox private.inboxes, seq bigint, verdict text, code text, sent uuid
+  inbox private.inboxes, seq bigint, verdict text, code text, sent uuid, token text
 );
 comment on type private.mail is 'A mail as the intake works on it. kept: message (it becomes a message of the person), relay (a message of ours), event (nothing but that it came).';
 
@@ -785,9 +791,14 @@ begin
   if v_place.id is null and p_item ->> 'message' is not null then
     v_mail.code := 'gone';
   end if;
-  select i into v_mail.inbox from private.inboxes i
-  where i.identity = private.uuid_in(p_item ->> 'identity') or i.from_email in (v_place.number_id, lower(p_item ->> 'recipient'))
-  order by i.from_email = v_place.number_id desc nulls last, i.identity = private.uuid_in(p_item ->> 'identity') desc nulls last limit 1;
+  -- One after the other: a row that any of the three may find takes twice as long.
+  select i into v_mail.inbox from private.inboxes i where i.from_email = v_place.number_id;
+  if (v_mail.inbox).identity is null then
+    select i into v_mail.inbox from private.inboxes i where i.identity = private.uuid_in(p_item ->> 'identity');
+  end if;
+  if (v_mail.inbox).identity is null then
+    select i into v_mail.inbox from private.inboxes i where i.from_email = lower(p_item ->> 'recipient');
+  end if;
   -- Only an answer in a conversation can be relayed to whom it is with.
   v_mail.kept := case
     when v_mail.verdict = 'loop' or p_item #>> '{from,address}' is null then 'event'
@@ -944,12 +955,15 @@ begin
       perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
     select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
-    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean))
+    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
+        ('reply.threaded', exists (
+          select from jsonb_array_elements_text(coalesce(nullif(v_item -> 'references', 'null'), '[]') || coalesce(nullif(v_item -> 'in_reply_to', 'null'), '[]')) r
+          where private.uuid_in(r) is not null)))
       as c (name, counts)
     where c.counts;
   end if;
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
-    perform private.make_reply_token(v_mail.id, p_now);
+    v_mail.token := private.make_reply_token(v_mail.id, p_now);
   end if;
   v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
   return v_mail;
@@ -969,6 +983,37 @@ begin
   return (select f.value from private.evaluate_flag('email_reply_tokens.enabled', private.token_arm(null, p_inbox)) f);
 end $$;
 comment on function private.answers_by_token(private.inboxes) is 'Whether email_reply_tokens.enabled is on for an identity.';
+
+create function private.note_mails(p_mails private.mail[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_objects jsonb;
+  v_tokens integer;
+begin
+  insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
+  select m.id, case m.kept when 'message' then m.id end, m.conversation_id, lower(m.item #>> '{from,address}'),
+    coalesce(lower(m.item ->> 'recipient'), ''), m.item ->> 'text_hash', p_now
+  from unnest(p_mails) m where m.kept <> 'duplicate' and nullif(m.item #>> '{from,address}', '') is not null;
+  select jsonb_agg(o.file || jsonb_build_object('message_id', case when m.kept <> 'event' then m.id end)) into v_objects
+  from unnest(p_mails) m cross join jsonb_array_elements(coalesce(nullif(m.item -> 'objects', 'null'), '[]')) as o (file)
+  where m.kept <> 'duplicate';
+  if v_objects is not null then
+    perform private.keep_objects(v_objects, p_now + make_interval(days => private.storage_days()), p_now);
+  end if;
+  insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
+  select case when (m.item ->> 'counted')::boolean and m.kept = 'message' then 'reply'
+      when m.kept = 'relay' then 'relay'
+      when m.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and m.item ->> 'kind' <> 'reply' then m.item ->> 'kind' else 'mail' end,
+    m.answered, case when m.kept <> 'event' then m.id end, (m.inbox).identity,
+    jsonb_strip_nulls(jsonb_build_object('via', m.item -> 'via', 'kind', m.item -> 'kind', 'verdict', m.verdict,
+      'reasons', private.without_addresses(m.item -> 'reasons'), 'verified', m.item -> 'verified', 'code', m.code)), p_now
+  from unnest(p_mails) m where m.kept <> 'duplicate' order by m.ord;
+  v_tokens := (select count(*) from unnest(p_mails) m where m.token is not null);
+  if v_tokens > 0 then
+    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
+  end if;
+end $$;
+comment on function private.note_mails(private.mail[], timestamptz) is 'What is noted of each mail of a batch, in a statement for all: who wrote, its files, its event, the tokens that were made.';
 
 create function private.ingest_mails(p_mails jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -1056,24 +1101,8 @@ begin
       v_mail := private.relay_mail(v_mail, p_now);
     end if;
     if v_mail.kept <> 'duplicate' then
-      if nullif(v_mail.item #>> '{from,address}', '') is not null then
-        insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
-        values (v_mail.id, case v_mail.kept when 'message' then v_mail.id end, v_mail.conversation_id, lower(v_mail.item #>> '{from,address}'),
-          coalesce(lower(v_mail.item ->> 'recipient'), ''), v_mail.item ->> 'text_hash', p_now);
-      end if;
-      if jsonb_array_length(coalesce(nullif(v_mail.item -> 'objects', 'null'), '[]')) > 0 then
-        perform private.keep_objects(v_mail.item -> 'objects', case when v_mail.kept <> 'event' then v_mail.id end,
-          p_now + make_interval(days => private.storage_days()), p_now);
-      end if;
       perform private.suppress(s.address, s.scope, s.reason, 'mail', p_now)
       from jsonb_to_recordset(coalesce(nullif(v_mail.item -> 'suppress', 'null'), '[]')) as s (address text, scope text, reason text);
-      insert into public.email_events (event_type, message_id, mail_id, identity, metadata, created_at)
-      values (case when (v_mail.item ->> 'counted')::boolean and v_mail.kept = 'message' then 'reply'
-          when v_mail.kept = 'relay' then 'relay'
-          when v_mail.item ->> 'kind' ~ '^[a-z][a-z_]{0,31}$' and v_mail.item ->> 'kind' <> 'reply' then v_mail.item ->> 'kind' else 'mail' end,
-        v_mail.answered, case when v_mail.kept <> 'event' then v_mail.id end, (v_mail.inbox).identity,
-        jsonb_strip_nulls(jsonb_build_object('via', v_mail.item -> 'via', 'kind', v_mail.item -> 'kind', 'verdict', v_mail.verdict,
-          'reasons', private.without_addresses(v_mail.item -> 'reasons'), 'verified', v_mail.item -> 'verified', 'code', v_mail.code)), p_now);
     end if;
     v_mails[v_place] := v_mail;
     v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
@@ -1084,6 +1113,7 @@ begin
       'relayed', case when v_mail.kept = 'relay' and coalesce(v_mail.code, 'gone') = 'gone' then true end,
       'code', v_mail.code)));
   end loop;
+  perform private.note_mails(v_mails, p_now);
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
@@ -1415,25 +1445,28 @@ begin
 end $$;
 comment on function private.give_up_leases(text, text, timestamptz) is 'Messages of a sender whose lease is over, at a provider that must not be asked twice, become unknown, and what comes after them goes on.';
 
-create function public.list_unknown(p_limit integer default 50) returns jsonb
+create function public.list_unknown(p_limit integer default 50, p_filter jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'what', u.what, 'channel', u.channel, 'sender', u.sender, 'contact_id', u.contact_id,
-      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since), '[]')
+      'since', u.since, 'overdue', u.since <= clock_timestamp() - interval '15 minutes') order by u.since, u.id), '[]')
     from (
       (select o.id, 'message' as what, o.channel, o.number_id as sender, c.contact_id, o.updated_at as since
       from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
-      where o.state = 'unknown' order by o.updated_at limit least(greatest(p_limit, 1), 200))
+      where o.state = 'unknown' and (p_filter ->> 'after_id' is null
+        or (o.updated_at, o.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by o.updated_at, o.id limit least(greatest(p_limit, 1), 200))
       union all
       (select d.id, 'forward', 'email', c.number_id, c.contact_id, d.updated_at
       from public.deliveries d join public.conversations c on c.id = d.conversation_id
-      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null
-      order by d.updated_at limit least(greatest(p_limit, 1), 200))
-      order by since limit least(greatest(p_limit, 1), 200)) u);
+      where d.state = 'dead' and d.last_error like 'unknown_outcome%' and d.dropped_reason is null and (p_filter ->> 'after_id' is null
+        or (d.updated_at, d.id) > ((p_filter ->> 'after_at')::timestamptz, (p_filter ->> 'after_id')::uuid))
+      order by d.updated_at, d.id limit least(greatest(p_limit, 1), 200))
+      order by since, id limit least(greatest(p_limit, 1), 200)) u);
 end $$;
-comment on function public.list_unknown(integer) is 'Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward), channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. For viewers and secret keys.';
+comment on function public.list_unknown(integer, jsonb) is 'Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward), channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}]. Filter: after_at with after_id, which are since and id of the last of the page before; at most 200. For viewers and secret keys.';
 
 create function public.resolve_unknown(p_id uuid, p_how text, p_reason text default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -1559,16 +1592,22 @@ begin
 end $$;
 comment on function private.changed_identity(uuid) is 'What functions that change an identity answer.';
 
-create function public.list_identities() returns jsonb
+create function public.list_identities(p_filter jsonb default '{}', p_limit integer default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.identity_json(i, private.sees_whole()) order by i.is_default desc, i.from_email), '[]')
-    from private.inboxes i);
+    from (
+      select * from private.inboxes x
+      where (p_filter ->> 'after' is null or (not x.is_default, x.from_email) > (
+          select not a.is_default, a.from_email from private.inboxes a where a.from_email = p_filter ->> 'after'))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', x.from_email, x.display_name, x.user_id)), lower(p_filter ->> 'search')) > 0)
+      order by x.is_default desc, x.from_email limit p_limit) i);
 end $$;
-comment on function public.list_identities() is 'The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Viewers get addresses of inboxes cut. For viewers and secret keys.';
+comment on function public.list_identities(jsonb, integer) is 'The identities that mail is sent as: [{id, user_id, from_email, display_name, forward_to, forward_to_confirm (an address that waits for its code), is_default, provider, state, verified_at, destination, created_at}]. Filter: any of search (part of the address, name or user) and after (the address of the last of the page before); at most p_limit, all without it. Viewers get addresses of inboxes cut. For viewers and secret keys.';
 
 create function private.sees_whole() returns boolean
 language plpgsql stable set search_path = '' as $$
@@ -1755,18 +1794,30 @@ begin
 end $$;
 comment on function public.lift_suppression(text, text) is 'Takes an address off the list: {lifted}, false where it was not on it. For operators and secret keys. Errors: 42501 not allowed.';
 
-create function public.list_suppressions(p_before timestamptz default null, p_limit integer default 50) returns jsonb
+-- A page goes on by time and by how many of that very moment came before: an import writes thousands at one, and the address
+-- itself, which would order them, is not for viewers.
+create function public.list_suppressions(
+  p_before timestamptz default null, p_limit integer default 50, p_same integer default null, p_search text default null
+) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('address', private.without_local_part(s.address),
-      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since) order by s.since desc, s.address desc, s.scope desc), '[]')
+      'scope', s.scope, 'reason', s.reason, 'source', s.source, 'since', s.since, 'same', s.same)
+      order by s.since desc, s.address desc, s.scope desc), '[]')
     from (
-      select * from public.suppressions x where x.since < coalesce(p_before, 'infinity')
-      order by x.since desc, x.address desc, x.scope desc limit least(greatest(p_limit, 1), 500)) s);
+      select y.*, case when y.since = p_before then p_same else 0 end
+        + row_number() over (partition by y.since order by y.address desc, y.scope desc) as same
+      from (
+        select * from public.suppressions x
+        where (p_before is null or x.since < p_before or p_same is not null and x.since = p_before)
+          and (p_search is null
+            or strpos(concat_ws(' ', private.without_local_part(x.address), x.reason, x.source), lower(p_search)) > 0)
+        order by x.since desc, x.address desc, x.scope desc
+        limit least(greatest(p_limit, 1), 500) offset coalesce(p_same, 0)) y) s);
 end $$;
-comment on function public.list_suppressions(timestamptz, integer) is 'Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source, since}]. For viewers and secret keys.';
+comment on function public.list_suppressions(timestamptz, integer, integer, text) is 'Addresses that get no mail, newest first: [{address (its first character and domain), scope, reason, source, since, same: its place among those of that moment, from 1}]. The next page takes since and same of the last as p_before and p_same. With p_search those with this in what is shown of the address, in the reason or source; at most 500. For viewers and secret keys.';
 
 create function public.find_suppression(p_address text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -1932,7 +1983,7 @@ grant execute on function
   private.suppress(text, text, text, text, timestamptz),
   private.mail_refusal(public.conversations, jsonb),
   private.storage_days(),
-  private.keep_objects(jsonb, uuid, timestamptz, timestamptz),
+  private.keep_objects(jsonb, timestamptz, timestamptz),
   public.note_storage_objects(jsonb),
   private.storage_purges_are_due(timestamptz),
   public.claim_storage_purges(integer),
@@ -1952,6 +2003,7 @@ grant execute on function
   private.store_mail(private.mail, timestamptz),
   private.forward_reply_to(),
   private.answers_by_token(private.inboxes),
+  private.note_mails(private.mail[], timestamptz),
   private.ingest_mails(jsonb, timestamptz),
   public.ingest_mails(jsonb),
   private.inbox_config(uuid),
@@ -1977,16 +2029,16 @@ grant execute on function
   private.email_days(timestamptz, timestamptz)
   to service_role;
 grant execute on function
-  public.list_unknown(integer),
+  public.list_unknown(integer, jsonb),
   public.resolve_unknown(uuid, text, text),
-  public.list_identities(),
+  public.list_identities(jsonb, integer),
   public.add_identity(text, jsonb),
   public.set_identity(uuid, jsonb),
   public.remove_identity(uuid),
   public.check_identity(uuid, text, text),
   public.add_suppression(text, text, text),
   public.lift_suppression(text, text),
-  public.list_suppressions(timestamptz, integer),
+  public.list_suppressions(timestamptz, integer, integer, text),
   public.find_suppression(text),
   public.email_overview(integer),
   public.trace_mail(uuid)

@@ -52,7 +52,7 @@ panelTest(
     await page.getByText("Failed for 1 person who had it, 1 of them known as contacts.").waitFor();
     await page.getByRole("link", { name: "Notify them" }).click();
     await page.getByRole("heading", { name: "New announcement", level: 1 }).waitFor();
-    assertEquals(await page.getByLabel("Feature").inputValue(), "deeplinks.enabled");
+    assertEquals(await page.getByRole("combobox", { name: "Feature" }).inputValue(), "deeplinks.enabled");
     await page.getByLabel("Name").fill("Sorry");
     await page.getByLabel("Text", { exact: true }).fill("The link works again.");
     await page.getByRole("button", { name: "Preview" }).click();

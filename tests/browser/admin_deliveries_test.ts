@@ -42,14 +42,20 @@ panelTest(
     await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
 
     await page.getByRole("checkbox", { name: /^Select Text/ }).first().check();
-    await page.getByRole("button", { name: "Drop" }).click();
+    await page.getByRole("button", { name: "Drop", exact: true }).click();
     await answer(page, "Drop", "answered by phone");
     await page.getByText("Select all 2").waitFor();
 
     const before = service.received.length;
     service.answers(() => new Response());
-    await page.getByRole("checkbox", { name: "Select all 2" }).check();
-    await page.getByRole("button", { name: "Retry" }).click();
+    await page.getByRole("checkbox", { name: /^Select Text/ }).first().check();
+    await page.getByRole("button", { name: "Retry", exact: true }).click();
+    await page.getByText("Select all 1").waitFor();
+    // Those that match, whether they are shown or not.
+    await page.getByRole("button", { name: "Retry all that match" }).click();
+    await page.getByRole("heading", { name: "Retry 1 delivery to orders?" }).waitFor();
+    await answer(page, "Retry");
+    await page.getByText("1 delivery was retried.").waitFor();
     await page.getByText("No matching dead letters").waitFor();
     await until("they arrive", () => service.received.length >= before + 2);
     assert(isSigned(service.received.at(-1)!, destination.secret));
@@ -216,7 +222,7 @@ panelTest(
     await isWell(page);
     await dialog.getByLabel("URL").fill("https://elsewhere.example.org/");
     await dialog.getByRole("button", { name: "Save", exact: true }).click();
-    await dialog.getByText(/allowlist does not contain this host/).waitFor();
+    await dialog.getByText("The allowlist does not contain elsewhere.example.org.").waitFor();
     await dialog.getByLabel("URL").fill(`${service.url}/v2`);
     await dialog.getByLabel("Maximum deliveries per second").fill("5");
     await dialog.getByRole("button", { name: "Save", exact: true }).click();

@@ -20,7 +20,7 @@ panelTest("admin: a link is created with a preview for each platform, visited an
   await preview.getByText("not on the allowlist").first().waitFor();
   await page.getByRole("button", { name: "Create link" }).click();
   await page.getByText("Is not on the allowlist.", { exact: true }).waitFor();
-  await page.getByRole("alert").getByText("An admin can allow the host").waitFor();
+  await page.getByRole("alert").getByText("An admin can add it in Settings").waitFor();
 
   await page.getByRole("textbox", { name: "URL", exact: true }).fill(target);
   await preview.getByRole("row", { name: new RegExp(`Android ${target}`) }).waitFor();

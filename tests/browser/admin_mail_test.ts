@@ -85,7 +85,7 @@ panelTest(
     await asService(sql, "public.add_suppression('gone@example.org', 'bounce', 'all')");
     const page = await signIn("operator", { viewport: { width: 390, height: 844 }, colorScheme: "dark" });
     await go(page, "/mail?tab=suppressions", "E-mail");
-    const list = page.getByRole("table", { name: "Suppressions" });
+    const list = page.getByRole("list", { name: "Suppressions" });
     await list.getByText("g…@example.org").waitFor();
     assertEquals((await page.content()).includes("gone@"), false);
     await page.getByRole("textbox", { name: "Address" }).fill("Casey@Example.org");

@@ -85,6 +85,11 @@ panelTest("admin: mails stand beside chats, and tell why they were forwarded or 
     await frame.getByText("Can I come on Saturday?").waitFor();
     assertEquals(await frame.locator("img, script").count(), 0);
     await isWell(page);
+    // No such server answers a test; what the page does with images that were loaded is the same.
+    await whole.getByRole("button", { name: "Load images" }).click();
+    await whole.getByText("0 of 1 image of other servers loaded.").waitFor();
+    assertEquals(await frame.locator("img").getAttribute("src"), "data:,");
+    await isWell(page);
     const [file] = await Promise.all([
       page.waitForEvent("download"),
       whole.getByRole("button", { name: "Download map.pdf" }).click(),

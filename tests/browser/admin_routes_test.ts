@@ -23,7 +23,7 @@ panelTest(
 
     // What is moved next is a move of that: the page has to have read it.
     const read = page.waitForResponse(async (response) => {
-      if (!/\/rest\/v1\/routes\?/.test(response.url()) || !response.ok()) return false;
+      if (!response.url().endsWith("/rest/v1/rpc/list_routes") || !response.ok()) return false;
       const routes: { name: string; priority: number }[] = await response.json();
       return routes.sort((a, b) => a.priority - b.priority)[0]?.name === "all of it";
     });

@@ -126,6 +126,29 @@ Deno.test("gatelink routes explain --try: names the route that a message would t
     assert((await tried({ text: "hello" })).route !== posters);
     await fails(`routes explain --try '{"text":"hello","link":"nobody"}'`, 4, "not_found", /no link nobody/);
   });
+  await t.step("a mail, by its subject and its address", async () => {
+    const [invoices, alerts] = [unique("invoices"), unique("alerts")];
+    const subject = '{"type":"email","kinds":["reply"],"subjects":["zebra"]}';
+    const added = await document(
+      `routes add --name ${invoices} --to ${first} --priority -505 --when '${subject}'`,
+    );
+    assertEquals(added.channels, ["email"]);
+    await document(
+      `routes add --name ${alerts} --to ${first} --priority -505 --channels email,whatsapp ` +
+        `--when '{"type":"address","types":["zebra"]}'`,
+    );
+    await fails(
+      `routes add --to ${first} --channels whatsapp --when '${subject}'`,
+      2,
+      "usage",
+      /Only a mail can meet this condition/,
+    );
+    const mail = { kind: "reply", subject: "Your zebra", recipient: "zoo.a.zebra@in.example.com" };
+    assertEquals((await tried({ channel: "email", mail })).route, invoices);
+    assertEquals((await tried({ channel: "email", mail: { ...mail, kind: "new_mail" } })).route, alerts);
+    assert((await tried({ text: "zebra", mail })).route !== invoices);
+    await fails(`routes explain --try '{"mail":{"kind":"bounce"}}'`, 2, "usage", /mail\.kind/);
+  });
 });
 
 Deno.test("gatelink routes explain: says why a message took its route, without phone numbers", async (t) => {

@@ -184,7 +184,7 @@ edgeTest(
       forgetEnv();
     }
 
-    assertAllMet((path) => !/^\/(deeplinks|flags|email-|wa-router\/destinations)/.test(path));
+    assertAllMet((path) => !/^\/(deeplinks|flags|email-|wa-media|wa-router\/destinations)/.test(path));
   },
 );
 

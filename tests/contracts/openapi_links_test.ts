@@ -20,6 +20,7 @@ const PLAIN: Record<string, { path: string; body?: unknown }> = {
   listLinks: { path: "" },
   createLink: { path: "", body: { default_url: HOME } },
   createLinks: { path: "/bulk", body: { links: [{ default_url: HOME }] } },
+  changeLinks: { path: "/bulk", body: { codes: ["plain"], add_tags: ["x"] } },
   linkStats: { path: "/plain/stats" },
   linkQrSvg: { path: "/plain/qr.svg" },
   linkQrPng: { path: "/plain/qr.png" },
@@ -65,6 +66,10 @@ linksTest(
     see(BULK, "post", 200, await call("/bulk", { method: "POST", body: { links: rows } }));
     see(BULK, "post", 400, await call("/bulk", { method: "POST", body: "{" }));
     see(BULK, "post", 422, await call("/bulk", { method: "POST", body: {} }));
+    const together = (body: unknown) => call("/bulk", { method: "PATCH", body });
+    see(BULK, "patch", 200, await together({ codes: ["plain", "none"], add_tags: ["x"] }));
+    see(BULK, "patch", 400, await together("{"));
+    see(BULK, "patch", 422, await together({ codes: [] }));
     const change = (code: string, body: unknown) => call(`/${code}`, { method: "PATCH", body });
     await links.link({
       code: "full",

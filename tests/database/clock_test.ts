@@ -29,6 +29,7 @@ databaseTest("an idle project calls its functions fewer than 100,000 times in 30
   assertEquals(answers, {
     gatelink_drain: false,
     gatelink_heartbeat: true,
+    gatelink_media: false,
     gatelink_notify: false,
     gatelink_purge_storage: false,
   });

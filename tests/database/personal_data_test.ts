@@ -56,6 +56,7 @@ const FREE: Record<string, string> = {
   "public.announcements":
     "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",
   "public.attributions": "code confidence reason first_touch clicked_at created_at",
+  "public.saved_views": "id page shared created_by created_at",
   "public.click_counts": "code day slot human bot preview prefetch own",
   "public.click_days":
     "code day human bot preview prefetch visitors platforms countries referrers targets own rules sources",
@@ -73,11 +74,15 @@ const FREE: Record<string, string> = {
   "public.conversation_notes": "id at by",
   "public.counters": "name label slot value",
   "public.deliveries":
-    "id destination_id seq state attempt next_attempt_at delivered_at wakes woken resent created_at updated_at",
+    "id destination_id seq state attempt next_attempt_at delivered_at wakes woken resent resent_for created_at updated_at",
   "public.delivery_attempts": "attempt outcome status latency_ms left_out at",
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy events format when_taken paused_because removed_at version created_at updated_at updated_by",
+  "public.media_files": "number_id mime_type state attempt next_attempt_at lease bytes created_at settled_at",
+  // Uploads are the team's own files, not a person's.
+  "public.media_uploads": "id sha256 mime_type name bytes path created_by created_at used_at",
+  "public.media_provider_ids": "upload_id number_id media_id uploaded_at",
   "public.email_events": "id event_type identity created_at",
   "public.email_identities":
     "id user_id from_email display_name forward_to is_default provider verified_at state created_at",
@@ -109,7 +114,7 @@ const FREE: Record<string, string> = {
     "id seq channel direction type forwarded status status_rank status_at pricing sent_at created_at sender_identity_id from_email message_id_header",
   "public.notification_endpoints": "id name kind host events state created_at created_by",
   "public.notifications":
-    "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at",
+    "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at message_id",
   "public.orphan_visits": "day code visits",
   "public.outbound_messages":
     "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",
@@ -118,6 +123,7 @@ const FREE: Record<string, string> = {
   "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
   "public.rollout_events":
     "id rollout_id at kind stage verdict rule message rollout_version setting_version actor",
+  "public.rollout_notices": "rollout_id position day to_whom text report due_at state at",
   "public.rollout_stages":
     "rollout_id position name percentage segments users among hold_minutes min_samples overdue_minutes advance_when roll_back_when first_day metrics entered_at left_at",
   "public.rollouts":
@@ -285,6 +291,7 @@ async function plant(sql: Sql) {
   await sql`insert into public.reply_tokens (token, message_id) values ('abcdefgh234567ab', ${about}), ('bbcdefgh234567ab', ${theirs})`;
   await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
+  await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;
   // What services were told of them, and what the team keeps about the conversation.
   await sql`insert into public.service_events (seq, type, channel, conversation_id, at, native)
@@ -314,6 +321,10 @@ async function plant(sql: Sql) {
     ('00000000-0000-7000-8000-0000000000f3', ${`news for ${NAME}`}, '{"kind": "wrote", "days": 1}', ${`Dear ${NAME}`}, ${
     sql.json({ type: "template", template: { components: [{ text: NAME }] } })
   }, ${`${PHONE} complained`})`;
+  await sql`insert into auth.users (id, email, email_confirmed_at) values ('00000000-0000-7000-8000-0000000000f9', 'someone@team.example.com', now())`;
+  await sql`insert into public.team_members (user_id, role) values ('00000000-0000-7000-8000-0000000000f9', 'viewer')`;
+  await sql`insert into public.saved_views (page, name, search, created_by) values
+    ('/links', ${`for ${NAME}`}, ${`by=note&q=${NAME}`}, '00000000-0000-7000-8000-0000000000f9')`;
   await sql`insert into public.announcement_recipients (announcement_id, contact_id) values ('00000000-0000-7000-8000-0000000000f3', ${id}), ('00000000-0000-7000-8000-0000000000f3', ${other})`;
   await sql`insert into public.rollouts (id, flag_key, plan) values ('00000000-0000-7000-8000-000000000b01', 'new.enabled', 'custom')`;
   await sql`insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, chosen, hold_minutes, min_samples, advance_when, roll_back_when)

@@ -113,3 +113,39 @@ edgeTest("a person may say the same few words again, and the owner too", async (
   const reached = await exchange(edge, { text: () => "Yes, please.", after: 5 });
   assert(reached[CONTACT] > 2 && reached[OWNER] > 2, JSON.stringify(reached));
 });
+
+edgeTest(
+  "of a circle that only the database can see, no file is kept for longer than a day",
+  async (edge) => {
+    const { call, mail, settled, sql } = edge;
+    const from = "alex@example.com";
+    await sql`
+    insert into public.email_identities (id, user_id, from_email, forward_to, is_default, verified_at)
+    values (${crypto.randomUUID()}, 'user-1', ${from}, ${OWNER}, true, now())`;
+    await call("email-send", {
+      headers: { apikey: KEYS.secretKey },
+      body: { to: CONTACT, subject: "Your order", text: "It is ready." },
+    });
+    await settled();
+    // From the identity itself: a mail of ours that came back.
+    const written = {
+      from: { address: from },
+      to: mail.sent[0].replyTo!.email,
+      subject: "Re: x",
+      text: "x",
+      messageId: "came-back@mail.example.net",
+    };
+    const { body, contentType } = formOf(mimeOf(written, new Date()), written);
+    const answer = await call("email-webhook/inbound", {
+      headers: { "content-type": contentType, ...mail.poster.headersFor(body) },
+      body,
+    });
+    assertEquals([answer.status, answer.body.stored], [200, 1]);
+    const [{ loops }] =
+      await sql`select count(*)::int as loops from public.email_events where event_type = 'loop'`;
+    assertEquals(loops, 1);
+    const files = await sql`
+    select of_message, message_id, expires_at < now() + interval '25 hours' as soon from public.storage_objects`;
+    assertEquals([...files], [{ of_message: false, message_id: null, soon: true }]);
+  },
+);

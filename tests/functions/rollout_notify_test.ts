@@ -199,7 +199,7 @@ edgeTest("notifications: only to hosts on the allowlist, when stored and when se
     assertEquals(await add(url), "GL403", `${url}`);
   }
   await withReceiver([], async (url, got) => {
-    assertEquals(await add(url, "email"), "23514");
+    assertEquals(await add(url, "pager"), "23514");
     assertEquals(await add(url), undefined);
     assertEquals(await add(url), "GL409");
     await sql`select public.disallow_host('127.0.0.1', 'forward')`;

@@ -59,6 +59,7 @@ type Function =
   | "wa-webhook"
   | "wa-router"
   | "wa-send"
+  | "wa-media"
   | "email-webhook"
   | "email-send"
   | "deeplinks"
@@ -70,6 +71,7 @@ const NAMES: readonly Function[] = [
   "wa-webhook",
   "wa-router",
   "wa-send",
+  "wa-media",
   "email-webhook",
   "email-send",
   "deeplinks",

@@ -238,6 +238,12 @@ export const FILL: Record<string, string> = {
   "public.reports": `
     insert into public.reports (kind, period_from, due_at, figures, look) values
       ('weekly', '2026-11-16T08:00Z', '2026-11-23T08:00Z', '{"features": [], "debt": []}', '{}')`,
+  "public.saved_views": `
+    insert into public.saved_views (page, name, search, shared, created_by)
+    select '/links', 'off', 'state=disabled', true, user_id from public.team_members limit 1`,
+  "public.rollout_notices": `
+    insert into public.rollout_notices (rollout_id, position, day, to_whom, text, report, due_at)
+    select r.id, 1, 0, 'All teams', 'It is there.', false, now() from public.rollouts r order by r.id limit 1`,
   "public.announcements": `
     insert into public.announcements (id, name, audience, text) values
       ('00000000-0000-7000-8000-00000000f003', 'beta', '{"kind": "segments", "segments": ["beta"]}', 'It is here.')`,
@@ -275,6 +281,15 @@ export const FILL: Record<string, string> = {
   "public.storage_objects": `
     insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
       ('email-raw', '2026-11-21/00.eml', 'raw', 2048, true, '00000000-0000-7000-8000-0000000000e1', now() + interval '30 days')`,
+  "public.media_files": `
+    insert into public.media_files (message_id, number_id, media_id, mime_type, sha256, next_attempt_at)
+    select m.id, c.number_id, '1', 'image/jpeg', 'hash', now() from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.channel = 'whatsapp' and m.direction = 'in' order by m.seq limit 1`,
+  "public.media_uploads": `
+    insert into public.media_uploads (id, sha256, mime_type, name, bytes, path, created_by) values
+      ('00000000-0000-7000-8000-0000000000f1', repeat('0', 64), 'image/png', 'price list.png', 10, 'out/1', 'default')`,
+  "public.media_provider_ids": `
+    insert into public.media_provider_ids (upload_id, number_id, media_id) values ('00000000-0000-7000-8000-0000000000f1', '1', '2')`,
   "public.email_identities": `
     insert into public.email_identities (id, user_id, from_email, forward_to, is_default, verified_at, created_at)
     select i.identity, i.user_id, i.from_email, i.forward_to, i.is_default, i.verified_at, i.created_at from private.inboxes i

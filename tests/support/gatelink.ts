@@ -41,6 +41,7 @@ export function testIo(options: RunOptions = {}): { io: Io; printed: { out: stri
     readText: (path) => Deno.readTextFile(resolve(options.cwd ?? ROOT, path)),
     stdin: () => Promise.resolve(options.stdin ?? ""),
     bytes: () => Promise.resolve(new TextEncoder().encode(options.stdin ?? "")),
+    secret: () => Promise.resolve(undefined),
     out: (line) => void (printed.out += `${line}\n`),
     err: (line) => void (printed.err += `${line}\n`),
     progress: () => {},

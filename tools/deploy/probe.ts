@@ -112,6 +112,16 @@ export const PROBES: Record<string, Probe[]> = {
       body: { received: 1, stored: 1, duplicates: 0 },
     },
   ],
+  "wa-media": [NEEDS_KEY, {
+    what: "knows no file without a message",
+    request: ({ secretKey }) => ({
+      query: "/00000000-0000-7000-8000-000000000000",
+      init: { headers: { apikey: secretKey } },
+    }),
+    status: 404,
+    type: PROBLEM,
+    body: { code: "media_not_found" },
+  }],
   "wa-router": [NEEDS_KEY, {
     what: "routes queued messages",
     request: ({ secretKey }) => ({ init: { method: "POST", headers: { apikey: secretKey } } }),

@@ -48,6 +48,10 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
     "Contact ids and user names only work for people who have written, or whom Meta has reported. For others, use a " +
     "phone number or a business-scoped user id.",
   unknown_message: "Use the id (`wamid…`) of an inbound message.",
+  media_not_found: "Use `data.message.id` of an event with `media`, or the id of an upload.",
+  media_gone:
+    "`detail` says why. Meta keeps received files for some weeks: fetch them soon, or set `media.store` to keep them.",
+  media_unavailable: "`detail` has Meta's words. Retry after `Retry-After`.",
   destination_not_found: "`gatelink destinations list` lists them.",
   idempotency_conflict:
     "Use a new key for a different message. Repeating the same request under the same key returns the first " +

@@ -15,6 +15,7 @@ import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
+import { MEDIA } from "../../supabase/functions/_shared/contract/http/media.ts";
 import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
@@ -36,6 +37,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   MAIL_HTTP,
   DESTINATIONS,
   MAILS,
+  MEDIA,
   OPERATION,
   INCIDENTS,
   REPORTS,

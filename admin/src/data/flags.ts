@@ -4,7 +4,8 @@ import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { withoutPast } from "../../../supabase/functions/_shared/flags/schedule.ts";
 import { client } from "./client.ts";
-import { LIVE_MS, rpc, unwrap, useChange, useRead } from "./query.ts";
+import { mapItems, type Pages, useLivePages } from "./pages.ts";
+import { LIVE_MS, MAX_ROWS, rpc, unwrap, useChange, useRead, useRows } from "./query.ts";
 import { Refusal } from "./refusal.ts";
 
 /** A flag's row in `settings`. Its value is `true` or `false`. */
@@ -13,24 +14,55 @@ export type Flag = Pick<
   "key" | "value" | "metadata" | "version" | "updated_at" | "updated_by"
 >;
 
-/** All flags by key, polled. */
-export function useFlags(): UseQueryResult<Flag[], Refusal> {
-  return useRead(["settings", "flags"], readFlags, { every: LIVE_MS / 2 });
+const COLUMNS = "key,value,metadata,version,updated_at,updated_by";
+/** Flags of a page. */
+const PAGE = 100;
+
+/** Which flags a list shows, and in which order. */
+export interface FlagFilter {
+  /** Part of the key or of the description. */
+  search?: string;
+  state?: "on" | "off";
+  /** Those that are on come first; otherwise all are in the order of their keys. */
+  onFirst?: boolean;
 }
 
-/** Rows that the Data API answers at most. */
-const PAGE = 1000;
+/** Flags in pages, polled. */
+export function useFlagPages({ search = "", state, onFirst = false }: FlagFilter): Pages<Flag> {
+  const filter = { ...(search && { search }), ...(state && { state }), ...(onFirst && { on_first: true }) };
+  return useLivePages<Flag>({
+    key: ["settings", "flags", filter],
+    read: (last) =>
+      rpc("list_flags", {
+        p_filter: { ...filter, ...(last && { after: last.key, after_value: last.value }) },
+        p_limit: PAGE,
+      }),
+    size: PAGE,
+    every: LIVE_MS / 2,
+  });
+}
 
-async function readFlags(): Promise<Flag[]> {
-  const all: Flag[] = [];
-  for (;;) {
-    const last = all.at(-1)?.key;
-    const asked = client().from("settings").select("key,value,metadata,version,updated_at,updated_by")
-      .like("key", "%.enabled").order("key").limit(PAGE);
-    const page: Flag[] = await unwrap(last === undefined ? asked : asked.gt("key", last));
-    all.push(...page);
-    if (page.length < PAGE) return all;
-  }
+/** One flag, polled; null if there is none of this key. */
+export function useFlag(key: string): UseQueryResult<Flag | null, Refusal> {
+  return useRead(
+    ["settings", "flag", key],
+    async () => (await unwrap(client().from("settings").select(COLUMNS).eq("key", key).limit(1)))[0] ?? null,
+    { every: LIVE_MS / 2, enabled: key !== "" },
+  );
+}
+
+/** Of these keys, the flags that exist, polled. */
+export function useFlagsNamed(keys: readonly string[]): UseQueryResult<Flag[], Refusal> {
+  return useRows(
+    ["settings", "flags", { keys }],
+    (db) => db.from("settings").select(COLUMNS).in("key", [...keys]).limit(keys.length),
+    { enabled: keys.length > 0 },
+  );
+}
+
+/** Flags that are on and target a segment, at this moment. @throws {Refusal} */
+export function readFlagsTargeting(segment: string): Promise<Flag[]> {
+  return rpc("list_flags", { p_filter: { state: "on", segment }, p_limit: MAX_ROWS - 1 });
 }
 
 /** Whether the flag is on for anybody. */
@@ -42,9 +74,12 @@ export const TOUCHED = ["settings", "settings_history", "overview", "rollouts"];
 /** Returns the flags with one of them changed, for optimistic updates. */
 export function foreseen(key: string, change: Partial<Flag>) {
   return {
-    key: ["settings", "flags"],
-    data: (before: unknown) =>
-      (before as Flag[]).map((flag) => flag.key === key ? { ...flag, ...change } : flag),
+    key: ["settings"],
+    data: (before: unknown) => {
+      const changed = (flag: Flag): Flag => flag.key === key ? { ...flag, ...change } : flag;
+      const isOne = before !== null && typeof before === "object" && "key" in before;
+      return before === null ? null : isOne ? changed(before as Flag) : mapItems(before, changed);
+    },
   };
 }
 
@@ -54,7 +89,8 @@ export function foreseen(key: string, change: Partial<Flag>) {
  */
 export async function undone(key: string, version: number): Promise<string> {
   const [step] = await unwrap<Pick<Row<"settings_history">, "before">[]>(
-    client().from("settings_history").select("before").eq("key", key).eq("version", version),
+    client().from("settings_history").select("before").eq("key", key).eq("version", version)
+      .limit(1),
   );
   if (!step?.before) throw new Refusal("GL404", "There is nothing to go back to.");
   const flag = await rpc("set_setting", {

@@ -11,6 +11,7 @@ import {
   type UseQueryResult,
 } from "@tanstack/react-query";
 import type { PostgrestError } from "@supabase/supabase-js";
+import { useRef } from "react";
 import type { Database } from "../../../supabase/functions/_shared/contract/database.ts";
 import type { Args, FunctionName, Result } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { type Client, client, renewSession } from "./client.ts";
@@ -21,6 +22,8 @@ import { toast } from "./toasts.tsx";
 export const LIVE_MS = 10_000;
 /** How long a read may take before the page says that nothing answers, in milliseconds. */
 const READ_MS = 5_000;
+/** How long a read of many pages may take, in milliseconds. */
+const PATIENT_READ_MS = 60_000;
 /** How long a change may take, in milliseconds: longer than the database lets a statement of a person run. */
 const CHANGE_MS = 15_000;
 
@@ -30,11 +33,44 @@ interface Answer<T> {
   error: PostgrestError | null;
 }
 
+/** Rows that the Data API returns at most: `max_rows` of a Supabase project. It cuts the rest without a word. */
+export const MAX_ROWS = 1000;
+
 /** PostgREST's codes for a token that it does not take, or no longer. */
 const TOKEN_REFUSED: ReadonlySet<string> = new Set(["PGRST301", "PGRST303"]);
 
-/** Returns the data of a response. @throws {Refusal} */
+/**
+ * Returns the data of a response. As many rows as the Data API returns at most are refused, since there may be
+ * more: `allRows` and `usePages` read lists that can be so long. @throws {Refusal}
+ */
 export async function unwrap<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
+  const data = await settle(answer);
+  if (Array.isArray(data) && data.length >= MAX_ROWS) {
+    throw new Refusal(
+      "cut_off",
+      `There are more than ${MAX_ROWS} rows, and this page would not show them all.`,
+    );
+  }
+  return data;
+}
+
+/**
+ * All rows, page by page.
+ * @param page Reads the rows after one, in the order of a unique column, at most MAX_ROWS. @throws {Refusal}
+ */
+export async function allRows<T>(
+  page: (client: Client, after: T | undefined) => PromiseLike<Answer<T[]>>,
+): Promise<T[]> {
+  const all: T[] = [];
+  for (;;) {
+    const rows = await settle(page(client(), all.at(-1)));
+    all.push(...rows);
+    if (rows.length < MAX_ROWS) return all;
+  }
+}
+
+/** @throws {Refusal} */
+async function settle<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
   let settled: Answer<T>;
   try {
     settled = await answer;
@@ -55,9 +91,11 @@ export function rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Pr
   ) as Promise<Result<Name>>;
 }
 
-export interface ReadOptions {
-  /** Polling interval in milliseconds; false disables polling. @default LIVE_MS */
-  every?: number | false;
+export interface ReadOptions<T = unknown> {
+  /** Polling interval in milliseconds, which may depend on what was read; false disables polling. @default LIVE_MS */
+  every?: number | false | ((data: T | undefined) => number);
+  /** Whether it reads so many pages that together they may take longer than one read. */
+  patient?: boolean;
   /** @default true */
   enabled?: boolean;
 }
@@ -88,17 +126,18 @@ export function useRows<T>(
 export function useRead<T>(
   key: QueryKey,
   read: () => Promise<T>,
-  options: ReadOptions = {},
+  options: ReadOptions<T> = {},
 ): UseQueryResult<T, Refusal> {
+  const { every = LIVE_MS } = options;
   return useQuery<T, Refusal>({
     queryKey: key,
     queryFn: () =>
       within(
-        READ_MS,
+        options.patient ? PATIENT_READ_MS : READ_MS,
         read(),
         () => new Refusal("timeout", "The project is not responding.", "The panel retries automatically."),
       ),
-    refetchInterval: options.every ?? LIVE_MS,
+    refetchInterval: typeof every === "function" ? ({ state }) => every(state.data) : every,
     enabled: options.enabled ?? true,
     placeholderData: keepPreviousData,
   });
@@ -160,6 +199,8 @@ type Before = [QueryKey, unknown][];
  */
 export function useChange<A, T>(options: ChangeOptions<A, T>) {
   const queries = useQueryClient();
+  // The same change asked for again, by a second press or Enter, while its answer is awaited, is the same change.
+  const pending = useRef(new Map<string, Promise<T>>());
   const refresh = (touches: string[]) =>
     Promise.all(
       touches.map((name) => queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === name })),
@@ -208,7 +249,18 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
   return {
     ...mutation,
     variables: mutation.variables?.args,
-    mutate: (args: A, then?: Then) => mutation.mutate({ args, options }, then),
-    mutateAsync: (args: A, then?: Then) => mutation.mutateAsync({ args, options }, then),
+    mutate: (args: A, then?: Then) => void ask(args, then).catch(() => undefined),
+    mutateAsync: ask,
   };
+
+  function ask(args: A, then?: Then): Promise<T> {
+    const same = JSON.stringify(args) ?? "";
+    const asked = pending.current.get(same);
+    if (asked) return asked;
+    const answer = mutation.mutateAsync({ args, options }, then);
+    pending.current.set(same, answer);
+    const forget = () => void pending.current.delete(same);
+    answer.then(forget, forget);
+    return answer;
+  }
 }

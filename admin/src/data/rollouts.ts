@@ -2,7 +2,10 @@
 import type { RolloutState } from "../../../supabase/functions/_shared/contract/states.ts";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
-import { LIVE_MS, useRows } from "./query.ts";
+import { client } from "./client.ts";
+import { containing, olderThan } from "./conditions.ts";
+import { type Pages, useLivePages } from "./pages.ts";
+import { allRows, LIVE_MS, MAX_ROWS, unwrap, useRead, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
 export type { RolloutState };
@@ -36,19 +39,53 @@ export type RolloutEvent = Omit<
 const COLUMNS =
   "id,flag_key,plan,state,stage,stage_started_at,hold_reason,version,created_at,created_by,started_at,finished_at";
 
-/** The newest rollouts, optionally of one flag. */
-export function useRollouts(flag?: string): UseQueryResult<Rollout[], Refusal> {
-  return useRows(["rollouts", { flag }], (client) => {
-    const rows = client.from("rollouts").select(COLUMNS).order("created_at", { ascending: false }).limit(100);
-    return flag === undefined ? rows : rows.eq("flag_key", flag);
-  }, { every: LIVE_MS / 2 });
+/** Rollouts of a page. */
+const PAGE = 50;
+const UNDER_WAY = ["running", "paused"] as const;
+const OPEN = ["draft", ...UNDER_WAY] as const;
+
+/** Which rollouts a list shows. */
+export interface RolloutFilter {
+  /** Part of the flag's key. */
+  search: string;
+  which: "all" | "open" | "over";
+}
+
+/** Rollouts in pages, newest first, polled. */
+export function useRolloutPages({ search, which }: RolloutFilter): Pages<Rollout> {
+  return useLivePages<Rollout>({
+    key: ["rollouts", { search, which }],
+    read: (last) => {
+      let rows = client().from("rollouts").select(COLUMNS);
+      if (search) rows = rows.ilike("flag_key", containing(search));
+      if (which === "open") rows = rows.in("state", [...OPEN]);
+      if (which === "over") rows = rows.not("state", "in", `(${OPEN.join()})`);
+      if (last) rows = rows.or(olderThan("created_at", last));
+      return unwrap(
+        rows.order("created_at", { ascending: false }).order("id", { ascending: false }).limit(PAGE),
+      );
+    },
+    size: PAGE,
+    every: LIVE_MS / 2,
+  });
+}
+
+/** The rollouts under way, of which a flag has at most one; optionally of one flag. Polled. */
+export function useRolloutsUnderWay(flag?: string): UseQueryResult<Rollout[], Refusal> {
+  return useRead(["rollouts", "under way", { flag }], () =>
+    allRows<Rollout>((db, last) => {
+      let rows = db.from("rollouts").select(COLUMNS).in("state", [...UNDER_WAY]);
+      if (flag !== undefined) rows = rows.eq("flag_key", flag);
+      if (last) rows = rows.gt("id", last.id);
+      return rows.order("id").limit(MAX_ROWS);
+    }), { every: LIVE_MS / 2 });
 }
 
 /** One rollout, as a list of one item or none. */
 export function useRollout(id: string): UseQueryResult<Rollout[], Refusal> {
   return useRows(
     ["rollouts", { id }],
-    (client) => client.from("rollouts").select(COLUMNS).eq("id", id),
+    (client) => client.from("rollouts").select(COLUMNS).eq("id", id).limit(1),
     {
       every: LIVE_MS / 2,
     },
@@ -59,7 +96,8 @@ export function useRollout(id: string): UseQueryResult<Rollout[], Refusal> {
 export function useStages(id: string): UseQueryResult<Stage[], Refusal> {
   return useRows(
     ["rollout_stages", { id }],
-    (client) => client.from("rollout_stages").select("*").eq("rollout_id", id).order("position"),
+    (client) =>
+      client.from("rollout_stages").select("*").eq("rollout_id", id).order("position").limit(MAX_ROWS),
     { every: LIVE_MS / 2 },
   );
 }

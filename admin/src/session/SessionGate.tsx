@@ -57,7 +57,7 @@ function Member({ id, email, children }: { id: string; email: string; children: 
   // once.
   const member = useRead(["me", id], async () => {
     const [row] = await unwrap(
-      client().from("team_members").select("role,approvals").eq("user_id", id),
+      client().from("team_members").select("role,approvals").eq("user_id", id).limit(1),
     );
     return row ?? null;
   }, { every: 60_000 });

@@ -3,12 +3,14 @@
  * in the tab's sessionStorage, under the person's id, and are deleted when the person signs out.
  */
 import { useEffect, useMemo, useRef, useState } from "react";
+import { newId } from "../data/ids.ts";
 import { useMe } from "./me.tsx";
 
 const PREFIX = "gatelink-draft:";
 
 /** A draft as stored: the fields that differ from their initial values, and the record that they were typed for. */
 interface Kept<Base> {
+  id: string;
   base: Base;
   fields: Record<string, unknown>;
 }
@@ -17,6 +19,11 @@ interface Kept<Base> {
 type Next<T> = T | ((before: T) => T);
 
 export interface Draft<Base> {
+  /**
+   * A UUID for what the form makes, stored with the draft: what is asked for again after a lost answer, or after a reload, is
+   * made once.
+   */
+  id: string;
   /** The record when its form was first changed. A save from an older one is then a conflict, after a reload too. */
   base: Base;
   /** Whether a field differs from its initial value. */
@@ -41,7 +48,7 @@ export function useDraft<Base = undefined>(name: string, now?: Base): Draft<Base
   const me = useMe();
   const key = `${PREFIX}${me.id}:${name}`;
   const [found] = useState(() => read<Base>(key));
-  const [kept, setKept] = useState<Kept<Base>>(() => found ?? { base: now as Base, fields: {} });
+  const [kept, setKept] = useState<Kept<Base>>(() => found ?? begun(now as Base));
   const newest = useRef(kept);
   const record = useRef(now as Base);
   record.current = now as Base;
@@ -59,18 +66,19 @@ export function useDraft<Base = undefined>(name: string, now?: Base): Draft<Base
     setKept(next);
   };
   return useMemo(() => ({
+    id: kept.id,
     base: kept.base,
     isDirty,
     isRestored: found !== undefined,
     field: <T>(name: string, initial: T) => {
       const of = ({ fields }: Kept<Base>) => (name in fields ? fields[name] : initial) as T;
       return [of(kept), (next) => {
-        const { base, fields: { [name]: _, ...fields } } = newest.current;
+        const { fields: { [name]: _, ...fields }, ...rest } = newest.current;
         const value = typeof next === "function" ? (next as (before: T) => T)(of(newest.current)) : next;
-        write({ base, fields: same(value, initial) ? fields : { ...fields, [name]: value } });
+        write({ ...rest, fields: same(value, initial) ? fields : { ...fields, [name]: value } });
       }];
     },
-    clear: () => write({ base: record.current, fields: {} }),
+    clear: () => write(begun(record.current)),
   }), [kept, key]);
 }
 
@@ -85,6 +93,8 @@ export function forgetDraftsOfOthers(id: string): void {
 }
 
 const stored = () => Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
+
+const begun = <Base>(base: Base): Kept<Base> => ({ id: newId(), base, fields: {} });
 
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 

@@ -43,6 +43,7 @@ const PATHS = {
   retry: "M20 11a8 8 0 1 0-2 6M20 5v6h-6",
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   download: "M12 4v11m-4-4 4 4 4-4M5 20h14",
+  bookmark: "M7 4h10v16l-5-4-5 4z",
   upload: "M12 15V4M8 8l4-4 4 4M5 20h14",
   drag: "M9 6v.010M9 12v.010M9 18v.010M15 6v.010M15 12v.010M15 18v.010",
   people:

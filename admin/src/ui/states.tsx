@@ -2,6 +2,7 @@
 import { Alert, Button, Center, Skeleton, Stack, Text, ThemeIcon } from "@mantine/core";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import type { Pages } from "../data/pages.ts";
 import type { Refusal } from "../data/refusal.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
@@ -37,6 +38,30 @@ export function Failed({ error, retry }: { error: Refusal; retry?: () => void })
         {retry && <Button size="xs" variant="default" onClick={() => retry()}>Retry</Button>}
       </Stack>
     </Alert>
+  );
+}
+
+/** Shows the items of a list in pages, or a placeholder, as `Loaded` does. */
+export function LoadedPages<T>(
+  { of, empty, rows, children }: {
+    of: Pages<T>;
+    empty: ReactNode;
+    rows?: number;
+    children: (items: T[]) => ReactNode;
+  },
+) {
+  if (of.items === undefined) {
+    return of.error ? <Failed error={of.error} retry={of.retry} /> : <Loading rows={rows} />;
+  }
+  return (
+    <>
+      {of.error && (
+        <Alert color="yellow" role="status" mb="sm" icon={<Icon name="warn" />}>
+          {of.error.message} The list may be out of date.
+        </Alert>
+      )}
+      {of.items.length === 0 ? empty : children(of.items)}
+    </>
   );
 }
 

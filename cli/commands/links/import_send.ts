@@ -41,7 +41,7 @@ export async function make(
       const result = results[index];
       if ("code" in result) {
         Object.assign(outcome, { status: result.status === 201 ? "made" : "exists", code: result.code });
-      } else {
+      } else if ("error" in result) {
         const { error, detail } = result;
         Object.assign(outcome, { status: "refused", error, why: detail ?? WHY[error] ?? error });
       }

@@ -12,19 +12,22 @@ import { EVENTS } from "../../../supabase/functions/_shared/contract/words/notif
 /** Adds the group. */
 export function notifying(group: Command, run: Run): void {
   const inner = group.command("notify").description(
-    "who is notified of rollouts and failures, by signed webhook or in Slack",
+    "who is notified of rollouts and failures, by signed webhook, in Slack or by mail",
   );
   inner.command("add").description(
     "add an endpoint; for a webhook, prints its signing secret, which is not shown again",
   )
     .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
-    .argument("<url>", "address for the posts; its host must be on the allowlist for forward", address)
+    .argument(
+      "<url>",
+      "address for the posts; its host must be on the allowlist for forward. A mail address for --kind email",
+    )
     .addOption(
       new Option(
         "--kind <kind>",
-        'webhook: a signed JSON event; slack: {"text"}, as Slack and Mattermost take it',
+        'webhook: a signed JSON event; slack: {"text"}, as Slack and Mattermost take it; email: a mail, from the default identity',
       )
-        .choices(["webhook", "slack"]).default("webhook"),
+        .choices(["webhook", "slack", "email"]).default("webhook"),
     )
     .addOption(
       new Option("--events <events...>", "events to send (default: all but paused and resumed)").choices(
@@ -36,14 +39,15 @@ export function notifying(group: Command, run: Run): void {
       `
 Examples:
   gatelink rollout notify add on-call https://hooks.example.com/rollouts
-  gatelink rollout notify add incidents https://hooks.slack.com/services/T0/B0/X --kind slack --events paged rolled_back`,
+  gatelink rollout notify add incidents https://hooks.slack.com/services/T0/B0/X --kind slack --events paged rolled_back
+  gatelink rollout notify add team team@example.com --kind email`,
     )
     .action((name: string, url: string, options: { kind: string; events?: string[] }) =>
       run(async (session) => {
         const endpoint = await (await session.api()).rpc("add_notification_endpoint", {
           p_name: name,
           p_kind: options.kind,
-          p_url: url,
+          p_url: options.kind === "email" ? url : address(url),
           ...(options.events === undefined ? {} : { p_events: options.events }),
         });
         return {

@@ -7,6 +7,7 @@ import { flagKey } from "../flags/api.ts";
 import { age, type Cell, facts, table, time } from "../../core/output.ts";
 import { forecasting } from "./forecast.ts";
 import { moves } from "./moves.ts";
+import { notices } from "./notices.ts";
 import { notifying } from "./notify.ts";
 import { planned, planOf, type PlanOptions, planWords } from "./plan.ts";
 import { replaying } from "./replay.ts";
@@ -22,6 +23,7 @@ export function rollout(group: Command, run: Run): void {
   forecasting(group, run);
   moves(group, run);
   replaying(group, run);
+  notices(group, run);
   notifying(group, run);
 }
 

@@ -5,6 +5,7 @@ import {
   type Condition,
   ConditionError,
   type ConditionType,
+  isForMailAlone,
   parseCondition,
   ROUTED_MAIL_KINDS,
   TEXT_MATCHES,
@@ -86,7 +87,7 @@ export function routes(group: Command, run: Run): void {
     )
     .option(
       "--channels <names>",
-      "channels that it takes messages from, such as whatsapp,sms (default: whatsapp)",
+      "channels that it takes messages from, such as whatsapp,sms (default: whatsapp; email for a condition that only a mail can meet)",
       channels,
     )
     .addHelpText(
@@ -100,11 +101,20 @@ Examples:
   gatelink routes add --to orders --when '{"type":"text","match":"keywords","values":["order","invoice"]}' --priority 10
   gatelink routes add --to night --sticky 30m \\
     --when '{"type":"time","days":["sat","sun"],"zone":"Europe/Berlin"}'
-  gatelink routes add --to crm --to archive --mode all --flag crm.enabled --when '{"type":"default"}'`,
+  gatelink routes add --to crm --to archive --mode all --flag crm.enabled --when '{"type":"default"}'
+  gatelink routes add --to desk --when '{"type":"email","kinds":["new_mail"]}'`,
     )
     .action((options: AddOptions) =>
       run(async (session) => {
         const condition = await checked(options.when);
+        const channels = options.channels ?? (isForMailAlone(condition) ? ["email"] : undefined);
+        if (channels !== undefined && !channels.includes("email") && isForMailAlone(condition)) {
+          throw new CliError(
+            "usage",
+            "Only a mail can meet this condition, and the route takes none.",
+            "Add email to --channels, or leave it out.",
+          );
+        }
         const api = await session.api();
         const route = await api.rpc("add_route", {
           p_destinations: [...new Set(options.to)],
@@ -115,7 +125,7 @@ Examples:
             mode: options.mode,
             flag_key: options.flag,
             sticky_minutes: options.sticky === undefined ? undefined : Math.ceil(options.sticky / 60_000),
-            channels: options.channels,
+            channels,
           },
         }).catch((error) => {
           if (!(error instanceof CliError) || error.code !== "conflict") throw error;
@@ -177,7 +187,7 @@ Example:
     .argument("[message]", "a message, by Gatelink's id or WhatsApp's (wamid…)")
     .option(
       "--try <json>",
-      "a hypothetical message: channel, type, text, choice, number, from, contact, referral, token, link (a code), at",
+      "a hypothetical message: channel, type, text, choice, number, from, contact, referral, mail, token, link (a code), at",
       json,
     )
     .addHelpText(
@@ -190,7 +200,8 @@ Examples:
   gatelink routes explain wamid.HBgLMTY0NjcwNDM1OTUVAgASGBQ
   gatelink routes explain --try '{"type":"text","text":"hello"}'
   gatelink routes explain --try '{"text":"hello","link":"demo"}'
-  gatelink routes explain --try '{"text":"hello","from":"16505551234","at":"2026-11-21T22:00:00Z"}'`,
+  gatelink routes explain --try '{"text":"hello","from":"16505551234","at":"2026-11-21T22:00:00Z"}'
+  gatelink routes explain --try '{"channel":"email","mail":{"kind":"reply","verified":true,"subject":"Invoice 7"}}'`,
     )
     .action((message: string | undefined, options: { try?: unknown }) =>
       run(async (session) => {

@@ -16,7 +16,7 @@
  */
 import { z } from "zod";
 import { Buffer } from "node:buffer";
-import type { MediaFile } from "../graph.ts";
+import type { MediaFile } from "../media.ts";
 import type { Json } from "../model.ts";
 import { type Answer, answerOf, CLIENTS, type Original } from "./clients.ts";
 import { LANGUAGES, WORDS } from "./languages.ts";
@@ -148,22 +148,22 @@ export class MailApi {
   }
 
   /** The reader of a mail answers it. */
-  answer(
+  async answer(
     { inbox, mail, files = [], ...rest }: Omit<Answer, "attachments"> & {
       inbox: string;
       mail: string;
       files?: string[];
     },
-  ): { posts: number[] } {
-    const attachments = files.map((id) => {
+  ): Promise<{ posts: number[] }> {
+    const attachments = await Promise.all(files.map(async (id) => {
       const found = this.#options.samples.get(id);
       if (found === undefined) throw new RangeError("files: there is no such file");
       return {
         name: found.filename,
         type: found.mimeType,
-        content: Buffer.from(found.bytes).toString("base64"),
+        content: Buffer.from(await new Response(await found.open()).arrayBuffer()).toString("base64"),
       };
-    });
+    }));
     const answer = { ...rest, ...(attachments.length > 0 ? { attachments } : {}) };
     return this.#receive(answerOf(this.#original(mail, inbox), answer), {}, {
       how: `${CLIENTS[rest.client]}, ${WORDS[rest.language].label}`,

@@ -7,7 +7,13 @@ import type { z } from "zod";
 import type { FoundLink, MadeLink, StoredLink } from "../_shared/contract/answers/links.ts";
 import type { LinkRow, LinkUpdate } from "../_shared/contract/arguments.ts";
 import { MAX_BULK, MAX_BULK_BYTES, MAX_BULK_PASSWORDS } from "../_shared/contract/link_limits.ts";
-import { type ChangedLink, changedLink, type LinkBody, newLink } from "../_shared/contract/links.ts";
+import {
+  type ChangedLink,
+  changedLink,
+  type LinkBody,
+  linksChange,
+  newLink,
+} from "../_shared/contract/links.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
@@ -68,22 +74,29 @@ export function createManage(deps: ManageDeps) {
     return Response.json({ code, ...deps.urlOf(call.request, code) }, { status, headers });
   }
 
-  /** `POST /bulk`: up to a thousand links, each with its own result, in the given order. */
+  /** `POST /bulk`: up to a thousand links, each with its own result, in the given order; with `check` none is created. */
   async function createMany(call: Call): Promise<Response> {
-    const body = await readJson(call.request, MAX_BULK_BYTES) as { links?: unknown } | null;
+    const body = await readJson(call.request, MAX_BULK_BYTES) as { links?: unknown; check?: unknown } | null;
     const links = body?.links;
+    const isCheck = body?.check === true;
     if (!Array.isArray(links) || links.length > MAX_BULK) {
       throw new Problem("invalid_request", { detail: `\`links\` must be a list of at most ${MAX_BULK}.` });
     }
     const headers = await deps.limit(call.by);
-    const results = (await createAll(links, call)).map((outcome) => {
+    const results = (await createAll(links, call, isCheck)).map((outcome) => {
       if ("detail" in outcome || outcome.code === undefined) return outcome;
+      if (isCheck) return { status: outcome.status, checked: true };
       return { status: outcome.status, code: outcome.code, ...deps.urlOf(call.request, outcome.code) };
     });
     return Response.json({ results }, { headers });
   }
 
-  async function createAll(bodies: unknown[], { by: actor, request }: Call): Promise<(MadeLink | Refused)[]> {
+  /** @param isCheck Only tells what would become of each. */
+  async function createAll(
+    bodies: unknown[],
+    { by: actor, request }: Call,
+    isCheck = false,
+  ): Promise<(MadeLink | Refused)[]> {
     let passwords = 0;
     const outcomes: (MadeLink | Refused | undefined)[] = [];
     const rows: LinkRow[] = [];
@@ -106,10 +119,10 @@ export function createManage(deps: ManageDeps) {
       }
     }
     const made = rows.length === 0 ? [] : await Promise.all(
-      (await deps.rpc("create_links", { p_links: rows, p_actor: actor }))
+      (await deps.rpc(isCheck ? "check_links" : "create_links", { p_links: rows, p_actor: actor }))
         .map((outcome, index) => sameOnly(outcome, given[index])),
     );
-    deps.forget(made.flatMap(({ code }) => code ?? []));
+    if (!isCheck) deps.forget(made.flatMap(({ code }) => code ?? []));
     let next = 0;
     return outcomes.map((outcome) => outcome ?? made[next++]);
   }
@@ -163,6 +176,49 @@ export function createManage(deps: ManageDeps) {
   }
 
   /**
+   * `PATCH /bulk`: makes the same change to up to a thousand links: their state, or tags that are added and removed.
+   * Each link has its own result, in the given order; those that are as asked already are not changed.
+   */
+  async function changeMany(call: Call): Promise<Response> {
+    const read = linksChange.safeParse(await readJson(call.request, MAX_BULK_BYTES));
+    if (!read.success) {
+      const { path, message } = read.error.issues[0];
+      throw new Problem("invalid_request", { detail: `${path.join(".") || "The body"}: ${message}.` });
+    }
+    const headers = await deps.limit(call.by);
+    const { codes, state, add_tags = [], remove_tags = [] } = read.data;
+    const results: { status: number; code?: string; error?: string; detail?: string }[] = [];
+    for (const code of codes) {
+      try {
+        if (state === "deleted") {
+          if (!await deps.rpc("delete_link", { p_code: code, p_actor: call.by })) {
+            throw new Problem("link_not_found");
+          }
+          deps.forget([code]);
+        } else {
+          await changeOne(call, code, ({ tags, version }) => ({
+            version,
+            ...(state && { state }),
+            ...(add_tags.length + remove_tags.length > 0 && {
+              tags: [...new Set([...tags ?? [], ...add_tags])].filter((tag) => !remove_tags.includes(tag)),
+            }),
+          }));
+        }
+        results.push({ status: 200, code });
+      } catch (error) {
+        // The other links are changed all the same. Without the database there is nothing to go on with.
+        if (!(error instanceof Problem) || error.status >= 500) throw error;
+        results.push({
+          status: error.status,
+          error: error.code,
+          ...(error.detail && { detail: error.detail }),
+        });
+      }
+    }
+    return Response.json({ results }, { headers });
+  }
+
+  /**
    * `PATCH /{code}`: changes the given members, and removes those that are null (RFC 7396). Read-only members may be
    * sent back unchanged. Concurrent changes are applied one after the other. With `version`, the one that the caller
    * read, a change is refused if one of its members has been changed since; members with their current value are no
@@ -175,17 +231,29 @@ export function createManage(deps: ManageDeps) {
       throw new Problem("invalid_request", { detail: "The body must be an object." });
     }
     const headers = await deps.limit(actor);
+    const changed = await changeOne(call, code, () => patch as Record<string, unknown>);
+    return Response.json({ ...changed, ...deps.urlOf(call.request, code) }, { headers });
+  }
+
+  /** Changes one link by the patch that `patchOf` makes of its current content; again, if another change was faster. */
+  async function changeOne(
+    call: Call,
+    code: string,
+    patchOf: (now: FoundLink) => Record<string, unknown>,
+  ): Promise<StoredLink> {
+    const { by: actor } = call;
     let hashed: string | undefined;
     for (let turn = 1; turn <= MAX_TURNS; turn++) {
       const now = await deps.rpc("find_link", { p_code: code });
-      if (now === null || (now.state === "deleted" && !("state" in patch))) {
-        throw new Problem("link_not_found");
-      }
-      const { version } = patch as { version?: unknown };
-      const asked = changesOf(patch as Record<string, unknown>, {
+      if (now === null) throw new Problem("link_not_found");
+      const patch = patchOf(now);
+      if (now.state === "deleted" && !("state" in patch)) throw new Problem("link_not_found");
+      const { version } = patch;
+      const asked = changesOf(patch, {
         ...now,
         ...deps.urlOf(call.request, code),
       });
+      if (version !== undefined && Object.keys(asked).length === 0) return now;
       const late = version === undefined ? [] : changedSince(version, now, Object.keys(asked));
       if (late.length > 0) throw changedMeanwhile(late);
       const { password: given, ...rest } = asked;
@@ -214,7 +282,7 @@ export function createManage(deps: ManageDeps) {
       });
       if (changed !== null) {
         deps.forget([code]);
-        return Response.json({ ...changed, ...deps.urlOf(call.request, code) }, { headers });
+        return changed;
       }
       // Another change was faster: apply this one again, to the link's new content.
     }
@@ -231,7 +299,7 @@ export function createManage(deps: ManageDeps) {
     return new Response(null, { status: 204, headers });
   }
 
-  return { create, createMany, change, remove };
+  return { create, createMany, change, changeMany, remove };
 }
 
 const NO_PAGES = {

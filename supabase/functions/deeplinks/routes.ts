@@ -41,6 +41,7 @@ export const ROUTES = [
   { method: "GET", path: "/", auth: "viewer", origins: "panel", handler: "list" },
   { method: "POST", path: "/", auth: "operator", origins: "panel", handler: "create" },
   { method: "POST", path: "/bulk", auth: "operator", origins: "panel", handler: "createMany" },
+  { method: "PATCH", path: "/bulk", auth: "operator", origins: "panel", handler: "changeMany" },
   { method: "GET", path: "/{code}/stats", auth: "viewer", origins: "panel", handler: "stats" },
   { method: "PATCH", path: "/{code}", auth: "operator", origins: "panel", handler: "change" },
   { method: "DELETE", path: "/{code}", auth: "operator", origins: "panel", handler: "remove" },

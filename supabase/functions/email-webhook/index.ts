@@ -12,6 +12,8 @@ import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
+import { rememberResolutions, resolvePublic } from "../_shared/delivery/addresses.ts";
+import { loadImage } from "../_shared/delivery/image.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
@@ -86,6 +88,7 @@ async function unsubscribe(token: string): Promise<void> {
 }
 
 const authorise = createAuthorise();
+const resolveHost = rememberResolutions((host) => resolvePublic(host));
 
 const mails = shown({
   killed: () => killed("email_webhook"),
@@ -93,6 +96,8 @@ const mails = shown({
   panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   rpc,
   storage,
+  loadImage: (address, signal) =>
+    loadImage(address, { fetch: (url, init) => fetch(url, init), resolve: resolveHost }, { signal }),
 });
 
 const resolveAll = (questions: Item[]) => Promise.all(questions.map(resolve));

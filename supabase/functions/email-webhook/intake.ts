@@ -109,13 +109,18 @@ export function createIntake(deps: IntakeDeps): Intake {
   async function mail({ mail, post, raw, formType }: Posted, traceparent?: string): Promise<Taken> {
     const world = await deps.world();
     const facts = await factsOf(mail, post, world, raw);
-    const found = await deps.resolve(facts.map((each) => questionOf(each, world.sendDomain)));
-    const judgements = facts.map((each, i) => judge(each, resolvedOf(found[i]), world));
-    const records = await Promise.all(facts.map(async (each, i) => {
+    const [found, stored] = await Promise.all([
+      deps.resolve(facts.map((each) => questionOf(each, world.sendDomain))),
       // Of a circle, only the fact is kept.
-      const objects = judgements[i].verdict === "loop" ? [] : await store(each, raw, formType !== undefined);
-      return recordOf(each, judgements[i], { sendDomain: world.sendDomain, objects, traceparent, formType });
-    }));
+      Promise.all(facts.map((each) => each.loop === null ? store(each, raw, formType !== undefined) : [])),
+    ]);
+    const judgements = facts.map((each, i) => judge(each, resolvedOf(found[i]), world));
+    const records = judgements.map((judgement, i) => {
+      const objects = judgement.verdict === "loop" ? [] : stored[i];
+      return recordOf(facts[i], judgement, { sendDomain: world.sendDomain, objects, traceparent, formType });
+    });
+    const unowned = judgements.flatMap(({ verdict }, i) => verdict === "loop" ? stored[i] : []);
+    if (unowned.length > 0) await deps.note(unowned);
     const outcomes = await deps.ingest(records);
     for (const [i, { outcome }] of outcomes.entries()) {
       deps.count(judgements[i].kind, outcome === "stored" ? judgements[i].verdict : "duplicate");

@@ -11,7 +11,8 @@ import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route, type RouteDeps } from "../_shared/http/routes.ts";
 import { isObject } from "../_shared/json/json.ts";
-import { sanitiseMail } from "../_shared/mail/html.ts";
+import type { LoadedImage } from "../_shared/delivery/image.ts";
+import { shownMail } from "../_shared/mail/html.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import type { Storage } from "../_shared/storage/storage.ts";
@@ -36,24 +37,33 @@ export interface ShownDeps extends Pick<RouteDeps<Name, Context>, "gates" | "pan
   killed(): boolean;
   rpc: Rpc;
   storage: Pick<Storage, "get">;
+  /** Loads an image of another server; undefined for what is none. */
+  loadImage(address: string, signal: AbortSignal): Promise<LoadedImage | undefined>;
 }
 
 /** SendGrid posts at most 30 MB. */
 const MAX_BYTES = 31 * 1024 * 1024;
 /** Most bytes of images that are shown in place, and their types: none that can hold a script. */
 const MAX_IMAGES = 4_000_000;
+/** Images of other servers that are loaded for one mail, at once, and within how many milliseconds. */
+const MAX_REMOTE = 40;
+const REMOTE_AT_ONCE = 6;
+const REMOTE_MS = 10_000;
+/** Shows the text that stands for an image. */
+const NO_IMAGE = "data:,";
 const IMAGES = /^image\/(?:png|jpe?g|gif|webp)$/i;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * - `GET /mails/{id}`: {@linkcode WholeMail}. Its HTML is sanitised; the panel shows it in a sandboxed frame besides.
+ * - `GET /mails/{id}`: {@linkcode WholeMail}. Its HTML is sanitised; the panel shows it in a sandboxed frame besides. With
+ *   `?images=remote`, images of other servers are loaded here, so that the sender learns nothing of the reader.
  * - `GET /mails/{id}/raw` and `/mails/{id}/attachments/{index}`: the bytes, always as a download of no type, so that no
  *   browser runs or shows what a stranger sent.
  *
  * Refusals: `forbidden` for a person who has not said why (`reveal_message`) within the last hour; `not_found` also for
  * files that are no longer stored.
  */
-export function shown({ rpc, storage, ...deps }: ShownDeps): Handler {
+export function shown({ rpc, storage, loadImage, ...deps }: ShownDeps): Handler {
   return createRouter<Name, Context>("email-webhook", SHOWN_ROUTES, {
     ...deps,
     handlers: { whole, raw, attachment },
@@ -86,8 +96,17 @@ export function shown({ rpc, storage, ...deps }: ShownDeps): Handler {
     const { native } = mail;
     const { html: stored, attachments } = await contents(mail);
     const html = stored ?? textIn(native, "html");
-    let safe = html === undefined ? null : await sanitiseMail(html);
-    const remote = html === undefined ? 0 : imagesIn(await sanitiseMail(html, "all"));
+    const wanted: { address: string; mark: string }[] = [];
+    const isAsked = new URLSearchParams(call.query).get("images") === "remote";
+    // Nothing in the mail can name such a mark.
+    const nonce = crypto.randomUUID();
+    const made = html === undefined ? undefined : await shownMail(html, (address) => {
+      if (!isAsked) return undefined;
+      wanted.push({ address, mark: `cid:${nonce}-${wanted.length}` });
+      return wanted.at(-1)!.mark;
+    });
+    let safe = made?.html ?? null;
+    let remoteShown = 0;
     if (safe !== null) {
       let left = MAX_IMAGES;
       for (const { attachment: { cid, type, size }, bytes } of attachments) {
@@ -98,6 +117,17 @@ export function shown({ rpc, storage, ...deps }: ShownDeps): Handler {
         left -= found.length;
         safe = safe.replaceAll(at, () => `src="data:${type.toLowerCase()};base64,${base64Of(found)}"`);
       }
+      const loaded = await loadAll(wanted.map(({ address }) => address));
+      for (const { address, mark } of wanted) {
+        const image = loaded.get(address);
+        const fits = image !== undefined && image.bytes.length <= left;
+        if (fits) {
+          left -= image.bytes.length;
+          remoteShown++;
+        }
+        const src = fits ? `data:${image.type};base64,${base64Of(image.bytes)}` : NO_IMAGE;
+        safe = safe.replace(`src="${mark}"`, () => `src="${src}"`);
+      }
     }
     const answer: WholeMail = {
       id: mail.id,
@@ -107,7 +137,8 @@ export function shown({ rpc, storage, ...deps }: ShownDeps): Handler {
       cc: peopleIn(native.cc),
       text: textIn(native, "text_full") ?? mail.text ?? "",
       html: safe,
-      remote_images: remote,
+      remote_images: made?.remote ?? 0,
+      remote_shown: remoteShown,
       raw: mail.objects.some(({ kind }) => kind === "raw"),
       attachments: listed(native).map(({ index, name, type, size }) => ({
         index: Number(index),
@@ -118,6 +149,27 @@ export function shown({ rpc, storage, ...deps }: ShownDeps): Handler {
       })),
     };
     return Response.json(answer, { headers: { "cache-control": "no-store" } });
+  }
+
+  /** Each address once, some at a time, within a time limit. */
+  async function loadAll(addresses: readonly string[]): Promise<Map<string, LoadedImage>> {
+    const loaded = new Map<string, LoadedImage>();
+    const waiting = [...new Set(addresses)].slice(0, MAX_REMOTE);
+    if (waiting.length === 0) return loaded;
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), REMOTE_MS);
+    const worker = async () => {
+      for (let address = waiting.shift(); address !== undefined; address = waiting.shift()) {
+        const image = await loadImage(address, controller.signal);
+        if (image !== undefined) loaded.set(address, image);
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: REMOTE_AT_ONCE }, worker));
+    } finally {
+      clearTimeout(timer);
+    }
+    return loaded;
   }
 
   async function raw(call: Call<Context>): Promise<Response> {
@@ -162,8 +214,6 @@ export function dispositionOf(name: string): string {
   );
   return `attachment; filename*=UTF-8''${encoded}`;
 }
-
-const imagesIn = (html: string) => [...html.matchAll(/<img[^<>]* src="https?:/gi)].length;
 
 function listed(native: MailToShow["native"]): Record<string, unknown>[] {
   return Array.isArray(native.attachments) ? native.attachments.filter(isObject) : [];

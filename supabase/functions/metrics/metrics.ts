@@ -103,6 +103,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("mail_results", "kind", "verdict"),
     ),
     counter(
+      "reply_tokens_total",
+      "Reply tokens of mails and forwards, by result: created, or failed; a mail without one has the legacy address.",
+      counted("reply_tokens", "result"),
+    ),
+    counter(
       "webhook_updates_stored_total",
       "Updates stored, by Meta's field and kind; counted by the clock, up to a minute late.",
       measured("updates", "field", "kind"),

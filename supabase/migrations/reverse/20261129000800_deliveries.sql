@@ -9,7 +9,7 @@ delete from private.own_migrations where version = '20261129000800';
 drop function private.tidy_destinations(timestamptz);
 drop function public.remove_destination(text, text);
 drop function public.set_destination_state(text, text);
-drop function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer);
+drop function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer, uuid);
 drop function public.drop_deliveries(uuid[], text);
 drop function public.skip_deliveries(uuid[]);
 drop function public.retry_deliveries(uuid[]);

@@ -12,7 +12,7 @@ drop function public.resume_rollout(uuid, bigint, text);
 drop function public.pause_rollout(uuid, bigint, text);
 drop function public.start_rollout(uuid, bigint, text, jsonb);
 drop function private.start_gates(jsonb, text);
-drop function public.create_rollout(text, jsonb, text);
+drop function public.create_rollout(text, jsonb, text, uuid);
 drop function private.rollout_at(uuid, bigint, text[]);
 drop function private.next_stage(public.rollouts, timestamptz, jsonb, text, text, text);
 drop function private.end_rollout(public.rollouts, text, timestamptz);

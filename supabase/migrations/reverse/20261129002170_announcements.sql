@@ -9,7 +9,7 @@ drop function private.send_announcements(timestamptz);
 drop function private.send_announcement_to(public.announcements, uuid, timestamptz);
 drop function public.list_affected(text, timestamptz, integer, integer);
 drop function public.read_announcement(uuid, uuid, integer);
-drop function public.list_announcements(integer);
+drop function public.list_announcements(integer, jsonb);
 drop function public.delete_announcement(uuid, bigint);
 drop function public.stop_announcement(uuid, bigint, text);
 drop function public.start_announcement(uuid, bigint);

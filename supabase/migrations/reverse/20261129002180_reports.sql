@@ -8,7 +8,7 @@ delete from private.own_migrations where version = '20261129002180';
 drop function public.report_now(text);
 drop function private.report_now(text, timestamptz);
 drop function public.read_report(uuid);
-drop function public.list_reports(text, integer);
+drop function public.list_reports(text, integer, uuid);
 drop function private.write_reports(timestamptz);
 drop function private.write_report(public.reports, timestamptz);
 drop function private.report_slot(timestamptz, timestamptz);

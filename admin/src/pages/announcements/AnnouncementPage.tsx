@@ -1,5 +1,5 @@
 /** One announcement: who would get what, how far it is, and who got it. */
-import { Alert, Anchor, Button, Group, Paper, Stack, Table, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Paper, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import type { Announcement } from "../../../../supabase/functions/_shared/contract/answers/announcements.ts";
 import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";
@@ -7,7 +7,8 @@ import {
   audienceInWords,
   figuresInWords,
 } from "../../../../supabase/functions/_shared/contract/words/announcements.ts";
-import { ANNOUNCEMENT_CHANGED, useAnnouncement } from "../../data/announcements.ts";
+import { ANNOUNCEMENT_CHANGED, recipientPages, useAnnouncement } from "../../data/announcements.ts";
+import { useLivePages } from "../../data/pages.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useNames } from "../../session/team.ts";
@@ -16,8 +17,9 @@ import { Contact } from "../../ui/Contact.tsx";
 import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, Loaded, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import { Badge, progress } from "./parts.tsx";
 import classes from "./announcements.module.css";
 
@@ -175,42 +177,39 @@ function Words({ story }: { story: Story }) {
 const STATES = { pending: "waiting", queued: "queued", left_out: "left out" } as const;
 
 function Recipients({ story }: { story: Story }) {
+  const source = recipientPages(story.id);
+  const people = useLivePages(source);
   return (
     <Section title="People" flush>
-      {story.recipients.length === 0
-        ? <Empty icon="people" title="Nobody" />
-        : (
-          <Table.ScrollContainer minWidth={320}>
-            <Table>
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Contact</Table.Th>
-                  <Table.Th>State</Table.Th>
-                  <Table.Th>When</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {story.recipients.map((one) => (
-                  <Table.Tr key={one.contact_id}>
-                    <Table.Td>
-                      <Contact id={one.last_four ?? one.contact_id} />
-                    </Table.Td>
-                    <Table.Td>
-                      {one.status ?? STATES[one.state]}
-                      {one.why && `: ${one.why.replaceAll("_", " ")}`}
-                    </Table.Td>
-                    <Table.Td>{one.at && <Time at={one.at} />}</Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+      <LoadedPages of={people} empty={<Empty icon="people" title="Nobody" />}>
+        {(items) => (
+          <VirtualList
+            label="People"
+            items={items}
+            idOf={({ contact_id }) => contact_id}
+            height={44}
+            className={classes.list}
+            hasMore={people.hasMore}
+            reading={people.reading}
+            more={people.more}
+          >
+            {(one) => (
+              <Group justify="space-between" gap="sm">
+                <Contact id={one.last_four ?? one.contact_id} />
+                <Text size="sm" component="div">
+                  {one.status ?? STATES[one.state]}
+                  {one.why && `: ${one.why.replaceAll("_", " ")}`}
+                  {one.at && (
+                    <>
+                      , <Time at={one.at} />
+                    </>
+                  )}
+                </Text>
+              </Group>
+            )}
+          </VirtualList>
         )}
-      {story.people > story.recipients.length && (
-        <Text size="sm" c="dimmed" p="md">
-          {story.people - story.recipients.length} more: gatelink announce show {story.id} --limit 1000
-        </Text>
-      )}
+      </LoadedPages>
     </Section>
   );
 }

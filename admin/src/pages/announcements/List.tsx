@@ -2,17 +2,24 @@
 import { Anchor, Button, Group, Paper, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { audienceInWords } from "../../../../supabase/functions/_shared/contract/words/announcements.ts";
-import { useAnnouncements } from "../../data/announcements.ts";
+import { announcementPages } from "../../data/announcements.ts";
+import { useLivePages } from "../../data/pages.ts";
 import { For } from "../../session/me.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
+import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { SearchField } from "../../ui/SearchField.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import { Badge, progress } from "./parts.tsx";
 import classes from "./announcements.module.css";
 
 export function AnnouncementList() {
-  const announcements = useAnnouncements();
+  const [search, setSearch] = useParameter("q");
+  const source = announcementPages(search);
+  const announcements = useLivePages(source);
   return (
     <Page
       title="Announcements"
@@ -25,11 +32,31 @@ export function AnnouncementList() {
         </For>
       }
     >
-      <Loaded of={announcements} empty={<Empty icon="megaphone" title="Nothing has been announced" />}>
-        {(all) => (
-          <Paper component="ul" withBorder radius="md" className={classes.list}>
-            {all.map((one) => (
-              <li key={one.id}>
+      <ListTools name="announcements" source={source}>
+        <SearchField label="Search announcements" value={search} onChange={setSearch} />
+      </ListTools>
+      <LoadedPages
+        of={announcements}
+        empty={
+          <Empty
+            icon="megaphone"
+            title={search ? "No matching announcements" : "Nothing has been announced"}
+          />
+        }
+      >
+        {(items) => (
+          <Paper withBorder radius="md">
+            <VirtualList
+              label="Announcements"
+              items={items}
+              idOf={({ id }) => id}
+              height={70}
+              className={classes.list}
+              hasMore={announcements.hasMore}
+              reading={announcements.reading}
+              more={announcements.more}
+            >
+              {(one) => (
                 <Group justify="space-between" align="flex-start" gap="sm">
                   <div style={{ minWidth: 0 }}>
                     <Anchor
@@ -46,11 +73,11 @@ export function AnnouncementList() {
                   </div>
                   <Badge of={one} />
                 </Group>
-              </li>
-            ))}
+              )}
+            </VirtualList>
           </Paper>
         )}
-      </Loaded>
+      </LoadedPages>
     </Page>
   );
 }

@@ -10,19 +10,20 @@ import {
   Textarea,
   TextInput,
 } from "@mantine/core";
-import type { FormEvent } from "react";
+import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import type {
   Announcement,
   Audience,
 } from "../../../../supabase/functions/_shared/contract/answers/announcements.ts";
 import { ANNOUNCEMENT_CHANGED } from "../../data/announcements.ts";
-import { useFlags } from "../../data/flags.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { rpc, useChange } from "../../data/query.ts";
 import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
 import { Restored } from "../../session/Restored.tsx";
 import { navigate, useParameter } from "../../ui/location.ts";
+import { useSegmentPages } from "../../data/segments.ts";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/states.tsx";
 
@@ -101,11 +102,8 @@ function audienceOf(kind: string, flag: string, { segments, days, hours }: Draft
 }
 
 function Form() {
-  const { data: flags = [] } = useFlags();
-  const { data: segments = [] } = useRows(
-    ["segments", "keys"],
-    (client) => client.from("segments").select("key").order("key").limit(1000),
-  );
+  const [segment, setSegment] = useState("");
+  const { items: segments = [] } = useSegmentPages(segment);
   const [kind, setKind] = useParameter("to", "targets");
   const [flag, setFlag] = useParameter("flag");
   const kept = useDraft("announcement:new");
@@ -163,17 +161,14 @@ function Form() {
           data={KINDS}
         />
         {(kind === "targets" || kind === "flag" || kind === "affected") && (
-          <NativeSelect
-            label="Feature"
-            value={flag}
-            onChange={(event) => setFlag(event.currentTarget.value)}
-            data={["", ...flags.map(({ key }) => key)]}
-          />
+          <FlagPicker label="Feature" value={flag} onChange={setFlag} />
         )}
         {kind === "segments" && (
           <TagsInput
             label="Segments"
-            data={segments.map(({ key }) => key)}
+            data={[...new Set([...segments.map(({ key }) => key), ...draft.segments])]}
+            searchValue={segment}
+            onSearchChange={setSegment}
             value={draft.segments}
             onChange={(segments) => set({ segments })}
           />

@@ -1,8 +1,10 @@
 /** Adds a destination: its name and URL, and the secret that it checks signatures with. */
 import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
+import { newWebhookSecret } from "../../data/ids.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
+import { AddHost } from "../../session/AddHost.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
@@ -18,15 +20,17 @@ export function AddDestination() {
   const [name, setName] = draft.field("name", "");
   const [url, setUrl] = draft.field("url", "");
   const [secret, setSecret] = useState<string>();
-  const [fault, setFault] = useState<string>();
+  const [fault, setFault] = useState<ReactNode>();
+  // It also tells that somebody who misses the answer asks again.
+  const [own, setOwn] = useState(newWebhookSecret);
   const add = useChange({
-    act: (args: { name: string; url: string }) =>
-      rpc("add_destination", { p_name: args.name, p_url: args.url }),
+    act: (args: { name: string; url: string; secret: string }) =>
+      rpc("add_destination", { p_name: args.name, p_url: args.url, p_options: { secret: args.secret } }),
     touches: ["destination_health", "destinations", "status"],
-    onRefused: (refusal) => {
+    onRefused: (refusal, sent) => {
       setFault(
         refusal.code === "GL403"
-          ? "The allowlist does not contain this host (an admin can add it in Settings, Allowlist), or the URL does not start with https://."
+          ? <AddHost url={sent.url} purpose="forward" added={() => setFault(undefined)} />
           : refusal.code === "23514"
           ? "Use lower-case letters, digits, hyphens and underscores."
           : refusal.message,
@@ -37,10 +41,11 @@ export function AddDestination() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
-    add.mutate({ name: name.trim(), url: url.trim() }, {
+    add.mutate({ name: name.trim(), url: url.trim(), secret: own }, {
       onSuccess: ({ secret }) => {
         close();
         setSecret(secret);
+        setOwn(newWebhookSecret());
         draft.clear();
       },
     });
@@ -73,6 +78,7 @@ export function AddDestination() {
               placeholder="https://hooks.example.com/whatsapp"
               required
               error={fault}
+              errorProps={{ component: "div" }}
               value={url}
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />

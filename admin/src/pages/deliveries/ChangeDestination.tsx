@@ -15,8 +15,9 @@ import {
   SUBSCRIPTIONS,
   type WhenTaken,
 } from "../../../../supabase/functions/_shared/contract/event_types.ts";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
+import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { Restored } from "../../session/Restored.tsx";
@@ -83,16 +84,16 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
   const [events, setEvents] = draft.field<string[]>("events", of.events);
   const [format, setFormat] = draft.field<DestinationFormat>("format", of.format);
   const [whenTaken, setWhenTaken] = draft.field<WhenTaken>("when_taken", of.when_taken);
-  const [fault, setFault] = useState<string>();
+  const [fault, setFault] = useState<ReactNode>();
   const change = useChange({
     act: (changes: DestinationOptions & { url: string }) =>
       rpc("set_destination", { p_name: of.name, p_version: of.version, p_changes: changes }),
     touches: TOUCHES,
     said: () => `${of.name} was changed.`,
-    onRefused: (refusal) => {
+    onRefused: (refusal, sent) => {
       setFault(
         refusal.code === "GL403"
-          ? "The allowlist does not contain this host (an admin can add it in Settings, Allowlist), or the URL does not start with https://."
+          ? <AddHost url={sent.url} purpose="forward" added={() => setFault(undefined)} />
           : refusal.code === "GL409"
           ? /routes lead/.test(refusal.message)
             ? "Routes lead to it: keep message.received among its events."
@@ -129,6 +130,7 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
           required
           data-autofocus
           error={fault}
+          errorProps={{ component: "div" }}
           value={url}
           onChange={({ currentTarget: { value } }) => setUrl(value)}
         />

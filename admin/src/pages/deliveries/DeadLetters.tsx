@@ -14,16 +14,19 @@ import {
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useState } from "react";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
-import { usePages } from "../../data/pages.ts";
+import { type Source, usePages } from "../../data/pages.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { useMay } from "../../session/me.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { InZone, Time } from "../../ui/Time.tsx";
 import { droppedWords } from "../messages/words.ts";
+import { VirtualList } from "../../ui/VirtualList.tsx";
+import { Matching } from "./Matching.tsx";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { DeadLetter } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
@@ -49,7 +52,7 @@ export function DeadLetters({ names, open }: { names: string[]; open: (message: 
   };
   return (
     <Stack>
-      <Group gap="sm" align="flex-end">
+      <ListTools name="dead-letters" source={deadLetters(filter)}>
         <SegmentedControl
           aria-label="State"
           value={which}
@@ -62,6 +65,8 @@ export function DeadLetters({ names, open }: { names: string[]; open: (message: 
           clearable
           clearButtonProps={{ "aria-label": "All destinations" }}
           data={names}
+          searchable
+          limit={100}
           value={destination || null}
           onChange={(value) => setDestination(value ?? "")}
         />
@@ -73,22 +78,27 @@ export function DeadLetters({ names, open }: { names: string[]; open: (message: 
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
         />
-      </Group>
+      </ListTools>
       <List key={JSON.stringify(filter)} filter={filter} open={open} />
     </Stack>
   );
 }
 
+/** Dead letters by pages. */
+const deadLetters = (filter: Record<string, string>): Source<DeadLetter> => ({
+  read: (after) =>
+    rpc("list_dead_letters", {
+      p_filter: after ? { ...filter, before_at: after.updated_at, before_id: after.id } : filter,
+      p_limit: SIZE,
+    }),
+  size: SIZE,
+});
+
 function List({ filter, open }: { filter: Record<string, string>; open: (message: string) => void }) {
   const may = useMay("operator");
   const pages = usePages<DeadLetter>({
     key: ["list_dead_letters", filter],
-    read: (after) =>
-      rpc("list_dead_letters", {
-        p_filter: after ? { ...filter, before_at: after.updated_at, before_id: after.id } : filter,
-        p_limit: SIZE,
-      }),
-    size: SIZE,
+    ...deadLetters(filter),
     idOf: ({ id }) => id,
   });
   const chosen = useChosen(pages.items ?? []);
@@ -140,27 +150,32 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
             Retry
           </Button>
           {filter.dropped === undefined && (
-            <DropButton
-              ids={ids}
-              drop={(reason) => drop.mutate({ ids, reason }, done)}
-            />
+            <>
+              <DropButton ids={ids} drop={(reason) => drop.mutate({ ids, reason }, done)} />
+              <Matching list="dead" filter={filter} touches={TOUCHES} />
+            </>
           )}
         </Group>
       )}
-      <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
-        {items.map((letter) => (
+      <VirtualList
+        label="Dead letters"
+        items={items}
+        idOf={({ id }) => id}
+        height={80}
+        gap={6}
+        hasMore={pages.hasMore}
+        reading={pages.reading}
+        more={pages.more}
+      >
+        {(letter) => (
           <Letter
-            key={letter.id}
             of={letter}
             checked={may ? chosen.has(letter.id) : undefined}
             choose={chosen.choose}
             open={open}
           />
-        ))}
-      </Stack>
-      {pages.hasMore && (
-        <Button variant="default" loading={pages.reading} onClick={pages.more}>Show more</Button>
-      )}
+        )}
+      </VirtualList>
     </Stack>
   );
 }
@@ -186,7 +201,7 @@ function Letter({ of, checked, choose, open }: {
     ? `${typeInWords(type)} to ${destination}`
     : `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
   return (
-    <Paper component="li" withBorder p="sm">
+    <Paper withBorder p="sm">
       <Group wrap="nowrap" align="flex-start">
         {checked !== undefined && (
           <Checkbox

@@ -1,18 +1,22 @@
 /** The destinations with their state, queue, success rate and latency, and an operator's actions. */
-import { Anchor, Button, Card, Group, Radio, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Anchor, Button, Card, Group, Radio, Select, SimpleGrid, Stack, Text } from "@mantine/core";
 import type { DestinationState } from "../../../../supabase/functions/_shared/contract/states.ts";
 import { SCHEDULE } from "../../../../supabase/functions/_shared/contract/retries.ts";
 import { scheduleInWords } from "../../../../supabase/functions/_shared/contract/words/retries.ts";
 import { DESTINATION_STATE_WORDS } from "../../../../supabase/functions/_shared/contract/words/destinations.ts";
 import { type ReactNode, useRef, useState } from "react";
 import { Link } from "wouter";
-import { rpc, useChange } from "../../data/query.ts";
+import { mapItems, useLivePages } from "../../data/pages.ts";
+import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
-import { Empty } from "../../ui/states.tsx";
+import { useParameter } from "../../ui/location.ts";
+import { SearchField } from "../../ui/SearchField.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import { InZone, Time } from "../../ui/Time.tsx";
 import { inZone } from "../../ui/times.ts";
 import { Answer } from "./Answer.tsx";
@@ -25,23 +29,84 @@ import type {
   LoggedAttempt,
 } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
+/** Destinations of a page. */
+const PAGE = 50;
+
 /** @param named Shown first: what a link from elsewhere is about. */
-export function Destinations({ all, named }: { all: DestinationHealth[]; named: string }) {
-  if (all.length === 0) {
-    return (
-      <Empty icon="truck" title="No destinations yet">
-        Add a destination with the URL that messages are posted to. Then create a route to it.
-      </Empty>
-    );
-  }
+export function Destinations({ named }: { named: string }) {
+  const [search, setSearch] = useParameter("q");
+  const [state, setState] = useParameter("state", "all");
+  const filter = { ...(search && { search }), ...(state !== "all" && { state }) };
+  const pages = useLivePages<DestinationHealth>({
+    key: ["destination_health", filter],
+    read: (last) =>
+      rpc("destination_health", {
+        p_filter: { ...filter, ...(last && { after: last.name }) },
+        p_limit: PAGE,
+      }),
+    size: PAGE,
+    every: 5_000,
+  });
+  const [first] = useRpc("destination_health", { p_filter: { name: named }, p_limit: 1 }, {
+    every: 5_000,
+    enabled: named !== "",
+  }).data ?? [];
+  const isFiltered = search !== "" || state !== "all";
   return (
-    <SimpleGrid cols={{ base: 1, md: 2 }}>
-      {all.toSorted((a, b) => Number(b.name === named) - Number(a.name === named)).map((destination) => (
-        <DestinationCard key={destination.id} of={destination} />
-      ))}
-    </SimpleGrid>
+    <Stack>
+      {(isFiltered || pages.hasMore || (pages.items?.length ?? 0) > 4) && (
+        <Group gap="xs">
+          <SearchField label="Search destinations" value={search} onChange={setSearch} />
+          <Select
+            aria-label="State"
+            data={STATES}
+            allowDeselect={false}
+            value={state}
+            onChange={(next) => setState(next ?? "all")}
+            w={160}
+          />
+        </Group>
+      )}
+      <LoadedPages
+        of={pages}
+        empty={isFiltered
+          ? <Empty icon="search" title="No matching destinations" />
+          : (
+            <Empty icon="truck" title="No destinations yet">
+              Add a destination with the URL that messages are posted to. Then create a route to it.
+            </Empty>
+          )}
+      >
+        {(items) => (
+          <VirtualList
+            items={pairs(first ? [first, ...items.filter(({ id }) => id !== first.id)] : items)}
+            idOf={([{ id }]) => id}
+            height={300}
+            gap={16}
+            hasMore={pages.hasMore}
+            reading={pages.reading}
+            more={pages.more}
+          >
+            {(row) => (
+              <SimpleGrid cols={{ base: 1, md: 2 }}>
+                {row.map((destination) => <DestinationCard key={destination.id} of={destination} />)}
+              </SimpleGrid>
+            )}
+          </VirtualList>
+        )}
+      </LoadedPages>
+    </Stack>
   );
 }
+
+const STATES = [
+  { value: "all", label: "All states" },
+  ...Object.entries(DESTINATION_STATE_WORDS).map(([value, [label]]) => ({ value, label })),
+];
+
+/** Two by two, as they stand beside each other. */
+const pairs = <T,>(items: readonly T[]): T[][] =>
+  items.flatMap((item, index) => index % 2 === 0 ? [[item, ...items.slice(index + 1, index + 2)]] : []);
 
 function DestinationCard({ of }: { of: DestinationHealth }) {
   const [word, tone] = DESTINATION_STATE_WORDS[of.state];
@@ -169,7 +234,7 @@ function Actions({ of }: { of: DestinationHealth }) {
     foresee: (state) => [{
       key: ["destination_health"],
       data: (before) =>
-        (before as DestinationHealth[]).map((one) =>
+        mapItems<DestinationHealth>(before, (one) =>
           one.id === of.id
             ? {
               ...one,
@@ -178,8 +243,7 @@ function Actions({ of }: { of: DestinationHealth }) {
               updated_at: new Date().toISOString(),
               updated_by: me.id,
             }
-            : one
-        ),
+            : one),
     }],
     said: (_, state) =>
       state === "paused" ? `${of.name} is paused. Its queue is waiting.` : `${of.name} was resumed.`,

@@ -2,12 +2,15 @@
 import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";
+import { newId } from "../../data/ids.ts";
 import { rpc, useChange } from "../../data/query.ts";
 
 export function Resend({ name }: { name: string }) {
   const [opened, setOpened] = useState(false);
   const [from, setFrom] = useState("");
   const [to, setTo] = useState("");
+  // Of one resend, however often it is asked for; the next one has another.
+  const [key, setKey] = useState(newId);
   const resend = useChange({
     act: async () => {
       let resent = 0;
@@ -17,6 +20,7 @@ export function Resend({ name }: { name: string }) {
           p_from: new Date(from).toISOString(),
           p_to: new Date(to).toISOString(),
           p_after: after,
+          p_key: key,
         });
         resent += page.resent;
         after = page.after;
@@ -28,7 +32,7 @@ export function Resend({ name }: { name: string }) {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    resend.mutate(undefined, { onSuccess: () => setOpened(false) });
+    resend.mutate(undefined, { onSuccess: () => (setOpened(false), setKey(newId())) });
   };
   return (
     <>

@@ -1,18 +1,23 @@
 /** Waiting deliveries, the first of each conversation: retry, skip, or drop with a reason; one or several. */
 import { Button, Checkbox, Group, Paper, Select, Stack, Text, UnstyledButton } from "@mantine/core";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
-import { rpc, useChange, useRpc } from "../../data/query.ts";
+import { type LivePagesOptions, type Pages, useLivePages } from "../../data/pages.ts";
+import { rpc, useChange } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { useAsk } from "../../ui/ask.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { InZone, Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
+import { Matching } from "./Matching.tsx";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { WaitingDelivery } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
-const MOST = 200;
+/** Deliveries of a page. */
+const PAGE = 100;
 const TOUCHES = [
   "list_waiting",
   "list_dead_letters",
@@ -25,29 +30,60 @@ const counted = (n: number) => n === 1 ? "One delivery" : `${n} deliveries`;
 
 export function Waiting({ names, open }: { names: string[]; open: (message: string) => void }) {
   const [destination, setDestination] = useParameter("destination");
-  const waiting = useRpc("list_waiting", {
-    p_filter: destination ? { destination } : {},
-    p_limit: MOST,
-  }, { every: 5_000 });
+  const filter = destination ? { destination } : {};
+  const source: LivePagesOptions<WaitingDelivery> = {
+    key: ["list_waiting", filter],
+    read: (last) =>
+      rpc("list_waiting", {
+        p_filter: {
+          ...filter,
+          ...(last && {
+            before_at: last.due_at,
+            before_lane: last.lane,
+            before_destination: last.destination,
+          }),
+        },
+        p_limit: PAGE,
+      }),
+    size: PAGE,
+    every: 5_000,
+  };
+  const waiting = useLivePages(source);
   return (
     <Stack>
-      <Group>
+      <ListTools name="waiting-deliveries" source={source}>
         <Select
           aria-label="Destination"
           placeholder="All destinations"
           clearable
           clearButtonProps={{ "aria-label": "All destinations" }}
           data={names}
+          searchable
+          limit={100}
           value={destination || null}
           onChange={(value) => setDestination(value ?? "")}
         />
-      </Group>
-      <Loaded of={waiting}>{(items) => <List key={destination} items={items} open={open} />}</Loaded>
+      </ListTools>
+      <LoadedPages
+        of={waiting}
+        empty={
+          <Empty icon="check" title="No waiting deliveries">
+            All deliveries were sent or became dead letters.
+          </Empty>
+        }
+      >
+        {(items) => <List key={destination} of={waiting} items={items} filter={filter} open={open} />}
+      </LoadedPages>
     </Stack>
   );
 }
 
-function List({ items, open }: { items: WaitingDelivery[]; open: (message: string) => void }) {
+function List({ of, items, filter, open }: {
+  of: Pages<WaitingDelivery>;
+  items: WaitingDelivery[];
+  filter: { destination?: string };
+  open: (message: string) => void;
+}) {
   const may = useMay("operator");
   const ask = useAsk();
   const chosen = useChosen(items);
@@ -67,13 +103,6 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
     touches: TOUCHES,
     said: (n) => `${counted(n)} ${n === 1 ? "was" : "were"} dropped.`,
   });
-  if (items.length === 0) {
-    return (
-      <Empty icon="check" title="No waiting deliveries">
-        All deliveries were sent or became dead letters.
-      </Empty>
-    );
-  }
   const { ids } = chosen;
   const done = { onSuccess: () => chosen.forget(ids) };
   return (
@@ -107,24 +136,28 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
             Skip
           </Button>
           <DropButton ids={ids} drop={(reason) => drop.mutate({ ids, reason }, done)} />
+          <Matching list="waiting" filter={filter} touches={TOUCHES} />
         </Group>
       )}
-      <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
-        {items.map((one) => (
+      <VirtualList
+        label="Waiting deliveries"
+        items={items}
+        idOf={({ id }) => id}
+        height={80}
+        gap={6}
+        hasMore={of.hasMore}
+        reading={of.reading}
+        more={of.more}
+      >
+        {(one) => (
           <Item
-            key={one.id}
             of={one}
             checked={may ? chosen.has(one.id) : undefined}
             choose={(on) => chosen.choose(one.id, on)}
             open={open}
           />
-        ))}
-      </Stack>
-      {items.length === MOST && (
-        <Text size="sm" c="dimmed">
-          These are the {MOST} that wait longest from now on. There may be more.
-        </Text>
-      )}
+        )}
+      </VirtualList>
     </Stack>
   );
 }
@@ -142,7 +175,7 @@ function Item({ of, checked, choose, open }: {
     ? `${typeInWords(type)} to ${destination}`
     : `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
   return (
-    <Paper component="li" withBorder p="sm">
+    <Paper withBorder p="sm">
       <Group wrap="nowrap" align="flex-start">
         {checked !== undefined && (
           <Checkbox

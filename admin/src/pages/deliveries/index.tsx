@@ -6,7 +6,6 @@ import { useParameter } from "../../ui/location.ts";
 import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
-import { Loaded } from "../../ui/states.tsx";
 import { TabStrip } from "../../ui/TabStrip.tsx";
 import { StoryDrawer } from "../messages/StoryDrawer.tsx";
 import { AddDestination } from "./AddDestination.tsx";
@@ -29,8 +28,9 @@ function Overview() {
   const [tab, setTab] = useParameter("tab", "destinations");
   const [named] = useParameter("destination");
   const [message, setMessage] = useParameter("message");
-  const destinations = useRpc("destination_health", {}, { every: 5_000 });
-  const dead = destinations.data?.reduce((sum, { dead }) => sum + dead, 0) ?? 0;
+  const { data: status } = useRpc("status", {}, { every: 5_000 });
+  const dead = status?.destinations.reduce((sum, { dead }) => sum + dead, 0) ?? 0;
+  const names = status?.destinations.map(({ name }) => name) ?? [];
   return (
     <Page
       title="Deliveries"
@@ -49,13 +49,13 @@ function Overview() {
           </Tabs.Tab>
         </TabStrip>
         <Tabs.Panel value="destinations">
-          <Loaded of={destinations}>{(all) => <Destinations all={all} named={named} />}</Loaded>
+          <Destinations named={named} />
         </Tabs.Panel>
         <Tabs.Panel value="waiting">
-          <Waiting names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />
+          <Waiting names={names} open={setMessage} />
         </Tabs.Panel>
         <Tabs.Panel value="dead">
-          <DeadLetters names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />
+          <DeadLetters names={names} open={setMessage} />
         </Tabs.Panel>
       </Tabs>
       <StoryDrawer id={message} close={() => setMessage("")} />

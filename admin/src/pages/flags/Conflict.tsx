@@ -22,7 +22,7 @@ export function Conflict({ flag, wanted, done }: { flag: Flag; wanted: SetFlag; 
         "key",
         flag.key,
       )
-        .gt("version", wanted.version).order("version"),
+        .gt("version", wanted.version).order("version").limit(100),
   );
   return (
     <Alert

@@ -3,8 +3,8 @@ import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/c
 import { useState } from "react";
 import { Link } from "wouter";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
-import { type Flag, isOn, type SetFlag, useFlags } from "../../data/flags.ts";
-import { underWay, useRollouts } from "../../data/rollouts.ts";
+import { type Flag, isOn, type SetFlag, useFlag } from "../../data/flags.ts";
+import { useRolloutsUnderWay } from "../../data/rollouts.ts";
 import { useNames } from "../../session/team.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -22,27 +22,25 @@ import { Targets } from "./Targets.tsx";
 import { Toggle } from "./Toggle.tsx";
 
 export function FlagPage({ flagKey }: { flagKey: string }) {
-  const flags = useFlags();
+  const flag = useFlag(flagKey);
   const back = <Anchor component={Link} href="/flags" size="sm">← All flags</Anchor>;
   return (
-    <Loaded of={flags}>
-      {(flags) => {
-        const flag = flags.find(({ key }) => key === flagKey);
-        return flag ? <Details flag={flag} flags={flags} back={back} /> : (
+    <Loaded of={flag}>
+      {(flag) =>
+        flag ? <Details flag={flag} back={back} /> : (
           <Page title={flagKey} back={back}>
             <Empty icon="flag" title="Flag not found">
               It may have been renamed. The list shows all flags.
             </Empty>
           </Page>
-        );
-      }}
+        )}
     </Loaded>
   );
 }
 
-function Details({ flag, flags, back }: { flag: Flag; flags: Flag[]; back: React.ReactNode }) {
+function Details({ flag, back }: { flag: Flag; back: React.ReactNode }) {
   const name = useNames();
-  const rollout = useRollouts(flag.key).data?.find(underWay);
+  const rollout = useRolloutsUnderWay(flag.key).data?.[0];
   const [wanted, setWanted] = useState<SetFlag>();
   const onConflict = (_refusal: unknown, args: SetFlag) => setWanted(args);
   return (
@@ -70,7 +68,7 @@ function Details({ flag, flags, back }: { flag: Flag; flags: Flag[]; back: React
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
         <Stack gap="md">
           <Share flag={flag} onConflict={onConflict} />
-          <Needs flag={flag} flags={flags} onConflict={onConflict} />
+          <Needs flag={flag} onConflict={onConflict} />
           <Schedule flag={flag} onConflict={onConflict} />
           <Apps flag={flag} onConflict={onConflict} />
         </Stack>

@@ -1,13 +1,13 @@
 /** All flags: who has each on, what changes it automatically, and who changed it last. */
-import { Anchor, Button, Group, Paper, Progress, Stack, Text, TextInput } from "@mantine/core";
+import { Anchor, Button, Group, Paper, Progress, SegmentedControl, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import {
   audience,
   setShareOf,
   shareOf,
 } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
-import { type Flag, isOn, useFlags } from "../../data/flags.ts";
-import { type Rollout, underWay, useRollouts } from "../../data/rollouts.ts";
+import { type Flag, isOn, useFlagPages } from "../../data/flags.ts";
+import { type Rollout, useRolloutsUnderWay } from "../../data/rollouts.ts";
 import { STATES } from "../../ui/rollout_states.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
@@ -15,18 +15,20 @@ import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { SearchField } from "../../ui/SearchField.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import classes from "./flags.module.css";
 import { NewFlag } from "./NewFlag.tsx";
 import { Toggle } from "./Toggle.tsx";
 
 export function FlagList() {
-  const flags = useFlags();
-  const rollouts = useRollouts();
   const [search, setSearch] = useParameter("q");
-  const wanted = (flag: Flag) =>
-    `${flag.key} ${flag.metadata.description ?? ""}`.toLowerCase().includes(search.toLowerCase());
+  const [state, setState] = useParameter("state", "all");
+  const flags = useFlagPages({ search, state: state === "on" || state === "off" ? state : undefined });
+  const rollouts = useRolloutsUnderWay();
+  const isFiltered = search !== "" || state !== "all";
   return (
     <Page
       title="Flags"
@@ -47,49 +49,60 @@ export function FlagList() {
         </>
       }
     >
-      <TextInput
-        aria-label="Search flags"
-        placeholder="Search flags"
-        type="search"
-        leftSection={<Icon name="search" size={16} />}
-        value={search}
-        onChange={(event) => setSearch(event.currentTarget.value)}
-        maw={360}
-      />
-      <Loaded
+      <Group gap="xs">
+        <SearchField label="Search flags" value={search} onChange={setSearch} />
+        <SegmentedControl
+          aria-label="State"
+          value={state}
+          onChange={setState}
+          data={[{ value: "all", label: "All" }, { value: "on", label: "On" }, {
+            value: "off",
+            label: "Off",
+          }]}
+        />
+      </Group>
+      <LoadedPages
         of={flags}
-        empty={
-          <Empty icon="flag" title="No flags yet">
-            Create a flag before you deploy its feature.
-          </Empty>
-        }
+        empty={isFiltered
+          ? (
+            <Empty
+              icon="search"
+              title={search ? `No flags match “${search}”` : `No flags are ${state}`}
+              action={
+                <Button variant="default" onClick={() => (setSearch(""), setState("all"))}>
+                  Clear search
+                </Button>
+              }
+            />
+          )
+          : (
+            <Empty icon="flag" title="No flags yet">
+              Create a flag before you deploy its feature.
+            </Empty>
+          )}
       >
-        {(flags) => {
-          const found = flags.filter(wanted);
-          if (found.length === 0) {
-            return (
-              <Empty
-                icon="search"
-                title={`No flags match “${search}”`}
-                action={<Button variant="default" onClick={() => setSearch("")}>Clear search</Button>}
-              />
-            );
-          }
-          return (
-            <Paper withBorder radius="md" component="ul" className={classes.list}>
-              {found.map((flag) => (
+        {(items) => (
+          <Paper withBorder radius="md">
+            <VirtualList
+              label="Flags"
+              items={items}
+              idOf={({ key }) => key}
+              height={76}
+              itemProps={({ key }) => ({ className: classes.row, "data-flag": key })}
+              hasMore={flags.hasMore}
+              reading={flags.reading}
+              more={flags.more}
+            >
+              {(flag) => (
                 <Row
-                  key={flag.key}
                   flag={flag}
-                  rollout={rollouts.data?.find((rollout) =>
-                    rollout.flag_key === flag.key && underWay(rollout)
-                  )}
+                  rollout={rollouts.data?.find(({ flag_key }) => flag_key === flag.key)}
                 />
-              ))}
-            </Paper>
-          );
-        }}
-      </Loaded>
+              )}
+            </VirtualList>
+          </Paper>
+        )}
+      </LoadedPages>
     </Page>
   );
 }
@@ -99,7 +112,7 @@ function Row({ flag, rollout }: { flag: Flag; rollout: Rollout | undefined }) {
   const { metadata } = flag;
   const targets = (metadata.target_user_ids?.length ?? 0) + (metadata.target_segments?.length ?? 0);
   return (
-    <li className={classes.row} data-flag={flag.key}>
+    <>
       <Stack gap={2} className={classes.name}>
         <Anchor component={Link} href={`/flags/${flag.key}`} fw={600} style={{ overflowWrap: "anywhere" }}>
           {flag.key}
@@ -125,6 +138,6 @@ function Row({ flag, rollout }: { flag: Flag; rollout: Rollout | undefined }) {
         <Time at={flag.updated_at} /> by {name(flag.updated_by)}
       </Text>
       <Toggle flag={flag} />
-    </li>
+    </>
   );
 }

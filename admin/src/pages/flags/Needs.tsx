@@ -1,20 +1,24 @@
 /** The prerequisites of a flag. */
-import { Button, Group, MultiSelect, Stack, Text } from "@mantine/core";
+import { Button, Group, Stack, Text } from "@mantine/core";
 import { useState } from "react";
-import { type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.ts";
+import { type Flag, isOn, type OnConflict, useFlagsNamed, useSetFlag } from "../../data/flags.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { FlagsPicker } from "../../ui/FlagPicker.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { useUnsaved } from "../../ui/unsaved.ts";
 
-export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; onConflict: OnConflict }) {
+export function Needs({ flag, onConflict }: { flag: Flag; onConflict: OnConflict }) {
   const may = useMay("operator");
   const ask = useAsk();
   const set = useSetFlag(onConflict);
   const [draft, setDraft] = useState<{ keys: string[]; version: number }>();
   useUnsaved(draft && !set.isPending ? "the prerequisites" : undefined);
   const now = flag.metadata.prerequisites ?? [];
-  const missing = now.filter((key) => !flags.some((other) => other.key === key && isOn(other)));
+  const named = useFlagsNamed(now);
+  const missing = named.data === undefined
+    ? []
+    : now.filter((key) => !named.data.some((other) => other.key === key && isOn(other)));
 
   async function save() {
     if (!draft) return;
@@ -47,24 +51,25 @@ export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; 
           </Text>
         )}
         {(may || now.length > 0) && (
-          <MultiSelect
-            aria-label="Prerequisites"
+          <FlagsPicker
+            ariaLabel="Prerequisites"
             placeholder={(draft?.keys ?? now).length === 0 ? "None" : undefined}
-            data={[...new Set([...flags.map(({ key }) => key), ...now])].filter((key) =>
-              key !== flag.key
-            )}
-            value={draft?.keys ?? now}
-            onChange={(keys) =>
-              setDraft({ keys, version: draft?.version ?? flag.version })}
+            values={draft?.keys ?? now}
+            onChange={(keys) => setDraft({ keys, version: draft?.version ?? flag.version })}
             disabled={!may}
-            searchable
-            hidePickedOptions
+            without={flag.key}
           />
         )}
         {draft && (
           <Group gap="xs">
             <Button size="xs" loading={set.isPending} onClick={save}>Save</Button>
-            <Button size="xs" variant="default" onClick={() => setDraft(undefined)}>Cancel</Button>
+            <Button
+              size="xs"
+              variant="default"
+              onClick={() => setDraft(undefined)}
+            >
+              Cancel
+            </Button>
           </Group>
         )}
       </Stack>

@@ -1,10 +1,11 @@
 /** Segments: named lists of people for flags to target. */
-import { ActionIcon, Anchor, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Anchor, Button, Group, Text, TextInput } from "@mantine/core";
 import type { FormEvent } from "react";
 import { Link } from "wouter";
-import { isOn, useFlags } from "../../data/flags.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { readFlagsTargeting } from "../../data/flags.ts";
+import { rpc, useChange } from "../../data/query.ts";
+import { type Segment, useMemberPages, useSegmentPages } from "../../data/segments.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { useDraft } from "../../session/draft.ts";
@@ -12,22 +13,15 @@ import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Person, usePeople } from "../../ui/Person.tsx";
 import { Section } from "../../ui/Section.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
-
-type Segment = Pick<Row<"segments">, "key" | "description" | "version">;
+import { SearchField } from "../../ui/SearchField.tsx";
+import { useParameter } from "../../ui/location.ts";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 
 const TOUCHES = ["segments", "segment_members"];
-/**
- * Number of members shown. A segment may have 10,000, more than a page can show and than the Data API returns
- * at once.
- */
-const SHOWN = 100;
-
 export function SegmentList() {
-  const segments = useRows(
-    ["segments", "all"],
-    (client) => client.from("segments").select("key,description,version").order("key"),
-  );
+  const [search, setSearch] = useParameter("q");
+  const segments = useSegmentPages(search);
   return (
     <Page
       title="Segments"
@@ -37,20 +31,34 @@ export function SegmentList() {
       <For role="operator">
         <NewSegment />
       </For>
-      <Loaded
+      {(search !== "" || segments.hasMore) && (
+        <SearchField label="Search segments" value={search} onChange={setSearch} />
+      )}
+      <LoadedPages
         of={segments}
-        empty={
-          <Empty icon="people" title="No segments yet">
-            Create one for the people who get features first.
-          </Empty>
-        }
+        empty={search
+          ? <Empty icon="search" title={`No segments match “${search}”`} />
+          : (
+            <Empty icon="people" title="No segments yet">
+              Create one for the people who get features first.
+            </Empty>
+          )}
       >
-        {(segments) => (
-          <Stack gap="md">
-            {segments.map((segment) => <SegmentCard key={segment.key} segment={segment} />)}
-          </Stack>
+        {(items) => (
+          <VirtualList
+            label="Segments"
+            items={items}
+            idOf={({ key }) => key}
+            height={170}
+            gap={16}
+            hasMore={segments.hasMore}
+            reading={segments.reading}
+            more={segments.more}
+          >
+            {(segment) => <SegmentCard segment={segment} />}
+          </VirtualList>
         )}
-      </Loaded>
+      </LoadedPages>
     </Page>
   );
 }
@@ -94,13 +102,8 @@ function SegmentCard({ segment }: { segment: Segment }) {
   const may = useMay("operator");
   const ask = useAsk();
   const [who, setWho] = useDraft(`members:${segment.key}`).field("who", "");
-  const members = useRows(
-    ["segment_members", { key: segment.key }],
-    (client) =>
-      client.from("segment_members").select("subject_id").eq("segment_key", segment.key).order("subject_id")
-        .limit(SHOWN + 1),
-  );
-  const person = usePeople(members.data?.map(({ subject_id }) => subject_id) ?? []);
+  const members = useMemberPages(segment.key);
+  const person = usePeople(members.items?.map(({ subject_id }) => subject_id) ?? []);
   const change = useChange<{ add: boolean; whom: object; reason?: string | null }, Row<"segments">>({
     act: ({ add, whom, reason }) =>
       rpc(add ? "add_segment_members" : "remove_segment_members", {
@@ -127,15 +130,13 @@ function SegmentCard({ segment }: { segment: Segment }) {
     touches: TOUCHES,
     said: () => `Segment ${segment.key} was removed.`,
   });
-  const targeting = useFlags().data?.filter((flag) =>
-    isOn(flag) && flag.metadata.target_segments?.includes(segment.key)
-  );
   const text = who.trim();
   const whom = /^\+?[\d\s()./-]{7,20}$/.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
   async function add(event: FormEvent) {
     event.preventDefault();
     if (text === "") return;
-    // A new member gets every flag that is on for the segment. Flags that have not loaded may be among them.
+    // A new member gets every flag that is on for the segment. Flags that cannot be read may be among them.
+    const targeting = await readFlagsTargeting(segment.key).catch(() => undefined);
     const answer = targeting?.length === 0 ? { reason: null } : await ask({
       title: `Add a person to ${segment.key}?`,
       body: `Within 5 seconds, they also get the flags that are on for ${segment.key}${
@@ -163,10 +164,10 @@ function SegmentCard({ segment }: { segment: Segment }) {
       about={segment.description}
       actions={may && <Button size="xs" variant="subtle" color="red" onClick={drop}>Remove</Button>}
     >
-      <Loaded of={members} rows={1} empty={<Text size="sm" c="dimmed">No members yet.</Text>}>
-        {(members) => (
+      <LoadedPages of={members} rows={1} empty={<Text size="sm" c="dimmed">No members yet.</Text>}>
+        {(items) => (
           <Group gap="md" component="ul" style={{ listStyle: "none", margin: 0, padding: 0 }}>
-            {members.slice(0, SHOWN).map(({ subject_id: id }) => (
+            {items.map(({ subject_id: id }) => (
               <Group key={id} component="li" gap={4}>
                 <Person name={person(id)} />
                 {may && (
@@ -182,16 +183,16 @@ function SegmentCard({ segment }: { segment: Segment }) {
                 )}
               </Group>
             ))}
-            {members.length > SHOWN && (
-              <Text component="li" size="sm" c="dimmed">
-                These are the first{" "}
-                {SHOWN}. Name one of the others below to take them out; all of them: gatelink flags segments
-                list {segment.key}
-              </Text>
+            {members.hasMore && (
+              <li>
+                <Button size="compact-sm" variant="default" loading={members.reading} onClick={members.more}>
+                  Show more members
+                </Button>
+              </li>
             )}
           </Group>
         )}
-      </Loaded>
+      </LoadedPages>
       {may && (
         <form onSubmit={add}>
           <Group gap="xs" align="flex-end" mt="sm">
@@ -202,7 +203,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
               onChange={(event) => setWho(event.currentTarget.value)}
             />
             <Button type="submit" variant="default" loading={change.isPending}>Add</Button>
-            {(members.data?.length ?? 0) > SHOWN && (
+            {members.hasMore && (
               <Button
                 variant="default"
                 color="red"

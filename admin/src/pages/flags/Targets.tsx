@@ -1,8 +1,10 @@
 /** People and segments that have the flag on, whatever its percentage. */
 import { ActionIcon, Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
-import type { FormEvent } from "react";
+import { useDebouncedValue } from "@mantine/hooks";
+import { type FormEvent, useState } from "react";
 import { type Flag, isOn, TOUCHED } from "../../data/flags.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { rpc, useChange } from "../../data/query.ts";
+import { useSegmentPages } from "../../data/segments.ts";
 import { useDraft } from "../../session/draft.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -26,10 +28,10 @@ export function Targets({ flag }: { flag: Flag }) {
   const may = useMay("operator");
   const ask = useAsk();
   const [who, setWho] = useDraft(`targets:${flag.key}`).field("who", "");
-  const segments = useRows(
-    ["segments", "keys"],
-    (client) => client.from("segments").select("key").order("key"),
-  );
+  const [segment, setSegment] = useState("");
+  const [searched] = useDebouncedValue(segment, 200);
+  const segments = useSegmentPages(searched.trim());
+  const [fault, setFault] = useState<string>();
   const change = useChange<{ add: boolean; whom: Whom; reason?: string | null }, Flag>({
     act: ({ add, whom, reason }) =>
       rpc(add ? "add_flag_targets" : "remove_flag_targets", {
@@ -39,16 +41,18 @@ export function Targets({ flag }: { flag: Flag }) {
         ...whom,
       }),
     touches: TOUCHED,
-    said: () => "Targets changed.",
-    undo: (after, { add, whom }) => async () => {
-      await rpc(add ? "remove_flag_targets" : "add_flag_targets", {
-        p_key: flag.key,
-        p_expected_version: after.version,
-        p_reason: "targets undone in the panel",
-        ...whom,
-      });
-      return "Undone: the targets are as before.";
-    },
+    // A phone number of somebody who is a target already makes no new version.
+    said: ({ version }) => version === flag.version ? "Nothing to change." : "Targets changed.",
+    undo: (after, { add, whom }) =>
+      after.version === flag.version ? undefined : async () => {
+        await rpc(add ? "remove_flag_targets" : "add_flag_targets", {
+          p_key: flag.key,
+          p_expected_version: after.version,
+          p_reason: "targets undone in the panel",
+          ...whom,
+        });
+        return "Undone: the targets are as before.";
+      },
   });
   const ids = flag.metadata.target_user_ids ?? [];
   const targeted = flag.metadata.target_segments ?? [];
@@ -73,6 +77,7 @@ export function Targets({ flag }: { flag: Flag }) {
   function submit(event: FormEvent) {
     event.preventDefault();
     if (text === "") return;
+    if (ids.includes(text)) return setFault("This person is a target already.");
     add(`Turn ${flag.key} on for this person?`, whom, () => setWho(""));
   }
 
@@ -143,9 +148,9 @@ export function Targets({ flag }: { flag: Flag }) {
                 label="Add a person"
                 description="A phone number (stored as the contact's id) or an id."
                 placeholder="+1 555 010 0142"
+                error={fault}
                 value={who}
-                onChange={(event) =>
-                  setWho(event.currentTarget.value)}
+                onChange={(event) => (setWho(event.currentTarget.value), setFault(undefined))}
               />
               <Button type="submit" variant="default" loading={change.isPending}>Add</Button>
               {ids.length > SHOWN && (
@@ -163,8 +168,15 @@ export function Targets({ flag }: { flag: Flag }) {
           </form>
           <Select
             label="Add a segment"
-            placeholder={segments.data?.length === 0 ? "No segments yet" : "Choose a segment"}
-            data={(segments.data ?? []).map(({ key }) => key).filter((key) => !targeted.includes(key))}
+            placeholder={segments.items?.length === 0 && searched === ""
+              ? "No segments yet"
+              : "Choose a segment"}
+            data={(segments.items ?? []).map(({ key }) =>
+              key
+            ).filter((key) => !targeted.includes(key))}
+            filter={({ options }) => options}
+            searchValue={segment}
+            onSearchChange={setSegment}
             value={null}
             onChange={(key) => key && add(`Turn ${flag.key} on for segment ${key}?`, { p_segments: [key] })}
             searchable

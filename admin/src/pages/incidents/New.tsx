@@ -13,12 +13,12 @@ import {
 import type { FormEvent } from "react";
 import { Link } from "wouter";
 import { kindFacts, KINDS, SEVERITIES } from "../../../../supabase/functions/_shared/contract/incidents.ts";
-import { useFlags } from "../../data/flags.ts";
 import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { navigate } from "../../ui/location.ts";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { Restored } from "../../session/Restored.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/states.tsx";
@@ -64,7 +64,6 @@ export function NewIncident() {
 }
 
 function Form() {
-  const { data: flags = [] } = useFlags();
   const kept = useDraft("incident:new");
   const [draft, setDraft] = kept.field("draft", EMPTY);
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
@@ -127,14 +126,11 @@ function Form() {
             })),
           ]}
         />
-        <NativeSelect
+        <FlagPicker
           label="Feature"
+          placeholder="None in particular"
           value={draft.flag}
-          onChange={(event) => set({ flag: event.currentTarget.value })}
-          data={[
-            { value: "", label: "None" },
-            ...flags.map(({ key }) => ({ value: key, label: key })),
-          ]}
+          onChange={(flag) => set({ flag })}
         />
         {stops && (
           <Alert color="red" variant="light">

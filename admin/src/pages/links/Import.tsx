@@ -235,7 +235,7 @@ function Results({ of, rows }: { of: BulkResult[]; rows: FileRow[] }) {
                         {result.code}
                       </Anchor>
                     )
-                    : result.detail ?? ERRORS[result.error] ?? result.error}
+                    : "error" in result && (result.detail ?? ERRORS[result.error] ?? result.error)}
                   <Text size="xs" c="dimmed" truncate>{placeOf(rows[index])}</Text>
                 </Table.Td>
               </Table.Tr>

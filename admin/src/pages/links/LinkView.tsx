@@ -17,7 +17,7 @@ import { Link as To } from "wouter";
 import type { Link, LinkList } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { factsOf } from "../../../../supabase/functions/_shared/contract/words/links.ts";
 import { callFunction } from "../../data/functions.ts";
-import { useChange, useRead, useRows } from "../../data/query.ts";
+import { MAX_ROWS, useChange, useRead, useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { navigate } from "../../ui/location.ts";
@@ -184,7 +184,7 @@ function Leads({ of }: { of: Link }) {
   const nameOf = useNames();
   const numbers = useRows(
     ["wa_numbers"],
-    (db) => db.from("wa_numbers").select("id,display_number"),
+    (db) => db.from("wa_numbers").select("id,display_number").limit(MAX_ROWS),
     {
       every: false,
     },

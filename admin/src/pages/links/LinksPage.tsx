@@ -11,7 +11,7 @@ import {
 } from "../../../../supabase/functions/_shared/contract/link_fields.ts";
 import type { Link, LinkList } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
-import { useRows } from "../../data/query.ts";
+import { MAX_ROWS, useRows } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
 import { useParameter } from "../../ui/location.ts";
@@ -104,7 +104,7 @@ export function LinksPage() {
 function List({ filter, whole, filtered }: { filter: string; whole: boolean; filtered: boolean }) {
   const numbers = useRows(
     ["wa_numbers"],
-    (db) => db.from("wa_numbers").select("id,display_number"),
+    (db) => db.from("wa_numbers").select("id,display_number").limit(MAX_ROWS),
     {
       every: false,
     },

@@ -4,7 +4,8 @@ import { Link as To } from "wouter";
 import type { Link, MadeLink } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
-import type { Refusal } from "../../data/refusal.ts";
+import { newLinkCode } from "../../data/ids.ts";
+import { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { navigate } from "../../ui/location.ts";
@@ -38,13 +39,38 @@ interface Sent {
 }
 
 function New({ ground }: { ground: PreviewContext }) {
+  const draft = useDraft<Link | undefined>("link:new");
+  // The code and the text of the last request whose answer is not known.
+  const [sent, setSent] = draft.field<{ code: string; text: string } | undefined>("sent", undefined);
   const create = useChange({
-    act: ({ body }: Sent) => callFunction<MadeLink>("deeplinks", { method: "POST", body }),
+    act: ({ body }: Sent) => createOnce(body),
     touches: ["links"],
     said: ({ code }) => `Link ${code} was created.`,
     onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
   });
-  const draft = useDraft<Link | undefined>("link:new");
+  /** A second request, after a lost answer, finds the link that the first one made. */
+  async function createOnce(body: Draft): Promise<Pick<MadeLink, "code">> {
+    const post = (body: Draft) => callFunction<MadeLink>("deeplinks", { method: "POST", body });
+    if (body.code || body.external_id) return await post(body);
+    const text = JSON.stringify(body);
+    for (let before = sent;; before = undefined) {
+      const code = before?.code ?? newLinkCode();
+      setSent({ code, text });
+      try {
+        return await post({ ...body, code });
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.code !== "code_taken") throw error;
+        if (before?.text === text) return { code };
+        if (!before) continue; // Somebody else's link.
+        setSent(undefined);
+        throw new Refusal(
+          "made_before",
+          `Your first attempt did create a link, ${code}, without your latest changes.`,
+          "Change that link, or press again to create a second one.",
+        );
+      }
+    }
+  }
   const [first] = ground.numbers;
   return (
     <LinkForm

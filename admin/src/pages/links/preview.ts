@@ -1,5 +1,6 @@
 /** Where a link would lead on each platform, computed by the code that decides at each visit. */
 import type { InAppBrowser } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import type { NewLink, Target } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/model/link.ts";
 import { placeOf } from "../../../../supabase/functions/_shared/links/answer/address.ts";
@@ -8,7 +9,7 @@ import { readRules, type Rules } from "../../../../supabase/functions/_shared/li
 import type { Visit } from "../../../../supabase/functions/_shared/links/visitor/visit.ts";
 import { shareOf } from "../../../../supabase/functions/_shared/links/model/when.ts";
 import { client } from "../../data/client.ts";
-import { unwrap } from "../../data/query.ts";
+import { allRows, MAX_ROWS, unwrap } from "../../data/query.ts";
 import { PLATFORM_NAMES, type WaNumber } from "./words.ts";
 
 /** What the installation allows links to do, and its business numbers. */
@@ -20,11 +21,18 @@ export interface PreviewContext {
 /** Reads the context. @throws {Refusal} */
 export async function readPreviewContext(): Promise<PreviewContext> {
   const [settings, allowlist, numbers] = await Promise.all([
-    unwrap(client().from("settings").select("key,value,metadata,version")),
+    // Flags, of which there can be thousands, decide nothing here.
     unwrap(
-      client().from("destination_allowlist").select("pattern,purpose"),
+      client().from("settings").select("key,value,metadata,version").not("key", "like", "%.enabled").limit(
+        MAX_ROWS,
+      ),
     ),
-    unwrap(client().from("wa_numbers").select("id,display_number").order("id")),
+    allRows<Pick<Row<"destination_allowlist">, "pattern" | "purpose">>((db, last) => {
+      const rows = db.from("destination_allowlist").select("pattern,purpose").eq("purpose", "redirect")
+        .order("pattern").limit(MAX_ROWS);
+      return last ? rows.gt("pattern", last.pattern) : rows;
+    }),
+    unwrap(client().from("wa_numbers").select("id,display_number").order("id").limit(MAX_ROWS)),
   ]);
   // Previews the link for people who have the links feature: a rollout of it in progress is unrelated to the
   // link.

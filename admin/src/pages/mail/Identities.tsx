@@ -1,18 +1,36 @@
 /** The identities that mail is sent as: their state, where answers go, and what a person can do with them. */
 import { Button, Group, Paper, Stack, Text } from "@mantine/core";
 import type { Identity } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
-import { rpc, useChange, useRpc } from "../../data/query.ts";
+import { type LivePagesOptions, useLivePages } from "../../data/pages.ts";
+import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
+import { useParameter } from "../../ui/location.ts";
+import { SearchField } from "../../ui/SearchField.tsx";
 import { State } from "../../ui/State.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import { AddIdentity } from "./AddIdentity.tsx";
 import { ForwardTo } from "./ForwardTo.tsx";
 import { IDENTITY_TOUCHES } from "./touches.ts";
 import { VerifyAddress } from "./VerifyAddress.tsx";
 
+/** Identities of a page. */
+const PAGE = 50;
+
 export function Identities() {
-  const identities = useRpc("list_identities", {});
+  const [search, setSearch] = useParameter("q");
+  const source: LivePagesOptions<Identity> = {
+    key: ["list_identities", { search }],
+    read: (last) =>
+      rpc("list_identities", {
+        p_filter: { ...(search && { search }), ...(last && { after: last.from_email }) },
+        p_limit: PAGE,
+      }),
+    size: PAGE,
+  };
+  const identities = useLivePages(source);
   return (
     <Stack>
       <Group justify="space-between" gap="sm">
@@ -21,16 +39,36 @@ export function Identities() {
           <AddIdentity />
         </For>
       </Group>
-      <Loaded
+      {(search !== "" || identities.hasMore || (identities.items?.length ?? 0) > 4) && (
+        <ListTools name="identities" source={source}>
+          <SearchField label="Search identities" value={search} onChange={setSearch} />
+        </ListTools>
+      )}
+      <LoadedPages
         of={identities}
-        empty={
-          <Empty icon="mail" title="No identities yet">
-            An identity is an address that mail is sent as. Its owner confirms it with a mailed code.
-          </Empty>
-        }
+        empty={search
+          ? <Empty icon="search" title={`No identities match “${search}”`} />
+          : (
+            <Empty icon="mail" title="No identities yet">
+              An identity is an address that mail is sent as. Its owner confirms it with a mailed code.
+            </Empty>
+          )}
       >
-        {(all) => all.map((identity) => <Item key={identity.id} of={identity} />)}
-      </Loaded>
+        {(items) => (
+          <VirtualList
+            label="Identities"
+            items={items}
+            idOf={({ id }) => id}
+            height={130}
+            gap={16}
+            hasMore={identities.hasMore}
+            reading={identities.reading}
+            more={identities.more}
+          >
+            {(identity) => <Item of={identity} />}
+          </VirtualList>
+        )}
+      </LoadedPages>
     </Stack>
   );
 }

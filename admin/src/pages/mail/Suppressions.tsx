@@ -1,14 +1,19 @@
 /** Addresses that get no mail: the list, whether one is on it, adding and lifting. */
-import { Button, Group, Paper, Select, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Button, Group, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Suppression } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
-import { usePages } from "../../data/pages.ts";
+import { type LivePagesOptions, useLivePages } from "../../data/pages.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
+import { useParameter } from "../../ui/location.ts";
 import { Section } from "../../ui/Section.tsx";
-import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { SearchField } from "../../ui/SearchField.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
+import classes from "./mail.module.css";
 import { sourceInWords, suppressionInWords } from "./words.ts";
 
 const SIZE = 100;
@@ -41,7 +46,7 @@ function Lookup() {
   const [address, setAddress] = useState("");
   const [reason, setReason] = useState("manual");
   const [scope, setScope] = useState<Scope>("all");
-  const [found, setFound] = useState<{ address: string; on: Omit<Suppression, "address">[] }>();
+  const [found, setFound] = useState<{ address: string; on: Omit<Suppression, "address" | "same">[] }>();
   const [fault, setFault] = useState<string>();
   const look = useChange({
     act: async (address: string) => ({
@@ -157,55 +162,59 @@ function Lookup() {
 }
 
 function List() {
-  const pages = usePages<Suppression>({
-    key: ["list_suppressions"],
-    read: (after) => rpc("list_suppressions", { p_before: after?.since ?? null, p_limit: SIZE }),
+  const [search, setSearch] = useParameter("q");
+  const source: LivePagesOptions<Suppression> = {
+    key: ["list_suppressions", { search }],
+    read: (last) =>
+      rpc("list_suppressions", {
+        p_before: last?.since ?? null,
+        p_limit: SIZE,
+        p_same: last?.same ?? null,
+        p_search: search || null,
+      }),
     size: SIZE,
-    idOf: ({ address, scope, since }) => `${address} ${scope} ${since}`,
-  });
-  if (pages.items === undefined) {
-    return pages.error ? <Failed error={pages.error} retry={pages.retry} /> : <Loading rows={4} />;
-  }
-  if (pages.items.length === 0) {
-    return (
-      <Empty icon="mail" title="Every address gets mail">
-        Addresses that bounce, complain or unsubscribe are added automatically.
-      </Empty>
-    );
-  }
+  };
+  const pages = useLivePages(source);
   return (
-    <Paper withBorder radius="md">
-      <Table.ScrollContainer minWidth={640} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
-        <Table horizontalSpacing="md" aria-label="Suppressions">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Address</Table.Th>
-              <Table.Th>Gets no</Table.Th>
-              <Table.Th>Because</Table.Th>
-              <Table.Th>Added</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {pages.items.map(({ address, scope, reason, source, since }) => (
-              <Table.Tr key={`${address} ${scope} ${since}`}>
-                <Table.Td style={{ whiteSpace: "nowrap" }}>{address}</Table.Td>
-                <Table.Td>{scopeInWords(scope)}</Table.Td>
-                <Table.Td>{suppressionInWords(reason)}</Table.Td>
-                <Table.Td>
+    <Stack gap="sm">
+      <ListTools name="suppressions" source={source}>
+        <SearchField label="Search by domain or reason" value={search} onChange={setSearch} />
+      </ListTools>
+      <LoadedPages
+        of={pages}
+        empty={search
+          ? <Empty icon="search" title={`No suppressions match “${search}”`} />
+          : (
+            <Empty icon="mail" title="Every address gets mail">
+              Addresses that bounce, complain or unsubscribe are added automatically.
+            </Empty>
+          )}
+      >
+        {(items) => (
+          <Paper withBorder radius="md">
+            <VirtualList
+              label="Suppressions"
+              items={items}
+              idOf={({ since, same }) => `${since} ${same}`}
+              height={50}
+              className={classes.list}
+              hasMore={pages.hasMore}
+              reading={pages.reading}
+              more={pages.more}
+            >
+              {({ address, scope, reason, source, since }) => (
+                <Group justify="space-between" gap="sm">
+                  <Text size="sm" style={{ overflowWrap: "anywhere" }}>{address}</Text>
                   <Text size="sm" component="div">
-                    <Time at={since} />, by {sourceInWords(source)}
+                    gets no {scopeInWords(scope)}: {suppressionInWords(reason)}, <Time at={since} />, by{" "}
+                    {sourceInWords(source)}
                   </Text>
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
-      {pages.hasMore && (
-        <Group justify="center" p="sm">
-          <Button variant="default" size="xs" loading={pages.reading} onClick={pages.more}>Load more</Button>
-        </Group>
-      )}
-    </Paper>
+                </Group>
+              )}
+            </VirtualList>
+          </Paper>
+        )}
+      </LoadedPages>
+    </Stack>
   );
 }

@@ -3,16 +3,16 @@
  * by itself, so a person decides.
  */
 import { Button, Group, Paper, Stack, Text } from "@mantine/core";
-import type { UseQueryResult } from "@tanstack/react-query";
 import type { UnknownMessage } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
+import type { Pages } from "../../data/pages.ts";
 import { rpc, useChange } from "../../data/query.ts";
-import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { navigate } from "../../ui/location.ts";
 import { State } from "../../ui/State.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import { ChannelFace } from "./ChannelFace.tsx";
 
 type How = "sent" | "resend" | "drop";
@@ -37,9 +37,9 @@ const QUESTIONS: Record<How, { title: string; body: string; action: string; dang
 };
 const SAID: Record<How, string> = { sent: "Recorded as sent.", resend: "Queued again.", drop: "Dropped." };
 
-export function Unknown({ of }: { of: UseQueryResult<UnknownMessage[], Refusal> }) {
+export function Unknown({ of }: { of: Pages<UnknownMessage> }) {
   return (
-    <Loaded
+    <LoadedPages
       of={of}
       empty={
         <Empty icon="mail" title="Nothing is unknown">
@@ -54,10 +54,21 @@ export function Unknown({ of }: { of: UseQueryResult<UnknownMessage[], Refusal> 
             The provider's answer was lost. Providers usually report what happened within minutes. After 15
             minutes without a report, a person decides.
           </Text>
-          {all.map((one) => <Item key={one.id} of={one} />)}
+          <VirtualList
+            label="Unknown messages"
+            items={all}
+            idOf={({ id }) => id}
+            height={90}
+            gap={16}
+            hasMore={of.hasMore}
+            reading={of.reading}
+            more={of.more}
+          >
+            {(one) => <Item of={one} />}
+          </VirtualList>
         </Stack>
       )}
-    </Loaded>
+    </LoadedPages>
   );
 }
 

@@ -55,7 +55,7 @@ export function WholeMail({ message }: { message: string }) {
         size="xl"
         closeButtonProps={{ "aria-label": "Close mail" }}
       >
-        {shown && <Shown of={shown} />}
+        {shown && <Shown of={shown} onLoaded={setShown} />}
       </Modal>
     </>
   );
@@ -64,8 +64,48 @@ export function WholeMail({ message }: { message: string }) {
 const nameOf = ({ address, name }: { address: string; name: string }) =>
   name ? `${name} <${address}>` : address;
 
-function Shown({ of }: { of: Whole }) {
-  const { id, subject, from, to, cc, text, html, remote_images, raw, attachments } = of;
+/** How many images of other servers there are, and the offer to load them. */
+function RemoteImages({ of, onLoaded }: { of: Whole; onLoaded: (whole: Whole) => void }) {
+  const { id, remote_images: all, remote_shown: shown } = of;
+  const [isLoaded, setLoaded] = useState(false);
+  const load = useChange({
+    act: () => callFunction<Whole>(`email-webhook/mails/${id}?images=remote`),
+    touches: [],
+  });
+  if (all === 0) return null;
+  return (
+    <Alert color="gray" p="xs" mb="sm" role="status">
+      <Group justify="space-between">
+        <Text size="sm">
+          {isLoaded
+            ? `${shown} of ${all} ${all === 1 ? "image" : "images"} of other servers loaded.`
+            : all === 1
+            ? "One image of another server is not loaded: it would tell the sender that the mail is read."
+            : `${all} images of other servers are not loaded: they would tell the sender that the mail is read.`}
+        </Text>
+        {!isLoaded && (
+          <Button
+            size="compact-sm"
+            variant="default"
+            title="Your server loads them: the sender learns that the mail was opened, and nothing about you."
+            loading={load.isPending}
+            onClick={async () => {
+              const whole = await load.mutateAsync(undefined).catch(() => undefined);
+              if (whole === undefined) return;
+              setLoaded(true);
+              onLoaded(whole);
+            }}
+          >
+            Load images
+          </Button>
+        )}
+      </Group>
+    </Alert>
+  );
+}
+
+function Shown({ of, onLoaded }: { of: Whole; onLoaded: (whole: Whole) => void }) {
+  const { id, subject, from, to, cc, text, html, raw, attachments } = of;
   const people = [
     ["From", from === null ? "" : nameOf(from)],
     ["To", to.map(nameOf).join(", ")],
@@ -89,13 +129,7 @@ function Shown({ of }: { of: Whole }) {
         </Tabs.Panel>
         {html !== null && (
           <Tabs.Panel value="html">
-            {remote_images > 0 && (
-              <Alert color="gray" p="xs" mb="sm">
-                {remote_images === 1
-                  ? "One image of another server is not loaded: it would tell the sender that the mail is read."
-                  : `${remote_images} images of other servers are not loaded: they would tell the sender that the mail is read.`}
-              </Alert>
-            )}
+            <RemoteImages of={of} onLoaded={onLoaded} />
             <iframe
               title="The mail's HTML"
               sandbox="allow-popups allow-popups-to-escape-sandbox"

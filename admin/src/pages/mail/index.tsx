@@ -1,6 +1,8 @@
 /** E-mail: figures, the identities that mail is sent as, who gets none, and what nobody knows the outcome of. */
 import { Tabs } from "@mantine/core";
-import { useRpc } from "../../data/query.ts";
+import type { UnknownMessage } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
+import { useLivePages } from "../../data/pages.ts";
+import { rpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
@@ -10,10 +12,21 @@ import { Suppressions } from "./Suppressions.tsx";
 import { Unknown } from "./Unknown.tsx";
 import classes from "./mail.module.css";
 
+/** Unknown messages of a page. */
+const UNKNOWN = 100;
+
 export default function Mail() {
   const [tab, setTab] = useParameter("tab", "figures");
-  const unknown = useRpc("list_unknown", { p_limit: 200 });
-  const overdue = unknown.data?.filter(({ overdue }) => overdue).length ?? 0;
+  const unknown = useLivePages<UnknownMessage>({
+    key: ["list_unknown"],
+    read: (last) =>
+      rpc("list_unknown", {
+        p_limit: UNKNOWN,
+        p_filter: last ? { after_at: last.since, after_id: last.id } : {},
+      }),
+    size: UNKNOWN,
+  });
+  const overdue = unknown.items?.filter(({ overdue }) => overdue).length ?? 0;
   return (
     <Page
       title="E-mail"
@@ -26,7 +39,9 @@ export default function Mail() {
           <Tabs.Tab value="suppressions">Suppressions</Tabs.Tab>
           <Tabs.Tab
             value="unknown"
-            rightSection={overdue > 0 && <State size="sm" tone="warn">{overdue}</State>}
+            rightSection={overdue > 0 && (
+              <State size="sm" tone="warn">{overdue}{unknown.hasMore && "+"}</State>
+            )}
           >
             Unknown
           </Tabs.Tab>

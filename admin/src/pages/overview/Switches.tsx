@@ -1,17 +1,21 @@
 /** The flag of every feature, each one click from off. */
-import { Button, Group, Text, UnstyledButton } from "@mantine/core";
+import { Box, Button, Group, Text, UnstyledButton } from "@mantine/core";
+import { useState } from "react";
 import { Link } from "wouter";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
-import { isOn, useFlags, useSwitchOff } from "../../data/flags.ts";
+import { isOn, useFlagPages, useSwitchOff } from "../../data/flags.ts";
 import { For } from "../../session/me.tsx";
 import { BRAKES } from "../../ui/location.ts";
 import { Section } from "../../ui/Section.tsx";
 import { State } from "../../ui/State.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { SearchField } from "../../ui/SearchField.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import classes from "./overview.module.css";
 
 export function Switches() {
-  const flags = useFlags();
+  const [search, setSearch] = useState("");
+  const flags = useFlagPages({ search, onFirst: true });
+  const isLong = flags.hasMore || search !== "";
   const off = useSwitchOff();
   return (
     <Section
@@ -19,18 +23,25 @@ export function Switches() {
       about="Turning a flag off takes effect within 5 seconds. Turn it on from its page."
       flush
     >
-      <Loaded
+      {isLong && (
+        <Box px="md" pb="xs">
+          <SearchField label="Search flags" value={search} onChange={setSearch} />
+        </Box>
+      )}
+      <LoadedPages
         of={flags}
-        empty={<Empty icon="flag" title="No flags yet">Create one with gatelink flags set.</Empty>}
+        empty={search
+          ? <Empty icon="search" title={`No flags match “${search}”`} />
+          : <Empty icon="flag" title="No flags yet">Create one with gatelink flags set.</Empty>}
       >
-        {(flags) => (
+        {(items) => (
           <ul
             id={BRAKES}
             className={`${classes.list} ${classes.scroll}`}
             tabIndex={0}
             aria-label="Feature flags"
           >
-            {flags.map((flag) => (
+            {items.map((flag) => (
               <li key={flag.key}>
                 <Group justify="space-between" wrap="nowrap">
                   <UnstyledButton component={Link} href={`/flags/${flag.key}`} style={{ minWidth: 0 }}>
@@ -55,9 +66,16 @@ export function Switches() {
                 </Group>
               </li>
             ))}
+            {flags.hasMore && (
+              <li>
+                <Button variant="default" size="xs" fullWidth loading={flags.reading} onClick={flags.more}>
+                  Show more
+                </Button>
+              </li>
+            )}
           </ul>
         )}
-      </Loaded>
+      </LoadedPages>
     </Section>
   );
 }

@@ -1,5 +1,5 @@
 /** Reports: what the clock wrote about rollouts and about everything, and how it is now. */
-import { Accordion, Anchor, Code, Group, NativeSelect, Stack, Text } from "@mantine/core";
+import { Accordion, Anchor, Box, Button, Code, Group, Stack, Text } from "@mantine/core";
 import { Link, Route, Switch } from "wouter";
 import type { Report } from "../../../../supabase/functions/_shared/contract/answers/reports.ts";
 import {
@@ -8,13 +8,15 @@ import {
   reportInWords,
   reportTitle,
 } from "../../../../supabase/functions/_shared/contract/words/reports.ts";
-import { useFlags } from "../../data/flags.ts";
-import { useRpc } from "../../data/query.ts";
+import { type LivePagesOptions, useLivePages } from "../../data/pages.ts";
+import { rpc, useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
+import { ListTools } from "../../session/ListTools.tsx";
 import { NoSuchPage } from "../../ui/NoSuchPage.tsx";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, Loaded, LoadedPages } from "../../ui/states.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 
@@ -27,13 +29,21 @@ export default function Reports() {
   );
 }
 
+/** Reports of a page. */
+const PAGE = 50;
 /** Reports are written every two hours at most. */
 const EVERY_MS = 60_000;
 
 function ReportList() {
   const [flag, setFlag] = useParameter("flag");
-  const { data: flags = [] } = useFlags();
-  const reports = useRpc("list_reports", { p_flag_key: flag || null, p_limit: 100 }, { every: EVERY_MS });
+  const source: LivePagesOptions<Report> = {
+    key: ["list_reports", flag],
+    read: (last) =>
+      rpc("list_reports", { p_flag_key: flag || null, p_limit: PAGE, p_before: last?.id ?? null }),
+    size: PAGE,
+    every: EVERY_MS,
+  };
+  const reports = useLivePages(source);
   const now = useRpc("report_now", {}, { every: EVERY_MS });
   return (
     <Page
@@ -43,20 +53,23 @@ function ReportList() {
       <Section title="The last seven days">
         <Loaded of={now}>{(report) => <Lines of={reportInWords(report)} />}</Loaded>
       </Section>
-      <NativeSelect
-        label="Feature"
-        value={flag}
-        onChange={(event) => setFlag(event.currentTarget.value)}
-        data={[{ value: "", label: "All" }, ...flags.map(({ key }) => ({ value: key, label: key }))]}
-        maw={420}
-      />
-      <Loaded of={reports} empty={<Empty icon="chart" title="No report has been due yet" />}>
+      <ListTools name="reports" source={source}>
+        <Box w={{ base: "100%", xs: 420 }}>
+          <FlagPicker label="Feature" placeholder="All" value={flag} onChange={setFlag} />
+        </Box>
+      </ListTools>
+      <LoadedPages of={reports} empty={<Empty icon="chart" title="No report has been due yet" />}>
         {(all) => (
-          <Accordion variant="contained" radius="md">
-            {all.map((report) => <Item key={report.id} report={report} />)}
-          </Accordion>
+          <>
+            <Accordion variant="contained" radius="md">
+              {all.map((report) => <Item key={report.id} report={report} />)}
+            </Accordion>
+            {reports.hasMore && (
+              <Button variant="default" loading={reports.reading} onClick={reports.more}>Show more</Button>
+            )}
+          </>
         )}
-      </Loaded>
+      </LoadedPages>
     </Page>
   );
 }

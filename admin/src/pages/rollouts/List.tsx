@@ -1,7 +1,7 @@
 /** All rollouts, newest first. */
 import { Anchor, Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
 import { Link } from "wouter";
-import { type Rollout, underWay, useRollouts } from "../../data/rollouts.ts";
+import { type Rollout, useRolloutPages } from "../../data/rollouts.ts";
 import { STATES } from "../../ui/rollout_states.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
@@ -9,13 +9,16 @@ import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { SearchField } from "../../ui/SearchField.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import classes from "./rollouts.module.css";
 
 export function RolloutList() {
-  const rollouts = useRollouts();
   const [which, setWhich] = useParameter("which", "all");
+  const [search, setSearch] = useParameter("q");
+  const rollouts = useRolloutPages({ search, which: which === "open" || which === "over" ? which : "all" });
   const add = (
     <For role="operator">
       <Button component={Link} href="/rollouts/new" leftSection={<Icon name="plus" size={16} />}>
@@ -29,37 +32,47 @@ export function RolloutList() {
       about="A rollout gives a feature to more people in stages. A guard checks it every minute and rolls back if it fails."
       actions={add}
     >
-      <SegmentedControl
-        aria-label="Which rollouts"
-        value={which}
-        onChange={setWhich}
-        data={[{ value: "all", label: "All" }, { value: "open", label: "Open" }, {
-          value: "over",
-          label: "Finished",
-        }]}
-        style={{ alignSelf: "flex-start" }}
-      />
-      <Loaded
+      <Group gap="xs">
+        <SearchField label="Search by flag" value={search} onChange={setSearch} />
+        <SegmentedControl
+          aria-label="Which rollouts"
+          value={which}
+          onChange={setWhich}
+          data={[{ value: "all", label: "All" }, { value: "open", label: "Open" }, {
+            value: "over",
+            label: "Finished",
+          }]}
+        />
+      </Group>
+      <LoadedPages
         of={rollouts}
-        empty={
-          <Empty icon="stairs" title="No rollouts yet" action={add}>
-            To create one, choose a flag that is off and a plan.
-          </Empty>
-        }
+        empty={search
+          ? <Empty icon="search" title={`No rollouts match “${search}”`} />
+          : which !== "all"
+          ? <Empty icon="stairs" title={which === "open" ? "No open rollouts" : "No finished rollouts"} />
+          : (
+            <Empty icon="stairs" title="No rollouts yet" action={add}>
+              To create one, choose a flag that is off and a plan.
+            </Empty>
+          )}
       >
-        {(rollouts) => {
-          const found = rollouts.filter((rollout) =>
-            which === "all" || (which === "open") === (underWay(rollout) || rollout.state === "draft")
-          );
-          return found.length === 0
-            ? <Empty icon="stairs" title={which === "open" ? "No open rollouts" : "No finished rollouts"} />
-            : (
-              <Paper withBorder radius="md" component="ul" className={classes.list}>
-                {found.map((rollout) => <Row key={rollout.id} rollout={rollout} />)}
-              </Paper>
-            );
-        }}
-      </Loaded>
+        {(items) => (
+          <Paper withBorder radius="md">
+            <VirtualList
+              label="Rollouts"
+              className={classes.list}
+              items={items}
+              idOf={({ id }) => id}
+              height={68}
+              hasMore={rollouts.hasMore}
+              reading={rollouts.reading}
+              more={rollouts.more}
+            >
+              {(rollout) => <Row rollout={rollout} />}
+            </VirtualList>
+          </Paper>
+        )}
+      </LoadedPages>
     </Page>
   );
 }
@@ -69,7 +82,7 @@ function Row({ rollout }: { rollout: Rollout }) {
   const [words, tone] = STATES[rollout.state];
   const at = rollout.finished_at ?? rollout.stage_started_at ?? rollout.created_at;
   return (
-    <li>
+    <>
       <Group justify="space-between" wrap="nowrap">
         <div style={{ minWidth: 0 }}>
           <Anchor
@@ -88,6 +101,6 @@ function Row({ rollout }: { rollout: Rollout }) {
         </div>
         <State tone={tone}>{words}</State>
       </Group>
-    </li>
+    </>
   );
 }

@@ -6,24 +6,26 @@ import {
   MultiSelect,
   NumberInput,
   Radio,
-  Select,
   SimpleGrid,
   Stack,
   TagsInput,
   Text,
   Textarea,
 } from "@mantine/core";
-import type { FormEvent } from "react";
+import { useDebouncedValue } from "@mantine/hooks";
+import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import { checkPlan, type Stage } from "../../../../supabase/functions/_shared/rollouts/plan.ts";
 import type { Result, Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
-import { useFlags } from "../../data/flags.ts";
-import { rpc, useChange, useRows, useRpc } from "../../data/query.ts";
+import { useFlag } from "../../data/flags.ts";
+import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { MOVED } from "../../data/rollouts.ts";
+import { useSegmentPages } from "../../data/segments.ts";
 import { For } from "../../session/me.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { navigate, useParameter } from "../../ui/location.ts";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { Restored } from "../../session/Restored.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
@@ -79,11 +81,10 @@ function Form() {
   const [segments, setSegments] = draft.field<string[]>("segments", []);
   const [perMinute, setPerMinute] = draft.field<number | string>("perMinute", "");
   const [reason, setReason] = draft.field("reason", "");
-  const flags = useFlags();
-  const known = useRows(
-    ["segments", "keys"],
-    (client) => client.from("segments").select("key").order("key"),
-  );
+  const chosen = useFlag(flag).data;
+  const [segment, setSegment] = useState("");
+  const [searched] = useDebouncedValue(segment, 200);
+  const known = useSegmentPages(searched.trim());
   const [stages, setStages] = draft.field<Stage[] | undefined>("stages", undefined);
   const people = {
     ...(ids.length > 0 && { user_ids: ids }),
@@ -108,11 +109,16 @@ function Form() {
   const change = () => takeTemplate.mutate(template, { onSuccess: (plan) => setStages(plan?.stages) });
 
   const create = useChange<void, Row<"rollouts">>({
-    act: () => rpc("create_rollout", { p_flag_key: flag, p_plan: plan, p_reason: reason.trim() || null }),
+    act: () =>
+      rpc("create_rollout", {
+        p_flag_key: flag,
+        p_plan: plan,
+        p_reason: reason.trim() || null,
+        p_id: draft.id,
+      }),
     touches: MOVED,
     said: () => "Rollout created. It has not changed the flag yet.",
   });
-  const chosen = flags.data?.find(({ key }) => key === flag);
   // The first stage of the standard plan reaches only these people.
   const first = stages ? stages[0].percentage === 0 : template === "standard";
   const nobody = first && stages?.[0].users === undefined && ids.length + segments.length === 0;
@@ -134,15 +140,7 @@ function Form() {
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
           <Section title="Flag and plan">
             <Stack>
-              <Select
-                label="Flag"
-                placeholder="Choose a flag"
-                data={(flags.data ?? []).map(({ key }) => key)}
-                value={flag || null}
-                onChange={(key) => setFlag(key ?? "")}
-                searchable
-                required
-              />
+              <FlagPicker label="Flag" placeholder="Choose a flag" value={flag} onChange={setFlag} required />
               {chosen && (
                 <Text size="sm" c="dimmed">
                   Currently on for {audience(chosen)}.
@@ -169,10 +167,14 @@ function Form() {
                 <>
                   <MultiSelect
                     label="Segments in the first stage"
-                    data={(known.data ?? []).map(({ key }) => key)}
+                    data={[...new Set([...(known.items ?? []).map(({ key }) => key), ...segments])]}
+                    filter={({ options }) => options}
+                    searchable
+                    searchValue={segment}
+                    onSearchChange={setSegment}
                     value={segments}
                     onChange={setSegments}
-                    placeholder={known.data?.length === 0 ? "No segments yet" : undefined}
+                    placeholder={known.items?.length === 0 && searched === "" ? "No segments yet" : undefined}
                   />
                   <TagsInput
                     label="People in the first stage, by id"

@@ -164,6 +164,7 @@ function Fields(
         <>
           <MultiSelect
             label="Kinds (optional)"
+            placeholder={value.kinds.length === 0 ? "any kind" : undefined}
             data={MAIL_KINDS}
             value={value.kinds}
             onChange={(kinds) => set({ kinds })}

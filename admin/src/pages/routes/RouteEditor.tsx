@@ -18,12 +18,14 @@ import { compile } from "../../../../supabase/functions/_shared/routing/compile.
 import {
   type Condition,
   ConditionError,
+  isForMailAlone,
   parseCondition,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { FlagPicker } from "../../ui/FlagPicker.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Restored } from "../../session/Restored.tsx";
@@ -38,7 +40,7 @@ const TOUCHES = ["routes", "route_destinations", "route_history", "destination_h
  * Saves a route, or creates one. Checks the condition as the router will. @throws {ConditionError} {Refusal}
  */
 async function save(
-  { route, changes }: { route: WholeRoute | undefined; changes: Changes },
+  { route, id, changes }: { route: WholeRoute | undefined; id: string; changes: Changes },
 ): Promise<{ id: string; version: number }> {
   await compile(parseCondition(changes.condition));
   if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
@@ -47,7 +49,7 @@ async function save(
     p_destinations: destinations ?? [],
     p_condition: condition,
     p_priority: 100,
-    p_options: { name: name || undefined, mode, flag_key, sticky_minutes, channels },
+    p_options: { id, name: name || undefined, mode, flag_key, sticky_minutes, channels },
   });
 }
 
@@ -116,9 +118,12 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
     draft.clear();
     close();
   };
+  const lacksMail = isForMailAlone(condition) && !channels.includes("email") &&
+    "Only a mail can meet the condition: add email.";
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
+    if (lacksMail) return;
     const changes: Changes = {
       name: name.trim(),
       condition,
@@ -129,7 +134,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       channels,
       ...(route ? { active } : {}),
     };
-    write.mutate({ route, changes }, { onSuccess: done });
+    write.mutate({ route, id: draft.id, changes }, { onSuccess: done });
   };
   return (
     <Stack gap="xl">
@@ -166,6 +171,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
             <TagsInput
               label="Channels"
               description="The route only takes messages from these channels."
+              error={lacksMail}
               data={CHANNELS}
               acceptValueOnBlur
               value={channels}
@@ -176,6 +182,8 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
               description="In order of preference."
               placeholder={to.length === 0 ? "Choose destinations" : undefined}
               data={destinations}
+              searchable
+              limit={100}
               value={to}
               onChange={setTo}
             />
@@ -188,10 +196,13 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
               value={mode}
               onChange={(value) => setMode(value as typeof mode)}
             />
-            <TextInput
+            <FlagPicker
               label="Only for contacts with this flag on (optional)"
+              placeholder="Everybody"
+              disabled={!may}
               value={flag}
-              onChange={({ currentTarget: { value } }) => setFlag(value)}
+              onChange={setFlag}
+              warning="Until it is on, the route takes no messages."
             />
             <NumberInput
               label="Keep the conversation for (minutes, optional)"
@@ -259,7 +270,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       {now && (
         <History
           route={now}
-          restore={(changes) => write.mutate({ route: now, changes }, { onSuccess: done })}
+          restore={(changes) => write.mutate({ route: now, id: draft.id, changes }, { onSuccess: done })}
         />
       )}
     </Stack>

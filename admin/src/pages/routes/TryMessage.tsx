@@ -6,31 +6,50 @@ import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title 
 import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { useState } from "react";
-import { client } from "../../data/client.ts";
-import { unwrap, useRead, useRows } from "../../data/query.ts";
+import { allRows, LIVE_MS, MAX_ROWS, useRead, useRows } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
-import { Loaded } from "../../ui/states.tsx";
+import { Failed, Loaded, Loading } from "../../ui/states.tsx";
 import { InZone } from "../../ui/Time.tsx";
+import { useAllRoutes, useDestinations } from "./data.ts";
 import classes from "./routes.module.css";
 import type { Destination, WholeRoute } from "./types.ts";
 import { decisionOf, type Part, segmentsOf, type TriedDecision } from "./try_message.ts";
 import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
 
-export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; destinations: Destination[] }) {
+type FlagSetting = Pick<Row<"settings">, "key" | "value" | "metadata" | "version">;
+
+/** Reads every route, as the router does: the list above it shows a page of them. */
+export function TryMessage() {
+  const routes = useAllRoutes(true);
+  const destinations = useDestinations(true);
+  const failed = [routes, destinations].find(({ isError, data }) => isError && data === undefined);
+  if (failed) return <Failed error={failed.error!} retry={failed.refetch} />;
+  if (!routes.data || !destinations.data) return <Loading rows={3} />;
+  return <Trial routes={routes.data} destinations={destinations.data} />;
+}
+
+function Trial({ routes, destinations }: { routes: WholeRoute[]; destinations: Destination[] }) {
   const [text, setText] = useParameter("try");
   const [type, setType] = useParameter("type", "text");
   const [channel, setChannel] = useParameter("channel", "whatsapp");
   const [code, setCode] = useParameter("link");
   const [writer, setWriter] = useState<Writer>({});
-  const settings = useRows(
-    ["settings", "flags"],
-    (db) => db.from("settings").select("key,value,metadata,version").like("key", "%.enabled"),
+  const settings = useRead(
+    ["settings", "all flags"],
+    () =>
+      allRows<FlagSetting>((db, last) => {
+        const rows = db.from("settings").select("key,value,metadata,version").like("key", "%.enabled")
+          .order("key").limit(MAX_ROWS);
+        return last ? rows.gt("key", last.key) : rows;
+      }),
+    { every: (flags) => LIVE_MS * ((flags?.length ?? 0) > MAX_ROWS ? 12 : 1), patient: true },
   );
   const links = useRows(
     ["links", "facts", code],
-    (db) => db.from("links").select("code,tags,campaign").eq("code", code.toLowerCase()),
+    (db) => db.from("links").select("code,tags,campaign").eq("code", code.toLowerCase()).limit(1),
     { enabled: code !== "" },
   );
   const link = code === "" ? undefined : links.data?.find((one) => one.code === code.toLowerCase());
@@ -38,9 +57,11 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
     ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
       const { contact, ...facts } = factsOf(writer, channel);
-      const memberships = contact.id === "" ? [] : await unwrap<{ segment_key: string }[]>(
-        client().from("segment_members").select("segment_key").eq("subject_id", contact.id),
-      );
+      const memberships = contact.id === "" ? [] : await allRows<{ segment_key: string }>((db, last) => {
+        const rows = db.from("segment_members").select("segment_key").eq("subject_id", contact.id)
+          .order("segment_key").limit(MAX_ROWS);
+        return last ? rows.gt("segment_key", last.segment_key) : rows;
+      });
       return decisionOf({
         routes,
         destinations,
@@ -97,7 +118,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
         </SimpleGrid>
         <WriterFields routes={routes} channel={channel} value={writer} onChange={setWriter} />
         <Loaded of={decision} rows={2}>
-          {({ explanation, reason, destinationIds, parts }) => {
+          {({ explanation, omitted, reason, destinationIds, parts }) => {
             const taken = explanation.find(({ matched }) => matched);
             return (
               <div role="status">
@@ -133,6 +154,11 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
                     ))}
                   </Table.Tbody>
                 </Table>
+                {(omitted ?? 0) > 0 && (
+                  <Text size="sm" c="dimmed" mt="xs">
+                    {omitted!.toLocaleString()} more routes do not match.
+                  </Text>
+                )}
               </div>
             );
           }}

@@ -2,7 +2,7 @@
 import { Checkbox, Select, SimpleGrid, TextInput } from "@mantine/core";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import type { MessageFacts } from "../../../../supabase/functions/_shared/routing/facts.ts";
-import { useRows } from "../../data/query.ts";
+import { MAX_ROWS, useRows } from "../../data/query.ts";
 import { emailFactsOf, MailFields, type TriedMail } from "./MailFields.tsx";
 import type { WholeRoute } from "./types.ts";
 
@@ -70,7 +70,7 @@ export function WriterFields(
   const byPerson = asked.has("contacts") || routes.some(({ flag_key }) => flag_key !== null);
   const numbers = useRows(
     ["wa_numbers"],
-    (db) => db.from("wa_numbers").select("id,display_number").order("id"),
+    (db) => db.from("wa_numbers").select("id,display_number").order("id").limit(MAX_ROWS),
     { every: false, enabled: asked.has("number") },
   );
   const set = (changes: Partial<Writer>) => onChange({ ...value, ...changes });

@@ -1,22 +1,29 @@
 /** Routes with their destinations, in the order in which the router tries them. */
-import { useMemo } from "react";
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { ListedRoute } from "../../../../supabase/functions/_shared/contract/answers/routes.ts";
 import {
   type Condition,
   ConditionError,
   parseCondition,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
-import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { useRows } from "../../data/query.ts";
-import type { Read, WholeRoute } from "./types.ts";
+import { type Pages, useLivePages } from "../../data/pages.ts";
+import { allRows, LIVE_MS, MAX_ROWS, rpc, useRead } from "../../data/query.ts";
+import type { Refusal } from "../../data/refusal.ts";
+import type { Destination, PlacedRoute, Read } from "./types.ts";
 
 /** Channels that the form suggests. Any other name can be typed. */
 export const CHANNELS = ["whatsapp", "sms", "email", "telegram"];
+
+/** Routes of a page of the list. */
+const PAGE = 100;
+/** Routes of a page where all are read. */
+const LARGE_PAGE = MAX_ROWS - 1;
 
 /**
  * Normalizes a row's condition as the router reads it: the stored one may be a short form, or from another
  * version.
  */
-export function read<T extends { condition: unknown }>(
+export function read<T extends { condition?: unknown }>(
   row: T,
 ): Omit<T, "condition"> & Read & { condition: Condition } {
   try {
@@ -31,37 +38,60 @@ export function read<T extends { condition: unknown }>(
 export const isFallback = ({ condition }: { condition: unknown }): boolean =>
   (condition as { type?: unknown } | null)?.type === "default";
 
-/** By priority, then by age; fallbacks after all others. */
-export function inOrder<T extends Pick<Row<"routes">, "id" | "priority" | "condition">>(
-  routes: readonly T[],
-): T[] {
-  return [...routes].sort((a, b) =>
-    Number(isFallback(a)) - Number(isFallback(b)) || a.priority - b.priority || (a.id < b.id ? -1 : 1)
+/** Which routes a list shows. */
+export interface RouteFilter {
+  /** Part of the name, flag, destinations, channels or condition. */
+  search?: string;
+  active?: boolean;
+  destination?: string;
+}
+
+const listed = async (filter: RouteFilter & { id?: string; after?: string }, limit: number) =>
+  (await rpc("list_routes", { p_filter: filter, p_limit: limit }) as ListedRoute[]).map(read);
+
+/** The routes in pages, polled. */
+export function useRoutePages(filter: RouteFilter): Pages<PlacedRoute> {
+  return useLivePages<PlacedRoute>({
+    key: ["routes", "list", filter],
+    read: (last) => listed({ ...filter, ...(last && { after: last.id }) }, PAGE),
+    size: PAGE,
+  });
+}
+
+/** One route, polled; null if there is none. */
+export function useRoute(id: string): UseQueryResult<PlacedRoute | null, Refusal> {
+  const isId = /^[0-9a-f-]{36}$/.test(id);
+  return useRead(["routes", "one", id], async () => isId ? (await listed({ id }, 1))[0] ?? null : null, {
+    enabled: id !== "",
+  });
+}
+
+/** Every route, as the router has them; polled less often where there are thousands. */
+export function useAllRoutes(enabled: boolean): UseQueryResult<PlacedRoute[], Refusal> {
+  return useRead(
+    ["routes", "all"],
+    async () => {
+      const all: PlacedRoute[] = [];
+      for (;;) {
+        const page = await listed({ after: all.at(-1)?.id }, LARGE_PAGE);
+        all.push(...page);
+        if (page.length < LARGE_PAGE) return all;
+      }
+    },
+    { every: (routes) => LIVE_MS * ((routes?.length ?? 0) > LARGE_PAGE ? 12 : 1), enabled, patient: true },
   );
 }
 
-/** The routes, polled, and the destinations that they may have. */
-export function useRoutes() {
-  const routes = useRows(["routes"], (db) => db.from("routes").select("*"));
-  const links = useRows(
-    ["route_destinations"],
-    (db) => db.from("route_destinations").select("route_id,destination_id,position"),
-  );
-  const destinations = useRows(
+/** The destinations that routes may have, by name, polled. */
+export function useDestinations(enabled: boolean): UseQueryResult<Destination[], Refusal> {
+  return useRead(
     ["destinations"],
-    (db) =>
-      db.from("destinations").select("id,name,state,circuit_trips").is("removed_at", null).order("name"),
+    () =>
+      allRows<Destination>((db, last) => {
+        const rows = db.from("destinations").select("id,name,state,circuit_trips").is("removed_at", null)
+          .order("name").limit(MAX_ROWS);
+        return last ? rows.gt("name", last.name) : rows;
+      }),
+    { every: (found) => LIVE_MS * ((found?.length ?? 0) > MAX_ROWS ? 12 : 1), enabled, patient: true },
   );
-  const whole = useMemo(() => {
-    if (!routes.data || !links.data || !destinations.data) return undefined;
-    const nameOf = new Map(destinations.data.map(({ id, name }) => [id, name]));
-    return inOrder(routes.data).map((route): WholeRoute => ({
-      ...read(route),
-      destinations: links.data.filter(({ route_id }) => route_id === route.id)
-        .sort((a, b) => a.position - b.position)
-        .map(({ destination_id }) => nameOf.get(destination_id) ?? "?"),
-    }));
-  }, [routes.data, links.data, destinations.data]);
-  const failed = [routes, links, destinations].find(({ isError }) => isError);
-  return { routes: whole, destinations: destinations.data ?? [], failed };
 }

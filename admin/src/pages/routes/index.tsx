@@ -1,20 +1,27 @@
 /** Routes: which messages go to which service. */
-import { Button, Drawer, Stack } from "@mantine/core";
+import { Button, Drawer, Group, SegmentedControl, Stack } from "@mantine/core";
 import { For, useMay } from "../../session/me.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
-import { Empty, Failed, Loading } from "../../ui/states.tsx";
-import { useRoutes } from "./data.ts";
+import { SearchField } from "../../ui/SearchField.tsx";
+import { Empty, Loaded, LoadedPages } from "../../ui/states.tsx";
+import { useDestinations, useRoute, useRoutePages } from "./data.ts";
 import { RouteEditor } from "./RouteEditor.tsx";
 import { RouteList } from "./RouteList.tsx";
 import { TryMessage } from "./TryMessage.tsx";
 
 export default function Routes() {
-  const { routes, destinations, failed } = useRoutes();
   const [edited, setEdited] = useParameter("edit");
+  const [search, setSearch] = useParameter("q");
+  const [state, setState] = useParameter("state", "all");
+  const routes = useRoutePages({
+    ...(search && { search }),
+    ...(state !== "all" && { active: state === "on" }),
+  });
   const may = useMay("operator");
-  const route = routes?.find(({ id }) => id === edited);
+  const isFiltered = search !== "" || state !== "all";
+  const { items } = routes;
   return (
     <Page
       title="Routes"
@@ -29,45 +36,84 @@ export default function Routes() {
         </For>
       }
     >
-      {routes === undefined
-        ? failed ? <Failed error={failed.error!} retry={failed.refetch} /> : <Loading rows={5} height={64} />
-        : (
-          <Stack gap="xl">
-            {routes.length === 0
-              ? (
-                <Empty icon="route" title="No routes yet">
-                  Without a route, messages are stored but not delivered. Add a destination under Deliveries,
-                  then a route to it.
-                </Empty>
-              )
-              : <RouteList routes={routes} edit={setEdited} />}
-            <TryMessage routes={routes} destinations={destinations} />
-          </Stack>
-        )}
-      <Drawer
-        opened={edited !== "" && routes !== undefined}
-        onClose={() => setEdited("")}
-        position="right"
-        size="lg"
-        title={edited === "new" ? "New route" : route ? route.name : "Route"}
-        closeButtonProps={{ "aria-label": "Close" }}
-      >
-        {edited === "new" && !may && (
-          <Empty icon="route" title="Only operators can create routes">
-            Ask an admin of your team for the role.
-          </Empty>
-        )}
-        {edited !== "" && routes !== undefined && (edited !== "new" || may) && (edited === "new" || route
-          ? (
-            <RouteEditor
-              key={edited}
-              route={route}
-              destinations={destinations.map(({ name }) => name)}
-              close={() => setEdited("")}
+      <Stack gap="xl">
+        {(isFiltered || (items?.length ?? 0) > 0) && (
+          <Group gap="xs" mb="calc(-1 * var(--mantine-spacing-md))">
+            <SearchField label="Search routes" value={search} onChange={setSearch} />
+            <SegmentedControl
+              aria-label="State"
+              value={state}
+              onChange={setState}
+              data={[{ value: "all", label: "All" }, { value: "on", label: "On" }, {
+                value: "off",
+                label: "Off",
+              }]}
             />
-          )
-          : <Empty icon="route" title="Route not found">It may have been removed.</Empty>)}
-      </Drawer>
+          </Group>
+        )}
+        <LoadedPages
+          of={routes}
+          rows={5}
+          empty={isFiltered
+            ? (
+              <Empty
+                icon="search"
+                title={search ? `No routes match “${search}”` : `No routes are ${state}`}
+                action={
+                  <Button variant="default" onClick={() => (setSearch(""), setState("all"))}>
+                    Clear search
+                  </Button>
+                }
+              />
+            )
+            : (
+              <Empty icon="route" title="No routes yet">
+                Without a route, messages are stored but not delivered. Add a destination under Deliveries,
+                then a route to it.
+              </Empty>
+            )}
+        >
+          {() => <RouteList routes={routes} edit={setEdited} />}
+        </LoadedPages>
+        {items !== undefined && (items.length > 0 || isFiltered) && <TryMessage />}
+      </Stack>
+      <Edited id={edited} close={() => setEdited("")} />
     </Page>
+  );
+}
+
+/** The editor of one route, or of a new one. */
+function Edited({ id, close }: { id: string; close: () => void }) {
+  const may = useMay("operator");
+  const isNew = id === "new";
+  const route = useRoute(isNew ? "" : id);
+  const destinations = useDestinations(id !== "");
+  const names = destinations.data?.map(({ name }) => name) ?? [];
+  return (
+    <Drawer
+      opened={id !== ""}
+      onClose={close}
+      position="right"
+      size="lg"
+      title={isNew ? "New route" : route.data?.name ?? "Route"}
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
+      {isNew
+        ? may
+          ? <RouteEditor key="new" route={undefined} destinations={names} close={close} />
+          : (
+            <Empty icon="route" title="Only operators can create routes">
+              Ask an admin of your team for the role.
+            </Empty>
+          )
+        : id !== "" && (
+          <Loaded of={route}>
+            {(route) =>
+              route?.id === id
+                ? <RouteEditor key={id} route={route} destinations={names} close={close} />
+                : <Empty icon="route" title="Route not found">It may have been removed.</Empty>}
+          </Loaded>
+        )}
+    </Drawer>
   );
 }

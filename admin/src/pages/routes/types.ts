@@ -1,5 +1,6 @@
 /** Routes and destinations, as the routes pages use them. */
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
+import type { ListedRoute } from "../../../../supabase/functions/_shared/contract/answers/routes.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 
 /** A row of `routes`. After `read`, every default of its condition is written out. */
@@ -18,6 +19,9 @@ export interface Read {
 
 /** A route with the names of its destinations, in order. */
 export type WholeRoute = Route & Read & { destinations: string[] };
+
+/** A route of the list: its place among all, and its neighbours. */
+export type PlacedRoute = WholeRoute & Pick<ListedRoute, "place" | "above" | "below" | "beyond">;
 
 /** What the editor saves: the condition always, of a new route too; other members if they are given. */
 export type Changes =

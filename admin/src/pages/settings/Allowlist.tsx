@@ -12,14 +12,21 @@ import {
 } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { client } from "../../data/client.ts";
+import { containing } from "../../data/conditions.ts";
+import { useLivePages } from "../../data/pages.ts";
+import { rpc, unwrap, useChange } from "../../data/query.ts";
+import { ALLOWLIST_CHANGED } from "../../session/AddHost.tsx";
+import { typedHost } from "../../ui/host.ts";
+import { useParameter } from "../../ui/location.ts";
+import { SearchField } from "../../ui/SearchField.tsx";
 import { useNames } from "../../session/team.ts";
 import { useDraft } from "../../session/draft.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Section } from "../../ui/Section.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { AllowlistHistory } from "./Histories.tsx";
 
@@ -29,33 +36,25 @@ const PURPOSES = [
   { purpose: "forward", title: "Services", about: "Hosts that messages and notifications may be sent to." },
   { purpose: "redirect", title: "Links", about: "Hosts that links may redirect to." },
 ] as const;
-const TOUCHES = ["destination_allowlist", "allowlist_history", "link_ground"];
+
+/** Hosts of a page. */
+const PAGE = 100;
 
 export function Allowlist() {
-  const hosts = useRows(
-    ["destination_allowlist"],
-    (db) => db.from("destination_allowlist").select("*").order("pattern"),
-  );
+  const [search, setSearch] = useParameter("q");
   return (
     <Stack>
       <For role="admin" otherwise={<Text size="sm" c="dimmed">Only admins can change the allowlist.</Text>}>
         <Add />
       </For>
-      <Loaded of={hosts}>
-        {(hosts) => (
-          <SimpleGrid cols={{ base: 1, md: 2 }}>
-            {PURPOSES.map(({ purpose, title, about }) => (
-              <Section key={purpose} title={title} about={about} flush>
-                <Hosts
-                  of={hosts.filter((host) =>
-                    host.purpose === purpose
-                  )}
-                />
-              </Section>
-            ))}
-          </SimpleGrid>
-        )}
-      </Loaded>
+      <SearchField label="Search hosts" value={search} onChange={setSearch} />
+      <SimpleGrid cols={{ base: 1, md: 2 }}>
+        {PURPOSES.map(({ purpose, title, about }) => (
+          <Section key={purpose} title={title} about={about} flush>
+            <Hosts purpose={purpose} search={search} />
+          </Section>
+        ))}
+      </SimpleGrid>
       <For role="admin">
         <AllowlistHistory />
       </For>
@@ -70,7 +69,7 @@ function Add() {
   const [fault, setFault] = useState<string>();
   const allow = useChange({
     act: () => rpc("allow_host", { p_pattern: pattern.trim(), p_purpose: purpose }),
-    touches: TOUCHES,
+    touches: ALLOWLIST_CHANGED,
     said: () => `${pattern.trim()} was added to the allowlist. This takes effect within 5 seconds.`,
     onRefused: ({ code, message }) => {
       setFault(code === "23514" ? "Enter a host such as hooks.example.com or *.example.com." : message);
@@ -91,7 +90,7 @@ function Add() {
           required
           error={fault}
           value={pattern}
-          onChange={({ currentTarget: { value } }) => setPattern(value)}
+          onChange={({ currentTarget: { value } }) => (setPattern(typedHost(value)), setFault(undefined))}
           w={{ base: "100%", xs: 280 }}
         />
         <SegmentedControl
@@ -106,20 +105,13 @@ function Add() {
   );
 }
 
-function Hosts({ of }: { of: Allowed[] }) {
+function Hosts({ purpose, search }: { purpose: Allowed["purpose"]; search: string }) {
   const ask = useAsk();
   const nameOf = useNames();
   const may = useMay("admin");
   const disallow = useChange({
     act: ({ pattern, purpose }: Allowed) => rpc("disallow_host", { p_pattern: pattern, p_purpose: purpose }),
-    touches: TOUCHES,
-    foresee: (host) => [{
-      key: ["destination_allowlist"],
-      data: (before) =>
-        (before as Allowed[]).filter(({ pattern, purpose }) =>
-          pattern !== host.pattern || purpose !== host.purpose
-        ),
-    }],
+    touches: ALLOWLIST_CHANGED,
     said: (_, { pattern }) =>
       `${pattern} was removed from the allowlist. This takes effect within 5 seconds.`,
     undo: (_, { pattern, purpose }) => async () => {
@@ -127,47 +119,73 @@ function Hosts({ of }: { of: Allowed[] }) {
       return `Undone: ${pattern} is allowed again.`;
     },
   });
-  if (of.length === 0) {
-    return <Empty icon="link" title="No hosts yet">Add a host to allow requests to it.</Empty>;
-  }
+  const hosts = useLivePages<Allowed>({
+    key: ["destination_allowlist", purpose, search],
+    read: (last) => {
+      let rows = client().from("destination_allowlist").select("*").eq("purpose", purpose);
+      if (search) rows = rows.ilike("pattern", containing(search));
+      if (last) rows = rows.gt("pattern", last.pattern);
+      return unwrap(rows.order("pattern").limit(PAGE));
+    },
+    size: PAGE,
+  });
   return (
-    <Table horizontalSpacing="md">
-      <Table.Tbody>
-        {of.map((host) => (
-          <Table.Tr key={host.pattern}>
-            <Table.Td style={{ overflowWrap: "anywhere" }}>
-              <Text size="sm" ff="monospace">{host.pattern}</Text>
-              <Text size="xs" c="dimmed" component="div">
-                {nameOf(host.created_by)}, <Time at={host.created_at} />
-              </Text>
-            </Table.Td>
-            {may && (
-              <Table.Td w={60}>
-                <ActionIcon
-                  variant="subtle"
-                  color="gray"
-                  size="lg"
-                  aria-label={`Remove ${host.pattern}`}
-                  onClick={async () => {
-                    const answer = await ask({
-                      title: `Remove ${host.pattern} from the allowlist?`,
-                      body: host.purpose === "forward"
-                        ? "Destinations on this host stop receiving messages: each attempt fails until the host is allowed again."
-                        : "Links to this host stop working.",
-                      action: "Remove",
-                      danger: true,
-                      reason: "none",
-                    });
-                    if (answer) disallow.mutate(host);
-                  }}
-                >
-                  <Icon name="trash" size={18} />
-                </ActionIcon>
-              </Table.Td>
+    <LoadedPages
+      of={hosts}
+      rows={2}
+      empty={search
+        ? <Empty icon="search" title={`No hosts match “${search}”`} />
+        : <Empty icon="link" title="No hosts yet">Add a host to allow requests to it.</Empty>}
+    >
+      {(items) => (
+        <Table horizontalSpacing="md">
+          <Table.Tbody>
+            {items.map((host) => (
+              <Table.Tr key={host.pattern}>
+                <Table.Td style={{ overflowWrap: "anywhere" }}>
+                  <Text size="sm" ff="monospace">{host.pattern}</Text>
+                  <Text size="xs" c="dimmed" component="div">
+                    {nameOf(host.created_by)}, <Time at={host.created_at} />
+                  </Text>
+                </Table.Td>
+                {may && (
+                  <Table.Td w={60}>
+                    <ActionIcon
+                      variant="subtle"
+                      color="gray"
+                      size="lg"
+                      aria-label={`Remove ${host.pattern}`}
+                      onClick={async () => {
+                        const answer = await ask({
+                          title: `Remove ${host.pattern} from the allowlist?`,
+                          body: host.purpose === "forward"
+                            ? "Destinations on this host stop receiving messages: each attempt fails until the host is allowed again."
+                            : "Links to this host stop working.",
+                          action: "Remove",
+                          danger: true,
+                          reason: "none",
+                        });
+                        if (answer) disallow.mutate(host);
+                      }}
+                    >
+                      <Icon name="trash" size={18} />
+                    </ActionIcon>
+                  </Table.Td>
+                )}
+              </Table.Tr>
+            ))}
+            {hosts.hasMore && (
+              <Table.Tr>
+                <Table.Td colSpan={2}>
+                  <Button variant="default" fullWidth loading={hosts.reading} onClick={hosts.more}>
+                    Show more
+                  </Button>
+                </Table.Td>
+              </Table.Tr>
             )}
-          </Table.Tr>
-        ))}
-      </Table.Tbody>
-    </Table>
+          </Table.Tbody>
+        </Table>
+      )}
+    </LoadedPages>
   );
 }

@@ -1,15 +1,19 @@
-/** For admins: changes of roles and of allowed hosts, the latest fifty of each. */
+/** For admins: changes of roles and of allowed hosts. */
 import { Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import type { TeamStanding } from "../../../../supabase/functions/_shared/contract/columns.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { useRows } from "../../data/query.ts";
+import { client } from "../../data/client.ts";
+import { type Pages, usePages } from "../../data/pages.ts";
+import { unwrap } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { Section } from "../../ui/Section.tsx";
-import { Loaded } from "../../ui/states.tsx";
+import { LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 
-const LATEST = 50;
+/** Changes of a page. */
+const PAGE = 50;
 
 interface Change {
   id: string;
@@ -18,48 +22,70 @@ interface Change {
 }
 
 export function TeamHistory() {
-  const changes = useRows(
-    ["team_history"],
-    (db) => db.from("team_history").select("*").order("id", { ascending: false }).limit(LATEST),
-  );
+  const changes = usePages<Row<"team_history">>({
+    key: ["team_history"],
+    read: (last) => {
+      const rows = client().from("team_history").select("*").order("id", { ascending: false }).limit(PAGE);
+      return unwrap(last ? rows.lt("id", last.id) : rows);
+    },
+    size: PAGE,
+    idOf: ({ id }) => id,
+  });
   return (
     <Section title="History" about="Changes of members and roles.">
-      <Loaded of={changes}>{(changes) => <Lines of={changes} said={teamWords} />}</Loaded>
+      <Lines of={changes} said={teamWords} />
     </Section>
   );
 }
 
 export function AllowlistHistory() {
-  const changes = useRows(
-    ["allowlist_history"],
-    (db) => db.from("allowlist_history").select("*").order("id", { ascending: false }).limit(LATEST),
-  );
+  const changes = usePages<Row<"allowlist_history">>({
+    key: ["allowlist_history"],
+    read: (last) => {
+      const rows = client().from("allowlist_history").select("*").order("id", { ascending: false }).limit(
+        PAGE,
+      );
+      return unwrap(last ? rows.lt("id", last.id) : rows);
+    },
+    size: PAGE,
+    idOf: ({ id }) => id,
+  });
   return (
     <Section title="History" about="Hosts that were added and removed.">
-      <Loaded of={changes}>
-        {(changes) => (
-          <Lines
-            of={changes}
-            said={({ pattern, purpose, change }) =>
-              `${pattern} ${change} for ${purpose === "forward" ? "services" : "links"}`}
-          />
-        )}
-      </Loaded>
+      <Lines
+        of={changes}
+        said={({ pattern, purpose, change }) =>
+          `${pattern} ${change} for ${purpose === "forward" ? "services" : "links"}`}
+      />
     </Section>
   );
 }
 
-function Lines<T extends Change>({ of, said }: { of: T[]; said: (one: T) => ReactNode }) {
+function Lines<T extends Change>({ of, said }: { of: Pages<T>; said: (one: T) => ReactNode }) {
   const nameOf = useNames();
-  if (of.length === 0) return <Text size="sm" c="dimmed">No changes yet.</Text>;
-  return of.map((one) => (
-    <Text key={one.id} size="xs" component="div" style={{ overflowWrap: "anywhere" }}>
-      {said(one)}{" "}
-      <Text span c="dimmed" inherit>
-        by {nameOf(one.by)}, <Time at={one.at} />
-      </Text>
-    </Text>
-  ));
+  return (
+    <LoadedPages of={of} rows={2} empty={<Text size="sm" c="dimmed">No changes yet.</Text>}>
+      {(changes) => (
+        <VirtualList
+          items={changes}
+          idOf={({ id }) => id}
+          height={18}
+          hasMore={of.hasMore}
+          reading={of.reading}
+          more={of.more}
+        >
+          {(one) => (
+            <Text size="xs" component="div" style={{ overflowWrap: "anywhere" }}>
+              {said(one)}{" "}
+              <Text span c="dimmed" inherit>
+                by {nameOf(one.by)}, <Time at={one.at} />
+              </Text>
+            </Text>
+          )}
+        </VirtualList>
+      )}
+    </LoadedPages>
+  );
 }
 
 function teamWords({ email, user_id, change, before, after }: Row<"team_history">): string {

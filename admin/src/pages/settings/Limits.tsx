@@ -14,7 +14,10 @@ type Setting = Pick<Row<"settings">, "key" | "value" | "version">;
 export function Limits() {
   const settings = useRows(
     ["settings", "limits"],
-    (db) => db.from("settings").select("key,value,version").in("key", SETTINGS.map(({ key }) => key)),
+    (db) =>
+      db.from("settings").select("key,value,version").in("key", SETTINGS.map(({ key }) => key)).limit(
+        SETTINGS.length,
+      ),
   );
   return (
     <Loaded of={settings}>

@@ -12,11 +12,12 @@ import {
   TextInput,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { MAX_ROWS, rpc, useChange, useRows } from "../../data/query.ts";
 import { useDraft } from "../../session/draft.ts";
 import { For } from "../../session/me.tsx";
+import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
@@ -27,19 +28,23 @@ import { SecretModal } from "../deliveries/SecretModal.tsx";
 type Endpoint = Pick<Row<"notification_endpoints">, "id" | "name" | "kind" | "host" | "events" | "state">;
 
 const USUAL = EVENTS.filter((event) => event !== "paused" && event !== "resumed");
+const KINDS = { slack: "Slack", webhook: "webhook", email: "email" } as const;
 const TOUCHES = ["notification_endpoints"];
 const eventWords = (event: string) => event.replace("_", " ");
 
 export function Notifications() {
   const endpoints = useRows(
     ["notification_endpoints"],
-    (db) => db.from("notification_endpoints").select("id,name,kind,host,events,state").order("name"),
+    (db) =>
+      db.from("notification_endpoints").select("id,name,kind,host,events,state").order("name").limit(
+        MAX_ROWS,
+      ),
   );
   return (
     <Stack>
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
-          Sent when a rollout changes or a component fails, as signed webhooks or in Slack's format.
+          Sent when a rollout changes or a component fails, as signed webhooks, in Slack's format, or by mail.
         </Text>
         <For role="operator">
           <Add />
@@ -101,7 +106,7 @@ function Row({ of }: { of: Endpoint }) {
       <Table.Td>
         <Group gap="xs">
           <Text size="sm" fw={600}>{of.name}</Text>
-          <State size="sm" tone="plain" asWritten>{of.kind === "slack" ? "Slack" : "webhook"}</State>
+          <State size="sm" tone="plain" asWritten>{KINDS[of.kind]}</State>
           {of.state === "paused" && <State size="sm" tone="warn">paused</State>}
         </Group>
         <Text size="xs" c="dimmed">{of.host}: {of.events.map(eventWords).join(", ")}</Text>
@@ -188,7 +193,7 @@ function Add() {
   // Whoever has the address of a Slack webhook can post there: it is stored nowhere in the browser.
   const [url, setUrl] = useState("");
   const [events, setEvents] = draft.field("events", USUAL);
-  const [fault, setFault] = useState<string>();
+  const [fault, setFault] = useState<ReactNode>();
   const [secret, setSecret] = useState<string>();
   const add = useChange({
     act: () =>
@@ -202,9 +207,11 @@ function Add() {
     onRefused: ({ code, message }) => {
       setFault(
         code === "GL403"
-          ? "The allowlist for services does not contain this host, or the URL does not start with https://."
+          ? <AddHost url={url} purpose="forward" added={() => setFault(undefined)} />
           : code === "23514"
           ? "Use lower-case letters, digits, hyphens and underscores."
+          : code === "GL422"
+          ? "This is not an e-mail address."
           : message,
       );
       return true;
@@ -243,16 +250,21 @@ function Add() {
             />
             <SegmentedControl
               aria-label="Kind"
-              data={[{ value: "slack", label: "Slack" }, { value: "webhook", label: "Webhook" }]}
+              data={[
+                { value: "slack", label: "Slack" },
+                { value: "webhook", label: "Webhook" },
+                { value: "email", label: "Email" },
+              ]}
               value={kind}
               onChange={setKind}
             />
             <TextInput
-              label="URL"
-              type="url"
+              label={kind === "email" ? "Address" : "URL"}
+              type={kind === "email" ? "email" : "url"}
               required
-              placeholder="https://hooks.example.com/…"
+              placeholder={kind === "email" ? "team@example.com" : "https://hooks.example.com/…"}
               error={fault}
+              errorProps={{ component: "div" }}
               value={url}
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />

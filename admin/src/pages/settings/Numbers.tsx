@@ -2,7 +2,7 @@
 import { Button, Group, Modal, NumberInput, Paper, Stack, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { MAX_ROWS, rpc, useChange, useRows } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -15,7 +15,7 @@ const nameOf = ({ id, display_number }: WaNumber) => display_number ? `+${displa
 export function Numbers() {
   const numbers = useRows(
     ["wa_numbers", "pace"],
-    (db) => db.from("wa_numbers").select("*").order("id"),
+    (db) => db.from("wa_numbers").select("*").order("id").limit(MAX_ROWS),
   );
   const [edited, setEdited] = useState<WaNumber>();
   const ask = useAsk();

@@ -1,25 +1,36 @@
 /** Signatures of launches, which can be withdrawn here. Signing itself is on the rollout's page. */
 import { Button, Stack, Table, Text } from "@mantine/core";
 import type { Approval } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { client } from "../../data/client.ts";
+import { olderThan } from "../../data/conditions.ts";
+import { useLivePages } from "../../data/pages.ts";
+import { rpc, unwrap, useChange } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { State } from "../../ui/State.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
+/** Sign-offs of a page. */
+const PAGE = 100;
+
 export function SignOffs() {
-  const signed = useRows(
-    ["gate_approvals", "all"],
-    (db) => db.from("gate_approvals").select("*").order("signed_at", { ascending: false }).limit(200),
-  );
+  const signed = useLivePages<Approval>({
+    key: ["gate_approvals", "all"],
+    read: (last) => {
+      const rows = client().from("gate_approvals").select("*").order("signed_at", { ascending: false })
+        .order("id", { ascending: false }).limit(PAGE);
+      return unwrap(last ? rows.or(olderThan("signed_at", last)) : rows);
+    },
+    size: PAGE,
+  });
   return (
     <Stack>
       <Text size="sm" c="dimmed">
-        The latest 200 sign-offs. To see what is still open and to sign, open the rollout.
+        The latest come first. To see what is still open and to sign, open the rollout.
       </Text>
-      <Loaded
+      <LoadedPages
         of={signed}
         empty={
           <Empty icon="check" title="No sign-offs yet">
@@ -27,14 +38,19 @@ export function SignOffs() {
           </Empty>
         }
       >
-        {(signed) => (
+        {(items) => (
           <Table.ScrollContainer minWidth={520}>
             <Table aria-label="Sign-offs">
-              <Table.Tbody>{signed.map((one) => <Row key={one.id} of={one} />)}</Table.Tbody>
+              <Table.Tbody>{items.map((one) => <Row key={one.id} of={one} />)}</Table.Tbody>
             </Table>
+            {signed.hasMore && (
+              <Button variant="default" fullWidth mt="xs" loading={signed.reading} onClick={signed.more}>
+                Show more
+              </Button>
+            )}
           </Table.ScrollContainer>
         )}
-      </Loaded>
+      </LoadedPages>
     </Stack>
   );
 }

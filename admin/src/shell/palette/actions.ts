@@ -91,7 +91,8 @@ export function useActions(): (hit: SearchHit) => Action[] {
   async function switchOff(key: string): Promise<void> {
     try {
       const [flag] = await unwrap<Flag[]>(
-        client().from("settings").select("key,value,metadata,version,updated_at,updated_by").eq("key", key),
+        client().from("settings").select("key,value,metadata,version,updated_at,updated_by").eq("key", key)
+          .limit(1),
       );
       if (flag) off.mutate({ flag, reason: null });
     } catch (error) {

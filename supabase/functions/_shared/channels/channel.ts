@@ -140,6 +140,18 @@ export interface SentFile {
   readonly bytes: Uint8Array;
 }
 
+/** The file of a message, as its provider described it. */
+export interface MessageMedia {
+  /** The provider's id. */
+  readonly id: string;
+  readonly mimeType: string | null;
+  /** In the provider's form. */
+  readonly sha256: string | null;
+  /** In bytes; few providers say so. */
+  readonly size: number | null;
+  readonly name: string | null;
+}
+
 /** One message to send now. */
 export interface Outgoing {
   /** Our id of the message; passed to providers that can return it in their statuses. */
@@ -211,6 +223,27 @@ export interface SendDeps {
    * where messages have no files.
    */
   readFile?(file: StoredFile): Promise<Uint8Array | undefined>;
+  /** Files that services uploaded. Absent where there are none. */
+  uploads?: Uploads;
+}
+
+/** Files that services uploaded to send. Each method rejects while database or storage are unavailable. */
+export interface Uploads {
+  /** The upload of an id that a sender is to send; undefined if there is none any more. */
+  find(id: string, senderId: string): Promise<FoundUpload | undefined>;
+  /** Its content; undefined if it is gone. */
+  open(upload: FoundUpload): Promise<ReadableStream<Uint8Array> | undefined>;
+  /** Notes the provider's id of an upload. */
+  note(id: string, senderId: string, providerId: string): Promise<void>;
+}
+
+/** An upload. */
+export interface FoundUpload {
+  readonly path: string;
+  readonly type: string;
+  readonly name: string | null;
+  /** The provider's id for this sender, where it is known and not old. */
+  readonly providerId?: string;
 }
 
 /** The place of a stored file. */
@@ -383,6 +416,9 @@ export interface Channel {
 
   /** The text of a checked message, for people who read the conversation; undefined if it has none. */
   wordsOf(message: Outbound): string | undefined;
+
+  /** The file of a received message; undefined if it has none. Absent if the channel gives out no files. */
+  mediaOf?(type: string, native: unknown): MessageMedia | undefined;
 
   /**
    * The address for messages to a person; undefined if there is none.

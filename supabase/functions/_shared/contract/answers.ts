@@ -12,6 +12,7 @@ import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
+import { MEDIA } from "./answers/media.ts";
 import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
 import { PEOPLE } from "./answers/people.ts";
@@ -41,6 +42,7 @@ export const ANSWERS = {
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,
+  ...MEDIA,
   ...MESSAGES,
   ...OPERATIONS,
   ...PEOPLE,

@@ -204,6 +204,16 @@ export interface CountedMetric {
   key?: string;
 }
 
+/** Who is to be told what of a rollout. */
+export interface Notice {
+  /** Days after day 0; before it if negative. */
+  day: number;
+  to: string;
+  text: string;
+  /** Whether it says how the rollout does. */
+  report?: boolean;
+}
+
 /** An announcement that is to be made. */
 export interface AnnouncementDraft {
   name: string;
@@ -221,6 +231,7 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
+<<<<<<< HEAD
 /** Which changes the audit lists. */
 interface AuditFilter {
   kinds?: readonly string[];
@@ -232,25 +243,61 @@ interface AuditFilter {
   /** `at` and `id` of the last entry of the page before. */
   before?: string;
   before_id?: string;
+=======
+/** Which deliveries of a list are meant. */
+export interface MatchingFilter {
+  destination?: string;
+  /** Words of the last error. */
+  error?: string;
+>>>>>>> main
 }
 
 /** The JSON arguments by function and argument name. */
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
   add_destination: { p_options: DestinationOptions & { secret?: string } };
-  add_route: { p_condition: Condition; p_options: RouteOptions };
+  add_route: { p_condition: Condition; p_options: RouteOptions & { id?: string } };
+  change_matching_deliveries: { p_filter: MatchingFilter };
+  count_matching_deliveries: { p_filter: MatchingFilter };
   create_announcement: { p_announcement: AnnouncementDraft };
+  check_links: { p_links: readonly LinkRow[] };
   create_links: { p_links: readonly LinkRow[] };
   create_rollout: { p_plan: RolloutPlan | TemplatePlan };
   delivery_log: { p_filter: DeliveryLogFilter };
+  destination_health: { p_filter: { name?: string; state?: string; search?: string; after?: string } };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
   list_audit: { p_filter: AuditFilter };
   list_dead_letters: { p_filter: DeadLetterFilter };
+  list_announcements: { p_filter: { search?: string; before?: string } };
+  list_identities: { p_filter: { search?: string; after?: string } };
+  list_incidents: { p_filter: { search?: string; after?: number } };
   list_links: { p_filter: LinkFilter };
-  list_waiting: { p_filter: { destination?: string } };
+  list_flags: {
+    p_filter: {
+      search?: string;
+      state?: "on" | "off";
+      segment?: string;
+      on_first?: boolean;
+      after?: string;
+      after_value?: string;
+    };
+  };
+  list_routes: {
+    p_filter: { id?: string; search?: string; active?: boolean; destination?: string; after?: string };
+  };
+  list_unknown: { p_filter: { after_at?: string; after_id?: string } };
+  list_waiting: {
+    p_filter: {
+      destination?: string;
+      before_at?: string;
+      before_lane?: string;
+      before_destination?: string;
+    };
+  };
   record_feedback: { p_feedback: readonly GivenFeedback[] };
   record_metrics: { p_metrics: readonly CountedMetric[] };
   record_rollback: { p_event: RollbackEvent };
+  schedule_notices: { p_notices: readonly Notice[] | null };
   set_conversation_desk: { p_changes: { assigned_to?: string | null; unread?: boolean } };
   set_destination: { p_changes: DestinationOptions & { url?: string } };
   set_destination_headers: { p_headers: Readonly<Record<string, string | null>> };
@@ -274,6 +321,7 @@ export interface JsonArguments {
 type OfThePipeline =
   | "add_counts"
   | "add_measurements"
+  | "add_media_upload"
   | "answer_category"
   | "claim_deliveries"
   | "claim_outbound"

@@ -363,6 +363,7 @@ export type Database = {
           message_id: string | null;
           next_attempt_at: string;
           resent: number;
+          resent_for: string | null;
           seq: number;
           state: "pending" | "leased" | "delivered" | "dead";
           updated_at: string;
@@ -779,6 +780,70 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      media_files: {
+        Row: {
+          attempt: number;
+          bytes: number | null;
+          created_at: string;
+          error: string | null;
+          lease: string | null;
+          media_id: string;
+          message_id: string;
+          mime_type: string | null;
+          next_attempt_at: string | null;
+          number_id: string;
+          path: string | null;
+          settled_at: string | null;
+          sha256: string | null;
+          state: "pending" | "stored" | "gone" | "too_large" | "failed";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "media_files_message_id_fkey";
+            columns: ["message_id"];
+            isOneToOne: true;
+            referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      media_provider_ids: {
+        Row: {
+          media_id: string;
+          number_id: string;
+          upload_id: string;
+          uploaded_at: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "media_provider_ids_upload_id_fkey";
+            columns: ["upload_id"];
+            isOneToOne: false;
+            referencedRelation: "media_uploads";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      media_uploads: {
+        Row: {
+          bytes: number;
+          created_at: string;
+          created_by: string;
+          id: string;
+          mime_type: string;
+          name: string | null;
+          path: string;
+          sha256: string;
+          used_at: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       messages: {
         Row: {
           channel: string;
@@ -854,7 +919,7 @@ export type Database = {
           events: string[];
           host: string;
           id: string;
-          kind: "webhook" | "slack";
+          kind: "webhook" | "slack" | "email";
           name: string;
           state: "active" | "paused";
         };
@@ -872,6 +937,7 @@ export type Database = {
           id: string;
           last_error: string | null;
           lease: string | null;
+          message_id: string | null;
           next_attempt_at: string;
           payload: JsonOf<"notifications.payload">;
           state: "pending" | "leased" | "delivered" | "dead";
@@ -1081,6 +1147,30 @@ export type Database = {
           },
         ];
       };
+      rollout_notices: {
+        Row: {
+          at: string | null;
+          day: number;
+          due_at: string;
+          position: number;
+          report: boolean;
+          rollout_id: string;
+          state: "planned" | "told" | "skipped";
+          text: string;
+          to_whom: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "rollout_notices_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       rollout_stages: {
         Row: {
           advance_when: JsonOf<"rollout_stages.advance_when">;
@@ -1233,6 +1323,28 @@ export type Database = {
           },
         ];
       };
+      saved_views: {
+        Row: {
+          created_at: string;
+          created_by: string;
+          id: string;
+          name: string;
+          page: string;
+          search: string;
+          shared: boolean;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "saved_views_created_by_fkey";
+            columns: ["created_by"];
+            isOneToOne: false;
+            referencedRelation: "team_members";
+            referencedColumns: ["user_id"];
+          },
+        ];
+      };
       segment_history: {
         Row: {
           added: string[];
@@ -1372,7 +1484,7 @@ export type Database = {
           bytes: number;
           created_at: string;
           expires_at: string;
-          kind: "raw" | "attachment";
+          kind: "raw" | "attachment" | "media";
           message_id: string | null;
           of_message: boolean;
           path: string;
@@ -1523,6 +1635,12 @@ export type Database = {
         };
         Returns: null;
       };
+      add_media_upload: {
+        Args: {
+          p_upload: Json;
+        };
+        Returns: Json;
+      };
       add_notification_endpoint: {
         Args: {
           p_name: string;
@@ -1597,6 +1715,17 @@ export type Database = {
         };
         Returns: Json;
       };
+      change_matching_deliveries: {
+        Args: {
+          p_act: string;
+          p_list: string;
+          p_filter: Json;
+          p_before: string;
+          p_reason?: string | null;
+          p_limit?: number;
+        };
+        Returns: number;
+      };
       check_flag: {
         Args: {
           p_key: string;
@@ -1609,6 +1738,13 @@ export type Database = {
           p_id: string;
           p_what: string;
           p_code: string;
+        };
+        Returns: Json;
+      };
+      check_links: {
+        Args: {
+          p_links: Json;
+          p_actor: string;
         };
         Returns: Json;
       };
@@ -1626,6 +1762,13 @@ export type Database = {
           p_lease_seconds?: number;
           p_busy?: Json;
           p_channels?: readonly string[];
+        };
+        Returns: Json;
+      };
+      claim_media: {
+        Args: {
+          p_limit: number;
+          p_lease_seconds: number;
         };
         Returns: Json;
       };
@@ -1689,6 +1832,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      count_matching_deliveries: {
+        Args: {
+          p_list: string;
+          p_filter?: Json;
+        };
+        Returns: Json;
+      };
       create_announcement: {
         Args: {
           p_announcement: Json;
@@ -1707,6 +1857,7 @@ export type Database = {
           p_flag_key: string;
           p_plan: Json;
           p_reason?: string | null;
+          p_id?: string | null;
         };
         Returns: Database["public"]["Tables"]["rollouts"]["Row"];
       };
@@ -1743,6 +1894,8 @@ export type Database = {
       destination_health: {
         Args: {
           p_now?: string;
+          p_filter?: Json;
+          p_limit?: number | null;
         };
         Returns: Json;
       };
@@ -1796,6 +1949,12 @@ export type Database = {
       find_link: {
         Args: {
           p_code: string;
+        };
+        Returns: Json;
+      };
+      find_media: {
+        Args: {
+          p_id: string;
         };
         Returns: Json;
       };
@@ -1877,6 +2036,7 @@ export type Database = {
       list_announcements: {
         Args: {
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -1915,11 +2075,25 @@ export type Database = {
         };
         Returns: Json;
       };
-      list_identities: { Args: Record<never, never>; Returns: Json };
+      list_flags: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_identities: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number | null;
+        };
+        Returns: Json;
+      };
       list_incidents: {
         Args: {
           p_open?: boolean | null;
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -1937,9 +2111,23 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_notices: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       list_reports: {
         Args: {
           p_flag_key?: string | null;
+          p_limit?: number;
+          p_before?: string | null;
+        };
+        Returns: Json;
+      };
+      list_routes: {
+        Args: {
+          p_filter?: Json;
           p_limit?: number;
         };
         Returns: Json;
@@ -1948,6 +2136,8 @@ export type Database = {
         Args: {
           p_before?: string | null;
           p_limit?: number;
+          p_same?: number | null;
+          p_search?: string | null;
         };
         Returns: Json;
       };
@@ -1955,6 +2145,7 @@ export type Database = {
       list_unknown: {
         Args: {
           p_limit?: number;
+          p_filter?: Json;
         };
         Returns: Json;
       };
@@ -1968,6 +2159,15 @@ export type Database = {
       load_config: {
         Args: {
           p_revision?: number | null;
+        };
+        Returns: Json;
+      };
+      mail_notification: {
+        Args: {
+          p_id: string;
+          p_lease: string;
+          p_subject: string;
+          p_text: string;
         };
         Returns: Json;
       };
@@ -1998,6 +2198,14 @@ export type Database = {
           p_ids: readonly string[];
         };
         Returns: Json;
+      };
+      note_provider_media: {
+        Args: {
+          p_id: string;
+          p_number_id: string;
+          p_media_id: string;
+        };
+        Returns: null;
       };
       note_storage_objects: {
         Args: {
@@ -2170,6 +2378,12 @@ export type Database = {
         };
         Returns: null;
       };
+      remove_media_upload: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       remove_notification_endpoint: {
         Args: {
           p_name: string;
@@ -2212,6 +2426,12 @@ export type Database = {
         };
         Returns: boolean;
       };
+      remove_view: {
+        Args: {
+          p_id: string;
+        };
+        Returns: boolean;
+      };
       reply_in_conversation: {
         Args: {
           p_conversation_id: string;
@@ -2245,6 +2465,7 @@ export type Database = {
           p_to: string;
           p_after?: string | null;
           p_limit?: number;
+          p_key?: string | null;
         };
         Returns: Json;
       };
@@ -2326,6 +2547,23 @@ export type Database = {
         Args: {
           p_name: string;
           p_overlap_hours?: number;
+        };
+        Returns: Json;
+      };
+      save_view: {
+        Args: {
+          p_page: string;
+          p_name: string;
+          p_search: string;
+          p_shared?: boolean;
+        };
+        Returns: Json;
+      };
+      schedule_notices: {
+        Args: {
+          p_id: string;
+          p_day_0: string;
+          p_notices?: Json;
         };
         Returns: Json;
       };
@@ -2471,6 +2709,18 @@ export type Database = {
           p_claim?: Json;
         };
         Returns: Json;
+      };
+      settle_media: {
+        Args: {
+          p_message_id: string;
+          p_lease: string;
+          p_outcome: string;
+          p_path?: string | null;
+          p_bytes?: number | null;
+          p_error?: string | null;
+          p_retry_after_ms?: number | null;
+        };
+        Returns: boolean;
       };
       settle_notifications: {
         Args: {
@@ -2634,6 +2884,13 @@ export type Database = {
           p_version: number;
           p_link: Json;
           p_actor: string;
+        };
+        Returns: Json;
+      };
+      upload_to_send: {
+        Args: {
+          p_id: string;
+          p_number_id: string;
         };
         Returns: Json;
       };

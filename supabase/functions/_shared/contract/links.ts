@@ -145,7 +145,36 @@ export const newLink = z.strictObject({
   .meta({ anyOf: [{ required: ["default_url"] }, { required: ["whatsapp"] }] });
 
 /** New links: the body of `POST deeplinks/bulk`. Each link is checked separately. */
-export const newLinks = z.looseObject({ links: z.array(newLink).max(MAX_BULK) });
+export const newLinks = z.looseObject({
+  links: z.array(newLink).max(MAX_BULK),
+  check: z.boolean().optional().describe("Tells what would become of each link, and creates none"),
+});
+
+/** The same change of many links: the body of `PATCH deeplinks/bulk`. */
+export const linksChange = z.strictObject({
+  codes: z.array(
+    z.string().toLowerCase().regex(LINK_CODE).meta({ pattern: LINK_CODE.source.replaceAll("a-z", "A-Za-z") }),
+  ).min(1).max(MAX_BULK),
+  state: z.enum(LINK_STATES).optional().describe(
+    "`deleted` deletes them; another state restores deleted ones",
+  ),
+  add_tags: shape.tags.unwrap().optional().describe("Tags that each of them has afterwards"),
+  remove_tags: shape.tags.unwrap().optional().describe("Tags that none of them has afterwards"),
+});
+
+/** The answer of `PATCH deeplinks/bulk`: one result per code, in the given order. */
+export const linksChanged = z.strictObject({
+  results: z.array(z.union([
+    z.strictObject({ status: z.literal(200), code: z.string().regex(LINK_CODE) }),
+    z.strictObject({
+      status: z.literal([404, 409, 422]),
+      error: z.enum(["link_not_found", "conflict", "invalid_request", "url_not_allowed"]),
+      detail: z.string().optional(),
+    }),
+  ])).max(MAX_BULK),
+});
+/** See {@linkcode linksChanged}. */
+export type LinksChanged = z.output<typeof linksChanged>;
 
 /** The complete link after a change. */
 export const changedLink = z.strictObject({
@@ -206,6 +235,10 @@ export type LinkFaults = z.infer<typeof linkFaults>;
 /** The result for one link of a bulk request. */
 export const bulkResult = z.union([
   z.strictObject({ ...made, status: z.literal([200, 201]) }),
+  z.strictObject({
+    status: z.literal([200, 201]).describe("201: it would be created; 200: it exists"),
+    checked: z.literal(true),
+  }).describe("With `check`"),
   z.strictObject({
     status: z.literal([409, 422, 503]),
     error: z.enum([

@@ -66,6 +66,8 @@ export const PROBLEMS = {
     status: 404,
     title: "No such identity, or none of its addresses is to be confirmed.",
   },
+  media_not_found: { status: 404, title: "No such file, or the message has none." },
+  media_gone: { status: 410, title: "This file is not available any more." },
   destination_not_found: { status: 404, title: "No such destination." },
   link_not_found: { status: 404, title: "This link does not exist." },
   link_deleted: { status: 410, title: "This link has been deleted." },
@@ -108,6 +110,11 @@ export const PROBLEMS = {
     status: 503,
     title: "The file storage is unavailable.",
     headers: { "retry-after": "5" },
+  },
+  media_unavailable: {
+    status: 503,
+    title: "Meta does not give this file now.",
+    headers: { "retry-after": "30" },
   },
   database_read_only: {
     status: 503,

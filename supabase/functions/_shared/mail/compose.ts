@@ -49,6 +49,8 @@ export interface MailToSend extends Common {
    * `mailto` is an address of ours.
    */
   readonly bulk?: { readonly url?: string; readonly mailto?: string };
+  /** Whether a machine wrote it, so that machines do not answer. @default {false} */
+  readonly automatic?: boolean;
 }
 
 const AUTOMATIC = { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All" } as const;
@@ -59,6 +61,7 @@ export async function composeMail(mail: MailToSend): Promise<OutgoingMail> {
     "Message-ID": bracketed(mail.messageId),
     ...(mail.parent === undefined ? {} : threadHeaders(mail.parent)),
   };
+  if (mail.automatic) Object.assign(headers, AUTOMATIC);
   if (mail.bulk !== undefined) {
     const { url, mailto } = mail.bulk;
     const ways = [

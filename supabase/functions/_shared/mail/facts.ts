@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sha256Hex } from "../crypto/sha256.ts";
 import { isOn, legacyOf, ownMessageId, tokensOf } from "./addresses.ts";
 import { automaticReason } from "./automatic.ts";
 import { bounceOf } from "./bounce.ts";
@@ -34,8 +35,8 @@ export async function factsOf(
   // What a server says is no person's answer.
   const text = machine ? "" : cut.text;
   const recipients = recipientsOf(mail, post, world);
-  const identity = mail.messageId ?? `sha256:${await sha256(raw)}`;
-  const textHash = await sha256(new TextEncoder().encode(hashed(mail, cut)));
+  const identity = mail.messageId ?? `sha256:${sha256Hex(raw)}`;
+  const textHash = sha256Hex(hashed(mail, cut));
   const common = {
     provider: post.provider,
     message_id: mail.messageId,
@@ -62,13 +63,13 @@ export async function factsOf(
     truncated: mail.truncated,
     size: raw.length,
   };
-  return await Promise.all(recipients.map(async (recipient) => ({
+  return recipients.map((recipient) => ({
     ...common,
     // Hashed, because ids and addresses are as long as the sender likes.
-    key: await sha256(new TextEncoder().encode([post.provider, identity, recipient ?? ""].join("\0"))),
+    key: sha256Hex([post.provider, identity, recipient ?? ""].join("\0")),
     recipient,
     candidates: candidatesOf(mail, recipient, world),
-  })));
+  }));
 }
 
 /** Our addresses that the mail was posted for. The envelope knows blind copies; headers stand in where it cannot be read. */
@@ -142,9 +143,4 @@ function hashed(mail: Mail, cut: { text: string; text_full: string }): string {
   const text = cut.text.length >= LONG_TEXT ? cut.text : cut.text_full;
   const words = text.toLowerCase().replace(/\s+/g, " ").trim() || mail.subject;
   return JSON.stringify([words, mail.attachments.map(({ name, size }) => [name, size])]);
-}
-
-async function sha256(bytes: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes as BufferSource);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

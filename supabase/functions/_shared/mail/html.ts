@@ -18,7 +18,7 @@ export type Images = "none" | "inline" | "all";
 type Sanitize = (html: string, options: {
   allowedTags: readonly string[];
   allowedAttributes: Readonly<Record<string, readonly string[]>>;
-  allowedStyles: Readonly<Record<string, Readonly<Record<string, readonly RegExp[]>>>>;
+  parseStyleAttributes: false;
   allowedSchemes: readonly string[];
   allowedSchemesByTag: Readonly<Record<string, readonly string[]>>;
   allowProtocolRelative: boolean;
@@ -36,11 +36,12 @@ type Sanitize = (html: string, options: {
   exclusiveFilter: (frame: { tag: string; attribs: Record<string, string> }) => boolean;
 }) => string;
 /** Likewise. */
-type Convert = (html: string, options: {
+type Convert = (html: string) => string;
+type Compile = (options: {
   wordwrap: false;
   limits: { maxInputLength: number; maxDepth: number; maxChildNodes: number };
   selectors: readonly { selector: string; format?: string; options?: Readonly<Record<string, unknown>> }[];
-}) => string;
+}) => Convert;
 
 const TAGS = [
   ...[
@@ -118,7 +119,7 @@ const COLOUR = [/^#[0-9a-f]{3,8}$/i, /^[a-z]{3,20}$/i, /^rgba?\([\d\s.,%]{5,40}\
 const LENGTH = [/^-?\d{1,4}(?:\.\d{1,3})?(?:px|em|rem|pt|%|ch|ex|cm|mm|in)?$/i, /^auto$/i];
 const LENGTHS = [/^(?:-?\d{1,4}(?:\.\d{1,3})?(?:px|em|rem|pt|%|cm|mm|in)?\s{0,2}){1,4}$/i, /^auto$/i];
 /** Of style attributes: nothing that loads, covers, or moves what is around the mail. */
-const STYLES = {
+const STYLES: Readonly<Record<string, readonly RegExp[]>> = {
   "color": COLOUR,
   "background-color": COLOUR,
   "font-size": [...LENGTH, /^(?:x{0,2}-)?(?:small|large)(?:er)?$|^medium$/i],
@@ -147,6 +148,30 @@ const STYLES = {
   "list-style-type": [/^[a-z-]{1,30}$/i],
 };
 
+/** Declarations of a style attribute that are looked at, and characters. */
+const MOST_DECLARATIONS = 100, MOST_STYLE = 4_000;
+const IMPORTANT = "!important";
+
+/**
+ * The declarations of a style attribute that {@linkcode STYLES} allows. Cut at each semicolon, also in strings, comments
+ * and parentheses, since no value that is allowed holds any.
+ */
+function allowedStyle(style: string): string {
+  const kept: string[] = [];
+  for (const declaration of style.slice(0, MOST_STYLE).split(";", MOST_DECLARATIONS)) {
+    const colon = declaration.indexOf(":");
+    const name = declaration.slice(0, Math.max(0, colon)).trim().toLowerCase();
+    if (!Object.hasOwn(STYLES, name)) continue;
+    const stated = declaration.slice(colon + 1).trim();
+    const value = stated.toLowerCase().endsWith(IMPORTANT)
+      ? stated.slice(0, -IMPORTANT.length).trimEnd()
+      : stated;
+    const closed = ['"', "'"].every((quote) => value.split(quote).length % 2 === 1);
+    if (closed && STYLES[name].some((pattern) => pattern.test(value))) kept.push(`${name}:${value}`);
+  }
+  return kept.join(";");
+}
+
 /**
  * HTML that may be shown to people: no scripts, no style sheets, no forms, no frames, no events, no positions; links open
  * elsewhere and tell nothing of us. Show it in a sandboxed frame with a content security policy besides.
@@ -155,6 +180,45 @@ const STYLES = {
  *   servers, which learn then that the mail was read. @default {"inline"}
  */
 export async function sanitiseMail(html: string, images: Images = "inline"): Promise<string> {
+  return await sanitised(html, images);
+}
+
+/**
+ * HTML for people's eyes, and the images of other servers in it, by one walk. Pixels that only tell that a mail was opened
+ * are left out and not counted.
+ *
+ * @param place What stands in place of an image of another server, such as a `cid:` of ours; undefined leaves it out.
+ *   Called in their order.
+ * @returns Without `place`, what {@linkcode sanitiseMail} gives.
+ */
+export async function shownMail(
+  html: string,
+  place: (address: string) => string | undefined = () => undefined,
+): Promise<{ html: string; remote: number }> {
+  let remote = 0;
+  const safe = await sanitised(html, "inline", (attributes) => {
+    const { src = "", ...rest } = attributes;
+    const address = src.trim();
+    if (!/^https?:\/\//i.test(address)) return attributes;
+    if (isPixel(attributes)) return rest;
+    remote++;
+    const placed = place(address);
+    return placed === undefined ? rest : { ...rest, src: placed };
+  });
+  return { html: safe, remote };
+}
+
+/** One or two points wide and high: nobody looks at it. */
+function isPixel({ width = "", height = "" }: Record<string, string>): boolean {
+  const isTiny = (size: string) => /^\s*[012](?:px)?\s*$/i.test(size);
+  return isTiny(width) && isTiny(height);
+}
+
+async function sanitised(
+  html: string,
+  images: Images,
+  transformImage?: (attributes: Record<string, string>) => Record<string, string>,
+): Promise<string> {
   const { default: sanitize }: { default: Sanitize } = await import("sanitize-html");
   const schemes = images === "all" ? ["cid", "https", "http", "data"] : ["cid"];
   return sanitize(flattened(firstOf(html, MOST_HTML)), {
@@ -172,7 +236,8 @@ export async function sanitiseMail(html: string, images: Images = "inline"): Pro
       li: ["value"],
       time: ["datetime"],
     },
-    allowedStyles: { "*": STYLES },
+    // By ourselves, below: the library has a parser of CSS for it, which takes longer than all the rest of a mail.
+    parseStyleAttributes: false,
     allowedSchemes: ["http", "https", "mailto", "tel"],
     allowedSchemesByTag: { img: schemes },
     allowProtocolRelative: false,
@@ -187,6 +252,16 @@ export async function sanitiseMail(html: string, images: Images = "inline"): Pro
           rel: "noopener noreferrer nofollow",
         },
       }),
+      ...(transformImage === undefined ? {} : {
+        img: (_tag: string, attributes: Record<string, string>) => ({
+          tagName: "img",
+          attribs: transformImage(attributes),
+        }),
+      }),
+      "*": (tagName, { style, ...attribs }) => {
+        const kept = style === undefined ? "" : allowedStyle(style);
+        return { tagName, attribs: kept === "" ? attribs : { ...attribs, style: kept } };
+      },
     },
     // A relative address would be one of ours, and an image without a source is a broken one.
     exclusiveFilter: ({ tag, attribs: { src = "" } }) =>
@@ -200,10 +275,21 @@ export async function sanitiseMail(html: string, images: Images = "inline"): Pro
  * Failure policy: open. What the converter refuses becomes text by leaving out the tags.
  */
 export async function textOf(html: string): Promise<string> {
-  const { convert }: { convert: Convert } = await import("html-to-text");
+  const convert = await converter();
   const bounded = flattened(firstOf(html, MOST_HTML));
   try {
-    return cleanText(convert(bounded, {
+    return cleanText(convert(bounded)).replaceAll("\u00a0", " ");
+  } catch {
+    return cleanText(html.slice(0, MOST_HTML).replace(/<[^<>]{0,2000}>/g, " "));
+  }
+}
+
+let converted: Promise<Convert> | undefined;
+
+/** The converter, made once: building its selectors takes longer than to convert most mails. */
+function converter(): Promise<Convert> {
+  return converted ??= import("html-to-text").then(({ compile }: { compile: Compile }) =>
+    compile({
       wordwrap: false,
       limits: { maxInputLength: MOST_HTML, maxDepth: MOST_DEPTH, maxChildNodes: 20_000 },
       selectors: [
@@ -221,10 +307,8 @@ export async function textOf(html: string): Promise<string> {
         { selector: "p", options: { leadingLineBreaks: 2, trailingLineBreaks: 2 } },
         { selector: "table", format: "block" },
       ],
-    })).replaceAll("\u00a0", " ");
-  } catch {
-    return cleanText(html.slice(0, MOST_HTML).replace(/<[^<>]{0,2000}>/g, " "));
-  }
+    })
+  );
 }
 
 /** Elements that need no end: they nest nothing, or the next of their kind ends them. */

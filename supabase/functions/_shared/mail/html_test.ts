@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { holds } from "../../../../tests/support/property.ts";
 import fc from "fast-check";
 import { Parser } from "htmlparser2";
-import { flattened, type Images, sanitiseMail, textOf } from "./html.ts";
+import { flattened, type Images, sanitiseMail, shownMail, textOf } from "./html.ts";
 
 /** What a mail tries, and what is left of it. */
 const ATTACKS: readonly (readonly [html: string, left: string])[] = [
@@ -28,6 +28,18 @@ const ATTACKS: readonly (readonly [html: string, left: string])[] = [
   ['<p style="background:url(https://evil.test/p.png);color:red">a</p>', '<p style="color:red">a</p>'],
   ['<p style="position:fixed;top:0;width:100%">a</p>', '<p style="width:100%">a</p>'],
   ['<p style="color:expression(alert(1))">a</p>', "<p>a</p>"],
+  [
+    "<p style=\"COLOR : Red !important; font-family:'Open Sans', Arial;;\">a</p>",
+    `<p style="color:Red;font-family:'Open Sans', Arial">a</p>`,
+  ],
+  ['<p style="font-family:\'a;color:red">a</p>', '<p style="color:red">a</p>'],
+  ['<p style="/*;color:red;*/width:1px">a</p>', '<p style="color:red">a</p>'],
+  ['<p style="width:1px;background-image:url(data:a;color:blue)">a</p>', '<p style="width:1px">a</p>'],
+  ['<p style="c\\6f lor:red;constructor:1px;margin:expression(x)">a</p>', "<p>a</p>"],
+  [
+    '<a href="https://moss.example/" style="color:red;position:fixed">a</a>',
+    '<a href="https://moss.example/" target="_blank" rel="noopener noreferrer nofollow" style="color:red">a</a>',
+  ],
   ["<math><mtext><img src=x onerror=alert(1)></mtext></math>", ""],
   ["<p id=a class=b data-x=c>a</p>", "<p>a</p>"],
   ['<a href="/admin">a</a>', '<a target="_blank" rel="noopener noreferrer nofollow">a</a>'],
@@ -45,6 +57,30 @@ Deno.test("sanitiseMail(): images of others stay out until asked for", async () 
   assertEquals(await sources("none"), []);
   assertEquals(await sources("inline"), ["cid:a"]);
   assertEquals(await sources("all"), ["cid:a", "https://evil.test/p.png"]);
+});
+
+Deno.test("shownMail(): counts images of others, in one walk, and puts what it is given in their place", async () => {
+  const html = `<img src="cid:a"><p title='<img src="https://moss.example/0.png">'>x</p>` +
+    '<img alt="one" src=" https://moss.example/1.png?a=1&amp;b=2"><IMG SRC="HTTP://moss.example/2.png">' +
+    '<img src="//moss.example/3.png"><img src="https://moss.example/open.gif" width="1" height=1>' +
+    '<img src="https://moss.example/line.gif" width="600" height="1"><script><img src="https://moss.example/4.png"></script>';
+  const asked: string[] = [];
+  const shown = await shownMail(html, (address) => {
+    asked.push(address);
+    return asked.length === 2 ? undefined : `cid:own-${asked.length}`;
+  });
+  assertEquals(asked, [
+    "https://moss.example/1.png?a=1&b=2",
+    "HTTP://moss.example/2.png",
+    "https://moss.example/line.gif",
+  ]);
+  assertEquals(shown.remote, 3);
+  assertEquals([...shown.html.matchAll(/<img[^>]*>/g)].map(([tag]) => tag), [
+    '<img src="cid:a" />',
+    '<img alt="one" src="cid:own-1" />',
+    '<img width="600" height="1" src="cid:own-3" />',
+  ]);
+  assertEquals(await shownMail(html), { html: await sanitiseMail(html), remote: 3 });
 });
 
 Deno.test("sanitiseMail(): any soup of tags leaves allowed tags and attributes alone", async () => {

@@ -5,12 +5,13 @@
  * @module
  */
 import type { ClaimedDelivery, ClaimedEvent } from "../contract/answers/pipeline.ts";
-import type { MessageReceived } from "../contract/http/messages.ts";
+import type { EventMedia, MessageReceived } from "../contract/http/messages.ts";
 import type { WebhookEvent } from "../delivery/deliver.ts";
 
-/** The event of a message that came in. */
+/** The event of a message that came in. @param media Its file, with an address to fetch it. */
 export function messageEventOf(
   { message, resent, link, attribution, conversation, contact }: ClaimedDelivery,
+  media?: EventMedia,
 ): MessageReceived {
   const { created_at, sent_at, native, ...rest } = message;
   return {
@@ -19,6 +20,7 @@ export function messageEventOf(
     data: {
       ...(resent > 0 ? { resent } : {}),
       message: { ...rest, sent_at, received_at: created_at, native },
+      ...(media === undefined ? {} : { media }),
       ...(link == null ? {} : { link }),
       ...(attribution == null ? {} : { attribution }),
       conversation,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Outbound } from "../channels/channel.ts";
+import type { EventMedia } from "../contract/http/messages.ts";
 import type {
   Claim,
   ClaimedDelivery,
@@ -123,6 +124,8 @@ export interface ForwarderDeps {
   /** Names of the channels that may be routed now, see `routedChannels` in routed_channels.ts. */
   routed(): Promise<readonly string[]>;
   world(): Promise<DeliveryDeps>;
+  /** The file of a message with an address to fetch it; undefined if it has none. */
+  mediaOf?(message: ClaimedDelivery["message"]): Promise<EventMedia | undefined>;
   /** Delivers to a destination that is not called over HTTP. */
   deliverByKind: DeliverByKind;
   /** What a destination gets that takes the provider's own webhooks. */
@@ -354,6 +357,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     if (own !== undefined && "why" in own) {
       return { ok: false, error: "unsendable", detail: own.why, latencyMs: 0 };
     }
+    // Meta's own body has Meta's id of the file; an event that is no message has none.
+    const media = own !== undefined || "event" in claimed ? undefined : await deps.mediaOf?.(claimed.message);
     return await deliver(world, {
       id: claimed.delivery_id,
       // One without an address is refused by the allowlist.
@@ -362,7 +367,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       headers,
       destinationId: id,
       timeoutMs,
-      event: own?.body ?? ("event" in claimed ? serviceEventOf(claimed) : messageEventOf(claimed)),
+      event: own?.body ?? ("event" in claimed ? serviceEventOf(claimed) : messageEventOf(claimed, media)),
       headersOf: own?.headersOf,
       traceparent,
     });

@@ -1,5 +1,5 @@
 /**
- * The body of a notification: a signed event for programs, a text for chats. Pure.
+ * The body of a notification: a signed event for programs, a text for chats, a mail for people. Pure.
  *
  * @module
  */
@@ -7,8 +7,13 @@ import type { Report } from "../contract/answers/reports.ts";
 import type { HealthPart } from "../contract/answers/operations.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
+<<<<<<< HEAD
 import type { HealthEvent, TestEvent } from "../contract/http/operation.ts";
 import type { ReportEvent } from "../contract/http/reports.ts";
+=======
+import type { HealthEvent } from "../contract/http/operation.ts";
+import type { NoticeEvent, ReportEvent } from "../contract/http/reports.ts";
+>>>>>>> main
 import {
   fillTemplate,
   type IncidentFacts,
@@ -28,6 +33,7 @@ export type Notification =
   | PartNotification
   | IncidentNotification
   | ReportNotification
+<<<<<<< HEAD
   | TestNotification;
 
 /** A test by somebody of the team. */
@@ -37,6 +43,16 @@ export interface TestNotification {
   at: string;
   /** Name of the endpoint. */
   endpoint: string;
+=======
+  | NoticeNotification;
+
+/** Somebody is to be told of a rollout. */
+export interface NoticeNotification {
+  kind: "notice";
+  /** ISO time. */
+  at: string;
+  notice: Omit<NoticeEvent["data"], "message" | "what_to_do" | "report"> & { report: Report | null };
+>>>>>>> main
 }
 
 /** A report that was due. */
@@ -90,15 +106,36 @@ export interface RolloutNotification extends EventFacts {
   reason: string | null;
 }
 
+/** Most characters of a mail's subject. */
+const MAX_SUBJECT = 150;
+
+/** The mail for an endpoint of kind email: the first line of what happened is its subject. */
+export function mailOf(told: Notification): { subject: string; text: string } {
+  const { data } = bodyOf("webhook", told) as Exclude<ReturnType<typeof bodyOf>, SlackText>;
+  const what = "title" in data && "report" in told
+    ? String(data.title)
+    : "flag" in data && "stage" in data
+    ? `${data.flag}: ${data.message}`
+    : data.message;
+  const [first] = what.split("\n", 1);
+  const subject = first.length <= MAX_SUBJECT ? first : `${first.slice(0, MAX_SUBJECT - 1).trimEnd()}…`;
+  return { subject, text: `${data.message}\n\n${data.what_to_do}\n\n${told.at}\n` };
+}
+
 /** The body for an endpoint of this kind. */
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
+<<<<<<< HEAD
 ): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | TestEvent | SlackText {
   if ("endpoint" in told) return bodyOfTest(endpoint, told);
+=======
+): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | SlackText {
+>>>>>>> main
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("report" in told) return bodyOfReport(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);
+  if ("notice" in told) return bodyOfNotice(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
   const message = eventInWords(told);
   const what_to_do = adviceInWords(told);
@@ -174,6 +211,21 @@ function bodyOfReport(
       message,
       what_to_do,
     },
+  };
+}
+
+function bodyOfNotice(
+  endpoint: "webhook" | "slack",
+  { at, notice }: NoticeNotification,
+): NoticeEvent | SlackText {
+  const { report, ...facts } = notice;
+  const what = `${facts.flag}, day ${facts.day}: ${facts.to}. ${facts.text}`;
+  const message = report === null ? what : [what, ...reportInWords(report)].join("\n");
+  const what_to_do = report === null ? "Tell them, unless you have." : reportAdvice(report);
+  return endpoint === "slack" ? { text: escaped(`${message}\n${what_to_do}`) } : {
+    type: "rollout.notice",
+    timestamp: at,
+    data: { ...facts, report: report === null ? null : { ...report }, message, what_to_do },
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Delivers the notifications of rollouts and of failing parts. Uses `POST` to signed webhooks, with the same
  * code and checks as messages to services (allowlist, public addresses, no redirects); Slack reads the body
- * and ignores the signature.
+ * and ignores the signature. Mails are queued with the others, from an identity.
  *
  * Failure policy: a notification that cannot be delivered is retried for a day, then dead; it remains in the
  * table `notifications` and in the log. A rollout never waits for it.
@@ -12,7 +12,7 @@ import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
 import { deliver, type DeliveryDeps } from "../delivery/deliver.ts";
 import { next } from "../delivery/retry.ts";
-import { bodyOf, type Notification } from "./notification.ts";
+import { bodyOf, mailOf, type Notification } from "./notification.ts";
 
 type Claimed = Result<"claim_notifications">[number];
 
@@ -53,7 +53,9 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
     }
   }
 
-  async function attempt(world: DeliveryDeps, { id, lease, attempt, kind, url, secret, payload }: Claimed) {
+  async function attempt(world: DeliveryDeps, claimed: Claimed) {
+    const { id, lease, attempt, kind, url, secret, payload } = claimed;
+    if (kind === "email") return await queueMail(claimed);
     const result = await deliver(world, {
       id,
       url,
@@ -76,6 +78,26 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
     return after.outcome === "retry" && outcome === "retry"
       ? { id, lease, error, outcome: "retry", retry_after_ms: after.afterMs }
       : { id, lease, error, outcome: "dead" };
+  }
+
+  async function queueMail({ id, lease, attempt, payload }: Claimed) {
+    const { subject, text } = mailOf(payload as unknown as Notification);
+    const { outcome, error } = await deps.rpc("mail_notification", {
+      p_id: id,
+      p_lease: lease,
+      p_subject: subject,
+      p_text: text,
+    });
+    const after = outcome === "retry" ? next(attempt, {}, deps.random()) : undefined;
+    const settled = outcome === "retry" && after?.outcome !== "retry" ? "dead" : outcome;
+    deps.onSettled(settled, error);
+    return {
+      id,
+      lease,
+      outcome: settled,
+      ...(error === undefined ? {} : { error }),
+      ...(after?.outcome === "retry" ? { retry_after_ms: after.afterMs } : {}),
+    };
   }
 
   return () => running ??= drain().finally(() => running = undefined);

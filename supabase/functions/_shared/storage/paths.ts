@@ -5,12 +5,14 @@
  * @module
  */
 
-/** The private buckets, which the migration `storage` creates. */
+/** The private buckets, which the migrations `storage` and `media` create. */
 export const BUCKETS = {
   /** Mails as they came, MIME and all. */
   raw: "email-raw",
   /** Attachments, decoded, of mails in both directions. */
   attachments: "email-attachments",
+  /** Files of WhatsApp messages, in both directions. */
+  media: "wa-media",
 } as const;
 
 /** Name of a bucket of ours. */
@@ -34,6 +36,16 @@ export function isPath(path: string): boolean {
 /** The raw form of a mail. @param day ISO date. @param id Of the mail: hexadecimal digits or a uuid. */
 export function rawPath(day: string, id: string): FilePath {
   return { bucket: BUCKETS.raw, path: `${day}/${id}.eml` };
+}
+
+/** The file of a WhatsApp message. @param id Of the message. */
+export function mediaPath(day: string, id: string): FilePath {
+  return { bucket: BUCKETS.media, path: `in/${day}/${id}` };
+}
+
+/** A file that a service uploaded. @param id Of the upload. */
+export function uploadPath(id: string): FilePath {
+  return { bucket: BUCKETS.media, path: `out/${id}` };
 }
 
 /** An attachment, by its number in the mail. */

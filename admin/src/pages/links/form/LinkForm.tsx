@@ -6,12 +6,14 @@ import { Alert, Button, Group, Input, SegmentedControl, SimpleGrid, Stack, Text,
 import { type FormEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { Link } from "../../../../../supabase/functions/_shared/contract/links.ts";
 import type { Fault, Refusal } from "../../../data/refusal.ts";
+import { AddHost } from "../../../session/AddHost.tsx";
 import type { Draft as Kept } from "../../../session/draft.ts";
+import { hostOf } from "../../../ui/host.ts";
 import { Icon } from "../../../ui/icons.tsx";
 import { Restored } from "../../../session/Restored.tsx";
 import { preview, type PreviewContext, type Visitor } from "../preview.ts";
 import { PreviewTable, VisitorFields } from "../PreviewTable.tsx";
-import { cleaned, type Draft, withValue } from "./body.ts";
+import { cleaned, type Draft, valueAt, withValue } from "./body.ts";
 import { ChatFields } from "./ChatFields.tsx";
 import { FormProvider, type FormState, TextField } from "./fields.tsx";
 import { More } from "./More.tsx";
@@ -141,7 +143,9 @@ export function LinkForm(
                 icon={<Icon name="warn" />}
               >
                 {refused && refused.faults.length > 0 ? "See the marked fields." : refusal.message}{" "}
-                {refusal.hint}
+                {refusal.code !== "url_not_allowed" && refusal.hint}
+                {refusal.code === "url_not_allowed" &&
+                  refusedUrls(refused).map((url) => <AddHost key={url} url={url} purpose="redirect" />)}
               </Alert>
             )}
             <Group>
@@ -152,4 +156,15 @@ export function LinkForm(
       </form>
     </FormProvider>
   );
+}
+
+/** The refused addresses, one of each host. */
+function refusedUrls(refused: FormState["refused"]): string[] {
+  const urls = new Map<string, string>();
+  for (const { path } of refused?.faults ?? []) {
+    const url = valueAt(refused!.body, path);
+    const host = typeof url === "string" ? hostOf(url) : undefined;
+    if (host !== undefined) urls.set(host, url as string);
+  }
+  return [...urls.values()];
 }

@@ -9,14 +9,13 @@ import {
   type LinkPart,
   type Section,
 } from "../../../../../supabase/functions/_shared/contract/link_fields.ts";
-import { useFlags } from "../../../data/flags.ts";
 import { exact } from "../../../ui/times.ts";
 import { type Draft, valueAt } from "./body.ts";
 import {
   AreaField,
+  FlagField,
   MomentField,
   NumberField,
-  SuggestField,
   SwitchField,
   TagsField,
   TextField,
@@ -101,16 +100,11 @@ function PlainField({ path, of }: Plain) {
     case "tags":
       return <TagsField {...props} />;
     case "flag":
-      return <FlagField {...props} />;
+      return <FlagField {...props} warning="Until it is on, all visitors go to the link's page." />;
     // A group is shown part by part; the chat and the rules have their own editors.
     case "group":
     case "chat":
     case "rules":
       return null;
   }
-}
-
-function FlagField(props: { path: string; label: string }) {
-  const flags = useFlags();
-  return <SuggestField {...props} data={(flags.data ?? []).map(({ key }) => key)} />;
 }

@@ -3,9 +3,10 @@
  * that path.
  */
 import { sentence } from "../../../../../supabase/functions/_shared/contract/words/sentences.ts";
-import { Autocomplete, NumberInput, Switch, TagsInput, Textarea, TextInput } from "@mantine/core";
+import { NumberInput, Switch, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { createContext, type ReactNode, useContext } from "react";
 import type { Fault } from "../../../data/refusal.ts";
+import { FlagPicker } from "../../../ui/FlagPicker.tsx";
 import { type Draft, isoOf, localOf, valueAt } from "./body.ts";
 
 /** The form of the fields. */
@@ -177,18 +178,17 @@ export function SwitchField({ path, label, description }: Props) {
   );
 }
 
-/** A text field with suggestions. */
-export function SuggestField({ path, data, ...props }: Props & { data: string[] }) {
+/** One of the flags, with a warning while it is off. */
+export function FlagField({ path, warning, ...props }: Props & { warning: string }) {
   const { value, write, error } = useField<string>(path);
   return (
-    <Autocomplete
-      {...labelled({ path, ...props })}
+    <FlagPicker
+      label={props.label}
       description={props.description}
-      placeholder={props.placeholder}
-      data={data}
       error={error}
       value={value ?? ""}
       onChange={write}
+      warning={warning}
     />
   );
 }

@@ -7,12 +7,14 @@ import { configFaults, env } from "../../config/env.ts";
 import { decode } from "../../json/json.ts";
 import type { Channel, Parsed, SendFailure, Sent, WebhookChannel } from "../channel.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
+import { mediaOf } from "./inbound/media.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
 import { ownWebhook } from "./own_webhook.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
 import { checkRequest } from "./outbound/request.ts";
+import { mayHaveExpired, withMetaIds } from "./outbound/uploads.ts";
 
 /** Meta sends at most 3 MB; the margin is for additions by a proxy. */
 const WEBHOOK_BYTES = 3.5 * 1024 * 1024;
@@ -46,6 +48,14 @@ const environment: WhatsAppOptions = {
   },
 };
 
+/**
+ * URL and token of the account of a number, for calls besides sending.
+ * @throws {Problem} `config_invalid` while the token is missing.
+ */
+export function whatsappAccount(_numberId?: string): Pick<GraphAccount, "graphUrl" | "token"> {
+  return environment.account();
+}
+
 /** Creates WhatsApp with the given secrets; the functions share {@linkcode whatsapp}. */
 export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookChannel {
   const { appSecrets, verifyToken, account, ready } = { ...environment, ...options };
@@ -75,13 +85,20 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookC
     parse: parseBytes,
     check: checkMessage,
     checkRequest,
+    mediaOf,
     wordsOf: (message) => wordsOf(message as OutboundMessage),
     addressOf: ({ group, phone, bsuid, parent_bsuid }) => group ?? phone ?? bsuid ?? parent_bsuid,
-    send: async ({ id, senderId, to, message, traceparent }, { fetch }): Promise<Sent> => {
+    send: async ({ id, senderId, to, message, traceparent }, world): Promise<Sent> => {
       const missing = notReady();
       if (missing !== undefined) return missing;
       const from = { ...account(), phoneNumberId: senderId };
-      return await send(fetch, from, { id, to, message: message as OutboundMessage, traceparent });
+      const attempt = (message: OutboundMessage) => send(world.fetch, from, { id, to, message, traceparent });
+      const prepared = await withMetaIds(message as OutboundMessage, from, world);
+      if (!prepared.ok) return prepared;
+      const sent = await attempt(prepared.message);
+      if (sent.ok || !prepared.reused || !mayHaveExpired(sent)) return sent;
+      const fresh = await withMetaIds(message as OutboundMessage, from, world, true);
+      return fresh.ok ? await attempt(fresh.message) : fresh;
     },
     ownWebhook,
     templates: async (asked, { fetch }) => notReady() ?? await askTemplates(fetch, account(), asked),

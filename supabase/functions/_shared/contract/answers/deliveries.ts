@@ -82,6 +82,8 @@ const waiting = z.strictObject({
   message_id: id.nullable(),
   conversation_id: id.nullable(),
   last_four: z.string().nullable(),
+  /** Id of its queue, by which pages go on. */
+  lane: id,
   destination: z.string(),
   /** Of the message, or of another event. */
   type: z.string(),
@@ -90,6 +92,8 @@ const waiting = z.strictObject({
   last_error: z.string().nullable(),
   next_attempt_at: at,
   created_at: at,
+  /** When its conversation is due, by which the list is ordered. */
+  due_at: at,
   /** Later deliveries of the same conversation that wait for this one. */
   behind: count,
 });
@@ -131,6 +135,8 @@ export const DELIVERIES = {
   }),
   list_waiting: z.array(waiting),
   list_dead_letters: z.array(dead),
+  /** `before` is the time for change_matching_deliveries. */
+  count_matching_deliveries: z.strictObject({ count, before: at }),
   /** `after` is null at the end of the range. */
   resend_deliveries: z.strictObject({ resent: count, after: id.nullable() }),
   /** With its signing secret, which is not shown again. */

@@ -80,6 +80,8 @@ export type PasswordAttempt = z.infer<typeof attempt>;
 /** The answers by function name. */
 export const LINKS = {
   create_links: z.array(made),
+  /** What create_links would answer. */
+  check_links: z.array(made),
   find_link: found.nullable(),
   /** Null if there is no such link, or it has another version. */
   update_link: link.nullable(),

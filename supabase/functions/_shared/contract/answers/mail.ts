@@ -178,6 +178,8 @@ const suppressed = z.strictObject({
 const suppression = suppressed.extend({
   /** Its first character and its domain. */
   address: z.string(),
+  /** Its place among those of the same moment, from 1. */
+  same: z.int(),
 });
 /** An address that gets no mail. */
 export type Suppression = z.infer<typeof suppression>;

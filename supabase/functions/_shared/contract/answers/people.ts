@@ -20,6 +20,20 @@ const member = z.strictObject({
 /** A member of the team. */
 export type Member = z.infer<typeof member>;
 
+const savedView = z.strictObject({
+  id,
+  /** Path of the list in the panel. */
+  page: z.string(),
+  name: z.string(),
+  /** The filters, as in the address. */
+  search: z.string(),
+  shared: z.boolean(),
+  created_by: id,
+  created_at: at,
+});
+/** Filters of a list under a name. */
+export type SavedView = z.infer<typeof savedView>;
+
 const erased = z.strictObject({
   erasure: id,
   part: count,
@@ -36,6 +50,7 @@ export type Erased = z.infer<typeof erased>;
 /** The answers by function name. */
 export const PEOPLE = {
   list_team: z.array(member),
+  save_view: savedView,
   /** Null if the caller is not in the team. */
   whoami: z.strictObject({ user_id: id, role }).nullable(),
   name_contacts: z.array(

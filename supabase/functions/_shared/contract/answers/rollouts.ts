@@ -248,19 +248,40 @@ const launch = z.strictObject({
 /** The facts of the database that decide whether a flag may go live. */
 export type LaunchFacts = z.infer<typeof launch>;
 
+/** Who is told what of a rollout, and when. */
+const notices = z.array(z.strictObject({
+  day: z.int(),
+  to: z.string(),
+  text: z.string(),
+  report: z.boolean(),
+  due_at: at,
+  state: z.enum(["planned", "told", "skipped"]),
+  at: at.nullable(),
+}));
+
 /** The answers by function name. */
 export const ROLLOUTS = {
+  list_flags: z.array(z.strictObject({
+    key: z.string(),
+    value: z.string(),
+    metadata,
+    version: z.int(),
+    updated_at: at,
+    updated_by: z.string(),
+  })),
   forecast_rollout: forecast,
   /** Null if there is no such template. */
   plan_of_template: z.strictObject({ name: z.string(), stages: z.array(stagePlan) }).nullable(),
   /** Null if no rollout is in progress. */
   watch_rollout: evidence.nullable(),
   launch_facts: launch,
+  list_notices: notices,
+  schedule_notices: notices,
   /** A webhook's answer includes its signing secret, which is not shown again. */
   add_notification_endpoint: z.strictObject({
     id,
     name: z.string(),
-    kind: z.enum(["webhook", "slack"]),
+    kind: z.enum(["webhook", "slack", "email"]),
     host: z.string(),
     events: z.array(z.string()),
     secret: z.string().optional(),
@@ -269,10 +290,14 @@ export const ROLLOUTS = {
     id,
     lease: id,
     attempt: count,
-    kind: z.enum(["webhook", "slack"]),
+    kind: z.enum(["webhook", "slack", "email"]),
     url: z.string(),
     secret: z.string(),
     /** See rollouts/notification.ts. */
     payload: passed,
   })),
+  mail_notification: z.strictObject({
+    outcome: z.enum(["delivered", "retry", "dead"]),
+    error: z.string().optional(),
+  }),
 } as const;

@@ -23,8 +23,22 @@ const route = z.strictObject({
   updated_by: z.string(),
 });
 
+const listed = route.omit({ created_at: true }).extend({
+  /** Their names, in order. */
+  destinations: z.array(z.string()),
+  /** From 1, among all routes, in the order in which the router tries them. */
+  place: z.int(),
+  /** The neighbours that it can trade places with; `beyond` is the one below `below`. */
+  above: id.nullable(),
+  below: id.nullable(),
+  beyond: id.nullable(),
+});
+/** A route of the list, with its place. */
+export type ListedRoute = z.infer<typeof listed>;
+
 /** The answers by function name. */
 export const ROUTES = {
+  list_routes: z.array(listed),
   /** With the names of its destinations. */
   add_route: route.extend({ destinations: z.array(z.string()) }),
   set_route: route,

@@ -17,9 +17,10 @@ export const wholeMail = z.strictObject({
   cc: z.array(person),
   text: z.string().describe("With what it quotes"),
   html: z.string().nullable().describe(
-    "Without scripts, styles that move anything, forms, and content of other servers; images of the mail itself as data",
+    "Without scripts, styles that move anything, forms, and content of other servers; images as data",
   ),
-  remote_images: count.describe("Images of other servers that were left out"),
+  remote_images: count.describe("Images of other servers, which are left out unless they were asked for"),
+  remote_shown: count.describe("Those of them that were asked for and are in `html`"),
   raw: z.boolean().describe("Whether its raw form is still stored"),
   attachments: z.array(z.strictObject({
     index: count,

@@ -77,6 +77,20 @@ export const attribution = z.strictObject({
   ctwa_clid: z.string().optional().describe("The click id of the ad"),
 }).describe("What led to the message, if known");
 
+const media = z.strictObject({
+  id: z.string().describe("The provider's id of the file"),
+  mime_type: z.string().nullable(),
+  sha256: z.string().nullable().describe("In base64, as WhatsApp gives it; checked when you fetch the file"),
+  size: z.int().nullable().describe("In bytes; null where the provider does not say it beforehand"),
+  name: z.string().nullable().describe("File name of a document"),
+  url: z.url().describe(
+    "Gives this file without a key until `expires_at`; `GET wa-media/{message.id}` with a key does so later",
+  ),
+  expires_at: time.describe("Each attempt to deliver the event has a new address"),
+}).describe("The message's file; absent without one");
+/** See {@linkcode media}. */
+export type EventMedia = z.infer<typeof media>;
+
 /** The person of an event. */
 export const eventContact = z.strictObject({
   id,
@@ -98,6 +112,7 @@ export const messageReceived = z.strictObject({
       "How often a person has resent it after delivery; absent if never. The `webhook-id` stays the same",
     ),
     message,
+    media: media.optional(),
     link: messageLink.optional(),
     attribution: attribution.optional(),
     conversation: z.strictObject({

@@ -1,5 +1,5 @@
 /**
- * Reports over HTTP: the event for those who are told of them.
+ * Reports and notices of rollouts over HTTP: the events for those who are told of them.
  *
  * @module
  */
@@ -29,5 +29,27 @@ export const reportEvent = z.strictObject({
 /** See {@linkcode reportEvent}. */
 export type ReportEvent = z.infer<typeof reportEvent>;
 
+/** The event for subscribers of notices. */
+export const noticeEvent = z.strictObject({
+  type: z.literal("rollout.notice"),
+  timestamp: time.describe("When it was due"),
+  data: z.strictObject({
+    rollout_id: z.guid(),
+    flag: z.string(),
+    plan: z.string(),
+    state: z.enum(["draft", "running", "paused", "completed"]),
+    day: z.int().describe("Days after day 0; before it if negative"),
+    to: z.string().describe("Who is to be told"),
+    text: z.string().describe("What they are to be told"),
+    report: z.record(z.string(), z.unknown()).nullable().describe(
+      "How the rollout does, as `report_now` answers it; null if the notice says nothing of it",
+    ),
+    message: z.string(),
+    what_to_do: z.string(),
+  }),
+});
+/** See {@linkcode noticeEvent}. */
+export type NoticeEvent = z.infer<typeof noticeEvent>;
+
 /** Schemas by the names that docs/openapi.yaml has for them. */
-export const REPORTS = { ReportEvent: reportEvent } as const;
+export const REPORTS = { ReportEvent: reportEvent, NoticeEvent: noticeEvent } as const;

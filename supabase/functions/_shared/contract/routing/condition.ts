@@ -186,6 +186,23 @@ export function parseCondition(json: unknown): Condition {
   );
 }
 
+/** Whether only a mail can meet a condition. A route with it that does not name the channel `email` takes nothing. */
+export function isForMailAlone(condition: Condition): boolean {
+  switch (condition.type) {
+    case "email":
+    case "address":
+      return true;
+    case "channel":
+      return condition.in.every((channel) => channel === "email");
+    case "all":
+      return condition.of.some(isForMailAlone);
+    case "any":
+      return condition.of !== undefined && condition.of.every(isForMailAlone);
+    default:
+      return false;
+  }
+}
+
 /** A path as people write it: `of[1].values[0]`. */
 export function pathOf(keys: readonly PropertyKey[]): string {
   return keys.map((key) => typeof key === "number" ? `[${key}]` : `.${String(key)}`).join("").replace(

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "../../../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { type Condition, ConditionError, LIMITS, parseCondition } from "./condition.ts";
+import { type Condition, ConditionError, isForMailAlone, LIMITS, parseCondition } from "./condition.ts";
 import { describe, MAX_DESCRIPTION } from "../../routing/describe.ts";
 import { holds } from "../../../../../tests/support/property.ts";
 
@@ -111,6 +111,25 @@ Deno.test("parseCondition() returns the stored form, and describe() describes it
     assertEquals(parseCondition(json), stored);
     assertEquals(describe(stored), words);
     assertEquals(parseCondition(stored), stored, "the stored form is accepted as it stands");
+  }
+});
+
+Deno.test("isForMailAlone(): what no message of another channel can meet", () => {
+  const [mail, any] = [{ type: "email" }, { type: "any" }];
+  const cases: [json: unknown, alone: boolean][] = [
+    [mail, true],
+    [{ type: "address", domains: ["shop"] }, true],
+    [{ type: "channel", in: ["email"] }, true],
+    [{ type: "channel", in: ["email", "sms"] }, false],
+    [{ type: "all", of: [any, mail] }, true],
+    [{ type: "all", of: [any, { type: "not", of: mail }] }, false],
+    [{ type: "any", of: [mail, any] }, false],
+    [{ type: "any", of: [mail, { type: "all", of: [mail, any] }] }, true],
+    [any, false],
+    [{ type: "default" }, false],
+  ];
+  for (const [json, alone] of cases) {
+    assertEquals(isForMailAlone(parseCondition(json)), alone, JSON.stringify(json));
   }
 });
 

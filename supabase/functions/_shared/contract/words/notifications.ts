@@ -1,4 +1,4 @@
-/** What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, and reports. notification_endpoints takes the same. */
+/** What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, reports, and notices of rollouts. notification_endpoints takes the same. */
 export const EVENTS = [
   "started",
   "advanced",
@@ -16,4 +16,5 @@ export const EVENTS = [
   "incident_escalated",
   "incident_resolved",
   "report",
+  "notice",
 ];

@@ -79,6 +79,7 @@ async function mailOf(
       ? {}
       : { parent: { messageId: mail.in_reply_to, references: mail.references } }),
     ...(mail.bulk ? { bulk: { url: `${baseUrl}/u/${mail.token ?? id}`, mailto: replyTo } } : {}),
+    automatic: message.automatic === true,
     attachments: contents.map(({ attachment }) => attachment),
   });
   return { mail: composed, contents: await bytesOf(composed.attachments, contents) };

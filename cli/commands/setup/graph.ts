@@ -1,0 +1,146 @@
+/**
+ * The calls of Meta's Graph API that a setup needs. Sources: "Debug Token", "Application subscriptions" and "WhatsApp
+ * Business Account subscribed apps" of the Graph API reference.
+ */
+import { createHmac } from "node:crypto";
+import { CliError, fetchReason } from "../../core/errors.ts";
+import type { Target } from "./target.ts";
+
+const GRAPH_URL = "https://graph.facebook.com/v26.0";
+/** What the token has to allow. */
+const SCOPES = ["whatsapp_business_messaging", "whatsapp_business_management"];
+
+/** What a token gives access to. */
+export interface Account {
+  appId: string;
+  /** WhatsApp Business accounts; empty if the token does not say. */
+  wabaIds: string[];
+}
+
+/** A subscription of an app. */
+export interface Subscription {
+  object: string;
+  callback_url: string;
+  active: boolean;
+  fields: ({ name: string } | string)[];
+}
+
+/** Calls the Graph API of a target. */
+export function graph({ session, stack, project }: Pick<Target, "session" | "stack" | "project">) {
+  const base = (session.io.env.WHATSAPP_GRAPH_URL ??
+    (project.local ? `${stack.url}/simulator/graph/v26.0` : GRAPH_URL)).replace(/\/+$/, "");
+
+  async function call<T>(
+    method: "GET" | "POST",
+    path: string,
+    token: string,
+    params: Record<string, string> = {},
+  ): Promise<T> {
+    const url = new URL(`${base}/${path}`);
+    if (method === "GET") {
+      for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+    }
+    let answer: Response;
+    try {
+      answer = await fetch(url, {
+        method,
+        headers: { authorization: `Bearer ${token}` },
+        body: method === "POST" ? new URLSearchParams(params) : undefined,
+        signal: AbortSignal.timeout(30_000),
+      });
+    } catch (error) {
+      throw new CliError("refused", `Meta does not answer: ${fetchReason(error)}`, "Try again in a minute.");
+    }
+    const body = await answer.json().catch(() => ({})) as T & {
+      error?: { message?: string; code?: number; error_user_msg?: string };
+    };
+    if (answer.ok && body.error === undefined) return body;
+    const { code, message, error_user_msg: more } = body.error ?? {};
+    throw new CliError(
+      "refused",
+      `Meta refuses ${method} ${path}: ${more ?? message ?? answer.status}${
+        code === undefined ? "" : ` (${code})`
+      }`,
+      code === 190 ? "Generate a new token: Business settings > System users > Generate token." : undefined,
+    );
+  }
+
+  /** What a token is for. @throws {CliError} refused, if it is invalid, ends soon or allows too little */
+  async function account(token: string): Promise<Account> {
+    const { data } = await call<{
+      data: {
+        app_id?: string | number;
+        is_valid?: boolean;
+        expires_at?: number;
+        scopes?: string[];
+        granular_scopes?: { scope: string; target_ids?: string[] }[];
+      };
+    }>("GET", "debug_token", token, { input_token: token });
+    const again = "Generate a token of a system user that never expires, with " + SCOPES.join(" and ") + ".";
+    if (data.is_valid === false) throw new CliError("refused", "Meta calls the access token invalid.", again);
+    if (data.expires_at) {
+      const day = new Date(data.expires_at * 1000).toISOString().slice(0, 10);
+      throw new CliError("refused", `The access token expires on ${day}.`, again);
+    }
+    const missing = SCOPES.filter((scope) => !(data.scopes ?? []).includes(scope));
+    if (missing.length > 0) {
+      throw new CliError("refused", `The access token lacks ${missing.join(" and ")}.`, again);
+    }
+    const targets = (data.granular_scopes ?? []).filter(({ scope }) => SCOPES.includes(scope))
+      .flatMap(({ target_ids }) => target_ids ?? []);
+    return { appId: String(data.app_id ?? ""), wabaIds: [...new Set(targets)] };
+  }
+
+  /** The app's own token, which only its secret makes. */
+  const appToken = (appId: string, appSecret: string) => `${appId}|${appSecret}`;
+
+  return {
+    account,
+    /** The app's subscriptions. @throws {CliError} refused, if the secret is another app's */
+    async subscriptions(appId: string, appSecret: string): Promise<Subscription[]> {
+      const { data } = await call<{ data: Subscription[] }>(
+        "GET",
+        `${appId}/subscriptions`,
+        appToken(appId, appSecret),
+      );
+      return data;
+    },
+    /** Subscribes the app; Meta calls the address with the verify token before it answers. */
+    async subscribe(
+      appId: string,
+      appSecret: string,
+      to: { callbackUrl: string; verifyToken: string; fields: readonly string[] },
+    ): Promise<void> {
+      await call("POST", `${appId}/subscriptions`, appToken(appId, appSecret), {
+        object: "whatsapp_business_account",
+        callback_url: to.callbackUrl,
+        verify_token: to.verifyToken,
+        fields: to.fields.join(","),
+      });
+    },
+    /** Whether the app gets the webhooks of an account. */
+    async isSubscribed(wabaId: string, appId: string, token: string): Promise<boolean> {
+      const { data } = await call<{ data: { whatsapp_business_api_data?: { id?: string } }[] }>(
+        "GET",
+        `${wabaId}/subscribed_apps`,
+        token,
+      );
+      return data.some((one) => one.whatsapp_business_api_data?.id === appId);
+    },
+    async subscribeAccount(wabaId: string, token: string, appSecret: string): Promise<void> {
+      await call("POST", `${wabaId}/subscribed_apps`, token, {
+        appsecret_proof: createHmac("sha256", appSecret).update(token).digest("hex"),
+      });
+    },
+    /** The numbers of an account, as people write them. */
+    async numbers(wabaId: string, token: string): Promise<string[]> {
+      const { data } = await call<{ data: { display_phone_number?: string }[] }>(
+        "GET",
+        `${wabaId}/phone_numbers`,
+        token,
+        { fields: "display_phone_number" },
+      );
+      return data.flatMap(({ display_phone_number: number }) => number === undefined ? [] : [number]);
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { whatsappAccount } from "../_shared/channels/whatsapp/index.ts";
+import { deleteMedia, uploadMedia } from "../_shared/channels/whatsapp/outbound/media.ts";
+import { env } from "../_shared/config/env.ts";
+import { killed } from "../_shared/config/kill_switch.ts";
+import { rpc } from "../_shared/db/client.ts";
+import { loadConfig } from "../_shared/db/config.ts";
+import { count } from "../_shared/db/counters.ts";
+import { resolvePublic } from "../_shared/delivery/addresses.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import { createAuthorise } from "../_shared/gates/team.ts";
+import { waitUntil } from "../_shared/http/background.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import { readRules } from "../_shared/links/model/rules.ts";
+import { log } from "../_shared/log/log.ts";
+import { createTakeUpload } from "../_shared/media/uploads.ts";
+import { serve } from "../_shared/serve/serve.ts";
+import { BUCKETS } from "../_shared/storage/paths.ts";
+import { streams } from "../_shared/storage/streaming.ts";
+import { createGiveMedia } from "./give.ts";
+import { createHandler } from "./handler.ts";
+import { createKeeper } from "./keep.ts";
+import { createOpenAtMeta } from "./source.ts";
+
+const authorise = createAuthorise();
+const world = {
+  fetch: (url: string, init: RequestInit) => fetch(url, init),
+  resolve: (host: string) => resolvePublic(host),
+};
+const openAtMeta = createOpenAtMeta(world, whatsappAccount);
+
+/** Most megabytes of a file that is stored on arrival: the setting, else all that WhatsApp takes. */
+async function maxBytes(): Promise<number> {
+  const { settings } = await loadConfig();
+  return Number(settings.find(({ key }) => key === "media.max_mb")?.value ?? "100") * 1024 * 1024;
+}
+
+export default serve(
+  "wa-media",
+  createHandler({
+    killed,
+    requireSecretKey: requireKey,
+    requireOperator: (headers) => authorise(headers, "operator"),
+    linkSecrets: () => Object.values(env("SUPABASE_SECRET_KEYS").SUPABASE_SECRET_KEYS),
+    give: createGiveMedia({
+      find: (id) => rpc("find_media", { p_id: id }),
+      storage: streams,
+      openAtMeta,
+      count: (outcome) => count("media_given", outcome),
+    }),
+    take: createTakeUpload({ rpc, storage: streams }),
+    async send({ id, mime_type, name }, numberId) {
+      const upload = await rpc("upload_to_send", { p_id: id, p_number_id: numberId });
+      if (upload === null || upload.media_id !== null) return;
+      const file = await streams.open({ bucket: BUCKETS.media, path: upload.path });
+      if (file === undefined) return;
+      const sent = await uploadMedia(world, { ...whatsappAccount(numberId), phoneNumberId: numberId }, {
+        body: file.body,
+        type: mime_type,
+        name,
+      });
+      count("media_sent", sent.ok ? "uploaded" : String(sent.code));
+      if (sent.ok) {
+        await rpc("note_provider_media", { p_id: id, p_number_id: numberId, p_media_id: sent.id });
+      } else if (sent.kind === "final") {
+        await rpc("remove_media_upload", { p_id: id });
+        throw new Problem("invalid_request", {
+          extensions: { issues: [{ path: "file", message: `Meta: ${sent.message}` }] },
+        });
+      }
+      // Anything else passes: the file is kept here, and uploaded when it is sent.
+    },
+    async remove(id) {
+      const { removed, media_ids } = await rpc("remove_media_upload", { p_id: id });
+      for (const { media_id, number_id } of media_ids) {
+        const done = await deleteMedia(world, whatsappAccount(number_id), media_id);
+        if (!done.ok) log.warn("a file could not be deleted at Meta", { code: done.code });
+      }
+      return removed;
+    },
+    work: createKeeper({
+      rpc,
+      storage: streams,
+      openAtMeta,
+      maxBytes,
+      count: (outcome) => count("media_kept", outcome),
+      log,
+      now: Date.now,
+      random: Math.random,
+    }),
+    waitUntil,
+    panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
+    now: Date.now,
+  }),
+);
