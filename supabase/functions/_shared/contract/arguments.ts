@@ -231,7 +231,6 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
-<<<<<<< HEAD
 /** Which changes the audit lists. */
 interface AuditFilter {
   kinds?: readonly string[];
@@ -243,13 +242,13 @@ interface AuditFilter {
   /** `at` and `id` of the last entry of the page before. */
   before?: string;
   before_id?: string;
-=======
+}
+
 /** Which deliveries of a list are meant. */
 export interface MatchingFilter {
   destination?: string;
   /** Words of the last error. */
   error?: string;
->>>>>>> main
 }
 
 /** The JSON arguments by function and argument name. */

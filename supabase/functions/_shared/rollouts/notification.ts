@@ -7,13 +7,8 @@ import type { Report } from "../contract/answers/reports.ts";
 import type { HealthPart } from "../contract/answers/operations.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
-<<<<<<< HEAD
 import type { HealthEvent, TestEvent } from "../contract/http/operation.ts";
-import type { ReportEvent } from "../contract/http/reports.ts";
-=======
-import type { HealthEvent } from "../contract/http/operation.ts";
 import type { NoticeEvent, ReportEvent } from "../contract/http/reports.ts";
->>>>>>> main
 import {
   fillTemplate,
   type IncidentFacts,
@@ -33,7 +28,7 @@ export type Notification =
   | PartNotification
   | IncidentNotification
   | ReportNotification
-<<<<<<< HEAD
+  | NoticeNotification
   | TestNotification;
 
 /** A test by somebody of the team. */
@@ -43,8 +38,7 @@ export interface TestNotification {
   at: string;
   /** Name of the endpoint. */
   endpoint: string;
-=======
-  | NoticeNotification;
+}
 
 /** Somebody is to be told of a rollout. */
 export interface NoticeNotification {
@@ -52,7 +46,6 @@ export interface NoticeNotification {
   /** ISO time. */
   at: string;
   notice: Omit<NoticeEvent["data"], "message" | "what_to_do" | "report"> & { report: Report | null };
->>>>>>> main
 }
 
 /** A report that was due. */
@@ -126,12 +119,8 @@ export function mailOf(told: Notification): { subject: string; text: string } {
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
-<<<<<<< HEAD
-): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | TestEvent | SlackText {
+): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | TestEvent | SlackText {
   if ("endpoint" in told) return bodyOfTest(endpoint, told);
-=======
-): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | SlackText {
->>>>>>> main
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("report" in told) return bodyOfReport(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);

@@ -1,10 +1,6 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
-<<<<<<< HEAD
 import { testEvent } from "../contract/http/operation.ts";
-import { bodyOf, type Notification } from "./notification.ts";
-=======
 import { bodyOf, mailOf, type Notification } from "./notification.ts";
->>>>>>> main
 
 const TOLD: Notification = {
   kind: "started",
@@ -85,7 +81,6 @@ Deno.test("bodyOf(): names a recovered component", () => {
   assertEquals(bodyOf("slack", { ...PART, kind: "recovered", part }), { text: "queue does well again" });
 });
 
-<<<<<<< HEAD
 Deno.test("bodyOf(): a test says that it is one", () => {
   const told: Notification = { kind: "test", at: "2026-11-29T10:00:00+00:00", endpoint: "ops" };
   const body = bodyOf("webhook", told);
@@ -93,7 +88,8 @@ Deno.test("bodyOf(): a test says that it is one", () => {
   assertEquals(bodyOf("slack", told), {
     text: "This is a test of the notification endpoint ops.\nNothing. Notifications arrive here.",
   });
-=======
+});
+
 Deno.test("mailOf(): the subject is one short line, and the text says what to do and when it happened", () => {
   assertEquals(mailOf(TOLD), {
     subject: "checkout.enabled: the rollout by the plan custom began with us & <b> (12.5 %)",
@@ -102,5 +98,4 @@ Deno.test("mailOf(): the subject is one short line, and the text says what to do
   const long = mailOf({ ...TOLD, figures: { ...TOLD.figures, stage: "x".repeat(300) } });
   assertEquals(long.subject.length, 150);
   assertEquals(mailOf(PART).subject.includes("\n"), false);
->>>>>>> main
 });
