@@ -219,6 +219,12 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "revoke_gate(text,text,text,text)": { role: "operator", why: "Operators stop a launch." },
   "launch_facts(text)": { role: "viewer", why: "The team sees what a launch still waits for." },
   "list_conversations(uuid,integer)": { role: "viewer", why: "The team sees who writes, redacted." },
+  "list_audit(jsonb,integer)": {
+    role: "viewer",
+    why: "The team sees who changed what; admins also who is in it, and which hosts are allowed.",
+  },
+  "test_notification_endpoint(text)": { role: "operator", why: "Operators keep the endpoints." },
+  "check_flag(text,text)": { role: "viewer", why: "The team asks whether somebody has a feature, and why." },
   "attention()": { role: "viewer", why: "The team sees what needs somebody." },
   "first_steps()": { role: "viewer", why: "The team sees how far a new installation is." },
   "search_everything(text,integer)": {

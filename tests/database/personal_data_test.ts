@@ -135,6 +135,7 @@ const FREE: Record<string, string> = {
   "public.routes":
     "id name priority mode flag_key sticky_minutes active channels version created_at updated_at updated_by",
   "public.routing_decisions": "route_id route_name reason destination_ids revision decided_at",
+  "private.change_history": "id at kind ref change version n by",
   "public.segment_history": "segment_key version changed_at changed_by",
   "public.segment_members": "segment_key added_at added_by",
   "public.segments": "key version updated_at updated_by",

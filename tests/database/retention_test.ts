@@ -72,6 +72,7 @@ const BOUNDED: Record<string, string> = {
   "public.destinations": "the team's",
   "public.link_guesses": "purge_clicks",
   "public.team_history": "with what the team does",
+  "private.change_history": "with what the team does",
   "public.email_identities": "the team's",
   "public.email_replies": "with messages",
   "public.reply_tokens": "with messages",

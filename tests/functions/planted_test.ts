@@ -380,6 +380,14 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     `'${SENT}'`,
     `'${PHONE.slice(-4)}'`,
   ],
+  "list_audit(jsonb,integer)": () => ["", `'{"kinds": ["route", "contact"]}', 1000`, `'{"name": "${NAME}"}'`],
+  "test_notification_endpoint(text)": () => ["'ops'"],
+  "check_flag(text,text)": ({ contact }) => [
+    `'wa_send.enabled', '${contact}'`,
+    `'wa_send.enabled', '${PHONE.slice(-4)}'`,
+    `'wa_send.enabled', '${PHONE}'`,
+    `'wa_send.enabled', '${EMAIL}'`,
+  ],
   "attention()": () => [""],
   "first_steps()": () => [""],
   "search_everything(text,integer)": ({ message }) => [

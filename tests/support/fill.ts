@@ -169,6 +169,8 @@ export const FILL: Record<string, string> = {
   "public.segment_members":
     `insert into public.segment_members (segment_key, subject_id) values ('beta', 'u1')`,
   "public.segment_history": "", // by trigger of segment_members
+  "private.change_history": `
+    insert into private.change_history (kind, name, change) values ('destination', 'orders', 'added')`,
   "public.flag_evaluations": `
     insert into public.flag_evaluations (flag_key, first_at, last_at) values ('deeplinks.enabled', now(), now())`,
   "public.flag_metrics": `

@@ -106,6 +106,13 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/links/index.tsx")),
   },
   {
+    path: "/audit",
+    key: "u",
+    title: "Audit",
+    icon: "clock",
+    Page: lazy(() => import("../pages/audit/index.tsx")),
+  },
+  {
     path: "/settings",
     key: "s",
     title: "Settings",

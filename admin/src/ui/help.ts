@@ -122,6 +122,11 @@ const HELP: Readonly<Record<string, Help>> = {
     text: "A launch needs signatures by role. Here you set who may sign as what.",
     doc: "manual#launch-gates",
   },
+  "/audit": {
+    text:
+      "Everything that people and the guard changed: who, what, when and why, with the state before and after. Changes that are still in effect can be undone here.",
+    doc: "operations#who-changed-what",
+  },
 };
 
 /** The help of the page at this path, with this open tab. */

@@ -7,7 +7,9 @@ import type { z } from "zod";
 import { ACCOUNTS } from "./answers/accounts.ts";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { ATTENTION } from "./answers/attention.ts";
+import { AUDIT } from "./answers/audit.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
+import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
@@ -37,7 +39,9 @@ export const ANSWERS = {
   ...ACCOUNTS,
   ...ANNOUNCEMENTS,
   ...ATTENTION,
+  ...AUDIT,
   ...DELIVERIES,
+  ...FLAG_CHECK,
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,

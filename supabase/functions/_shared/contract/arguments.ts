@@ -241,6 +241,19 @@ export interface TemplateMessage {
   };
 }
 
+/** Which changes the audit lists. */
+interface AuditFilter {
+  kinds?: readonly string[];
+  /** A user id, or a database role. */
+  who?: string;
+  /** A part of a name, in any case. */
+  name?: string;
+  since?: string;
+  /** `at` and `id` of the last entry of the page before. */
+  before?: string;
+  before_id?: string;
+}
+
 /** Which deliveries of a list are meant. */
 export interface MatchingFilter {
   destination?: string;
@@ -262,6 +275,7 @@ export interface JsonArguments {
   delivery_log: { p_filter: DeliveryLogFilter };
   destination_health: { p_filter: { name?: string; state?: string; search?: string; after?: string } };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  list_audit: { p_filter: AuditFilter };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_announcements: { p_filter: { search?: string; before?: string } };
   list_identities: { p_filter: { search?: string; after?: string } };

@@ -8,7 +8,7 @@ import type { HealthPart } from "../contract/answers/operations.ts";
 import type { AccountEvent } from "../contract/http/accounts.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
-import type { HealthEvent } from "../contract/http/operation.ts";
+import type { HealthEvent, TestEvent } from "../contract/http/operation.ts";
 import type { NoticeEvent, ReportEvent } from "../contract/http/reports.ts";
 import {
   fillTemplate,
@@ -31,7 +31,17 @@ export type Notification =
   | IncidentNotification
   | ReportNotification
   | AccountNotification
-  | NoticeNotification;
+  | NoticeNotification
+  | TestNotification;
+
+/** A test by somebody of the team. */
+export interface TestNotification {
+  kind: "test";
+  /** ISO time. */
+  at: string;
+  /** Name of the endpoint. */
+  endpoint: string;
+}
 
 /** What the provider reported of a template, a number or an account. */
 export interface AccountNotification {
@@ -121,7 +131,8 @@ export function mailOf(told: Notification): { subject: string; text: string } {
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
-): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | AccountEvent | SlackText {
+): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | AccountEvent | TestEvent | SlackText {
+  if ("endpoint" in told) return bodyOfTest(endpoint, told);
   if ("account_event" in told) return bodyOfAccount(endpoint, told);
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("report" in told) return bodyOfReport(endpoint, told);
@@ -133,6 +144,17 @@ export function bodyOf(
   return endpoint === "slack"
     ? { text: escaped(`${facts.flag}: ${message}\n${what_to_do}`) }
     : { type: `rollout.${kind}`, timestamp: at, data: { ...facts, message, what_to_do } };
+}
+
+function bodyOfTest(
+  endpoint: "webhook" | "slack",
+  { at, endpoint: name }: TestNotification,
+): TestEvent | SlackText {
+  const message = `This is a test of the notification endpoint ${name}.`;
+  const what_to_do = "Nothing. Notifications arrive here.";
+  return endpoint === "slack"
+    ? { text: escaped(`${message}\n${what_to_do}`) }
+    : { type: "test", timestamp: at, data: { endpoint: name, message, what_to_do } };
 }
 
 function bodyOfPart(
