@@ -131,7 +131,15 @@ export function mailOf(told: Notification): { subject: string; text: string } {
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
-): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | AccountEvent | TestEvent | SlackText {
+):
+  | RolloutEvent
+  | HealthEvent
+  | IncidentEvent
+  | ReportEvent
+  | NoticeEvent
+  | AccountEvent
+  | TestEvent
+  | SlackText {
   if ("endpoint" in told) return bodyOfTest(endpoint, told);
   if ("account_event" in told) return bodyOfAccount(endpoint, told);
   if ("part" in told) return bodyOfPart(endpoint, told);
