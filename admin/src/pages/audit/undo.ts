@@ -59,7 +59,9 @@ export function undoOf(entry: AuditEntry): Undo | undefined {
         touches: ["routes", "route_destinations", "route_history"],
         run: async () => {
           const [was] = await unwrap<Row<"route_history">[]>(
-            client().from("route_history").select("*").eq("route_id", ref).eq("version", version - 1),
+            client().from("route_history").select("*").eq("route_id", ref).eq("version", version - 1).limit(
+              1,
+            ),
           );
           if (!was) throw new Refusal("GL404", "There is nothing to go back to.");
           const { name, condition, mode, destinations, flag_key, sticky_minutes, active, channels } = was;
