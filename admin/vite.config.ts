@@ -35,6 +35,8 @@ export default defineConfig({
   base: "./",
   plugins: [react(), docs("docs")],
   cacheDir: "../node_modules/.vite",
+  // Its own build for browsers: the other one expects Node's Buffer.
+  resolve: { alias: { "csv-stringify/sync": "csv-stringify/browser/esm/sync" } },
   // The manifest tells tests which files are loaded first.
   build: { target: "es2022", manifest: true, chunkSizeWarningLimit: 900 },
   server: {

@@ -10,10 +10,10 @@ panelTest(
     const page = await signIn("admin");
     await go(page, "/settings", "Settings");
     await page.getByRole("textbox", { name: "Host to allow" }).fill("https://nonsense");
-    await page.getByRole("button", { name: "Allow" }).click();
+    await page.getByRole("button", { name: "Allow", exact: true }).click();
     await page.getByText("Enter a host such as hooks.example.com").waitFor();
     await page.getByRole("textbox", { name: "Host to allow" }).fill("hooks.example.com");
-    await page.getByRole("button", { name: "Allow" }).click();
+    await page.getByRole("button", { name: "Allow", exact: true }).click();
     await page.getByRole("region", { name: "Services" }).getByText("hooks.example.com").waitFor();
     await page.getByRole("button", { name: "Remove hooks.example.com" }).click();
     await answer(page, "Remove");

@@ -16,13 +16,13 @@ export function saveFile(name: string, text: string, type = "text/csv"): void {
 export const fileName = (list: string): string => `${list}-${new Date().toISOString().slice(0, 10)}.csv`;
 
 /**
- * Reads a list to its end and writes it as CSV, with a column for each member of its items.
+ * All items of lists, one list after the other.
  * @param told Is called after each page, with the number of items so far. @throws {Refusal} if a page cannot be read
  */
-export async function csvOf<T extends object>(
+export async function allOf<T>(
   sources: readonly Source<T>[],
-  told: (items: number) => void,
-): Promise<string> {
+  told: (items: number) => void = () => {},
+): Promise<T[]> {
   const items: T[] = [];
   for (const { read, size } of sources) {
     let last: T | undefined;
@@ -34,10 +34,10 @@ export async function csvOf<T extends object>(
       if (page.length < size || last === undefined) break;
     }
   }
-  return await csvText(items);
+  return items;
 }
 
-/** Items as CSV. What a spreadsheet would take for a formula is disarmed. */
+/** Items as CSV, with a column for each of their members. What a spreadsheet would take for a formula is disarmed. */
 export async function csvText(items: readonly object[]): Promise<string> {
   const { csv } = await import("../../../supabase/functions/_shared/links/table/write.ts");
   const columns = [...new Set(items.flatMap(Object.keys))];

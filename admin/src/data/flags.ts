@@ -4,7 +4,7 @@ import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { withoutPast } from "../../../supabase/functions/_shared/flags/schedule.ts";
 import { client } from "./client.ts";
-import { mapItems, type Pages, useLivePages } from "./pages.ts";
+import { type LivePagesOptions, mapItems, type Pages, useLivePages } from "./pages.ts";
 import { LIVE_MS, MAX_ROWS, rpc, unwrap, useChange, useRead, useRows } from "./query.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -27,10 +27,10 @@ export interface FlagFilter {
   onFirst?: boolean;
 }
 
-/** Flags in pages, polled. */
-export function useFlagPages({ search = "", state, onFirst = false }: FlagFilter): Pages<Flag> {
+/** Flags in pages. */
+export function flagPages({ search = "", state, onFirst = false }: FlagFilter): LivePagesOptions<Flag> {
   const filter = { ...(search && { search }), ...(state && { state }), ...(onFirst && { on_first: true }) };
-  return useLivePages<Flag>({
+  return {
     key: ["settings", "flags", filter],
     read: (last) =>
       rpc("list_flags", {
@@ -39,8 +39,11 @@ export function useFlagPages({ search = "", state, onFirst = false }: FlagFilter
       }),
     size: PAGE,
     every: LIVE_MS / 2,
-  });
+  };
 }
+
+/** Flags in pages, polled. */
+export const useFlagPages = (filter: FlagFilter): Pages<Flag> => useLivePages(flagPages(filter));
 
 /** One flag, polled; null if there is none of this key. */
 export function useFlag(key: string): UseQueryResult<Flag | null, Refusal> {

@@ -4,7 +4,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { client } from "./client.ts";
 import { containing, olderThan } from "./conditions.ts";
-import { type Pages, useLivePages } from "./pages.ts";
+import { type LivePagesOptions, type Pages, useLivePages } from "./pages.ts";
 import { allRows, LIVE_MS, MAX_ROWS, unwrap, useRead, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -51,9 +51,9 @@ export interface RolloutFilter {
   which: "all" | "open" | "over";
 }
 
-/** Rollouts in pages, newest first, polled. */
-export function useRolloutPages({ search, which }: RolloutFilter): Pages<Rollout> {
-  return useLivePages<Rollout>({
+/** Rollouts in pages, newest first. */
+export function rolloutPages({ search, which }: RolloutFilter): LivePagesOptions<Rollout> {
+  return {
     key: ["rollouts", { search, which }],
     read: (last) => {
       let rows = client().from("rollouts").select(COLUMNS);
@@ -67,7 +67,7 @@ export function useRolloutPages({ search, which }: RolloutFilter): Pages<Rollout
     },
     size: PAGE,
     every: LIVE_MS / 2,
-  });
+  };
 }
 
 /** The rollouts under way, of which a flag has at most one; optionally of one flag. Polled. */
@@ -102,19 +102,22 @@ export function useStages(id: string): UseQueryResult<Stage[], Refusal> {
   );
 }
 
-/** The events of a rollout, newest first, with their evidence. */
-export function useRolloutEvents(id: string): UseQueryResult<RolloutEvent[], Refusal> {
-  return useRows(
-    ["rollout_events", { id }],
-    (client) =>
-      client.from("rollout_events").select("id,at,kind,stage,verdict,rule,figures,evidence,actor,reason").eq(
-        "rollout_id",
-        id,
-      )
-        .order("at", { ascending: false }).order("id", { ascending: false }).limit(200),
-    { every: LIVE_MS / 2 },
-  );
-}
+/** Events of a page. */
+const EVENTS = 200;
+
+/** The events of a rollout in pages, newest first, with their evidence. */
+export const useRolloutEvents = (rollout: string): Pages<RolloutEvent> =>
+  useLivePages<RolloutEvent>({
+    key: ["rollout_events", { rollout }],
+    read: (last) => {
+      const rows = client().from("rollout_events")
+        .select("id,at,kind,stage,verdict,rule,figures,evidence,actor,reason").eq("rollout_id", rollout)
+        .order("at", { ascending: false }).order("id", { ascending: false }).limit(EVENTS);
+      return unwrap(last ? rows.or(olderThan("at", last)) : rows);
+    },
+    size: EVENTS,
+    every: LIVE_MS / 2,
+  });
 
 /** Keys that a change of a rollout invalidates. */
 export const MOVED = [

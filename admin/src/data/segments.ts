@@ -2,7 +2,7 @@
 import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { client } from "./client.ts";
 import { containing } from "./conditions.ts";
-import { type Pages, useLivePages } from "./pages.ts";
+import { type LivePagesOptions, type Pages, useLivePages } from "./pages.ts";
 import { unwrap } from "./query.ts";
 
 /** A segment as lists show it. */
@@ -13,9 +13,9 @@ export type Member = Pick<Row<"segment_members">, "subject_id">;
 const SEGMENTS = 30;
 const MEMBERS = 100;
 
-/** Segments by key, polled. @param search Part of the key. */
-export function useSegmentPages(search: string): Pages<Segment> {
-  return useLivePages<Segment>({
+/** Segments by key. @param search Part of the key. */
+export function segmentPages(search: string): LivePagesOptions<Segment> {
+  return {
     key: ["segments", "pages", search],
     read: (last) => {
       let rows = client().from("segments").select("key,description,version");
@@ -24,8 +24,11 @@ export function useSegmentPages(search: string): Pages<Segment> {
       return unwrap(rows.order("key").limit(SEGMENTS));
     },
     size: SEGMENTS,
-  });
+  };
 }
+
+/** Segments by key, polled. @param search Part of the key. */
+export const useSegmentPages = (search: string): Pages<Segment> => useLivePages(segmentPages(search));
 
 /** The members of a segment by id, polled. */
 export function useMemberPages(segment: string): Pages<Member> {

@@ -1,7 +1,7 @@
 /** The line above a list: its filters, the views that people saved of it, and the whole list as a file. */
 import { Button, Group } from "@mantine/core";
 import { type ReactNode, useRef, useState } from "react";
-import { csvOf, fileName, saveFile } from "../data/export.ts";
+import { allOf, csvText, fileName, saveFile } from "../data/export.ts";
 import type { Source } from "../data/pages.ts";
 import type { Refusal } from "../data/refusal.ts";
 import { toast } from "../data/toasts.tsx";
@@ -37,7 +37,7 @@ function Export<T extends object>({ name, sources }: { name: string; sources: re
     busy.current = true;
     setRead(0);
     try {
-      saveFile(fileName(name), await csvOf(sources, setRead));
+      saveFile(fileName(name), await csvText(await allOf(sources, setRead)));
     } catch (error) {
       const { message, hint } = error as Refusal;
       toast({

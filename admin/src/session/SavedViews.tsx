@@ -39,7 +39,7 @@ export function SavedViews() {
           Views
         </Button>
       </Popover.Target>
-      <Popover.Dropdown aria-label="Views of this list">
+      <Popover.Dropdown>
         {opened && <Views close={() => setOpened(false)} />}
       </Popover.Dropdown>
     </Popover>

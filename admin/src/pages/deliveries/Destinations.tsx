@@ -6,13 +6,14 @@ import { scheduleInWords } from "../../../../supabase/functions/_shared/contract
 import { DESTINATION_STATE_WORDS } from "../../../../supabase/functions/_shared/contract/words/destinations.ts";
 import { type ReactNode, useRef, useState } from "react";
 import { Link } from "wouter";
-import { mapItems, useLivePages } from "../../data/pages.ts";
+import { type LivePagesOptions, mapItems, useLivePages } from "../../data/pages.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { SearchField } from "../../ui/SearchField.tsx";
 import { Empty, LoadedPages } from "../../ui/states.tsx";
@@ -37,7 +38,7 @@ export function Destinations({ named }: { named: string }) {
   const [search, setSearch] = useParameter("q");
   const [state, setState] = useParameter("state", "all");
   const filter = { ...(search && { search }), ...(state !== "all" && { state }) };
-  const pages = useLivePages<DestinationHealth>({
+  const source: LivePagesOptions<DestinationHealth> = {
     key: ["destination_health", filter],
     read: (last) =>
       rpc("destination_health", {
@@ -46,7 +47,8 @@ export function Destinations({ named }: { named: string }) {
       }),
     size: PAGE,
     every: 5_000,
-  });
+  };
+  const pages = useLivePages(source);
   const [first] = useRpc("destination_health", { p_filter: { name: named }, p_limit: 1 }, {
     every: 5_000,
     enabled: named !== "",
@@ -55,17 +57,18 @@ export function Destinations({ named }: { named: string }) {
   return (
     <Stack>
       {(isFiltered || pages.hasMore || (pages.items?.length ?? 0) > 4) && (
-        <Group gap="xs">
+        <ListTools name="destinations" source={source}>
           <SearchField label="Search destinations" value={search} onChange={setSearch} />
           <Select
             aria-label="State"
             data={STATES}
             allowDeselect={false}
             value={state}
-            onChange={(next) => setState(next ?? "all")}
+            onChange={(next) =>
+              setState(next ?? "all")}
             w={160}
           />
-        </Group>
+        </ListTools>
       )}
       <LoadedPages
         of={pages}

@@ -3,35 +3,42 @@ import { Button, Group, Stack, Text } from "@mantine/core";
 import { withoutPast } from "../../../../supabase/functions/_shared/flags/schedule.ts";
 import { type Flag, foreseen, TOUCHED } from "../../data/flags.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
-import { rpc, useChange, useRows } from "../../data/query.ts";
+import { client } from "../../data/client.ts";
+import { usePages } from "../../data/pages.ts";
+import { rpc, unwrap, useChange } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Reason } from "../../ui/Reason.tsx";
 import { Section } from "../../ui/Section.tsx";
-import { Loaded } from "../../ui/states.tsx";
+import { LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Diff } from "./Diff.tsx";
 import { differences } from "./diff.ts";
 
-type Step = Pick<Row<"settings_history">, "version" | "after">;
+type Change = Pick<
+  Row<"settings_history">,
+  "version" | "before" | "after" | "changed_at" | "changed_by" | "reason" | "gates"
+>;
+type Step = Pick<Change, "version" | "after">;
 
 export function History({ flag }: { flag: Flag }) {
   const name = useNames();
   const ask = useAsk();
-  const steps = useRows(
-    ["settings_history", { key: flag.key }],
-    (client) =>
-      client.from("settings_history").select("version,before,after,changed_at,changed_by,reason,gates").eq(
-        "key",
-        flag.key,
-      )
-        // Each entry stores all targets, up to 20,000, twice.
-        .order("version", { ascending: false }).limit(
-          (flag.metadata.target_user_ids?.length ?? 0) > 1000 ? 5 : 50,
-        ),
-  );
+  // Each entry stores all targets, up to 20,000, twice.
+  const size = (flag.metadata.target_user_ids?.length ?? 0) > 1000 ? 5 : 50;
+  const steps = usePages<Change>({
+    key: ["settings_history", { key: flag.key, size }],
+    read: (last) => {
+      const rows = client().from("settings_history")
+        .select("version,before,after,changed_at,changed_by,reason,gates").eq("key", flag.key)
+        .order("version", { ascending: false }).limit(size);
+      return unwrap(last ? rows.lt("version", last.version) : rows);
+    },
+    size,
+    idOf: ({ version }) => String(version),
+  });
   const restore = useChange<{ step: Step; reason: string | null }, Flag>({
     act: ({ step, reason }) =>
       rpc("set_setting", {
@@ -66,8 +73,8 @@ export function History({ flag }: { flag: Flag }) {
 
   return (
     <Section title="History">
-      <Loaded of={steps} empty={<Text size="sm" c="dimmed">No changes yet.</Text>}>
-        {(steps) => (
+      <LoadedPages of={steps} empty={<Text size="sm" c="dimmed">No changes yet.</Text>}>
+        {(items) => (
           <Stack
             gap="md"
             component="ol"
@@ -75,7 +82,7 @@ export function History({ flag }: { flag: Flag }) {
             tabIndex={0}
             aria-label="History"
           >
-            {steps.map((step) => (
+            {items.map((step) => (
               <Group
                 key={step.version}
                 component="li"
@@ -113,9 +120,16 @@ export function History({ flag }: { flag: Flag }) {
                 )}
               </Group>
             ))}
+            {steps.hasMore && (
+              <li>
+                <Button size="xs" variant="default" fullWidth loading={steps.reading} onClick={steps.more}>
+                  Show more
+                </Button>
+              </li>
+            )}
           </Stack>
         )}
-      </Loaded>
+      </LoadedPages>
     </Section>
   );
 }

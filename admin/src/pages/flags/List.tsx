@@ -6,11 +6,13 @@ import {
   setShareOf,
   shareOf,
 } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
-import { type Flag, isOn, useFlagPages } from "../../data/flags.ts";
+import { type Flag, flagPages, isOn } from "../../data/flags.ts";
+import { useLivePages } from "../../data/pages.ts";
 import { type Rollout, useRolloutsUnderWay } from "../../data/rollouts.ts";
 import { STATES } from "../../ui/rollout_states.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -26,7 +28,8 @@ import { Toggle } from "./Toggle.tsx";
 export function FlagList() {
   const [search, setSearch] = useParameter("q");
   const [state, setState] = useParameter("state", "all");
-  const flags = useFlagPages({ search, state: state === "on" || state === "off" ? state : undefined });
+  const source = flagPages({ search, state: state === "on" || state === "off" ? state : undefined });
+  const flags = useLivePages(source);
   const rollouts = useRolloutsUnderWay();
   const isFiltered = search !== "" || state !== "all";
   return (
@@ -49,7 +52,7 @@ export function FlagList() {
         </>
       }
     >
-      <Group gap="xs">
+      <ListTools name="flags" source={source}>
         <SearchField label="Search flags" value={search} onChange={setSearch} />
         <SegmentedControl
           aria-label="State"
@@ -60,7 +63,7 @@ export function FlagList() {
             label: "Off",
           }]}
         />
-      </Group>
+      </ListTools>
       <LoadedPages
         of={flags}
         empty={isFiltered

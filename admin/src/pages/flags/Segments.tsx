@@ -4,8 +4,9 @@ import type { FormEvent } from "react";
 import { Link } from "wouter";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { readFlagsTargeting } from "../../data/flags.ts";
+import { useLivePages } from "../../data/pages.ts";
 import { rpc, useChange } from "../../data/query.ts";
-import { type Segment, useMemberPages, useSegmentPages } from "../../data/segments.ts";
+import { type Segment, segmentPages, useMemberPages } from "../../data/segments.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { useDraft } from "../../session/draft.ts";
@@ -14,6 +15,7 @@ import { Page } from "../../ui/Page.tsx";
 import { Person, usePeople } from "../../ui/Person.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { SearchField } from "../../ui/SearchField.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { VirtualList } from "../../ui/VirtualList.tsx";
@@ -21,7 +23,8 @@ import { VirtualList } from "../../ui/VirtualList.tsx";
 const TOUCHES = ["segments", "segment_members"];
 export function SegmentList() {
   const [search, setSearch] = useParameter("q");
-  const segments = useSegmentPages(search);
+  const source = segmentPages(search);
+  const segments = useLivePages(source);
   return (
     <Page
       title="Segments"
@@ -31,8 +34,10 @@ export function SegmentList() {
       <For role="operator">
         <NewSegment />
       </For>
-      {(search !== "" || segments.hasMore) && (
-        <SearchField label="Search segments" value={search} onChange={setSearch} />
+      {(search !== "" || (segments.items?.length ?? 0) > 0) && (
+        <ListTools name="segments" source={source}>
+          <SearchField label="Search segments" value={search} onChange={setSearch} />
+        </ListTools>
       )}
       <LoadedPages
         of={segments}

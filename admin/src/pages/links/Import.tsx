@@ -21,6 +21,7 @@ import type {
   BulkResults,
   NewLink,
 } from "../../../../supabase/functions/_shared/contract/links.ts";
+import { csvText, fileName, saveFile } from "../../data/export.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
@@ -29,7 +30,7 @@ import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { useUnsaved } from "../../ui/unsaved.ts";
-import { type FileRow, type LinkFile, NO_FILE, readLinkFile, textOfFile } from "./file.ts";
+import { type FileRow, type LinkFile, NO_FILE, readLinkFile, textOfFile, WHY_COLUMN } from "./file.ts";
 import { CHARSETS } from "../../../../supabase/functions/_shared/links/table/charset.ts";
 import type { DateOrder } from "../../../../supabase/functions/_shared/links/table/dates.ts";
 
@@ -42,6 +43,9 @@ const ERRORS: Record<string, string> = {
 
 /** Columns that a file may have. */
 const COLUMNS = ["code", ...LINK_COLUMNS, "password"];
+
+/** Refused rows that are said before a file of them is offered. */
+const SAID = 10;
 
 const EXAMPLE = "default_url,code,tags\nhttps://www.example.com/spring,spring-24,poster;spring";
 
@@ -94,15 +98,26 @@ function Form() {
       }),
     touches: ["links"],
   });
+  const check = useChange({
+    act: (rows: FileRow[]) =>
+      callFunction<BulkResults>("deeplinks/bulk", {
+        method: "POST",
+        body: { links: rows.map(({ link }) => link), check: true },
+      }),
+    touches: [],
+  });
   const results = make.data?.results;
+  const checked = results === undefined ? check.data?.results : undefined;
   useUnsaved(text !== "" && !make.isPending && results === undefined ? "the rows to import" : undefined);
   const edit = (text: string) => {
     make.reset();
+    check.reset();
     setBytes(undefined);
     setText(text);
   };
   const choose = (bytes: Uint8Array, charset: string | undefined) => {
     make.reset();
+    check.reset();
     setBytes(bytes);
     setCharset(charset);
     const read = textOfFile(bytes, charset);
@@ -149,7 +164,8 @@ function Form() {
       </Group>
       {refused.length > 0 && (
         <Alert color="red" role="status">
-          Refused: {refused.map(({ place, why }) => `row ${place}, ${why}`).join("; ")}.
+          Refused: {refused.slice(0, SAID).map(({ place, why }) => `row ${place}, ${why}`).join("; ")}
+          {refused.length > SAID && `; and ${(refused.length - SAID).toLocaleString()} more`}.
         </Alert>
       )}
       {assumedUtc > 0 && (
@@ -180,6 +196,17 @@ function Form() {
             </Button>
           )}
         </FileButton>
+        <Button
+          variant="default"
+          disabled={rows.length === 0}
+          loading={check.isPending}
+          onClick={() => {
+            make.reset();
+            check.mutate(rows);
+          }}
+        >
+          Check without creating
+        </Button>
         <Button disabled={rows.length === 0} loading={make.isPending} onClick={() => make.mutate(rows)}>
           {rows.length === 0
             ? "Create links"
@@ -188,6 +215,8 @@ function Form() {
             : `Create ${rows.length} links`}
         </Button>
       </Group>
+      <RefusedRows file={file} results={results ?? checked} />
+      {checked && <Results of={checked} rows={rows} isCheck />}
       {results && <Results of={results} rows={rows} />}
     </Stack>
   );
@@ -199,12 +228,50 @@ function placeOf(row: FileRow | undefined): string | undefined {
   return default_url ?? whatsapp?.text;
 }
 
-function Results({ of, rows }: { of: BulkResult[]; rows: FileRow[] }) {
-  const failed = of.filter((result) => !("code" in result)).length;
+/** Why a row was refused; undefined if it was not. */
+const whyOf = (result: BulkResult): string | undefined =>
+  "error" in result ? result.detail ?? ERRORS[result.error] ?? result.error : undefined;
+
+/** Saves the rows that were refused, as they stood in the file, each with the reason: to mend them and import that file. */
+function RefusedRows({ file, results }: { file: LinkFile; results: BulkResult[] | undefined }) {
+  const refused = [
+    ...file.refused,
+    ...(results ?? []).flatMap((result, index) => {
+      const why = whyOf(result);
+      return why === undefined ? [] : [{ place: file.rows[index]?.place, why }];
+    }),
+  ].sort((a, b) => a.place - b.place);
+  if (refused.length === 0) return null;
+  return (
+    <Group>
+      <Button
+        variant="default"
+        leftSection={<Icon name="download" size={16} />}
+        onClick={async () =>
+          saveFile(
+            fileName("refused-links"),
+            await csvText(
+              refused.map(({ place, why }) => ({ ...file.cells.get(place), [WHY_COLUMN]: why })),
+            ),
+          )}
+      >
+        Save{" "}
+        {refused.length === 1 ? "the refused row" : `the ${refused.length.toLocaleString()} refused rows`}
+      </Button>
+    </Group>
+  );
+}
+
+function Results({ of, rows, isCheck = false }: { of: BulkResult[]; rows: FileRow[]; isCheck?: boolean }) {
+  const failed = of.filter((result) => "error" in result).length;
   return (
     <Stack gap="sm">
       <Alert color={failed > 0 ? "yellow" : "green"} role="status">
-        {of.length - failed} of {of.length} links were created or already existed.
+        {isCheck
+          ? `${
+            of.length - failed
+          } of ${of.length} links can be created or already exist. Nothing was created.`
+          : `${of.length - failed} of ${of.length} links were created or already existed.`}
         {failed > 0 && " See the errors below, fix those rows and import them again."}
       </Alert>
       <Table.ScrollContainer minWidth={480}>
@@ -225,7 +292,11 @@ function Results({ of, rows }: { of: BulkResult[]; rows: FileRow[] }) {
                     tone={result.status === 201 ? "good" : result.status === 200 ? "info" : "bad"}
                     asWritten
                   >
-                    {result.status === 201 ? "created" : result.status === 200 ? "exists" : "refused"}
+                    {result.status === 201
+                      ? isCheck ? "fine" : "created"
+                      : result.status === 200
+                      ? "exists"
+                      : "refused"}
                   </State>
                 </Table.Td>
                 <Table.Td style={{ overflowWrap: "anywhere" }}>
@@ -235,7 +306,7 @@ function Results({ of, rows }: { of: BulkResult[]; rows: FileRow[] }) {
                         {result.code}
                       </Anchor>
                     )
-                    : "error" in result && (result.detail ?? ERRORS[result.error] ?? result.error)}
+                    : whyOf(result)}
                   <Text size="xs" c="dimmed" truncate>{placeOf(rows[index])}</Text>
                 </Table.Td>
               </Table.Tr>

@@ -1,5 +1,5 @@
 /** All links, newest first, filtered by tag, campaign or state. */
-import { Anchor, Badge, Button, Group, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Anchor, Badge, Button, Checkbox, Group, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -12,15 +12,21 @@ import {
 import type { Link, LinkList } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { MAX_ROWS, useRows } from "../../data/query.ts";
+import { allOf } from "../../data/export.ts";
+import type { Source } from "../../data/pages.ts";
 import type { Refusal } from "../../data/refusal.ts";
-import { For } from "../../session/me.tsx";
+import { toast } from "../../data/toasts.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
+import { For, useMay } from "../../session/me.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time, useNow } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import { GuessedLinks } from "./Guessed.tsx";
+import { Many } from "./Many.tsx";
 import { placeWords, standing, type WaNumber } from "./words.ts";
 import classes from "./links.module.css";
 
@@ -70,7 +76,7 @@ export function LinksPage() {
       }
     >
       <GuessedLinks />
-      <Group gap="xs">
+      <ListTools name="links" source={linkPages(filter)}>
         <Select
           aria-label="Search by"
           data={FILTERS}
@@ -95,13 +101,14 @@ export function LinksPage() {
           onChange={(next) => setState(next ?? "all")}
           w={140}
         />
-      </Group>
-      <List filter={filter} whole={isWhole(by)} filtered={value !== "" || state !== "all"} />
+      </ListTools>
+      <List key={filter} filter={filter} whole={isWhole(by)} filtered={value !== "" || state !== "all"} />
     </Page>
   );
 }
 
 function List({ filter, whole, filtered }: { filter: string; whole: boolean; filtered: boolean }) {
+  const may = useMay("operator");
   const numbers = useRows(
     ["wa_numbers"],
     (db) => db.from("wa_numbers").select("id,display_number").limit(MAX_ROWS),
@@ -118,12 +125,13 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
       ),
     getNextPageParam: ({ cursor }) => cursor,
   });
-  if (pages.data === undefined) {
+  const links = pages.data?.pages.flatMap(({ links }) => links);
+  const chosen = useChosenLinks(links ?? []);
+  if (links === undefined) {
     return pages.error
       ? <Failed error={pages.error} retry={() => void pages.refetch()} />
       : <Loading rows={6} />;
   }
-  const links = pages.data.pages.flatMap(({ links }) => links);
   if (links.length === 0) {
     return filtered
       ? (
@@ -139,31 +147,121 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
       );
   }
   return (
-    <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
-      {links.map((link) => <Row key={link.code} link={link} numbers={numbers.data} />)}
-      {pages.hasNextPage && (
-        <li>
-          <Button
-            variant="default"
-            fullWidth
-            loading={pages.isFetchingNextPage}
-            onClick={() => void pages.fetchNextPage()}
-          >
-            Show more
-          </Button>
-        </li>
+    <Stack gap="xs">
+      {may && (
+        <Group gap="sm">
+          <Checkbox
+            label={chosen.codes.length === 0
+              ? `Select all ${links.length}`
+              : `${chosen.codes.length.toLocaleString()} selected`}
+            checked={links.every(({ code }) => chosen.has(code))}
+            indeterminate={chosen.codes.length > 0 && !links.every(({ code }) => chosen.has(code))}
+            onChange={({ currentTarget: { checked } }) => chosen.chooseAll(checked)}
+          />
+          {pages.hasNextPage && (
+            <Button
+              size="xs"
+              variant="default"
+              loading={chosen.reading}
+              onClick={() => void chosen.all(filter)}
+            >
+              Select all that match
+            </Button>
+          )}
+          <Many codes={chosen.codes} forget={chosen.forget} />
+        </Group>
       )}
+      <VirtualList
+        label="Links"
+        items={links}
+        idOf={({ code }) => code}
+        height={86}
+        gap={6}
+        hasMore={pages.hasNextPage}
+        reading={pages.isFetchingNextPage}
+        more={() => {
+          if (pages.hasNextPage && !pages.isFetching) void pages.fetchNextPage();
+        }}
+      >
+        {(link) => (
+          <Row
+            link={link}
+            numbers={numbers.data}
+            checked={may ? chosen.has(link.code) : undefined}
+            choose={(on) => chosen.choose(link.code, on)}
+          />
+        )}
+      </VirtualList>
     </Stack>
   );
 }
 
-function Row({ link, numbers }: { link: Link; numbers: WaNumber[] | undefined }) {
+/** Links by pages, as the function gives them. */
+function linkPages(filter: string): Source<Link> {
+  let cursor: string | undefined;
+  return {
+    read: async (last) => {
+      if (last === undefined) cursor = undefined;
+      else if (cursor === undefined) return [];
+      const page = await callFunction<LinkList>(
+        `deeplinks?${filter}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
+      );
+      cursor = page.cursor;
+      return page.links;
+    },
+    size: SIZE,
+  };
+}
+
+/** The selected links: some that are shown, or all that match, shown or not. */
+function useChosenLinks(links: readonly Link[]) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [reading, setReading] = useState(false);
+  return {
+    codes: [...chosen],
+    has: (code: string) => chosen.has(code),
+    choose: (code: string, on: boolean) =>
+      setChosen((chosen) => new Set(on ? [...chosen, code] : [...chosen].filter((other) => other !== code))),
+    chooseAll: (on: boolean) => setChosen(new Set(on ? links.map(({ code }) => code) : [])),
+    forget: (done: readonly string[]) =>
+      setChosen((chosen) => {
+        const gone = new Set(done);
+        return new Set([...chosen].filter((code) => !gone.has(code)));
+      }),
+    reading,
+    async all(filter: string): Promise<void> {
+      setReading(true);
+      try {
+        setChosen(new Set((await allOf([linkPages(filter)])).map(({ code }) => code)));
+      } catch (error) {
+        toast({ tone: "bad", title: "Not all links were selected", message: (error as Refusal).message });
+      } finally {
+        setReading(false);
+      }
+    },
+  };
+}
+
+function Row({ link, numbers, checked, choose }: {
+  link: Link;
+  numbers: WaNumber[] | undefined;
+  /** undefined: nothing can be selected. */
+  checked: boolean | undefined;
+  choose: (on: boolean) => void;
+}) {
   const [word, tone] = standing(link, useNow());
   const rules = link.targets?.length ?? 0;
   return (
-    <Paper component="li" withBorder p="sm" className={classes.link}>
+    <Paper withBorder p="sm" className={classes.link}>
       <Group justify="space-between" wrap="nowrap" gap="sm">
-        <div style={{ minWidth: 0 }}>
+        {checked !== undefined && (
+          <Checkbox
+            aria-label={`Select link ${link.code}`}
+            checked={checked}
+            onChange={({ currentTarget: { checked } }) => choose(checked)}
+          />
+        )}
+        <div style={{ minWidth: 0, flex: 1 }}>
           <Group gap="xs">
             <Anchor
               component={To}

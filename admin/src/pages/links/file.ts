@@ -18,6 +18,9 @@ export interface FileRow {
   link: Mapped["link"];
 }
 
+/** Column that a file of refused rows has beside its own; it is not read again. */
+export const WHY_COLUMN = "refused_because";
+
 /** Contents of a file. */
 export interface LinkFile {
   rows: FileRow[];
@@ -25,6 +28,8 @@ export interface LinkFile {
   leftOut: { place: number; why: string }[];
   /** Rows that cannot be read reliably, and why. */
   refused: { place: number; why: string }[];
+  /** The cells of each row as they stand in the file, by place. */
+  cells: ReadonlyMap<number, Record<string, unknown>>;
   /** Columns with values that a link cannot store, and in how many rows. */
   lost: { column: string; rows: number }[];
   /** Number of rows with a time without a zone, which was read as UTC. */
@@ -34,7 +39,14 @@ export interface LinkFile {
 }
 
 /** No links. */
-export const NO_FILE: LinkFile = { rows: [], leftOut: [], refused: [], lost: [], assumedUtc: 0 };
+export const NO_FILE: LinkFile = {
+  rows: [],
+  leftOut: [],
+  refused: [],
+  cells: new Map(),
+  lost: [],
+  assumedUtc: 0,
+};
 
 /**
  * The text of a file, or why it cannot be read. `asksCharset` is true if the person has to choose its
@@ -82,7 +94,8 @@ export async function readLinkFile(text: string, options: MapOptions = {}): Prom
       ),
       leftOut: because(({ leftOut }) => leftOut),
       refused: because(({ leftOut, fault }) => leftOut === undefined ? fault : undefined),
-      lost: [...lost].map(([column, rows]) => ({ column, rows })),
+      cells: new Map(rows.map(({ place, values }) => [place, values])),
+      lost: [...lost].filter(([column]) => column !== WHY_COLUMN).map(([column, rows]) => ({ column, rows })),
       assumedUtc: new Set(mapped.flatMap(({ place, assumedUtc }) => assumedUtc ? [place] : [])).size,
     };
   } catch (error) {

@@ -3,16 +3,15 @@
  */
 import { Button, Code, Collapse, Group, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import type { UseQueryResult } from "@tanstack/react-query";
 import { eventInWords } from "../../../../supabase/functions/_shared/contract/words/rollouts.ts";
 import { ALARM } from "../../../../supabase/functions/_shared/rollouts/series.ts";
 import { replay, type Replayed } from "../../../../supabase/functions/_shared/rollouts/replay.ts";
-import type { Refusal } from "../../data/refusal.ts";
+import type { Pages } from "../../data/pages.ts";
 import type { RolloutEvent } from "../../data/rollouts.ts";
 import { useNames } from "../../session/team.ts";
 import { Section } from "../../ui/Section.tsx";
 import { State, type Tone } from "../../ui/State.tsx";
-import { Loaded } from "../../ui/states.tsx";
+import { LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import classes from "./rollouts.module.css";
 
@@ -24,10 +23,10 @@ const TONES: Record<string, Tone> = {
   completed: "info",
 };
 
-export function Events({ of }: { of: UseQueryResult<RolloutEvent[], Refusal> }) {
+export function Events({ of }: { of: Pages<RolloutEvent> }) {
   return (
     <Section title="Events" flush>
-      <Loaded of={of}>
+      <LoadedPages of={of} empty={<Text size="sm" c="dimmed" p="md">No events yet.</Text>}>
         {(events) => {
           // Replayed in chronological order, because each event starts from the end of the one before.
           const replayed = new Map(replay([...events].reverse()).map((one) => [one.id, one]));
@@ -40,10 +39,17 @@ export function Events({ of }: { of: UseQueryResult<RolloutEvent[], Refusal> }) 
                   replayed={replayed.get(event.id)}
                 />
               ))}
+              {of.hasMore && (
+                <li>
+                  <Button size="xs" variant="default" fullWidth loading={of.reading} onClick={of.more}>
+                    Show more
+                  </Button>
+                </li>
+              )}
             </ol>
           );
         }}
-      </Loaded>
+      </LoadedPages>
     </Section>
   );
 }

@@ -1,10 +1,12 @@
 /** All rollouts, newest first. */
 import { Anchor, Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
 import { Link } from "wouter";
-import { type Rollout, useRolloutPages } from "../../data/rollouts.ts";
+import { useLivePages } from "../../data/pages.ts";
+import { type Rollout, rolloutPages } from "../../data/rollouts.ts";
 import { STATES } from "../../ui/rollout_states.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -18,7 +20,8 @@ import classes from "./rollouts.module.css";
 export function RolloutList() {
   const [which, setWhich] = useParameter("which", "all");
   const [search, setSearch] = useParameter("q");
-  const rollouts = useRolloutPages({ search, which: which === "open" || which === "over" ? which : "all" });
+  const source = rolloutPages({ search, which: which === "open" || which === "over" ? which : "all" });
+  const rollouts = useLivePages(source);
   const add = (
     <For role="operator">
       <Button component={Link} href="/rollouts/new" leftSection={<Icon name="plus" size={16} />}>
@@ -32,7 +35,7 @@ export function RolloutList() {
       about="A rollout gives a feature to more people in stages. A guard checks it every minute and rolls back if it fails."
       actions={add}
     >
-      <Group gap="xs">
+      <ListTools name="rollouts" source={source}>
         <SearchField label="Search by flag" value={search} onChange={setSearch} />
         <SegmentedControl
           aria-label="Which rollouts"
@@ -43,7 +46,7 @@ export function RolloutList() {
             label: "Finished",
           }]}
         />
-      </Group>
+      </ListTools>
       <LoadedPages
         of={rollouts}
         empty={search

@@ -52,7 +52,7 @@ function Details(
   const events = useRolloutEvents(rollout.id);
   const [words, tone] = STATES[rollout.state];
   const stage = stages?.find(({ position }) => position === rollout.stage);
-  const rolledBack = events.data?.find(({ kind }) => kind === "rolled_back");
+  const rolledBack = events.items?.find(({ kind }) => kind === "rolled_back");
   return (
     <Page
       title={rollout.flag_key}
@@ -83,7 +83,7 @@ function Details(
       {rollout.state === "draft" && <Gates flag={rollout.flag_key} />}
       {rollout.started_at && stages && (
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
-          <Guard rollout={rollout} events={events.data ?? []} />
+          <Guard rollout={rollout} events={events.items ?? []} />
           <Arms rollout={rollout} />
           <Signals rollout={rollout} />
         </SimpleGrid>

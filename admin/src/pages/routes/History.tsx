@@ -1,28 +1,38 @@
 /** The versions of a route, each with a button to restore it. */
 import { Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
-import { useRows } from "../../data/query.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
+import { client } from "../../data/client.ts";
+import { usePages } from "../../data/pages.ts";
+import { unwrap } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
-import { Loaded } from "../../ui/states.tsx";
+import { LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { read } from "./data.ts";
 import type { Changes, Route, WholeRoute } from "./types.ts";
 import { inWords } from "./RouteList.tsx";
 
+/** Versions of a page. */
+const PAGE = 20;
+
 export function History({ route, restore }: { route: WholeRoute; restore: (changes: Changes) => void }) {
   const ask = useAsk();
   const nameOf = useNames();
-  const history = useRows(
-    ["route_history", route.id],
-    (db) =>
-      db.from("route_history").select("*").eq("route_id", route.id).order("version", { ascending: false })
-        .limit(20),
-  );
+  const history = usePages<Row<"route_history">>({
+    key: ["route_history", route.id],
+    read: (last) => {
+      const rows = client().from("route_history").select("*").eq("route_id", route.id)
+        .order("version", { ascending: false }).limit(PAGE);
+      return unwrap(last ? rows.lt("version", last.version) : rows);
+    },
+    size: PAGE,
+    idOf: ({ version }) => String(version),
+  });
   return (
     <section>
       <Title order={3} size="h5" mb="xs">Versions</Title>
-      <Loaded of={history} rows={2} empty={<Text size="sm" c="dimmed">No changes yet.</Text>}>
+      <LoadedPages of={history} rows={2} empty={<Text size="sm" c="dimmed">No changes yet.</Text>}>
         {(versions) => (
           <Stack gap={6}>
             {versions.map(read).map((version) => (
@@ -85,9 +95,14 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                 </Group>
               </Paper>
             ))}
+            {history.hasMore && (
+              <Button size="xs" variant="default" loading={history.reading} onClick={history.more}>
+                Show more
+              </Button>
+            )}
           </Stack>
         )}
-      </Loaded>
+      </LoadedPages>
     </section>
   );
 }

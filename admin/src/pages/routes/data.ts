@@ -6,7 +6,7 @@ import {
   ConditionError,
   parseCondition,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
-import { type Pages, useLivePages } from "../../data/pages.ts";
+import type { LivePagesOptions } from "../../data/pages.ts";
 import { allRows, LIVE_MS, MAX_ROWS, rpc, useRead } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import type { Destination, PlacedRoute, Read } from "./types.ts";
@@ -49,14 +49,12 @@ export interface RouteFilter {
 const listed = async (filter: RouteFilter & { id?: string; after?: string }, limit: number) =>
   (await rpc("list_routes", { p_filter: filter, p_limit: limit }) as ListedRoute[]).map(read);
 
-/** The routes in pages, polled. */
-export function useRoutePages(filter: RouteFilter): Pages<PlacedRoute> {
-  return useLivePages<PlacedRoute>({
-    key: ["routes", "list", filter],
-    read: (last) => listed({ ...filter, ...(last && { after: last.id }) }, PAGE),
-    size: PAGE,
-  });
-}
+/** The routes in pages. */
+export const routePages = (filter: RouteFilter): LivePagesOptions<PlacedRoute> => ({
+  key: ["routes", "list", filter],
+  read: (last) => listed({ ...filter, ...(last && { after: last.id }) }, PAGE),
+  size: PAGE,
+});
 
 /** One route, polled; null if there is none. */
 export function useRoute(id: string): UseQueryResult<PlacedRoute | null, Refusal> {

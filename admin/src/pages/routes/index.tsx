@@ -1,12 +1,14 @@
 /** Routes: which messages go to which service. */
-import { Button, Drawer, Group, SegmentedControl, Stack } from "@mantine/core";
+import { Button, Drawer, SegmentedControl, Stack } from "@mantine/core";
 import { For, useMay } from "../../session/me.tsx";
+import { useLivePages } from "../../data/pages.ts";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { SearchField } from "../../ui/SearchField.tsx";
 import { Empty, Loaded, LoadedPages } from "../../ui/states.tsx";
-import { useDestinations, useRoute, useRoutePages } from "./data.ts";
+import { routePages, useDestinations, useRoute } from "./data.ts";
 import { RouteEditor } from "./RouteEditor.tsx";
 import { RouteList } from "./RouteList.tsx";
 import { TryMessage } from "./TryMessage.tsx";
@@ -15,10 +17,11 @@ export default function Routes() {
   const [edited, setEdited] = useParameter("edit");
   const [search, setSearch] = useParameter("q");
   const [state, setState] = useParameter("state", "all");
-  const routes = useRoutePages({
+  const source = routePages({
     ...(search && { search }),
     ...(state !== "all" && { active: state === "on" }),
   });
+  const routes = useLivePages(source);
   const may = useMay("operator");
   const isFiltered = search !== "" || state !== "all";
   const { items } = routes;
@@ -38,7 +41,7 @@ export default function Routes() {
     >
       <Stack gap="xl">
         {(isFiltered || (items?.length ?? 0) > 0) && (
-          <Group gap="xs" mb="calc(-1 * var(--mantine-spacing-md))">
+          <ListTools name="routes" source={source}>
             <SearchField label="Search routes" value={search} onChange={setSearch} />
             <SegmentedControl
               aria-label="State"
@@ -49,7 +52,7 @@ export default function Routes() {
                 label: "Off",
               }]}
             />
-          </Group>
+          </ListTools>
         )}
         <LoadedPages
           of={routes}

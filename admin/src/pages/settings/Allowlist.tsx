@@ -14,10 +14,11 @@ import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { client } from "../../data/client.ts";
 import { containing } from "../../data/conditions.ts";
-import { useLivePages } from "../../data/pages.ts";
+import { type LivePagesOptions, useLivePages } from "../../data/pages.ts";
 import { rpc, unwrap, useChange } from "../../data/query.ts";
 import { ALLOWLIST_CHANGED } from "../../session/AddHost.tsx";
 import { typedHost } from "../../ui/host.ts";
+import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { SearchField } from "../../ui/SearchField.tsx";
 import { useNames } from "../../session/team.ts";
@@ -40,6 +41,18 @@ const PURPOSES = [
 /** Hosts of a page. */
 const PAGE = 100;
 
+/** The hosts that may be reached for a purpose, in pages. */
+const hostPages = (purpose: Allowed["purpose"], search: string): LivePagesOptions<Allowed> => ({
+  key: ["destination_allowlist", purpose, search],
+  read: (last) => {
+    let rows = client().from("destination_allowlist").select("*").eq("purpose", purpose);
+    if (search) rows = rows.ilike("pattern", containing(search));
+    if (last) rows = rows.gt("pattern", last.pattern);
+    return unwrap(rows.order("pattern").limit(PAGE));
+  },
+  size: PAGE,
+});
+
 export function Allowlist() {
   const [search, setSearch] = useParameter("q");
   return (
@@ -47,7 +60,9 @@ export function Allowlist() {
       <For role="admin" otherwise={<Text size="sm" c="dimmed">Only admins can change the allowlist.</Text>}>
         <Add />
       </For>
-      <SearchField label="Search hosts" value={search} onChange={setSearch} />
+      <ListTools name="allowlist" source={PURPOSES.map(({ purpose }) => hostPages(purpose, search))}>
+        <SearchField label="Search hosts" value={search} onChange={setSearch} />
+      </ListTools>
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         {PURPOSES.map(({ purpose, title, about }) => (
           <Section key={purpose} title={title} about={about} flush>
@@ -119,16 +134,7 @@ function Hosts({ purpose, search }: { purpose: Allowed["purpose"]; search: strin
       return `Undone: ${pattern} is allowed again.`;
     },
   });
-  const hosts = useLivePages<Allowed>({
-    key: ["destination_allowlist", purpose, search],
-    read: (last) => {
-      let rows = client().from("destination_allowlist").select("*").eq("purpose", purpose);
-      if (search) rows = rows.ilike("pattern", containing(search));
-      if (last) rows = rows.gt("pattern", last.pattern);
-      return unwrap(rows.order("pattern").limit(PAGE));
-    },
-    size: PAGE,
-  });
+  const hosts = useLivePages(hostPages(purpose, search));
   return (
     <LoadedPages
       of={hosts}

@@ -18,9 +18,13 @@ import type { Refusal } from "../../data/refusal.ts";
 import { useDraft } from "../../session/draft.ts";
 import { For, grows, type Role, useMay, useMe } from "../../session/me.tsx";
 import { type Question, useAsk } from "../../ui/ask.tsx";
+import { ListTools } from "../../session/ListTools.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { useParameter } from "../../ui/location.ts";
+import { SearchField } from "../../ui/SearchField.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { VirtualList } from "../../ui/VirtualList.tsx";
 import { TeamHistory } from "./Histories.tsx";
 
 const ROLES: { value: Role; label: string }[] = [
@@ -58,6 +62,7 @@ const TOUCHES = ["list_team", "me", "team_members", "team_history"];
 
 export function Team() {
   const team = useRpc("list_team", {});
+  const [search, setSearch] = useParameter("q");
   return (
     <Stack>
       <For role="admin" otherwise={<Text size="sm" c="dimmed">Only admins can change the team.</Text>}>
@@ -65,9 +70,28 @@ export function Team() {
       </For>
       <Loaded of={team}>
         {(team) => (
-          <Stack gap="xs" component="ul" p={0} m={0} style={{ listStyle: "none" }} aria-label="Team">
-            {team.map((member) => <Row key={member.user_id} of={member} />)}
-          </Stack>
+          <>
+            <ListTools name="team" source={{ read: () => Promise.resolve(team), size: Infinity }}>
+              {team.length > 10 && (
+                <SearchField
+                  label="Search the team"
+                  value={search}
+                  onChange={setSearch}
+                />
+              )}
+            </ListTools>
+            <VirtualList
+              label="Team"
+              items={team.filter(({ email, user_id, role }) =>
+                `${email ?? user_id} ${role}`.toLowerCase().includes(search.toLowerCase())
+              )}
+              idOf={({ user_id }) => user_id}
+              height={70}
+              gap={10}
+            >
+              {(member) => <Row of={member} />}
+            </VirtualList>
+          </>
         )}
       </Loaded>
       <For role="admin">
@@ -147,7 +171,7 @@ function Row({ of }: { of: Member }) {
     said: () => `${name} was removed from the team.`,
   });
   return (
-    <Paper component="li" withBorder p="sm">
+    <Paper withBorder p="sm">
       <Group gap="sm" align="center">
         <div style={{ overflowWrap: "anywhere", flex: "1 1 200px" }}>
           <Text size="sm">
