@@ -296,11 +296,13 @@ begin
   if v_answer ? 'id' and not v_answer ? 'repeated' then
     insert into public.contact_acts (act, contact_id, message_id)
     values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
+    perform private.take_over(array[p_conversation_id], private.actor(), clock_timestamp(),
+      clock_timestamp() + make_interval(mins => private.takeover_minutes()), clock_timestamp());
   end if;
   return v_answer;
 end $$;
 comment on function public.send_template(uuid, jsonb, uuid) is
-  'Queues a template to the person of a conversation on WhatsApp, whether the window is open or not; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported, feature_off, nobody, opted_out, template_not_sendable, idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 not a template message.';
+  'Queues a template to the person of a conversation on WhatsApp, whether the window is open or not; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported, feature_off, nobody, opted_out, template_not_sendable, idempotency_conflict. Who wrote is in contact_acts, and has the conversation, as after a reply. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 not a template message.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
