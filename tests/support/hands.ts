@@ -2,6 +2,17 @@
 import type { Locator, Page } from "playwright-core";
 import { assert } from "./assert.ts";
 
+/** What these tests need of the browser's types, which tests are checked without. */
+interface Element {
+  id: string;
+  click(): void;
+  getAttribute(name: string): string | null;
+  hasAttribute(name: string): boolean;
+}
+interface Window {
+  document: { activeElement: Element | null };
+}
+
 /** More presses of Tab than any page should need to its last control. */
 const FAR = 250;
 
@@ -18,12 +29,12 @@ export class Hands {
     this.steps++;
     await target.waitFor();
     const isBox = await target.evaluate((element) =>
-      element instanceof HTMLInputElement && /^(checkbox|radio)$/.test(element.type)
+      /^(checkbox|radio)$/.test((element as unknown as Element).getAttribute("type") ?? "")
     );
     if (this.by === "pointer") {
       // The box of a switch is hidden below its picture.
       return isBox
-        ? await target.evaluate((element) => (element as HTMLElement).click())
+        ? await target.evaluate((element) => (element as unknown as Element).click())
         : await target.click();
     }
     await this.reach(target);
@@ -54,8 +65,9 @@ export class Hands {
     await named.waitFor();
     const isActive = () =>
       named.evaluate((element) =>
-        document.activeElement?.getAttribute("aria-activedescendant") === element.id ||
-        element.hasAttribute("data-combobox-selected")
+        (globalThis as unknown as Window).document.activeElement?.getAttribute("aria-activedescendant") ===
+          (element as unknown as Element).id ||
+        (element as unknown as Element).hasAttribute("data-combobox-selected")
       );
     for (let n = 0; n < FAR && !await isActive(); n++) await this.page.keyboard.press("ArrowDown");
     await this.page.keyboard.press("Enter");
@@ -71,7 +83,10 @@ export class Hands {
 
   /** Moves the focus there with Tab alone. */
   private async focus(target: Locator): Promise<void> {
-    const isThere = () => target.evaluate((element) => element === document.activeElement);
+    const isThere = () =>
+      target.evaluate((element) =>
+        (element as unknown) === (globalThis as unknown as Window).document.activeElement
+      );
     for (let n = 0; n < FAR; n++) {
       if (await isThere()) return;
       await this.page.keyboard.press("Tab");
@@ -81,7 +96,10 @@ export class Hands {
 
   /** Moves the focus there, as somebody without a pointer does. */
   private async reach(target: Locator): Promise<void> {
-    const isThere = () => target.evaluate((element) => element === document.activeElement);
+    const isThere = () =>
+      target.evaluate((element) =>
+        (element as unknown) === (globalThis as unknown as Window).document.activeElement
+      );
     if (await target.getAttribute("role") === "tab") {
       // Of tabs the open one is reached, and the others from there.
       const open = target.locator("xpath=../*[@aria-selected='true']");
