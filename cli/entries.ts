@@ -98,6 +98,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "deliveries that were given up (dead letters)",
     load: async () => (await import("./commands/deliveries/dead.ts")).dead,
   },
+  numbers: {
+    about: "WhatsApp's numbers and accounts: credentials, quality, limits, a check with Meta",
+    load: async () => (await import("./commands/numbers/numbers.ts")).numbers,
+  },
+  templates: {
+    about: "WhatsApp's templates: see, send, create and edit them",
+    load: async () => (await import("./commands/templates/templates.ts")).templates,
+  },
   conversations: {
     about: "take a conversation over from the services, and give it back",
     load: async () => (await import("./commands/conversations/conversations.ts")).conversations,

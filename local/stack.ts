@@ -7,7 +7,13 @@ import { openDataFolder, type StackFile } from "./project/data_folder.ts";
 import { embeddedDatabase, ownDatabase } from "./database/database.ts";
 import { createDemoService } from "./seed/demo_service.ts";
 import { type Deployment, forgetDeployed, watchDeployment } from "./project/deployment.ts";
-import { emailAccount, functionsEnvironment, userSecrets, whatsappAccount } from "./project/environment.ts";
+import {
+  emailAccount,
+  functionsEnvironment,
+  secondAccount,
+  userSecrets,
+  whatsappAccount,
+} from "./project/environment.ts";
 import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
 import { createMailbox } from "./project/mailbox.ts";
@@ -131,6 +137,7 @@ async function start(
       eventsUrl: `${url}/functions/v1/email-webhook/events`,
       folder: join(folder.path, "simulator.mail"),
     },
+    accounts: [secondAccount(whatsapp)],
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     dataFile: join(folder.path, "simulator.jsonl"),
     links: async () =>

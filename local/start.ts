@@ -23,7 +23,7 @@ Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stay
   Auth           ${url}/auth/v1/
   Database       ${dbUrl.replace(/:[^:@/]*@/, ":…@")}
   Passwords      ${join(data, "stack.json")}: the admin's password is valid for all; also the keys
-  Mails          ${join(data, "mails.txt")}: sign-in links
+  Sign-in links  ${join(data, "mails.txt")}
 
 Try it: open the simulator, choose a contact and write to it. The demo service answers.
 In its mail page Casey has answered a mail; the answer is in the inbox of ${SENDER.inbox}.

@@ -157,7 +157,7 @@ create type private.inbound_update as (
   callback text,
   opt text,
   traceparent text,
-  template jsonb,
+  news jsonb,
   event jsonb,
   raw jsonb
 );
@@ -282,6 +282,40 @@ create type private.settlement as (
 
 -- Tables ------------------------------------------------------------------------------------------
 
+-- What the provider reported of accounts, their senders and their templates, once each. Written in the transaction
+-- that stores the webhook.
+create table public.account_events (
+  -- UUID v7, in the order in which they were stored.
+  id uuid default private.uuid_v7() not null,
+  -- The channel.
+  channel text not null,
+  -- The account (sender_accounts.id).
+  account text not null,
+  -- The sender that it is about (senders.id), if it is about one that is known.
+  sender_id text,
+  -- template.approved, template.rejected, template.paused, template.disabled, template.deleted, template.flagged,
+  -- template.quality, template.category_changed, template.category_announced, number.quality, number.limit,
+  -- number.name, account.alert, account.restricted, account.banned, account.reinstated.
+  kind text not null,
+  -- The template's name and language, or the number as dialled; null for the account.
+  subject text,
+  -- The provider's details.
+  data jsonb default '{}'::jsonb not null,
+  -- When it happened, by the provider's clock.
+  at timestamp with time zone not null,
+  -- An event's id.
+  constraint account_events_pkey PRIMARY KEY (id),
+  constraint account_events_kind_check CHECK ((kind ~ '^(template|number|account)\.[a-z_]+$'::text))
+);
+-- The newest events of an account.
+create INDEX account_events_account_idx ON public.account_events USING btree (channel, account, id);
+alter table public.account_events enable row level security;
+grant select on public.account_events to authenticated;
+grant select, insert, delete on public.account_events to service_role;
+-- Every role of the team may see what the provider reported.
+create policy account_events_read on public.account_events for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Who added or removed which host, and when. Written by trigger; append-only and kept permanently: it holds no
 -- customer data.
 create table public.allowlist_history (
@@ -402,6 +436,10 @@ grant select on public.announcements to authenticated, service_role;
 -- The whole team sees what is announced.
 create policy announcements_read on public.announcements for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Who wrote and deleted it.
+create TRIGGER record AFTER INSERT OR DELETE ON public.announcements FOR EACH ROW EXECUTE FUNCTION private.record_change('announcement', 'name', 'id', 'state');
+-- Who started and stopped it.
+create TRIGGER record_change AFTER UPDATE OF state ON public.announcements FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION private.record_change('announcement', 'name', 'id', 'state');
 
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
 create table public.attributions (
@@ -1087,6 +1125,10 @@ create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, u
 create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
 -- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
+-- Who added it.
+create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+-- Who changed it, and how.
+create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
 
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
@@ -1666,6 +1708,10 @@ create policy "team reads links" on public.links for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells isolates to read the link again, also after an update by hand, and which members were changed.
 create TRIGGER links_changed BEFORE UPDATE ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
+-- Who changed it, and how.
+create TRIGGER record_change AFTER UPDATE ON public.links FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state))) EXECUTE FUNCTION private.record_link_change();
+-- What people made.
+create TRIGGER record_new AFTER INSERT ON public.links REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION private.record_new_links();
 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
@@ -1915,7 +1961,8 @@ create table public.notification_endpoints (
   -- Host of its address, for people to recognise; of a mail address what follows the @.
   host text not null,
   -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
-  -- reports, and notices of rollouts.
+  -- reports, notices of rollouts, and what the provider reports of templates, numbers and accounts
+  -- (account_events.kind with an underscore).
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1927,7 +1974,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -1937,6 +1984,10 @@ grant select on public.notification_endpoints to authenticated, service_role;
 -- The team sees who is told; addresses are elsewhere.
 create policy notification_endpoints_read on public.notification_endpoints for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Who added and removed it.
+create TRIGGER record AFTER INSERT OR DELETE ON public.notification_endpoints FOR EACH ROW EXECUTE FUNCTION private.record_change('endpoint', 'name', '', 'kind', 'host', 'events', 'state');
+-- Who paused and resumed it.
+create TRIGGER record_change AFTER UPDATE OF state, events ON public.notification_endpoints FOR EACH ROW EXECUTE FUNCTION private.record_change('endpoint', 'name', '', 'events', 'state');
 
 -- What is to be told to whom. Not in order: each stands for itself and says when it happened.
 create table public.notifications (
@@ -1944,7 +1995,8 @@ create table public.notifications (
   id uuid default private.uuid_v7() not null,
   -- Who is told.
   endpoint_id uuid not null,
-  -- The event of a rollout; null where it is about a part of health, an incident or a report.
+  -- The event of a rollout; null where it is about something else: a part of health, an incident, a report, an
+  -- account.
   event_id uuid,
   -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
@@ -2507,7 +2559,8 @@ create table public.routes (
   constraint routes_flag_key_check CHECK ((flag_key <> ''::text)),
   constraint routes_mode_check CHECK ((mode = ANY (ARRAY['first'::text, 'all'::text]))),
   constraint routes_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
-  constraint routes_sticky_minutes_check CHECK (((sticky_minutes >= 1) AND (sticky_minutes <= 43200)))
+  constraint routes_sticky_minutes_check CHECK (((sticky_minutes >= 1) AND (sticky_minutes <= 43200))),
+  constraint record_added TRIGGER DEFERRABLE INITIALLY DEFERRED
 );
 alter table public.routes enable row level security;
 grant select on public.routes to authenticated;
@@ -2515,6 +2568,10 @@ grant select, insert, update, delete on public.routes to service_role;
 -- Every role may see the routes; only operators see routes for people's numbers.
 create policy "team reads routes" on public.routes for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
+-- Who added it, with its services, which come after it.
+create CONSTRAINT TRIGGER record_added AFTER INSERT ON public.routes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION private.record_route_change();
+-- Who removed it, with its services, which go before it.
+create TRIGGER record_removed BEFORE DELETE ON public.routes FOR EACH ROW EXECUTE FUNCTION private.record_route_change();
 -- Makes the edge functions reload the configuration.
 create TRIGGER routes_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.routes FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Refuses a condition that could never match when it is written.
@@ -2679,6 +2736,72 @@ create policy segments_read on public.segments for select to authenticated
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Each version is used once.
 create TRIGGER continue BEFORE INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION private.continue_segment();
+-- Who added and removed it; its members have a history of their own.
+create TRIGGER record AFTER INSERT OR DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION private.record_change('segment', 'key', '', 'description');
+-- Who described it otherwise.
+create TRIGGER record_change AFTER UPDATE OF description ON public.segments FOR EACH ROW WHEN ((old.description IS DISTINCT FROM new.description)) EXECUTE FUNCTION private.record_change('segment', 'key', '', 'description');
+
+-- Accounts at the provider that senders belong to (senders.account): for WhatsApp, Meta's WhatsApp Business Accounts.
+create table public.sender_accounts (
+  -- The channel.
+  channel text default 'whatsapp'::text not null,
+  -- The provider's id of it: Meta's WABA id.
+  id text not null,
+  -- The team's name of it, which selects its credentials: acme uses WHATSAPP_ACCESS_TOKEN_ACME and
+  -- WHATSAPP_APP_SECRET_ACME. Null for those without a suffix.
+  name text,
+  -- What the provider reports: active, restricted (some messages are refused) or banned (nothing is sent).
+  state text default 'active'::text not null,
+  -- When the provider reported it; null if it never did.
+  state_at timestamp with time zone,
+  -- When a restriction ends, if the provider said so.
+  state_until timestamp with time zone,
+  -- The provider's word for the reason.
+  state_why text,
+  -- When it was first seen or named.
+  created_at timestamp with time zone default now() not null,
+  -- An id is unique within its channel.
+  constraint sender_accounts_pkey PRIMARY KEY (channel, id),
+  constraint sender_accounts_id_check CHECK ((id <> ''::text)),
+  constraint sender_accounts_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,39}$'::text)),
+  constraint sender_accounts_state_known CHECK ((state = ANY (ARRAY['active'::text, 'restricted'::text, 'banned'::text])))
+);
+alter table public.sender_accounts enable row level security;
+grant select on public.sender_accounts to authenticated;
+grant select, insert, update on public.sender_accounts to service_role;
+-- Every role of the team may see the accounts.
+create policy sender_accounts_read on public.sender_accounts for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- What the provider reports of senders, by webhooks and when gatelink numbers doctor asks.
+create table public.sender_states (
+  -- The channel.
+  channel text not null,
+  -- The sender (senders.id).
+  sender_id text not null,
+  -- The verified name that people see.
+  name text,
+  -- green, yellow, red or unknown: how people rate what they get.
+  quality text,
+  -- How many people may be written to in 24 hours, in the provider's spelling: TIER_1K.
+  messaging_limit text,
+  -- The provider's word for its state, in lower case: connected, flagged, banned, pending, …
+  status text,
+  -- When a webhook last reported something.
+  told_at timestamp with time zone,
+  -- When the provider was last asked.
+  checked_at timestamp with time zone,
+  -- One row per sender.
+  constraint sender_states_pkey PRIMARY KEY (channel, sender_id),
+  -- It goes with its sender.
+  constraint sender_states_sender FOREIGN KEY (channel, sender_id) REFERENCES senders(channel, id) ON DELETE CASCADE
+);
+alter table public.sender_states enable row level security;
+grant select on public.sender_states to authenticated;
+grant select, insert, update on public.sender_states to service_role;
+-- Every role of the team may see how the senders do.
+create policy sender_states_read on public.sender_states for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- The numbers, addresses and bots that we send from, on all channels, and how fast each may send. A WhatsApp number
 -- that first appears in a signed webhook is added automatically.
@@ -2742,6 +2865,12 @@ grant select, insert, update, delete on public.senders to service_role;
 -- Every role of the team may see the senders.
 create policy "team reads senders" on public.senders for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- When it was first seen, and who removed it.
+create TRIGGER record AFTER INSERT OR DELETE ON public.senders FOR EACH ROW EXECUTE FUNCTION private.record_change('number', 'id', '', 'channel', 'address', 'state', 'max_per_second', 'pair_seconds', 'pair_burst');
+-- Who changed its pace.
+create TRIGGER record_change AFTER UPDATE OF state, max_per_second, pair_seconds, pair_burst ON public.senders FOR EACH ROW WHEN (((((old.state IS DISTINCT FROM new.state) OR (old.max_per_second IS DISTINCT FROM new.max_per_second)) OR (old.pair_seconds IS DISTINCT FROM new.pair_seconds)) OR (old.pair_burst IS DISTINCT FROM new.pair_burst))) EXECUTE FUNCTION private.record_change('number', 'id', '', 'state', 'max_per_second', 'pair_seconds', 'pair_burst');
+-- Numbers use the credentials of their account.
+create TRIGGER sender_gets_account BEFORE INSERT OR UPDATE OF account ON public.senders FOR EACH ROW EXECUTE FUNCTION private.sender_gets_account();
 
 -- Events that at least one destination subscribed to when they happened, besides the messages that came in.
 create table public.service_events (
@@ -2887,6 +3016,7 @@ create table public.settings (
       ELSE (((value)::integer >=
       CASE key
           WHEN 'retention.event_days'::text THEN 8
+          WHEN 'retention.account_event_days'::text THEN 8
           WHEN 'retention.word_days'::text THEN 1
           WHEN 'retention.cron_days'::text THEN 1
           WHEN 'retention.mail_days'::text THEN 1
@@ -2894,7 +3024,7 @@ create table public.settings (
           WHEN 'retention.upload_days'::text THEN 1
           WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text, 'retention.media_days'::text, 'retention.upload_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.account_event_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text, 'retention.media_days'::text, 'retention.upload_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -3067,6 +3197,10 @@ create table public.suppressions (
 create INDEX suppressions_since_idx ON public.suppressions USING btree (since, address, scope);
 alter table public.suppressions enable row level security;
 grant select, insert, update, delete on public.suppressions to service_role;
+-- Who of the team said that somebody gets no mail.
+create TRIGGER record_added AFTER INSERT ON public.suppressions FOR EACH ROW WHEN ((new.source = 'team'::text)) EXECUTE FUNCTION private.record_suppression();
+-- Who lifted it.
+create TRIGGER record_removed AFTER DELETE ON public.suppressions FOR EACH ROW EXECUTE FUNCTION private.record_suppression();
 
 -- Who gave whom which role, and when. Written by trigger; append-only and kept permanently: it names team members,
 -- not customers.
@@ -3129,6 +3263,48 @@ create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FO
 -- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Templates of WhatsApp accounts, as Meta last described them.
+create table public.wa_templates (
+  -- Meta's WABA id (sender_accounts.id).
+  account text not null,
+  -- The template's name.
+  name text not null,
+  -- The language's code.
+  language text not null,
+  -- Meta's id.
+  id text,
+  -- marketing, utility or authentication.
+  category text,
+  -- approved (only these are sent), pending, rejected, paused, disabled, or another word of Meta's in lower case.
+  status text not null,
+  -- green, yellow, red or unknown: how people rate it.
+  quality text,
+  -- Whether its variables are numbered or have names.
+  parameter_format text default 'positional'::text not null,
+  -- Meta's components: header, body, footer, buttons.
+  components jsonb default '[]'::jsonb not null,
+  -- Why it was rejected or disabled, in Meta's words.
+  reason text,
+  -- When a webhook last reported something of it, by Meta's clock.
+  told_at timestamp with time zone,
+  -- When Meta was last asked; null for one that was just created here.
+  synced_at timestamp with time zone,
+  -- A template has one row per language.
+  constraint wa_templates_pkey PRIMARY KEY (account, name, language),
+  constraint wa_templates_components_check CHECK ((jsonb_typeof(components) = 'array'::text)),
+  constraint wa_templates_parameter_format_check CHECK ((parameter_format = ANY (ARRAY['positional'::text, 'named'::text])))
+);
+-- Webhooks that name a template by its id.
+create INDEX wa_templates_id_idx ON public.wa_templates USING btree (id);
+-- Checks before a send.
+create INDEX wa_templates_name_idx ON public.wa_templates USING btree (name, language);
+alter table public.wa_templates enable row level security;
+grant select on public.wa_templates to authenticated;
+grant select, insert, update, delete on public.wa_templates to service_role;
+-- Every role of the team may see the templates.
+create policy wa_templates_read on public.wa_templates for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Every acknowledged update, once, including those that are not understood. Rows older than the retention are purged;
 -- it is far longer than any provider retries.
 create table public.webhook_events (
@@ -3175,6 +3351,43 @@ create table private.affected_people (
 create INDEX affected_people_last_idx ON private.affected_people USING btree (flag_key, last_at);
 alter table private.affected_people enable row level security;
 grant select, insert, update, delete on private.affected_people to service_role;
+
+-- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities and suppressions,
+-- and what people did with deliveries: all that no history of its own tells. Append-only. Read through list_audit.
+create table private.change_history (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- What it is: destination, link, route, segment, number, endpoint, announcement, identity, suppression, delivery.
+  kind text not null,
+  -- Its name, as people call it; of a mail address its first letter and the domain.
+  name text not null,
+  -- The id or code by which it is opened; null where that is the name.
+  ref text,
+  -- added, changed, removed, credentials, or of deliveries retried, skipped, dropped, resent.
+  change text not null,
+  -- The version that the change made, where the thing has versions.
+  version bigint,
+  -- Of how many: links that were made at once, deliveries.
+  n integer default 1 not null,
+  -- The members that changed as they were; null of what was added. Secrets and credentials are never among them.
+  before jsonb,
+  -- The same as they became; null of what was removed.
+  after jsonb,
+  -- Why, in the words of whoever did it.
+  reason text,
+  -- Who: a user id, or the database role.
+  by text default private.actor() not null,
+  -- One row a change.
+  constraint change_history_pkey PRIMARY KEY (id)
+);
+-- Newest first.
+create INDEX change_history_at_idx ON private.change_history USING btree (at);
+alter table private.change_history enable row level security;
+grant select on private.change_history to service_role;
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON private.change_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 -- Batches of clicks that were written: one whose answer was lost is sent again, and must not count twice.
 create table private.click_batches (
@@ -3464,6 +3677,10 @@ create table private.inboxes (
 create INDEX inboxes_user_idx ON private.inboxes USING btree (user_id) WHERE (user_id IS NOT NULL);
 alter table private.inboxes enable row level security;
 grant select, insert, update, delete on private.inboxes to service_role;
+-- Who added and removed the identity.
+create TRIGGER record AFTER INSERT OR DELETE ON private.inboxes FOR EACH ROW EXECUTE FUNCTION private.record_change('identity', 'from_email', '', 'provider', 'state', 'is_default');
+-- Who changed the identity.
+create TRIGGER record_change AFTER UPDATE OF provider, state, is_default ON private.inboxes FOR EACH ROW EXECUTE FUNCTION private.record_change('identity', 'from_email', '', 'provider', 'state', 'is_default');
 
 -- Flags whose kill switch the functions found set in their environment, which the database cannot read.
 create table private.kill_switches (
@@ -3764,6 +3981,24 @@ create table private.template_categories (
 alter table private.template_categories enable row level security;
 grant select, insert, update on private.template_categories to service_role;
 
+-- When the templates of each account are fetched from Meta.
+create table private.template_syncs (
+  -- Meta's WABA id.
+  account text not null,
+  -- When it is next due; while one runs, when another may be started.
+  due_at timestamp with time zone not null,
+  -- When they were last fetched.
+  synced_at timestamp with time zone,
+  -- How often it has failed since.
+  failed integer default 0 not null,
+  -- Why the last one failed, in Meta's words; null if it did not.
+  error text,
+  -- One row per account.
+  constraint template_syncs_pkey PRIMARY KEY (account)
+);
+alter table private.template_syncs enable row level security;
+grant select, insert, update, delete on private.template_syncs to service_role;
+
 -- Messages with a token that no click has (yet): checked again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
@@ -4063,7 +4298,7 @@ grant execute on function public.add_media_upload(p_upload jsonb) to service_rol
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again),
 -- slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the
 -- name is taken, GL422 no mail address, 23514 what cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4362,6 +4597,55 @@ begin
 end $function$;
 grant execute on function public.change_matching_deliveries(p_act text, p_list text, p_filter jsonb, p_before timestamp with time zone, p_reason text, p_limit integer) to authenticated, service_role;
 
+-- Whether a flag is on for somebody, and why, by the same evaluation as everywhere: [{id, last_four, name,
+-- has_written, on, reason, error_code, place: the percentage from which on it is on for them, percentage, listed,
+-- segments, missing: prerequisites that are not on for them, is_on, killed_since}]. p_person: a contact's id, the
+-- last four digits of a phone number, which several people may have, an id of your app, or for operators a whole
+-- number, address or user name. Empty where nobody is found. For viewers and secret keys. Errors: GL404 no such flag,
+-- GL422 nobody given.
+CREATE OR REPLACE FUNCTION public.check_flag(p_key text, p_person text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_person text := left(trim(p_person), 500);
+  v_names boolean;
+  v_contacts uuid[] := '{}';
+begin
+  perform private.require_role('viewer');
+  v_names := private.may('operator');
+  if p_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_key) then
+    raise exception 'there is no flag %', p_key using errcode = 'GL404';
+  elsif coalesce(v_person, '') = '' then
+    raise exception 'say for whom' using errcode = 'GL422';
+  end if;
+  if v_person ~ '^[0-9]{4}$' then
+    v_contacts := array(
+      select i.contact_id from public.contact_identities i
+      where right(i.value, 4) = v_person and length(i.value) >= 4 and i.kind = 'phone' and i.valid_to is null
+      order by i.id desc limit 10);
+  elsif v_person ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    v_contacts := array(select c.id from public.contacts c where c.id = v_person::uuid);
+  elsif v_names then
+    v_contacts := private.contacts_at(v_person);
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'last_four', p.last_four, 'name', p.name, 'has_written', p.has_written)
+      || private.flag_explained(p_key, p.id) order by p.id), '[]')
+    from (
+      select c.id::text as id, private.contact_last_four(c.id) as last_four, case when v_names then c.name end as name, true as has_written
+      from public.contacts c where c.id = any (v_contacts)
+      union all
+      -- An id of the team's own app, or of somebody who never wrote. A number that nobody has is no id of anybody.
+      select v_person, null, null, false
+      where cardinality(v_contacts) = 0 and v_person !~ '^[0-9]{4}$' and not (v_person ~ '^[-+(). 0-9]+$' and length(v_person) >= 7)
+        and v_person !~ '@') p);
+end $function$;
+grant execute on function public.check_flag(p_key text, p_person text) to authenticated, service_role;
+
 -- Confirms an address by the code that was mailed there: {ok, left}, with how many tries are left. Codes hold for 30
 -- minutes and five tries. For operators and secret keys. Errors: 42501 not allowed, GL404 nothing to confirm, or the
 -- table was taken back.
@@ -4553,10 +4837,10 @@ grant execute on function public.claim_notifications(p_limit integer, p_lease_se
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
 -- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
 -- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
--- channel, number_id, contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), and, if
--- the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the
--- template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half
--- of those that the others leave.
+-- channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail
+-- (see private.mail_to_send), and, if the person has opted out, opted_out: true (do not send it) or ask: {name,
+-- account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take
+-- every place; of several, each gets half of those that the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -4616,6 +4900,29 @@ begin
     ) d);
 end $function$;
 grant execute on function public.claim_storage_purges(p_limit integer) to service_role;
+
+-- Claims the accounts whose templates are due, or all, for five minutes: [{account, credentials}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_template_syncs(p_all boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_claimed jsonb;
+begin
+  perform private.refuse_older_code();
+  with claimed as (
+    insert into private.template_syncs as y (account, due_at)
+    select a.account, v_now + interval '5 minutes' from private.template_accounts() as a (account) order by 1
+    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at where p_all or y.due_at <= v_now
+    returning y.account
+  )
+  select jsonb_agg(jsonb_build_object('account', c.account, 'credentials', private.credentials_of('whatsapp', c.account)) order by c.account)
+  into v_claimed from claimed c;
+  return coalesce(v_claimed, '[]');
+end $function$;
+grant execute on function public.claim_template_syncs(p_all boolean) to service_role;
 
 -- The conversations of these channels that have waited longest for the router, each with its oldest undecided
 -- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
@@ -5170,7 +5477,7 @@ CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
  SET search_path TO ''
 AS $function$
 declare
-  v_count integer;
+  v_dropped uuid[];
 begin
   perform private.require_role('operator');
   if coalesce(trim(p_reason), '') = '' then
@@ -5183,12 +5490,16 @@ begin
       hint = 'The whole team reads it: leave out the number, the address and the id.';
   end if;
   perform private.lock_lanes(p_ids);
-  update public.deliveries
-  set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
-  where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null);
-  get diagnostics v_count = row_count;
+  with dropped as (
+    update public.deliveries
+    set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+    where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null)
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_dropped from dropped;
   perform private.release_lanes(p_ids);
-  return v_count;
+  perform private.record_deliveries(v_dropped, 'dropped', p_reason);
+  return cardinality(v_dropped);
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
@@ -5345,6 +5656,21 @@ begin
     'out_of_reach', private.out_of_reach());
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
+
+-- Records that the templates of an account could not be fetched, and when to try again: after 5 minutes, then less
+-- often. For secret keys.
+CREATE OR REPLACE FUNCTION public.fail_template_sync(p_account text, p_error text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  update private.template_syncs y
+  set failed = y.failed + 1, error = left(p_error, 500), due_at = clock_timestamp() + least(interval '6 hours', interval '5 minutes' * 2 ^ least(y.failed, 10))
+  where y.account = p_account;
+end $function$;
+grant execute on function public.fail_template_sync(p_account text, p_error text) to service_role;
 
 -- A link as its owners see it, even if deleted, with the version in which each member was last changed
 -- (member_versions); null if there is none. For secret keys.
@@ -5625,6 +5951,24 @@ begin
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
 
+-- Templates by name, in all languages and accounts, with the numbers of their accounts. For secret keys.
+CREATE OR REPLACE FUNCTION public.known_templates(p_names text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'name', t.name, 'language', t.language, 'category', t.category,
+      'status', t.status, 'parameter_format', t.parameter_format, 'components', t.components, 'numbers', (
+        select coalesce(jsonb_agg(s.id order by s.id), '[]') from public.senders s where s.channel = 'whatsapp' and s.account = t.account))
+      order by t.name, t.language, t.account), '[]')
+    from public.wa_templates t where t.name = any (p_names));
+end $function$;
+grant execute on function public.known_templates(p_names text[]) to service_role;
+
 -- What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations,
 -- without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes,
 -- told, tables, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.
@@ -5808,6 +6152,47 @@ begin
 end $function$;
 grant execute on function public.list_announcements(p_limit integer, p_filter jsonb) to authenticated, service_role;
 
+-- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
+-- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
+-- suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why,
+-- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, since, before and before_id: at and id
+-- of the last of the page before}. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_audit(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_query text;
+  v_answer jsonb;
+  v_before timestamptz := coalesce((p_filter ->> 'before')::timestamptz, 'infinity');
+  v_limit integer := least(greatest(coalesce(p_limit, 50), 1), 1000);
+begin
+  perform private.require_role('viewer');
+  -- Each source answers a page of its own, by its index where it has one; the newest of all are the page.
+  select string_agg(format($q$
+    (select s.id, s.at, s.kind, s.name, s.ref, s.change, s.version::bigint, s.n::integer, s.who, s.why::text, s.before::jsonb, s.after::jsonb, s.figures
+    from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
+    where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
+      and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
+      and ($6 is null or strpos(lower(s.name), $6) > 0)
+    order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
+  from private.audit_sources() a where private.may(a.role);
+  execute format($q$
+    select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'at', x.at, 'kind', x.kind, 'name', x.name, 'ref', x.ref, 'change', x.change,
+      'version', x.version, 'n', x.n, 'who', x.who, 'why', x.why, 'before', x.before, 'after', x.after, 'figures', x.figures)
+      order by x.at desc, x.id collate "C" desc), '[]')
+    from (select * from (%s) u order by u.at desc, u.id collate "C" desc limit $7) x$q$, v_query)
+  into v_answer
+  using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
+    case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
+    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
+  return v_answer;
+end $function$;
+grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
 -- The canned replies by name, [{name, text, updated_at, updated_by}]. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.list_canned_replies()
  RETURNS jsonb
@@ -5895,6 +6280,41 @@ begin
   return v_found;
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- The conversations that are assigned to the caller (mine), or that somebody has taken over (taken_over), those with
+-- the latest message first; at most 200. As list_conversations. For viewers and secret keys. Errors: 42501 not
+-- allowed, GL422 another list.
+CREATE OR REPLACE FUNCTION public.list_desk_conversations(p_which text, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_words boolean;
+  v_ids uuid[];
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  v_ids := case p_which
+    when 'mine' then array(select k.conversation_id from public.conversation_desk k where k.assigned_to = (select auth.uid()))
+    when 'taken_over' then array(
+      select c.id from public.conversations c where c.taken_until > clock_timestamp() order by c.taken_until desc limit 1000) end;
+  if v_ids is null then
+    raise exception 'there are lists mine and taken_over' using errcode = 'GL422';
+  end if;
+  return (
+    select coalesce(jsonb_agg(private.conversation_view(x.c, x.m, v_words) order by (x.c).last_message_at desc nulls last), '[]')
+    from (
+      select c, l.m from public.conversations c
+      left join lateral (
+        select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true
+      where c.id = any (v_ids) order by c.last_message_at desc nulls last limit least(greatest(p_limit, 1), 200)
+    ) x);
+end $function$;
+grant execute on function public.list_desk_conversations(p_which text, p_limit integer) to authenticated, service_role;
 
 -- What the team keeps about conversations, at most 200: [{id, taken_over: {by, since, until} or null, assigned_to,
 -- unread, notes: [{id, text, at, by}]}], without those that do not exist. Notes are empty for viewers. For viewers
@@ -6113,6 +6533,20 @@ begin
 end $function$;
 grant execute on function public.list_notices(p_id uuid) to authenticated, service_role;
 
+-- WhatsApp's accounts with their state and latest events, and the numbers with their account, limits, quality, what
+-- holds them, and how many conversations wait (at most 1,000 are counted). For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_numbers()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.numbers();
+end $function$;
+grant execute on function public.list_numbers() to authenticated, service_role;
+
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
 -- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For
 -- viewers and secret keys.
@@ -6219,6 +6653,31 @@ begin
     from public.team_members m join auth.users u on u.id = m.user_id);
 end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
+
+-- All templates with their languages, status, quality and components, and when each account's were last fetched. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_templates()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return jsonb_build_object(
+    'templates', (
+      select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'account_name', a.name, 'name', t.name, 'language', t.language, 'id', t.id,
+        'category', t.category, 'status', t.status, 'quality', t.quality, 'parameter_format', t.parameter_format, 'components', t.components,
+        'reason', t.reason, 'told_at', t.told_at, 'synced_at', t.synced_at) order by t.name, t.language, t.account), '[]')
+      from public.wa_templates t left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
+    'syncs', (
+      select coalesce(jsonb_agg(jsonb_build_object('account', x.account, 'account_name', a.name, 'synced_at', y.synced_at, 'error', y.error,
+        'numbers', (select jsonb_agg(s.id order by s.id) from public.senders s where s.channel = 'whatsapp' and s.account = x.account)) order by x.account), '[]')
+      from private.template_accounts() as x (account)
+      left join private.template_syncs y on y.account = x.account
+      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.account));
+end $function$;
+grant execute on function public.list_templates() to authenticated, service_role;
 
 -- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
 -- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}].
@@ -6573,6 +7032,40 @@ begin
 end $function$;
 grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
 
+-- Names a WhatsApp account by its WABA id, so that its numbers use the credentials of that name (acme:
+-- WHATSAPP_ACCESS_TOKEN_ACME, WHATSAPP_APP_SECRET_ACME); null for the default ones. Returns {id, name, numbers}. For
+-- admins and secret keys. Errors: 42501 not allowed, GL404 no such account, GL422 not a name.
+CREATE OR REPLACE FUNCTION public.name_account(p_id text, p_name text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_account public.sender_accounts;
+begin
+  perform private.require_role('admin');
+  if p_name is not null and p_name !~ '^[a-z][a-z0-9_]{0,39}$' then
+    raise exception 'this cannot be the name of an account' using errcode = 'GL422',
+      hint = 'A lower-case letter, then up to 39 letters, digits and _: acme uses WHATSAPP_ACCESS_TOKEN_ACME.';
+  end if;
+  if not exists (select from public.senders s where s.channel = 'whatsapp' and s.account = p_id)
+    and not exists (select from public.sender_accounts a where a.channel = 'whatsapp' and a.id = p_id)
+    and p_id !~ '^[0-9]{5,32}$' then
+    raise exception 'there is no account %', p_id using errcode = 'GL404', hint = 'gatelink numbers list shows the accounts.';
+  end if;
+  insert into public.sender_accounts as a (channel, id, name) values ('whatsapp', p_id, p_name)
+  on conflict on constraint sender_accounts_pkey do update set name = excluded.name
+  returning * into v_account;
+  update public.senders s set credentials = private.credentials_of(s.channel, s.account)
+  where s.channel = 'whatsapp' and s.account = p_id;
+  -- Faults of the token before.
+  perform private.resume_senders('whatsapp', p_id, array['0', '3', '10', '190', '200', '401', 'not_ready', 'unreadable'], clock_timestamp());
+  return jsonb_build_object('id', v_account.id, 'name', v_account.name, 'numbers', (
+    select coalesce(jsonb_agg(s.id order by s.id), '[]') from public.senders s where s.channel = 'whatsapp' and s.account = p_id));
+end $function$;
+grant execute on function public.name_account(p_id text, p_name text) to authenticated, service_role;
+
 -- Who the contacts of these ids are, redacted, so that a list of targets shows people: [{id, last_four, name}], for
 -- the first 500 ids, without those that are no contact. The name is null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.name_contacts(p_ids text[])
@@ -6624,6 +7117,19 @@ begin
 end $function$;
 grant execute on function public.note_storage_objects(p_objects jsonb) to service_role;
 
+-- The accounts and numbers that wa-router asks Meta about, as list_numbers returns them. For secret keys.
+CREATE OR REPLACE FUNCTION public.numbers_to_check()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.numbers();
+end $function$;
+grant execute on function public.numbers_to_check() to service_role;
+
 -- Opens an incident of a kind of the decision matrix, which says how severe it is unless p_severity does. Severe ones
 -- (P0, P1, security, critical_bug) take the rollout under way of their flag back and stop launches. p_note is for the
 -- team, p_public_text for the status page. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
@@ -6670,6 +7176,30 @@ begin
   end loop;
 end $function$;
 grant execute on function public.open_window(p_to text, p_at timestamp with time zone, p_number_id text) to service_role;
+
+-- What became of a queued message so far: {state, error (the provider's), provider_id, phone, bsuid (of the
+-- recipient)}. For secret keys.
+CREATE OR REPLACE FUNCTION public.outbound_outcome(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('state', o.state, 'error', o.error, 'provider_id', m.provider_id,
+      'phone', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null order by i.id limit 1),
+      'bsuid', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'bsuid' and i.valid_to is null order by i.id limit 1))
+    from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
+    left join public.messages m on m.id = o.message_id
+    where o.id = p_id);
+end $function$;
+grant execute on function public.outbound_outcome(p_id uuid) to service_role;
 
 -- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}],
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
@@ -6972,6 +7502,33 @@ AS $function$
   select private.record_metrics(p_metrics, clock_timestamp());
 $function$;
 grant execute on function public.record_metrics(p_metrics jsonb) to service_role;
+
+-- Records what the provider said of numbers when it was asked [{id, account, address, name, quality, messaging_limit,
+-- status}]; unknown numbers are left out. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_number_check(p_found jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  -- The provider says which account a number belongs to, before its first webhook too.
+  insert into public.sender_accounts (channel, id)
+  select distinct 'whatsapp', r.account from jsonb_to_recordset(p_found) as r (account text) where r.account is not null order by 2
+  on conflict on constraint sender_accounts_pkey do nothing;
+  perform from public.senders s where s.channel = 'whatsapp' order by s.id for update;
+  update public.senders s set account = r.account, address = coalesce(s.address, r.address)
+  from jsonb_to_recordset(p_found) as r (id text, account text, address text)
+  where s.channel = 'whatsapp' and s.id = r.id and r.account is not null and s.account is distinct from r.account;
+  insert into public.sender_states as t (channel, sender_id, name, quality, messaging_limit, status, checked_at)
+  select s.channel, s.id, r.name, lower(r.quality), r.messaging_limit, lower(r.status), clock_timestamp()
+  from jsonb_to_recordset(p_found) as r (id text, name text, quality text, messaging_limit text, status text)
+  join public.senders s on s.channel = 'whatsapp' and s.id = r.id
+  order by s.id
+  on conflict on constraint sender_states_pkey do update set name = coalesce(excluded.name, t.name), quality = coalesce(excluded.quality, t.quality),
+    messaging_limit = coalesce(excluded.messaging_limit, t.messaging_limit), status = excluded.status, checked_at = excluded.checked_at;
+end $function$;
+grant execute on function public.record_number_check(p_found jsonb) to service_role;
 
 -- Counts visits of unknown codes [{code, which, client}] and takes each from its client's limit (bursts of 20, then
 -- one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets;
@@ -7437,6 +7994,19 @@ begin
 end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
+-- Removes a template that was deleted at Meta; false if there was none. For secret keys.
+CREATE OR REPLACE FUNCTION public.remove_template(p_account text, p_name text, p_language text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  delete from public.wa_templates t where t.account = p_account and t.name = p_name and t.language = p_language;
+  return found;
+end $function$;
+grant execute on function public.remove_template(p_account text, p_name text, p_language text) to service_role;
+
 -- Removes a view of one's own, or as an admin one that is shared. Returns whether there was one. For viewers and
 -- secret keys.
 CREATE OR REPLACE FUNCTION public.remove_view(p_id uuid)
@@ -7797,6 +8367,7 @@ begin
       order by h.seq limit 1) head
     where w.id = any (v_waiting)));
   perform private.release_lanes(p_ids);
+  perform private.record_deliveries(v_dead || v_waiting, 'retried');
   return cardinality(v_dead) + cardinality(v_waiting);
 end $function$;
 grant execute on function public.retry_deliveries(p_ids uuid[]) to authenticated, service_role;
@@ -8118,6 +8689,50 @@ begin
     from each e);
 end $function$;
 grant execute on function public.search_everything(p_query text, p_limit integer) to authenticated, service_role;
+
+-- Queues a template to the person of a conversation on WhatsApp, whether the window is open or not; the same p_key is
+-- the same message. Returns {id, status} or {error}: channel_unsupported, feature_off, nobody, opted_out,
+-- template_not_sendable, idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors:
+-- 42501 not allowed, GL404 no such conversation, GL422 not a template message.
+CREATE OR REPLACE FUNCTION public.send_template(p_conversation_id uuid, p_message jsonb, p_key uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_conversation public.conversations;
+  v_to text;
+  v_answer jsonb;
+begin
+  perform private.require_role('operator');
+  if p_message ->> 'type' is distinct from 'template' or coalesce(p_message #>> '{template,name}', '') = ''
+    or coalesce(p_message #>> '{template,language,code}', '') = '' or octet_length(p_message::text) > 65536 then
+    raise exception 'this is not a template message' using errcode = 'GL422', hint = '{type: template, template: {name, language: {code}, components}}';
+  end if;
+  select * into v_conversation from public.conversations c where c.id = p_conversation_id for update;
+  if not found then
+    raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  if v_conversation.channel <> 'whatsapp' then
+    return jsonb_build_object('error', 'channel_unsupported', 'channel', v_conversation.channel);
+  end if;
+  if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
+    return '{"error": "feature_off"}';
+  end if;
+  v_to := private.address_of(v_conversation.contact_id, v_conversation.channel, v_conversation.number_id);
+  if v_to is null then
+    return '{"error": "nobody"}';
+  end if;
+  v_answer := private.enqueue_message(v_conversation, jsonb_build_object('to', v_to, 'idempotency_key', 'panel:' || p_key,
+    'text', '[' || (p_message #>> '{template,name}') || ']', 'message', p_message), clock_timestamp());
+  if v_answer ? 'id' and not v_answer ? 'repeated' then
+    insert into public.contact_acts (act, contact_id, message_id)
+    values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
+  end if;
+  return v_answer;
+end $function$;
+grant execute on function public.send_template(p_conversation_id uuid, p_message jsonb, p_key uuid) to authenticated, service_role;
 
 -- Adds or changes a canned reply. Returns {name, text, updated_at, updated_by}. For operators and secret keys.
 -- Errors: 42501 not allowed, GL409 there are 500 already, 23514 invalid name or text.
@@ -8712,8 +9327,9 @@ begin
   where f.message_id = p_message_id and f.lease = p_lease and f.state = 'pending';
   v_found := found;
   if v_found and p_outcome = 'stored' then
-    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes)),
-      p_message_id, v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes,
+        'message_id', p_message_id)),
+      v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
   end if;
   return v_found;
 end $function$;
@@ -8748,9 +9364,9 @@ grant execute on function public.settle_notifications(p_results jsonb) to servic
 
 -- Records the provider's answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the
 -- provider must not be called again), provider_id, identities (of the person, as the provider knows them), error,
--- retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. A deferred
--- send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is
--- not the lane's current one is fenced off.
+-- retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A
+-- deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose
+-- lease is not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -8905,16 +9521,20 @@ CREATE OR REPLACE FUNCTION public.skip_deliveries(p_ids uuid[])
  SET search_path TO ''
 AS $function$
 declare
-  v_count integer;
+  v_skipped uuid[];
 begin
   perform private.require_role('operator');
   perform private.lock_lanes(p_ids);
-  update public.deliveries
-  set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
-  where id = any (p_ids) and state = 'pending';
-  get diagnostics v_count = row_count;
+  with skipped as (
+    update public.deliveries
+    set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
+    where id = any (p_ids) and state = 'pending'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_skipped from skipped;
   perform private.release_lanes(p_ids);
-  return v_count;
+  perform private.record_deliveries(v_skipped, 'skipped');
+  return cardinality(v_skipped);
 end $function$;
 grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
 
@@ -9081,6 +9701,64 @@ begin
 end $function$;
 grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
+-- Stores templates of an account as Meta describes them [{id, name, language, category, status, quality,
+-- parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection and a change
+-- of category that no webhook reported become account_events. Returns {stored, removed}. For secret keys.
+CREATE OR REPLACE FUNCTION public.store_templates(p_account text, p_templates jsonb, p_whole boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := date_trunc('second', clock_timestamp());
+  v_one record;
+  v_stored integer := 0;
+  v_removed integer := 0;
+begin
+  perform private.refuse_older_code();
+  perform pg_advisory_xact_lock(hashtext('gatelink.templates ' || p_account));
+  for v_one in
+    select r.*, t.status as old_status, t.category as old_category, t.synced_at as old_at
+    from jsonb_to_recordset(p_templates) as r (
+      id text, name text, language text, category text, status text, quality text, parameter_format text, components jsonb, reason text)
+    left join public.wa_templates t on t.account = p_account and t.name = r.name and t.language = r.language
+    where r.name is not null and r.language is not null
+    order by r.name, r.language
+  loop
+    if v_one.old_at is not null and v_one.status is distinct from v_one.old_status and v_one.status in ('paused', 'disabled', 'rejected', 'approved') then
+      perform private.record_account_event('whatsapp', p_account, null, 'template.' || v_one.status, v_one.name || ' ' || v_one.language,
+        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'reason', v_one.reason)), v_now);
+    end if;
+    if v_one.old_at is not null and v_one.category is distinct from v_one.old_category then
+      perform private.record_account_event('whatsapp', p_account, null, 'template.category_changed', v_one.name || ' ' || v_one.language,
+        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'category', v_one.category, 'previous_category', v_one.old_category)), v_now);
+    end if;
+    insert into public.wa_templates as t (account, name, language, id, category, status, quality, parameter_format, components, reason, synced_at)
+    values (p_account, v_one.name, v_one.language, v_one.id, v_one.category, v_one.status, v_one.quality,
+      coalesce(v_one.parameter_format, 'positional'), coalesce(v_one.components, '[]'), v_one.reason, v_now)
+    on conflict on constraint wa_templates_pkey do update set id = excluded.id, category = excluded.category, status = excluded.status,
+      quality = excluded.quality, parameter_format = excluded.parameter_format, components = excluded.components, reason = excluded.reason,
+      synced_at = excluded.synced_at;
+    v_stored := v_stored + 1;
+  end loop;
+  insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
+  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_now
+  from jsonb_to_recordset(p_templates) as r (id text, name text, language text, category text)
+  where r.name is not null and r.language is not null and r.category is not null order by r.name, r.language
+  on conflict on constraint template_categories_pkey do update set category = excluded.category, at = excluded.at, template_id = excluded.template_id
+  where excluded.at >= c.at;
+  if p_whole then
+    delete from public.wa_templates t
+    where t.account = p_account and not exists (
+      select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
+    get diagnostics v_removed = row_count;
+    insert into private.template_syncs as y (account, due_at, synced_at) values (p_account, v_now + interval '6 hours', v_now)
+    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
+  end if;
+  return jsonb_build_object('stored', v_stored, 'removed', v_removed);
+end $function$;
+grant execute on function public.store_templates(p_account text, p_templates jsonb, p_whole boolean) to service_role;
+
 -- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
 -- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
 -- and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, GL423 after 1 s where another transaction
@@ -9214,6 +9892,48 @@ begin
   on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
 end $function$;
 grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
+
+-- The template with this id of Meta's, and its account's credentials: [{account, credentials, template}], at most
+-- one. For secret keys.
+CREATE OR REPLACE FUNCTION public.template_by_id(p_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'credentials', private.credentials_of('whatsapp', t.account),
+      'template', jsonb_build_object('id', t.id, 'name', t.name, 'language', t.language, 'category', t.category, 'status', t.status,
+        'quality', t.quality, 'parameter_format', t.parameter_format, 'components', t.components, 'reason', t.reason))), '[]')
+    from public.wa_templates t where t.id = p_id);
+end $function$;
+grant execute on function public.template_by_id(p_id text) to service_role;
+
+-- Queues a test for an endpoint, whatever events it wants and whether it is paused; the table notifications says what
+-- became of it. Returns {id}. For operators and secret keys. GL404 when there is none of that name.
+CREATE OR REPLACE FUNCTION public.test_notification_endpoint(p_name text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_endpoint uuid;
+  v_id uuid;
+begin
+  perform private.require_role('operator');
+  select e.id into v_endpoint from public.notification_endpoints e where e.name = p_name;
+  if v_endpoint is null then
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+  end if;
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  values (v_endpoint, clock_timestamp(), jsonb_build_object('kind', 'test', 'at', clock_timestamp(), 'endpoint', p_name))
+  returning id into v_id;
+  return jsonb_build_object('id', v_id);
+end $function$;
+grant execute on function public.test_notification_endpoint(p_name text) to authenticated, service_role;
 
 -- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
 -- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
@@ -9786,6 +10506,33 @@ begin
 end $function$;
 grant execute on function private.applied_migrations() to service_role;
 
+-- Records the state of an account: a ban holds all its senders at once, and ends with it.
+CREATE OR REPLACE FUNCTION private.apply_account_news(p_channel text, p_news jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_account text := p_news ->> 'account';
+  v_state text := p_news ->> 'state';
+begin
+  -- The provider does not keep the order: what is older than what is known changes nothing.
+  update public.sender_accounts a
+  set state = v_state, state_at = p_at, state_until = (p_news ->> 'until')::timestamptz, state_why = p_news ->> 'why'
+  where a.channel = p_channel and a.id = v_account and v_state is not null and coalesce(a.state_at, '-infinity') <= p_at;
+  if not found then
+    return;
+  end if;
+  if v_state = 'banned' then
+    update public.senders s
+    set held_since = coalesce(s.held_since, p_at), held_code = 'account_banned', held_until = clock_timestamp() + interval '5 minutes'
+    where s.channel = p_channel and s.account = v_account;
+  else
+    perform private.resume_senders(p_channel, v_account, array['account_banned', '131031', '368'], p_at);
+  end if;
+end $function$;
+grant execute on function private.apply_account_news(p_channel text, p_news jsonb, p_at timestamp with time zone) to service_role;
+
 -- Turns flags on and off whose schedule's time has come, each by a versioned write with its history, and says how
 -- many times. For the clock.
 CREATE OR REPLACE FUNCTION private.apply_flag_schedules(p_now timestamp with time zone)
@@ -9824,6 +10571,67 @@ begin
   perform set_config('gatelink.start', '', true);
   return v_count;
 end $function$;
+
+-- Records what updates report of accounts, numbers and templates, {what, account, kind, …}
+-- (_shared/channels/whatsapp/inbound/news.ts), oldest first.
+CREATE OR REPLACE FUNCTION private.apply_news(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_one record;
+begin
+  for v_one in
+    select u.channel, u.news, coalesce(u.at, clock_timestamp()) as at from unnest(p_updates) u
+    where u.news ->> 'account' is not null order by u.at nulls last, u.ord
+  loop
+    insert into public.sender_accounts (channel, id) values (v_one.channel, v_one.news ->> 'account')
+    on conflict on constraint sender_accounts_pkey do nothing;
+    case v_one.news ->> 'what'
+      when 'account' then perform private.apply_account_news(v_one.channel, v_one.news, v_one.at);
+      when 'number' then perform private.apply_number_news(v_one.channel, v_one.news, v_one.at);
+      else
+        -- Templates have a migration of their own.
+        if v_one.news ->> 'what' = 'template' and to_regprocedure('private.apply_template_news(text,jsonb,timestamptz)') is not null then
+          perform private.apply_template_news(v_one.channel, v_one.news, v_one.at);
+        end if;
+    end case;
+    if v_one.news ->> 'kind' is not null then
+      perform private.record_account_event(v_one.channel, v_one.news ->> 'account', (
+          select s.id from public.senders s
+          where s.channel = v_one.channel and s.account = v_one.news ->> 'account'
+            and regexp_replace(s.address, '[^0-9]', '', 'g') = v_one.news ->> 'address' limit 1),
+        v_one.news ->> 'kind', case v_one.news ->> 'what'
+          when 'template' then coalesce(v_one.news ->> 'name' || ' ' || (v_one.news ->> 'language'), (
+            select t.name || ' ' || t.language from private.template_categories t
+            where t.channel = v_one.channel and t.account = v_one.news ->> 'account' and t.template_id = v_one.news ->> 'id' limit 1))
+          else v_one.news ->> 'address' end,
+        coalesce(v_one.news -> 'data', '{}') || jsonb_strip_nulls(jsonb_build_object('reason', v_one.news -> 'reason', 'why', v_one.news -> 'why',
+          'until', v_one.news -> 'until', 'quality', v_one.news -> 'quality', 'limit', v_one.news -> 'limit',
+          'category', lower(v_one.news ->> 'category'), 'template_id', v_one.news -> 'id')), v_one.at);
+    end if;
+  end loop;
+end $function$;
+grant execute on function private.apply_news(p_updates private.inbound_update[]) to service_role;
+
+-- Records what was reported of a number, or of every number of an account.
+CREATE OR REPLACE FUNCTION private.apply_number_news(p_channel text, p_news jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.sender_states as t (channel, sender_id, name, quality, messaging_limit, told_at)
+  select s.channel, s.id, p_news ->> 'name', p_news ->> 'quality', p_news ->> 'limit', p_at
+  from public.senders s
+  where s.channel = p_channel and s.account = p_news ->> 'account'
+    and (p_news ->> 'address' is null or regexp_replace(s.address, '[^0-9]', '', 'g') = p_news ->> 'address')
+  order by s.id
+  on conflict on constraint sender_states_pkey do update set name = coalesce(excluded.name, t.name),
+    quality = coalesce(excluded.quality, t.quality), messaging_limit = coalesce(excluded.messaging_limit, t.messaging_limit), told_at = excluded.told_at
+  where greatest(t.told_at, t.checked_at) is null or greatest(t.told_at, t.checked_at) <= excluded.told_at
+$function$;
+grant execute on function private.apply_number_news(p_channel text, p_news jsonb, p_at timestamp with time zone) to service_role;
 
 -- Records the opt-outs and opt-ins in updates, each with its contact.
 CREATE OR REPLACE FUNCTION private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[])
@@ -9973,6 +10781,40 @@ begin
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
+-- Records what was reported of a template; what is not known makes the account's templates due.
+CREATE OR REPLACE FUNCTION private.apply_template_news(p_channel text, p_news jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_known boolean;
+begin
+  if p_channel <> 'whatsapp' then
+    return;
+  end if;
+  if p_news ->> 'status' = 'deleted' then
+    delete from public.wa_templates t
+    where t.account = p_news ->> 'account' and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
+    return;
+  end if;
+  update public.wa_templates t
+  set status = coalesce(p_news ->> 'status', t.status), quality = coalesce(p_news ->> 'quality', t.quality),
+    category = coalesce(lower(p_news ->> 'category'), t.category),
+    reason = case when p_news ->> 'status' is not null then p_news ->> 'reason' else t.reason end, told_at = p_at
+  where t.account = p_news ->> 'account' and coalesce(greatest(t.told_at, t.synced_at), '-infinity') <= p_at
+    and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
+  v_known := found or exists (
+    select from public.wa_templates t where t.account = p_news ->> 'account' and (t.id = p_news ->> 'id'
+      or t.name = p_news ->> 'name' and t.language = p_news ->> 'language'));
+  -- Its components may have changed, or it is new.
+  if not v_known or p_news ->> 'status' is null and p_news ->> 'quality' is null and p_news ->> 'kind' is null
+    or p_news ->> 'status' = 'approved' then
+    perform private.templates_due_now(p_news ->> 'account');
+  end if;
+end $function$;
+grant execute on function private.apply_template_news(p_channel text, p_news jsonb, p_at timestamp with time zone) to service_role;
+
 -- Records the template categories that updates report, {account, id, name, language, category}, by name and language,
 -- or without these by id. The newer one wins.
 CREATE OR REPLACE FUNCTION private.apply_templates(p_updates private.inbound_update[])
@@ -9982,24 +10824,24 @@ CREATE OR REPLACE FUNCTION private.apply_templates(p_updates private.inbound_upd
 AS $function$
 begin
   insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
-  select distinct on (u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language')
-    u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.template ->> 'id',
-    lower(u.template ->> 'category'), coalesce(u.at, now())
+  select distinct on (u.channel, u.news ->> 'account', u.news ->> 'name', u.news ->> 'language')
+    u.channel, u.news ->> 'account', u.news ->> 'name', u.news ->> 'language', u.news ->> 'id',
+    lower(u.news ->> 'category'), coalesce(u.at, now())
   from unnest(p_updates) u
-  where u.template ->> 'name' is not null and u.template ->> 'language' is not null
-  order by u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.at desc nulls last, u.ord desc
+  where u.news ->> 'category' is not null and u.news ->> 'name' is not null and u.news ->> 'language' is not null
+  order by u.channel, u.news ->> 'account', u.news ->> 'name', u.news ->> 'language', u.at desc nulls last, u.ord desc
   on conflict on constraint template_categories_pkey do update
     set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
     where t.category is null or excluded.at >= t.at;
   update private.template_categories t
-  set category = lower(latest.template ->> 'category'), at = latest.at
+  set category = lower(latest.news ->> 'category'), at = latest.at
   from (
-    select distinct on (u.channel, u.template ->> 'account', u.template ->> 'id') u.channel, u.template, coalesce(u.at, now()) as at
+    select distinct on (u.channel, u.news ->> 'account', u.news ->> 'id') u.channel, u.news, coalesce(u.at, now()) as at
     from unnest(p_updates) u
-    where u.template ->> 'name' is null or u.template ->> 'language' is null
-    order by u.channel, u.template ->> 'account', u.template ->> 'id', u.at desc nulls last, u.ord desc
+    where u.news ->> 'category' is not null and (u.news ->> 'name' is null or u.news ->> 'language' is null)
+    order by u.channel, u.news ->> 'account', u.news ->> 'id', u.at desc nulls last, u.ord desc
   ) latest
-  where t.channel = latest.channel and t.account = latest.template ->> 'account' and t.template_id = latest.template ->> 'id'
+  where t.channel = latest.channel and t.account = latest.news ->> 'account' and t.template_id = latest.news ->> 'id'
     and latest.at >= t.at;
 end $function$;
 grant execute on function private.apply_templates(p_updates private.inbound_update[]) to service_role;
@@ -10411,6 +11253,101 @@ begin
       end if;
   end case;
 end $function$;
+
+-- The histories that list_audit joins, each as a query, and the least role that reads it.
+CREATE OR REPLACE FUNCTION private.audit_sources()
+ RETURNS TABLE(role text, source text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  values
+    ('viewer', $s$
+      select 'setting ' || h.key || ' ' || h.version as id, h.changed_at as at,
+        case when h.key like '%.enabled' then 'flag' else 'setting' end as kind, h.key as name, h.key as ref, c.change,
+        h.version, 1 as n, h.changed_by as who, h.reason as why, private.audited_setting(h.before) as before,
+        private.audited_setting(h.after) as after, c.figures
+      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c $s$),
+    ('viewer', $s$
+      select 'rollout ' || e.id, e.at, 'rollout', r.flag_key, r.id::text, e.kind, e.rollout_version, 1, e.actor, e.reason, null, null,
+        jsonb_build_object('rule', e.rule, 'verdict', e.verdict, 'figures', e.figures)
+      from public.rollout_events e join public.rollouts r on r.id = e.rollout_id where e.kind <> 'checked' $s$),
+    ('viewer', $s$
+      select 'signed ' || a.id, a.signed_at, 'signature', a.flag_key, a.flag_key, case when a.applies then 'signed' else 'waived' end, null, 1,
+        a.signed_by::text, a.note, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
+      from public.gate_approvals a $s$),
+    ('viewer', $s$
+      select 'revoked ' || a.id, a.revoked_at, 'signature', a.flag_key, a.flag_key, 'revoked', null, 1,
+        a.revoked_by, a.revoked_because, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
+      from public.gate_approvals a where a.revoked_at is not null $s$),
+    ('viewer', $s$
+      select 'rollback ' || b.id, b.recorded_at, 'rollback', b.target, null, case when b.ok then 'verified' else 'not_verified' end, null, 1,
+        b.recorded_by, b.reason, null, null, jsonb_build_object('level', b.level)
+      from public.rollback_events b $s$),
+    ('viewer', $s$
+      select 'incident ' || u.id, u.at, 'incident', '#' || i.number || ' ' || i.title, i.number::text, u.kind, u.version, 1, u.actor, u.text, null,
+        nullif(u.changes, '{}'), jsonb_build_object('title', i.title, 'severity', i.severity, 'status', u.status)
+      from public.incident_updates u join public.incidents i on i.id = u.incident_id $s$),
+    ('viewer', $s$
+      select 'route ' || h.route_id || ' ' || h.version, h.changed_at, 'route', h.name, h.route_id::text, 'changed', h.version, 1, h.changed_by, null,
+        case when b.route_id is not null then private.audited_route(b) end, private.audited_route(h), jsonb_build_object('active', h.active)
+      from public.route_history h
+      left join public.route_history b on b.route_id = h.route_id and b.version = h.version - 1
+      where h.version > 1 $s$),
+    ('viewer', $s$
+      select 'members ' || h.segment_key || ' ' || h.version, h.changed_at, 'segment', h.segment_key, h.segment_key, 'members', h.version,
+        cardinality(h.added) + cardinality(h.removed), h.changed_by, h.reason, null, null,
+        jsonb_build_object('added', cardinality(h.added), 'removed', cardinality(h.removed))
+      from public.segment_history h $s$),
+    ('viewer', $s$
+      select 'contact ' || a.id, a.at, case when a.act = 'replied' then 'reply' else 'contact' end,
+        coalesce('···· ' || private.contact_last_four(a.contact_id), 'a contact'), a.message_id::text, a.act, null, 1, a.by, a.reason, null, null, '{}'::jsonb
+      from public.contact_acts a $s$),
+    ('viewer', $s$
+      select 'erasure ' || e.id, e.at, 'contact', 'a contact', null, 'erased', null, 1, e.by, null, null, null, '{}'::jsonb
+      from public.erasures e where e.part = 1 $s$),
+    ('viewer', $s$
+      select 'change ' || c.id, c.at, c.kind, c.name, coalesce(c.ref, c.name), c.change, c.version, c.n, c.by, c.reason,
+        private.without_numbers(c.before), private.without_numbers(c.after), '{}'::jsonb
+      from private.change_history c $s$),
+    ('admin', $s$
+      select 'team ' || t.id, t.at, 'team', coalesce(t.email, t.user_id::text), t.user_id::text, t.change, null, 1, t.by, null, t.before, t.after, '{}'::jsonb
+      from public.team_history t $s$),
+    ('admin', $s$
+      select 'host ' || a.id, a.at, 'allowlist', a.pattern, a.pattern, a.change, null, 1, a.by, null, null, null,
+        jsonb_build_object('purpose', a.purpose)
+      from public.allowlist_history a $s$)
+$function$;
+grant execute on function private.audit_sources() to service_role;
+
+-- A version of a route for the list.
+CREATE OR REPLACE FUNCTION private.audited_route(p_route route_history)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select private.without_numbers(jsonb_build_object(
+    'name', (p_route).name, 'priority', (p_route).priority, 'condition', (p_route).condition, 'mode', (p_route).mode,
+    'destinations', (p_route).destinations, 'flag_key', (p_route).flag_key, 'sticky_minutes', (p_route).sticky_minutes,
+    'active', (p_route).active, 'channels', (p_route).channels))
+$function$;
+grant execute on function private.audited_route(p_route route_history) to service_role;
+
+-- A state of a setting for the list: its value beside the members of its metadata, and how many people it targets
+-- instead of whom.
+CREATE OR REPLACE FUNCTION private.audited_setting(p_state jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_state is not null then jsonb_build_object('value', p_state -> 'value')
+    || (coalesce(p_state -> 'metadata', '{}') - 'target_user_ids')
+    || case when p_state #> '{metadata,target_user_ids}' is null then '{}'
+      else jsonb_build_object('people', jsonb_array_length(p_state #> '{metadata,target_user_ids}')) end end
+$function$;
+grant execute on function private.audited_setting(p_state jsonb) to service_role;
 
 -- Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
@@ -11021,7 +11958,7 @@ begin
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
-        'contact_id', b.contact_id, 'to', b.recipient,
+        'credentials', v_number.credentials, 'contact_id', b.contact_id, 'to', b.recipient,
         -- No typing indicator after the message has been sent.
         'message', case when b.payload ? 'typing_indicator' and exists (
             select from public.outbound_messages w
@@ -11259,6 +12196,7 @@ AS $function$
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_sync_templates', 60, 'http', 'wa-router/templates/sync', 'private.templates_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -11550,6 +12488,31 @@ AS $function$
   where case when pg_input_is_valid(p_subject_id, 'uuid') then c.id = p_subject_id::uuid else false end
 $function$;
 
+-- Contacts by a whole phone number, however it is written, mail address or user name.
+CREATE OR REPLACE FUNCTION private.contacts_at(p_query text)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_digits text := regexp_replace(p_query, '[^0-9]', '', 'g');
+  v_values text[] := array[lower(p_query), ltrim(lower(p_query), '@')];
+begin
+  if p_query ~ '^[-+(). 0-9]+$' and length(v_digits) between 7 and 15 then
+    v_values := private.spellings('phone', v_digits);
+  end if;
+  return array(
+    select distinct i.contact_id from (select distinct n.channel from public.senders n) k
+    cross join unnest(v_values) as s (value)
+    cross join unnest(array['phone', 'email', 'username']) as o (kind)
+    cross join lateral (
+      select c.contact_id from public.contact_identities c
+      where c.channel = k.channel and c.kind = o.kind and c.value = s.value and c.valid_to is null limit 1) i);
+end $function$;
+grant execute on function private.contacts_at(p_query text) to service_role;
+
 -- Trigger, before insert of segments: a segment that was removed and added again continues its version numbers, as
 -- settings do.
 CREATE OR REPLACE FUNCTION private.continue_segment()
@@ -11621,22 +12584,25 @@ exception when others then
 end $function$;
 grant execute on function private.count_conversion() to service_role;
 
--- Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy,
--- reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that
--- email_reply_tokens.enabled was asked with.
-CREATE OR REPLACE FUNCTION private.count_mails(p_metrics jsonb, p_now timestamp with time zone)
+-- Counts outcomes of replies, and business metrics of mails [{name, subject}]: mail.sent, mail.tokened,
+-- reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward,
+-- reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.
+CREATE OR REPLACE FUNCTION private.count_mails(p_metrics jsonb, p_outcomes jsonb, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
+  if p_outcomes <> '[]' then
+    perform private.record_outcomes(p_outcomes, p_now);
+  end if;
   if p_metrics <> '[]' then
     perform private.record_metrics(p_metrics, p_now);
   end if;
 exception when others then
   raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
 end $function$;
-grant execute on function private.count_mails(p_metrics jsonb, p_now timestamp with time zone) to service_role;
+grant execute on function private.count_mails(p_metrics jsonb, p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
 -- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
 -- missing yet.
@@ -11654,26 +12620,6 @@ AS $function$
   group by 1, 2
 $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
-
--- Counts what became of a reply as an outcome of email_reply_tokens.enabled, for the guard: failed, or handed over
--- after so many milliseconds.
-CREATE OR REPLACE FUNCTION private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  if p_arm is null or p_subject is null then
-    return;
-  end if;
-  perform private.record_outcomes(jsonb_build_array(jsonb_build_object(
-    'flag', 'email_reply_tokens.enabled', 'arm', p_arm, 'minute', floor(extract(epoch from p_now) / 60)::bigint, 'n', 1,
-    'failed', p_failed::integer, 'timed', (p_ms is not null)::integer, 'ms', coalesce(p_ms, 0),
-    'le', (select jsonb_agg((p_ms is not null and p_ms <= e.edge)::integer order by e.edge) from unnest(private.latency_edges()) as e (edge)),
-    'people', case when p_failed or p_ms > 250 then jsonb_build_array(jsonb_build_array(p_subject, p_failed, (
-      select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end)), p_now);
-end $function$;
-grant execute on function private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone) to service_role;
 
 -- create_announcement with the time given.
 CREATE OR REPLACE FUNCTION private.create_announcement(p_announcement jsonb, p_now timestamp with time zone)
@@ -11724,6 +12670,18 @@ begin
   where a.id = v_made.id returning a.* into v_made;
   return private.announcement_view(v_made, p_now);
 end $function$;
+
+-- Name of the environment variable with the token of an account; null for the default one.
+CREATE OR REPLACE FUNCTION private.credentials_of(p_channel text, p_account text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select 'WHATSAPP_ACCESS_TOKEN_' || upper(a.name) from public.sender_accounts a
+  where a.channel = p_channel and a.id = p_account and p_channel = 'whatsapp' and a.name is not null
+$function$;
+grant execute on function private.credentials_of(p_channel text, p_account text) to service_role;
 
 -- A person's ids {kind: value} as a sender knows them: of several of one kind, the one reported to this sender, in
 -- the provider's spelling.
@@ -11944,6 +12902,7 @@ declare
   v_on boolean;
   v_token text;
   v_counts jsonb := '[]';
+  v_outcomes jsonb := '[]';
 begin
   -- Looked at first: the row that says so would be locked until the commit.
   if not exists (
@@ -11981,10 +12940,10 @@ begin
       v_tokens := v_tokens + 1;
       v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
     elsif v_on and to_regclass('public.reply_tokens') is not null then
-      perform private.count_reply('on', v_subject, true, null, p_now);
+      v_outcomes := v_outcomes || private.reply_outcome('on', v_subject, true, null, p_now);
     end if;
   end loop;
-  perform private.count_mails(v_counts, p_now);
+  perform private.count_mails(v_counts, v_outcomes, p_now);
   if v_tokens > 0 then
     perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
   end if;
@@ -12779,6 +13738,37 @@ AS $function$
   select (private.murmur3_32(convert_to(p_salt || p_id, 'UTF8')) * 10000 >> 32)::int
 $function$;
 grant execute on function private.flag_bucket(p_salt text, p_id text) to service_role;
+
+-- What evaluate_flag says of an id, and all that it decides by; null where there is no such flag.
+CREATE OR REPLACE FUNCTION private.flag_explained(p_key text, p_targeting_id text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('on', e.value, 'reason', e.reason, 'error_code', e.error_code,
+    -- The share from which on it is on for this id.
+    'place', round((1 + private.flag_bucket(coalesce(s.metadata ->> 'salt', s.key), i.id)) / 100.0, 2),
+    'percentage', case when s.metadata ? 'rollout_percentage' then (s.metadata ->> 'rollout_percentage')::numeric
+      when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end,
+    'listed', coalesce(s.metadata -> 'target_user_ids' ? i.id, false),
+    'segments', (
+      select coalesce(jsonb_agg(m.segment_key order by m.segment_key), '[]')
+      from jsonb_path_query(s.metadata, 'strict $.target_segments[*] ? (@.type() == "string")', '{}', true) as segment
+      join public.segment_members m on m.segment_key = segment #>> '{}' and m.subject_id = i.id),
+    'missing', (
+      select coalesce(jsonb_agg(n.key order by n.key), '[]')
+      from (
+        select distinct name #>> '{}' as key
+        from jsonb_path_query(s.metadata, 'strict $.prerequisites[*] ? (@.type() == "string")', '{}', true) as name) n
+      where not (select x.value from private.evaluate_flag(n.key, p_targeting_id) x)),
+    'is_on', s.value = 'true', 'killed_since', private.killed_since(s.key, clock_timestamp()))
+  from public.settings s
+  cross join private.evaluate_flag(p_key, p_targeting_id) e
+  cross join lateral (select private.subject_id(nullif(p_targeting_id, '')) as id) i
+  where s.key = p_key
+$function$;
+grant execute on function private.flag_explained(p_key text, p_targeting_id text) to service_role;
 
 -- Whether a flag's prerequisites lead back to it.
 CREATE OR REPLACE FUNCTION private.flag_needs_itself(p_key text)
@@ -14201,7 +15191,8 @@ begin
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean) to service_role;
 
--- Records the effect of a deferred message on its sender.
+-- Records the effect of a deferred message on its sender; a fault of the account holds all senders of that account,
+-- and no other.
 CREATE OR REPLACE FUNCTION private.hold_sender(p_sending private.sending, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -14214,11 +15205,23 @@ begin
     -- It did not test a held sender: the next test may be made at once.
     update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
     where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
-  elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
+  elsif p_sending.put_off = 'held' and p_sending.scope in ('number', 'account') then
     update public.senders
     set held_since = coalesce(held_since, p_now), held_code = p_sending.error ->> 'code',
       held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
     where channel = p_sending.channel and id = p_sending.number_id;
+    if p_sending.scope = 'account' then
+      -- Skipped if locked: a sender that is claiming now learns of the fault itself.
+      with beside as (
+        select o.channel, o.id from public.senders s
+        join public.senders o on o.channel = s.channel and o.account = s.account and o.id <> s.id
+        where s.channel = p_sending.channel and s.id = p_sending.number_id and o.held_since is null
+        order by o.id for update of o skip locked
+      )
+      update public.senders o
+      set held_since = p_now, held_code = p_sending.error ->> 'code', held_until = p_now + interval '5 seconds', held_probes = 0
+      from beside where o.channel = beside.channel and o.id = beside.id;
+    end if;
   elsif p_sending.put_off = 'throttle' and p_sending.scope = 'number' then
     update public.senders set send_tat = greatest(coalesce(send_tat, p_now), v_until)
     where channel = p_sending.channel and id = p_sending.number_id;
@@ -14655,6 +15658,7 @@ declare
   v_deliveries private.new_delivery[];
   v_route boolean;
   v_counts jsonb := '[]';
+  v_outcomes jsonb := '[]';
   v_answers jsonb := '[]';
 begin
   select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
@@ -14713,6 +15717,7 @@ begin
     if v_mail.kept = 'message' then
       v_mail := private.store_mail(v_mail, p_now);
       v_counts := v_counts || (v_mail.item -> 'counts');
+      v_outcomes := v_outcomes || (v_mail.item -> 'outcomes');
       if (v_mail.item ->> 'forward')::boolean then
         v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq, null)::private.new_delivery;
       end if;
@@ -14746,7 +15751,7 @@ begin
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
-  perform private.count_mails(v_counts, p_now);
+  perform private.count_mails(v_counts, v_outcomes, p_now);
   return v_answers;
 end $function$;
 grant execute on function private.ingest_mails(p_mails jsonb, p_now timestamp with time zone) to service_role;
@@ -14779,23 +15784,23 @@ declare
   -- Including the punctuation around a word. Most messages are longer.
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
-  v_templates boolean;
+  v_news boolean;
   v_events boolean;
   v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.event, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
-    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null),
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.news is not null),
     bool_or(u.event is not null or u.kind = 'identity')
-  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates, v_events
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, event jsonb, raw jsonb)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb)
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
@@ -14906,8 +15911,11 @@ begin
   if v_others is not null and v_opts then
     perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
   end if;
-  if v_templates then
-    perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.template is not null having count(*) > 0;
+  if v_news then
+    perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.news is not null having count(*) > 0;
+    if to_regprocedure('private.apply_news(private.inbound_update[])') is not null then
+      perform private.apply_news(array_agg(u order by u.ord)) from unnest(v_new) u where u.news is not null having count(*) > 0;
+    end if;
   end if;
   if v_events and private.is_subscribed() then
     perform private.note_updates(v_new, v_messages, v_contacts, v_others, private.merged(v_other_contacts));
@@ -14969,6 +15977,17 @@ AS $function$
   select coalesce(jsonb_typeof(p_value) = 'number'
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $function$;
+
+-- Whether this transaction erases a person: what it deletes is no change by anybody.
+CREATE OR REPLACE FUNCTION private.is_erasing()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (select from public.erasures e where e.transaction = pg_current_xact_id_if_assigned() and e.at = now())
+$function$;
+grant execute on function private.is_erasing() to service_role;
 
 -- Whether this is a valid failure policy, such as {"404": "aside", "else": "hold"}: keys are a status from 300 to
 -- 599, or else; hold makes the conversation wait, aside gives up the delivery after its second attempt, pause pauses
@@ -15269,7 +16288,7 @@ CREATE OR REPLACE FUNCTION private.keep_upload(p_upload media_uploads, p_now tim
 AS $function$
 begin
   perform private.keep_objects(
-    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)), null,
+    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)),
     -- A day longer than the row, so that no row is without its file.
     p_now + make_interval(days => private.media_days('retention.upload_days') + 1), p_now);
 end $function$;
@@ -16644,10 +17663,11 @@ declare
   v_forward record;
   v_reply record;
   v_counts jsonb := '[]';
+  v_outcomes jsonb := '[]';
 begin
   for v_forward in
     select s.delivery_id, d.message_id, d.attempt > 1 as tried, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
-      m.conversation_id, coalesce(s.error like 'unknown_outcome%', false) as unknown
+      (select c.contact_id::text from public.conversations c where c.id = m.conversation_id) as contact_id, coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
     cross join lateral (select x.message_id, x.attempt from public.deliveries x where x.id = s.delivery_id limit 1) d
@@ -16656,8 +17676,9 @@ begin
   loop
     -- A reply counts once: by its first attempt, as what is given up after a day would come too late for the guard.
     if v_forward.outcome = 'retry' then
-      perform private.count_reply(r.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id), true, null, p_now)
-      from public.email_replies r where r.message_id = v_forward.message_id and r.forwarded_at is null and r.failed_at is null;
+      v_outcomes := v_outcomes || coalesce((
+        select private.reply_outcome(r.arm, v_forward.contact_id, true, null, p_now)
+        from public.email_replies r where r.message_id = v_forward.message_id and r.forwarded_at is null and r.failed_at is null), '[]');
       continue;
     end if;
     -- The provider's report was faster than its answer.
@@ -16683,8 +17704,7 @@ begin
     end if;
     if not v_forward.tried then
       -- Under the person whose reply it is: of one identity's replies, each that fails is another person's.
-      perform private.count_reply(v_reply.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id),
-        v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
+      v_outcomes := v_outcomes || private.reply_outcome(v_reply.arm, v_forward.contact_id, v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
           then round(extract(epoch from p_now - v_forward.created_at) * 1000)::bigint end, p_now);
     end if;
     if v_forward.outcome = 'delivered' then
@@ -16692,7 +17712,7 @@ begin
         (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'));
     end if;
   end loop;
-  perform private.count_mails(v_counts, p_now);
+  perform private.count_mails(v_counts, v_outcomes, p_now);
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
@@ -16833,6 +17853,22 @@ begin
 end $function$;
 grant execute on function private.notify(p_kind text, p_part jsonb, p_now timestamp with time zone) to service_role;
 
+-- Queues what happened to an account for everybody who wants to be told of its kind.
+CREATE OR REPLACE FUNCTION private.notify_account(p_event account_events)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, clock_timestamp(), jsonb_build_object('kind', replace(p_event.kind, '.', '_'), 'at', p_event.at, 'account_event',
+    jsonb_build_object('id', p_event.id, 'account', p_event.account, 'account_name', (
+        select a.name from public.sender_accounts a where a.channel = p_event.channel and a.id = p_event.account),
+      'sender_id', p_event.sender_id, 'subject', p_event.subject, 'data', p_event.data))
+  from public.notification_endpoints e
+  where e.state = 'active' and replace(p_event.kind, '.', '_') = any (e.events)
+$function$;
+grant execute on function private.notify_account(p_event account_events) to service_role;
+
 -- Queues a step of an incident for everybody who wants to be told of its kind, or for one endpoint, and says for how
 -- many. A way back that was taken counts as an update.
 CREATE OR REPLACE FUNCTION private.notify_incident(p_incident incidents, p_kind text, p_text text, p_at timestamp with time zone, p_role text DEFAULT NULL::text, p_endpoint_id uuid DEFAULT NULL::uuid)
@@ -16858,6 +17894,40 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 end $function$;
+
+-- Accounts and numbers of WhatsApp, as list_numbers returns them.
+CREATE OR REPLACE FUNCTION private.numbers()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return jsonb_build_object(
+    'accounts', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'name', a.name, 'state', coalesce(a.state, 'active'), 'state_at', a.state_at,
+        'state_until', a.state_until, 'state_why', a.state_why,
+        'events', (
+          select coalesce(jsonb_agg(jsonb_build_object('kind', e.kind, 'subject', e.subject, 'data', e.data, 'at', e.at) order by e.id desc), '[]')
+          from (select * from public.account_events e where e.channel = 'whatsapp' and e.account = x.id order by e.id desc limit 5) e))
+        order by x.id), '[]')
+      from (
+        select s.account as id from public.senders s where s.channel = 'whatsapp' and s.account is not null
+        union select a.id from public.sender_accounts a where a.channel = 'whatsapp') x
+      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.id),
+    'numbers', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'address', s.address, 'account', s.account, 'credentials', s.credentials,
+        'state', s.state, 'held_since', s.held_since, 'held_code', s.held_code, 'name', t.name, 'quality', t.quality,
+        'messaging_limit', t.messaging_limit, 'status', t.status, 'told_at', t.told_at, 'checked_at', t.checked_at,
+        'max_per_second', s.max_per_second, 'pair_seconds', s.pair_seconds, 'pair_burst', s.pair_burst, 'created_at', s.created_at,
+        'waiting', (
+          select count(*) from (
+            select from private.outbound_lanes l where l.channel = s.channel and l.number_id = s.id and l.due_at is not null limit 1000) l))
+        order by s.account, s.id), '[]')
+      from public.senders s left join public.sender_states t on t.channel = s.channel and t.sender_id = s.id
+      where s.channel = 'whatsapp'));
+end $function$;
+grant execute on function private.numbers() to service_role;
 
 -- Whether a JSON value is an object with no other members than these.
 CREATE OR REPLACE FUNCTION private.object_keys_within(p_value jsonb, p_keys text[])
@@ -17411,6 +18481,7 @@ AS $function$
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
+    ('private.change_history', '{name,before,after,reason}', '', 'words'),
     ('public.rollout_stages', '{user_ids,chosen}', '', 'words'),
     ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
     ('public.notifications', '{payload,last_error}', '', 'words'),
@@ -18316,6 +19387,21 @@ AS $function$
 $function$;
 grant execute on function private.reconcile_counts() to service_role;
 
+-- Stores an event of an account, and queues it for those who are told.
+CREATE OR REPLACE FUNCTION private.record_account_event(p_channel text, p_account text, p_sender_id text, p_kind text, p_subject text, p_data jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_event public.account_events;
+begin
+  insert into public.account_events (channel, account, sender_id, kind, subject, data, at)
+  values (p_channel, p_account, p_sender_id, p_kind, p_subject, coalesce(p_data, '{}'), p_at) returning * into v_event;
+  perform private.notify_account(v_event);
+end $function$;
+grant execute on function private.record_account_event(p_channel text, p_account text, p_sender_id text, p_kind text, p_subject text, p_data jsonb, p_at timestamp with time zone) to service_role;
+
 -- Remembers for whom a feature failed that they had.
 CREATE OR REPLACE FUNCTION private.record_affected(p_outcomes jsonb, p_now timestamp with time zone)
  RETURNS void
@@ -18364,6 +19450,57 @@ begin
   return null;
 end $function$;
 
+-- Trigger, after a change of a row: records it, with the columns that it is given. Arguments: kind, the column with
+-- the name, the column with the ref or an empty text, then the columns. A new version without a change of these is
+-- one of credentials.
+CREATE OR REPLACE FUNCTION private.record_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_old jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) else '{}' end;
+  v_new jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) else '{}' end;
+  v_row jsonb := case when tg_op = 'DELETE' then v_old else v_new end;
+  v_before jsonb;
+  v_after jsonb;
+  v_change text;
+begin
+  if private.is_erasing() then
+    return coalesce(new, old);
+  end if;
+  select jsonb_object_agg(c.name, v_old -> c.name), jsonb_object_agg(c.name, v_new -> c.name) into v_before, v_after
+  from unnest(tg_argv[3:]) as c (name)
+  where v_old -> c.name is distinct from v_new -> c.name;
+  v_change := case
+    when tg_op = 'INSERT' then 'added'
+    when tg_op = 'DELETE' or v_old ->> 'removed_at' is null and v_new ->> 'removed_at' is not null then 'removed'
+    when v_after is null then 'credentials'
+    else 'changed' end;
+  if v_change = 'credentials' and v_old -> 'version' is not distinct from v_new -> 'version' then
+    return coalesce(new, old);
+  end if;
+  insert into private.change_history (kind, name, ref, change, version, before, after, by)
+  values (tg_argv[0], v_row ->> tg_argv[1], v_row ->> nullif(tg_argv[2], ''), v_change, (v_row ->> 'version')::bigint,
+    case when tg_op <> 'INSERT' then jsonb_strip_nulls(v_before) end, case when tg_op <> 'DELETE' then jsonb_strip_nulls(v_after) end,
+    coalesce(case when v_change <> 'removed' then v_new ->> 'updated_by' end, private.actor()));
+  return coalesce(new, old);
+end $function$;
+
+-- Records what somebody did with deliveries, a row a destination. For functions that run as their owner.
+CREATE OR REPLACE FUNCTION private.record_deliveries(p_ids uuid[], p_change text, p_reason text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.change_history (kind, name, change, n, reason)
+  select 'delivery', d.name, p_change, count(*), p_reason
+  from public.deliveries x join public.destinations d on d.id = x.destination_id
+  where x.id = any (p_ids) group by d.name;
+end $function$;
+
 -- Notes that these flags were asked for. A flag's row changes once an hour at most.
 CREATE OR REPLACE FUNCTION private.record_evaluations(p_flags text[], p_now timestamp with time zone)
  RETURNS void
@@ -18404,6 +19541,39 @@ begin
   return jsonb_build_object('accepted', v_accepted, 'repeated', v_repeated);
 end $function$;
 grant execute on function private.record_feedback(p_feedback jsonb, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after update of links: records changes by people, and by anybody which link was turned off, on, deleted or
+-- restored.
+CREATE OR REPLACE FUNCTION private.record_link_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_old jsonb := to_jsonb(old);
+  v_new jsonb := to_jsonb(new);
+  v_before jsonb;
+  v_after jsonb;
+begin
+  if private.is_erasing() then
+    return null;
+  end if;
+  select jsonb_object_agg(n.key, v_old -> n.key), jsonb_object_agg(n.key, n.value) into v_before, v_after
+  from jsonb_each(v_new) n
+  where n.value is distinct from v_old -> n.key
+    and n.key not in ('version', 'member_versions', 'changed_in', 'updated_at', 'updated_by', 'uses', 'taken', 'campaign', 'request_hash');
+  -- What a service changes in its own links is traffic, but for who takes one away.
+  if old.state is not distinct from new.state
+    and new.updated_by !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+    return null;
+  end if;
+  insert into private.change_history (kind, name, ref, change, version, before, after, by)
+  values ('link', coalesce(new.title, new.code), new.code,
+    case when new.state = 'deleted' and old.state <> 'deleted' then 'removed' when v_after is null then 'credentials' else 'changed' end,
+    new.version, v_before, v_after, new.updated_by);
+  return null;
+end $function$;
 
 -- Trigger, after insert or delete of segment_members: moves each segment's version and writes segment_history.
 CREATE OR REPLACE FUNCTION private.record_members()
@@ -18490,6 +19660,23 @@ begin
 end $function$;
 grant execute on function private.record_metrics(p_metrics jsonb, p_now timestamp with time zone) to service_role;
 
+-- Trigger, after insert of links: records how many a person made at once, and the first twenty codes.
+CREATE OR REPLACE FUNCTION private.record_new_links()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.change_history (kind, name, ref, change, n, after, by)
+  select 'link', min(m.code), case count(*) when 1 then min(m.code) end, 'added', count(*),
+    jsonb_build_object('codes', to_jsonb((array_agg(m.code order by m.code))[1:20])), m.created_by
+  from made m
+  where m.created_by ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+  group by m.created_by;
+  return null;
+end $function$;
+
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
  RETURNS void
@@ -18559,6 +19746,31 @@ AS $function$
   on conflict on constraint route_history_pkey do nothing
 $function$;
 
+-- Trigger: records a route that was added or removed, whole. Its versions are in route_history.
+CREATE OR REPLACE FUNCTION private.record_route_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_route public.routes := case when tg_op = 'DELETE' then old else new end;
+  v_is jsonb;
+begin
+  if not private.is_erasing() then
+    v_is := jsonb_build_object('priority', v_route.priority, 'condition', v_route.condition, 'mode', v_route.mode,
+      'flag_key', v_route.flag_key, 'sticky_minutes', v_route.sticky_minutes, 'active', v_route.active, 'channels', v_route.channels,
+      'destinations', array(
+        select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+        where x.route_id = v_route.id order by x.position));
+    insert into private.change_history (kind, name, ref, change, version, before, after, by)
+    values ('route', v_route.name, v_route.id::text, case tg_op when 'DELETE' then 'removed' else 'added' end, v_route.version,
+      case tg_op when 'DELETE' then v_is end, case tg_op when 'INSERT' then v_is end,
+      case tg_op when 'DELETE' then private.actor() else v_route.updated_by end);
+  end if;
+  return v_route;
+end $function$;
+
 -- Trigger, after insert, update or delete of settings: writes settings_history.
 CREATE OR REPLACE FUNCTION private.record_setting()
  RETURNS trigger
@@ -18579,6 +19791,26 @@ begin
     case when new.key like '%.enabled' and private.opens_to_everybody(new.value, new.metadata)
       and not private.opens_to_everybody(old.value, old.metadata)
       then coalesce(nullif(current_setting('gatelink.gates', true), ''), 'not_asked') end);
+  return null;
+end $function$;
+
+-- Trigger: records a suppression that the team added, or that anybody lifted, by the first letter and the domain of
+-- the address.
+CREATE OR REPLACE FUNCTION private.record_suppression()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.suppressions := case when tg_op = 'DELETE' then old else new end;
+begin
+  if not private.is_erasing() then
+    insert into private.change_history (kind, name, change, after, before)
+    values ('suppression', private.without_local_part(v_row.address), case tg_op when 'DELETE' then 'removed' else 'added' end,
+      case tg_op when 'INSERT' then jsonb_build_object('scope', v_row.scope, 'reason', v_row.reason) end,
+      case tg_op when 'DELETE' then jsonb_build_object('scope', v_row.scope, 'reason', v_row.reason) end);
+  end if;
   return null;
 end $function$;
 
@@ -18982,6 +20214,27 @@ begin
 end $function$;
 grant execute on function private.reply_arm(p_via text, p_answered uuid, p_direction text, p_native jsonb) to service_role;
 
+-- What became of a reply as an outcome of email_reply_tokens.enabled for the guard, as record_outcomes takes it:
+-- failed, or handed over after so many milliseconds. An empty list where the arm is not known.
+CREATE OR REPLACE FUNCTION private.reply_outcome(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if p_arm is null or p_subject is null then
+    return '[]';
+  end if;
+  return jsonb_build_array(jsonb_build_object(
+    'flag', 'email_reply_tokens.enabled', 'arm', p_arm, 'minute', floor(extract(epoch from p_now) / 60)::bigint, 'n', 1,
+    'failed', p_failed::integer, 'timed', (p_ms is not null)::integer, 'ms', coalesce(p_ms, 0),
+    'le', (select jsonb_agg((p_ms is not null and p_ms <= e.edge)::integer order by e.edge) from unnest(private.latency_edges()) as e (edge)),
+    'people', case when p_failed or p_ms > 250 then jsonb_build_array(jsonb_build_array(p_subject, p_failed, (
+      select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end));
+end $function$;
+grant execute on function private.reply_outcome(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone) to service_role;
+
 -- The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a
 -- team may add, is none.
 CREATE OR REPLACE FUNCTION private.reply_token_of(p_message_id uuid)
@@ -19360,6 +20613,17 @@ begin
 end $function$;
 grant execute on function private.resolve_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
 
+-- Ends what held the senders of an account for one of these reasons.
+CREATE OR REPLACE FUNCTION private.resume_senders(p_channel text, p_account text, p_codes text[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.channel = p_channel and s.account = p_account and s.held_code = any (p_codes)
+$function$;
+grant execute on function private.resume_senders(p_channel text, p_account text, p_codes text[], p_now timestamp with time zone) to service_role;
+
 -- What is kept for how long: relation, the column of its time-ordered id if it has one, setting with the days, days
 -- without it (null: for ever), the least that may be set, which rows, and what changes in them (null: they are
 -- deleted). Clicks, limits, measurements and metrics of flags have purges of their own.
@@ -19389,6 +20653,7 @@ AS $function$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
+    ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
@@ -20085,22 +21350,8 @@ CREATE OR REPLACE FUNCTION private.search_people(p_query text, p_words text[], p
  SET jit TO 'off'
 AS $function$
 declare
-  v_digits text := regexp_replace(p_query, '[^0-9]', '', 'g');
-  v_values text[] := array[lower(p_query), ltrim(lower(p_query), '@')];
-  v_kind text;
-  v_contacts uuid[] := '{}';
+  v_contacts uuid[] := private.contacts_at(p_query);
 begin
-  if p_query ~ '^[-+(). 0-9]+$' and length(v_digits) between 7 and 15 then
-    v_values := private.spellings('phone', v_digits);
-  end if;
-  foreach v_kind in array array['phone', 'email', 'username'] loop
-    v_contacts := v_contacts || array(
-      select i.contact_id from (select distinct n.channel from public.senders n) k
-      cross join unnest(v_values) as s (value)
-      cross join lateral (
-        select c.contact_id from public.contact_identities c
-        where c.channel = k.channel and c.kind = v_kind and c.value = s.value and c.valid_to is null limit 1) i);
-  end loop;
   return query
   select private.search_hit('conversation', v.id::text, v.name, private.contact_last_four(v.contact_id), v.channel, null, v.rank)
   from (
@@ -20472,8 +21723,8 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Why a message may not be sent in a conversation now: opted_out or window_closed, for a mail also suppressed or
--- identity_unverified; null if it may, as far as is known.
+-- Why a message may not be sent in a conversation now: opted_out, window_closed or template_not_sendable, for a mail
+-- also suppressed or identity_unverified; null if it may, as far as is known.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -20487,12 +21738,30 @@ begin
     and private.opt_out_stops(p_conversation.channel, p_conversation.number_id, p_message, p_now) then
     return 'opted_out';
   end if;
+  if p_message ->> 'type' = 'template' and to_regprocedure('private.template_refusal(text,text,jsonb)') is not null
+    and private.template_refusal(p_conversation.channel, p_conversation.number_id, p_message) is not null then
+    return 'template_not_sendable';
+  end if;
   if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
   return case when p_conversation.channel = 'email' then private.mail_refusal(p_conversation, p_message) end;
 end $function$;
 grant execute on function private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone) to service_role;
+
+-- Trigger: a sender that is assigned to an account gets the account's credentials.
+CREATE OR REPLACE FUNCTION private.sender_gets_account()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if new.channel = 'whatsapp' and new.account is not null then
+    new.credentials := private.credentials_of(new.channel, new.account);
+  end if;
+  return new;
+end $function$;
+grant execute on function private.sender_gets_account() to service_role;
 
 -- A sender as the provider's own webhook names it: {id, address, account}; null if it is unknown.
 CREATE OR REPLACE FUNCTION private.sender_of(p_channel text, p_id text)
@@ -20857,12 +22126,27 @@ begin
   where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself shows that the account works again; opted-out people were not written to.
-  update public.senders s
-  set held_since = null, held_code = null, held_until = null, held_probes = 0
-  where s.held_since is not null and exists (
-    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
-    join public.outbound_messages o on o.id = r.id
-    where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
+  if exists (select from public.senders s where s.held_since is not null) then
+    with well as (
+      select s.channel, s.id, s.account, s.held_code from public.senders s
+      where s.held_since is not null and exists (
+        select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
+        join public.outbound_messages o on o.id = r.id
+        where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id)
+    ), freed as (
+      update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+      from well where s.channel = well.channel and s.id = well.id
+    ), beside as (
+      -- What held them for the same reason is probably over: each tests it at once.
+      select o.channel, o.id from public.senders o
+      where o.held_since is not null
+        and exists (select from well where well.channel = o.channel and well.account = o.account and well.held_code = o.held_code)
+        and not exists (select from well where well.channel = o.channel and well.id = o.id)
+      order by o.id for update skip locked
+    )
+    update public.senders o set held_until = p_now, held_probes = 0
+    from beside where o.channel = beside.channel and o.id = beside.id;
+  end if;
   -- Given up when its lease ended, and known after all.
   if cardinality(v_settled) < jsonb_array_length(p_results) then
     with known as (
@@ -21367,6 +22651,7 @@ declare
   v_arm text;
   v_subject text;
   v_counts jsonb := '[]';
+  v_outcome jsonb := '[]';
 begin
   select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
   if v_forward and (v_mail.inbox).forward_to is null then
@@ -21398,7 +22683,7 @@ begin
     v_subject := private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox);
     -- An identity without an inbox fails its user, who counts once, however many write.
     if not v_forward then
-      perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
+      v_outcome := private.reply_outcome(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
     select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
     from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
@@ -21411,7 +22696,7 @@ begin
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
     v_mail.token := private.make_reply_token(v_mail.id, p_now);
   end if;
-  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
+  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts, 'outcomes', v_outcome);
   return v_mail;
 end $function$;
 grant execute on function private.store_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
@@ -21887,6 +23172,17 @@ begin
 end $function$;
 grant execute on function private.tell_pipeline() to service_role;
 
+-- The accounts whose templates are synchronised: those with a number.
+CREATE OR REPLACE FUNCTION private.template_accounts()
+ RETURNS SETOF text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select distinct s.account from public.senders s where s.channel = 'whatsapp' and s.account is not null
+$function$;
+grant execute on function private.template_accounts() to service_role;
+
 -- The category of a template message: the provider's, else the one stated in the message, else marketing; null if the
 -- provider must be asked first.
 CREATE OR REPLACE FUNCTION private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
@@ -21928,6 +23224,46 @@ AS $function$
     {"day": 30, "to": "Users", "text": "Announce the management of identities: gatelink announce create."}
   ]'::jsonb end
 $function$;
+
+-- template_not_sendable if Meta would refuse a template because of its status (paused, rejected, …); null if it may
+-- go, as far as is known.
+CREATE OR REPLACE FUNCTION private.template_refusal(p_channel text, p_number_id text, p_message jsonb)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select 'template_not_sendable'
+  from public.senders s
+  join public.wa_templates t on t.account = s.account and t.name = p_message #>> '{template,name}' and t.language = p_message #>> '{template,language,code}'
+  where p_channel = 'whatsapp' and s.channel = p_channel and s.id = p_number_id and t.status not in ('approved', 'flagged')
+$function$;
+grant execute on function private.template_refusal(p_channel text, p_number_id text, p_message jsonb) to service_role;
+
+-- Whether the templates of an account are to be fetched. For the clock.
+CREATE OR REPLACE FUNCTION private.templates_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from private.template_accounts() as a (account)
+    left join private.template_syncs y on y.account = a.account
+    where coalesce(y.due_at, '-infinity') <= p_now)
+$function$;
+grant execute on function private.templates_are_due(p_now timestamp with time zone) to service_role;
+
+-- Makes the templates of an account due: Meta reported something whose whole is not known.
+CREATE OR REPLACE FUNCTION private.templates_due_now(p_account text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into private.template_syncs as y (account, due_at) values (p_account, clock_timestamp())
+  on conflict on constraint template_syncs_pkey do update set due_at = least(y.due_at, excluded.due_at)
+$function$;
+grant execute on function private.templates_due_now(p_account text) to service_role;
 
 -- A JSON array of strings as an array of text; empty for null.
 CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)
@@ -22708,6 +24044,18 @@ begin
   return case when p_address is not null then left(p_address, 1) || '…@' || split_part(p_address, '@', 2) end;
 end $function$;
 grant execute on function private.without_local_part(p_address text) to service_role;
+
+-- A route for the list, without a condition that names people's numbers: those are shown where who looks is recorded,
+-- or by the route itself.
+CREATE OR REPLACE FUNCTION private.without_numbers(p_route jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when jsonb_path_exists(coalesce(p_route, '{}'), '$.condition.**.phones') then p_route - 'condition' else p_route end
+$function$;
+grant execute on function private.without_numbers(p_route jsonb) to service_role;
 
 -- The metadata of a flag that no clock turns on: as given, without schedule.on_at.
 CREATE OR REPLACE FUNCTION private.without_start(p_metadata jsonb)

@@ -9,6 +9,7 @@ import { id, several } from "../core/values.ts";
 const WHY: Readonly<Record<string, string>> = {
   window_closed: "the window is closed, and it has no fallback",
   opted_out: "the person has opted out of such messages",
+  template_not_sendable: "Meta does not send this template now: gatelink templates list",
   feature_off: "sending is off for the person",
 };
 

@@ -2,6 +2,7 @@
 import type { Result } from "../../supabase/functions/_shared/contract/sql.ts";
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import { age, type Cell, destinationState, paint, table, time } from "../core/output.ts";
+import { INBOUND_WORDS, mailSetup } from "./email/setup.ts";
 import type { PlainCommand } from "../core/session.ts";
 
 /** `status`. */
@@ -12,10 +13,10 @@ Examples:
   gatelink status --json`,
   work: async (session) => {
     const api = await session.api();
-    const status = await api.rpc("status", {});
+    const [status, mail] = await Promise.all([api.rpc("status", {}), mailSetup(api.stack)]);
     const { unrouted, outbound } = status;
     return {
-      document: { stack: api.stack.url, ...status },
+      document: { stack: api.stack.url, ...status, inbound_mail: mail?.inbound ?? null },
       text: [
         `${paint("bold", api.stack.url)} (from ${api.stack.from})`,
         `${counted(unrouted.conversations, "conversation")} ${
@@ -27,6 +28,10 @@ Examples:
         }`,
         `${counted(outbound.open, "message")} to send` +
         `${outbound.open === 0 ? "" : `, the oldest for ${age(outbound.oldest_seconds)}`}`,
+        // Where no mail is set up at all, nobody waits for any.
+        ...(mail === null || mail.inbound === "none" && mail.sends_by.length === 0
+          ? []
+          : [`Inbound Parse: ${INBOUND_WORDS[mail.inbound]}`]),
         ...status.kill_switches.map(({ flag_key, since }) =>
           paint("red", `The kill switch of ${flag_key} is set since ${time(since)}: nobody has it`)
         ),

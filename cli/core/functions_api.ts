@@ -13,6 +13,8 @@ export interface CallOptions {
   body?: unknown;
   /** Whether to retry after a temporary failure. @default {false} */
   again?: boolean;
+  /** Longest wait for a response. @default {60_000} */
+  timeoutMs?: number;
   /** Advice for a refusal with this code, if there is any. */
   hintOf?(code: string): string | undefined;
 }
@@ -26,7 +28,7 @@ export async function callFunction<T>(
   stack: Stack,
   method: string,
   path: string,
-  { body, again = false, hintOf }: CallOptions = {},
+  { body, again = false, timeoutMs = TIMEOUT_MS, hintOf }: CallOptions = {},
 ): Promise<{ status: number; body: T }> {
   const address = `${stack.url}/functions/v1/${path}`;
   for (let attempt = 0;; attempt++) {
@@ -38,7 +40,7 @@ export async function callFunction<T>(
         headers: { apikey: stack.secretKey, accept: "application/json", "content-type": "application/json" },
         body: body === undefined ? undefined : JSON.stringify(body),
         redirect: "manual",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       text = await response.text();
     } catch (error) {

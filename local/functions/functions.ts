@@ -41,8 +41,12 @@ export const REWRITES: Readonly<Record<string, string>> = {
   "/sendgrid/inbound": "email-webhook/inbound",
 };
 
+/** Addresses of Meta's Graph API, `/v26.0/…`, lead to the function that answers as Meta does. */
+const GRAPH = /^\/v\d{1,3}\.\d{1,2}\//;
+
 /** The function's address that an address at the root stands for: `/sendgrid/inbound/x` -> `email-webhook/inbound/x`. */
 function rewritten(url: string, path: number): string | undefined {
+  if (url[path + 1] === "v" && GRAPH.test(url.slice(path, path + 9))) return `wa-graph${url.slice(path)}`;
   for (const [begin, target] of Object.entries(REWRITES)) {
     const after = path + begin.length;
     if (url.startsWith(begin, path) && (after === url.length || "/?".includes(url[after]))) {

@@ -56,6 +56,22 @@ export function whatsappAccount(keys: Keys, secrets: Record<string, string>): Ke
   };
 }
 
+/** Name of the local stack's second account: its secrets have this suffix. */
+export const SECOND_ACCOUNT = "second";
+
+/** The second account, for trying out several: its number is known once somebody writes to it. */
+export function secondAccount({ accessToken, appSecret, phoneNumberId, displayNumber }: Keys["whatsapp"]) {
+  const after = (digits: string) => String(BigInt(digits) + 1n);
+  return {
+    name: "Second shop",
+    wabaId: "100000000000002",
+    phoneNumberId: after(phoneNumberId),
+    displayNumber: after(displayNumber),
+    accessToken: `${accessToken}-${SECOND_ACCOUNT}`,
+    appSecret: `${appSecret}-${SECOND_ACCOUNT}`,
+  };
+}
+
 /** Domains of the local stack's mails; both are reserved for documentation, so nothing leaves the machine. */
 export const MAIL_DOMAINS = { replyDomain: "reply.example.com", sendDomain: "example.com" };
 
@@ -81,6 +97,8 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     WHATSAPP_APP_SECRET: whatsapp.appSecret,
     WHATSAPP_VERIFY_TOKEN: whatsapp.verifyToken,
     WHATSAPP_ACCESS_TOKEN: whatsapp.accessToken,
+    [`WHATSAPP_ACCESS_TOKEN_${SECOND_ACCOUNT.toUpperCase()}`]: secondAccount(whatsapp).accessToken,
+    [`WHATSAPP_APP_SECRET_${SECOND_ACCOUNT.toUpperCase()}`]: secondAccount(whatsapp).appSecret,
     WHATSAPP_GRAPH_URL: `${apiUrl}/simulator/graph/v26.0`,
     SENDGRID_API_KEY: keys.email.apiKey,
     SENDGRID_URL: `${apiUrl}/simulator/sendgrid`,

@@ -1,6 +1,7 @@
 /** The initial content of a new local stack, so that a first message has a destination: see {@link STEPS}. */
 import type { Sql, TransactionSql } from "postgres";
 import type { Keys } from "../project/data_folder.ts";
+import { SECOND_ACCOUNT, secondAccount } from "../project/environment.ts";
 
 export interface SeedOptions {
   sql: Sql;
@@ -58,6 +59,9 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   number: (sql, { keys: { whatsapp } }) =>
     sql`insert into public.senders (id, address)
       values (${whatsapp.phoneNumberId}, ${whatsapp.displayNumber}) on conflict (channel, id) do nothing`,
+  // Unused until somebody writes to its number.
+  second: (sql, { keys: { whatsapp } }) =>
+    sql`select public.name_account(${secondAccount(whatsapp).wabaId}, ${SECOND_ACCOUNT})`,
   demo: async (sql, { url }) => {
     const [taken] = await sql`select from public.destinations where name = ${DEMO.name}`;
     if (taken) return;

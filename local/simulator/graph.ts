@@ -1,16 +1,17 @@
 /** The part of the Graph API that a business needs to send messages and files, with its limits and errors. */
 import { Buffer } from "node:buffer";
+import { accountFault, type AccountIds, type Accounts } from "./accounts.ts";
 import { errorResponse, FAULTS, type GraphError, PAIR_LIMIT, RATE_LIMIT, WINDOW_CLOSED } from "./faults.ts";
 import type { CallView, Clock, Contact, Json, Settings } from "./model.ts";
 import type { MediaShelf } from "./media.ts";
 import { faultOf } from "./outgoing.ts";
 import { Pace } from "./pace.ts";
 import type { Random } from "./random.ts";
+import { templateFault } from "./templates.ts";
 
 /** What {@link GraphApi} needs. */
 export interface GraphOptions {
-  accessToken: string;
-  phoneNumberId: string;
+  accounts: Accounts;
   clock: Clock;
   random: Random;
   /** Read at each call. `faultNext` is decremented. */
@@ -18,13 +19,13 @@ export interface GraphOptions {
   media: MediaShelf;
   /** The contact that `to` or `recipient` names, or the reason why there is none. */
   recipient(body: Json): Contact | string;
-  /** When this contact last wrote, in milliseconds; undefined for never. */
-  lastWrote(contact: Contact): number | undefined;
+  /** When this contact last wrote to the account's number, in milliseconds; undefined for never. */
+  lastWrote(contact: Contact, account: AccountIds): number | undefined;
   /**
    * Accepts a message and returns its wamid, or undefined if the queue is full. `failure` makes it fail
    * later.
    */
-  accept(contact: Contact, body: Json, failure?: GraphError): string | undefined;
+  accept(contact: Contact, account: AccountIds, body: Json, failure?: GraphError): string | undefined;
   /** Marks a user's message as read. False if there is no such message. */
   markRead(messageId: string, typing: boolean): boolean;
   onCall(call: CallView): void;
@@ -93,7 +94,7 @@ const FILES = "lookaside";
 
 /**
  * Answers `POST /{version}/{phone_number_id}/messages` and `/media`, `GET` and `DELETE /{version}/{media_id}`, the URLs
- * of files, and `GET /{version}/{waba_id}/message_templates?name=…`.
+ * of files, and what {@linkcode Accounts} manages: templates, numbers, tokens.
  */
 export class GraphApi {
   #options: GraphOptions;
@@ -143,10 +144,9 @@ export class GraphApi {
     edge: string | undefined,
     what: string[],
   ): Promise<Outcome> {
-    const { phoneNumberId, media } = this.#options;
-    if (!this.#isKnown(request)) {
-      return { status: 401, code: 190, title: "Invalid OAuth access token - Cannot parse access token" };
-    }
+    const { accounts, media } = this.#options;
+    const account = accounts.authenticate(request);
+    if ("code" in account) return account;
     const file = media.get(id ?? "");
     if (request.method === "GET" && file && !edge) {
       const { mimeType: mime_type, sha256, size } = file;
@@ -161,20 +161,29 @@ export class GraphApi {
       };
     }
     if (request.method === "DELETE" && !edge && media.expire(id ?? "")) return { success: true };
-    if (request.method === "POST" && id === phoneNumberId && edge === "media") {
+    if (request.method === "POST" && id === account.phoneNumberId && edge === "media") {
       return await this.#upload(request, what);
     }
-    if (request.method === "GET" && edge === "message_templates") {
-      const name = new URL(request.url).searchParams.get("name") ?? "";
+    const isTemplates = edge === "message_templates";
+    const name = new URL(request.url).searchParams.get("name");
+    if (isTemplates && name !== null) what.push(name);
+    const body = request.method === "POST" ? await request.json().catch(() => undefined) : {};
+    if (request.method === "GET" && isTemplates && name !== null) {
+      const known = accounts.standingOf(account.wabaId).templates.some((one) => one.name.includes(name));
       const category = categoryOf(name);
-      what.push(name);
-      return {
-        data: category === undefined
-          ? []
-          : TEMPLATE_LANGUAGES.map((language) => ({ name, language, category, status: "APPROVED" })),
-      };
+      if (!known) {
+        return {
+          data: category === undefined
+            ? []
+            : TEMPLATE_LANGUAGES.map((language) => ({ name, language, category, status: "APPROVED" })),
+        };
+      }
     }
-    if (request.method !== "POST" || id !== phoneNumberId || edge !== "messages") {
+    if (typeof body === "object" && body !== null && edge !== "messages") {
+      const managed = accounts.manage(request, account, id ?? "", edge, body as Json);
+      if (managed !== undefined) return managed;
+    }
+    if (request.method !== "POST" || id !== account.phoneNumberId || edge !== "messages") {
       return {
         ...invalid(
           `Unsupported request. Object with ID '${id}' does not exist or does not support this operation`,
@@ -182,20 +191,17 @@ export class GraphApi {
         subcode: 33,
       };
     }
-    const body = await request.json().catch(() => undefined);
     if (typeof body !== "object" || body === null || Array.isArray(body)) {
       return invalid("The body is not JSON");
     }
-    return this.#send(body as Json, what);
-  }
-
-  #isKnown({ headers }: Request): boolean {
-    return headers.get("authorization") === `Bearer ${this.#options.accessToken}`;
+    return this.#send(body as Json, account, what);
   }
 
   /** Serves a file to whoever has the token, as Meta's own host does. */
   async #download(request: Request, id: string): Promise<Response> {
-    if (!this.#isKnown(request)) return new Response("Unauthorized", { status: 401 });
+    if ("code" in this.#options.accounts.authenticate(request)) {
+      return new Response("Unauthorized", { status: 401 });
+    }
     const file = this.#options.media.get(id);
     if (file === undefined) return new Response("Not found", { status: 404 });
     return new Response(await file.open(), {
@@ -222,8 +228,9 @@ export class GraphApi {
     return { id: await this.#options.media.keep(new Uint8Array(await file.arrayBuffer()), type, file.name) };
   }
 
-  #send(body: Json, what: string[]): Outcome {
-    const { settings, accept, recipient, clock, lastWrote } = this.#options;
+  #send(body: Json, account: AccountIds, what: string[]): Outcome {
+    const { settings, accept, recipient, clock, lastWrote, accounts } = this.#options;
+    const standing = accounts.standingOf(account.wabaId);
     if (body.status === "read") return this.#read(body, what);
     what.push(String(body.type ?? "text"));
     const wrong = faultOf(body);
@@ -236,18 +243,21 @@ export class GraphApi {
     if (typeof contact === "string") return invalid(contact);
     what.push("to", contact.name);
 
+    const held = accountFault(standing, body) ??
+      (body.type === "template" ? templateFault(standing.templates, body) : undefined);
+    if (held !== undefined) return held;
     const fault = this.#nextFault();
     if (fault?.how === "answer") return fault.error!;
     if (fault?.how === "silence") return "silence";
     if (settings.enforceLimits) {
       const now = clock.now();
-      if (body.type !== "template" && now - (lastWrote(contact) ?? -Infinity) > WINDOW_MS) {
+      if (body.type !== "template" && now - (lastWrote(contact, account) ?? -Infinity) > WINDOW_MS) {
         return WINDOW_CLOSED;
       }
-      if (!this.#pair.allows(contact.id, now)) return PAIR_LIMIT;
-      if (!this.#number.allows("number", now)) return RATE_LIMIT;
+      if (!this.#pair.allows(`${account.phoneNumberId} ${contact.id}`, now)) return PAIR_LIMIT;
+      if (!this.#number.allows(account.phoneNumberId, now)) return RATE_LIMIT;
     }
-    const wamid = accept(contact, body, fault?.error);
+    const wamid = accept(contact, account, body, fault?.error);
     if (!wamid) return RATE_LIMIT;
     if (fault?.how === "lost") return "silence";
     return {
@@ -300,5 +310,5 @@ function invalid(details: string): GraphError {
 }
 
 function isError(outcome: Json | GraphError): outcome is GraphError {
-  return typeof outcome.code === "number";
+  return typeof outcome.code === "number" && typeof outcome.title === "string";
 }

@@ -41,6 +41,14 @@ export class MediaShelf {
     if (folder !== undefined) this.#load(folder);
   }
 
+  /** Called with the id of each file that is added. */
+  onAdded: (id: string) => void = () => {};
+
+  /** Ids of the files that there are. */
+  get ids(): string[] {
+    return [...this.#files.keys()].filter((id) => !this.#gone.has(id));
+  }
+
   /** The file of an id; undefined if there is none, or it has expired. */
   get(id: string): MediaFile | undefined {
     return this.#gone.has(id) ? undefined : this.#files.get(id);
@@ -54,9 +62,7 @@ export class MediaShelf {
   /** Adds a file under an id of its own. */
   add(file: MediaFile): string {
     const id = this.#newId();
-    this.#files.set(id, file);
-    this.#added.push(id);
-    this.#trim();
+    this.#put(id, file);
     return id;
   }
 
@@ -70,9 +76,7 @@ export class MediaShelf {
     await Deno.writeFile(path, bytes);
     const { size, sha256 } = made;
     await Deno.writeTextFile(`${path}.json`, JSON.stringify({ mimeType, size, sha256, filename }));
-    this.#files.set(id, { mimeType, size, sha256, filename, open: () => opened(path) });
-    this.#added.push(id);
-    this.#trim();
+    this.#put(id, { mimeType, size, sha256, filename, open: () => opened(path) });
     return id;
   }
 
@@ -94,6 +98,13 @@ export class MediaShelf {
       const id = String(10 ** 14 + Math.floor(Math.random() * 9 * 10 ** 14));
       if (!this.#files.has(id)) return id;
     }
+  }
+
+  #put(id: string, file: MediaFile): void {
+    this.#files.set(id, file);
+    this.#added.push(id);
+    this.#trim();
+    this.onAdded(id);
   }
 
   #trim(): void {

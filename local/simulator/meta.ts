@@ -3,6 +3,7 @@
  * through the Graph API, and statuses follow. Nothing here depends on Gatelink: it is the other side, as far
  * as Meta documents it.
  */
+import { type AccountAct, type AccountIds, Accounts } from "./accounts.ts";
 import { type GraphError } from "./faults.ts";
 import { GraphApi } from "./graph.ts";
 import { type MediaFile, MediaShelf } from "./media.ts";
@@ -39,6 +40,8 @@ export interface MetaOptions {
   displayNumber: string;
   /** @default "100000000000001" */
   wabaId?: string;
+  /** Further accounts of the business. @default none */
+  accounts?: readonly AccountIds[];
   /** File that stores conversations between runs (JSONL). @default none */
   dataFile?: string;
   /** What fails from the start. @default CALM */
@@ -75,6 +78,7 @@ export class MetaSimulator {
   #people: People;
   #sender: WebhookSender;
   #graph: GraphApi;
+  #accounts: Accounts;
   #listeners = new Set<(event: SimulatorEvent) => void>();
   /** Messages for which a `read` is already scheduled. */
   #reading = new Set<string>();
@@ -86,14 +90,29 @@ export class MetaSimulator {
     this.#random = new Random(options.seed);
     this.#store = new Store(options.dataFile);
     this.media = new MediaShelf(options.media ?? new Map(), options.dataFile && `${options.dataFile}.media`);
+    this.media.onAdded = (id) => this.#emit({ type: "media", id });
     this.#people = new People(this.#store, this.#random);
     this.settings = parseSettings({ ...CALM, ...options.settings });
     const shared = { clock: this.#clock, random: this.#random, settings: this.settings };
+    this.#accounts = new Accounts({
+      clock: this.#clock,
+      accounts: [{ name: "Your business", wabaId: "100000000000001", ...options }, ...options.accounts ?? []],
+      standing: this.#store.accounts,
+      keep: (standing) => {
+        this.#store.putAccount(standing);
+        this.#emit({ type: "account", account: { ...standing } });
+      },
+      tell: (waba, { field, value }) =>
+        this.#enqueue({ field, list: "value", item: value, waba, contact: "" }),
+      reviewMs: () => this.settings.reviewMs,
+    });
     this.#sender = new WebhookSender({
       ...shared,
       webhookUrl: options.webhookUrl,
-      appSecret: options.appSecret,
-      business: { wabaId: "100000000000001", ...options },
+      businessOf: ({ waba, number }) =>
+        waba === undefined
+          ? this.#accounts.ofNumber(number)
+          : this.#accounts.all.find(({ ids }) => ids.wabaId === waba)!.ids,
       fetch: options.fetch ?? fetch,
       retry: { ...RETRY, ...options.retry },
       onBegun: (update) => this.#begun(update),
@@ -103,13 +122,14 @@ export class MetaSimulator {
     });
     this.#graph = new GraphApi({
       ...shared,
-      accessToken: options.accessToken,
-      phoneNumberId: options.phoneNumberId,
+      accounts: this.#accounts,
       media: this.media,
       recipient: (body) => this.#recipient(body),
-      lastWrote: (contact) =>
-        this.messages.findLast((m) => m.contact === contact.id && m.from === "user")?.at,
-      accept: (contact, body, failure) => this.#accept(contact, body, failure),
+      lastWrote: (contact, account) =>
+        this.messages.findLast((m) =>
+          m.contact === contact.id && m.from === "user" && m.number === this.#numberOf(account)
+        )?.at,
+      accept: (contact, account, body, failure) => this.#accept(contact, account, body, failure),
       markRead: (wamid, typing) => this.#markRead(wamid, typing),
       onCall: (call) => {
         this.#view(this.calls, { type: "call", call }, call);
@@ -144,6 +164,7 @@ export class MetaSimulator {
     const contacts = this.#store.contacts;
     const messages = this.messages.filter(({ from }) => from === "business").map((sent) => ({
       wamid: sent.wamid,
+      ...(sent.number && { number: sent.number }),
       to: sent.message.to ?? sent.message.recipient ?? contacts.get(sent.contact)?.phone,
       type: sent.message.type ?? "text",
       payload: sent.message,
@@ -170,7 +191,9 @@ export class MetaSimulator {
   async reset(): Promise<void> {
     await this.#sender.clear();
     this.#graph.stop();
+    this.#accounts.stop();
     this.#store.clear();
+    this.#accounts.reset();
     this.media.clear();
     this.posts.length = this.calls.length = 0;
     this.#reading.clear();
@@ -180,6 +203,19 @@ export class MetaSimulator {
   /** Answers a request to the Graph API; the path may have anything before `/{version}/…`. */
   graph(request: Request): Promise<Response> {
     return this.#graph.handle(request);
+  }
+
+  /** The business's accounts with their standing, for the page. */
+  get accounts(): Json[] {
+    return this.#accounts.all.map(({ ids, standing }) => {
+      const { accessToken: _, appSecret: __, ...shown } = ids;
+      return { ...shown, ...standing };
+    });
+  }
+
+  /** Does something to an account as Meta, and reports it by webhook. @throws {RangeError} if it cannot be. */
+  act(wabaId: string, act: AccountAct): void {
+    this.#accounts.act(wabaId, act);
   }
 
   /** Changes some settings; a RangeError names an invalid value. */
@@ -233,8 +269,10 @@ export class MetaSimulator {
   /**
    * A person sends a message; returns its wamid. A string is short for a text. Media that names a file of
    * `media` by `id` is completed with type, hash and URL. A RangeError says what is wrong.
+   * @param number `phone_number_id` that the person writes to. @default {the first account's}
    */
-  userSends(contact: Contact | string, message: UserMessage | string): string {
+  userSends(contact: Contact | string, message: UserMessage | string, number?: string): string {
+    const account = this.#accounts.ofNumber(number);
     const sender = this.#people.get(typeof contact === "string" ? contact : contact.id);
     const native = typeof message === "string" ? { type: "text", text: { body: message } } : message;
     if (typeof native?.type !== "string" || typeof (native[native.type] ?? "") !== "object") {
@@ -244,12 +282,12 @@ export class MetaSimulator {
     const wamid = this.#wamid(sender, true);
     const { context, ...rest } = native;
     const item = {
-      ...(context && { context: { from: this.#options.displayNumber, ...context } }),
+      ...(context && { context: { from: account.displayNumber, ...context } }),
       ...shapes.envelopeOf(sender, wamid, this.#clock.now()),
       ...rest,
       ...this.#media(native),
     };
-    this.#said(sender, wamid, item, shapes.personOf(sender));
+    this.#said(sender, wamid, item, shapes.personOf(sender), this.#numberOf(account));
     return wamid;
   }
 
@@ -303,6 +341,7 @@ export class MetaSimulator {
    */
   stop(): void {
     this.#sender.stop();
+    this.#accounts.stop();
     this.#graph.stop();
     this.#listeners.clear();
   }
@@ -333,10 +372,15 @@ export class MetaSimulator {
   }
 
   /** Stores a user's message and sends it to the business. */
-  #said(contact: Contact, wamid: string, item: Json, person: Json | undefined): void {
+  #said(contact: Contact, wamid: string, item: Json, person: Json | undefined, number?: string): void {
     const at = this.#clock.now();
-    this.#keep({ wamid, contact: contact.id, from: "user", at, message: item, progress: "sent" });
-    this.#enqueue({ field: "messages", list: "messages", item, person, contact: contact.id, wamid });
+    this.#keep({ wamid, contact: contact.id, from: "user", number, at, message: item, progress: "sent" });
+    this.#enqueue({ field: "messages", list: "messages", item, person, number, contact: contact.id, wamid });
+  }
+
+  /** The number of an account as messages have it: absent for the first. */
+  #numberOf({ phoneNumberId }: AccountIds): string | undefined {
+    return phoneNumberId === this.#options.phoneNumberId ? undefined : phoneNumberId;
   }
 
   /** An unknown number gets a phone: Meta, too, accepts messages to any number. */
@@ -353,12 +397,13 @@ export class MetaSimulator {
     }
   }
 
-  #accept(contact: Contact, body: Json, failure?: GraphError): string | undefined {
+  #accept(contact: Contact, account: AccountIds, body: Json, failure?: GraphError): string | undefined {
     if (!this.#sender.hasRoom(3)) return undefined;
     const wamid = this.#wamid(contact, false);
     const error = failure && { code: failure.code, title: failure.title };
     const sent: ChatMessage = {
       ...{ wamid, contact: contact.id, from: "business", at: this.#clock.now(), message: body },
+      number: this.#numberOf(account),
       ...{ progress: error ? "failed" : "sent", error },
     };
     this.#keep(sent);
@@ -380,7 +425,10 @@ export class MetaSimulator {
     const person = shapes.personOf(contact);
     const wamid = sent.wamid;
     this.#enqueue(
-      { field: "messages", list: "statuses", item, person, contact: contact.id, wamid, status },
+      {
+        ...{ field: "messages", list: "statuses", item, person, contact: contact.id, wamid, status },
+        number: sent.number,
+      },
       afterMs,
     );
   }

@@ -13,7 +13,9 @@
  * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
  * | `POST /simulator/api/media?type=&name=` | the body is a file of a person's -> `{id}` |
  * | `POST /simulator/api/media/expire` | `{id}`: Meta has it no more |
- * | `POST /simulator/api/send` | `{contact, message}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `POST /simulator/api/send` | `{contact, message, number?}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `GET /simulator/api/accounts` | the business's accounts: standing, templates |
+ * | `POST /simulator/api/account` | `{account, do, …}`: an AccountAct of Meta's (accounts.ts) -> all accounts |
  * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
  * | `GET /simulator/api/links` | codes to choose from |
@@ -23,6 +25,7 @@
  * | `POST /simulator/api/reset` | begins anew, with the people that a newcomer finds |
  * | `POST /simulator/api/handshake` | -> `{ok, status, detail}` |
  */
+import type { AccountAct } from "./accounts.ts";
 import { FAULTS } from "./faults.ts";
 import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { ContactInput } from "./people.ts";
@@ -103,8 +106,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     posts: meta.posts,
     calls: meta.calls,
     settings: meta.settings,
+    accounts: meta.accounts,
     calm: CALM,
     faults: Object.entries(FAULTS).map(([code, { label }]) => ({ code, label })),
+    media: meta.media.ids,
     samples: [...media].map(([id, { filename, mimeType }]) => ({ id, filename, mimeType })),
   });
 
@@ -116,9 +121,17 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       typeof id === "string"
         ? meta.changeContact(id, contact as Partial<ContactInput>)
         : meta.addContact(contact as unknown as ContactInput),
-    "POST api/send": ({ contact, message }) => ({
-      wamid: meta.userSends(String(contact), message as UserMessage | string),
+    "POST api/send": ({ contact, message, number }) => ({
+      wamid: meta.userSends(
+        String(contact),
+        message as UserMessage | string,
+        number === undefined ? undefined : String(number),
+      ),
     }),
+    "GET api/accounts": () => meta.accounts,
+    "POST api/account": (
+      { account, ...act },
+    ) => (meta.act(String(account), act as unknown as AccountAct), meta.accounts),
     "POST api/answer": ({ contact, text }) => ({ wamid: meta.appSends(String(contact), String(text ?? "")) }),
     "POST api/media/expire": ({ id }) => ({ expired: meta.media.expire(String(id)) }),
     "POST api/scan": ({ link }) =>
@@ -254,7 +267,7 @@ async function page(name: string): Promise<Response> {
       "referrer-policy": "no-referrer",
       // Images may come from anywhere, since a business may send the address of one; code may not.
       "content-security-policy":
-        "default-src 'self'; img-src 'self' data: https: http:; base-uri 'none'; form-action 'none'; " +
+        "default-src 'self'; img-src 'self' data: https: http:; media-src 'self' https: http:; base-uri 'none'; form-action 'none'; " +
         "frame-ancestors 'none'",
       "x-frame-options": "DENY",
     },

@@ -51,6 +51,8 @@ export interface ChatMessage {
   /** {@link Contact.id} */
   contact: string;
   from: "user" | "business";
+  /** `phone_number_id` of the business's number, if it is not the first. */
+  number?: string;
   /** Milliseconds since the epoch. */
   at: number;
   /** From a user: the webhook's message object. From the business: the body of its call, unchanged. */
@@ -73,11 +75,16 @@ export interface Update {
   /** Counts from 1 over the life of the simulator's data. */
   n: number;
   field: string;
-  list: "messages" | "statuses" | "user_id_update" | "message_echoes";
+  /** `value`: the item is the whole value of the change, and about an account. */
+  list: "messages" | "statuses" | "user_id_update" | "message_echoes" | "value";
   item: Json;
+  /** `phone_number_id` that it is about, if it is not the first. */
+  number?: string;
+  /** WABA id, with `list: "value"`. */
+  waba?: string;
   /** The entry of `value.contacts` that belongs to it. */
   person?: Json;
-  /** {@link Contact.id} */
+  /** {@link Contact.id}; "" for one about an account. */
   contact: string;
   wamid?: string;
   /** With `list: "statuses"`. */
@@ -100,6 +107,8 @@ export interface Settings {
   statusDelayMs: number;
   /** Whether a business message is read as soon as it is delivered. Otherwise opening its chat reads it. */
   autoRead: boolean;
+  /** How long a review of a template takes. */
+  reviewMs: number;
   /**
    * Whether Meta's limits apply: 80 messages/s per number, one per 6 s per pair after a burst, the 24-hour
    * window.
@@ -122,6 +131,7 @@ export const CALM: Readonly<Settings> = Object.freeze({
   concurrency: 8,
   statusDelayMs: 300,
   autoRead: true,
+  reviewMs: 1500,
   enforceLimits: false,
   fault: null,
   faultNext: 0,
@@ -168,4 +178,7 @@ export type SimulatorEvent =
   | { type: "post"; post: PostView }
   | { type: "call"; call: CallView }
   | { type: "settings"; settings: Settings }
+  | { type: "account"; account: Json }
+  /** A file was added under this id. */
+  | { type: "media"; id: string }
   | { type: "typing"; contact: string; until: number };

@@ -82,8 +82,8 @@ interface Post {
 /** Options and callbacks of {@link WebhookSender}. */
 export interface SenderOptions {
   webhookUrl: string;
-  appSecret: string;
-  business: Business;
+  /** The business that an update is about, and its app's secret. */
+  businessOf(update: Update): Business & { appSecret: string };
   clock: Clock;
   random: Random;
   fetch: typeof fetch;
@@ -215,16 +215,19 @@ export class WebhookSender {
   }
 
   #nextPost(now: number): Post | undefined {
-    const { settings, business, random } = this.#options;
+    const { settings, businessOf, random } = this.#options;
     const most = Math.min(settings.batch, MAX_UPDATES);
-    let bytes = 0;
+    let bytes = 0, secret: string | undefined;
     const copies = this.#waiting.take(now, (copy, taken) => {
       bytes += copy.bytes;
-      return taken < most && (taken === 0 || bytes <= MAX_BYTES);
+      // A POST is signed by one app.
+      secret ??= businessOf(copy.update).appSecret;
+      return businessOf(copy.update).appSecret === secret && taken < most &&
+        (taken === 0 || bytes <= MAX_BYTES);
     });
     if (copies.length === 0) return undefined;
     const updates = copies.map(({ update }) => update);
-    const body = encode(webhookBody(updates, business, random));
+    const body = encode(webhookBody(updates, businessOf, random, now));
     const view: PostView = {
       id: ++this.#posts,
       at: now,
@@ -267,7 +270,7 @@ export class WebhookSender {
 
   /** Sends one POST. Only its status matters; a late response or none is an ordinary failure. */
   async #deliver(post: Post, cut: AbortController): Promise<Pick<Attempt, "status" | "error">> {
-    const { clock, retry, webhookUrl, appSecret } = this.#options;
+    const { clock, retry, webhookUrl, businessOf } = this.#options;
     const timeout = clock.setTimeout(() => cut.abort(), retry.timeoutMs);
     try {
       const response = await this.#options.fetch(webhookUrl, {
@@ -275,7 +278,7 @@ export class WebhookSender {
         headers: {
           "content-type": "application/json",
           "user-agent": "facebookexternalua",
-          "x-hub-signature-256": signature(post.bytes, appSecret),
+          "x-hub-signature-256": signature(post.bytes, businessOf(post.copies[0].update).appSecret),
         },
         body: post.bytes,
         redirect: "manual",

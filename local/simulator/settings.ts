@@ -13,6 +13,7 @@ const SETTINGS = z.strictObject({
   concurrency: z.int().min(1).max(64),
   statusDelayMs: z.number().min(0).max(60_000),
   autoRead: z.boolean(),
+  reviewMs: z.number().min(0).max(3_600_000),
   enforceLimits: z.boolean(),
   fault: z.string().refine((fault) => Object.hasOwn(FAULTS, fault), "not a known fault").nullable(),
   faultNext: z.int().min(0).max(1_000_000),

@@ -142,20 +142,36 @@ export function userIdUpdate(before: Contact, after: Contact, at: number): Json 
  * and changes arbitrarily, so chance decides whether an update joins the previous change, starts a change, or
  * starts an entry.
  */
-export function webhookBody(updates: readonly Update[], business: Business, random: Random): Json {
-  const entries: { id: string; changes: Json[] }[] = [];
-  let last: { field: string; list: string; value: Json } | undefined;
-  for (const { field, list, item, person } of updates) {
+export function webhookBody(
+  updates: readonly Update[],
+  businessOf: (update: Update) => Business,
+  random: Random,
+  now: number,
+): Json {
+  const entries: { id: string; time?: number; changes: Json[] }[] = [];
+  let last: { field: string; list: string; number: string; value: Json } | undefined;
+  for (const update of updates) {
+    const { field, list, item, person } = update;
+    const business = businessOf(update);
+    if (list === "value") {
+      entries.push({ id: business.wabaId, time: Math.floor(now / 1000), changes: [{ value: item, field }] });
+      last = undefined;
+      continue;
+    }
     const where = random.next();
-    if (last?.field !== field || last.list !== list || where >= 0.5) {
+    if (
+      last?.field !== field || last.list !== list || last.number !== business.phoneNumberId || where >= 0.5
+    ) {
       const metadata = {
         display_phone_number: business.displayNumber,
         phone_number_id: business.phoneNumberId,
       };
       const value: Json = { messaging_product: "whatsapp", metadata };
-      if (entries.length === 0 || where >= 0.8) entries.push({ id: business.wabaId, changes: [] });
+      if (entries.at(-1)?.id !== business.wabaId || where >= 0.8 || last === undefined) {
+        entries.push({ id: business.wabaId, changes: [] });
+      }
       entries.at(-1)!.changes.push({ value, field });
-      last = { field, list, value };
+      last = { field, list, number: business.phoneNumberId, value };
     }
     if (person) addPerson(last.value, person);
     ((last.value[list] ??= []) as Json[]).push(item);
@@ -189,6 +205,7 @@ export function signature(bytes: string | Uint8Array, appSecret: string): string
 export function summarise(updates: readonly Update[]): string {
   if (updates.length === 1) {
     const [{ list, item, person, status }] = updates;
+    if (list === "value") return `${updates[0].field}${item.event === undefined ? "" : ` ${item.event}`}`;
     const name = (person?.profile as Json | undefined)?.name;
     if (list === "user_id_update") return `new user id of ${name}`;
     if (list === "message_echoes") return "echo of the app";
@@ -199,6 +216,7 @@ export function summarise(updates: readonly Update[]): string {
     messages: ["message", "messages"],
     statuses: ["status", "statuses"],
     user_id_update: ["id change", "id changes"],
+    value: ["account change", "account changes"],
     message_echoes: ["echo of the app", "echoes of the app"],
   };
   return Object.entries(names).flatMap(([list, [one, many]]) => {

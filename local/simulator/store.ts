@@ -1,5 +1,6 @@
 /** The simulator's storage: bounded, and written to a JSONL file so that conversations survive a restart. */
 import { dirname } from "node:path";
+import type { Standing } from "./accounts.ts";
 import type { ChatMessage, Contact, Progress, Receipt, Update } from "./model.ts";
 
 /** Most items of each kind; the oldest message or receipt is dropped for the newest. */
@@ -10,12 +11,13 @@ const RANK: Record<Progress, number> = { sent: 1, delivered: 2, read: 3, failed:
 type Line =
   | { is: "contact"; contact: Contact }
   | { is: "message"; message: ChatMessage }
+  | { is: "account"; account: Standing }
   | { is: "receipt"; receipt: Receipt }
   | { is: "update"; update: Update }
   | { is: "acknowledged"; n: number };
 
 /**
- * Contacts, messages, receipts, and the updates that the business has not acknowledged. Each change is one
+ * Contacts, messages, receipts, the standing of accounts, and the updates that the business has not acknowledged. Each change is one
  * line, appended before the method returns; a line contains the new state, so the last line about an item
  * counts.
  */
@@ -24,6 +26,8 @@ export class Store {
   /** By wamid, oldest first. */
   readonly messages = new Map<string, ChatMessage>();
   readonly receipts: Receipt[] = [];
+  /** By WABA id. */
+  readonly accounts = new Map<string, Standing>();
   /** Unacknowledged updates, by number. */
   readonly open = new Map<number, Update>();
   #file: string | undefined;
@@ -55,6 +59,10 @@ export class Store {
     this.#put({ is: "message", message });
   }
 
+  putAccount(account: Standing): void {
+    this.#put({ is: "account", account });
+  }
+
   putReceipt(receipt: Receipt): void {
     this.#put({ is: "receipt", receipt });
   }
@@ -78,7 +86,7 @@ export class Store {
 
   /** Deletes everything, including the file. Numbers of updates are not reused. */
   clear(): void {
-    for (const kept of [this.contacts, this.messages, this.open]) kept.clear();
+    for (const kept of [this.contacts, this.messages, this.accounts, this.open]) kept.clear();
     this.receipts.length = 0;
     if (this.#file) this.#compact();
   }
@@ -87,7 +95,8 @@ export class Store {
     this.#apply(line);
     if (!this.#file) return;
     Deno.writeTextFileSync(this.#file, `${JSON.stringify(line)}\n`, { append: true });
-    const live = this.contacts.size + this.messages.size + this.receipts.length + this.open.size;
+    const live = this.contacts.size + this.messages.size + this.receipts.length + this.accounts.size +
+      this.open.size;
     if (++this.#lines > 4 * live + 10_000) this.#compact();
   }
 
@@ -97,6 +106,7 @@ export class Store {
       this.messages.set(line.message.wamid, line.message);
       if (this.messages.size > KEEP.messages) this.messages.delete(this.messages.keys().next().value!);
     }
+    if (line.is === "account") this.accounts.set(line.account.wabaId, line.account);
     if (line.is === "receipt" && this.receipts.push(line.receipt) > KEEP.receipts) this.receipts.shift();
     if (line.is === "update") {
       this.open.set(line.update.n, line.update);
@@ -115,6 +125,7 @@ export class Store {
       { is: "acknowledged", n: this.#lastN },
       ...[...this.contacts.values()].map((contact): Line => ({ is: "contact", contact })),
       ...[...this.messages.values()].map((message): Line => ({ is: "message", message })),
+      ...[...this.accounts.values()].map((account): Line => ({ is: "account", account })),
       ...this.receipts.map((receipt): Line => ({ is: "receipt", receipt })),
       ...[...this.open.values()].map((update): Line => ({ is: "update", update })),
     ];

@@ -1,5 +1,6 @@
 /** Shared by the simulator's tests: a controllable clock, and a receiver of webhooks. */
 import { setImmediate } from "node:timers";
+import type { AccountIds } from "./accounts.ts";
 import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { Clock, Json } from "./model.ts";
 
@@ -11,6 +12,16 @@ export const OPTIONS: MetaOptions = {
   accessToken: "an access token",
   phoneNumberId: "106540352242922",
   displayNumber: "15550783881",
+};
+
+/** A second account of the tests' business. */
+export const SECOND: AccountIds = {
+  name: "Second shop",
+  wabaId: "100000000000002",
+  phoneNumberId: "106540352242923",
+  displayNumber: "15550783882",
+  accessToken: "another access token",
+  appSecret: "another app secret",
 };
 
 /** Time that advances only in {@link FakeClock.until}. */

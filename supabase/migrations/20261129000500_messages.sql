@@ -140,7 +140,7 @@ create type private.inbound_update as (
   ord integer, key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
   identities private.identity[], name text,
   provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, event jsonb, raw jsonb
+  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb
 );
 comment on type private.inbound_update is 'One update during intake: its place in the batch (from 1) and the result of the channel''s parser (_shared/channels/*/inbound).';
 
@@ -221,24 +221,24 @@ create function private.apply_templates(p_updates private.inbound_update[]) retu
 language plpgsql set search_path = '' as $$
 begin
   insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
-  select distinct on (u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language')
-    u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.template ->> 'id',
-    lower(u.template ->> 'category'), coalesce(u.at, now())
+  select distinct on (u.channel, u.news ->> 'account', u.news ->> 'name', u.news ->> 'language')
+    u.channel, u.news ->> 'account', u.news ->> 'name', u.news ->> 'language', u.news ->> 'id',
+    lower(u.news ->> 'category'), coalesce(u.at, now())
   from unnest(p_updates) u
-  where u.template ->> 'name' is not null and u.template ->> 'language' is not null
-  order by u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.at desc nulls last, u.ord desc
+  where u.news ->> 'category' is not null and u.news ->> 'name' is not null and u.news ->> 'language' is not null
+  order by u.channel, u.news ->> 'account', u.news ->> 'name', u.news ->> 'language', u.at desc nulls last, u.ord desc
   on conflict on constraint template_categories_pkey do update
     set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
     where t.category is null or excluded.at >= t.at;
   update private.template_categories t
-  set category = lower(latest.template ->> 'category'), at = latest.at
+  set category = lower(latest.news ->> 'category'), at = latest.at
   from (
-    select distinct on (u.channel, u.template ->> 'account', u.template ->> 'id') u.channel, u.template, coalesce(u.at, now()) as at
+    select distinct on (u.channel, u.news ->> 'account', u.news ->> 'id') u.channel, u.news, coalesce(u.at, now()) as at
     from unnest(p_updates) u
-    where u.template ->> 'name' is null or u.template ->> 'language' is null
-    order by u.channel, u.template ->> 'account', u.template ->> 'id', u.at desc nulls last, u.ord desc
+    where u.news ->> 'category' is not null and (u.news ->> 'name' is null or u.news ->> 'language' is null)
+    order by u.channel, u.news ->> 'account', u.news ->> 'id', u.at desc nulls last, u.ord desc
   ) latest
-  where t.channel = latest.channel and t.account = latest.template ->> 'account' and t.template_id = latest.template ->> 'id'
+  where t.channel = latest.channel and t.account = latest.news ->> 'account' and t.template_id = latest.news ->> 'id'
     and latest.at >= t.at;
 end $$;
 comment on function private.apply_templates(private.inbound_update[]) is 'Records the template categories that updates report, {account, id, name, language, category}, by name and language, or without these by id. The newer one wins.';
@@ -752,23 +752,23 @@ declare
   -- Including the punctuation around a word. Most messages are longer.
   v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
   v_opts boolean;
-  v_templates boolean;
+  v_news boolean;
   v_events boolean;
   v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.event, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
-    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null),
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.news is not null),
     bool_or(u.event is not null or u.kind = 'identity')
-  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates, v_events
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, event jsonb, raw jsonb)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb)
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
@@ -879,8 +879,11 @@ begin
   if v_others is not null and v_opts then
     perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
   end if;
-  if v_templates then
-    perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.template is not null having count(*) > 0;
+  if v_news then
+    perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.news is not null having count(*) > 0;
+    if to_regprocedure('private.apply_news(private.inbound_update[])') is not null then
+      perform private.apply_news(array_agg(u order by u.ord)) from unnest(v_new) u where u.news is not null having count(*) > 0;
+    end if;
   end if;
   if v_events and private.is_subscribed() then
     perform private.note_updates(v_new, v_messages, v_contacts, v_others, private.merged(v_other_contacts));

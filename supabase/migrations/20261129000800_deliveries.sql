@@ -815,6 +815,7 @@ begin
       order by h.seq limit 1) head
     where w.id = any (v_waiting)));
   perform private.release_lanes(p_ids);
+  perform private.record_deliveries(v_dead || v_waiting, 'retried');
   return cardinality(v_dead) + cardinality(v_waiting);
 end $$;
 comment on function public.retry_deliveries(uuid[]) is 'Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts, waiting ones with the attempts they have left, and also those they wait behind. Returns how many. A destination that is paused, or whose circuit is open, still waits.';
@@ -822,23 +823,27 @@ comment on function public.retry_deliveries(uuid[]) is 'Makes deliveries due now
 create function public.skip_deliveries(p_ids uuid[]) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_count integer;
+  v_skipped uuid[];
 begin
   perform private.require_role('operator');
   perform private.lock_lanes(p_ids);
-  update public.deliveries
-  set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
-  where id = any (p_ids) and state = 'pending';
-  get diagnostics v_count = row_count;
+  with skipped as (
+    update public.deliveries
+    set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
+    where id = any (p_ids) and state = 'pending'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_skipped from skipped;
   perform private.release_lanes(p_ids);
-  return v_count;
+  perform private.record_deliveries(v_skipped, 'skipped');
+  return cardinality(v_skipped);
 end $$;
 comment on function public.skip_deliveries(uuid[]) is 'Turns waiting deliveries into dead letters, so that those behind them continue. Returns how many. If retried later, they arrive after what was delivered in the meantime.';
 
 create function public.drop_deliveries(p_ids uuid[], p_reason text) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_count integer;
+  v_dropped uuid[];
 begin
   perform private.require_role('operator');
   if coalesce(trim(p_reason), '') = '' then
@@ -851,12 +856,16 @@ begin
       hint = 'The whole team reads it: leave out the number, the address and the id.';
   end if;
   perform private.lock_lanes(p_ids);
-  update public.deliveries
-  set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
-  where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null);
-  get diagnostics v_count = row_count;
+  with dropped as (
+    update public.deliveries
+    set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+    where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null)
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_dropped from dropped;
   perform private.release_lanes(p_ids);
-  return v_count;
+  perform private.record_deliveries(v_dropped, 'dropped', p_reason);
+  return cardinality(v_dropped);
 end $$;
 comment on function public.drop_deliveries(uuid[], text) is 'Permanently closes waiting and dead deliveries, recording the reason and who gave it; the rows stay. Returns how many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.';
 

@@ -231,12 +231,16 @@ begin
     and private.opt_out_stops(p_conversation.channel, p_conversation.number_id, p_message, p_now) then
     return 'opted_out';
   end if;
+  if p_message ->> 'type' = 'template' and to_regprocedure('private.template_refusal(text,text,jsonb)') is not null
+    and private.template_refusal(p_conversation.channel, p_conversation.number_id, p_message) is not null then
+    return 'template_not_sendable';
+  end if;
   if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
   return case when p_conversation.channel = 'email' then private.mail_refusal(p_conversation, p_message) end;
 end $$;
-comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not be sent in a conversation now: opted_out or window_closed, for a mail also suppressed or identity_unverified; null if it may, as far as is known.';
+comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not be sent in a conversation now: opted_out, window_closed or template_not_sendable, for a mail also suppressed or identity_unverified; null if it may, as far as is known.';
 
 create type private.queued as (
   id uuid, conversation_id uuid, channel text, number_id text, message jsonb, text text, recipient text, key text, hash text, traceparent text,
@@ -878,7 +882,7 @@ begin
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
-        'contact_id', b.contact_id, 'to', b.recipient,
+        'credentials', v_number.credentials, 'contact_id', b.contact_id, 'to', b.recipient,
         -- No typing indicator after the message has been sent.
         'message', case when b.payload ? 'typing_indicator' and exists (
             select from public.outbound_messages w
@@ -930,7 +934,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
 
 create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -970,17 +974,29 @@ begin
     -- It did not test a held sender: the next test may be made at once.
     update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
     where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
-  elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
+  elsif p_sending.put_off = 'held' and p_sending.scope in ('number', 'account') then
     update public.senders
     set held_since = coalesce(held_since, p_now), held_code = p_sending.error ->> 'code',
       held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
     where channel = p_sending.channel and id = p_sending.number_id;
+    if p_sending.scope = 'account' then
+      -- Skipped if locked: a sender that is claiming now learns of the fault itself.
+      with beside as (
+        select o.channel, o.id from public.senders s
+        join public.senders o on o.channel = s.channel and o.account = s.account and o.id <> s.id
+        where s.channel = p_sending.channel and s.id = p_sending.number_id and o.held_since is null
+        order by o.id for update of o skip locked
+      )
+      update public.senders o
+      set held_since = p_now, held_code = p_sending.error ->> 'code', held_until = p_now + interval '5 seconds', held_probes = 0
+      from beside where o.channel = beside.channel and o.id = beside.id;
+    end if;
   elsif p_sending.put_off = 'throttle' and p_sending.scope = 'number' then
     update public.senders set send_tat = greatest(coalesce(send_tat, p_now), v_until)
     where channel = p_sending.channel and id = p_sending.number_id;
   end if;
 end $$;
-comment on function private.hold_sender(private.sending, timestamptz) is 'Records the effect of a deferred message on its sender.';
+comment on function private.hold_sender(private.sending, timestamptz) is 'Records the effect of a deferred message on its sender; a fault of the account holds all senders of that account, and no other.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
@@ -1063,12 +1079,27 @@ begin
   where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself shows that the account works again; opted-out people were not written to.
-  update public.senders s
-  set held_since = null, held_code = null, held_until = null, held_probes = 0
-  where s.held_since is not null and exists (
-    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
-    join public.outbound_messages o on o.id = r.id
-    where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
+  if exists (select from public.senders s where s.held_since is not null) then
+    with well as (
+      select s.channel, s.id, s.account, s.held_code from public.senders s
+      where s.held_since is not null and exists (
+        select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
+        join public.outbound_messages o on o.id = r.id
+        where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id)
+    ), freed as (
+      update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+      from well where s.channel = well.channel and s.id = well.id
+    ), beside as (
+      -- What held them for the same reason is probably over: each tests it at once.
+      select o.channel, o.id from public.senders o
+      where o.held_since is not null
+        and exists (select from well where well.channel = o.channel and well.account = o.account and well.held_code = o.held_code)
+        and not exists (select from well where well.channel = o.channel and well.id = o.id)
+      order by o.id for update skip locked
+    )
+    update public.senders o set held_until = p_now, held_probes = 0
+    from beside where o.channel = beside.channel and o.id = beside.id;
+  end if;
   -- Given up when its lease ended, and known after all.
   if cardinality(v_settled) < jsonb_array_length(p_results) then
     with known as (
@@ -1093,7 +1124,7 @@ create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
-comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -12,7 +12,9 @@ create table public.notification_endpoints (
   host text not null,
   events text[] not null constraint notification_endpoints_events_known check (
     events <@ array['started', 'advanced', 'held', 'paged', 'paused', 'resumed', 'rolled_back', 'completed', 'failing', 'recovered',
-      'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice']),
+      'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice',
+      'template_paused', 'template_disabled', 'template_rejected', 'template_category_changed', 'template_category_announced',
+      'number_quality', 'number_limit', 'account_alert', 'account_restricted', 'account_banned', 'account_reinstated']),
   state text not null default 'active' constraint notification_endpoints_state_known check (state in ('active', 'paused')),
   created_at timestamptz not null default now(),
   created_by text not null default private.actor()
@@ -26,7 +28,7 @@ comment on column public.notification_endpoints.name is 'Short name: lower-case 
 comment on column public.notification_endpoints.kind is
   'webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it; email: a mail, from the default identity.';
 comment on column public.notification_endpoints.host is 'Host of its address, for people to recognise; of a mail address what follows the @.';
-comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, reports, and notices of rollouts.';
+comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, reports, notices of rollouts, and what the provider reports of templates, numbers and accounts (account_events.kind with an underscore).';
 comment on column public.notification_endpoints.state is 'active, or paused: what happens meanwhile is not told later.';
 comment on column public.notification_endpoints.created_at is 'When it was added.';
 comment on column public.notification_endpoints.created_by is 'Who added it.';
@@ -73,7 +75,7 @@ comment on table public.notifications is 'What is to be told to whom. Not in ord
 comment on constraint notifications_pkey on public.notifications is 'Sent as webhook-id, the same at each attempt.';
 comment on column public.notifications.id is 'UUID v7.';
 comment on column public.notifications.endpoint_id is 'Who is told.';
-comment on column public.notifications.event_id is 'The event of a rollout; null where it is about a part of health, an incident or a report.';
+comment on column public.notifications.event_id is 'The event of a rollout; null where it is about something else: a part of health, an incident, a report, an account.';
 comment on column public.notifications.payload is 'What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.';
 comment on column public.notifications.state is 'pending, leased (under way), delivered, or dead (given up).';
 comment on column public.notifications.attempt is 'Attempts begun.';
@@ -180,7 +182,9 @@ comment on function public.settle_notifications(jsonb) is
 create function public.add_notification_endpoint(
   p_name text, p_kind text, p_url text,
   p_events text[] default array['started', 'advanced', 'held', 'paged', 'rolled_back', 'completed', 'failing', 'recovered',
-    'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice']
+    'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice',
+    'template_paused', 'template_disabled', 'template_rejected', 'template_category_changed', 'template_category_announced',
+    'number_quality', 'number_limit', 'account_alert', 'account_restricted', 'account_banned', 'account_reinstated']
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare

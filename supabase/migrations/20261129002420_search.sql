@@ -121,26 +121,31 @@ end $$;
 comment on function private.search_things(text[], integer) is
   'What holds all these lower-case words, at most so many of each kind, as hits of search_everything; without words, what is there to be acted on. Of links the newest 20,000 are looked through, and all by the beginning of their code.';
 
--- By a whole number or address for those who know it already, by words of the name for those who may see names.
-create function private.search_people(p_query text, p_words text[], p_limit integer) returns setof jsonb
+create function private.contacts_at(p_query text) returns uuid[]
 language plpgsql stable set search_path = '' set jit = off as $$
 declare
   v_digits text := regexp_replace(p_query, '[^0-9]', '', 'g');
   v_values text[] := array[lower(p_query), ltrim(lower(p_query), '@')];
-  v_kind text;
-  v_contacts uuid[] := '{}';
 begin
   if p_query ~ '^[-+(). 0-9]+$' and length(v_digits) between 7 and 15 then
     v_values := private.spellings('phone', v_digits);
   end if;
-  foreach v_kind in array array['phone', 'email', 'username'] loop
-    v_contacts := v_contacts || array(
-      select i.contact_id from (select distinct n.channel from public.senders n) k
-      cross join unnest(v_values) as s (value)
-      cross join lateral (
-        select c.contact_id from public.contact_identities c
-        where c.channel = k.channel and c.kind = v_kind and c.value = s.value and c.valid_to is null limit 1) i);
-  end loop;
+  return array(
+    select distinct i.contact_id from (select distinct n.channel from public.senders n) k
+    cross join unnest(v_values) as s (value)
+    cross join unnest(array['phone', 'email', 'username']) as o (kind)
+    cross join lateral (
+      select c.contact_id from public.contact_identities c
+      where c.channel = k.channel and c.kind = o.kind and c.value = s.value and c.valid_to is null limit 1) i);
+end $$;
+comment on function private.contacts_at(text) is 'Contacts by a whole phone number, however it is written, mail address or user name.';
+
+-- By a whole number or address for those who know it already, by words of the name for those who may see names.
+create function private.search_people(p_query text, p_words text[], p_limit integer) returns setof jsonb
+language plpgsql stable set search_path = '' set jit = off as $$
+declare
+  v_contacts uuid[] := private.contacts_at(p_query);
+begin
   return query
   select private.search_hit('conversation', v.id::text, v.name, private.contact_last_four(v.contact_id), v.channel, null, v.rank)
   from (
@@ -197,6 +202,7 @@ grant execute on function
   private.name_query(text[]),
   private.search_hit(text, text, text, text, text, bigint, integer, uuid),
   private.search_things(text[], integer),
+  private.contacts_at(text),
   private.search_people(text, text[], integer)
   to service_role;
 grant execute on function

@@ -221,6 +221,7 @@ language sql stable set search_path = '' as $$
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
+    ('private.change_history', '{name,before,after,reason}', '', 'words'),
     ('public.rollout_stages', '{user_ids,chosen}', '', 'words'),
     ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
     ('public.notifications', '{payload,last_error}', '', 'words'),

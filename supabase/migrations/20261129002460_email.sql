@@ -224,17 +224,21 @@ begin
 end $$;
 comment on function private.first_and_last(text[]) is 'References of a mail, kept to the first and the last 20.';
 
+-- All of a transaction at once, at its end: its rows are locked in one order, and not for long.
 -- Failure policy: open. A mail counts more than its figure.
-create function private.count_mails(p_metrics jsonb, p_now timestamptz) returns void
+create function private.count_mails(p_metrics jsonb, p_outcomes jsonb, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
+  if p_outcomes <> '[]' then
+    perform private.record_outcomes(p_outcomes, p_now);
+  end if;
   if p_metrics <> '[]' then
     perform private.record_metrics(p_metrics, p_now);
   end if;
 exception when others then
   raise warning 'mails could not be counted: % (%)', sqlerrm, sqlstate;
 end $$;
-comment on function private.count_mails(jsonb, timestamptz) is 'Counts business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
+comment on function private.count_mails(jsonb, jsonb, timestamptz) is 'Counts outcomes of replies, and business metrics of mails [{name, subject}]: mail.sent, mail.tokened, reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward, reply.forwarded; each under the id that email_reply_tokens.enabled was asked with.';
 
 create function private.thread_headers(p_parent_id uuid, out in_reply_to text, out "references" text[], out thread_id uuid)
 language plpgsql stable set search_path = '' as $$
@@ -270,6 +274,7 @@ declare
   v_on boolean;
   v_token text;
   v_counts jsonb := '[]';
+  v_outcomes jsonb := '[]';
 begin
   -- Looked at first: the row that says so would be locked until the commit.
   if not exists (
@@ -307,10 +312,10 @@ begin
       v_tokens := v_tokens + 1;
       v_counts := v_counts || jsonb_build_object('name', 'mail.tokened', 'subject', v_subject);
     elsif v_on and to_regclass('public.reply_tokens') is not null then
-      perform private.count_reply('on', v_subject, true, null, p_now);
+      v_outcomes := v_outcomes || private.reply_outcome('on', v_subject, true, null, p_now);
     end if;
   end loop;
-  perform private.count_mails(v_counts, p_now);
+  perform private.count_mails(v_counts, v_outcomes, p_now);
   if v_tokens > 0 then
     perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
   end if;
@@ -863,20 +868,20 @@ begin
 end $$;
 comment on function private.reply_arm(text, uuid, text, jsonb) is 'Whether the message that was answered was sent with a reply token (on) or without one (off), as it says itself, also if its token is gone; null where nothing of ours was answered.';
 
-create function private.count_reply(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamptz) returns void
-language plpgsql volatile set search_path = '' as $$
+create function private.reply_outcome(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamptz) returns jsonb
+language plpgsql immutable set search_path = '' as $$
 begin
   if p_arm is null or p_subject is null then
-    return;
+    return '[]';
   end if;
-  perform private.record_outcomes(jsonb_build_array(jsonb_build_object(
+  return jsonb_build_array(jsonb_build_object(
     'flag', 'email_reply_tokens.enabled', 'arm', p_arm, 'minute', floor(extract(epoch from p_now) / 60)::bigint, 'n', 1,
     'failed', p_failed::integer, 'timed', (p_ms is not null)::integer, 'ms', coalesce(p_ms, 0),
     'le', (select jsonb_agg((p_ms is not null and p_ms <= e.edge)::integer order by e.edge) from unnest(private.latency_edges()) as e (edge)),
     'people', case when p_failed or p_ms > 250 then jsonb_build_array(jsonb_build_array(p_subject, p_failed, (
-      select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end)), p_now);
+      select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end));
 end $$;
-comment on function private.count_reply(text, text, boolean, bigint, timestamptz) is 'Counts what became of a reply as an outcome of email_reply_tokens.enabled, for the guard: failed, or handed over after so many milliseconds.';
+comment on function private.reply_outcome(text, text, boolean, bigint, timestamptz) is 'What became of a reply as an outcome of email_reply_tokens.enabled for the guard, as record_outcomes takes it: failed, or handed over after so many milliseconds. An empty list where the arm is not known.';
 
 create function private.relay_mail(p_mail private.mail, p_now timestamptz) returns private.mail
 language plpgsql set search_path = '' as $$
@@ -921,6 +926,7 @@ declare
   v_arm text;
   v_subject text;
   v_counts jsonb := '[]';
+  v_outcome jsonb := '[]';
 begin
   select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
   if v_forward and (v_mail.inbox).forward_to is null then
@@ -952,7 +958,7 @@ begin
     v_subject := private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox);
     -- An identity without an inbox fails its user, who counts once, however many write.
     if not v_forward then
-      perform private.count_reply(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
+      v_outcome := private.reply_outcome(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
     end if;
     select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
     from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
@@ -965,7 +971,7 @@ begin
   if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
     v_mail.token := private.make_reply_token(v_mail.id, p_now);
   end if;
-  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts);
+  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts, 'outcomes', v_outcome);
   return v_mail;
 end $$;
 comment on function private.store_mail(private.mail, timestamptz) is 'Stores a mail as a message of the person, with what is counted of it. The caller holds the conversation''s lock, and makes the forward.';
@@ -1026,6 +1032,7 @@ declare
   v_deliveries private.new_delivery[];
   v_route boolean;
   v_counts jsonb := '[]';
+  v_outcomes jsonb := '[]';
   v_answers jsonb := '[]';
 begin
   select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
@@ -1084,6 +1091,7 @@ begin
     if v_mail.kept = 'message' then
       v_mail := private.store_mail(v_mail, p_now);
       v_counts := v_counts || (v_mail.item -> 'counts');
+      v_outcomes := v_outcomes || (v_mail.item -> 'outcomes');
       if (v_mail.item ->> 'forward')::boolean then
         v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq, null)::private.new_delivery;
       end if;
@@ -1117,7 +1125,7 @@ begin
   if v_deliveries is not null then
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
-  perform private.count_mails(v_counts, p_now);
+  perform private.count_mails(v_counts, v_outcomes, p_now);
   return v_answers;
 end $$;
 comment on function private.ingest_mails(jsonb, timestamptz) is 'One attempt of ingest_mails; fails where a person of the batch is erased in this moment.';
@@ -1233,10 +1241,11 @@ declare
   v_forward record;
   v_reply record;
   v_counts jsonb := '[]';
+  v_outcomes jsonb := '[]';
 begin
   for v_forward in
     select s.delivery_id, d.message_id, d.attempt > 1 as tried, s.outcome, s.error, i.identity, m.native, m.created_at, to_jsonb(i) as inbox,
-      m.conversation_id, coalesce(s.error like 'unknown_outcome%', false) as unknown
+      (select c.contact_id::text from public.conversations c where c.id = m.conversation_id) as contact_id, coalesce(s.error like 'unknown_outcome%', false) as unknown
     from unnest(p_settled) s
     cross join lateral (select i.* from private.inboxes i where i.destination_id = s.destination_id limit 1) i
     cross join lateral (select x.message_id, x.attempt from public.deliveries x where x.id = s.delivery_id limit 1) d
@@ -1245,8 +1254,9 @@ begin
   loop
     -- A reply counts once: by its first attempt, as what is given up after a day would come too late for the guard.
     if v_forward.outcome = 'retry' then
-      perform private.count_reply(r.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id), true, null, p_now)
-      from public.email_replies r where r.message_id = v_forward.message_id and r.forwarded_at is null and r.failed_at is null;
+      v_outcomes := v_outcomes || coalesce((
+        select private.reply_outcome(r.arm, v_forward.contact_id, true, null, p_now)
+        from public.email_replies r where r.message_id = v_forward.message_id and r.forwarded_at is null and r.failed_at is null), '[]');
       continue;
     end if;
     -- The provider's report was faster than its answer.
@@ -1272,8 +1282,7 @@ begin
     end if;
     if not v_forward.tried then
       -- Under the person whose reply it is: of one identity's replies, each that fails is another person's.
-      perform private.count_reply(v_reply.arm, (select c.contact_id::text from public.conversations c where c.id = v_forward.conversation_id),
-        v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
+      v_outcomes := v_outcomes || private.reply_outcome(v_reply.arm, v_forward.contact_id, v_forward.outcome = 'dead', case when v_forward.outcome = 'delivered'
           then round(extract(epoch from p_now - v_forward.created_at) * 1000)::bigint end, p_now);
     end if;
     if v_forward.outcome = 'delivered' then
@@ -1281,7 +1290,7 @@ begin
         (select a.native ->> 'user_id' from public.messages a where a.id = v_reply.reply_to), v_forward.inbox ->> 'user_id', v_forward.inbox ->> 'identity'));
     end if;
   end loop;
-  perform private.count_mails(v_counts, p_now);
+  perform private.count_mails(v_counts, v_outcomes, p_now);
 end $$;
 comment on function private.note_forwards(private.settlement[], timestamptz) is 'Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.';
 
@@ -1997,8 +2006,8 @@ grant execute on function
   private.read_mail(jsonb, bigint),
   private.place_mails(private.mail[]),
   private.reply_arm(text, uuid, text, jsonb),
-  private.count_mails(jsonb, timestamptz),
-  private.count_reply(text, text, boolean, bigint, timestamptz),
+  private.count_mails(jsonb, jsonb, timestamptz),
+  private.reply_outcome(text, text, boolean, bigint, timestamptz),
   private.relay_mail(private.mail, timestamptz),
   private.store_mail(private.mail, timestamptz),
   private.forward_reply_to(),

@@ -191,8 +191,9 @@ begin
   where f.message_id = p_message_id and f.lease = p_lease and f.state = 'pending';
   v_found := found;
   if v_found and p_outcome = 'stored' then
-    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes)),
-      p_message_id, v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+    perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_path, 'kind', 'media', 'bytes', p_bytes,
+        'message_id', p_message_id)),
+      v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
   end if;
   return v_found;
 end $$;
@@ -241,7 +242,7 @@ create function private.keep_upload(p_upload public.media_uploads, p_now timesta
 language plpgsql volatile set search_path = '' as $$
 begin
   perform private.keep_objects(
-    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)), null,
+    jsonb_build_array(jsonb_build_object('bucket', 'wa-media', 'path', p_upload.path, 'kind', 'media', 'bytes', p_upload.bytes)),
     -- A day longer than the row, so that no row is without its file.
     p_now + make_interval(days => private.media_days('retention.upload_days') + 1), p_now);
 end $$;

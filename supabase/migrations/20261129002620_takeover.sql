@@ -189,6 +189,33 @@ end $$;
 comment on function public.list_desks(uuid[]) is
   'What the team keeps about conversations, at most 200: [{id, taken_over: {by, since, until} or null, assigned_to, unread, notes: [{id, text, at, by}]}], without those that do not exist. Notes are empty for viewers. For viewers and secret keys.';
 
+create function public.list_desk_conversations(p_which text, p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_words boolean;
+  v_ids uuid[];
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  v_ids := case p_which
+    when 'mine' then array(select k.conversation_id from public.conversation_desk k where k.assigned_to = (select auth.uid()))
+    when 'taken_over' then array(
+      select c.id from public.conversations c where c.taken_until > clock_timestamp() order by c.taken_until desc limit 1000) end;
+  if v_ids is null then
+    raise exception 'there are lists mine and taken_over' using errcode = 'GL422';
+  end if;
+  return (
+    select coalesce(jsonb_agg(private.conversation_view(x.c, x.m, v_words) order by (x.c).last_message_at desc nulls last), '[]')
+    from (
+      select c, l.m from public.conversations c
+      left join lateral (
+        select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true
+      where c.id = any (v_ids) order by c.last_message_at desc nulls last limit least(greatest(p_limit, 1), 200)
+    ) x);
+end $$;
+comment on function public.list_desk_conversations(text, integer) is
+  'The conversations that are assigned to the caller (mine), or that somebody has taken over (taken_over), those with the latest message first; at most 200. As list_conversations. For viewers and secret keys. Errors: 42501 not allowed, GL422 another list.';
+
 create function public.set_conversation_desk(p_conversation_id uuid, p_changes jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -304,6 +331,7 @@ grant execute on function
   public.take_conversation(uuid, integer, text),
   public.release_conversation(uuid),
   public.list_desks(uuid[]),
+  public.list_desk_conversations(text, integer),
   public.set_conversation_desk(uuid, jsonb),
   public.add_conversation_note(uuid, text),
   public.remove_conversation_note(uuid),

@@ -149,3 +149,60 @@ panelTest("admin: of 10,000 messages only the visible ones are rendered", async 
   await inTime(list.getByText("and another one", { exact: true }));
   await seen("and another one");
 });
+
+panelTest(
+  "admin: an operator sees a photo, hears a voice message and saves a document; a viewer does not",
+  async ({ stack, sql, signIn }) => {
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004712");
+    const added = await fetch(`${stack.url}/simulator/api/media?type=audio/ogg&name=voice.ogg`, {
+      method: "POST",
+      headers: { "content-type": "application/octet-stream" },
+      body: new Uint8Array([79, 103, 103, 83]),
+    });
+    const { id: voice } = await added.json();
+    await says(stack, ada, { type: "image", image: { id: "900000000000001", caption: "The harbour" } });
+    await says(stack, ada, { type: "audio", audio: { id: voice, voice: true } });
+    await says(stack, ada, {
+      type: "document",
+      document: { id: "900000000000002", filename: "receipt.pdf" },
+    });
+    await until(
+      "they are stored",
+      async () =>
+        (await sql`select from public.messages where type in ('image', 'audio', 'document')`).length === 3,
+    );
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    await go(page, "/messages", "Messages");
+    await page.getByRole("button", { name: /4712/ }).click();
+    const list = page.getByRole("group", { name: "Conversation" });
+    await list.getByText("The harbour").waitFor();
+    await list.getByRole("button", { name: "Show photo" }).click();
+    const photo = list.getByRole("img", { name: "Photo of the message" });
+    await photo.waitFor();
+    await until(
+      "the photo is drawn",
+      () => photo.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth > 0),
+    );
+    await list.getByRole("button", { name: "Play voice message" }).click();
+    await list.getByLabel("Voice message").waitFor();
+    const saved = page.waitForEvent("download");
+    await list.getByRole("button", { name: "Download document" }).click();
+    assertEquals((await saved).suggestedFilename(), "receipt.pdf");
+    await isWell(page);
+
+    // Meta has it no more: it says so.
+    await fetch(`${stack.url}/simulator/api/media/expire`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ id: "900000000000002" }),
+    });
+    await list.getByRole("button", { name: "Download document" }).click();
+    await page.getByText(/Meta has no file under this id/).waitFor();
+
+    const viewer = await signIn("viewer");
+    await go(viewer, "/messages", "Messages");
+    await viewer.getByRole("button", { name: /4712/ }).click();
+    await viewer.getByText(/text hidden/).first().waitFor();
+    assertEquals(await viewer.getByRole("button", { name: "Show photo" }).count(), 0);
+  },
+);

@@ -103,7 +103,7 @@ panelTest(
       ["/links/new", "New link", ["destination_allowlist"]],
       ["/links/at/demo", "Link demo", ["deeplinks?code=demo", "deeplinks/demo/stats"]],
       ["/settings?tab=team", "Settings", ["list_team"]],
-      ["/settings?tab=numbers", "Settings", ["wa_numbers"]],
+      ["/settings?tab=numbers", "Settings", ["list_numbers"]],
       ["/settings?tab=limits", "Settings", ["settings"]],
       ["/settings?tab=notifications", "Settings", ["notification_endpoints"]],
       ["/settings?tab=gates", "Settings", ["gate_approvals"]],

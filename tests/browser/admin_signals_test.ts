@@ -108,3 +108,34 @@ panelTest(
     assertEquals({ ...stage }, { users: 10, percentage: 0, most: 0, above: 5 });
   },
 );
+
+panelTest(
+  "admin: the notices of a rollout are scheduled from day 0, and mail is a kind of endpoint",
+  async ({ sql, signIn }) => {
+    await sql`insert into public.settings (key, value) values ('email_reply_tokens.enabled', 'false')
+      on conflict (key) do nothing`;
+    const [{ id }] = await sql`
+      select id from public.create_rollout('email_reply_tokens.enabled', '{"template": "replies"}')`;
+    const page = await signIn("operator");
+    await go(page, `/rollouts/${id}`, "email_reply_tokens.enabled");
+    const section = page.getByRole("region", { name: "Notices" });
+    await section.getByText("Nothing is scheduled.").waitFor();
+    await section.getByLabel("Day 0").fill("2027-01-08T08:00");
+    await section.getByRole("button", { name: "Schedule" }).click();
+    await inTime(
+      section.getByRole("row", { name: /^7 All teams Report of the first week\. With the report\./ }),
+    );
+    await isWell(page);
+
+    await go(page, "/settings?tab=notifications", /./);
+    await page.getByRole("button", { name: "Add endpoint" }).click();
+    const form = page.getByRole("dialog", { name: "Add notification endpoint" });
+    await form.getByLabel("Name").fill("team");
+    await form.getByText("Email", { exact: true }).click();
+    await form.getByLabel("Address").fill("team@corp.example");
+    await form.getByRole("button", { name: "Add", exact: true }).click();
+    await inTime(page.getByText(/^corp\.example: /));
+    const [endpoint] = await sql`select kind, host from public.notification_endpoints where name = 'team'`;
+    assertEquals({ ...endpoint }, { kind: "email", host: "corp.example" });
+  },
+);

@@ -23,6 +23,11 @@ panelTest("admin: a person takes a conversation over, and gives it back", async 
   });
   assertEquals([decided.reason, decided.destination_ids], ["taken_over", []]);
   await isWell(page);
+  await page.getByText("Taken over", { exact: true }).first().click();
+  await page.getByRole("button", { name: /4711/ }).waitFor();
+  await page.getByText("Mine", { exact: true }).click();
+  await page.getByText("None is assigned to you").waitFor();
+  await isWell(page);
   await page.getByRole("button", { name: "Release" }).click();
   await page.getByRole("button", { name: "Take over" }).waitFor();
 
@@ -79,5 +84,40 @@ panelTest(
     await page.getByText(/^taken over by you/i).waitFor();
     const [{ by }] = await sql`select taken_by as by from public.conversations`;
     assert(by !== "app");
+  },
+);
+
+panelTest(
+  "admin: a destination is added with its events, in Meta's form, and changed",
+  async ({ sql, signIn }) => {
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    await go(page, "/deliveries", "Deliveries");
+    await page.getByRole("button", { name: "Add destination" }).click();
+    const form = page.getByRole("dialog", { name: "Add destination" });
+    await form.getByLabel("Name").fill("inbox");
+    await form.getByLabel("URL").fill("http://127.0.0.1:9/webhook");
+    await form.getByLabel("Events").fill("template.*");
+    await page.getByRole("option", { name: "template.*" }).click();
+    await form.getByLabel("Events").press("Tab");
+    await form.getByLabel("Form of the bodies").selectOption("meta");
+    await form.getByLabel(/marked/).check();
+    await isWell(page);
+    await form.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByText(/where the tool asks for Meta's app secret/).waitFor();
+    const shown = async () =>
+      (await sql`select events, format, when_taken from public.destinations where name = 'inbox'`)[0];
+    assertEquals({ ...await shown() }, {
+      events: ["message.received", "template.*"],
+      format: "meta",
+      when_taken: "mark",
+    });
+    await page.getByRole("button", { name: "Done" }).click();
+    await page.getByText(/Events: message\.received, template\.\*\. Gets Meta's own webhooks\./).waitFor();
+    await page.getByRole("button", { name: "Change inbox" }).click();
+    const change = page.getByRole("dialog", { name: "Change inbox" });
+    await change.getByLabel("Form of the bodies").selectOption("gatelink");
+    await change.getByRole("button", { name: "Save" }).click();
+    await change.waitFor({ state: "detached" });
+    assertEquals((await shown()).format, "gatelink");
   },
 );

@@ -1,4 +1,5 @@
 /** The simulator's page in Chromium: as a person sees it, with the keyboard, with axe-core. */
+import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Browser, Page } from "playwright-core";
 import type { Json } from "../../local/simulator/model.ts";
@@ -7,6 +8,7 @@ import { callGraph, itemsOf, OPTIONS } from "../../local/simulator/testing.ts";
 import { browserTest, PATIENCE_MS } from "../support/chromium.ts";
 import { fileStack } from "../support/file_stack.ts";
 import { seriousFaults, watch } from "../support/page.ts";
+import { until } from "../support/until.ts";
 
 /** The page of a simulator of its own. The test is the business: it decides what the webhook answers. */
 interface Scene {
@@ -203,6 +205,41 @@ browserTest(
       assertMatch(String(ad.referral.ctwa_clid), /^ARA\w{32}$/);
       assertEquals(reaction.reaction, { message_id: offered, emoji: "👍" });
       assertEquals([reply.context, reply.text], [context(offered), { body: "That one" }]);
+    });
+  },
+);
+
+browserTest(
+  "simulator page: files, an album and a voice message reach the webhook and are shown",
+  async (browser) => {
+    await withPage(browser, async ({ page, updates, send, simulator }) => {
+      const [harbour] = simulator.meta.media.get("900000000000001") ? ["900000000000001"] : [];
+      const bytes = Buffer.from(
+        await new Response(await simulator.meta.media.get(harbour!)!.open()).arrayBuffer(),
+      );
+      await page.locator("#files").setInputFiles([
+        { name: "one.jpg", mimeType: "image/jpeg", buffer: bytes },
+        { name: "two.jpg", mimeType: "image/jpeg", buffer: bytes },
+        { name: "plan.pdf", mimeType: "application/pdf", buffer: Buffer.from("%PDF-1.4") },
+      ]);
+      await until("they arrived", () => updates.filter(({ status }) => !status).length === 3);
+      await page.getByRole("button", { name: "Attach" }).click();
+      await page.getByRole("button", { name: "Voice message" }).click();
+      await until("it arrived", () => updates.filter(({ status }) => !status).length === 4);
+      await simulator.meta.settled();
+      const messages = updates.filter(({ status }) => !status) as Record<string, Json>[];
+      assertEquals(
+        messages.map(({ type }) => type),
+        ["image", "image", "document", "audio"] as unknown as Json[],
+      );
+      assertEquals([messages[2].document.filename, messages[3].audio.voice], ["plan.pdf", true]);
+      await page.getByRole("img", { name: "Photo" }).nth(1).waitFor();
+      await page.getByLabel("Voice message").last().waitFor();
+      await page.getByRole("link", { name: "plan.pdf" }).waitFor();
+      // What the business uploaded is shown, too.
+      const id = await simulator.meta.media.keep(new Uint8Array(bytes), "image/jpeg", "menu.jpg");
+      await send({ type: "image", image: { id, caption: "Our menu" } });
+      await page.getByRole("img", { name: "Our menu" }).waitFor();
     });
   },
 );

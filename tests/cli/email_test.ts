@@ -129,9 +129,6 @@ Deno.test("gatelink email explain: a file in each form is judged, and a message 
 });
 
 Deno.test("gatelink email doctor: checks the domains of all identities, and says what to enter", async () => {
-  await fails("email doctor", 2, "usage", /domain that answers come to/, {
-    env: { INBOUND_PARSE_DOMAIN: "" },
-  });
   // The local stack has no key of Resend: the identity is there, and its code can be mailed later.
   const added = await gatelink(`email identities add ${unique("news")}@news.example.net --provider resend`);
   assertEquals(added.code, 1);
@@ -144,12 +141,19 @@ Deno.test("gatelink email doctor: checks the domains of all identities, and says
   const dns = { mx: nothing, txt: nothing, cname: nothing };
   const { document: found, text, failed } = await examine(
     session,
-    { replyDomain: "reply.example.com", sendDomain: "example.org", timeout: 1000 },
+    { sendDomain: "example.org", timeout: 1000 },
     dns,
+    { sendgrid: (path) => Promise.resolve((asked.push(path), { refused: "not today" })) },
   );
   assertEquals(failed, true);
   for (
-    const name of ["reply.example.com", "s1._domainkey.example.org", "resend._domainkey.news.example.net"]
+    const name of [
+      // As the functions say.
+      "reply.example.com",
+      "s1._domainkey.example.org",
+      "resend._domainkey.news.example.net",
+      "/v3/user/webhooks/parse/settings",
+    ]
   ) {
     assert(asked.includes(name), `${name} was not asked for`);
   }
@@ -158,6 +162,9 @@ Deno.test("gatelink email doctor: checks the domains of all identities, and says
     `${url}/functions/v1/email-webhook/inbound`,
   );
   assertMatch(text, /Enter MX 10 mx\.sendgrid\.net for reply\.example\.com/);
+  assertMatch(text, /not today/);
+  assertMatch(text, /mails are checked by SendGrid's signature/);
+  assertMatch((await gatelink("status")).out, /Inbound Parse: mails are checked by SendGrid's signature/);
 });
 
 Deno.test("gatelink email unknown: lists what nobody knows, and a person decides", async () => {

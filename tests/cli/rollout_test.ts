@@ -205,3 +205,35 @@ Deno.test("gatelink rollout: unknown names are refused", async () => {
   await fails("rollout show no-such", 4, "not_found", /no rollout no-such/);
   await fails(`rollout pause ${crypto.randomUUID()}`, 4, "not_found", /no rollout/);
 });
+
+Deno.test("gatelink rollout notices: schedules the plan's own and those of a file, and lists them", async () => {
+  await sql`insert into public.settings (key, value) values ('email_reply_tokens.enabled', 'false')
+    on conflict (key) do nothing`;
+  await document("rollout create email_reply_tokens --template replies");
+  assertEquals(await document("rollout notices email_reply_tokens"), []);
+  const planned = await document("rollout notices email_reply_tokens --day-0 8d");
+  assertEquals(planned.map(({ day }: { day: number }) => day), [-7, -1, 0, 1, 7, 14, 30]);
+  assertMatch(
+    (await gatelink("rollout notices email_reply_tokens")).out,
+    /Report of the first week\. \(with the report\)/,
+  );
+  await fails("rollout notices email_reply_tokens --file x.json", 2, "usage", /--file needs --day-0/);
+
+  const file = await Deno.makeTempFile({ suffix: ".json" });
+  await Deno.writeTextFile(file, JSON.stringify([{ day: 2, to: "Everybody", text: "It is there." }]));
+  const own = await document(`rollout notices email_reply_tokens --day-0 8d --file ${file}`);
+  assertEquals(own.map(({ to, state }: Record<string, string>) => [to, state]), [["Everybody", "planned"]]);
+  await Deno.writeTextFile(file, "[{}]");
+  await fails(
+    `rollout notices email_reply_tokens --day-0 8d --file ${file}`,
+    4,
+    "invalid",
+    /notices are 1 to 50/i,
+  );
+  await Deno.remove(file);
+
+  const made = await document("rollout notify add team team@corp.example --kind email --events notice");
+  assertEquals([made.kind, made.host, made.events], ["email", "corp.example", ["notice"]]);
+  await fails("rollout notify add team nobody --kind email", 4, "invalid", /no mail address/);
+  await fails("rollout notify add other ftp://corp.example", 2, "usage", /address/);
+});

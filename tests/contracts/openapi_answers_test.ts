@@ -70,6 +70,10 @@ edgeTest(
     see("/wa-send", "post", 405, await call("wa-send", { method: "GET", headers: key }));
     see("/wa-send", "post", 409, await send({ ...once, ...text("other") }));
     see("/wa-send", "post", 409, await send({ to: "12025550199", ...text("late") }));
+    await sql`insert into public.wa_templates (account, name, language, status) values ('paused', ${TEMPLATE.template.name}, 'en', 'paused')`;
+    await sql`update public.senders set account = 'paused'`;
+    see("/wa-send", "post", 409, await send({ to, ...TEMPLATE }));
+    await sql`update public.senders set account = null`;
     see("/wa-send", "post", 413, await send(large));
     see("/wa-send", "post", 422, await send({ to: "x", ...text("") }));
     see("/wa-send", "post", 422, await send({ to, from: "99", ...text("hi") }));
@@ -184,7 +188,9 @@ edgeTest(
       forgetEnv();
     }
 
-    assertAllMet((path) => !/^\/(deeplinks|flags|email-|wa-media|wa-router\/destinations)/.test(path));
+    assertAllMet((path) =>
+      !/^\/(deeplinks|flags|email-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates))/.test(path)
+    );
   },
 );
 

@@ -13,6 +13,7 @@ import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/
 import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
+import { ROUTES as GRAPH } from "../../supabase/functions/wa-graph/handler.ts";
 import { ROUTES as MEDIA } from "../../supabase/functions/wa-media/handler.ts";
 import { ROUTES as METRICS } from "../../supabase/functions/metrics/handler.ts";
 import { ROUTES as ROUTER } from "../../supabase/functions/wa-router/handler.ts";
@@ -105,6 +106,7 @@ const TABLES: Record<string, readonly Route[]> = {
   flags: FLAGS,
   health: HEALTH,
   metrics: METRICS,
+  "wa-graph": GRAPH,
   "wa-media": MEDIA,
   "wa-router": ROUTER,
   "wa-send": SEND,

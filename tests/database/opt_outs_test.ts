@@ -58,7 +58,7 @@ const told = (category: string, seconds: number, changes: Record<string, unknown
   key: `x:${crypto.randomUUID()}`,
   field: "template_category_update",
   kind: "other",
-  template: { account: "WABA", id: "7", name: "hello", language: "en", category, ...changes },
+  news: { what: "template", account: "WABA", id: "7", name: "hello", language: "en", category, ...changes },
   at: at(seconds),
   raw: {},
 });

@@ -54,6 +54,7 @@ const BOUNDED: Record<string, string> = {
   "private.status_posts": "with public updates of incidents",
   "private.storage_days": "one row a day",
   "private.template_categories": "with templates that are sent",
+  "private.template_syncs": "with accounts",
   "private.unknown_tokens": "ten minutes",
   "private.write_probe": "one row",
   "private.visitor_keys": "purge_clicks",
@@ -71,6 +72,7 @@ const BOUNDED: Record<string, string> = {
   "public.destinations": "the team's",
   "public.link_guesses": "purge_clicks",
   "public.team_history": "with what the team does",
+  "private.change_history": "with what the team does",
   "public.email_identities": "the team's",
   "public.email_replies": "with messages",
   "public.reply_tokens": "with messages",
@@ -100,10 +102,13 @@ const BOUNDED: Record<string, string> = {
   "public.segment_history": "the team's",
   "public.segment_members": "the team's",
   "public.segments": "the team's",
+  "public.sender_accounts": "the team's",
+  "public.sender_states": "with senders",
   "public.senders": "the team's",
   "public.settings": "the team's",
   "public.settings_history": "the team's",
   "public.team_members": "the team's",
+  "public.wa_templates": "with templates at Meta",
 };
 
 databaseTest("retentions: each table has one or is declared to need none", async (sql) => {

@@ -174,6 +174,26 @@ databaseTest(
   },
 );
 
+databaseTest(
+  "list_desk_conversations: mine are assigned to me, taken over by anybody, the latest first",
+  async (sql) => {
+    const id = await conversation(sql);
+    await ingest(sql, message({ phone: "4915100000002" }));
+    const [{ other }] = await sql`select id as other from public.conversations where id <> ${id}`;
+    const [ada, bob] = [await signedIn(sql, "operator"), await signedIn(sql, "operator")];
+    const list = async (caller: Caller, which: string) =>
+      (await call(sql, caller, "list_desk_conversations", `'${which}'`)).map((one) => one.id);
+    await call(sql, ada, "set_conversation_desk", `'${id}', '${JSON.stringify({ assigned_to: ada.sub })}'`);
+    assertEquals([await list(ada, "mine"), await list(bob, "mine")], [[id], []]);
+    await call(sql, bob, "take_conversation", `'${id}'`);
+    await call(sql, bob, "take_conversation", `'${other}'`);
+    assertEquals(await list(ada, "taken_over"), [other, id]);
+    await sql`update public.conversations set taken_until = now() - interval '1 second' where id = ${other}`;
+    assertEquals(await list(ada, "taken_over"), [id]);
+    assertEquals(await refusal(sql`select public.list_desk_conversations('all')`), "GL422");
+  },
+);
+
 databaseTest("canned replies: set, listed by name, changed, removed; at most 500", async (sql) => {
   const operator = await signedIn(sql, "operator");
   await call(sql, operator, "set_canned_reply", `'thanks', 'Thank you, {{name}}.'`);

@@ -5,7 +5,7 @@ import { rpc } from "../../supabase/functions/_shared/db/client.ts";
 import type { LoadedImage } from "../../supabase/functions/_shared/delivery/image.ts";
 import type { Context } from "../../supabase/functions/_shared/serve/serve.ts";
 import { storage } from "../../supabase/functions/_shared/storage/storage.ts";
-import { shown } from "../../supabase/functions/email-webhook/shown.ts";
+import { shown, withImages } from "../../supabase/functions/email-webhook/shown.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 
 const GIF: LoadedImage = { type: "image/gif", bytes: new TextEncoder().encode("GIF89a") };
@@ -83,6 +83,19 @@ edgeTest("a mail with very many or very large images loads a bounded part of the
   const { asked, read } = withServers(() => large);
   const whole = await read(id, "?images=remote");
   assertEquals([asked.length, whole.remote_images, whole.remote_shown], [40, 60, 2]);
+});
+
+Deno.test("withImages(): an image counts as often as it is shown, and so many marks take no time", () => {
+  const image = { ...GIF, bytes: new Uint8Array(1_000_000) };
+  const often = '<img src="cid:pic" />'.repeat(20_000);
+  const { html } = withImages(often, new Map([["pic", image]]), new Map(), () => undefined);
+  assertEquals(html.split("data:image/gif").length - 1, 4);
+  assertEquals(html.split('"data:,"').length - 1, 19_996);
+  const marks = Array.from({ length: 20_000 }, (_, i) => `<img src="cid:own-${i}" />`).join("");
+  const shown = withImages(marks, new Map(), new Map([["a", GIF]]), (cid) => cid.endsWith("7") ? "a" : "b");
+  assertEquals([shown.remote, shown.html.includes("cid:")], [2_000, false]);
+  const unknown = '<img src="cid:elsewhere" />';
+  assertEquals(withImages(unknown, new Map(), new Map(), () => undefined), { html: unknown, remote: 0 });
 });
 
 edgeTest("the deployed function calls nothing on its own network for an image", async (edge) => {

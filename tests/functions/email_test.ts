@@ -173,6 +173,13 @@ edgeTest("openapi.yaml: every answer of the mail functions is met, by one as des
   see(EXPLAIN, "post", 405, await call("email-webhook/explain", { method: "GET" }));
   see(EXPLAIN, "post", 413, await explain(large));
   see(EXPLAIN, "post", 422, await explain("x", SECRET, "?to=nobody"));
+  const SETUP = "/email-webhook/setup";
+  const setup = (headers: HeadersInit = SECRET, method = "GET") =>
+    call("email-webhook/setup", { method, headers });
+  see(SETUP, "get", 200, await setup());
+  see(SETUP, "get", 401, await setup({}));
+  see(SETUP, "get", 403, await setup({ apikey: KEYS.publishableKey }));
+  see(SETUP, "get", 405, await setup(SECRET, "POST"));
 
   see("/email-webhook", "post", 200, await call("email-webhook", { headers: SECRET, body: "{}" }));
   see("/email-webhook", "post", 401, await call("email-webhook", { body: "{}" }));

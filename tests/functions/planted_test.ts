@@ -278,6 +278,12 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "find_suppression(text)": () => [`'${EMAIL}'`],
   "add_suppression(text,text,text)": () => [`'${EMAIL}'`],
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
+  "list_numbers()": () => [""],
+  "list_templates()": () => [""],
+  "send_template(uuid,jsonb,uuid)": ({ message }) => [
+    `'${message}', '{"type": "template", "template": {"name": "hello", "language": {"code": "en"}}}', '${message}'`,
+  ],
+  "name_account(text,text)": () => ["'240011223344556', 'acme'"],
   "list_unknown(integer,jsonb)": () => [""],
   "resolve_unknown(uuid,text,text)": (
     { sent },
@@ -374,6 +380,14 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     `'${SENT}'`,
     `'${PHONE.slice(-4)}'`,
   ],
+  "list_audit(jsonb,integer)": () => ["", `'{"kinds": ["route", "contact"]}', 1000`, `'{"name": "${NAME}"}'`],
+  "test_notification_endpoint(text)": () => ["'ops'"],
+  "check_flag(text,text)": ({ contact }) => [
+    `'wa_send.enabled', '${contact}'`,
+    `'wa_send.enabled', '${PHONE.slice(-4)}'`,
+    `'wa_send.enabled', '${PHONE}'`,
+    `'wa_send.enabled', '${EMAIL}'`,
+  ],
   "attention()": () => [""],
   "first_steps()": () => [""],
   "search_everything(text,integer)": ({ message }) => [
@@ -404,6 +418,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "destination_figures(text,integer,timestamp with time zone)": () => ["'broken'"],
   "name_contacts(text[])": ({ contact }) => [`'{${contact}}'`],
   "take_conversation(uuid,integer,text)": ({ conversation }) => [`'${conversation}', 5`],
+  "list_desk_conversations(text,integer)": () => ["'mine'", "'taken_over'"],
   "list_desks(uuid[])": ({ conversation }) => [`'{${conversation}}'`],
   "set_conversation_desk(uuid,jsonb)": ({ conversation }) => [`'${conversation}', '{"unread": false}'`],
   "add_conversation_note(uuid,text)": ({ conversation }) => [`'${conversation}', 'a note'`],

@@ -2,7 +2,7 @@
 import { withoutHtmlQuotes } from "../../supabase/functions/_shared/mail/html_quotes.ts";
 import { factsOf } from "../../supabase/functions/_shared/mail/facts.ts";
 import { readForm } from "../../supabase/functions/_shared/mail/form.ts";
-import { sanitiseMail, textOf } from "../../supabase/functions/_shared/mail/html.ts";
+import { shownMail, textOf } from "../../supabase/functions/_shared/mail/html.ts";
 import { readMail } from "../../supabase/functions/_shared/mail/mime.ts";
 import { withoutQuotes } from "../../supabase/functions/_shared/mail/quotes.ts";
 import { assertLinear } from "../support/growth.ts";
@@ -113,14 +113,15 @@ const TAGS = [
   "</div>",
   "<style>",
   "<p style='color:red;x:y'>",
+  "<img src=https://moss.example/a.png>",
 ];
 for (const unit of TAGS) {
-  Deno.test(`textOf(), withoutHtmlQuotes(), sanitiseMail(): linear in ${unit}`, async () => {
+  Deno.test(`textOf(), withoutHtmlQuotes(), shownMail(): linear in ${unit}`, async () => {
     await assertLinear(20_000, async (size) => {
       const html = unit.repeat(size / unit.length);
       await textOf(html);
       await withoutHtmlQuotes(html);
-      await sanitiseMail(html);
+      await shownMail(html, () => "cid:own");
     });
   });
 }

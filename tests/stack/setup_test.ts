@@ -10,6 +10,7 @@ import type { Taken } from "../../cli/commands/setup/walk.ts";
 import { join } from "../../lib/paths.ts";
 import { testSession } from "../support/gatelink.ts";
 import { ownProject } from "../support/own_project.ts";
+import { until } from "../support/until.ts";
 import { says, somebody } from "../support/people.ts";
 import { type ScriptedGraph, scriptedGraph } from "../support/scripted_graph.ts";
 
@@ -27,6 +28,10 @@ Deno.test({
       },
     }));
     const graph: ScriptedGraph = scriptedGraph(keys);
+    const answering = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => Response.json({ replies: [{ type: "text", text: { body: "Hello!" } }] }),
+    );
     const secretsOfWhatsApp = {
       WHATSAPP_APP_SECRET: keys.appSecret,
       WHATSAPP_ACCESS_TOKEN: keys.accessToken,
@@ -35,7 +40,7 @@ Deno.test({
     async function setup(
       options: Partial<SetupOptions> = {},
       env: Record<string, string> = secretsOfWhatsApp,
-      whileWaiting?: () => Promise<unknown>,
+      whenAsked?: () => Promise<unknown>,
     ) {
       const session = testSession({
         env: {
@@ -50,7 +55,12 @@ Deno.test({
         seenMs: 20_000,
         replyMs: 60_000,
       });
-      const [{ document, text }] = await Promise.all([running, whileWaiting?.()]);
+      const [{ document, text }] = await Promise.all([
+        running,
+        whenAsked &&
+        until("a person is asked to write", () => session.said.some((line) => /Write to/.test(line)))
+          .then(whenAsked),
+      ]);
       const { steps } = document as { steps: Taken[] };
       const printed = session.said.join("\n") + text + JSON.stringify(document);
       for (const secret of Object.values(keys)) assert(!printed.includes(secret), "a secret was printed");
@@ -99,7 +109,7 @@ Deno.test({
       await fails("team", /Nobody is named/);
       await fails("team", /does not invite nobody@example\.com/, { admin: "nobody@example.com" });
       await fails("service", /No service is named/, { admin: "admin@example.com" });
-      const service = { name: "support", url: `${stack.url}/demo/service` };
+      const service = { name: "support", url: `http://127.0.0.1:${answering.addr.port}/hook` };
       await fails("service", /allowlist does not permit/, {
         service: { name: "support", url: "ftp://service.invalid/" },
       });
@@ -111,7 +121,7 @@ Deno.test({
 
       const phone = await somebody(stack, "Ana", "15550109999");
       const { states, last } = await setup(
-        { wait: 180_000 },
+        { wait: 60_000 },
         secretsOfWhatsApp,
         () => says(stack, phone, "hello"),
       );
@@ -132,6 +142,7 @@ Deno.test({
     } finally {
       await own.stop();
       await graph.stop();
+      await answering.shutdown();
     }
 
     async function t_upgrade() {

@@ -36,6 +36,16 @@ export const KEYS = {
   apiToken: "api-token-of-the-test",
 } as const;
 
+/** A second account of the business, unused unless a test writes to it and sets its secrets. */
+export const SECOND = {
+  name: "Second shop",
+  wabaId: "100000000000002",
+  phoneNumberId: "106540352242923",
+  displayNumber: "15550783882",
+  accessToken: "second-access-token-of-the-test",
+  appSecret: "second-app-secret-of-the-test",
+} as const;
+
 /** The key pair with which the simulated SendGrid signs: PKCS #8 and SubjectPublicKeyInfo in base64. */
 export const SENDGRID_KEYS = await keyPair();
 
@@ -60,6 +70,7 @@ type Function =
   | "wa-router"
   | "wa-send"
   | "wa-media"
+  | "wa-graph"
   | "email-webhook"
   | "email-send"
   | "deeplinks"
@@ -72,6 +83,7 @@ const NAMES: readonly Function[] = [
   "wa-router",
   "wa-send",
   "wa-media",
+  "wa-graph",
   "email-webhook",
   "email-send",
   "deeplinks",
@@ -256,6 +268,7 @@ function newMeta(settings: Partial<Settings>): MetaSimulator {
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     phoneNumberId: NUMBER.id,
     displayNumber: NUMBER.display,
+    accounts: [SECOND],
     settings,
     retry: { firstMs: 20 },
   });

@@ -38,6 +38,20 @@ export const FILL: Record<string, string> = {
 
   "public.senders": `
     insert into public.senders (id, address) values ('106540352242922', '15550783881')`,
+  "public.sender_accounts": `
+    insert into public.sender_accounts (channel, id, name, state, state_at, state_until, state_why) values
+      ('whatsapp', '240011223344556', 'acme', 'restricted', now(), now() + interval '7 days', 'RESTRICTED_BIZ_INITIATED_MESSAGING')`,
+  "public.sender_states": `
+    insert into public.sender_states (channel, sender_id, name, quality, messaging_limit, status, told_at, checked_at) values
+      ('whatsapp', '106540352242922', 'Lumen', 'green', 'TIER_1K', 'connected', now(), now())`,
+  "public.wa_templates": `
+    insert into public.wa_templates (account, name, language, id, category, status, quality, parameter_format, components, synced_at) values
+      ('240011223344556', 'offer', 'en', '1689556908129832', 'marketing', 'approved', 'green', 'named', '[{"type": "BODY", "text": "Hello {{first_name}}"}]', now())`,
+  "private.template_syncs": `
+    insert into private.template_syncs (account, due_at, synced_at) values ('240011223344556', now(), now())`,
+  "public.account_events": `
+    insert into public.account_events (channel, account, sender_id, kind, subject, data, at) values
+      ('whatsapp', '240011223344556', '106540352242922', 'number.limit', '15550783881', '{"limit": "TIER_1K"}', now())`,
   "private.hash_key": "", // its one row comes with it
   "private.write_probe": "", // its one row comes with it
   "private.erased_opt_outs": `
@@ -155,6 +169,8 @@ export const FILL: Record<string, string> = {
   "public.segment_members":
     `insert into public.segment_members (segment_key, subject_id) values ('beta', 'u1')`,
   "public.segment_history": "", // by trigger of segment_members
+  "private.change_history": `
+    insert into private.change_history (kind, name, change) values ('destination', 'orders', 'added')`,
   "public.flag_evaluations": `
     insert into public.flag_evaluations (flag_key, first_at, last_at) values ('deeplinks.enabled', now(), now())`,
   "public.flag_metrics": `

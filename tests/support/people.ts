@@ -20,7 +20,11 @@ export async function somebody(stack: RunningStack, name: string, phone: string)
 }
 
 /** Makes a person write to the business, and returns WhatsApp's id of the message. */
-export async function says(stack: RunningStack, contact: string, message: string): Promise<string> {
+export async function says(
+  stack: RunningStack,
+  contact: string,
+  message: string | Record<string, unknown>,
+): Promise<string> {
   return (await post<{ wamid: string }>(stack, "send", { contact, message })).wamid;
 }
 

@@ -112,6 +112,12 @@ export const PROBES: Record<string, Probe[]> = {
       body: { received: 1, stored: 1, duplicates: 0 },
     },
   ],
+  "wa-graph": [{
+    what: "refuses an unknown token as Meta does",
+    request: () => ({ query: "/v26.0/1/messages", init: { method: "POST", body: "{}" } }),
+    status: 401,
+    type: "application/json",
+  }],
   "wa-media": [NEEDS_KEY, {
     what: "knows no file without a message",
     request: ({ secretKey }) => ({

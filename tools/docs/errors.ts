@@ -60,6 +60,11 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
     "On WhatsApp this affects only marketing templates. A template without a known category counts as marketing, so " +
     "state the `category`. Wait until the person opts in again. If Meta has to be asked first, the message is " +
     "accepted and then fails with this code.",
+  template_not_sendable:
+    "It is paused, rejected, disabled or under review: `gatelink templates list`. Send another one meanwhile.",
+  provider_refused: "`detail` has Meta's words: correct what they name.",
+  provider_unavailable:
+    "`gatelink numbers doctor` says what is wrong with the account. Otherwise ask again later.",
   suppressed:
     "It bounced, complained or unsubscribed. The list of suppressions says why; an operator can lift it.",
   identity_unverified: "Enter the code that was mailed to the identity's address.",

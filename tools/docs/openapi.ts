@@ -9,9 +9,11 @@ import { join, ROOT } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
 import { MAIL } from "../../supabase/functions/_shared/channels/email/outbound/described.ts";
 import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/outbound/described.ts";
+import { ACCOUNTS } from "../../supabase/functions/_shared/contract/http/accounts.ts";
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
 import { EVENTS } from "../../supabase/functions/_shared/contract/http/events.ts";
 import { FLAGS } from "../../supabase/functions/_shared/contract/http/flags.ts";
+import { GRAPH } from "../../supabase/functions/_shared/contract/http/graph.ts";
 import { INCIDENTS } from "../../supabase/functions/_shared/contract/http/incidents.ts";
 import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.ts";
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
@@ -20,6 +22,8 @@ import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
+import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
+import { TEMPLATES } from "../../supabase/functions/_shared/contract/http/templates.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
 
 /** Where the document is. */
@@ -38,9 +42,13 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   DESTINATIONS,
   MAILS,
   MEDIA,
+  GRAPH,
   OPERATION,
   INCIDENTS,
   REPORTS,
+  ACCOUNTS,
+  NUMBERS,
+  TEMPLATES,
 ];
 
 const BEGIN =

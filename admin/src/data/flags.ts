@@ -90,7 +90,7 @@ export function foreseen(key: string, change: Partial<Flag>) {
  * Restores what a flag was before a version, if nothing has changed it since. The history is asked, because what a page shows
  * may be older: switching off takes any version.
  */
-async function undone(key: string, version: number): Promise<string> {
+export async function undone(key: string, version: number): Promise<string> {
   const [step] = await unwrap<Pick<Row<"settings_history">, "before">[]>(
     client().from("settings_history").select("before").eq("key", key).eq("version", version)
       .limit(1),
@@ -103,6 +103,7 @@ async function undone(key: string, version: number): Promise<string> {
     p_expected_version: version,
     p_reason: `version ${version} undone in the panel`,
   });
+  if (!key.endsWith(".enabled")) return `Undone: ${key} is as before.`;
   return flag.value === "true"
     ? `Undone: ${key} is on for ${audience(flag)} again.`
     : `Undone: ${key} is off, as before.`;

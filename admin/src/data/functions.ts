@@ -33,7 +33,33 @@ export async function callFunction<T>(path: string, init: Init = {}): Promise<T>
  * @throws {Refusal} as {@linkcode callFunction}
  */
 export async function downloadFromFunction(path: string, name: string): Promise<void> {
-  const bytes = await (await request(path, {})).arrayBuffer();
+  saveBlob(await (await request(path, {})).arrayBuffer(), name);
+}
+
+/**
+ * What a function answers as a file, with the type and the name that it has there.
+ * @throws {Refusal} as {@linkcode callFunction}; `network` if it broke in the middle
+ */
+export async function fileFromFunction(
+  path: string,
+): Promise<{ bytes: ArrayBuffer; type: string; name?: string }> {
+  const response = await request(path, {});
+  const encoded = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get("content-disposition") ?? "")?.[1];
+  let bytes: ArrayBuffer;
+  try {
+    bytes = await response.arrayBuffer();
+  } catch {
+    throw new Refusal("network", "The file did not arrive whole.", "Try again.");
+  }
+  return {
+    bytes,
+    type: response.headers.get("content-type") ?? "application/octet-stream",
+    ...(encoded === undefined ? {} : { name: decodeURIComponent(encoded) }),
+  };
+}
+
+/** Saves bytes as a file, whatever they are: nothing of them is shown or run. */
+export function saveBlob(bytes: ArrayBuffer, name: string): void {
   const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
   const link = document.createElement("a");
   link.href = url;

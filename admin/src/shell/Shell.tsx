@@ -208,7 +208,7 @@ function Brand({ isNarrow = false }: { isNarrow?: boolean }) {
   return (
     <Group gap="xs" wrap="nowrap">
       <img src="./icon.svg" alt="" width={26} height={26} />
-      <div style={{ minWidth: 0 }}>
+      <div className={isNarrow ? classes.brandRow : undefined} style={{ minWidth: 0 }}>
         <Text fw={700} lh={1.1}>Gatelink</Text>
         {!isNarrow && <Text size="xs" c="dimmed" lh={1.2} truncate>{new URL(project().url).host}</Text>}
         <Environment />

@@ -78,6 +78,13 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/announcements/index.tsx")),
   },
   {
+    path: "/templates",
+    key: "w",
+    title: "Templates",
+    icon: "chat",
+    Page: lazy(() => import("../pages/templates/index.tsx")),
+  },
+  {
     path: "/deliveries",
     key: "d",
     title: "Deliveries",
@@ -97,6 +104,13 @@ export const PAGES: PageEntry[] = [
     title: "Links",
     icon: "link",
     Page: lazy(() => import("../pages/links/index.tsx")),
+  },
+  {
+    path: "/audit",
+    key: "u",
+    title: "Audit",
+    icon: "clock",
+    Page: lazy(() => import("../pages/audit/index.tsx")),
   },
   {
     path: "/settings",

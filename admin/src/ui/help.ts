@@ -63,6 +63,11 @@ const HELP: Readonly<Record<string, Help>> = {
       "One message to many people who wrote to you: beta users, everybody, or those for whom a feature failed. Each person gets it once. Sending is paced, and you can stop it.",
     doc: "rollouts#announcements",
   },
+  "/templates": {
+    text:
+      "What WhatsApp sends outside the 24-hour window. Meta reviews each template, and pauses those that people block. Choose one, see how it looks with its values, and send it from a conversation.",
+    doc: "templates#the-check-before-a-send",
+  },
   "/deliveries": {
     text:
       "A destination is a service of yours that receives messages as signed webhooks. If it fails, deliveries are retried over 28 hours and messages of one conversation stay in order. What failed every time is a dead letter: retry it or drop it.",
@@ -96,7 +101,7 @@ const HELP: Readonly<Record<string, Help>> = {
   "/settings?tab=numbers": {
     text:
       "The numbers and accounts that you send from, and how fast. A held account sends again by itself after it was repaired.",
-    doc: "scale",
+    doc: "accounts#several-accounts",
   },
   "/settings?tab=limits": {
     text:
@@ -116,6 +121,11 @@ const HELP: Readonly<Record<string, Help>> = {
   "/settings?tab=gates": {
     text: "A launch needs signatures by role. Here you set who may sign as what.",
     doc: "manual#launch-gates",
+  },
+  "/audit": {
+    text:
+      "Everything that people and the guard changed: who, what, when and why, with the state before and after. Changes that are still in effect can be undone here.",
+    doc: "operations#who-changed-what",
   },
 };
 

@@ -1,4 +1,4 @@
-/** `gatelink email doctor`: whether DNS lets mail out and answers in, and what to enter at the provider. */
+/** `gatelink email doctor`: whether DNS and providers let mail out and answers in, and what to enter at the provider. */
 import { Resolver as NodeResolver } from "node:dns/promises";
 import { type Command, Option } from "commander";
 import type { Identity } from "../../../supabase/functions/_shared/contract/answers/mail.ts";
@@ -6,7 +6,9 @@ import { CliError } from "../../core/errors.ts";
 import { type Cell, facts, table } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { durationWithin } from "../../core/values.ts";
-import { checkMailDns, type Resolver } from "./checks.ts";
+import { checkMailDns, type MailFinding, type Resolver } from "./checks.ts";
+import { type Ask, asker, checkResend, checkSendGrid, type Expected } from "./providers.ts";
+import { INBOUND_WORDS, mailSetup } from "./setup.ts";
 import { domain } from "./values.ts";
 
 interface Options {
@@ -17,9 +19,9 @@ interface Options {
 
 /** Adds the command to the group. */
 export function doctor(group: Command, run: Run): void {
-  group.command("doctor").description("check the DNS of mail; prints what to enter at the provider")
-    .option("--reply-domain <domain>", "where answers come to (default: INBOUND_PARSE_DOMAIN)", domain)
-    .option("--send-domain <domain>", "where mail is sent from (default: SEND_DOMAIN)", domain)
+  group.command("doctor").description("check DNS and providers of mail; prints what to enter at the provider")
+    .option("--reply-domain <domain>", "where answers come to (default: that of the functions)", domain)
+    .option("--send-domain <domain>", "where mail is sent from (default: that of the functions)", domain)
     .addOption(
       new Option("--timeout <time>", "maximum wait for DNS, 1s to 60s").argParser(
         durationWithin(1000, 60_000, "1s to 60s"),
@@ -28,19 +30,30 @@ export function doctor(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-Checks the MX of the domain for answers, and SPF, DKIM and DMARC of the domains of all identities. The defaults are
-variables of this shell: give what the functions have. Exit code 1 if there is a problem; warnings alone exit with 0.
+Checks the MX of the domain for answers, and SPF, DKIM and DMARC of the domains of all identities. With
+SENDGRID_API_KEY or RESEND_API_KEY in this shell (SENDGRID_URL and RESEND_URL for another address), also asks these
+providers what is entered there: parse settings, webhooks and their keys, domains. The keys only have to read. Exit
+code 1 if there is a problem; warnings alone exit with 0.
 
-Example:
-  gatelink email doctor --reply-domain reply.example.com --send-domain example.com`,
+Examples:
+  gatelink email doctor
+  SENDGRID_API_KEY=SG.… gatelink email doctor --reply-domain reply.example.com --send-domain example.com`,
     )
     .action((options: Options) => run((session) => examine(session, options, nodeResolver(options.timeout))));
 }
 
 /** Examines the domains of a stack. @param dns Injected for tests. */
-export async function examine(session: Session, options: Options, dns: Resolver): Promise<Result> {
+export async function examine(
+  session: Session,
+  options: Options,
+  dns: Resolver,
+  asks: Partial<Record<"sendgrid" | "resend", Ask>> = asksOf(session.io.env),
+): Promise<Result> {
   const { env } = session.io;
-  const reply = options.replyDomain ?? env.INBOUND_PARSE_DOMAIN?.trim().toLowerCase();
+  const api = await session.api();
+  const setup = await mailSetup(api.stack);
+  const reply = options.replyDomain ??
+    (setup?.reply_domain || env.INBOUND_PARSE_DOMAIN?.trim().toLowerCase());
   if (!reply) {
     throw new CliError(
       "usage",
@@ -48,16 +61,15 @@ export async function examine(session: Session, options: Options, dns: Resolver)
       "Give --reply-domain, or set INBOUND_PARSE_DOMAIN.",
     );
   }
-  const api = await session.api();
   const from = new Map<string, Set<Identity["provider"]>>();
   const add = (name: string, provider: Identity["provider"]) =>
     from.set(name, (from.get(name) ?? new Set()).add(provider));
   for (const { from_email, provider } of await api.rpc("list_identities", {})) {
     add(from_email.slice(from_email.lastIndexOf("@") + 1), provider);
   }
-  const send = options.sendDomain ?? env.SEND_DOMAIN?.trim().toLowerCase();
+  const send = options.sendDomain ?? (setup?.send_domain || env.SEND_DOMAIN?.trim().toLowerCase());
   if (send && !from.has(send)) add(send, "sendgrid");
-  let findings;
+  let findings: MailFinding[];
   try {
     findings = await checkMailDns({ reply, from }, dns);
   } catch (error) {
@@ -69,8 +81,23 @@ export async function examine(session: Session, options: Options, dns: Resolver)
     );
   }
   const base = `${api.stack.url}/functions/v1/email-webhook`;
+  const expected: Expected = { reply, from, webhook: base, setup };
+  if (asks.sendgrid !== undefined) findings.push(...await checkSendGrid(expected, asks.sendgrid));
+  if (asks.resend !== undefined) findings.push(...await checkResend(expected, asks.resend));
+  if (setup?.inbound === "none") {
+    findings.push({
+      level: "problem",
+      about: "functions, Inbound Parse",
+      what: INBOUND_WORDS.none,
+      advice: "Set SENDGRID_INBOUND_PUBLIC_KEY, or SENDGRID_INBOUND_SECRET where SendGrid does not sign.",
+    });
+  } else if (setup !== null) {
+    findings.push({ level: "ok", about: "functions, Inbound Parse", what: INBOUND_WORDS[setup.inbound] });
+  }
   const enter = {
-    "SendGrid, Inbound Parse": `${base}/inbound`,
+    "SendGrid, Inbound Parse": setup?.inbound === "secret"
+      ? `${base}/inbound/<SENDGRID_INBOUND_SECRET>`
+      : `${base}/inbound`,
     "SendGrid, Event Webhook": `${base}/events`,
     "Resend, Webhooks": `${base}/resend`,
   };
@@ -91,6 +118,16 @@ export async function examine(session: Session, options: Options, dns: Resolver)
 }
 
 const COLOURS = { ok: "green", warning: "yellow", problem: "red" } as const;
+
+/** The providers whose keys this shell has. */
+function asksOf(env: Session["io"]["env"]): Partial<Record<"sendgrid" | "resend", Ask>> {
+  const { SENDGRID_API_KEY: sendgrid, RESEND_API_KEY: resend } = env;
+  return {
+    ...(sendgrid &&
+      { sendgrid: asker({ url: env.SENDGRID_URL || "https://api.sendgrid.com", key: sendgrid }) }),
+    ...(resend && { resend: asker({ url: env.RESEND_URL || "https://api.resend.com", key: resend }) }),
+  };
+}
 
 /** DNS of this machine. */
 function nodeResolver(timeout: number): Resolver {

@@ -9,6 +9,15 @@ import type { Run } from "../../core/session.ts";
 import { address, destinationName } from "../../core/values.ts";
 import { EVENTS } from "../../../supabase/functions/_shared/contract/words/notifications.ts";
 
+/** The address of a webhook, validated. @throws {CliError} usage */
+function webAddress(url: string): string {
+  try {
+    return address(url);
+  } catch (error) {
+    throw new CliError("usage", (error as Error).message, "gatelink rollout notify add --help");
+  }
+}
+
 /** Adds the group. */
 export function notifying(group: Command, run: Run): void {
   const inner = group.command("notify").description(
@@ -47,7 +56,7 @@ Examples:
         const endpoint = await (await session.api()).rpc("add_notification_endpoint", {
           p_name: name,
           p_kind: options.kind,
-          p_url: options.kind === "email" ? url : address(url),
+          p_url: options.kind === "email" ? url : webAddress(url),
           ...(options.events === undefined ? {} : { p_events: options.events }),
         });
         return {

@@ -29,10 +29,10 @@ export function functions(target: Target, root: string = ROOT, timeoutMs: number
     what: "deploy the functions",
     async look() {
       const version = await versionOf(root);
-      const { functions } = await project.json<{ functions: { slug: string; status: string }[] }>([
-        "functions",
-        "list",
-      ]);
+      // The local stack has no list of what is deployed: it serves all of them from the start.
+      const { functions } = project.local
+        ? { functions: names.map((slug) => ({ slug, status: "ACTIVE" })) }
+        : await project.json<{ functions: { slug: string; status: string }[] }>(["functions", "list"]);
       const live = new Set(functions.filter(({ status }) => status === "ACTIVE").map(({ slug }) => slug));
       const missing = names.filter((name) => !live.has(name));
       if (missing.length > 0) return { done: false, lacks: `to be deployed: ${missing.join(", ")}` };

@@ -265,7 +265,8 @@ export class MailApi {
       const data = `data:${type};base64,${Buffer.from(bytes).toString("base64")}`;
       html = html.replaceAll(`cid:${content_id}`, () => data);
     }
-    const page = `<!doctype html><meta charset="utf-8"><base target="_blank">${html}`;
+    const page = `<!doctype html><meta charset="utf-8"><base target="_blank">` +
+      `<style>body{margin:12px;font:14px/1.5 system-ui,sans-serif;color:#111}</style>${html}`;
     return new Response(page, {
       headers: {
         "content-type": "text/html; charset=utf-8",

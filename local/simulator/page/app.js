@@ -1,4 +1,5 @@
 /** The page: keeps the state from the simulator, and turns clicks into people's actions. */
+import { showAccount, showAccounts } from "./account_panel.js";
 import { Conversation } from "./bubbles.js";
 import { ICONS, snippetOf } from "./content.js";
 import { askChoice, askLink, askPerson } from "./dialogs.js";
@@ -31,11 +32,13 @@ const messages = new Map();
 const unread = new Map();
 const typing = new Map();
 let samples = [];
+/** Ids of the files that the simulator has. */
+let files = new Set();
 let current = localStorage.getItem("person");
 let replyTo = null;
 
 const conversation = new Conversation({ log: $("log"), list: $("messages"), empty: $("empty") }, {
-  media: (id) => samples.some((sample) => sample.id === id) ? `media/${id}` : undefined,
+  media: (id) => files.has(id) ? new URL(`media/${id}`, location.href).href : undefined,
   tap: (reply, to) =>
     send({
       ...(reply === "location" ? { type: "location", location: PLACES } : reply),
@@ -51,9 +54,14 @@ const conversation = new Conversation({ log: $("log"), list: $("messages"), empt
 // ---- what the simulator tells ----
 
 const handlers = {
+  media({ id }) {
+    files.add(id);
+  },
   state(state) {
     samples = state.samples;
-    $("business").textContent = `+${state.business}`;
+    drawNumbers(state.accounts);
+    showAccounts(state.accounts);
+    files = new Set(state.media);
     contacts.clear();
     messages.clear();
     for (const contact of state.contacts) contacts.set(contact.id, contact);
@@ -71,7 +79,7 @@ const handlers = {
     const isNew = !messages.has(message.wamid);
     messages.set(message.wamid, message);
     if (message.from === "business") stopTyping(message.contact);
-    if (message.contact === current) {
+    if (isShown(message)) {
       conversation.put(message);
       if (message.from === "business" && message.progress === "delivered") look();
     } else if (isNew && message.from === "business") {
@@ -82,6 +90,7 @@ const handlers = {
   post: ({ post }) => showPost(post),
   call: ({ call }) => showCall(call),
   settings: ({ settings }) => showSettings(settings),
+  account: ({ account }) => showAccount(account),
   typing({ contact, until }) {
     clearTimeout(typing.get(contact));
     typing.set(contact, setTimeout(() => stopTyping(contact), until - Date.now()));
@@ -126,10 +135,42 @@ function open(id) {
   unread.delete(current);
   quote(null);
   drawOwner();
-  conversation.show([...messages.values()].filter(({ contact }) => contact === current));
+  drawConversation();
   conversation.typing(typing.has(current));
   drawPeople();
   look();
+}
+
+/** The business's numbers; with several, a person chooses to which they write. */
+function drawNumbers(accounts) {
+  const chosen = localStorage.getItem("number");
+  $("number").replaceChildren(
+    ...accounts.map(({ phoneNumberId, displayNumber, name }) =>
+      h(
+        "option",
+        { value: phoneNumberId, selected: phoneNumberId === chosen && "selected" },
+        `${name}, +${displayNumber}`,
+      )
+    ),
+  );
+  $("number-label").hidden = accounts.length < 2;
+  const show = () => {
+    const account = accounts.find(({ phoneNumberId }) => phoneNumberId === $("number").value) ?? accounts[0];
+    $("business").textContent = `+${account.displayNumber}`;
+    localStorage.setItem("number", account.phoneNumberId);
+    drawConversation();
+  };
+  $("number").onchange = show;
+  show();
+}
+
+/** Messages between a person and the chosen number: each number is a chat of its own. */
+function isShown({ contact, number }) {
+  return contact === current && (number ?? $("number").options[0]?.value) === $("number").value;
+}
+
+function drawConversation() {
+  conversation.show([...messages.values()].filter(isShown));
 }
 
 function identity({ phone, username }) {
@@ -219,7 +260,7 @@ async function scanLink() {
 
 async function send(message) {
   try {
-    await api("send", { contact: current, message });
+    await api("send", { contact: current, message, number: $("number").value });
   } catch (error) {
     complain(error);
   }
@@ -266,6 +307,59 @@ const attachments = {
     referral: { ...AD, ctwa_clid: `ARA${crypto.randomUUID().replaceAll("-", "")}` },
   }),
 };
+
+/** How WhatsApp sends a file of a type. */
+function typeOf(mimeType) {
+  if (mimeType === "image/webp") return "sticker";
+  const [kind] = mimeType.split("/");
+  return ["image/jpeg", "image/png"].includes(mimeType) || kind === "audio" || kind === "video"
+    ? kind
+    : "document";
+}
+
+/** Sends files in their order: several pictures arrive as WhatsApp's albums do, one message each. */
+async function sendFiles(files) {
+  for (const file of files) {
+    try {
+      await sendFile(file, file.type || "application/octet-stream", file.name);
+    } catch (error) {
+      complain(error);
+    }
+  }
+}
+
+async function sendFile(body, mimeType, name, more = {}) {
+  const response = await fetch(`api/media?${new URLSearchParams({ type: mimeType, name })}`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body,
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error);
+  const type = typeOf(mimeType);
+  await send({ type, [type]: { id: answer.id, ...(type === "document" && { filename: name }), ...more } });
+}
+
+/** A second of a tone, as a WAV file: no microphone is asked for. */
+function tone() {
+  const rate = 8000;
+  const view = new DataView(new ArrayBuffer(44 + rate));
+  const text = (at, word) => [...word].forEach((one, i) => view.setUint8(at + i, one.charCodeAt(0)));
+  text(0, "RIFF");
+  view.setUint32(4, 36 + rate, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true);
+  view.setUint16(22, 1, true);
+  view.setUint32(24, rate, true);
+  view.setUint32(28, rate, true);
+  view.setUint16(32, 1, true);
+  view.setUint16(34, 8, true);
+  text(36, "data");
+  view.setUint32(40, rate, true);
+  for (let i = 0; i < rate; i++) view.setUint8(44 + i, 128 + 40 * Math.sin(i * 2 * Math.PI * 440 / rate));
+  return view.buffer;
+}
 
 function media(type, mimeType) {
   const { id, filename } = samples.find((sample) => sample.mimeType === mimeType);
@@ -339,8 +433,18 @@ $("attach-menu").addEventListener(
   "toggle",
   ({ newState }) => $("attach").setAttribute("aria-expanded", String(newState === "open")),
 );
+$("files").addEventListener("change", async ({ target }) => {
+  await sendFiles([...target.files]);
+  target.value = "";
+});
 $("attach-menu").addEventListener("click", ({ target }) => {
   const what = target.closest("[data-attach]")?.dataset.attach;
+  if (what === "files" || what === "voice") {
+    $("attach-menu").hidePopover();
+    if (what === "files") $("files").click();
+    else sendFile(tone(), "audio/wav", "voice.wav", { voice: true }).catch(complain);
+    return;
+  }
   if (what === "app") {
     $("attach-menu").hidePopover();
     answerInApp();
@@ -351,7 +455,15 @@ $("attach-menu").addEventListener("click", ({ target }) => {
   $("attach-menu").hidePopover();
   send(make());
 });
-for (const [what, path] of Object.entries({ ...ICONS, photo: ICONS.image, contact: ICONS.person })) {
+for (
+  const [what, path] of Object.entries({
+    ...ICONS,
+    photo: ICONS.image,
+    contact: ICONS.person,
+    voice: ICONS.audio,
+    files: ICONS.document,
+  })
+) {
   $("attach-menu").querySelector(`[data-attach=${what}]`)?.prepend(icon(path, 20));
 }
 for (const button of document.querySelectorAll(".views button")) {

@@ -118,8 +118,15 @@ function media(type, part, context) {
     picture.addEventListener("error", () => picture.replaceWith(file(type, part, source)), { once: true });
     return [picture, caption];
   }
+  if ((type === "audio" || type === "video") && source) {
+    const player = h(type, { src: source, controls: true, class: type, "aria-label": LABELS[type] });
+    player.addEventListener("error", () => player.replaceWith(file(type, part, source)), { once: true });
+    return [player, caption];
+  }
   return [file(type, part, source), caption];
 }
+
+const LABELS = { audio: "Voice message", video: "Video" };
 
 function file(type, part, source) {
   const name = part.filename ?? (type[0].toUpperCase() + type.slice(1));

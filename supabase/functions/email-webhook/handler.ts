@@ -8,6 +8,7 @@
  * | `POST /resend` | Resend's webhooks | 200, 401, 400 |
  * | `GET, POST /u/{token}` | whoever ends a subscription (RFC 8058) | 200 |
  * | `POST /explain` | the team, with a secret key | what a mail would lead to; stores nothing |
+ * | `GET /setup` | the team, with a secret key | how mail is set up in the environment; no secrets |
  * | `POST /` | the clock, with a secret key | removes stored files that are due |
  *
  * @module
@@ -15,6 +16,7 @@
 import type { Door } from "../_shared/channels/channel.ts";
 import type { MailEvent, ParsedEvents } from "../_shared/channels/email/inbound/events.ts";
 import type { ResendBody } from "../_shared/channels/email/inbound/resend_events.ts";
+import type { MailSetup } from "../_shared/contract/http/mail.ts";
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
@@ -27,6 +29,7 @@ import type { Intake, Posted, Taken } from "./intake.ts";
 export const ROUTES = [
   { method: "POST", path: "/", auth: "secret", handler: "purge" },
   { method: "POST", path: "/explain", auth: "secret", handler: "explain" },
+  { method: "GET", path: "/setup", auth: "secret", handler: "setup" },
   { method: "POST", path: "/inbound", auth: "none", handler: "inbound" },
   { method: "POST", path: "/inbound/{secret}", auth: "none", handler: "inbound" },
   { method: "POST", path: "/events", auth: "none", handler: "events" },
@@ -49,6 +52,7 @@ export interface EmailWebhookDeps {
   isInboundSecret(shown: string): boolean;
   intake: Intake;
   explain: Explain;
+  setup(): MailSetup;
   parseEvents(bytes: Uint8Array): ParsedEvents;
   parseResend(bytes: Uint8Array, id: string): ResendBody;
   /** Fetches a mail that came in at Resend. @throws {Problem} of 5xx */
@@ -87,7 +91,7 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
         return "";
       },
     },
-    handlers: { purge, explain, inbound, events, resend, askUnsubscribe, unsubscribe },
+    handlers: { purge, explain, setup, inbound, events, resend, askUnsubscribe, unsubscribe },
   });
 
   function requireOn(): void {
@@ -120,6 +124,10 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
     const bytes = await readBody(request, INBOUND_BYTES);
     const contentType = request.headers.get("content-type") ?? "";
     return Response.json(await deps.explain(bytes, contentType, new URLSearchParams(query)));
+  }
+
+  function setup(): Response {
+    return Response.json(deps.setup());
   }
 
   async function events({ request }: Call<Context>): Promise<Response> {

@@ -1,5 +1,5 @@
 import { createResendDoor, eventsDoor, inboundDoor } from "../_shared/channels/email/doors.ts";
-import { mailWorld } from "../_shared/channels/email/config.ts";
+import { mailSetup, mailWorld } from "../_shared/channels/email/config.ts";
 import type { MailEvent } from "../_shared/channels/email/inbound/events.ts";
 import { parseResend } from "../_shared/channels/email/inbound/resend_events.ts";
 import { parseSendGridEvents } from "../_shared/channels/email/inbound/sendgrid_events.ts";
@@ -119,6 +119,7 @@ const doors = createHandler({
     count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
   }),
   explain: createExplain({ resolve: resolveAll, world }),
+  setup: mailSetup,
   parseEvents: parseSendGridEvents,
   parseResend,
   fetchReceived: (id) => {

@@ -50,7 +50,9 @@ const MAX_REMOTE = 40;
 const REMOTE_AT_ONCE = 6;
 const REMOTE_MS = 10_000;
 /** Shows the text that stands for an image. */
-const NO_IMAGE = "data:,";
+const NO_IMAGE = 'src="data:,"';
+/** An image that comes with the mail, as the sanitiser writes it. */
+const CID = /src="cid:([^"]{1,998})"/g;
 const IMAGES = /^image\/(?:png|jpe?g|gif|webp)$/i;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -96,39 +98,18 @@ export function shown({ rpc, storage, loadImage, ...deps }: ShownDeps): Handler 
     const { native } = mail;
     const { html: stored, attachments } = await contents(mail);
     const html = stored ?? textIn(native, "html");
-    const wanted: { address: string; mark: string }[] = [];
     const isAsked = new URLSearchParams(call.query).get("images") === "remote";
     // Nothing in the mail can name such a mark.
     const nonce = crypto.randomUUID();
+    const wanted: string[] = [];
     const made = html === undefined ? undefined : await shownMail(html, (address) => {
       if (!isAsked) return undefined;
-      wanted.push({ address, mark: `cid:${nonce}-${wanted.length}` });
-      return wanted.at(-1)!.mark;
+      return `cid:${nonce}-${wanted.push(address) - 1}`;
     });
-    let safe = made?.html ?? null;
-    let remoteShown = 0;
-    if (safe !== null) {
-      let left = MAX_IMAGES;
-      for (const { attachment: { cid, type, size }, bytes } of attachments) {
-        const at = `src="cid:${cid}"`;
-        if (cid === null || !IMAGES.test(type) || size > left || !safe.includes(at)) continue;
-        const found = await bytes();
-        if (found === undefined) continue;
-        left -= found.length;
-        safe = safe.replaceAll(at, () => `src="data:${type.toLowerCase()};base64,${base64Of(found)}"`);
-      }
-      const loaded = await loadAll(wanted.map(({ address }) => address));
-      for (const { address, mark } of wanted) {
-        const image = loaded.get(address);
-        const fits = image !== undefined && image.bytes.length <= left;
-        if (fits) {
-          left -= image.bytes.length;
-          remoteShown++;
-        }
-        const src = fits ? `data:${image.type};base64,${base64Of(image.bytes)}` : NO_IMAGE;
-        safe = safe.replace(`src="${mark}"`, () => `src="${src}"`);
-      }
-    }
+    const filled = made === undefined
+      ? { html: null, remote: 0 }
+      : withImages(made.html, await imagesOf(made.html, attachments), await loadAll(wanted), (cid) =>
+        cid.startsWith(`${nonce}-`) ? wanted[Number(cid.slice(nonce.length + 1))] : undefined);
     const answer: WholeMail = {
       id: mail.id,
       subject: textIn(native, "subject") ?? "",
@@ -136,9 +117,9 @@ export function shown({ rpc, storage, loadImage, ...deps }: ShownDeps): Handler 
       to: peopleIn(native.to),
       cc: peopleIn(native.cc),
       text: textIn(native, "text_full") ?? mail.text ?? "",
-      html: safe,
+      html: filled.html,
       remote_images: made?.remote ?? 0,
-      remote_shown: remoteShown,
+      remote_shown: filled.remote,
       raw: mail.objects.some(({ kind }) => kind === "raw"),
       attachments: listed(native).map(({ index, name, type, size }) => ({
         index: Number(index),
@@ -149,6 +130,24 @@ export function shown({ rpc, storage, loadImage, ...deps }: ShownDeps): Handler 
       })),
     };
     return Response.json(answer, { headers: { "cache-control": "no-store" } });
+  }
+
+  /** The images among the attachments that the HTML shows, by their Content-ID. */
+  async function imagesOf(
+    html: string,
+    attachments: Awaited<ReturnType<typeof contents>>["attachments"],
+  ): Promise<Map<string, LoadedImage>> {
+    const named = new Set([...html.matchAll(CID)].map(([, cid]) => cid));
+    const found = new Map<string, LoadedImage>();
+    let left = MAX_IMAGES;
+    for (const { attachment: { cid, type, size }, bytes } of attachments) {
+      if (cid === null || !named.has(cid) || found.has(cid) || !IMAGES.test(type) || size > left) continue;
+      const read = await bytes();
+      if (read === undefined || read.length > left) continue;
+      left -= read.length;
+      found.set(cid, { type: type.toLowerCase() as LoadedImage["type"], bytes: read });
+    }
+    return found;
   }
 
   /** Each address once, some at a time, within a time limit. */
@@ -204,6 +203,38 @@ export function shown({ rpc, storage, loadImage, ...deps }: ShownDeps): Handler 
       },
     });
   }
+}
+
+/**
+ * HTML with its images as data, by one walk. An image counts as often as it is shown, so that a mail cannot make a page of
+ * many gigabytes of one image.
+ *
+ * @param addressOf The address of another server that a Content-ID of ours stands for; undefined for the mail's own.
+ * @returns How many images of other servers are in it, too.
+ */
+export function withImages(
+  html: string,
+  own: ReadonlyMap<string, LoadedImage>,
+  loaded: ReadonlyMap<string, LoadedImage>,
+  addressOf: (cid: string) => string | undefined,
+): { html: string; remote: number } {
+  const data = new Map<LoadedImage, string>();
+  let [left, remote] = [MAX_IMAGES, 0];
+  const filled = html.replace(CID, (whole, cid: string) => {
+    const address = addressOf(cid);
+    const image = address === undefined ? own.get(cid) : loaded.get(address);
+    if (image === undefined && address === undefined) return whole;
+    if (image === undefined || image.bytes.length > left) return NO_IMAGE;
+    left -= image.bytes.length;
+    if (address !== undefined) remote++;
+    let source = data.get(image);
+    if (source === undefined) {
+      source = `src="data:${image.type};base64,${base64Of(image.bytes)}"`;
+      data.set(image, source);
+    }
+    return source;
+  });
+  return { html: filled, remote };
 }
 
 /** RFC 6266, with the name in RFC 8187's form: nothing of it can end the header or begin another. */

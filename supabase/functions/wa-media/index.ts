@@ -1,5 +1,6 @@
 import { whatsappAccount } from "../_shared/channels/whatsapp/index.ts";
-import { deleteMedia, uploadMedia } from "../_shared/channels/whatsapp/outbound/media.ts";
+import { deleteMedia } from "../_shared/channels/whatsapp/outbound/media.ts";
+import { toMeta } from "../_shared/channels/whatsapp/outbound/uploads.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
@@ -12,9 +13,9 @@ import { waitUntil } from "../_shared/http/background.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
 import { log } from "../_shared/log/log.ts";
+import { uploads } from "../_shared/media/kept.ts";
 import { createTakeUpload } from "../_shared/media/uploads.ts";
 import { serve } from "../_shared/serve/serve.ts";
-import { BUCKETS } from "../_shared/storage/paths.ts";
 import { streams } from "../_shared/storage/streaming.ts";
 import { createGiveMedia } from "./give.ts";
 import { createHandler } from "./handler.ts";
@@ -48,26 +49,15 @@ export default serve(
       count: (outcome) => count("media_given", outcome),
     }),
     take: createTakeUpload({ rpc, storage: streams }),
-    async send({ id, mime_type, name }, numberId) {
-      const upload = await rpc("upload_to_send", { p_id: id, p_number_id: numberId });
-      if (upload === null || upload.media_id !== null) return;
-      const file = await streams.open({ bucket: BUCKETS.media, path: upload.path });
-      if (file === undefined) return;
-      const sent = await uploadMedia(world, { ...whatsappAccount(numberId), phoneNumberId: numberId }, {
-        body: file.body,
-        type: mime_type,
-        name,
-      });
-      count("media_sent", sent.ok ? "uploaded" : String(sent.code));
-      if (sent.ok) {
-        await rpc("note_provider_media", { p_id: id, p_number_id: numberId, p_media_id: sent.id });
-      } else if (sent.kind === "final") {
-        await rpc("remove_media_upload", { p_id: id });
-        throw new Problem("invalid_request", {
-          extensions: { issues: [{ path: "file", message: `Meta: ${sent.message}` }] },
-        });
-      }
-      // Anything else passes: the file is kept here, and uploaded when it is sent.
+    async send({ id }, numberId) {
+      const account = { ...whatsappAccount(numberId), phoneNumberId: numberId };
+      const sent = await toMeta(id, account, { fetch: world.fetch, uploads });
+      count("media_sent", !sent.ok ? String(sent.code) : sent.reused ? "known" : "uploaded");
+      // Anything but a refusal passes: the file is kept here, and uploaded when it is sent.
+      if (sent.ok || sent.kind !== "final") return;
+      await rpc("remove_media_upload", { p_id: id });
+      const issues = [{ path: "file", message: `Meta: ${sent.message}` }];
+      throw new Problem("invalid_request", { extensions: { issues } });
     },
     async remove(id) {
       const { removed, media_ids } = await rpc("remove_media_upload", { p_id: id });

@@ -8,6 +8,7 @@ import { type Call, createRouter, type Route, type RouteDeps } from "../_shared/
 import type { Pipeline } from "../_shared/pipeline/pipeline.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { DestinationHeaders } from "./headers.ts";
+import type { Templates } from "./templates.ts";
 import type { TestDestination } from "./destination_test_event.ts";
 
 /** Each address and method, who may call it, and pages of which origins may read the response. */
@@ -28,6 +29,17 @@ export const ROUTES = [
     handler: "setHeaders",
   },
   { method: "POST", path: "/destinations/reseal", auth: "admin", handler: "resealHeaders" },
+  { method: "POST", path: "/templates/sync", auth: "operator", origins: "panel", handler: "syncTemplates" },
+  { method: "POST", path: "/templates", auth: "operator", origins: "panel", handler: "createTemplate" },
+  { method: "PATCH", path: "/templates/{id}", auth: "operator", origins: "panel", handler: "editTemplate" },
+  {
+    method: "DELETE",
+    path: "/templates/{id}",
+    auth: "operator",
+    origins: "panel",
+    handler: "removeTemplate",
+  },
+  { method: "POST", path: "/numbers/check", auth: "operator", origins: "panel", handler: "checkNumbers" },
 ] as const satisfies readonly Route[];
 
 type Deps = RouteDeps<typeof ROUTES[number]["handler"], Context>;
@@ -43,6 +55,8 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
   reportSwitches(): Promise<void>;
   test: TestDestination;
   headers: DestinationHeaders;
+  checkNumbers(): Promise<Response>;
+  templates: Templates;
 }
 
 /**
@@ -53,6 +67,8 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
  * - `PATCH /destinations/{name}/headers` and `POST /destinations/reseal`: see `headers.ts`.
  * - `POST /destinations/{name}/test`: sends a signed test event and returns the result; see
  *   `destination_test_event.ts`.
+ * - `POST /numbers/check`: see `numbers.ts`.
+ * - `/templates`: see `templates.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
   const { killed, requireSecretKey, pipeline, waitUntil, reportSwitches, test, headers } = deps;
@@ -94,6 +110,15 @@ export function createHandler(deps: RouterDeps): Handler {
         return await test(params.name, by, context.log);
       },
       setHeaders: ({ request, context, params, by }) => headers.set(params.name, by, request, context.log),
+      syncTemplates: ({ request, context }) => deps.templates.sync(request, context.log),
+      createTemplate: ({ request, context, by }) => deps.templates.create(request, by, context.log),
+      editTemplate: ({ request, context, params, by }) =>
+        deps.templates.edit(params.id, request, by, context.log),
+      removeTemplate: ({ context, params, by }) => deps.templates.remove(params.id, by, context.log),
+      checkNumbers: async ({ request }) => {
+        await request.body?.cancel();
+        return await deps.checkNumbers();
+      },
       resealHeaders: async ({ request, context, by }) => {
         await request.body?.cancel();
         return await headers.reseal(by, context.log);

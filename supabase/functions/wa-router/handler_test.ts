@@ -17,6 +17,13 @@ function router(killed: boolean) {
       },
     },
     waitUntil: () => {},
+    templates: {
+      sync: () => Promise.reject(new Error("none")),
+      create: () => Promise.reject(new Error("none")),
+      edit: () => Promise.reject(new Error("none")),
+      remove: () => Promise.reject(new Error("none")),
+    },
+    checkNumbers: () => Promise.resolve(new Response()),
     reportSwitches: () => Promise.resolve(),
     headers: {
       set: () => Promise.reject(new Error("none is set")),

@@ -16,6 +16,8 @@ import type { TeamRole } from "../_shared/contract/states.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
+import { createNumberCheck } from "./numbers.ts";
+import { createTemplates } from "./templates.ts";
 import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
 import { createTest } from "./destination_test_event.ts";
 
@@ -41,6 +43,8 @@ export default serve(
     reportSwitches,
     test,
     headers: createHeaders({ rpc, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
+    templates: createTemplates({ rpc, fetch: (url, init) => fetch(url, init) }),
+    checkNumbers: createNumberCheck({ rpc, fetch: (url, init) => fetch(url, init), now: Date.now }),
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   }),
 );

@@ -1,4 +1,5 @@
 import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
+import { withTemplates } from "../_shared/channels/whatsapp/outbound/templates.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import type { Queued } from "../_shared/contract/answers/pipeline.ts";
@@ -24,7 +25,7 @@ async function limit() {
 
 export default serve(
   "wa-send",
-  outbound("wa-send", whatsapp, {
+  outbound("wa-send", withTemplates(whatsapp, (names) => rpc("known_templates", { p_names: names })), {
     killed,
     requireSecretKey: requireKey,
     limit,

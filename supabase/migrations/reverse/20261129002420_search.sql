@@ -7,6 +7,7 @@ delete from private.own_migrations where version = '20261129002420';
 
 drop function public.search_everything(text, integer);
 drop function private.search_people(text, text[], integer);
+drop function private.contacts_at(text);
 drop function private.search_things(text[], integer);
 drop function private.search_hit(text, text, text, text, text, bigint, integer, uuid);
 drop function private.name_query(text[]);

@@ -12,6 +12,7 @@ drop function public.list_canned_replies();
 drop function public.remove_conversation_note(uuid);
 drop function public.add_conversation_note(uuid, text);
 drop function public.set_conversation_desk(uuid, jsonb);
+drop function public.list_desk_conversations(text, integer);
 drop function public.list_desks(uuid[]);
 drop function private.desk_view(public.conversations, boolean);
 drop function private.release_conversations(timestamptz);

@@ -1,6 +1,7 @@
 /** Adds a destination: its name and URL, and the secret that it checks signatures with. */
 import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
+import type { DestinationFormat } from "../../../../supabase/functions/_shared/contract/event_types.ts";
 import { newWebhookSecret } from "../../data/ids.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
@@ -9,6 +10,7 @@ import { useDraft } from "../../session/draft.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Restored } from "../../session/Restored.tsx";
+import { EventFields, type EventValues, PLAIN, useEventFields } from "./EventFields.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 
 export function AddDestination() {
@@ -19,13 +21,15 @@ export function AddDestination() {
   const draft = useDraft("destination:new");
   const [name, setName] = draft.field("name", "");
   const [url, setUrl] = draft.field("url", "");
-  const [secret, setSecret] = useState<string>();
+  const fields = useEventFields(draft, PLAIN);
+  const { events } = fields.values;
+  const [added, setAdded] = useState<{ secret: string; format: DestinationFormat }>();
   const [fault, setFault] = useState<ReactNode>();
   // It also tells that somebody who misses the answer asks again.
   const [own, setOwn] = useState(newWebhookSecret);
   const add = useChange({
-    act: (args: { name: string; url: string; secret: string }) =>
-      rpc("add_destination", { p_name: args.name, p_url: args.url, p_options: { secret: args.secret } }),
+    act: (args: { name: string; url: string; options: EventValues & { secret: string } }) =>
+      rpc("add_destination", { p_name: args.name, p_url: args.url, p_options: args.options }),
     touches: ["destination_health", "destinations", "status"],
     onRefused: (refusal, sent) => {
       setFault(
@@ -41,10 +45,10 @@ export function AddDestination() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setFault(undefined);
-    add.mutate({ name: name.trim(), url: url.trim(), secret: own }, {
+    add.mutate({ name: name.trim(), url: url.trim(), options: { ...fields.values, secret: own } }, {
       onSuccess: ({ secret }) => {
         close();
-        setSecret(secret);
+        setAdded({ secret, format: fields.values.format });
         setOwn(newWebhookSecret());
         draft.clear();
       },
@@ -82,16 +86,19 @@ export function AddDestination() {
               value={url}
               onChange={({ currentTarget: { value } }) => setUrl(value)}
             />
+            <EventFields {...fields} />
             <Group justify="flex-end">
               <Button variant="default" onClick={close}>Cancel</Button>
-              <Button type="submit" loading={add.isPending}>Add</Button>
+              <Button type="submit" loading={add.isPending} disabled={events.length === 0}>Add</Button>
             </Group>
           </Stack>
         </form>
       </Modal>
-      <SecretModal secret={secret} title="Destination added" close={() => setSecret(undefined)}>
-        The service verifies the webhook-signature header with this secret. The destination receives messages
-        once a route uses it.
+      <SecretModal secret={added?.secret} title="Destination added" close={() => setAdded(undefined)}>
+        {added?.format === "meta"
+          ? "Enter this secret, whole with whsec_, where the tool asks for Meta's app secret."
+          : "The service verifies the webhook-signature header with this secret."}{" "}
+        The destination receives messages once a route uses it.
       </SecretModal>
     </For>
   );

@@ -1,25 +1,11 @@
 /** An operator changes a destination's URL, timeout and limits, or removes it. */
-import {
-  Button,
-  Checkbox,
-  Group,
-  Modal,
-  MultiSelect,
-  NativeSelect,
-  NumberInput,
-  Stack,
-  TextInput,
-} from "@mantine/core";
-import {
-  type DestinationFormat,
-  SUBSCRIPTIONS,
-  type WhenTaken,
-} from "../../../../supabase/functions/_shared/contract/event_types.ts";
+import { Button, Group, Modal, NumberInput, Stack, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { AddHost } from "../../session/AddHost.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { useDraft } from "../../session/draft.ts";
+import { EventFields, useEventFields } from "./EventFields.tsx";
 import { Restored } from "../../session/Restored.tsx";
 import type { DestinationOptions } from "../../../../supabase/functions/_shared/contract/arguments.ts";
 import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
@@ -81,9 +67,7 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
   const [url, setUrl] = draft.field("url", of.url);
   const [seconds, setSeconds] = draft.field<number | string>("seconds", of.timeout_ms / 1000);
   const [rate, setRate] = draft.field<number | string>("rate", of.rate_per_second ?? "");
-  const [events, setEvents] = draft.field<string[]>("events", of.events);
-  const [format, setFormat] = draft.field<DestinationFormat>("format", of.format);
-  const [whenTaken, setWhenTaken] = draft.field<WhenTaken>("when_taken", of.when_taken);
+  const fields = useEventFields(draft, of);
   const [fault, setFault] = useState<ReactNode>();
   const change = useChange({
     act: (changes: DestinationOptions & { url: string }) =>
@@ -110,9 +94,7 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
       url: url.trim(),
       timeout_ms: Math.round(Number(seconds) * 1000),
       rate_per_second: rate === "" ? null : Number(rate),
-      events,
-      format,
-      when_taken: whenTaken,
+      ...fields.values,
     }, {
       onSuccess: () => {
         draft.clear();
@@ -151,33 +133,12 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
           value={rate}
           onChange={setRate}
         />
-        <MultiSelect
-          label="Events"
-          description="Routes choose its messages; it gets all other events of these types."
-          data={[...SUBSCRIPTIONS]}
-          value={events}
-          onChange={setEvents}
-          searchable
-          hidePickedOptions
-          error={events.length === 0 ? "Choose at least one." : undefined}
-        />
-        <NativeSelect
-          label="Form of the bodies"
-          data={[
-            { value: "gatelink", label: "Gatelink's events" },
-            { value: "meta", label: "Meta's own webhooks" },
-          ]}
-          value={format}
-          onChange={({ currentTarget: { value } }) => setFormat(value as DestinationFormat)}
-        />
-        <Checkbox
-          label="Also gets messages of conversations that a person has taken over, marked"
-          checked={whenTaken === "mark"}
-          onChange={({ currentTarget: { checked } }) => setWhenTaken(checked ? "mark" : "skip")}
-        />
+        <EventFields {...fields} />
         <Group justify="flex-end">
           <Button variant="default" onClick={() => (draft.clear(), close())}>Cancel</Button>
-          <Button type="submit" loading={change.isPending} disabled={events.length === 0}>Save</Button>
+          <Button type="submit" loading={change.isPending} disabled={fields.values.events.length === 0}>
+            Save
+          </Button>
         </Group>
       </Stack>
     </form>

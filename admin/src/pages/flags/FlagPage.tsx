@@ -12,6 +12,7 @@ import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Affected } from "./Affected.tsx";
 import { Apps } from "./Apps.tsx";
+import { Check } from "./Check.tsx";
 import { Conflict } from "./Conflict.tsx";
 import { History } from "./History.tsx";
 import { Needs } from "./Needs.tsx";
@@ -72,6 +73,7 @@ function Details({ flag, back }: { flag: Flag; back: React.ReactNode }) {
           <Apps flag={flag} onConflict={onConflict} />
         </Stack>
         <Stack gap="md">
+          <Check flag={flag.key} />
           <Targets flag={flag} />
           <Affected flag={flag.key} />
           <History flag={flag} />

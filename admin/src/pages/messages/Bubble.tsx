@@ -6,6 +6,7 @@ import { Time } from "../../ui/Time.tsx";
 import type { Message } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { MailHead } from "../mail/MailHead.tsx";
 import { Complain } from "./Complain.tsx";
+import { hasFile, MediaFile } from "./MediaFile.tsx";
 import { errorWords, lineOf, stateOf } from "./words.ts";
 import classes from "./messages.module.css";
 
@@ -26,6 +27,7 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
           {lineOf(message)}
           {!words && ", text hidden"}
         </Text>
+        {words && hasFile(message) && <MediaFile message={message} />}
         <div className={classes.how}>
           <Time at={message.created_at} />
           {out ? <Sent message={message} /> : <Went message={message} />}

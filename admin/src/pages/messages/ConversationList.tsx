@@ -1,5 +1,5 @@
 /** All conversations, or the results of a search. */
-import { ActionIcon, Group, Loader, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { ActionIcon, Group, Loader, SegmentedControl, Text, TextInput, UnstyledButton } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState } from "react";
@@ -8,6 +8,7 @@ import { usePages } from "../../data/pages.ts";
 import { rpc, useRpc } from "../../data/query.ts";
 import { ChannelFace } from "../mail/ChannelFace.tsx";
 import { Contact } from "../../ui/Contact.tsx";
+import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
@@ -37,6 +38,7 @@ export function searchFor(typed: string): string {
 
 export function ConversationList({ query, onQuery, selected, open }: Props) {
   const [typed, setTyped] = useState(query);
+  const [which, setWhich] = useParameter("list", "all");
   const search = useDebouncedCallback((text: string) => onQuery(searchFor(text)), 300);
   return (
     <>
@@ -59,9 +61,26 @@ export function ConversationList({ query, onQuery, selected, open }: Props) {
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value))}
         />
+        {query === "" && (
+          <SegmentedControl
+            size="xs"
+            mt={6}
+            fullWidth
+            aria-label="Which conversations"
+            value={which}
+            onChange={setWhich}
+            data={[
+              { value: "all", label: "All" },
+              { value: "mine", label: "Mine" },
+              { value: "taken_over", label: "Taken over" },
+            ]}
+          />
+        )}
       </div>
       {query
         ? <Found query={query} selected={selected} open={open} />
+        : which === "mine" || which === "taken_over"
+        ? <Desk which={which} selected={selected} open={open} />
         : <All selected={selected} open={open} />}
     </>
   );
@@ -79,6 +98,29 @@ function Found({ query, selected, open }: Pick<Props, "query" | "selected" | "op
         phone number.
       </Empty>
     );
+  }
+  return <Rows items={found.data} selected={selected} open={open} />;
+}
+
+function Desk(
+  { which, selected, open }: Pick<Props, "selected" | "open"> & { which: "mine" | "taken_over" },
+) {
+  const found = useRpc("list_desk_conversations", { p_which: which });
+  if (found.data === undefined || found.isPlaceholderData) {
+    return found.isError ? <Failed error={found.error} retry={found.refetch} /> : <Loading rows={3} />;
+  }
+  if (found.data.length === 0) {
+    return which === "mine"
+      ? (
+        <Empty icon="chat" title="None is assigned to you">
+          A conversation's head says who looks after it.
+        </Empty>
+      )
+      : (
+        <Empty icon="chat" title="None is taken over">
+          The services have every conversation. Who answers in one takes it over.
+        </Empty>
+      );
   }
   return <Rows items={found.data} selected={selected} open={open} />;
 }

@@ -12,7 +12,13 @@ import { Time, useNow } from "../../ui/Time.tsx";
 import { duration, exact } from "../../ui/times.ts";
 import { takenBy } from "./words.ts";
 
-const TOUCHES = ["list_desks", "conversation_messages", "list_conversations", "search_conversations"];
+const TOUCHES = [
+  "list_desks",
+  "list_desk_conversations",
+  "conversation_messages",
+  "list_conversations",
+  "search_conversations",
+];
 
 /** For how long one can take a conversation over, in minutes; null for the setting's time. */
 const TIMES: readonly [minutes: number | null, said: string][] = [

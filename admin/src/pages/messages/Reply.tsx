@@ -10,6 +10,7 @@ import type {
   Message,
 } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { Canned } from "./Canned.tsx";
+import { SendTemplate } from "./SendTemplate.tsx";
 import { sendRefusal } from "./words.ts";
 
 /** Longest text that WhatsApp accepts. */
@@ -86,6 +87,9 @@ export function Reply({ conversation }: { conversation: Conversation }) {
         {window_closes_at
           ? `It closed ${ago(new Date(window_closes_at), now)}, 24 hours after the person's last message.`
           : "The person has not written yet."} Until they write again, WhatsApp only accepts templates.
+        <Group mt="xs">
+          <SendTemplate conversation={conversation} />
+        </Group>
       </Alert>
     );
   }
@@ -122,7 +126,12 @@ export function Reply({ conversation }: { conversation: Conversation }) {
           {opted_out_at && "The person has opted out of marketing. You can still reply. "}
           The window closes in {duration(left)}.
         </Text>
-        <Button type="submit" size="xs" loading={reply.isPending} disabled={text.trim() === ""}>Send</Button>
+        <Group gap="xs">
+          <SendTemplate conversation={conversation} />
+          <Button type="submit" size="xs" loading={reply.isPending} disabled={text.trim() === ""}>
+            Send
+          </Button>
+        </Group>
       </Group>
     </form>
   );

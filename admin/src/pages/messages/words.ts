@@ -64,9 +64,13 @@ const REFUSALS: Record<string, [message: string, hint: string]> = {
   ],
   window_closed: [
     "The 24-hour window has closed.",
-    "Wait until the person writes again, or send a template from a service.",
+    "Wait until the person writes again, or send a template.",
   ],
   opted_out: ["The person has opted out of marketing.", "Do not send any until they opt in again."],
+  template_not_sendable: [
+    "Meta does not send this template now.",
+    "See Templates for its status, and send another one meanwhile.",
+  ],
   feature_off: ["Sending is off for this contact.", "Turn it on with the flag wa_send.enabled."],
   nobody: ["The person has no reachable id.", "They must write again first."],
   suppressed: ["This address gets no mail.", "See E-mail, Suppressions, for the reason."],

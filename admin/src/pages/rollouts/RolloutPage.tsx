@@ -24,6 +24,7 @@ import { Arms } from "./Arms.tsx";
 import { Events } from "./Events.tsx";
 import { Gates } from "./Gates.tsx";
 import { Guard } from "./Guard.tsx";
+import { Notices } from "./Notices.tsx";
 import { Signals } from "./Signals.tsx";
 import { Stages } from "./Stages.tsx";
 
@@ -88,6 +89,7 @@ function Details(
           <Signals rollout={rollout} />
         </SimpleGrid>
       )}
+      <Notices rollout={rollout} />
       <Events of={events} />
     </Page>
   );

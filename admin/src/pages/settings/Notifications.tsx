@@ -22,6 +22,7 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
 import { SecretModal } from "../deliveries/SecretModal.tsx";
 
 type Endpoint = Pick<Row<"notification_endpoints">, "id" | "name" | "kind" | "host" | "events" | "state">;
@@ -90,6 +91,11 @@ function Row({ of }: { of: Endpoint }) {
       return `Undone: ${of.name} is as before.`;
     },
   });
+  const [test, setTest] = useState<string>();
+  const send = useChange({
+    act: () => rpc("test_notification_endpoint", { p_name: of.name }),
+    touches: ["notifications"],
+  });
   const remove = useChange({
     act: () => rpc("remove_notification_endpoint", { p_name: of.name }),
     touches: TOUCHES,
@@ -104,10 +110,20 @@ function Row({ of }: { of: Endpoint }) {
           {of.state === "paused" && <State size="sm" tone="warn">paused</State>}
         </Group>
         <Text size="xs" c="dimmed">{of.host}: {of.events.map(eventWords).join(", ")}</Text>
+        <Latest endpoint={of.id} test={test} />
       </Table.Td>
-      <Table.Td w={190}>
+      <Table.Td w={250}>
         <For role="operator">
           <Group gap="xs" justify="flex-end" wrap="nowrap">
+            <Button
+              size="xs"
+              variant="default"
+              loading={send.isPending}
+              aria-label={`Test ${of.name}`}
+              onClick={() => send.mutate(undefined, { onSuccess: ({ id }) => setTest(id) })}
+            >
+              Test
+            </Button>
             <Button
               size="xs"
               variant="default"
@@ -138,6 +154,34 @@ function Row({ of }: { of: Endpoint }) {
         </For>
       </Table.Td>
     </Table.Tr>
+  );
+}
+
+const SAID: Readonly<Record<string, string>> = {
+  pending: "waiting to be sent",
+  leased: "being sent",
+  delivered: "delivered",
+  dead: "not delivered",
+};
+
+/** What became of a test, or of the latest notification. */
+function Latest({ endpoint, test }: { endpoint: string; test: string | undefined }) {
+  const { data } = useRows(
+    ["notifications", endpoint],
+    (db) =>
+      db.from("notifications").select("id,state,attempt,last_error,created_at").eq("endpoint_id", endpoint)
+        .order("id", { ascending: false }).limit(1),
+    { every: test === undefined ? 30_000 : 2_000 },
+  );
+  const latest = data?.[0];
+  if (!latest) return null;
+  const { id, state, last_error, created_at } = latest;
+  return (
+    <Text size="xs" c={last_error ? "var(--bad)" : "dimmed"} component="div" role="status">
+      {id === test ? "Test" : "Latest notification"}, <Time at={created_at} />: {SAID[state] ?? state}
+      {state === "pending" && !last_error && " within 30 seconds"}
+      {last_error && ` (${last_error})`}
+    </Text>
   );
 }
 

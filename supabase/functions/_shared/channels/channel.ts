@@ -158,6 +158,8 @@ export interface Outgoing {
   readonly id: string;
   /** The sender: the id of a number, a mailbox, a bot. */
   readonly senderId: string;
+  /** Name of the variable with the sender's credentials, if it does not use the channel's own. */
+  readonly credentials?: string;
   /** The recipient in the provider's form. */
   readonly to: string;
   /** From {@linkcode Channel.check}. */
@@ -266,8 +268,11 @@ export interface StoredFile {
  */
 export type FailureKind = "throttle" | "held" | "retry" | "unknown" | "final";
 
-/** What a failure applies to: the sender (a number, a mailbox, a bot), or the sender with this one person. */
-export type FailureScope = "number" | "pair";
+/**
+ * What a failure applies to: the sender (a number, a mailbox, a bot), all senders of its account, or the sender with
+ * this one person.
+ */
+export type FailureScope = "number" | "account" | "pair";
 
 /**
  * Why a message was not sent. Contains no token and no personal data of ours, so it may be stored and logged.
@@ -448,7 +453,10 @@ export interface Channel {
    * Failure policy: without a response, the message is sent later. If the provider refuses to say, no
    * template is known, and the statement of the message's sender counts.
    */
-  templates?(asked: { account: string; name: string }, world: SendDeps): Promise<Templates>;
+  templates?(
+    asked: { account: string; name: string; credentials?: string },
+    world: SendDeps,
+  ): Promise<Templates>;
   /**
    * When a message is sent again. Pure.
    *

@@ -286,9 +286,37 @@ export function configFaults(...names: readonly VariableName[]): ConfigFault[] {
   return names.flatMap((name) => known.has(name) ? [] : read(name) ?? []);
 }
 
+/** Variables that may exist once for each account of a provider, as `<name>_<ACCOUNT>`. */
+export type AccountVariable = "WHATSAPP_ACCESS_TOKEN" | "WHATSAPP_APP_SECRET";
+
+const byAccount = new Map<AccountVariable, ReadonlyMap<string, unknown>>();
+
+/**
+ * The values of `<name>_<ACCOUNT>` by `ACCOUNT`, with the type of `<name>`. Read once per process.
+ *
+ * Failure policy: closed. A blank or malformed value is left out, as if it were not set.
+ */
+export function envByAccount<Name extends AccountVariable>(name: Name): ReadonlyMap<string, Env[Name]> {
+  let values = byAccount.get(name);
+  if (values === undefined) {
+    const { schema }: Variable = VARIABLES[name];
+    const read = new Map<string, unknown>();
+    for (const [key, value] of Object.entries(Deno.env.toObject())) {
+      if (!key.startsWith(`${name}_`) || key.length === name.length + 1) continue;
+      const result = schema.safeParse(value.trim() || undefined);
+      if (!result.success) continue;
+      for (const text of texts(result.data)) hideValue(text);
+      read.set(key.slice(name.length + 1), result.data);
+    }
+    byAccount.set(name, values = read);
+  }
+  return values as ReadonlyMap<string, Env[Name]>;
+}
+
 /** Forgets what was read, for tests that change the environment. */
 export function forgetEnv(): void {
   known.clear();
+  byAccount.clear();
 }
 
 /** Reads, checks and remembers one variable; gives the fault when there is one. */

@@ -4,9 +4,12 @@
  * @module
  */
 import type { z } from "zod";
+import { ACCOUNTS } from "./answers/accounts.ts";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { ATTENTION } from "./answers/attention.ts";
+import { AUDIT } from "./answers/audit.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
+import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
@@ -20,6 +23,7 @@ import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
+import { TEMPLATES } from "./answers/templates.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -32,9 +36,12 @@ type JsonFunction = {
 
 /** The schema of each answer. Only tests check answers against them. A missing schema does not compile. */
 export const ANSWERS = {
+  ...ACCOUNTS,
   ...ANNOUNCEMENTS,
   ...ATTENTION,
+  ...AUDIT,
   ...DELIVERIES,
+  ...FLAG_CHECK,
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,
@@ -48,6 +55,7 @@ export const ANSWERS = {
   ...ROUTES,
   ...SEARCH,
   ...SIGNALS,
+  ...TEMPLATES,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

@@ -231,6 +231,29 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
+/** A template to send, in Meta's shape. */
+export interface TemplateMessage {
+  type: "template";
+  template: {
+    name: string;
+    language: { code: string };
+    components?: readonly Readonly<Record<string, unknown>>[];
+  };
+}
+
+/** Which changes the audit lists. */
+interface AuditFilter {
+  kinds?: readonly string[];
+  /** A user id, or a database role. */
+  who?: string;
+  /** A part of a name, in any case. */
+  name?: string;
+  since?: string;
+  /** `at` and `id` of the last entry of the page before. */
+  before?: string;
+  before_id?: string;
+}
+
 /** Which deliveries of a list are meant. */
 export interface MatchingFilter {
   destination?: string;
@@ -252,6 +275,7 @@ export interface JsonArguments {
   delivery_log: { p_filter: DeliveryLogFilter };
   destination_health: { p_filter: { name?: string; state?: string; search?: string; after?: string } };
   forecast_rollout: { p_plan: RolloutPlan | TemplatePlan };
+  list_audit: { p_filter: AuditFilter };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_announcements: { p_filter: { search?: string; before?: string } };
   list_identities: { p_filter: { search?: string; after?: string } };
@@ -292,6 +316,7 @@ export interface JsonArguments {
   set_route: {
     p_changes: RouteOptions & { condition?: Condition; active?: boolean; destinations?: readonly string[] };
   };
+  send_template: { p_message: TemplateMessage };
   /** Null keeps the metadata. */
   set_setting: { p_metadata: FlagMetadata | null };
   start_rollout: { p_gates: LaunchGates };
@@ -316,6 +341,7 @@ type OfThePipeline =
   | "ingest_updates"
   | "note_storage_objects"
   | "record_decisions"
+  | "record_number_check"
   | "record_orphans"
   | "record_outcomes"
   | "record_repeats"
@@ -326,6 +352,7 @@ type OfThePipeline =
   | "settle_outbound"
   | "settle_status_posts"
   | "settle_storage_purges"
+  | "store_templates"
   | "take_uses"
   | "tell_accounts";
 

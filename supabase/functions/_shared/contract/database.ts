@@ -12,6 +12,21 @@ import type { Json } from "./json.ts";
 export type Database = {
   public: {
     Tables: {
+      account_events: {
+        Row: {
+          account: string;
+          at: string;
+          channel: string;
+          data: JsonOf<"account_events.data">;
+          id: string;
+          kind: string;
+          sender_id: string | null;
+          subject: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       allowlist_history: {
         Row: {
           at: string;
@@ -1390,6 +1405,44 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      sender_accounts: {
+        Row: {
+          channel: string;
+          created_at: string;
+          id: string;
+          name: string | null;
+          state: "active" | "restricted" | "banned";
+          state_at: string | null;
+          state_until: string | null;
+          state_why: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      sender_states: {
+        Row: {
+          channel: string;
+          checked_at: string | null;
+          messaging_limit: string | null;
+          name: string | null;
+          quality: string | null;
+          sender_id: string;
+          status: string | null;
+          told_at: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "sender_states_sender";
+            columns: ["channel", "sender_id"];
+            isOneToOne: true;
+            referencedRelation: "senders";
+            referencedColumns: ["channel", "id"];
+          },
+        ];
+      };
       senders: {
         Row: {
           account: string | null;
@@ -1536,6 +1589,25 @@ export type Database = {
           created_at: string;
           role: "viewer" | "operator" | "admin";
           user_id: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
+      wa_templates: {
+        Row: {
+          account: string;
+          category: string | null;
+          components: JsonOf<"wa_templates.components">;
+          id: string | null;
+          language: string;
+          name: string;
+          parameter_format: "positional" | "named";
+          quality: string | null;
+          reason: string | null;
+          status: string;
+          synced_at: string | null;
+          told_at: string | null;
         };
         Insert: Record<never, never>;
         Update: Record<never, never>;
@@ -1726,6 +1798,13 @@ export type Database = {
         };
         Returns: number;
       };
+      check_flag: {
+        Args: {
+          p_key: string;
+          p_person: string;
+        };
+        Returns: Json;
+      };
       check_identity: {
         Args: {
           p_id: string;
@@ -1791,6 +1870,12 @@ export type Database = {
       claim_storage_purges: {
         Args: {
           p_limit?: number;
+        };
+        Returns: Json;
+      };
+      claim_template_syncs: {
+        Args: {
+          p_all?: boolean;
         };
         Returns: Json;
       };
@@ -1939,6 +2024,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      fail_template_sync: {
+        Args: {
+          p_account: string;
+          p_error: string;
+        };
+        Returns: null;
+      };
       find_link: {
         Args: {
           p_code: string;
@@ -1995,6 +2087,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      known_templates: {
+        Args: {
+          p_names: readonly string[];
+        };
+        Returns: Json;
+      };
       launch_facts: {
         Args: {
           p_flag_key: string;
@@ -2033,6 +2131,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_audit: {
+        Args: {
+          p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_canned_replies: { Args: Record<never, never>; Returns: Json };
       list_conversations: {
         Args: {
@@ -2044,6 +2149,13 @@ export type Database = {
       list_dead_letters: {
         Args: {
           p_filter?: Json;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
+      list_desk_conversations: {
+        Args: {
+          p_which: string;
           p_limit?: number;
         };
         Returns: Json;
@@ -2103,6 +2215,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_numbers: { Args: Record<never, never>; Returns: Json };
       list_reports: {
         Args: {
           p_flag_key?: string | null;
@@ -2128,6 +2241,7 @@ export type Database = {
         Returns: Json;
       };
       list_team: { Args: Record<never, never>; Returns: Json };
+      list_templates: { Args: Record<never, never>; Returns: Json };
       list_unknown: {
         Args: {
           p_limit?: number;
@@ -2179,6 +2293,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      name_account: {
+        Args: {
+          p_id: string;
+          p_name: string;
+        };
+        Returns: Json;
+      };
       name_contacts: {
         Args: {
           p_ids: readonly string[];
@@ -2199,6 +2320,7 @@ export type Database = {
         };
         Returns: number;
       };
+      numbers_to_check: { Args: Record<never, never>; Returns: Json };
       open_incident: {
         Args: {
           p_title: string;
@@ -2217,6 +2339,12 @@ export type Database = {
           p_to: string;
           p_at: string;
           p_number_id?: string | null;
+        };
+        Returns: Json;
+      };
+      outbound_outcome: {
+        Args: {
+          p_id: string;
         };
         Returns: Json;
       };
@@ -2288,6 +2416,12 @@ export type Database = {
           p_metrics: Json;
         };
         Returns: Json;
+      };
+      record_number_check: {
+        Args: {
+          p_found: Json;
+        };
+        Returns: null;
       };
       record_orphans: {
         Args: {
@@ -2409,6 +2543,14 @@ export type Database = {
       remove_team_member: {
         Args: {
           p_user_id: string;
+        };
+        Returns: boolean;
+      };
+      remove_template: {
+        Args: {
+          p_account: string;
+          p_name: string;
+          p_language: string;
         };
         Returns: boolean;
       };
@@ -2567,6 +2709,14 @@ export type Database = {
         Args: {
           p_query: string;
           p_limit?: number;
+        };
+        Returns: Json;
+      };
+      send_template: {
+        Args: {
+          p_conversation_id: string;
+          p_message: Json;
+          p_key: string;
         };
         Returns: Json;
       };
@@ -2793,6 +2943,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      store_templates: {
+        Args: {
+          p_account: string;
+          p_templates: Json;
+          p_whole: boolean;
+        };
+        Returns: Json;
+      };
       switch_off: {
         Args: {
           p_key: string;
@@ -2835,6 +2993,18 @@ export type Database = {
           p_senders: Json;
         };
         Returns: null;
+      };
+      template_by_id: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
+      test_notification_endpoint: {
+        Args: {
+          p_name: string;
+        };
+        Returns: Json;
       };
       trace_mail: {
         Args: {

@@ -19,6 +19,7 @@ export type FunctionName = keyof Functions;
 interface Arguments {
   claim_click: { p_token: string | null };
   move_route: { p_before: string | null };
+  name_account: { p_name: string | null };
   settle_password_attempt: { p_client: string | null };
 }
 

@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002625";
+export const SCHEMA_VERSION = "20261129002640";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -22,6 +22,7 @@ export const SCHEMA_VERSION = "20261129002625";
  */
 export const MIGRATIONS: readonly string[] = [
   "20261129000100",
+  "20261129000150",
   "20261129000200",
   "20261129000300",
   "20261129000400",
@@ -52,6 +53,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002410",
   "20261129002420",
   "20261129002430",
+  "20261129002435",
   "20261129002450",
   "20261129002455",
   "20261129002460",
@@ -59,11 +61,15 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002480",
   "20261129002490",
   "20261129002492",
+  "20261129002499",
   "20261129002500",
   "20261129002600",
+  "20261129002601",
   "20261129002610",
   "20261129002620",
   "20261129002625",
+  "20261129002630",
+  "20261129002640",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

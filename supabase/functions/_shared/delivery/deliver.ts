@@ -72,6 +72,8 @@ export interface DeliveryResult {
   /** The response as text, truncated. Absent without a response. */
   readonly answer?: string;
   readonly error?: DeliveryError;
+  /** No other attempt can succeed: there is nothing to send any more. */
+  readonly final?: true;
   /** Details of `error`, in our own words. */
   readonly detail?: string;
   /** The wait that the response's Retry-After, or the platform, asks for. */

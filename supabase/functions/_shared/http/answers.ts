@@ -14,10 +14,15 @@ export interface ReadAnswer {
 }
 
 /**
- * Reads a body up to {@link MAX_READ} bytes, after decompression, and cancels the rest. Rejects with the
- * stream's error if the connection breaks or the request's signal aborts.
+ * Reads a body up to `most` bytes, after decompression, and cancels the rest. Rejects with the stream's error
+ * if the connection breaks or the request's signal aborts.
+ *
+ * @param most @default {MAX_READ}
  */
-export async function readAnswer(body: ReadableStream<Uint8Array> | null): Promise<ReadAnswer> {
+export async function readAnswer(
+  body: ReadableStream<Uint8Array> | null,
+  most: number = MAX_READ,
+): Promise<ReadAnswer> {
   if (body === null) return { bytes: new Uint8Array(), cut: false };
   const reader = body.getReader();
   const chunks: Uint8Array[] = [];
@@ -26,7 +31,7 @@ export async function readAnswer(body: ReadableStream<Uint8Array> | null): Promi
     while (!cut) {
       const { done, value } = await reader.read();
       if (done) break;
-      const room = value.subarray(0, MAX_READ - length);
+      const room = value.subarray(0, most - length);
       chunks.push(room);
       length += room.length;
       cut = room.length < value.length;

@@ -14,7 +14,7 @@ import { Problem } from "./problem.ts";
 
 type Answer = Response | Promise<Response>;
 
-const EXPOSED = "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
+const EXPOSED = "Content-Disposition, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
 const ACCEPTED = "Authorization, apikey, Content-Type, X-Request-Id, traceparent";
 const MAX_AGE = "600";
 

@@ -60,6 +60,7 @@ export const PROBLEMS = {
   unknown_message: { status: 404, title: "No such inbound message." },
   idempotency_conflict: { status: 409, title: "This idempotency key was used for a different request." },
   opted_out: { status: 409, title: "The recipient has opted out of such messages." },
+  template_not_sendable: { status: 409, title: "Meta does not send this template now." },
   suppressed: { status: 409, title: "This address gets no mail: it is on the list of suppressions." },
   identity_unverified: { status: 409, title: "The address to send from is not verified yet." },
   identity_not_found: {
@@ -95,6 +96,11 @@ export const PROBLEMS = {
   rate_limited: { status: 429, title: "Too many requests.", headers: { "retry-after": "1" } },
   config_invalid: { status: 500, title: "The configuration of this installation is incomplete." },
   internal_error: { status: 500, title: "An internal error occurred." },
+  provider_refused: { status: 422, title: "Meta refused this." },
+  provider_unavailable: {
+    status: 502,
+    title: "Meta did not answer, or does not accept the credentials.",
+  },
   mail_not_sent: { status: 502, title: "The provider of mail did not take the mail." },
   disabled_by_environment: {
     status: 503,

@@ -22,7 +22,7 @@ const SUBJECT =
 /** An enhanced status code (RFC 3463) that stands for itself. */
 const STATUS = /(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])/;
 /** A reply code of SMTP at the beginning of a diagnostic. */
-const REPLY = /(?<!\d)([45]\d\d)(?=[ -])/;
+const REPLY = /(?<!\d)([45]\d\d)(?=[ :-])/;
 
 /** Phrases by what they mean, for servers that give no enhanced status, or a vague one. */
 const PHRASES: readonly (readonly [RegExp, Bounce["class"], string])[] = [

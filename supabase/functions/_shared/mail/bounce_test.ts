@@ -84,6 +84,14 @@ const TEXTS: readonly (readonly [
     "5.1.1",
   ],
   [
+    "a reply code before a colon",
+    "MAILER-DAEMON@a.test",
+    "Failure Notice",
+    "<mara@fern.example>:\n554: delivery error: This user doesn't have a fern.example account [0] - mta",
+    "hard",
+    null,
+  ],
+  [
     "Exim",
     "Mailer-Daemon@a.test",
     "Mail delivery failed: returning message to sender",

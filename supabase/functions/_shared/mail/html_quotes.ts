@@ -37,12 +37,15 @@ function isQuote(element: Element): boolean {
   }
   if (classes.some((name) => /yahoo_quoted(?:_\d+)?$/.test(name))) return true;
   return id === "mail-editor-reference-message-container" || id === "OLK_SRC_BODY_SECTION" ||
-    (name === "div" && type === "quote");
+    (name === "div" && (type === "quote" || type === "messageReplySection"));
 }
 
-/** An element from which on everything is quoted: Outlook. */
+/** An element from which on everything is quoted: Outlook, Zimbra. */
 function beginsRest({ name, id, style }: Element): boolean {
-  if (id === "divRplyFwdMsg" || id === "x_divRplyFwdMsg" || id === "appendonsend" || id === "stopSpelling") {
+  if (
+    id === "zwchr" || id === "divRplyFwdMsg" || id === "x_divRplyFwdMsg" || id === "appendonsend" ||
+    id === "stopSpelling"
+  ) {
     return true;
   }
   // The rule above the header block of Outlook for Windows and for Mac.
@@ -64,7 +67,8 @@ function isSignature(element: Element): boolean {
     "moz-signature",
     "protonmail_signature_block",
   ) ||
-    id === "ms-outlook-mobile-signature" || id === "composer_signature" || id === "AppleMailSignature";
+    id === "ms-outlook-mobile-signature" || id === "composer_signature" || id === "AppleMailSignature" ||
+    element.type === "messageSignatureSection";
 }
 
 /** What is left out of the text anyway. */

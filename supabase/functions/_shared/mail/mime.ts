@@ -14,7 +14,7 @@ import { decoded, type Fields, first, readBlock, words } from "./header.ts";
 import { addressesOf, dateOf, idsOf } from "./header_values.ts";
 import { attachmentOf, isAttachment, markInline } from "./attachments.ts";
 import { type Part, readParts } from "./parts.ts";
-import { decodeTransfer, encodingOf, looksLikeBase64, sizeOf } from "./transfer.ts";
+import { decodeTransfer, encodingOf, looksLikeBase64, plainTail, sizeOf } from "./transfer.ts";
 import type { Attachment, CalendarPart, Mail, MailLimits, ReportPart, Truncation } from "./types.ts";
 
 export const MAIL_LIMITS: MailLimits = {
@@ -196,8 +196,11 @@ function textOfPart(
 ): { text: string; bytes: number; whole: boolean } {
   const encoded = bytes.subarray(part.start, part.end);
   const stated = encodingOf(first(part.fields, "content-transfer-encoding"));
-  const encoding = stated === "base64" && !looksLikeBase64(encoded) ? "identity" : stated;
-  const content = decodeTransfer(encoded, encoding, most);
+  const tail = stated === "base64" ? plainTail(encoded) : encoded.length;
+  const encoding = stated === "base64" && !looksLikeBase64(encoded.subarray(0, tail)) ? "identity" : stated;
+  const content = encoding === "identity"
+    ? decodeTransfer(encoded, encoding, most)
+    : withTail(decodeTransfer(encoded.subarray(0, tail), encoding, most), encoded.subarray(tail), most);
   const { params, value } = part.type;
   const charset = params.get("charset") ?? (value === "text/html" ? metaCharset(content) : null);
   const text = cleanText(decodeCharset(content, charset));
@@ -207,6 +210,19 @@ function textOfPart(
     bytes: content.length,
     whole: content.length < most || sizeOf(encoded, encoding) <= most,
   };
+}
+
+/** The content and, as a line of its own, the text that stood behind it without being encoded. */
+function withTail(content: Uint8Array, tail: Uint8Array, most: number): Uint8Array {
+  if (tail.length === 0) return content;
+  const whole = new Uint8Array(Math.min(content.length + 1 + tail.length, most));
+  whole.set(content);
+  if (content.length < whole.length) whole[content.length] = LF;
+  whole.set(
+    tail.subarray(0, Math.max(0, whole.length - content.length - 1)),
+    Math.min(content.length + 1, whole.length),
+  );
+  return whole;
 }
 
 /** The charset that an HTML document states for itself, near its beginning; the header is stronger. */

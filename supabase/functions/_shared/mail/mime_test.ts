@@ -60,6 +60,13 @@ const ENCODINGS: readonly (readonly [what: string, encoding: string, body: strin
   ["base64 in lines, with noise", "BASE64", "Q2Fmw6kgYXUg\n*bGFpdA==", "Café au lait"],
   ["base64 without its padding", "base64", "Q2Fmw6k", "Café"],
   ["base64 in two pieces", "base64", "Q2Fm\nw6k=IQ==", "Café!"],
+  [
+    "base64 with a footer of a gateway",
+    "base64",
+    "Q2Fmw6k=\n\n-- \nAdded by the mail gateway!\n",
+    "Café\n-- \nAdded by the mail gateway!",
+  ],
+  ["base64 with a damaged line", "base64", "Q2Fm\nw6kg!\nYXUgbGFpdA==", "Café au lait"],
   ["base64 that is plain text", "base64", "Noon is fine, thank you.", "Noon is fine, thank you."],
   ["an unknown encoding", "x-gzip64", "plain", "plain"],
 ];
@@ -189,6 +196,12 @@ Deno.test("readMail(): headers: folds, repetitions, encoded words, ids, dates", 
     "r2@x",
   ]]);
   assertEquals([mail.date, mail.text], ["2026-12-01T09:00:00.000Z", "body"]);
+});
+
+Deno.test("readMail(): the mark of UTF-8 at the beginning belongs to no header", () => {
+  const raw = bytesOf([0xef, 0xbb, 0xbf], rawMail({ body: "Noon is fine." }));
+  const { from, text } = readMail(raw);
+  assertEquals([from.address, text], ["mara@fern.example", "Noon is fine."]);
 });
 
 Deno.test("readMail(): lines that end in CR alone, and a header without an empty line below", () => {

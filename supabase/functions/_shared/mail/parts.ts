@@ -39,7 +39,9 @@ export function readParts(
   limits: MailLimits,
 ): { root: Part; truncated: Set<Truncation> } {
   const truncated = new Set<Truncation>();
-  const block = readBlock(bytes, 0, bytes.length, limits.headerBytes, true);
+  // Some scripts begin a mail with the mark of UTF-8, which would belong to the first header's name.
+  const from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  const block = readBlock(bytes, from, bytes.length, limits.headerBytes, true);
   if (block.cut) truncated.add("headers");
   const root = partOf(block.fields, block.body, bytes.length, undefined);
   const open = new OpenParts();

@@ -49,9 +49,32 @@ export async function cutReply(
   // An answer that is nothing but a quote has marks, and no text of its own.
   const source = marked === undefined ? full : collapsed(await textOf(marked));
   const bounded = firstOf(source, MOST_TEXT);
-  const { text, found } = withoutQuotes(bounded);
-  if (found || marked !== undefined) return { text, text_full: full };
+  const { text, found } = withoutQuotes(withoutArmour(bounded));
+  // Programs draw a line above what was cut off.
+  if (marked !== undefined) return { text: withoutRule(text), text_full: full };
+  if (found) return { text, text_full: full };
   return { text: await byLibrary(text), text_full: full };
+}
+
+const RULE = /^[-_=*\u2014]{3,80}$/;
+
+/** Without a line of nothing but dashes at its end. */
+function withoutRule(text: string): string {
+  const lines = text.split("\n");
+  while (lines.length > 0 && (lines.at(-1)!.trim() === "" || RULE.test(lines.at(-1)!.trim()))) lines.pop();
+  return lines.join("\n");
+}
+
+const ARMOUR = { begin: "-----BEGIN PGP SIGNED MESSAGE-----", end: "-----BEGIN PGP SIGNATURE-----" };
+
+/** The text of a clear-signed message (RFC 9580 7), whose dashes at the beginning of a line are escaped. */
+function withoutArmour(text: string): string {
+  if (!text.startsWith(ARMOUR.begin)) return text;
+  const lines = text.split("\n");
+  const begins = lines.findIndex((line) => line.trim() === "");
+  const ends = lines.findIndex((line) => line.trim() === ARMOUR.end);
+  if (begins < 0 || ends < begins) return text;
+  return lines.slice(begins + 1, ends).map((line) => line.startsWith("- ") ? line.slice(2) : line).join("\n");
 }
 
 /** What a line before a quote holds, and a person's sentence rarely: an address, or a date with a time. */

@@ -37,6 +37,12 @@ const MARKED: Readonly<Record<string, string>> = {
     `<div>Noon is fine.</div><div class="protonmail_quote">On Tuesday Iris wrote:<blockquote class="protonmail_quote" type="cite">${QUOTE}</blockquote></div>`,
   "Tuta": `<div>Noon is fine.</div><blockquote class="tutanota_quote">${QUOTE}</blockquote>`,
   "Zoho": `<div>Noon is fine.</div><div class="zmail_extra"><blockquote>${QUOTE}</blockquote></div>`,
+  "Zimbra":
+    `<div>Noon is fine.</div><hr id="zwchr" data-marker="__DIVIDER__"><div><blockquote><b>From: </b>Iris<br></blockquote></div><div><blockquote>${QUOTE}</blockquote></div>`,
+  "Spark":
+    `<div>Noon is fine.</div><div name="messageSignatureSection"><br>Mara Fern</div><div name="messageReplySection">On Dec 1, 2026 Iris wrote:<br><blockquote type="cite">${QUOTE}</blockquote></div>`,
+  "Outlook, with a rule above the quote":
+    `<div class="elementToProof">Noon is fine.</div><hr style="display:inline-block;width:98%"><div id="divRplyFwdMsg"><b>From:</b> Iris</div>${QUOTE}`,
   "GMX": `<div>Noon is fine.</div><div name="quote" style="margin:10px">${QUOTE}</div>`,
   "Hotmail of old": `<div>Noon is fine.</div><hr id="stopSpelling">${QUOTE}`,
   "Mail.ru": `<div>Noon is fine.</div><div class="mail_quote">${QUOTE}</div>`,
@@ -98,6 +104,21 @@ const OTHERS: Readonly<Record<string, readonly [html: string, text: string | nul
 for (const [what, [html, text, want]] of Object.entries(OTHERS)) {
   Deno.test(`cutReply(): ${what}`, async () => assertEquals(await answer(html, text), want));
 }
+
+Deno.test("cutReply(): a clear-signed message is its text, without armour and escapes", async () => {
+  const signed = (body: string) =>
+    `-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n${body}\n-----BEGIN PGP SIGNATURE-----\n\niQEz\n-----END PGP SIGNATURE-----\n`;
+  const cut = async (text: string) => (await cutReply({ text, html: null })).text;
+  assertEquals(
+    await cut(
+      signed("Noon is fine.\n- - two\n\nOn Tue, 24 Nov 2026, Iris <i@in.bloom.example> wrote:\n> Hi"),
+    ),
+    "Noon is fine.\n- two",
+  );
+  // Cut off on the way: nothing is lost.
+  const broken = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nNoon is fine.";
+  assertEquals(await cut(broken), broken);
+});
 
 Deno.test("cutReply(): what our lines do not know, the library may", async () => {
   const text = "Noon is fine.\n\nFrom: Iris Vale <iris@bloom.example>\nHello Mara,\nyour seeds.";

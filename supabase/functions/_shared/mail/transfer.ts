@@ -72,6 +72,26 @@ export function looksLikeBase64(bytes: Uint8Array): boolean {
   return others * 10 <= digits;
 }
 
+/**
+ * Where plain text begins that a gateway or a list appended to base64; the length if there is none. What looks like base64
+ * again is a damaged line, and no end.
+ */
+export function plainTail(bytes: Uint8Array): number {
+  for (let start = 0; start < bytes.length;) {
+    let end = start, others = 0;
+    for (; end < bytes.length && bytes[end] !== LF; end++) {
+      if (DIGITS[bytes[end]] > 64 && bytes[end] !== CR) others++;
+    }
+    if (others > 0) {
+      const tail = bytes.subarray(start);
+      const words = tail.subarray(0, MOST_SAMPLE).filter((byte) => byte === SPACE).length;
+      return start > 0 && words > 1 && !looksLikeBase64(tail) ? start : bytes.length;
+    }
+    start = end + 1;
+  }
+  return bytes.length;
+}
+
 /** Characters outside the alphabet are passed over (RFC 2045 6.8), and padding in the middle too: some gateways join parts. */
 function base64(bytes: Uint8Array, most: number): Uint8Array {
   const content = new Uint8Array(Math.min(Math.ceil(bytes.length / 4) * 3, most));

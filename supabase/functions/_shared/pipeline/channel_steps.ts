@@ -87,10 +87,11 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
   async function refusal(claimed: ClaimedMessage, channel: Channel): Promise<SendFailure | undefined> {
     if (claimed.opted_out) return OPTED_OUT;
     if (claimed.ask === undefined) return undefined;
-    const key = JSON.stringify([channel.name, claimed.ask.account, claimed.ask.name]);
+    const asking = { ...claimed.ask, credentials: claimed.credentials ?? undefined };
+    const key = JSON.stringify([channel.name, asking.account, asking.name]);
     let question = asked.get(key);
     if (question === undefined) {
-      question = channel.templates?.(claimed.ask, deps.world) ?? Promise.resolve({ ok: true, templates: [] });
+      question = channel.templates?.(asking, deps.world) ?? Promise.resolve({ ok: true, templates: [] });
       asked.set(key, question);
     }
     const answer = await question.finally(() => asked.delete(key));
@@ -110,6 +111,7 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
 
   async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
     const { id, to, number_id: senderId, contact_id, message, mail, traceparent: came } = claimed;
+    const credentials = claimed.credentials ?? undefined;
     const channel = registry.get(claimed.channel);
     const refused = await refusal(claimed, channel);
     if (refused !== undefined) return outcomeOf(refused, claimed, channel);
@@ -125,7 +127,7 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
         }),
     };
     // A receipt names the message that was read, and nobody.
-    const outgoing = { id, senderId, to: to ?? "", message, ...(mail && { mail }), traceparent };
+    const outgoing = { id, senderId, credentials, to: to ?? "", message, ...(mail && { mail }), traceparent };
     const result = await channel.send(outgoing, world);
     if (!result.ok && limitMs !== undefined) return putBack(limitMs);
     const latencyMs = performance.now() - began;

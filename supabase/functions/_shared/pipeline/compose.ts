@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SendDeps, StoredFile, Uploads } from "../channels/channel.ts";
+import type { SendDeps, StoredFile } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
 import { env } from "../config/env.ts";
 import { killed } from "../config/kill_switch.ts";
@@ -14,14 +14,14 @@ import { measure } from "../db/measurements.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
+import { uploads } from "../media/kept.ts";
 import { DEFAULT_MINUTES, signLink } from "../media/link.ts";
 import { project } from "../config/project.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Arm, Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
-import { type Bucket, BUCKETS } from "../storage/paths.ts";
+import type { Bucket } from "../storage/paths.ts";
 import { storage } from "../storage/storage.ts";
-import { streams } from "../storage/streaming.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
@@ -133,19 +133,6 @@ function tellUnusable(routes: CompiledRoute[]): CompiledRoute[] {
 function readFile({ bucket, path }: StoredFile): Promise<Uint8Array | undefined> {
   return storage.get({ bucket: bucket as Bucket, path }, MAX_FILE_BYTES);
 }
-
-/** Files that services uploaded. */
-const uploads: Uploads = {
-  async find(id, senderId) {
-    const found = await rpc("upload_to_send", { p_id: id, p_number_id: senderId });
-    if (found === null) return undefined;
-    const { path, mime_type: type, name, media_id } = found;
-    return { path, type, name, ...(media_id === null ? {} : { providerId: media_id }) };
-  },
-  open: async ({ path }) => (await streams.open({ bucket: BUCKETS.media, path }))?.body,
-  note: async (id, senderId, providerId) =>
-    void await rpc("note_provider_media", { p_id: id, p_number_id: senderId, p_media_id: providerId }),
-};
 
 async function isOnForAnybody(feature: string): Promise<boolean> {
   return onForAnybody((await compiledOf(await loadConfig())).flags, feature);

@@ -355,7 +355,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   ): Promise<DeliveryResult> {
     const own = format === "meta" ? deps.ownWebhookOf(claimed) : undefined;
     if (own !== undefined && "why" in own) {
-      return { ok: false, error: "unsendable", detail: own.why, latencyMs: 0 };
+      return { ok: false, error: "unsendable", final: true, detail: own.why, latencyMs: 0 };
     }
     // Meta's own body has Meta's id of the file; an event that is no message has none.
     const media = own !== undefined || "event" in claimed ? undefined : await deps.mediaOf?.(claimed.message);
@@ -426,7 +426,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         ...(ignored.length > 0 ? { left_out: ignored } : {}),
       };
     }
-    if (result.error === "unknown_outcome") {
+    if (result.error === "unknown_outcome" || result.final) {
       return { ...base, error: `${result.error}: ${result.detail}`, outcome: "dead" };
     }
     const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE, failure_policy);

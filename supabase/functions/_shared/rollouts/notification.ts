@@ -5,9 +5,10 @@
  */
 import type { Report } from "../contract/answers/reports.ts";
 import type { HealthPart } from "../contract/answers/operations.ts";
+import type { AccountEvent } from "../contract/http/accounts.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
-import type { HealthEvent } from "../contract/http/operation.ts";
+import type { HealthEvent, TestEvent } from "../contract/http/operation.ts";
 import type { NoticeEvent, ReportEvent } from "../contract/http/reports.ts";
 import {
   fillTemplate,
@@ -17,6 +18,7 @@ import {
   templateValues,
 } from "../contract/incidents.ts";
 import type { RolloutState } from "../contract/states.ts";
+import { accountAdvice, accountEventInWords } from "../contract/words/accounts.ts";
 import { healthAdvice, healthInWords } from "../contract/words/health.ts";
 import { reportAdvice, reportInWords, reportTitle } from "../contract/words/reports.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
@@ -28,7 +30,27 @@ export type Notification =
   | PartNotification
   | IncidentNotification
   | ReportNotification
-  | NoticeNotification;
+  | AccountNotification
+  | NoticeNotification
+  | TestNotification;
+
+/** A test by somebody of the team. */
+export interface TestNotification {
+  kind: "test";
+  /** ISO time. */
+  at: string;
+  /** Name of the endpoint. */
+  endpoint: string;
+}
+
+/** What the provider reported of a template, a number or an account. */
+export interface AccountNotification {
+  /** As in `account_events`, with an underscore: `template_paused`. */
+  kind: string;
+  /** ISO time. */
+  at: string;
+  account_event: Omit<AccountEvent["data"], "message" | "what_to_do">;
+}
 
 /** Somebody is to be told of a rollout. */
 export interface NoticeNotification {
@@ -109,7 +131,17 @@ export function mailOf(told: Notification): { subject: string; text: string } {
 export function bodyOf(
   endpoint: "webhook" | "slack",
   told: Notification,
-): RolloutEvent | HealthEvent | IncidentEvent | ReportEvent | NoticeEvent | SlackText {
+):
+  | RolloutEvent
+  | HealthEvent
+  | IncidentEvent
+  | ReportEvent
+  | NoticeEvent
+  | AccountEvent
+  | TestEvent
+  | SlackText {
+  if ("endpoint" in told) return bodyOfTest(endpoint, told);
+  if ("account_event" in told) return bodyOfAccount(endpoint, told);
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("report" in told) return bodyOfReport(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);
@@ -120,6 +152,17 @@ export function bodyOf(
   return endpoint === "slack"
     ? { text: escaped(`${facts.flag}: ${message}\n${what_to_do}`) }
     : { type: `rollout.${kind}`, timestamp: at, data: { ...facts, message, what_to_do } };
+}
+
+function bodyOfTest(
+  endpoint: "webhook" | "slack",
+  { at, endpoint: name }: TestNotification,
+): TestEvent | SlackText {
+  const message = `This is a test of the notification endpoint ${name}.`;
+  const what_to_do = "Nothing. Notifications arrive here.";
+  return endpoint === "slack"
+    ? { text: escaped(`${message}\n${what_to_do}`) }
+    : { type: "test", timestamp: at, data: { endpoint: name, message, what_to_do } };
 }
 
 function bodyOfPart(
@@ -179,6 +222,18 @@ function bodyOfReport(
       what_to_do,
     },
   };
+}
+
+function bodyOfAccount(
+  endpoint: "webhook" | "slack",
+  { kind, at, account_event: event }: AccountNotification,
+): AccountEvent | SlackText {
+  const type = kind.replace("_", ".") as AccountEvent["type"];
+  const message = accountEventInWords({ kind: type, ...event });
+  const what_to_do = accountAdvice(type);
+  return endpoint === "slack"
+    ? { text: escaped(what_to_do === "Nothing." ? message : `${message}\n${what_to_do}`) }
+    : { type, timestamp: at, data: { ...event, message, what_to_do } };
 }
 
 function bodyOfNotice(

@@ -1,4 +1,5 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
+import { testEvent } from "../contract/http/operation.ts";
 import { bodyOf, mailOf, type Notification } from "./notification.ts";
 
 const TOLD: Notification = {
@@ -78,6 +79,15 @@ Deno.test("bodyOf(): names a failing component, with the reason and what to do",
 Deno.test("bodyOf(): names a recovered component", () => {
   const part = { component: "queue" as const, status: "healthy" as const, because: "taken", figures: {} };
   assertEquals(bodyOf("slack", { ...PART, kind: "recovered", part }), { text: "queue does well again" });
+});
+
+Deno.test("bodyOf(): a test says that it is one", () => {
+  const told: Notification = { kind: "test", at: "2026-11-29T10:00:00+00:00", endpoint: "ops" };
+  const body = bodyOf("webhook", told);
+  assertEquals(testEvent.parse(body), body);
+  assertEquals(bodyOf("slack", told), {
+    text: "This is a test of the notification endpoint ops.\nNothing. Notifications arrive here.",
+  });
 });
 
 Deno.test("mailOf(): the subject is one short line, and the text says what to do and when it happened", () => {

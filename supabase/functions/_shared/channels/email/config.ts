@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type ConfigFault, configFaults, env } from "../../config/env.ts";
+import { type ConfigFault, configFaults, env, type VariableName } from "../../config/env.ts";
+import type { MailSetup } from "../../contract/http/mail.ts";
 import type { MailWorld } from "../../mail/types.ts";
 import type { Missing, SendFailure } from "../channel.ts";
 import { createResend } from "./providers/resend.ts";
@@ -72,4 +73,26 @@ export function mailWorld(ownForwardHeaders: readonly string[]): MailWorld {
   // Without it nothing is forwarded, and so nothing comes from there.
   const known = configFaults("FORWARD_FROM_EMAIL").length === 0;
   return { ...domains(), forwardFrom: known ? forwardFrom().address : "", ownForwardHeaders };
+}
+
+/** How mail is set up, as far as the environment says. What is missing or malformed there counts as not set up. */
+export function mailSetup(): MailSetup {
+  const ok = (name: VariableName) => configFaults(name).length === 0;
+  const inboundKeys = ok("SENDGRID_INBOUND_PUBLIC_KEY")
+    ? env("SENDGRID_INBOUND_PUBLIC_KEY").SENDGRID_INBOUND_PUBLIC_KEY
+    : [];
+  const hasSecret = ok("SENDGRID_INBOUND_SECRET") &&
+    env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET.length > 0;
+  return {
+    inbound: inboundKeys.length > 0 ? "signature" : hasSecret ? "secret" : "none",
+    inbound_keys: [...inboundKeys],
+    events_keys: ok("SENDGRID_EVENTS_PUBLIC_KEY")
+      ? [...env("SENDGRID_EVENTS_PUBLIC_KEY").SENDGRID_EVENTS_PUBLIC_KEY]
+      : [],
+    sends_by: (["sendgrid", "resend"] as const).filter((provider) => providerFaults(provider).length === 0),
+    resend_webhook: ok("RESEND_WEBHOOK_SECRET") &&
+      env("RESEND_WEBHOOK_SECRET").RESEND_WEBHOOK_SECRET.length > 0,
+    reply_domain: ok("INBOUND_PARSE_DOMAIN") ? env("INBOUND_PARSE_DOMAIN").INBOUND_PARSE_DOMAIN : null,
+    send_domain: ok("SEND_DOMAIN") ? env("SEND_DOMAIN").SEND_DOMAIN : null,
+  };
 }

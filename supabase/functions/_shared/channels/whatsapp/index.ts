@@ -3,15 +3,17 @@
  *
  * @module
  */
-import { configFaults, env } from "../../config/env.ts";
 import { decode } from "../../json/json.ts";
-import type { Channel, Parsed, SendFailure, Sent, WebhookChannel } from "../channel.ts";
+import type { Parsed, Sent, WebhookChannel } from "../channel.ts";
+import { Problem } from "../../http/problem.ts";
+import type { GraphAccess } from "./graph_call.ts";
+import { environment, isFailure, type WhatsAppCredentials } from "./credentials.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
 import { mediaOf } from "./inbound/media.ts";
 import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
 import { ownWebhook } from "./own_webhook.ts";
 import { nextSendAttempt } from "../backoff.ts";
-import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
+import { askTemplates, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
 import { checkRequest } from "./outbound/request.ts";
 import { mayHaveExpired, withMetaIds } from "./outbound/uploads.ts";
@@ -22,50 +24,19 @@ const WEBHOOK_BYTES = 3.5 * 1024 * 1024;
 /** Graph bodies are small; the largest interactive list is far below this. */
 const REQUEST_BYTES = 256 * 1024;
 
-/** Sources of the secrets: functions, because secrets may change while a worker lives. */
-export interface WhatsAppOptions {
-  /** The app secrets that are valid now. */
-  appSecrets(): readonly string[];
-  /** The token of Meta's handshake. */
-  verifyToken(): string;
-  /** URL and token of the account. */
-  account(): Pick<GraphAccount, "graphUrl" | "token">;
-  ready: Channel["ready"];
-}
-
-const SENDING = ["WHATSAPP_ACCESS_TOKEN", "WHATSAPP_GRAPH_URL"] as const;
-
-const environment: WhatsAppOptions = {
-  appSecrets: () => env("WHATSAPP_APP_SECRET").WHATSAPP_APP_SECRET,
-  verifyToken: () => env("WHATSAPP_VERIFY_TOKEN").WHATSAPP_VERIFY_TOKEN,
-  account: () => {
-    const { WHATSAPP_ACCESS_TOKEN: token, WHATSAPP_GRAPH_URL: graphUrl } = env(...SENDING);
-    return { token, graphUrl };
-  },
-  ready: () => {
-    const faults = configFaults(...SENDING);
-    return faults.length === 0 ? true : faults;
-  },
-};
-
 /**
- * URL and token of the account of a number, for calls besides sending.
+ * Access of the default account, for calls besides sending.
  * @throws {Problem} `config_invalid` while the token is missing.
  */
-export function whatsappAccount(_numberId?: string): Pick<GraphAccount, "graphUrl" | "token"> {
-  return environment.account();
+export function whatsappAccount(_numberId?: string): GraphAccess {
+  const access = environment.access();
+  if (isFailure(access)) throw new Problem("config_invalid", { detail: access.message });
+  return access;
 }
 
 /** Creates WhatsApp with the given secrets; the functions share {@linkcode whatsapp}. */
-export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookChannel {
-  const { appSecrets, verifyToken, account, ready } = { ...environment, ...options };
-  function notReady(): SendFailure | undefined {
-    const missing = ready();
-    if (missing === true) return undefined;
-    const message = missing.map(({ variable, fault }) => `${variable}: ${fault}`).join("; ");
-    return { ok: false, kind: "retry", code: "not_ready", message };
-  }
-
+export function createWhatsApp(options: Partial<WhatsAppCredentials> = {}): WebhookChannel {
+  const { appSecrets, verifyToken, access, ready } = { ...environment, ...options };
   return {
     name: "whatsapp",
     provider: "graph",
@@ -88,10 +59,10 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookC
     mediaOf,
     wordsOf: (message) => wordsOf(message as OutboundMessage),
     addressOf: ({ group, phone, bsuid, parent_bsuid }) => group ?? phone ?? bsuid ?? parent_bsuid,
-    send: async ({ id, senderId, to, message, traceparent }, world): Promise<Sent> => {
-      const missing = notReady();
-      if (missing !== undefined) return missing;
-      const from = { ...account(), phoneNumberId: senderId };
+    send: async ({ id, senderId, credentials, to, message, traceparent }, world): Promise<Sent> => {
+      const account = access(credentials);
+      if (isFailure(account)) return account;
+      const from = { ...account, phoneNumberId: senderId };
       const attempt = (message: OutboundMessage) => send(world.fetch, from, { id, to, message, traceparent });
       const prepared = await withMetaIds(message as OutboundMessage, from, world);
       if (!prepared.ok) return prepared;
@@ -101,7 +72,10 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): WebhookC
       return fresh.ok ? await attempt(fresh.message) : fresh;
     },
     ownWebhook,
-    templates: async (asked, { fetch }) => notReady() ?? await askTemplates(fetch, account(), asked),
+    templates: async (asked, { fetch }) => {
+      const account = access(asked.credentials);
+      return isFailure(account) ? account : await askTemplates(fetch, account, asked);
+    },
     nextAttempt: nextSendAttempt,
   };
 }

@@ -47,6 +47,17 @@ const foundMedia = z.discriminatedUnion("kind", [
 /** The file of a message, or an upload. */
 export type FoundFile = z.infer<typeof foundMedia>;
 
+const outboundOutcome = z.strictObject({
+  state: z.enum(["queued", "leased", "sent", "failed", "unknown"]),
+  /** As the channel described the failure. */
+  error: passed.nullable(),
+  provider_id: z.string().nullable(),
+  phone: z.string().nullable(),
+  bsuid: z.string().nullable(),
+});
+/** What became of a queued message so far. */
+export type OutboundOutcome = z.infer<typeof outboundOutcome>;
+
 /** By function. */
 export const MEDIA = {
   claim_media: z.array(dueMedia),
@@ -65,6 +76,7 @@ export const MEDIA = {
     removed: z.boolean(),
     media_ids: z.array(z.strictObject({ number_id: z.string(), media_id: z.string() })),
   }),
+  outbound_outcome: outboundOutcome,
   upload_to_send: z.strictObject({
     path: z.string(),
     mime_type: z.string(),

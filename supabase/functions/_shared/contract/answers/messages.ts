@@ -249,6 +249,7 @@ export const MESSAGES = {
   release_conversation: z.strictObject({ id, released: z.boolean() }),
   open_window: z.strictObject({ conversation_id: id, contact_id: id, window_closes_at: at }),
   list_desks: z.array(desk),
+  list_desk_conversations: z.array(conversation),
   set_conversation_desk: desk,
   add_conversation_note: note,
   list_canned_replies: z.array(canned),

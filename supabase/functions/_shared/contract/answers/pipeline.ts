@@ -204,6 +204,8 @@ const claimedMessage = z.strictObject({
   channel: z.string(),
   /** The sender on its channel. */
   number_id: z.string(),
+  /** Name of the variable with its credentials; null for the channel's own. */
+  credentials: z.string().nullish(),
   /** The recipient's contact id, with which flags are evaluated. */
   contact_id: id,
   /** Null for a read receipt, which names the message instead. */
@@ -236,6 +238,7 @@ const queued = z.strictObject({
     "unknown_number",
     "unknown_recipient",
     "opted_out",
+    "template_not_sendable",
     "suppressed",
     "identity_unverified",
     "window_closed",

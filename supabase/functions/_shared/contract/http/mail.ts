@@ -64,5 +64,30 @@ export const explained = z.strictObject({
 /** See {@linkcode explained}. */
 export type Explained = z.infer<typeof explained>;
 
+/** How posts of SendGrid's Inbound Parse are known to be SendGrid's. */
+export const INBOUND_CHECKS = ["signature", "secret", "none"] as const;
+
+/** How the functions are set up for mail, as far as their environment says; no secrets. */
+export const mailSetup = z.strictObject({
+  inbound: z.enum(INBOUND_CHECKS).describe(
+    "How posts of Inbound Parse are checked: by their signature, by a secret at the end of the address, or not set up, so that all are refused",
+  ),
+  inbound_keys: z.array(z.string()).describe("Public keys of which one has to have signed"),
+  events_keys: z.array(z.string()).describe(
+    "Public keys of the Event Webhook; without any, all events are refused",
+  ),
+  sends_by: z.array(z.enum(["sendgrid", "resend"])).describe("Providers that have a key to send with"),
+  resend_webhook: z.boolean().describe("Whether webhooks of Resend can be verified"),
+  reply_domain: z.string().nullable().describe("INBOUND_PARSE_DOMAIN"),
+  send_domain: z.string().nullable().describe("SEND_DOMAIN"),
+});
+/** See {@linkcode mailSetup}. */
+export type MailSetup = z.infer<typeof mailSetup>;
+
 /** Schemas of this module that docs/openapi.yaml names. */
-export const MAIL_HTTP = { CodeMailed: codeMailed, CodeToMail: codeToMail, Explained: explained } as const;
+export const MAIL_HTTP = {
+  CodeMailed: codeMailed,
+  CodeToMail: codeToMail,
+  Explained: explained,
+  MailSetup: mailSetup,
+} as const;

@@ -186,6 +186,19 @@ export const healthEvent = z.strictObject({
 /** See {@linkcode healthEvent}. */
 export type HealthEvent = z.infer<typeof healthEvent>;
 
+/** What an endpoint gets when somebody of the team tests it. */
+export const testEvent = z.strictObject({
+  type: z.literal("test"),
+  timestamp: time,
+  data: z.strictObject({
+    endpoint: z.string().describe("Its name"),
+    message: z.string(),
+    what_to_do: z.string(),
+  }),
+});
+/** See {@linkcode testEvent}. */
+export type TestEvent = z.infer<typeof testEvent>;
+
 /** Schemas of this module that docs/openapi.yaml names. */
 export const OPERATION = {
   About: about,
@@ -205,5 +218,6 @@ export const OPERATION = {
   RecentError: recentError,
   RouteTraffic: routeTraffic,
   SchemaVersions: schemaVersions,
+  TestEvent: testEvent,
   Waiting: waiting,
 } as const;

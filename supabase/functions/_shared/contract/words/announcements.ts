@@ -23,6 +23,7 @@ const WHY: Readonly<Record<string, string>> = {
   text: "the text",
   template: "the template",
   opted_out: "nothing: opted out",
+  template_not_sendable: "nothing: Meta does not send this template now",
   window_closed: "nothing: wrote more than 24 hours ago, and there is no template",
   group: "nothing: a group",
   merged: "nothing: the same person twice",

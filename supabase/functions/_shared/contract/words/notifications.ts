@@ -1,4 +1,7 @@
-/** What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, reports, and notices of rollouts. notification_endpoints takes the same. */
+/**
+ * What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, reports, notices of
+ * rollouts, and what Meta reports of templates, numbers and accounts. `notification_endpoints` takes the same.
+ */
 export const EVENTS = [
   "started",
   "advanced",
@@ -17,4 +20,15 @@ export const EVENTS = [
   "incident_resolved",
   "report",
   "notice",
+  "template_paused",
+  "template_disabled",
+  "template_rejected",
+  "template_category_changed",
+  "template_category_announced",
+  "number_quality",
+  "number_limit",
+  "account_alert",
+  "account_restricted",
+  "account_banned",
+  "account_reinstated",
 ];

@@ -22,6 +22,15 @@ const PERMISSION =
 const PACE = "Nothing: sending continues automatically. Ask Meta for a higher limit if this happens often.";
 
 const WHATSAPP: Readonly<Record<string, ErrorMeaning>> = {
+  "account_banned": {
+    what: "Meta has banned the account",
+    remedy: "Request a review in Meta Business Support. What is queued waits; other accounts send as before.",
+  },
+  "not_ready": {
+    what: "the account's access token is not set",
+    remedy:
+      "Set the variable that gatelink numbers list shows, or name the account otherwise: gatelink numbers account.",
+  },
   "0": { what: "the access token is not valid", remedy: TOKEN },
   "3": { what: "the app may not use this API", remedy: PERMISSION },
   "4": { what: "the app made too many calls", remedy: PACE },

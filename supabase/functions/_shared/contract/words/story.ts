@@ -44,6 +44,7 @@ const WHY_LEFT_OUT: Readonly<Record<string, string>> = {
   nobody: "the person has no reachable id",
   window_closed: "the window is closed",
   opted_out: "the person has opted out of such messages",
+  template_not_sendable: "Meta does not send this template now",
   feature_off: "sending is off for the person",
   unknown_message: "it is about a message of another conversation",
 };

@@ -6,18 +6,19 @@
  *
  * @module
  */
-import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
-import { isObject, type JsonObject } from "../../../json/json.ts";
+import { parseRetryAfter } from "../../../http/answers.ts";
+import type { JsonObject } from "../../../json/json.ts";
 import type { MailAddress, OutgoingMail } from "../../../mail/types.ts";
 import type { SendFailure, Sent } from "../../channel.ts";
 import {
+  accepted,
   base64Of,
   type MailAccount,
   type MailIds,
   type MailProvider,
-  TIMEOUT_MS,
-  unanswered,
-  wordsFor,
+  postMail,
+  type ProviderAnswer,
+  refused,
 } from "./provider.ts";
 
 /** Resend as a {@linkcode MailProvider}. @param account Read at each call. */
@@ -25,26 +26,15 @@ export function createResend(account: () => MailAccount): MailProvider {
   return {
     name: "resend",
     /** Failure policy: a call without an answer is a `retry`, under the same key. */
-    async send(mail, contents, ids, { fetch, traceparent }) {
-      const { url, key, timeoutMs = TIMEOUT_MS } = account();
-      let response: Response;
-      try {
-        response = await fetch(`${url}/emails`, {
-          method: "POST",
-          headers: {
-            "content-type": "application/json",
-            authorization: `Bearer ${key}`,
-            "idempotency-key": `${ids.kind}/${ids.id}`,
-            ...(traceparent === undefined ? {} : { traceparent }),
-          },
-          body: JSON.stringify(resendBody(mail, contents, ids)),
-          redirect: "manual",
-          signal: AbortSignal.timeout(timeoutMs),
-        });
-      } catch (error) {
-        return unanswered(error, timeoutMs, true);
-      }
-      return await outcomeOf(response, key);
+    async send(mail, contents, ids, world) {
+      const current = account();
+      const request = {
+        body: resendBody(mail, contents, ids),
+        headers: { "idempotency-key": `${ids.kind}/${ids.id}` },
+        repeatable: true,
+      };
+      const posted = await postMail(current, "/emails", request, world);
+      return "failure" in posted ? posted.failure : outcomeOf(posted.answer, current.key);
     },
   };
 }
@@ -82,34 +72,18 @@ function mailbox({ address, name }: MailAddress): string {
   return name === "" ? address : `"${name.replace(/[\\"]/g, "\\$&").replace(/[\r\n]+/g, " ")}" <${address}>`;
 }
 
-async function outcomeOf(response: Response, key: string): Promise<Sent> {
-  const { status, headers } = response;
-  let body: JsonObject | undefined;
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode((await readAnswer(response.body)).bytes));
-    body = isObject(value) ? value : undefined;
-  } catch {
-    // No JSON, or it broke off.
-  }
-  if (response.ok) {
-    // A success whose body cannot be read is one: the mail went.
-    return { ok: true, ...(typeof body?.id === "string" && body.id !== "" ? { providerId: body.id } : {}) };
-  }
-  const words = wordsFor(key);
-  const name = words(body?.name);
+function outcomeOf(answer: ProviderAnswer, key: string): Sent {
+  const { status, headers, body } = answer;
+  if (status >= 200 && status < 300) return accepted(body?.id);
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"), Date.now());
-  return {
-    ok: false,
-    ...meaningOf(status, name),
-    code: status,
-    status,
-    message: words(body?.message) ?? `HTTP ${status} without an error of Resend's`,
-    ...(name === undefined ? {} : { details: name }),
+  const meaning = {
+    ...meaningOf(status, body?.name),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
+  return refused(answer, meaning, { by: "Resend", key, message: body?.message, details: body?.name });
 }
 
-function meaningOf(status: number, name: string | undefined): Pick<SendFailure, "kind" | "scope"> {
+function meaningOf(status: number, name: unknown): Pick<SendFailure, "kind" | "scope"> {
   // The day's or the month's quota: nothing goes until it is raised or over.
   if (name === "daily_quota_exceeded" || name === "monthly_quota_exceeded") {
     return { kind: "held", scope: "number" };

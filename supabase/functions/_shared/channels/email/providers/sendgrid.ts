@@ -6,18 +6,19 @@
  *
  * @module
  */
-import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
+import { parseRetryAfter } from "../../../http/answers.ts";
 import { isObject, type JsonObject } from "../../../json/json.ts";
 import type { MailAddress, OutgoingMail } from "../../../mail/types.ts";
 import type { SendFailure, Sent } from "../../channel.ts";
 import {
+  accepted,
   base64Of,
   type MailAccount,
   type MailIds,
   type MailProvider,
-  TIMEOUT_MS,
-  unanswered,
-  wordsFor,
+  postMail,
+  type ProviderAnswer,
+  refused,
 } from "./provider.ts";
 
 /** Headers that SendGrid sets itself and refuses in `headers`. */
@@ -55,25 +56,11 @@ export function createSendGrid(account: () => MailAccount): MailProvider {
      * SendGrid refuses in its own words (any 4xx, 500, 503) was not taken. 502 and 504 come from something in
      * between that gave up waiting.
      */
-    async send(mail, contents, ids, { fetch, traceparent }) {
-      const { url, key, timeoutMs = TIMEOUT_MS } = account();
-      let response: Response;
-      try {
-        response = await fetch(`${url}/v3/mail/send`, {
-          method: "POST",
-          headers: {
-            "content-type": "application/json",
-            authorization: `Bearer ${key}`,
-            ...(traceparent === undefined ? {} : { traceparent }),
-          },
-          body: JSON.stringify(sendGridBody(mail, contents, ids)),
-          redirect: "manual",
-          signal: AbortSignal.timeout(timeoutMs),
-        });
-      } catch (error) {
-        return unanswered(error, timeoutMs, false);
-      }
-      return await outcomeOf(response, key);
+    async send(mail, contents, ids, world) {
+      const current = account();
+      const request = { body: sendGridBody(mail, contents, ids), repeatable: false };
+      const posted = await postMail(current, "/v3/mail/send", request, world);
+      return "failure" in posted ? posted.failure : outcomeOf(posted.answer, current.key);
     },
   };
 }
@@ -123,24 +110,12 @@ function distinct(addresses: readonly MailAddress[]): MailAddress[] {
   return [...new Map(addresses.map((each) => [each.address, each])).values()];
 }
 
-async function outcomeOf(response: Response, key: string): Promise<Sent> {
-  const { status, headers } = response;
-  const body = await bodyOf(response);
-  if (status === 200 || status === 202) {
-    const id = headers.get("x-message-id");
-    return { ok: true, ...(id === null || id === "" ? {} : { providerId: id }) };
-  }
-  const words = wordsFor(key);
+function outcomeOf(answer: ProviderAnswer, key: string): Sent {
+  const { status, headers, body } = answer;
+  if (status === 200 || status === 202) return accepted(headers.get("x-message-id"));
   const first = Array.isArray(body?.errors) && isObject(body.errors[0]) ? body.errors[0] : undefined;
-  const field = words(first?.field);
-  const failure = {
-    ok: false as const,
-    code: status,
-    status,
-    message: words(first?.message) ?? `HTTP ${status} without an error of SendGrid's`,
-    ...(field === undefined ? {} : { details: field }),
-  };
-  return { ...failure, ...meaningOf(status, headers) };
+  const words = { by: "SendGrid", key, message: first?.message, details: first?.field };
+  return refused(answer, meaningOf(status, headers), words);
 }
 
 function meaningOf(status: number, headers: Headers): Pick<SendFailure, "kind" | "scope" | "retryAfterMs"> {
@@ -160,14 +135,4 @@ function resetMs(headers: Headers): number | undefined {
   return reset !== null && /^\d{9,11}$/.test(reset)
     ? Math.max(0, Number(reset) * 1000 - Date.now())
     : undefined;
-}
-
-/** The response's JSON object; undefined if it is none or breaks off. */
-async function bodyOf(response: Response): Promise<JsonObject | undefined> {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode((await readAnswer(response.body)).bytes));
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -19,6 +19,7 @@ import {
   userIdUpdate,
 } from "./identities.ts";
 import { type Content, contentOf } from "./messages.ts";
+import type { News } from "./news.ts";
 import { callEvent, type ReportedEvent } from "./service_events.ts";
 import { type StatusFields, statusOf } from "./statuses.ts";
 
@@ -67,8 +68,8 @@ export interface Update extends Content, StatusFields {
   type?: string;
   /** The person refuses marketing messages, or wants them again. */
   opt?: "out" | "in";
-  /** The category of a template, if the update reports it. */
-  template?: TemplateWord;
+  /** What it reports of the account itself, if anything. */
+  news?: News;
   /** What services may want to know of it, besides messages and statuses. */
   event?: ReportedEvent;
   /** For a failed status: the code of its first error. */
@@ -79,17 +80,6 @@ export interface Update extends Content, StatusFields {
   traceparent?: string;
   /** Meta's own object for this update: the message, the status, or the whole `change.value`. */
   raw: unknown;
-}
-
-/** The category of a template, given by name and language or else by id. */
-export interface TemplateWord {
-  /** Meta's WABA id. */
-  account: string;
-  id?: string;
-  name?: string;
-  language?: string;
-  /** In Meta's spelling: `MARKETING`. */
-  category: string;
 }
 
 /** The field of a body without a webhook shape. */
@@ -256,21 +246,6 @@ function optOf(item: JsonObject): Update["opt"] {
   if (item.category !== undefined && item.category !== "marketing_messages") return undefined;
   if (item.value === "stop") return "out";
   return item.value === "resume" || item.value === "signup" ? "in" : undefined;
-}
-
-/**
- * The category of a template in a change, whatever its field: Meta sends it with the status, with a change of
- * the category itself, and in more places each year. An announced change (`correct_category`) does not count.
- */
-export function templateOf(value: unknown, place: Place): TemplateWord | undefined {
-  if (!isObject(value)) return undefined;
-  const category = id(value.new_category) ?? id(value.message_template_category) ?? id(value.category);
-  const name = id(value.message_template_name);
-  const language = id(value.message_template_language);
-  const templateId = id(value.message_template_id);
-  if (category === undefined || place.entryId === "") return undefined;
-  if ((name === undefined || language === undefined) && templateId === undefined) return undefined;
-  return { account: place.entryId, id: templateId, name, language, category };
 }
 
 /** A key built from ids if all of them are present (and fit an index entry), else from the content. */

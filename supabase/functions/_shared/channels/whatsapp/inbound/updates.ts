@@ -21,18 +21,10 @@
  */
 import type { SenderAccount } from "../../channel.ts";
 import { Contacts } from "./identities.ts";
+import { newsOf } from "./news.ts";
 import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
 import { changeEvent } from "./service_events.ts";
-import {
-  clean,
-  type ItemKind,
-  itemUpdate,
-  other,
-  type Place,
-  templateOf,
-  UNKNOWN_FIELD,
-  type Update,
-} from "./update.ts";
+import { clean, type ItemKind, itemUpdate, other, type Place, UNKNOWN_FIELD, type Update } from "./update.ts";
 
 export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./update.ts";
 
@@ -179,8 +171,8 @@ function parseChange(updates: Update[], change: unknown, entryTime: unknown, ent
   if (value !== undefined && lists !== undefined) parseLists(updates, value, lists, place);
   if (updates.length === from) {
     const whole = other(place, change.value === undefined ? change : change.value, entryTime);
-    const template = templateOf(whole.raw, place);
-    if (template !== undefined) whole.template = template;
+    const news = newsOf(field, whole.raw, place.entryId);
+    if (news !== undefined) whole.news = news;
     const event = isObject(whole.raw) ? changeEvent(field, whole.raw, place.entryId) : undefined;
     if (event !== undefined) whole.event = event;
     updates.push(whole);

@@ -22,18 +22,18 @@ const THROTTLED: ReadonlyMap<number, FailureScope> = new Map([
   [131056, "pair"], // number and person
 ]);
 
-/** Errors of the account, which affect every message. */
+/** Errors that affect every message of the account, or of the number. */
 const HELD: ReadonlyMap<number, FailureScope> = new Map([
-  [0, "number"], // the app user cannot be authenticated: the token has expired or was taken back
-  [3, "number"], // the app lacks a capability
-  [10, "number"], // the app lacks a permission, or it was removed
-  [190, "number"], // the access token has expired
-  ...Array.from({ length: 100 }, (_, i): [number, FailureScope] => [200 + i, "number"]), // permissions again
-  [368, "number"], // the account is restricted for breaking a policy
-  [401, "number"],
+  [0, "account"], // the app user cannot be authenticated: the token has expired or was taken back
+  [3, "account"], // the app lacks a capability
+  [10, "account"], // the app lacks a permission, or it was removed
+  [190, "account"], // the access token has expired
+  ...Array.from({ length: 100 }, (_, i): [number, FailureScope] => [200 + i, "account"]), // permissions again
+  [368, "account"], // the account is restricted for breaking a policy
+  [401, "account"],
   [131005, "number"], // access denied
-  [131031, "number"], // the account is locked
-  [131042, "number"], // a problem with the payment method
+  [131031, "account"], // the account is locked
+  [131042, "account"], // a problem with the payment method
   [133010, "number"], // the number is not registered
   // To people of this country only: each chat waits for itself.
   [130497, "pair"],
@@ -76,7 +76,7 @@ export function classify(
   if (error !== undefined && (RETRIED.has(error.code) || error.isTransient === true)) {
     return { kind: "retry" };
   }
-  if (status === 401) return { kind: "held", scope: "number" };
+  if (status === 401) return { kind: "held", scope: "account" };
   if (status === 429) return { kind: "throttle", scope: "number" };
   // 3xx and 2xx without Meta's shape: something stands in between.
   return { kind: status >= 500 || status === 408 || status < 400 ? "retry" : "final" };

@@ -53,7 +53,8 @@ Deno.test("classify() judges unknown codes by the HTTP status", () => {
 });
 
 Deno.test("classify() distinguishes an account's fault from one that concerns a country", () => {
-  assertEquals(classify({ code: 190 }, 401), { kind: "held", scope: "number" });
-  assertEquals(classify(undefined, 401), { kind: "held", scope: "number" });
+  assertEquals(classify({ code: 190 }, 401), { kind: "held", scope: "account" });
+  assertEquals(classify(undefined, 401), { kind: "held", scope: "account" });
+  assertEquals(classify({ code: 133010 }, 400), { kind: "held", scope: "number" });
   assertEquals(classify({ code: 130497 }, 400), { kind: "held", scope: "pair" });
 });

@@ -6,22 +6,16 @@
  *
  * @module
  */
-import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
-import type { SendFailure, Sent, Template, Templates } from "../../channel.ts";
-import { classify } from "./errors.ts";
-import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
+import type { Sent, Template, Templates } from "../../channel.ts";
+import { callGraph, type Fetch, type GraphAccess } from "../graph_call.ts";
+import { id, isObject, isStorable, type JsonObject, list, object } from "../../../json/json.ts";
 import { identitiesOf, isBsuid, personOf } from "../inbound/identities.ts";
 import type { OutboundMessage } from "./outbound.ts";
 import { isNumber } from "./recipients.ts";
 
-/** The account to send as, and its URL. */
-export interface GraphAccount {
-  /** Base URL with version, such as `https://graph.facebook.com/v26.0`. */
-  readonly graphUrl: string;
-  readonly token: string;
+/** The account and number to send as. */
+export interface GraphAccount extends GraphAccess {
   readonly phoneNumberId: string;
-  /** Longest wait for the response. @default {15_000} */
-  readonly timeoutMs?: number;
 }
 
 /** One message to send. */
@@ -35,8 +29,6 @@ export interface OutboundRequest {
   readonly traceparent?: string;
 }
 
-const MAX_WORDS = 500;
-
 /**
  * Sends a message. Never throws.
  *
@@ -45,36 +37,17 @@ const MAX_WORDS = 500;
  * callback data shows that the message was sent, and the queue drops the repetition. A success whose body
  * cannot be read is a success: repeating it would certainly reach the person twice.
  */
-export async function send(
-  fetch: (url: string, init: RequestInit) => Promise<Response>,
-  account: GraphAccount,
-  request: OutboundRequest,
-): Promise<Sent> {
-  const { graphUrl, token, phoneNumberId, timeoutMs = 15_000 } = account;
-  let response: Response;
-  try {
-    response = await fetch(`${graphUrl}/${encodeURIComponent(phoneNumberId)}/messages`, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        authorization: `Bearer ${token}`,
-        ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
-      },
-      body: JSON.stringify(graphBody(request)),
-      // The token goes to Meta and to nobody that an answer points to.
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-  } catch (error) {
-    return withoutAnswer(error, timeoutMs);
-  }
-  const body = await answerOf(response);
-  if (response.ok && body?.error === undefined) {
-    const [message] = list(body?.messages) ?? [];
-    const identities = isGroup(request.to) ? undefined : recipientOf(body?.contacts);
-    return { ok: true, providerId: id(object(message)?.id), ...(identities && { identities }) };
-  }
-  return refusal(response, object(body?.error), token);
+export async function send(fetch: Fetch, account: GraphAccount, request: OutboundRequest): Promise<Sent> {
+  const answer = await callGraph(fetch, account, {
+    method: "POST",
+    path: `${encodeURIComponent(account.phoneNumberId)}/messages`,
+    headers: request.traceparent === undefined ? {} : { traceparent: request.traceparent },
+    body: graphBody(request),
+  });
+  if (!answer.ok) return answer;
+  const [message] = list(answer.body?.messages) ?? [];
+  const identities = isGroup(request.to) ? undefined : recipientOf(answer.body?.contacts);
+  return { ok: true, providerId: id(object(message)?.id), ...(identities && { identities }) };
 }
 
 /** The body for Meta: our message with its envelope and recipient. */
@@ -118,31 +91,22 @@ function recipientOf(contacts: unknown) {
  * known.
  */
 export async function askTemplates(
-  fetch: (url: string, init: RequestInit) => Promise<Response>,
-  { graphUrl, token, timeoutMs = 10_000 }: Pick<GraphAccount, "graphUrl" | "token" | "timeoutMs">,
+  fetch: Fetch,
+  access: GraphAccess,
   { account, name }: { account: string; name: string },
 ): Promise<Templates> {
-  const query = new URLSearchParams({ name, fields: "id,name,language,category", limit: "250" });
-  let response: Response;
-  try {
-    response = await fetch(`${graphUrl}/${encodeURIComponent(account)}/message_templates?${query}`, {
-      headers: { authorization: `Bearer ${token}` },
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-  } catch (error) {
-    return withoutAnswer(error, timeoutMs);
-  }
-  const body = await answerOf(response);
-  if (response.ok && body?.error === undefined) {
-    const data = Array.isArray(body?.data) ? body.data : [];
+  const answer = await callGraph(fetch, { timeoutMs: 10_000, ...access }, {
+    path: `${encodeURIComponent(account)}/message_templates`,
+    query: { name, fields: "id,name,language,category", limit: "250" },
+  });
+  if (answer.ok) {
+    const data = Array.isArray(answer.body?.data) ? answer.body.data : [];
     // Meta finds names that hold this one, too.
     return { ok: true, templates: data.flatMap((item): Template[] => templateOf(object(item), name)) };
   }
-  const failure = refusal(response, object(body?.error), token);
-  const mayPass = failure.kind === "retry" && response.status !== 501 || failure.kind === "throttle";
-  return mayPass || response.status === 401 || UNAUTHENTICATED.has(failure.code)
-    ? failure
+  const mayPass = answer.kind === "retry" && answer.status !== 501 || answer.kind === "throttle";
+  return mayPass || answer.status === 401 || UNAUTHENTICATED.has(answer.code)
+    ? answer
     : { ok: true, templates: [] };
 }
 
@@ -155,39 +119,4 @@ function templateOf(item: JsonObject | undefined, name: string): Template[] {
   return item?.name !== name || language === undefined || category === undefined
     ? []
     : [{ id: id(item.id), language, category }];
-}
-
-function withoutAnswer(error: unknown, timeoutMs: number): SendFailure {
-  const late = error instanceof DOMException &&
-    (error.name === "TimeoutError" || error.name === "AbortError");
-  return late
-    ? { ok: false, kind: "retry", code: "timeout", message: `no answer within ${timeoutMs} ms` }
-    : { ok: false, kind: "retry", code: "network", message: "no connection, or it broke" };
-}
-
-function refusal(response: Response, error: JsonObject | undefined, token: string): SendFailure {
-  const code = typeof error?.code === "number" ? error.code : undefined;
-  const known = code === undefined ? undefined : { code, isTransient: error?.is_transient === true };
-  const words = (value: unknown) => text(value)?.replaceAll(token, "…").slice(0, MAX_WORDS);
-  const details = words(object(error?.error_data)?.details);
-  const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), Date.now());
-  return {
-    ok: false,
-    ...classify(known, response.status),
-    code: code ?? "unreadable",
-    status: response.status,
-    message: words(error?.message) ?? `HTTP ${response.status} without an error of Meta's`,
-    ...(details === undefined ? {} : { details }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  };
-}
-
-/** The response's JSON object, of at most 64 KB; undefined if it is not one or is incomplete. */
-async function answerOf(response: Response): Promise<JsonObject | undefined> {
-  try {
-    const { bytes } = await readAnswer(response.body);
-    return object(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch {
-    return undefined;
-  }
 }

@@ -53,26 +53,39 @@ export async function withMetaIds<M>(
   const known = new Map<string, string>();
   let reused = false;
   for (const id of ids) {
-    try {
-      const upload = await uploads?.find(id, account.phoneNumberId);
-      if (upload === undefined) return GONE;
-      if (upload.providerId !== undefined && !again) {
-        known.set(id, upload.providerId);
-        reused = true;
-        continue;
-      }
-      const body = await uploads!.open(upload);
-      if (body === undefined) return GONE;
-      const { type, name } = upload;
-      const sent = await uploadMedia({ fetch }, { ...account, timeoutMs: UPLOAD_MS }, { body, type, name });
-      if (!sent.ok) return failureOf(sent);
-      await uploads!.note(id, account.phoneNumberId, sent.id);
-      known.set(id, sent.id);
-    } catch {
-      return { ok: false, kind: "retry", code: "storage", message: "the uploaded file cannot be read now" };
-    }
+    const ready = await toMeta(id, { ...account, timeoutMs: UPLOAD_MS }, { fetch, uploads }, again);
+    if (!ready.ok) return ready;
+    known.set(id, ready.id);
+    reused ||= ready.reused;
   }
   return { ok: true, message: walk(message, (id) => known.get(id.toLowerCase())!) as M, reused };
+}
+
+/**
+ * Meta's id of an upload, for the number of an account; uploads it if Meta does not have it.
+ *
+ * Failure policy: as of {@linkcode withMetaIds}.
+ */
+export async function toMeta(
+  id: string,
+  account: GraphAccount,
+  { fetch, uploads }: Pick<SendDeps, "fetch" | "uploads">,
+  again = false,
+): Promise<{ readonly ok: true; readonly id: string; readonly reused: boolean } | SendFailure> {
+  try {
+    const upload = await uploads?.find(id, account.phoneNumberId);
+    if (upload === undefined) return GONE;
+    if (upload.providerId !== undefined && !again) return { ok: true, id: upload.providerId, reused: true };
+    const body = await uploads!.open(upload);
+    if (body === undefined) return GONE;
+    const { type, name } = upload;
+    const sent = await uploadMedia({ fetch }, account, { body, type, name });
+    if (!sent.ok) return failureOf(sent);
+    await uploads!.note(id, account.phoneNumberId, sent.id);
+    return { ok: true, id: sent.id, reused: false };
+  } catch {
+    return { ok: false, kind: "retry", code: "storage", message: "the uploaded file cannot be read now" };
+  }
 }
 
 /** Codes with which Meta refuses an id that it does not have; some of them have other meanings as well. */
