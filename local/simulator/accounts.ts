@@ -52,9 +52,18 @@ export interface AccountsOptions {
   tell(wabaId: string, change: AccountChange): void;
   /** How long a review of a template takes. */
   reviewMs(): number;
+  /** Where the app's webhooks lead, which cannot be changed here. */
+  webhookUrl: string;
 }
 
 const APP_ID = "900000000000001";
+/** What the app's webhooks tell of. */
+const FIELDS = [
+  "messages",
+  "account_update",
+  "phone_number_quality_update",
+  "message_template_status_update",
+];
 
 /** The accounts, by token, WABA id and number. */
 export class Accounts {
@@ -93,7 +102,9 @@ export class Accounts {
   /** The account that a request's token belongs to, or Meta's refusal. */
   authenticate(request: Request): AccountIds | GraphError {
     const token = request.headers.get("authorization")?.replace(/^Bearer /, "");
-    const account = this.#options.accounts.find(({ accessToken }) => accessToken === token);
+    const account = this.#options.accounts.find(({ accessToken, appSecret }) =>
+      accessToken === token || token === `${APP_ID}|${appSecret}`
+    );
     if (account === undefined) {
       return { status: 401, code: 190, title: "Invalid OAuth access token - Cannot parse access token" };
     }
@@ -208,6 +219,16 @@ export class Accounts {
           scopes: ["whatsapp_business_management", "whatsapp_business_messaging", "public_profile"],
           granular_scopes: [{ scope: "whatsapp_business_messaging", target_ids: [account.wabaId] }],
         },
+      };
+    }
+    if (id === APP_ID && edge === "subscriptions" && method === "GET") {
+      return {
+        data: [{
+          object: "whatsapp_business_account",
+          callback_url: this.#options.webhookUrl,
+          active: true,
+          fields: FIELDS.map((name) => ({ name, version: "v26.0" })),
+        }],
       };
     }
     const template = standing.templates.find((one) => one.id === id);

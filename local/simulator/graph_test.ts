@@ -3,7 +3,7 @@ import { FAULTS } from "./faults.ts";
 import type { Json } from "./model.ts";
 import { faultOf } from "./outgoing.ts";
 import { KEEP } from "./store.ts";
-import { callGraph, simulate } from "./testing.ts";
+import { callGraph, OPTIONS, simulate } from "./testing.ts";
 
 const TEXT = { type: "text", text: { body: "hello" } };
 
@@ -316,4 +316,18 @@ Deno.test("GraphApi: returns a template by its name, in each language, and no ot
   assertEquals(await ask("order_update"), ["UTILITY"]);
   assertEquals(await ask("x_1"), []);
   assertEquals(await ask("login_code", "another"), undefined);
+});
+
+Deno.test("GraphApi: tells the app, by the app's own token, where its webhooks lead", async () => {
+  const { meta } = simulate();
+  const ask = (token: string) =>
+    meta.graph(
+      new Request("http://127.0.0.1/simulator/graph/v26.0/900000000000001/subscriptions", {
+        headers: { authorization: `Bearer ${token}` },
+      }),
+    );
+  const { data: [{ callback_url, active }] } = await (await ask(`900000000000001|${OPTIONS.appSecret}`))
+    .json();
+  assertEquals([callback_url, active], [OPTIONS.webhookUrl, true]);
+  assertEquals((await ask("900000000000001|wrong")).status, 401);
 });

@@ -105,6 +105,7 @@ export class MetaSimulator {
       tell: (waba, { field, value }) =>
         this.#enqueue({ field, list: "value", item: value, waba, contact: "" }),
       reviewMs: () => this.settings.reviewMs,
+      webhookUrl: options.webhookUrl,
     });
     this.#sender = new WebhookSender({
       ...shared,
