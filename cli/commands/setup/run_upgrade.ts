@@ -1,7 +1,7 @@
 /** The steps of `gatelink upgrade`, in order. */
 import { listMigrations, pendingMigrations } from "../../../lib/migrate.ts";
 import { ROOT } from "../../../lib/paths.ts";
-import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
+import { counted, sentence } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Result, Session } from "../../core/session.ts";
 import { runGates } from "../gates/run.ts";
@@ -32,7 +32,7 @@ export async function runUpgrade(
       functions(target, root, waits.seenMs),
     ], {
       title: `Upgrading ${project.name} to ${version}`,
-      done: `${project.name} runs ${version}.`,
+      done: sentence(`${project.name} runs ${version}`),
       again: `gatelink upgrade${words}`,
     }, options.dryRun);
   } finally {
@@ -107,7 +107,7 @@ function gates(
       throw new CliError(
         "refused",
         `${counted(open.length, "gate")} open: ${said}`,
-        `${open[0].how ?? "Close them"}. Or go on: --anyway.`,
+        `To close ${open[0].id}: ${open[0].how ?? "see gatelink gates"}. Or proceed with --anyway.`,
       );
     },
   };

@@ -74,11 +74,13 @@ export async function walk(
   const failed = taken.find(({ state }) => state === "failed");
   const left = taken.filter(({ state }) => state === "to_do").length;
   const end = failed !== undefined
-    ? `${
-      paint("red", `Stopped at ${failed.name}`)
-    }, step ${taken.length} of ${steps.length}. What is done stays. ${
-      failed.hint === undefined ? "" : `${failed.hint} `
-    }Then go on: ${words.again}`
+    ? [
+      `${
+        paint("red", `Stopped at ${failed.name}`)
+      }, step ${taken.length} of ${steps.length}. What is done stays.`,
+      ...(failed.hint === undefined ? [] : [/[.)]$/.test(failed.hint) ? failed.hint : `${failed.hint}.`]),
+      `Then repeat: ${words.again}`,
+    ].join("\n")
     : dryRun
     ? `Nothing was done (--dry-run). ${
       left === 0 ? "Nothing is left to do." : `${left} of ${steps.length} steps are left.`

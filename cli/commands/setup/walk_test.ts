@@ -56,7 +56,7 @@ Deno.test("walk: stops at the first failure, says what to do and how to go on", 
   ];
   const { document, text, failed } = await walk(testSession(), steps, WORDS);
   assertEquals([states(document), failed, acted], [["a found", "b done", "c failed"], true, ["b"]]);
-  assertStringIncludes(text, "mend it Then go on: gatelink setup");
+  assertStringIncludes(text, "mend it.\nThen repeat: gatelink setup");
 });
 
 Deno.test("walk: a dry run does nothing, and does not stop at what earlier steps would make", async () => {
