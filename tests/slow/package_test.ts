@@ -101,6 +101,8 @@ Deno.test("the package: behaves under Node and Deno like the checkout", { ignore
       ["gates", "check"],
       ["rollout", "start", "deeplinks"],
       ["flags", "stale"],
+      ["setup", "--dry-run"],
+      ["upgrade", "--dry-run"],
     ];
     for (const words of needing) {
       await t.step(
