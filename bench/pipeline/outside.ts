@@ -92,7 +92,8 @@ const run = crypto.randomUUID().replaceAll("-", "").toUpperCase();
 
 async function graph(request: Request): Promise<Response> {
   const { to, biz_opaque_callback_data } = await request.json();
-  const number = /\/(\d+)\/messages$/.exec(request.url)![1];
+  // The address may carry appsecret_proof.
+  const number = /\/(\d+)\/messages$/.exec(new URL(request.url).pathname)![1];
   const id = `wamid.OUT${run}${serial++}`;
   report.sent++;
   for (const status of STATUSES) tell(statusOf(number, id, to, status, biz_opaque_callback_data));
