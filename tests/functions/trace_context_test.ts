@@ -32,7 +32,7 @@ async function sentToMeta(use: () => Promise<void>): Promise<Map<string, string 
   const sent = new Map<string, string | null>();
   globalThis.fetch = (input: RequestInfo | URL, init?: RequestInit) => {
     const url = String(input instanceof Request ? input.url : input);
-    if (url.includes("/graph/") && url.endsWith("/messages")) {
+    if (url.includes("/graph/") && new URL(url).pathname.endsWith("/messages")) {
       const { biz_opaque_callback_data } = JSON.parse(String(init?.body));
       sent.set(biz_opaque_callback_data, new Headers(init?.headers).get("traceparent"));
     }
