@@ -112,7 +112,11 @@ edgeTest("templates: created, reviewed, edited and deleted at Meta and here", as
   const path = `wa-router/templates/${made.body.id as string}` as const;
   const edited = await edge.call(path, { method: "PATCH", headers: KEY, body: { category: "marketing" } });
   assertEquals(edited.body, { id: made.body.id, status: "pending" });
-  await until("it is approved again", async () => await statusOf("table_ready") === "approved");
+  // Two approvals within a second are one to whoever gets webhooks, for they are the same to the letter; the sync sees more.
+  await until("it is approved again", async () => {
+    await edge.call("wa-router/templates/sync", { headers: KEY });
+    return await statusOf("table_ready") === "approved";
+  });
   assertEquals((await edge.call(path, { method: "DELETE", headers: KEY })).body.status, "deleted");
   assertEquals(await statusOf("table_ready"), undefined);
 });

@@ -202,7 +202,7 @@ export function createManage(deps: ManageDeps) {
             ...(add_tags.length + remove_tags.length > 0 && {
               tags: [...new Set([...tags ?? [], ...add_tags])].filter((tag) => !remove_tags.includes(tag)),
             }),
-          }));
+          }), true);
         }
         results.push({ status: 200, code });
       } catch (error) {
@@ -231,15 +231,19 @@ export function createManage(deps: ManageDeps) {
       throw new Problem("invalid_request", { detail: "The body must be an object." });
     }
     const headers = await deps.limit(actor);
-    const changed = await changeOne(call, code, () => patch as Record<string, unknown>);
+    const changed = await changeOne(call, code, () => patch as Record<string, unknown>, false);
     return Response.json({ ...changed, ...deps.urlOf(call.request, code) }, { headers });
   }
 
-  /** Changes one link by the patch that `patchOf` makes of its current content; again, if another change was faster. */
+  /**
+   * Changes one link by the patch that `patchOf` makes of its current content; again, if another change was faster.
+   * @param leavesEqual Whether a link that is as asked already keeps its version.
+   */
   async function changeOne(
     call: Call,
     code: string,
     patchOf: (now: FoundLink) => Record<string, unknown>,
+    leavesEqual: boolean,
   ): Promise<StoredLink> {
     const { by: actor } = call;
     let hashed: string | undefined;
@@ -253,7 +257,7 @@ export function createManage(deps: ManageDeps) {
         ...now,
         ...deps.urlOf(call.request, code),
       });
-      if (version !== undefined && Object.keys(asked).length === 0) return now;
+      if (leavesEqual && Object.keys(asked).length === 0) return now;
       const late = version === undefined ? [] : changedSince(version, now, Object.keys(asked));
       if (late.length > 0) throw changedMeanwhile(late);
       const { password: given, ...rest } = asked;
