@@ -7117,6 +7117,20 @@ begin
 end $function$;
 grant execute on function public.note_storage_objects(p_objects jsonb) to service_role;
 
+-- Which credentials a WhatsApp number uses: {credentials (senders.credentials; null for the default)}; null for a
+-- number that is not known. For secret keys.
+CREATE OR REPLACE FUNCTION public.number_credentials(p_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select jsonb_build_object('credentials', s.credentials) from public.senders s where s.channel = 'whatsapp' and s.id = p_id);
+end $function$;
+grant execute on function public.number_credentials(p_id text) to service_role;
+
 -- The accounts and numbers that wa-router asks Meta about, as list_numbers returns them. For secret keys.
 CREATE OR REPLACE FUNCTION public.numbers_to_check()
  RETURNS jsonb

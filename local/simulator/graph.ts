@@ -147,7 +147,7 @@ export class GraphApi {
     const { accounts, media } = this.#options;
     const account = accounts.authenticate(request);
     if ("code" in account) return account;
-    const file = media.get(id ?? "");
+    const file = media.get(id ?? "", account.wabaId);
     if (request.method === "GET" && file && !edge) {
       const { mimeType: mime_type, sha256, size } = file;
       return {
@@ -160,9 +160,11 @@ export class GraphApi {
         id,
       };
     }
-    if (request.method === "DELETE" && !edge && media.expire(id ?? "")) return { success: true };
+    if (request.method === "DELETE" && !edge && media.expire(id ?? "", account.wabaId)) {
+      return { success: true };
+    }
     if (request.method === "POST" && id === account.phoneNumberId && edge === "media") {
-      return await this.#upload(request, what);
+      return await this.#upload(request, account, what);
     }
     const isTemplates = edge === "message_templates";
     const name = new URL(request.url).searchParams.get("name");
@@ -199,17 +201,18 @@ export class GraphApi {
 
   /** Serves a file to whoever has the token, as Meta's own host does. */
   async #download(request: Request, id: string): Promise<Response> {
-    if ("code" in this.#options.accounts.authenticate(request)) {
+    const account = this.#options.accounts.authenticate(request);
+    if ("code" in account) {
       return new Response("Unauthorized", { status: 401 });
     }
-    const file = this.#options.media.get(id);
+    const file = this.#options.media.get(id, account.wabaId);
     if (file === undefined) return new Response("Not found", { status: 404 });
     return new Response(await file.open(), {
       headers: { "content-type": file.mimeType, "content-length": String(file.size) },
     });
   }
 
-  async #upload(request: Request, what: string[]): Promise<Outcome> {
+  async #upload(request: Request, account: AccountIds, what: string[]): Promise<Outcome> {
     const form = await request.formData().catch(() => undefined);
     const file = form?.get("file");
     if (form?.get("messaging_product") !== "whatsapp") return invalid("messaging_product must be whatsapp");
@@ -225,7 +228,10 @@ export class GraphApi {
     if (file.size === 0 || file.size > limit * 1024 * 1024) {
       return invalid(`Param file: 1 byte to ${limit} MB`);
     }
-    return { id: await this.#options.media.keep(new Uint8Array(await file.arrayBuffer()), type, file.name) };
+    const { media } = this.#options;
+    const id = await media.keep(new Uint8Array(await file.arrayBuffer()), type, file.name);
+    media.give(id, account.wabaId);
+    return { id };
   }
 
   #send(body: Json, account: AccountIds, what: string[]): Outcome {
@@ -236,7 +242,8 @@ export class GraphApi {
     const wrong = faultOf(body);
     if (wrong) return { status: 400, code: 131009, title: "Parameter value is not valid", details: wrong };
     const part = typeof body.type === "string" ? body[body.type] as Json | undefined : undefined;
-    if (this.#options.media.isGone(String(part?.id))) {
+    const { media } = this.#options;
+    if (media.isGone(String(part?.id)) || media.isForeign(String(part?.id), account.wabaId)) {
       return invalid(`Param ${body.type}['id'] is not a valid whatsapp business account media attachment ID`);
     }
     const contact = recipient(body);

@@ -33,6 +33,8 @@ export class MediaShelf {
   #added: string[] = [];
   /** Ids of files that are gone: using them is an error, as at Meta. */
   #gone = new Set<string>();
+  /** The accounts (WABA ids) that have a file; files that are not here belong to all. */
+  #accounts = new Map<string, Set<string>>();
   #folder: string | undefined;
 
   constructor(samples: ReadonlyMap<string, MediaFile>, folder?: string) {
@@ -49,9 +51,34 @@ export class MediaShelf {
     return [...this.#files.keys()].filter((id) => !this.#gone.has(id));
   }
 
-  /** The file of an id; undefined if there is none, or it has expired. */
-  get(id: string): MediaFile | undefined {
-    return this.#gone.has(id) ? undefined : this.#files.get(id);
+  /**
+   * The file of an id; undefined if there is none, or it has expired.
+   * @param account WABA id: undefined, too, if another account has it.
+   */
+  get(id: string, account?: string): MediaFile | undefined {
+    return this.#gone.has(id) || this.isForeign(id, account) ? undefined : this.#files.get(id);
+  }
+
+  /** Whether a file belongs to other accounts alone. */
+  isForeign(id: string, account: string | undefined): boolean {
+    return account !== undefined && this.#accounts.get(id)?.has(account) === false;
+  }
+
+  /** Gives a file that was added to an account (WABA id): one of its numbers received it. Samples are everybody's. */
+  give(id: string, account: string): void {
+    if (!this.#added.includes(id)) return;
+    const accounts = this.#accounts.get(id) ?? new Set();
+    if (accounts.has(account)) return;
+    this.#accounts.set(id, accounts.add(account));
+    if (this.#folder === undefined) return;
+    const path = join(this.#folder, `${id}.json`);
+    try {
+      const about = JSON.parse(Deno.readTextFileSync(path));
+      Deno.writeTextFileSync(path, JSON.stringify({ ...about, accounts: [...accounts] }));
+    } catch (error) {
+      // A file in memory alone.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   /** Whether there was a file of this id and is none any more. */
@@ -80,9 +107,9 @@ export class MediaShelf {
     return id;
   }
 
-  /** Makes an id invalid, as time or a deletion does. @returns whether there was a file. */
-  expire(id: string): boolean {
-    const had = this.get(id) !== undefined;
+  /** Makes an id invalid, as time or a deletion by its account does. @returns whether there was a file. */
+  expire(id: string, account?: string): boolean {
+    const had = this.get(id, account) !== undefined;
     if (had) this.#gone.add(id);
     return had;
   }
@@ -119,6 +146,7 @@ export class MediaShelf {
 
   #drop(id: string): void {
     this.#files.delete(id);
+    this.#accounts.delete(id);
     if (this.#folder === undefined) return;
     for (const name of [id, `${id}.json`]) {
       try {
@@ -140,7 +168,8 @@ export class MediaShelf {
       const id = name.slice(0, -".json".length);
       const path = join(folder, id);
       try {
-        const about = JSON.parse(Deno.readTextFileSync(`${path}.json`));
+        const { accounts, ...about } = JSON.parse(Deno.readTextFileSync(`${path}.json`));
+        if (accounts !== undefined) this.#accounts.set(id, new Set(accounts));
         this.#files.set(id, { ...about, open: () => opened(path) });
         this.#added.push(id);
       } catch {

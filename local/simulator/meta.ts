@@ -286,7 +286,7 @@ export class MetaSimulator {
       ...(context && { context: { from: account.displayNumber, ...context } }),
       ...shapes.envelopeOf(sender, wamid, this.#clock.now()),
       ...rest,
-      ...this.#media(native),
+      ...this.#media(native, account.wabaId),
     };
     this.#said(sender, wamid, item, shapes.personOf(sender), this.#numberOf(account));
     return wamid;
@@ -362,10 +362,11 @@ export class MetaSimulator {
     return `${this.#options.mediaBase ?? new URL("/simulator/media", this.#options.webhookUrl).href}/${id}`;
   }
 
-  #media(message: UserMessage): Json {
+  #media(message: UserMessage, account: string): Json {
     const native = message[message.type] as Json;
     const file = this.media.get(String(native.id));
     if (!file) return {};
+    this.media.give(String(native.id), account);
     const { mimeType, sha256 } = file;
     // Voice messages name their codec.
     const mime_type = native.voice === true && mimeType === "audio/ogg" ? "audio/ogg; codecs=opus" : mimeType;

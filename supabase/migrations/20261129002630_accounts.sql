@@ -104,6 +104,14 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.credentials_of(text, text) is 'Name of the environment variable with the token of an account; null for the default one.';
 
+create function public.number_credentials(p_id text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  return (select jsonb_build_object('credentials', s.credentials) from public.senders s where s.channel = 'whatsapp' and s.id = p_id);
+end $$;
+comment on function public.number_credentials(text) is 'Which credentials a WhatsApp number uses: {credentials (senders.credentials; null for the default)}; null for a number that is not known. For secret keys.';
+
 create function private.sender_gets_account() returns trigger
 language plpgsql set search_path = '' as $$
 begin
@@ -329,6 +337,7 @@ comment on function public.record_number_check(jsonb) is 'Records what the provi
 call private.close_functions();
 grant execute on function
   private.credentials_of(text, text),
+  public.number_credentials(text),
   private.sender_gets_account(),
   private.resume_senders(text, text, text[], timestamptz),
   private.notify_account(public.account_events),

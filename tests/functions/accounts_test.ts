@@ -1,31 +1,13 @@
 /** Several accounts over HTTP: each sends with its own token, one is banned, and the check with Meta. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
-import { type Edge, edgeTest, KEYS, NUMBER, SECOND } from "../support/edge.ts";
+import { type Edge, edgeTest, KEYS, SECOND } from "../support/edge.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { witness } from "../support/openapi.ts";
+import { withSecond } from "../support/second_account.ts";
 import { until } from "../support/until.ts";
 
 const KEY = { apikey: KEYS.secretKey };
-
-/** Runs `use` with the second account's secrets, under this name. */
-async function withSecond(edge: Edge, use: () => Promise<void>): Promise<void> {
-  Deno.env.set("WHATSAPP_ACCESS_TOKEN_SECOND", SECOND.accessToken);
-  Deno.env.set("WHATSAPP_APP_SECRET_SECOND", SECOND.appSecret);
-  forgetEnv();
-  try {
-    await edge.sql`select public.name_account(${SECOND.wabaId}, 'second')`;
-    // A webhook says so only once per process, and the tests before had other databases.
-    await edge.sql`insert into public.senders (id, address, account) values
-      (${SECOND.phoneNumberId}, ${SECOND.displayNumber}, ${SECOND.wabaId})`;
-    await edge.sql`update public.senders set account = '100000000000001' where id = ${NUMBER.id}`;
-    await use();
-  } finally {
-    Deno.env.delete("WHATSAPP_ACCESS_TOKEN_SECOND");
-    Deno.env.delete("WHATSAPP_APP_SECRET_SECOND");
-    forgetEnv();
-  }
-}
 
 /** People who wrote to the first and to the second number. */
 async function both({ meta }: Edge): Promise<[string, string]> {

@@ -1,5 +1,4 @@
 /** The steps of `gatelink setup`, in order. */
-import { sentence } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Result, Session } from "../../core/session.ts";
 import { bill } from "./bill.ts";
 import { clock } from "./clock.ts";

@@ -49,7 +49,7 @@ export interface GraphFrontDeps {
   /** What is known of a file, by an upload's id or Meta's. @throws {Problem} */
   find(id: string, numberId: string | undefined): Promise<GraphMedia>;
   /** @throws {Problem} `media_not_found` */
-  remove(id: string): Promise<void>;
+  remove(id: string, numberId: string | undefined): Promise<void>;
   waitUntil(work: Promise<unknown>): void;
   count(code: string): void;
   /** Resolves after this time, or when the signal aborts. */
@@ -169,12 +169,11 @@ export function createHandler(deps: GraphFrontDeps): Handler {
   }
 
   async function find({ params, query }: Call<Context>): Promise<Response> {
-    const numberId = new URLSearchParams(query).get("phone_number_id") ?? undefined;
-    return Response.json(await deps.find(params.media_id, numberId));
+    return Response.json(await deps.find(params.media_id, numberIn(query)));
   }
 
-  async function remove({ params }: Call<Context>): Promise<Response> {
-    await deps.remove(params.media_id);
+  async function remove({ params, query }: Call<Context>): Promise<Response> {
+    await deps.remove(params.media_id, numberIn(query));
     return Response.json({ success: true });
   }
 }
@@ -195,4 +194,9 @@ function unpacked(body: JsonObject): JsonObject {
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
+}
+
+/** The number whose account has the file, if the caller names one. */
+function numberIn(query: string): string | undefined {
+  return new URLSearchParams(query).get("phone_number_id") ?? undefined;
 }

@@ -1,6 +1,7 @@
-import { whatsapp, whatsappAccount } from "../_shared/channels/whatsapp/index.ts";
+import { createAccounts } from "../_shared/channels/whatsapp/accounts.ts";
+import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
 import { deleteMedia, findMedia } from "../_shared/channels/whatsapp/outbound/media.ts";
-import { toMeta } from "../_shared/channels/whatsapp/outbound/uploads.ts";
+import { deleteUploads, toMeta } from "../_shared/channels/whatsapp/outbound/uploads.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
@@ -16,6 +17,7 @@ import { resolvePublic } from "../_shared/delivery/addresses.ts";
 import { bearerOf, requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { Problem } from "../_shared/http/problem.ts";
+import { log } from "../_shared/log/log.ts";
 import { uploads } from "../_shared/media/kept.ts";
 import { DEFAULT_MINUTES, signLink } from "../_shared/media/link.ts";
 import { createTakeUpload } from "../_shared/media/uploads.ts";
@@ -31,6 +33,10 @@ const world = {
   fetch: (url: string, init: RequestInit) => fetch(url, init),
   resolve: (host: string) => resolvePublic(host),
 };
+
+const accounts = createAccounts({
+  numberCredentials: (id) => rpc("number_credentials", { p_id: id }),
+});
 
 const enqueue = groupCommit<Item, Queued>({
   commit: (items) => rpc("enqueue_outbound", { p_items: items }),
@@ -88,7 +94,7 @@ export default serve(
     outcome: (id) => rpc("outbound_outcome", { p_id: id }),
     take: createTakeUpload({ rpc, storage: streams }),
     async sendUpload({ id }, numberId) {
-      const account = { ...whatsappAccount(numberId), phoneNumberId: numberId };
+      const account = { ...await accounts.of(numberId), phoneNumberId: numberId };
       const sent = await toMeta(id, account, { fetch: world.fetch, uploads });
       if (sent.ok || sent.kind !== "final") return;
       await rpc("remove_media_upload", { p_id: id });
@@ -97,7 +103,7 @@ export default serve(
     async find(id, numberId) {
       const shape = { messaging_product: "whatsapp", id } as const;
       if (META_ID.test(id)) {
-        const found = await findMedia(world, whatsappAccount(numberId), id, numberId);
+        const found = await findMedia(world, await accounts.candidates(numberId), id);
         if (!found.ok) {
           throw new Problem(found.kind === "gone" ? "media_gone" : "media_unavailable", {
             detail: found.message,
@@ -112,16 +118,16 @@ export default serve(
       const { mime_type, sha256, stored } = found;
       return { ...shape, url: await addressOf(id, undefined), mime_type, sha256, file_size: stored.bytes };
     },
-    async remove(id) {
+    async remove(id, numberId) {
       if (META_ID.test(id)) {
-        const done = await deleteMedia(world, whatsappAccount(), id);
+        const done = await deleteMedia(world, await accounts.candidates(numberId), id);
         if (!done.ok) throw new Problem("media_unavailable", { detail: done.message });
         return;
       }
       const removal = UUID.test(id) ? await rpc("remove_media_upload", { p_id: id }) : undefined;
       if (!removal?.removed) throw new Problem("media_not_found");
-      for (const { media_id, number_id } of removal.media_ids) {
-        await deleteMedia(world, whatsappAccount(number_id), media_id);
+      for (const code of await deleteUploads(world, accounts, removal.media_ids)) {
+        log.warn("a file could not be deleted at Meta", { code });
       }
     },
     waitUntil,

@@ -1,6 +1,5 @@
-import { whatsappAccount } from "../_shared/channels/whatsapp/index.ts";
-import { deleteMedia } from "../_shared/channels/whatsapp/outbound/media.ts";
-import { toMeta } from "../_shared/channels/whatsapp/outbound/uploads.ts";
+import { createAccounts } from "../_shared/channels/whatsapp/accounts.ts";
+import { deleteUploads, toMeta } from "../_shared/channels/whatsapp/outbound/uploads.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
@@ -27,7 +26,10 @@ const world = {
   fetch: (url: string, init: RequestInit) => fetch(url, init),
   resolve: (host: string) => resolvePublic(host),
 };
-const openAtMeta = createOpenAtMeta(world, whatsappAccount);
+const accounts = createAccounts({
+  numberCredentials: (id) => rpc("number_credentials", { p_id: id }),
+});
+const openAtMeta = createOpenAtMeta(world, accounts);
 
 /** Most megabytes of a file that is stored on arrival: the setting, else all that WhatsApp takes. */
 async function maxBytes(): Promise<number> {
@@ -50,7 +52,7 @@ export default serve(
     }),
     take: createTakeUpload({ rpc, storage: streams }),
     async send({ id }, numberId) {
-      const account = { ...whatsappAccount(numberId), phoneNumberId: numberId };
+      const account = { ...await accounts.of(numberId), phoneNumberId: numberId };
       const sent = await toMeta(id, account, { fetch: world.fetch, uploads });
       count("media_sent", !sent.ok ? String(sent.code) : sent.reused ? "known" : "uploaded");
       // Anything but a refusal passes: the file is kept here, and uploaded when it is sent.
@@ -61,9 +63,8 @@ export default serve(
     },
     async remove(id) {
       const { removed, media_ids } = await rpc("remove_media_upload", { p_id: id });
-      for (const { media_id, number_id } of media_ids) {
-        const done = await deleteMedia(world, whatsappAccount(number_id), media_id);
-        if (!done.ok) log.warn("a file could not be deleted at Meta", { code: done.code });
+      for (const code of await deleteUploads(world, accounts, media_ids)) {
+        log.warn("a file could not be deleted at Meta", { code });
       }
       return removed;
     },

@@ -5,6 +5,7 @@
  */
 import type { DueMedia } from "../_shared/contract/answers/media.ts";
 import type { Rpc } from "../_shared/db/client.ts";
+import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
 import { MediaFault, verified } from "../_shared/media/verified.ts";
 import { mediaPath } from "../_shared/storage/paths.ts";
@@ -55,7 +56,12 @@ export function createKeeper(deps: KeeperDeps): () => Promise<void> {
       await settle(outcome, { p_error: why, p_retry_after_ms: afterMs ?? waitOf(attempt, deps.random()) });
     };
     const controller = new AbortController();
-    const opened = await deps.openAtMeta(due.media_id, due.number_id, controller.signal);
+    let opened;
+    try {
+      opened = await deps.openAtMeta(due.media_id, due.number_id, controller.signal);
+    } catch (error) {
+      return await retry(error instanceof Problem ? error.detail ?? error.code : "it could not be found");
+    }
     if (!opened.ok) {
       if (opened.kind !== "gone" && opened.kind !== "final") {
         return await retry(opened.message, opened.retryAfterMs);

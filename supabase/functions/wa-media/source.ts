@@ -3,13 +3,13 @@
  *
  * @module
  */
+import type { Accounts } from "../_shared/channels/whatsapp/accounts.ts";
 import {
   findMedia,
   type MediaFailure,
   type MediaWorld,
   openMedia,
 } from "../_shared/channels/whatsapp/outbound/media.ts";
-import type { GraphAccount } from "../_shared/channels/whatsapp/outbound/graph.ts";
 
 /** A file that is being downloaded, not yet checked. */
 export interface MetaFile {
@@ -21,7 +21,10 @@ export interface MetaFile {
   readonly sha256?: string;
 }
 
-/** Opens a file at Meta by its id. Never throws. */
+/**
+ * Opens a file at Meta by its id, with the access of the number's account; without a number, of any that has it.
+ * @throws {Problem} what {@linkcode Accounts} throws
+ */
 export type OpenAtMeta = (
   mediaId: string,
   numberId: string | undefined,
@@ -30,20 +33,18 @@ export type OpenAtMeta = (
 
 /**
  * Creates an {@linkcode OpenAtMeta}. An address lives for five minutes: one that is gone already is asked for once more.
- *
- * @param account URL and token for a number. @throws {Problem} `config_invalid`
  */
 export function createOpenAtMeta(
   world: MediaWorld,
-  account: (numberId: string | undefined) => Pick<GraphAccount, "graphUrl" | "token">,
+  accounts: Pick<Accounts, "candidates">,
 ): OpenAtMeta {
   return async (mediaId, numberId, signal) => {
-    const at = account(numberId);
+    const candidates = await accounts.candidates(numberId);
     let opened;
     for (let attempt = 1; attempt <= 2; attempt++) {
-      const found = await findMedia(world, at, mediaId, numberId);
+      const found = await findMedia(world, candidates, mediaId);
       if (!found.ok) return found;
-      opened = await openMedia(world, at, found.url, signal);
+      opened = await openMedia(world, found.account, found.url, signal);
       if (opened.ok) {
         const { mimeType, sha256, size } = found;
         return { ok: true, body: opened.body, size: opened.size ?? size, mimeType, sha256 };

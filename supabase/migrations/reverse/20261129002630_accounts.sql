@@ -19,6 +19,7 @@ drop function public.name_account(text, text);
 drop function private.resume_senders(text, text, text[], timestamptz);
 drop trigger sender_gets_account on public.senders;
 drop function private.sender_gets_account();
+drop function public.number_credentials(text);
 drop function private.credentials_of(text, text);
 drop table public.account_events;
 drop table public.sender_states;

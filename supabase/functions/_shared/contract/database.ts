@@ -2320,6 +2320,12 @@ export type Database = {
         };
         Returns: number;
       };
+      number_credentials: {
+        Args: {
+          p_id: string;
+        };
+        Returns: Json;
+      };
       numbers_to_check: { Args: Record<never, never>; Returns: Json };
       open_incident: {
         Args: {

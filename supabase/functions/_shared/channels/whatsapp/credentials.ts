@@ -22,6 +22,8 @@ export interface WhatsAppCredentials {
    * @param variable The name of its token's variable, from `senders.credentials`; undefined for the default.
    */
   access(variable?: string): GraphAccess | SendFailure;
+  /** Access of every account that has a token, the default first. */
+  all(): readonly GraphAccess[];
   /** Whether any account can send: true, or what is missing. */
   ready(): true | readonly Missing[];
 }
@@ -33,6 +35,13 @@ export function isFailure(access: GraphAccess | SendFailure): access is SendFail
 
 /** The credentials of the environment. */
 export const environment: WhatsAppCredentials = {
+  all: () => {
+    const named = [...envByAccount(TOKEN).keys()].map((name) => `${TOKEN}_${name}`);
+    return [undefined, ...named].flatMap((variable) => {
+      const access = environment.access(variable);
+      return isFailure(access) ? [] : [access];
+    });
+  },
   appSecrets: () => {
     const others = envByAccount("WHATSAPP_APP_SECRET");
     // An installation may have named accounts only.

@@ -58,20 +58,42 @@ const MAX_ACCEPTED = 32;
 /**
  * Makes one call. Never throws.
  *
- * Failure policy: without a response the outcome is unknown, and the failure is a `retry`. A proof that Meta refuses is
- * replaced by the next secret's, and in the end left out: the webhook's secret may be another app's than the token's.
- * A call that is refused for its proof has had no effect.
+ * Failure policy: without a response the outcome is unknown, and the failure is a `retry`.
  */
 export async function callGraph(
   fetch: Fetch,
   access: GraphAccess,
   call: GraphCall,
 ): Promise<GraphAnswer | SendFailure> {
-  const { token, appSecrets = [] } = access;
+  return await withProof<GraphAnswer, SendFailure>(
+    access,
+    (secret) => callOnce(fetch, access, call, secret),
+  );
+}
+
+/** As much of a failed call as tells a refused proof from other refusals. */
+interface Refusal {
+  readonly ok: false;
+  readonly code?: number | string;
+  readonly message: string;
+}
+
+/**
+ * Makes a call with the proof that Meta accepts.
+ *
+ * Failure policy: a proof that Meta refuses is replaced by the next secret's, and in the end left out: the webhook's
+ * secret may be another app's than the token's. A call that is refused for its proof has had no effect.
+ *
+ * @param attempt Makes the call with the proof of a secret (see {@linkcode proofOf}), or without a proof.
+ */
+export async function withProof<Answer extends { readonly ok: true }, Failure extends Refusal>(
+  { token, appSecrets = [] }: Pick<GraphAccess, "token" | "appSecrets">,
+  attempt: (secret: string | undefined) => Promise<Answer | Failure>,
+): Promise<Answer | Failure> {
   const candidates = accepted.has(token) ? [accepted.get(token)] : [...appSecrets, undefined];
   for (let i = 0;; i++) {
     const secret = candidates[i];
-    const answer = await callOnce(fetch, access, call, secret);
+    const answer = await attempt(secret);
     if (!answer.ok && isRefusedProof(answer)) {
       accepted.delete(token);
       if (i + 1 < candidates.length) continue;
@@ -123,7 +145,7 @@ export function proofOf(token: string, secret: string): string {
 }
 
 /** Meta has no code of its own for it: 100, "Invalid appsecret_proof provided in the API argument". */
-function isRefusedProof({ code, message }: SendFailure): boolean {
+function isRefusedProof({ code, message }: Refusal): boolean {
   return code === 100 && message.toLowerCase().includes("appsecret_proof");
 }
 

@@ -5,8 +5,6 @@
  */
 import { decode } from "../../json/json.ts";
 import type { Parsed, Sent, WebhookChannel } from "../channel.ts";
-import { Problem } from "../../http/problem.ts";
-import type { GraphAccess } from "./graph_call.ts";
 import { environment, isFailure, type WhatsAppCredentials } from "./credentials.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
 import { mediaOf } from "./inbound/media.ts";
@@ -23,16 +21,6 @@ const WEBHOOK_BYTES = 3.5 * 1024 * 1024;
 
 /** Graph bodies are small; the largest interactive list is far below this. */
 const REQUEST_BYTES = 256 * 1024;
-
-/**
- * Access of the default account, for calls besides sending.
- * @throws {Problem} `config_invalid` while the token is missing.
- */
-export function whatsappAccount(_numberId?: string): GraphAccess {
-  const access = environment.access();
-  if (isFailure(access)) throw new Problem("config_invalid", { detail: access.message });
-  return access;
-}
 
 /** Creates WhatsApp with the given secrets; the functions share {@linkcode whatsapp}. */
 export function createWhatsApp(options: Partial<WhatsAppCredentials> = {}): WebhookChannel {

@@ -58,5 +58,6 @@ const numbers = z.strictObject({ accounts: z.array(account), numbers: z.array(nu
 export const ACCOUNTS = {
   list_numbers: numbers,
   numbers_to_check: numbers,
+  number_credentials: z.strictObject({ credentials: z.string().nullable() }).nullable(),
   name_account: z.strictObject({ id: z.string(), name: z.string().nullable(), numbers: z.array(z.string()) }),
 } as const;

@@ -11,6 +11,7 @@ import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
 import { id, type JsonObject, object, text } from "../../../json/json.ts";
 import { classify } from "./errors.ts";
 import type { GraphAccount } from "./graph.ts";
+import { proofOf, withProof } from "../graph_call.ts";
 
 /** Dependencies: the network. */
 export interface MediaWorld {
@@ -38,6 +39,8 @@ export interface MediaFailure {
 /** Where a file is for the next minutes. */
 export interface FoundMedia {
   readonly ok: true;
+  /** The account that has it, whose token opens its address. */
+  readonly account: MediaAccount;
   readonly url: string;
   readonly mimeType?: string;
   /** Hex. */
@@ -52,7 +55,8 @@ export interface OpenedMedia {
   readonly size?: number;
 }
 
-type Account = Pick<GraphAccount, "graphUrl" | "token" | "timeoutMs">;
+/** An account's access to its files. */
+export type MediaAccount = Pick<GraphAccount, "graphUrl" | "token" | "appSecrets" | "timeoutMs">;
 
 const TIMEOUT_MS = 15_000;
 const MAX_WORDS = 500;
@@ -60,21 +64,27 @@ const MAX_WORDS = 500;
 /** Domains that Meta serves files from. The token is sent to nobody else. */
 const HOSTS = ["fbsbx.com", "fbcdn.net", "whatsapp.net", "facebook.com"];
 
-/** Finds a file by its id. Never throws. */
+/**
+ * Finds a file by its id, at the first of some accounts that has it. Never throws.
+ *
+ * Meta's optional `phone_number_id` is left out: it restricts the answer to uploads of that number, and Meta has refused
+ * received files for it (github.com/chatwoot/chatwoot/pull/13319).
+ *
+ * Failure policy: `gone` only if no account has it; if one cannot be asked, its failure.
+ */
 export async function findMedia(
   world: MediaWorld,
-  account: Account,
+  accounts: readonly MediaAccount[],
   mediaId: string,
-  numberId?: string,
 ): Promise<FoundMedia | MediaFailure> {
-  const query = numberId === undefined ? "" : `?phone_number_id=${encodeURIComponent(numberId)}`;
-  const answer = await ask(world, account, `${encodeURIComponent(mediaId)}${query}`, {});
+  const answer = await askEach(world, accounts, encodeURIComponent(mediaId));
   if (!answer.ok) return answer;
   const { url, mime_type, sha256, file_size } = answer.body;
   if (typeof url !== "string") return unreadable("Meta named no address of the file");
   const size = Number(file_size);
   return {
     ok: true,
+    account: answer.account,
     url,
     mimeType: text(mime_type),
     sha256: text(sha256),
@@ -90,7 +100,7 @@ export async function findMedia(
  */
 export async function openMedia(
   world: MediaWorld,
-  { graphUrl, token, timeoutMs = TIMEOUT_MS }: Account,
+  { graphUrl, token, timeoutMs = TIMEOUT_MS }: MediaAccount,
   url: string,
   signal?: AbortSignal,
 ): Promise<OpenedMedia | MediaFailure> {
@@ -151,14 +161,15 @@ function permit(url: string, graphUrl: string): "graph" | "elsewhere" | undefine
 }
 
 /**
- * Uploads a file for a number: `POST /{phone_number_id}/media`. Never throws.
+ * Uploads a file for a number: `POST /{phone_number_id}/media`. Throws only what `file.open` throws.
  *
- * The body is a stream, so that a file of 100 MB needs no memory; it is sent in chunks, or as frames of HTTP/2.
+ * The body is a stream, so that a file of 100 MB needs no memory; it is sent in chunks, or as frames of HTTP/2. It is
+ * opened again if Meta refuses the call's proof.
  */
 export async function uploadMedia(
   world: Pick<MediaWorld, "fetch">,
-  account: Account & { phoneNumberId: string },
-  file: { body: ReadableStream<Uint8Array>; type: string; name: string | null },
+  account: MediaAccount & { phoneNumberId: string },
+  file: { open(): Promise<ReadableStream<Uint8Array>>; type: string; name: string | null },
 ): Promise<{ readonly ok: true; readonly id: string } | MediaFailure> {
   const boundary = `gatelink-${crypto.randomUUID()}`;
   const answer = await ask(
@@ -166,25 +177,24 @@ export async function uploadMedia(
     // Longer than a call with a small body.
     { ...account, timeoutMs: account.timeoutMs ?? 120_000 },
     `${encodeURIComponent(account.phoneNumberId)}/media`,
-    {
+    async () => ({
       method: "POST",
       headers: { "content-type": `multipart/form-data; boundary=${boundary}` },
-      body: formOf(boundary, file),
-    },
+      body: formOf(boundary, { ...file, body: await file.open() }),
+    }),
   );
-  await file.body.cancel().catch(() => {});
   if (!answer.ok) return answer;
   const uploaded = id(answer.body.id);
   return uploaded === undefined ? unreadable("Meta named no id of the upload") : { ok: true, id: uploaded };
 }
 
-/** Deletes an upload. Never throws; a file that is gone was deleted. */
+/** Deletes a file at the first of some accounts that has it. Never throws; a file that is gone was deleted. */
 export async function deleteMedia(
   world: Pick<MediaWorld, "fetch">,
-  account: Account,
+  accounts: readonly MediaAccount[],
   mediaId: string,
 ): Promise<{ readonly ok: true } | MediaFailure> {
-  const answer = await ask(world, account, encodeURIComponent(mediaId), { method: "DELETE" });
+  const answer = await askEach(world, accounts, encodeURIComponent(mediaId), { method: "DELETE" });
   return answer.ok || answer.kind === "gone" ? { ok: true } : answer;
 }
 
@@ -216,15 +226,51 @@ const GONE = "Meta has no file under this id: received files are kept for some w
 /** Meta's subcode for an object that does not exist, or is no longer there. */
 const MISSING = 33;
 
+interface Answer {
+  readonly ok: true;
+  readonly body: JsonObject;
+}
+
+/** Asks one account after the other, until one has the file. At least one is given. */
+async function askEach(
+  world: Pick<MediaWorld, "fetch">,
+  accounts: readonly MediaAccount[],
+  path: string,
+  init: RequestInit = {},
+): Promise<Answer & { readonly account: MediaAccount } | MediaFailure> {
+  let failure: MediaFailure = failureOf("gone", "gone", GONE);
+  for (const account of accounts) {
+    const answer = await ask(world, account, path, () => init);
+    if (answer.ok) return { ...answer, account };
+    if (failure.kind === "gone") failure = answer;
+  }
+  return failure;
+}
+
+/** @param init Makes the request anew for each attempt, as a body can be sent only once. */
 async function ask(
   world: Pick<MediaWorld, "fetch">,
-  { graphUrl, token, timeoutMs = TIMEOUT_MS }: Account,
+  account: MediaAccount,
+  path: string,
+  init: () => RequestInit | Promise<RequestInit>,
+): Promise<Answer | MediaFailure> {
+  return await withProof<Answer, MediaFailure>(
+    account,
+    async (secret) => await askOnce(world, account, path, await init(), secret),
+  );
+}
+
+async function askOnce(
+  world: Pick<MediaWorld, "fetch">,
+  { graphUrl, token, timeoutMs = TIMEOUT_MS }: MediaAccount,
   path: string,
   init: RequestInit,
-): Promise<{ ok: true; body: JsonObject } | MediaFailure> {
+  secret: string | undefined,
+): Promise<Answer | MediaFailure> {
+  const proof = secret === undefined ? "" : `?appsecret_proof=${proofOf(token, secret)}`;
   let response: Response;
   try {
-    response = await world.fetch(`${graphUrl}/${path}`, {
+    response = await world.fetch(`${graphUrl}/${path}${proof}`, {
       ...init,
       headers: { ...init.headers as Record<string, string>, authorization: `Bearer ${token}` },
       redirect: "manual",

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { Problem } from "../../../http/problem.ts";
 import { isObject, type JsonObject } from "../../../json/json.ts";
 import type { SendDeps, SendFailure } from "../../channel.ts";
 import { MEDIA_TYPES } from "../inbound/media.ts";
+import type { Accounts } from "../accounts.ts";
 import type { GraphAccount } from "./graph.ts";
-import { type MediaFailure, uploadMedia } from "./media.ts";
+import { deleteMedia, type MediaFailure, uploadMedia } from "./media.ts";
 
 /** Our ids are uuids; Meta's are digits. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -76,17 +78,47 @@ export async function toMeta(
     const upload = await uploads?.find(id, account.phoneNumberId);
     if (upload === undefined) return GONE;
     if (upload.providerId !== undefined && !again) return { ok: true, id: upload.providerId, reused: true };
-    const body = await uploads!.open(upload);
-    if (body === undefined) return GONE;
     const { type, name } = upload;
-    const sent = await uploadMedia({ fetch }, account, { body, type, name });
+    const open = async () => {
+      const body = await uploads!.open(upload);
+      if (body === undefined) throw new NotKept();
+      return body;
+    };
+    const sent = await uploadMedia({ fetch }, account, { open, type, name });
     if (!sent.ok) return failureOf(sent);
     await uploads!.note(id, account.phoneNumberId, sent.id);
     return { ok: true, id: sent.id, reused: false };
-  } catch {
+  } catch (error) {
+    if (error instanceof NotKept) return GONE;
     return { ok: false, kind: "retry", code: "storage", message: "the uploaded file cannot be read now" };
   }
 }
+
+/**
+ * Deletes uploads that are no longer kept, each at the account of its number. Never throws.
+ *
+ * Failure policy: each by itself; what cannot be deleted ends after 30 days by itself.
+ * @returns why some could not be deleted, a code each.
+ */
+export async function deleteUploads(
+  world: Pick<SendDeps, "fetch">,
+  accounts: Pick<Accounts, "of">,
+  ids: readonly { readonly media_id: string; readonly number_id: string }[],
+): Promise<(number | string)[]> {
+  const failures: (number | string)[] = [];
+  for (const { media_id, number_id } of ids) {
+    try {
+      const done = await deleteMedia(world, [await accounts.of(number_id)], media_id);
+      if (!done.ok) failures.push(done.code);
+    } catch (error) {
+      failures.push(error instanceof Problem ? error.code : "not_ready");
+    }
+  }
+  return failures;
+}
+
+/** Storage has no file of an upload. */
+class NotKept extends Error {}
 
 /** Codes with which Meta refuses an id that it does not have; some of them have other meanings as well. */
 const MAYBE_EXPIRED: ReadonlySet<number | string> = new Set([100, 131009, 131052, 131053]);
