@@ -58,7 +58,9 @@ panelTest(
         (_, i) => ({ minute: minute + i, on: counts(10, i % 10 === 9 ? 1 : 0), off: counts(990, 1) }),
       ),
     );
-    await inTime(page.getByRole("progressbar", { name: /^more failures than without the flag: S is [1-9]/ }));
+    await inTime(
+      page.getByRole("progressbar", { name: /^more failures than without the flag: evidence [1-9]/ }),
+    );
     await inTime(page.getByRole("rowheader", { name: "with the flag", exact: true }).first());
     await isWell(page);
 

@@ -260,8 +260,7 @@ function Actions({ of }: { of: DestinationHealth }) {
   const tryNow = useChange({
     act: () => rpc("set_destination_state", { p_name: of.name, p_state: "active" }),
     touches: ["destination_health", "destinations", "list_waiting", "delivery_log", "status"],
-    said: () =>
-      `What waits for ${of.name} is tried now: ${of.open} ${of.open === 1 ? "delivery" : "deliveries"}.`,
+    said: () => `Retrying ${of.open} ${of.open === 1 ? "delivery" : "deliveries"} to ${of.name}.`,
   });
   const rotate = useChange({
     act: (hours: number) => rpc("rotate_destination_secret", { p_name: of.name, p_overlap_hours: hours }),
@@ -294,7 +293,7 @@ function Actions({ of }: { of: DestinationHealth }) {
         <Button
           size="xs"
           leftSection={<Icon name="retry" size={16} />}
-          aria-label={`Try now what waits for ${of.name}`}
+          aria-label={`Try now: deliveries to ${of.name}`}
           loading={tryNow.isPending}
           onClick={() => tryNow.mutate(undefined)}
         >

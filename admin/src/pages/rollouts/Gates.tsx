@@ -122,7 +122,7 @@ function Why({ gate: { signed, finding, passed, people, roles, by } }: { gate: G
       {finding?.how && <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{finding.how}</Text>}
       {by === "people" && !passed && (
         <Text size="xs" c="dimmed">
-          {signed.length > 0 && `${signed.length} of ${people}. `}Needs a sign-off by {roles.join(" or ")}.
+          {signed.length > 0 && `${signed.length} of ${people}. `}Needs a signature: {roles.join(" or ")}.
         </Text>
       )}
     </>
