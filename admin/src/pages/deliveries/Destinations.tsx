@@ -11,6 +11,7 @@ import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { Example } from "../../ui/Example.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { ListTools } from "../../session/ListTools.tsx";
@@ -77,6 +78,7 @@ export function Destinations({ named }: { named: string }) {
           : (
             <Empty icon="truck" title="No destinations yet">
               Add a destination with the URL that messages are posted to. Then create a route to it.
+              <Example command="gatelink destinations add orders https://hooks.example.com/whatsapp" />
             </Empty>
           )}
       >
