@@ -1,6 +1,7 @@
 /** How the panel words a rollout's verdict, and who may sign. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { type RolloutFacts, verdictOf } from "../../admin/src/words/rollout_verdict.ts";
+import { madeBy } from "../../admin/src/words/actors.ts";
 import { signingInWords } from "../../admin/src/words/signatures.ts";
 
 // Times in the reader's zone, whichever it is here.
@@ -163,4 +164,17 @@ Deno.test("signing: who would sign for several roles is told before, and whom th
   for (const mine of [[], ["cto"], ["product"]]) {
     assertEquals(signingInWords({ ...signing, mine, others: [] }), undefined, "nothing to be told");
   }
+});
+
+Deno.test("madeBy: what the guard did by a rule is automatic, what a person did is theirs with its reason", () => {
+  const by = (kind: string, why: string | null, figures = {}) =>
+    madeBy({ kind, why, figures, who: "postgres" }, (who) => `<${who}>`);
+  assertEquals(by("rollout", "samples", { rule: "samples" }), { by: "automatic", why: null });
+  assertEquals(by("rollout", null, { rule: "samples" }), { by: "automatic", why: null });
+  assertEquals(by("rollout", "people pay twice", { rule: "by_hand" }), {
+    by: "by <postgres>",
+    why: "people pay twice",
+  });
+  assertEquals(by("rollout", null, { rule: null }), { by: "by <postgres>", why: null });
+  assertEquals(by("setting", "samples"), { by: "by <postgres>", why: "samples" });
 });
