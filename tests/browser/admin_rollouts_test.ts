@@ -32,7 +32,7 @@ panelTest(
     await page.getByText("Approved by the CTO").waitFor();
     assertEquals(await page.getByRole("button", { name: "Sign: Approved by the CTO" }).count(), 0);
     const status = page.getByRole("region", { name: "Status" });
-    await status.getByText(/^Waiting for \d signatures: engineering, .*cto; \d+ other gates are open\.$/)
+    await status.getByText(/^Waiting for \d signatures: engineering, .*CTO; \d+ other gates are open\.$/)
       .waitFor();
     await page.getByText(/^You hold engineering and product, but each role needs another person/).waitFor();
     await page.getByRole("button", { name: "Sign: Edge cases validated" }).click();
@@ -44,7 +44,7 @@ panelTest(
     await page.getByRole("button", { name: "Sign: Approved by the Product Manager" }).waitFor();
     await page.getByRole("button", { name: "Sign: Approved by the Engineering Lead" }).click();
     await answer(page, "Sign");
-    await page.getByText(/^You signed as engineering, and each role needs another person/).waitFor();
+    await page.getByText(/^You approved as engineering, and each role needs another person/).waitFor();
     assertEquals(
       await page.getByRole("button", { name: "Sign: Approved by the Product Manager" }).count(),
       0,

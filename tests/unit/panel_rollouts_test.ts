@@ -135,7 +135,7 @@ Deno.test("a verdict: a draft waits for signatures, then for gates, then for not
   assertEquals(draft({ unsigned: ["engineering"], open: 0 }), "Waiting for a signature: engineering");
   assertEquals(
     draft({ unsigned: ["engineering", "cto"], open: 2 }),
-    "Waiting for 2 signatures: engineering, cto; 2 other gates are open",
+    "Waiting for 2 signatures: engineering, CTO; 2 other gates are open",
   );
   assertEquals(draft({ unsigned: [], open: 1 }), "Not started: 1 gate is open");
   assertEquals(draft({ unsigned: [], open: 0 }), "Ready to start");
@@ -145,21 +145,21 @@ Deno.test("signing: who would sign for several roles is told before, and whom th
   const signing = { missing: ["engineering", "security", "cto"], mine: ["engineering", "cto"], alone: false };
   assertEquals(
     signingInWords({ ...signing, others: ["cto"] }),
-    "You hold engineering and cto, but each role needs another person: you can sign as one of them.",
+    "You hold engineering and CTO, but each role needs another person: you can approve as one of them.",
   );
   assertEquals(
     signingInWords({ ...signing, others: [] }),
-    "You hold engineering and cto, but each role needs another person: you can sign as one of them. " +
-      "Nobody else holds engineering or cto: give a colleague the role in Settings, Team, or turn on gates.one_person_many_roles.",
+    "You hold engineering and CTO, but each role needs another person: you can approve as one of them. " +
+      "Nobody else holds engineering or CTO: give a colleague the role in Settings, Team, or turn on gates.one_person_many_roles.",
   );
   assertEquals(
     signingInWords({ ...signing, missing: ["cto"], signedAs: "engineering", others: [] }),
-    "You signed as engineering, and each role needs another person. " +
-      "Nobody else holds cto: give a colleague the role in Settings, Team, or turn on gates.one_person_many_roles.",
+    "You approved as engineering, and each role needs another person. " +
+      "Nobody else holds CTO: give a colleague the role in Settings, Team, or turn on gates.one_person_many_roles.",
   );
   assertEquals(
     signingInWords({ ...signing, alone: true, others: [] }),
-    "You may sign as engineering and cto: gates.one_person_many_roles is on.",
+    "You may approve as engineering and CTO: gates.one_person_many_roles is on.",
   );
   for (const mine of [[], ["cto"], ["product"]]) {
     assertEquals(signingInWords({ ...signing, mine, others: [] }), undefined, "nothing to be told");

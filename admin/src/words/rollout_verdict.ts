@@ -1,5 +1,6 @@
 /** How a rollout is doing, in one sentence. Pure. */
 import type { RolloutState } from "../../../supabase/functions/_shared/contract/states.ts";
+import { roleInWords } from "./signatures.ts";
 
 export type VerdictTone = "good" | "warn" | "bad" | "info" | "plain";
 
@@ -105,7 +106,7 @@ function draft(gates: RolloutFacts["gates"]): Verdict {
     const also = open === 0 ? "" : `; ${open === 1 ? "1 other gate is" : `${open} other gates are`} open`;
     return {
       text: `Waiting for ${unsigned.length === 1 ? "a signature" : `${unsigned.length} signatures`}: ${
-        unsigned.join(", ")
+        unsigned.map(roleInWords).join(", ")
       }${also}`,
       tone: "warn",
     };

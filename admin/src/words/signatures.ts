@@ -21,11 +21,11 @@ export function signingInWords({ missing, mine, signedAs, others, alone }: Signi
   if (alone) {
     return due.length === 1
       ? undefined
-      : `You may sign as ${listed(due)}: gates.one_person_many_roles is on.`;
+      : `You may approve as ${listed(due)}: gates.one_person_many_roles is on.`;
   }
   const rule = signedAs === undefined
-    ? `You hold ${listed(due)}, but each role needs another person: you can sign as one of them.`
-    : `You signed as ${signedAs}, and each role needs another person.`;
+    ? `You hold ${listed(due)}, but each role needs another person: you can approve as one of them.`
+    : `You approved as ${roleInWords(signedAs)}, and each role needs another person.`;
   const nobody = due.filter((role) => !others.includes(role));
   const spare = signedAs === undefined ? 1 : 0;
   if (nobody.length <= spare) return rule;
@@ -34,6 +34,10 @@ export function signingInWords({ missing, mine, signedAs, others, alone }: Signi
   }: give a colleague the role in Settings, Team, or turn on gates.one_person_many_roles.`;
 }
 
-function listed(roles: readonly string[], and = "and"): string {
+/** The role as people write it. */
+export const roleInWords = (role: string): string => role === "cto" ? "CTO" : role;
+
+function listed(of: readonly string[], and = "and"): string {
+  const roles = of.map(roleInWords);
   return roles.length < 2 ? roles.join() : `${roles.slice(0, -1).join(", ")} ${and} ${roles.at(-1)}`;
 }

@@ -13,7 +13,7 @@ import { Section } from "../../ui/Section.tsx";
 import { State } from "../../ui/State.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { signingInWords } from "../../words/signatures.ts";
+import { roleInWords, signingInWords } from "../../words/signatures.ts";
 import { approvedAs, type GateState, standOf, useGates, useOnePerson } from "./gates.ts";
 import classes from "./rollouts.module.css";
 
@@ -145,7 +145,8 @@ function Why({ gate: { signed, finding, passed, people, roles, by } }: { gate: G
       {finding?.how && <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{finding.how}</Text>}
       {by === "people" && !passed && (
         <Text size="xs" c="dimmed">
-          {signed.length > 0 && `${signed.length} of ${people}. `}Needs a signature: {roles.join(" or ")}.
+          {signed.length > 0 && `${signed.length} of ${people}. `}Needs a signature:{" "}
+          {roles.map(roleInWords).join(" or ")}.
         </Text>
       )}
     </>
