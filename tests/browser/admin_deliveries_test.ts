@@ -265,12 +265,12 @@ panelTest(
     await go(page, "/deliveries", "Deliveries");
     const card = page.getByRole("region", { name: "orders" });
     await card.getByText("Last error").waitFor();
-    await card.getByText("What it answered").click();
+    await card.getByText("Response").click();
     await card.getByText("no such shelf").waitFor();
     await isWell(page);
 
     service.answers(() => new Response());
-    await card.getByRole("button", { name: "Try now what waits for orders" }).click();
+    await card.getByRole("button", { name: "Try now: deliveries to orders" }).click();
     await until("both arrive, an hour early", async () => {
       await route(stack);
       return new Set(service.texts()).size === 2 && service.received.length >= 4;
@@ -283,8 +283,9 @@ panelTest(
     assertEquals(await log.filter({ hasText: "status 503" }).count(), 2);
     await page.getByText("All", { exact: true }).click();
     await until("with the two that arrived", async () => await log.count() === 4);
-    await page.getByRole("region", { name: "What failed" }).getByText("2 attempts").waitFor();
-    await page.getByRole("region", { name: "What failed" }).getByRole("button", { name: /503/ }).click();
+    await page.getByRole("region", { name: "Errors", exact: true }).getByText("2 attempts").waitFor();
+    await page.getByRole("region", { name: "Errors", exact: true }).getByRole("button", { name: /503/ })
+      .click();
     await until("those of one kind", async () => await log.count() === 2);
     await page.getByRole("img").or(page.getByRole("table", { name: "Attempts to deliver to orders" })).first()
       .waitFor();
@@ -296,7 +297,7 @@ panelTest(
     const viewer = await signIn("viewer");
     await go(viewer, "/deliveries/at/orders", "Deliveries to orders");
     await viewer.getByRole("list", { name: "Attempts" }).getByText("status 503").first().waitFor();
-    assertEquals(await viewer.getByText("What it answered").count(), 0);
+    assertEquals(await viewer.getByText("Response").count(), 0);
     assertEquals((await viewer.content()).includes("no such shelf"), false);
   },
 );

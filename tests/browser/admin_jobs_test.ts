@@ -134,7 +134,7 @@ jobTest("Mend a destination and move all that waited", async (panel, page, hands
   await hands.tap(page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }));
   await page.getByRole("dialog").waitFor({ state: "hidden" });
   isMended = true;
-  await hands.tap(page.getByRole("button", { name: `Try now what waits for ${name}` }));
+  await hands.tap(page.getByRole("button", { name: `Try now: deliveries to ${name}` }));
   await until("both arrived", async () => {
     await route(stack);
     const [{ n }] = await sql`

@@ -102,8 +102,8 @@ panelTest(
         source: "team",
       },
     );
-    await page.getByRole("button", { name: "Take off" }).click();
-    await answer(page, "Take off");
+    await page.getByRole("button", { name: "Remove" }).click();
+    await answer(page, "Remove");
     await page.getByText("This address gets mail.").waitFor();
     assertEquals(page.url().includes("asey"), false);
   },
@@ -138,9 +138,9 @@ panelTest(
     const item = page.getByRole("article", { name: `message as ${ALEX.from}` });
     await item.getByText("decide", { exact: true }).waitFor();
     await isWell(page);
-    await item.getByRole("button", { name: "It was sent" }).click();
-    await answer(page, "It was sent", "The provider's log shows it");
-    await page.getByText("Nothing is unknown").waitFor();
+    await item.getByRole("button", { name: "Mark as sent" }).click();
+    await answer(page, "Mark as sent", "The provider's log shows it");
+    await page.getByText("No unknown outcomes").waitFor();
     assertEquals((await sql`select state from public.outbound_messages`)[0].state, "sent");
     assertEquals(
       (await sql`select act, reason from public.contact_acts`).map(({ act, reason }) => [act, reason]),
@@ -182,7 +182,7 @@ panelTest(
       await page.getByText("Answers go to a…@corp.example.").waitFor();
       assertEquals(await page.getByRole("button", { name: /Add identity|Pause|Remove|inbox/ }).count(), 0);
       await page.getByRole("tab", { name: "Suppressions" }).click();
-      await page.getByText("Every address gets mail").waitFor();
+      await page.getByText("No suppressed addresses").waitFor();
       assertEquals(await page.getByRole("textbox", { name: "Address" }).count(), 0);
       assertEquals((await page.content()).includes(ALEX.inbox), false);
       await page.context().close();

@@ -31,10 +31,25 @@ panelTest(
     // The operator may sign for engineering and product, and for nobody else.
     await page.getByText("Approved by the CTO").waitFor();
     assertEquals(await page.getByRole("button", { name: "Sign: Approved by the CTO" }).count(), 0);
+    const status = page.getByRole("region", { name: "Status" });
+    await status.getByText(/^Waiting for \d signatures: engineering, .*CTO; \d+ other gates are open\.$/)
+      .waitFor();
+    await page.getByText(/^You hold engineering and product, but each role needs another person/).waitFor();
     await page.getByRole("button", { name: "Sign: Edge cases validated" }).click();
     await answer(page, "Sign", "tried with empty carts");
     await page.getByText("tried with empty carts").waitFor();
     await isWell(page);
+
+    // Who has approved in one role is told so, and not offered the other, which would be refused.
+    await page.getByRole("button", { name: "Sign: Approved by the Product Manager" }).waitFor();
+    await page.getByRole("button", { name: "Sign: Approved by the Engineering Lead" }).click();
+    await answer(page, "Sign");
+    await page.getByText(/^You approved as engineering, and each role needs another person/).waitFor();
+    assertEquals(
+      await page.getByRole("button", { name: "Sign: Approved by the Product Manager" }).count(),
+      0,
+    );
+    await status.getByText(/^Waiting for \d signatures: (?!.*engineering)/).waitFor();
 
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page.getByRole("dialog").getByText("Approved by the CTO").waitFor();
@@ -58,13 +73,16 @@ panelTest(
         (_, i) => ({ minute: minute + i, on: counts(10, i % 10 === 9 ? 1 : 0), off: counts(990, 1) }),
       ),
     );
-    await inTime(page.getByRole("progressbar", { name: /^more failures than without the flag: S is [1-9]/ }));
+    await inTime(
+      page.getByRole("progressbar", { name: /^more failures than without the flag: evidence [1-9]/ }),
+    );
     await inTime(page.getByRole("rowheader", { name: "with the flag", exact: true }).first());
     await isWell(page);
 
     await page.getByRole("button", { name: "Pause" }).click();
     await answer(page, "Pause", "a look at the logs");
     await page.getByRole("button", { name: "Resume" }).waitFor();
+    await status.getByText(/^Paused at 1 %: people who have the feature keep it/).waitFor();
     await until("it is paused", async () => (await state()).state === "paused");
     await page.getByRole("button", { name: "Resume" }).click();
     await answer(page, "Resume", "all is well");
@@ -77,7 +95,7 @@ panelTest(
 
     await page.getByRole("button", { name: "Roll back" }).click();
     await answer(page, "Roll back", "people pay twice");
-    await page.getByText("Rolled back: the flag is off").waitFor();
+    await status.getByText("Rolled back by hand: the flag is off.").waitFor();
     // The page foresees it.
     await until("it is over", async () => (await state()).state === "rolled_back");
     assertEquals(await state(), { state: "rolled_back", stage: 2, value: "false", share: 0 });
@@ -87,6 +105,36 @@ panelTest(
     await isWell(page);
   },
 );
+
+panelTest("admin: the list and the page of a rollout say in one sentence how it is doing", async (panel) => {
+  const { sql, signIn } = panel;
+  await sql`select public.set_flag(${FLAG}, '{"on": false, "percentage": 0}', 0)`;
+  const [{ id }] = await sql`
+    select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
+  await sql`update public.rollout_stages set percentage = 25, hold_minutes = 120, min_samples = 3000,
+    advance_when = '{"error_rate_below": 0.01}' where rollout_id = ${id}`;
+  const page = await signIn("viewer", { clock: true });
+  await go(page, "/rollouts", "Rollouts");
+  const row = page.getByRole("list", { name: "Rollouts" }).getByRole("listitem");
+  await row.getByText("Not started", { exact: true }).waitFor();
+  await sql`update public.rollouts r set state = 'running', stage = 1, hold_reason = 'samples',
+      started_at = now() - interval '2 hours', stage_started_at = now() - interval '1 hour',
+      guard = jsonb_build_object('seen', jsonb_build_object('n', 1100, 'failed', 0, 'timed', 0, 'late', 0))
+    where id = ${id}`;
+  await inTime(row.getByText(/^Too few outcomes: 1,100 of 3,000, next stage about \d\d:\d\d$/));
+  await sql`update public.rollouts set hold_reason = 'hold_time' where id = ${id}`;
+  await inTime(row.getByText(/^Going well: 1,100 of 3,000 outcomes, next stage about \d\d:\d\d$/));
+  await isWell(page);
+  await row.getByRole("link", { name: FLAG }).click();
+  const status = page.getByRole("region", { name: "Status" });
+  await status.getByText(/^Going well: 1,100 of 3,000 outcomes, next stage about \d\d:\d\d\.$/).waitFor();
+  await sql`update public.rollouts set hold_reason = 'control_silent' where id = ${id}`;
+  await inTime(status.getByText(/^Held: no control, because nobody without the flag reports outcomes/));
+  await sql`update public.rollouts set hold_reason = 'hold_time',
+    guard = jsonb_set(guard, '{seen,failed}', '200') where id = ${id}`;
+  await inTime(status.getByText(/^At risk: 200 of 1,100 outcomes failed \(limit 1 %\)\.$/));
+  await isWell(page);
+});
 
 panelTest("admin: a template's stages are edited, and each gate shows its evidence", async (panel) => {
   const { sql, signIn } = panel;

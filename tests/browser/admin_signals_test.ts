@@ -51,8 +51,8 @@ panelTest(
     await isWell(page);
 
     await section.getByText("Rating", { exact: true }).click();
-    await section.getByLabel("Who said it").fill("user-7");
-    await section.getByLabel("What they said").fill("quick");
+    await section.getByLabel("Person").fill("user-7");
+    await section.getByLabel("Comment").fill("quick");
     await section.getByRole("button", { name: "Record rating" }).click();
     await page.getByText("Recorded, and counted for this rollout.").waitFor();
     await until(

@@ -26,7 +26,7 @@ panelTest("admin: a person takes a conversation over, and gives it back", async 
   await page.getByText("Taken over", { exact: true }).first().click();
   await page.getByRole("button", { name: /4711/ }).waitFor();
   await page.getByText("Mine", { exact: true }).click();
-  await page.getByText("None is assigned to you").waitFor();
+  await page.getByText("No conversations assigned to you").waitFor();
   await isWell(page);
   await page.getByRole("button", { name: "Release" }).click();
   await page.getByRole("button", { name: "Take over" }).waitFor();
@@ -99,7 +99,7 @@ panelTest(
     await form.getByLabel("Events").fill("template.*");
     await page.getByRole("option", { name: "template.*" }).click();
     await form.getByLabel("Events").press("Tab");
-    await form.getByLabel("Form of the bodies").selectOption("meta");
+    await form.getByLabel("Body format").selectOption("meta");
     await form.getByLabel(/marked/).check();
     await isWell(page);
     await form.getByRole("button", { name: "Add", exact: true }).click();
@@ -115,7 +115,7 @@ panelTest(
     await page.getByText(/Events: message\.received, template\.\*\. Gets Meta's own webhooks\./).waitFor();
     await page.getByRole("button", { name: "Change inbox" }).click();
     const change = page.getByRole("dialog", { name: "Change inbox" });
-    await change.getByLabel("Form of the bodies").selectOption("gatelink");
+    await change.getByLabel("Body format").selectOption("gatelink");
     await change.getByRole("button", { name: "Save" }).click();
     await change.waitFor({ state: "detached" });
     assertEquals((await shown()).format, "gatelink");

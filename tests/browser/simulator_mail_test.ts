@@ -128,10 +128,10 @@ browserTest(
       await page.getByLabel("receipt.pdf").check();
       answerWith(503);
       await page.getByRole("button", { name: "Send answer" }).click();
-      await page.getByRole("list", { name: "What came back" }).getByText("waiting").waitFor();
+      await page.getByRole("list", { name: "Replies" }).getByText("waiting").waitFor();
       await page.locator("#posts summary", { hasText: "503" }).waitFor();
       answerWith(200);
-      await page.getByRole("list", { name: "What came back" }).getByText("accepted").waitFor();
+      await page.getByRole("list", { name: "Replies" }).getByText("accepted").waitFor();
       const [{ mail, how }] = simulator.mail!.store.written.values();
       assertEquals([how, mail.subject, mail.attachments?.[0].name], [
         "Outlook, Deutsch",
@@ -147,7 +147,7 @@ browserTest(
       answerWith(401);
       await page.getByLabel(/^Mail/).selectOption("away");
       await page.getByRole("button", { name: "Send it" }).click();
-      await page.getByRole("list", { name: "What came back" }).getByText("lost").waitFor();
+      await page.getByRole("list", { name: "Replies" }).getByText("lost").waitFor();
     });
   },
 );
@@ -156,9 +156,9 @@ browserTest("mail page: faults are set in the form and seen in the list of calls
   await withPage(browser, async ({ page, simulator, send }) => {
     await page.getByRole("tab", { name: /Faults/ }).click();
     await page.getByLabel(/^Answer/).selectOption("429");
-    await page.getByLabel(/^For so many mails/).fill("3");
+    await page.getByLabel(/^Number of mails/).fill("3");
     await page.keyboard.press("Tab");
-    await page.getByLabel("What becomes of a mail").selectOption("bounce");
+    await page.getByLabel("Outcome of each mail").selectOption("bounce");
     await page.getByRole("tab", { name: /Faults on/ }).waitFor();
     await until("the settings", () => simulator.mail!.settings.fate === "bounce");
     const { answer, times } = simulator.mail!.settings;
@@ -257,7 +257,7 @@ for (const colorScheme of ["light", "dark"] as const) {
         await check("inbox");
         await mailIn(page, "Your order is ready").click();
         await page.getByRole("button", { name: "Send answer" }).click();
-        await page.getByRole("list", { name: "What came back" }).getByText("accepted").waitFor();
+        await page.getByRole("list", { name: "Replies" }).getByText("accepted").waitFor();
         await page.getByText("Headers and text").click();
         await check("mail");
         await page.getByRole("button", { name: "Back to the inbox" }).click();
@@ -310,7 +310,7 @@ fileStack({ prepare: (_stack, sql) => addIdentity(sql) })(
     await page.getByRole("textbox", { name: "Answer" }).fill("See you then.");
     await page.getByLabel("Language").selectOption("en");
     await page.getByRole("button", { name: "Send answer" }).click();
-    await page.getByRole("list", { name: "What came back" }).getByText("accepted").waitFor();
+    await page.getByRole("list", { name: "Replies" }).getByText("accepted").waitFor();
     const relayed = await mail.mailTo("casey@example.org", 1);
     assertEquals([relayed.from.email, relayed.text], [ALEX.from, "See you then."]);
     await inbox(page, /Casey Brooks/).click();

@@ -43,7 +43,7 @@ const SHELVES: Readonly<Record<string, readonly string[]>> = {
     "simulator/",
     "",
   ],
-  "admin/src/": ["data/", "ui/", "session/", "pages/", "shell/", ""],
+  "admin/src/": ["words/", "data/", "ui/", "session/", "pages/", "shell/", ""],
   "supabase/functions/_shared/links/": [
     "limits/",
     "visitor/",

@@ -27,3 +27,22 @@ Deno.test("panel: the palette leads to each tab of the settings", async () => {
   assert(named.length > 5);
   assertEquals(led.toSorted(), named.toSorted());
 });
+
+Deno.test("panel: the examples below empty lists stand in the CLI's help, word for word", async () => {
+  const { stdout } = await new Deno.Command("git", { args: ["ls-files", "admin/src/pages"], cwd: ROOT })
+    .output();
+  const paths = new TextDecoder().decode(stdout).trim().split("\n").filter((path) => path.endsWith(".tsx"));
+  const help = (await Deno.readTextFile(`${ROOT}/docs/cli.md`)).split("\n").map((line) => line.trim());
+  const shown: string[] = [];
+  for (const path of paths) {
+    const source = await Deno.readTextFile(`${ROOT}/${path}`);
+    for (const [, quoted, ticked, single] of source.matchAll(EXAMPLE)) {
+      const command = quoted ?? ticked ?? single;
+      shown.push(command.split(" ")[1]);
+      assert(help.includes(command), `${path}: ${command}`);
+    }
+  }
+  assertEquals(shown.toSorted(), ["destinations", "flags", "links", "rollout", "routes", "templates"]);
+});
+
+const EXAMPLE = /<Example\s+command=(?:"([^"]+)"|\{`([^`]+)`\}|'([^']+)')/g;

@@ -65,7 +65,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/contracts/openapi_test.ts": ["supabase/config.toml"],
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/panel_docs_test.ts": ["admin/src/shell/pages.ts", "docs/"],
-  "tests/contracts/panel_sources_test.ts": ["admin/src/"],
+  "tests/contracts/panel_sources_test.ts": ["admin/src/", "docs/cli.md"],
   "tests/contracts/routing_docs_test.ts": ["docs/"],
   "tests/contracts/tasks_test.ts": ["admin/", "cli/main.ts", "local/start.ts", "tests/run.ts", "tools/"],
   "tests/contracts/workflows_test.ts": [".ci/", ".github/", ".vscode/", "SECURITY.md"],

@@ -102,6 +102,38 @@ export function useStages(id: string): UseQueryResult<Stage[], Refusal> {
   );
 }
 
+/** Where a rollout stands: what the guard counted in its stage, and the plan. */
+export interface Progress {
+  guard: { seen?: { n: number; failed: number; timed: number; late: number } } | null;
+  stages: Pick<Stage, "position" | "percentage" | "hold_minutes" | "min_samples" | "advance_when">[];
+}
+
+/** Where these rollouts stand, by id. Polled. */
+export function useProgress(ids: readonly string[]): UseQueryResult<Map<string, Progress>, Refusal> {
+  return useRead(["rollout_progress", { ids }], async () => {
+    const [rollouts, stages] = await Promise.all([
+      unwrap(client().from("rollouts").select("id,guard").in("id", [...ids]).limit(ids.length)),
+      allRows<Progress["stages"][number] & { rollout_id: string }>((db, last) => {
+        const rows = db.from("rollout_stages")
+          .select("rollout_id,position,percentage,hold_minutes,min_samples,advance_when").in("rollout_id", [
+            ...ids,
+          ]);
+        return (last
+          ? rows.or(
+            `rollout_id.gt.${last.rollout_id},and(rollout_id.eq.${last.rollout_id},position.gt.${last.position})`,
+          )
+          : rows).order("rollout_id").order("position").limit(MAX_ROWS);
+      }),
+    ]);
+    const plans = Map.groupBy(stages, ({ rollout_id }) => rollout_id);
+    return new Map(
+      rollouts.map((
+        { id, guard },
+      ) => [id, { guard: guard as Progress["guard"], stages: plans.get(id) ?? [] }]),
+    );
+  }, { every: LIVE_MS / 2, enabled: ids.length > 0 });
+}
+
 /** Events of a page. */
 const EVENTS = 200;
 
@@ -123,6 +155,7 @@ export const useRolloutEvents = (rollout: string): Pages<RolloutEvent> =>
 export const MOVED = [
   "rollouts",
   "rollout_stages",
+  "rollout_progress",
   "rollout_events",
   "watch_rollout",
   "settings",

@@ -66,7 +66,7 @@ function writtenMail({ mail, how, state, at }) {
       ["From", mail.from.name ? `${mail.from.name} <${mail.from.address}>` : mail.from.address],
       ["To", mail.to],
       ["Date", new Date(at).toLocaleString()],
-      ["Made as", how],
+      ["Created by", how],
       ["At SendGrid", STATES[state]],
     ]),
     h("pre", { tabindex: "0", "aria-label": "The mail" }, mail.text ?? ""),
@@ -84,7 +84,7 @@ function replyList(about) {
   if (about.length === 0) return [];
   return h(
     "ol",
-    { class: "rows", "aria-label": "What came back" },
+    { class: "rows", "aria-label": "Replies" },
     about.map(({ how, state, at, mail }) =>
       h(
         "li",

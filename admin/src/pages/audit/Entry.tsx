@@ -14,6 +14,7 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Icon, type IconName } from "../../ui/icons.tsx";
 import { Reason } from "../../ui/Reason.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { madeBy } from "../../words/actors.ts";
 import { inZone } from "../../ui/times.ts";
 import { undoOf } from "./undo.ts";
 import classes from "./audit.module.css";
@@ -81,6 +82,7 @@ export function Entry({ of, nameOf }: { of: AuditEntry; nameOf: (who: string) =>
   const undo = undoOf(of);
   const mayUndo = undo !== undefined && (undo.role === "admin" ? isAdmin : isOperator);
   const sentence = inZone(auditInWords(of));
+  const { by, why } = madeBy(of, nameOf);
   const place = placeOf(of);
   const change = useChange<void, string>({
     act: () => undo!.run(),
@@ -99,10 +101,10 @@ export function Entry({ of, nameOf }: { of: AuditEntry; nameOf: (who: string) =>
             : <Anchor component={Link} href={place} inherit underline="hover" c="inherit">{sentence}</Anchor>}
         </Text>
         <Text size="xs" c="dimmed" component="div">
-          <Time at={of.at} /> by {nameOf(of.who)}
-          {of.why && (
+          <Time at={of.at} /> {by}
+          {why && (
             <>
-              : <Reason text={of.why} />
+              : <Reason text={why} />
             </>
           )}
         </Text>

@@ -8,7 +8,7 @@ export function Answer({ of: { answer } }: { of: Pick<LoggedAttempt, "answer"> }
   if (!may || answer === null || answer === "") return null;
   return (
     <Text component="details" size="sm">
-      <summary style={{ cursor: "pointer" }}>What it answered</summary>
+      <summary style={{ cursor: "pointer" }}>Response</summary>
       <Code
         block
         dir="auto"

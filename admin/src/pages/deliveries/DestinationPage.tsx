@@ -110,7 +110,7 @@ function Figures({ name, of: figures, hours, setHours, choose }: FiguresProps) {
           )}
         </Loaded>
       </Section>
-      <Section title="What failed" flush>
+      <Section title="Errors" flush>
         <Loaded of={figures} rows={2}>
           {({ errors }) =>
             errors.length === 0

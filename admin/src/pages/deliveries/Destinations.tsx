@@ -11,6 +11,7 @@ import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { Example } from "../../ui/Example.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { ListTools } from "../../session/ListTools.tsx";
@@ -77,6 +78,7 @@ export function Destinations({ named }: { named: string }) {
           : (
             <Empty icon="truck" title="No destinations yet">
               Add a destination with the URL that messages are posted to. Then create a route to it.
+              <Example command="gatelink destinations add orders https://hooks.example.com/whatsapp" />
             </Empty>
           )}
       >
@@ -260,8 +262,7 @@ function Actions({ of }: { of: DestinationHealth }) {
   const tryNow = useChange({
     act: () => rpc("set_destination_state", { p_name: of.name, p_state: "active" }),
     touches: ["destination_health", "destinations", "list_waiting", "delivery_log", "status"],
-    said: () =>
-      `What waits for ${of.name} is tried now: ${of.open} ${of.open === 1 ? "delivery" : "deliveries"}.`,
+    said: () => `Retrying ${of.open} ${of.open === 1 ? "delivery" : "deliveries"} to ${of.name}.`,
   });
   const rotate = useChange({
     act: (hours: number) => rpc("rotate_destination_secret", { p_name: of.name, p_overlap_hours: hours }),
@@ -294,7 +295,7 @@ function Actions({ of }: { of: DestinationHealth }) {
         <Button
           size="xs"
           leftSection={<Icon name="retry" size={16} />}
-          aria-label={`Try now what waits for ${of.name}`}
+          aria-label={`Try now: deliveries to ${of.name}`}
           loading={tryNow.isPending}
           onClick={() => tryNow.mutate(undefined)}
         >

@@ -42,7 +42,7 @@ export function EventFields(
         error={values.events.length === 0 ? "Choose at least one." : undefined}
       />
       <NativeSelect
-        label="Form of the bodies"
+        label="Body format"
         data={[
           { value: "gatelink", label: "Gatelink's events" },
           { value: "meta", label: "Meta's own webhooks" },

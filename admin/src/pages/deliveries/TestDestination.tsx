@@ -72,7 +72,7 @@ function Outcome({ of }: { of: Tested }) {
       )}
       {of.answer && (
         <div>
-          <Text size="xs" c="dimmed" mb={4}>Start of the answer</Text>
+          <Text size="xs" c="dimmed" mb={4}>Start of the response</Text>
           <Code block mah="40vh" tabIndex={0} style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
             {of.answer}
           </Code>

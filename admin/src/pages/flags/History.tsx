@@ -101,7 +101,7 @@ export function History({ flag }: { flag: Flag }) {
                       <Reason text={step.reason} />
                     </Text>
                   )}
-                  {step.gates === "not_asked" && <Text size="sm">The launch gates were not asked.</Text>}
+                  {step.gates === "not_asked" && <Text size="sm">The launch gates were not checked.</Text>}
                   <Diff of={differences(step.before, step.after)} />
                 </div>
                 {step.after && step.version !== flag.version && (

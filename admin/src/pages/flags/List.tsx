@@ -14,6 +14,7 @@ import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
+import { Example } from "../../ui/Example.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
@@ -81,6 +82,7 @@ export function FlagList() {
           : (
             <Empty icon="flag" title="No flags yet">
               Create a flag before you deploy its feature.
+              <Example command='gatelink flags set referrals off --new --why "for the launch in March" --description "Invitations by link"' />
             </Empty>
           )}
       >

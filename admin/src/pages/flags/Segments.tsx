@@ -215,7 +215,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
                 disabled={text === ""}
                 onClick={() => change.mutate({ add: false, whom }, { onSuccess: () => setWho("") })}
               >
-                Take out
+                Remove
               </Button>
             )}
           </Group>

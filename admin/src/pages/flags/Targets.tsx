@@ -161,7 +161,7 @@ export function Targets({ flag }: { flag: Flag }) {
                   onClick={() =>
                     change.mutate({ add: false, whom }, { onSuccess: () => setWho("") })}
                 >
-                  Take off
+                  Remove
                 </Button>
               )}
             </Group>

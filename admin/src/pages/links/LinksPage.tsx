@@ -19,6 +19,7 @@ import { toast } from "../../data/toasts.tsx";
 import { ListTools } from "../../session/ListTools.tsx";
 import { For, useMay } from "../../session/me.tsx";
 import { useParameter } from "../../ui/location.ts";
+import { Example } from "../../ui/Example.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
@@ -143,6 +144,7 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
         <Empty icon="link" title="No links yet">
           A link opens a chat with one of your numbers, an app or a page. Statistics show which conversations
           it started.
+          <Example command="gatelink links add --whatsapp 'Hello! I would like to order bread.' --tag poster" />
         </Empty>
       );
   }

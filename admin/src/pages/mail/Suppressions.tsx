@@ -68,7 +68,7 @@ function Lookup() {
     act: (args: { address: string; scope: Scope }) =>
       rpc("lift_suppression", { p_address: args.address, p_scope: args.scope }),
     touches: TOUCHES,
-    said: ({ lifted }) => lifted ? "Taken off the list." : "It was not on the list.",
+    said: ({ lifted }) => lifted ? "Removed from the list." : "It was not on the list.",
   });
   const typed = address.trim().toLowerCase();
   const submit = (event: FormEvent) => {
@@ -108,11 +108,11 @@ function Lookup() {
                 loading={lift.isPending}
                 onClick={async () => {
                   const answer = await ask({
-                    title: "Take this address off the list?",
+                    title: "Remove this address from the list?",
                     body: reason === "unsubscribe" || reason === "complaint"
                       ? "The person asked for no more mail. Do this only if they have agreed to it again."
                       : "Mail to it is sent again.",
-                    action: "Take off",
+                    action: "Remove",
                     danger: reason === "unsubscribe" || reason === "complaint",
                     reason: "none",
                   });
@@ -124,7 +124,7 @@ function Lookup() {
                   }
                 }}
               >
-                Take off
+                Remove
               </Button>
             </Group>
           ))}
@@ -138,7 +138,7 @@ function Lookup() {
               w={200}
             />
             <Select
-              label="What it gets no more"
+              label="Mail to block"
               allowDeselect={false}
               data={SCOPES}
               value={scope}
@@ -185,7 +185,7 @@ function List() {
         empty={search
           ? <Empty icon="search" title={`No suppressions match “${search}”`} />
           : (
-            <Empty icon="mail" title="Every address gets mail">
+            <Empty icon="mail" title="No suppressed addresses">
               Addresses that bounce, complain or unsubscribe are added automatically.
             </Empty>
           )}

@@ -19,9 +19,9 @@ type How = "sent" | "resend" | "drop";
 
 const QUESTIONS: Record<How, { title: string; body: string; action: string; danger?: boolean }> = {
   sent: {
-    title: "Record it as sent?",
+    title: "Mark as sent?",
     body: "Do this if the recipient has it, or the provider's own log shows it.",
-    action: "It was sent",
+    action: "Mark as sent",
   },
   resend: {
     title: "Send it again?",
@@ -29,7 +29,7 @@ const QUESTIONS: Record<How, { title: string; body: string; action: string; dang
     action: "Send again",
   },
   drop: {
-    title: "Drop it?",
+    title: "Drop this mail?",
     body: "It is recorded as failed, and is not sent again.",
     action: "Drop",
     danger: true,
@@ -42,7 +42,7 @@ export function Unknown({ of }: { of: Pages<UnknownMessage> }) {
     <LoadedPages
       of={of}
       empty={
-        <Empty icon="mail" title="Nothing is unknown">
+        <Empty icon="mail" title="No unknown outcomes">
           When a provider's answer is lost, the message waits here until the provider reports what became of
           it, or you decide.
         </Empty>
@@ -109,7 +109,7 @@ function Item({ of: { id, what, channel, sender, since, overdue } }: { of: Unkno
           )}
           <For role="operator">
             <Button size="xs" variant="default" disabled={resolve.isPending} onClick={decide("sent")}>
-              It was sent
+              Mark as sent
             </Button>
             <Button size="xs" variant="default" disabled={resolve.isPending} onClick={decide("resend")}>
               Send again

@@ -112,13 +112,13 @@ function Desk(
   if (found.data.length === 0) {
     return which === "mine"
       ? (
-        <Empty icon="chat" title="None is assigned to you">
+        <Empty icon="chat" title="No conversations assigned to you">
           A conversation's head says who looks after it.
         </Empty>
       )
       : (
-        <Empty icon="chat" title="None is taken over">
-          The services have every conversation. Who answers in one takes it over.
+        <Empty icon="chat" title="No conversations taken over">
+          Services handle every conversation. To take one over, reply in it.
         </Empty>
       );
   }

@@ -7,6 +7,7 @@ import { Icon, type IconName } from "../../ui/icons.tsx";
 import { Reason } from "../../ui/Reason.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty } from "../../ui/states.tsx";
+import { madeBy } from "../../words/actors.ts";
 import { Time } from "../../ui/Time.tsx";
 import { inZone } from "../../ui/times.ts";
 import classes from "./overview.module.css";
@@ -29,7 +30,10 @@ export function Changes({ changes }: { changes: Change[] }) {
         ? <Empty icon="clock" title="No changes yet" />
         : (
           <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Recent changes">
-            {changes.map((change, index) => (
+            {changes.map((change) => ({ change, ...madeBy(change, name) })).map((
+              { change, by, why },
+              index,
+            ) => (
               <li key={`${change.at} ${index}`}>
                 <Group gap="sm" wrap="nowrap" align="flex-start">
                   <Text c="dimmed" component="span">
@@ -40,10 +44,10 @@ export function Changes({ changes }: { changes: Change[] }) {
                       {inZone(changeInWords(change))}
                     </Text>
                     <Text size="xs" c="dimmed" component="div">
-                      <Time at={change.at} /> by {name(change.who)}
-                      {change.why && (
+                      <Time at={change.at} /> {by}
+                      {why && (
                         <>
-                          : <Reason text={change.why} />
+                          : <Reason text={why} />
                         </>
                       )}
                     </Text>

@@ -18,7 +18,11 @@ interface Step {
 }
 
 const STEPS: Readonly<Record<Steps[number]["step"], Step>> = {
-  clock: { title: "The clock runs", how: "Retries, schedules and the guard need it.", doc: "deploy#6-clock" },
+  clock: {
+    title: "Background jobs run",
+    how: "Retries, schedules and the guard need it.",
+    doc: "deploy#6-clock",
+  },
   webhook: {
     title: "First webhook from Meta",
     how: "Enter the address and the verify token in your Meta app.",

@@ -3,9 +3,9 @@
  * check.
  */
 import type { Approval } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
-import { ActionIcon, Button, Code, CopyButton, Group, Text } from "@mantine/core";
+import { ActionIcon, Alert, Button, Code, CopyButton, Group, Text } from "@mantine/core";
 import { SECTIONS } from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
-import { rpc, useChange } from "../../data/query.ts";
+import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useMay, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon, type IconName } from "../../ui/icons.tsx";
@@ -13,7 +13,8 @@ import { Section } from "../../ui/Section.tsx";
 import { State } from "../../ui/State.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { type GateState, useGates } from "./gates.ts";
+import { roleInWords, signingInWords } from "../../words/signatures.ts";
+import { approvedAs, type GateState, standOf, useGates, useOnePerson } from "./gates.ts";
 import classes from "./rollouts.module.css";
 
 const TOUCHES = ["gate_approvals", "launch_facts"];
@@ -56,21 +57,43 @@ export function Gates({ flag }: { flag: string }) {
       flush
     >
       <Loaded of={gates}>
-        {(gates) =>
-          SECTIONS.map((section) => {
-            const within = gates.filter((gate) => gate.section === section);
-            return within.length > 0 && (
-              <section key={section} aria-label={section}>
-                <Text component="h3" size="xs" fw={650} c="dimmed" className={classes.part}>{section}</Text>
-                <ul className={classes.list}>
-                  {within.map((gate) => <Row key={gate.id} gate={gate} flag={flag} />)}
-                </ul>
-              </section>
-            );
-          })}
+        {(gates) => (
+          <>
+            <Signer gates={gates} />
+            {SECTIONS.map((section) => {
+              const within = gates.filter((gate) => gate.section === section);
+              return within.length > 0 && (
+                <section key={section} aria-label={section}>
+                  <Text component="h3" size="xs" fw={650} c="dimmed" className={classes.part}>{section}</Text>
+                  <ul className={classes.list}>
+                    {within.map((gate) => <Row key={gate.id} gate={gate} flag={flag} />)}
+                  </ul>
+                </section>
+              );
+            })}
+          </>
+        )}
       </Loaded>
     </Section>
   );
+}
+
+/** Tells a person who holds several roles whom they need, before the database refuses their second signature. */
+function Signer({ gates }: { gates: readonly GateState[] }) {
+  const me = useMe();
+  const team = useRpc("list_team", {}, { every: 60_000 }).data;
+  const alone = useOnePerson();
+  if (team === undefined || alone === undefined) return null;
+  const words = signingInWords({
+    missing: standOf(gates).unsigned,
+    mine: me.approvals,
+    signedAs: approvedAs(gates, me.id),
+    others: team.filter(({ user_id, can_sign_in }) => user_id !== me.id && can_sign_in).flatMap((
+      { approvals },
+    ) => approvals),
+    alone,
+  });
+  return words && <Alert color="yellow" radius={0} icon={<Icon name="people" />}>{words}</Alert>;
 }
 
 const MARKS: Record<string, [icon: IconName, colour: string, word: string]> = {
@@ -122,7 +145,8 @@ function Why({ gate: { signed, finding, passed, people, roles, by } }: { gate: G
       {finding?.how && <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{finding.how}</Text>}
       {by === "people" && !passed && (
         <Text size="xs" c="dimmed">
-          {signed.length > 0 && `${signed.length} of ${people}. `}Needs a sign-off by {roles.join(" or ")}.
+          {signed.length > 0 && `${signed.length} of ${people}. `}Needs a signature:{" "}
+          {roles.map(roleInWords).join(" or ")}.
         </Text>
       )}
     </>
@@ -147,6 +171,11 @@ function Buttons({ gate, flag }: { gate: GateState; flag: string }) {
     said: () => `Sign-off revoked: ${gate.title}.`,
   });
   const mine = gate.signed.some(({ signed_by }) => signed_by === me.id);
+  const alone = useOnePerson();
+  const approved = useGates(flag).data;
+  // The database refuses a second role of one person.
+  const taken = gate.gate === "approval" && alone === false && approved !== undefined &&
+    approvedAs(approved, me.id) !== undefined;
   const role = gate.roles.find((role) => me.approvals.includes(role));
 
   async function offer() {
@@ -169,7 +198,7 @@ function Buttons({ gate, flag }: { gate: GateState; flag: string }) {
 
   return (
     <>
-      {gate.by === "people" && !mine && role && (
+      {gate.by === "people" && !mine && !taken && role && (
         <Button
           size="xs"
           variant="default"

@@ -39,9 +39,7 @@ export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEv
   return (
     <Section
       title="Guard"
-      about={`S measures the evidence against the feature. The guard checks it every minute and acts at ${
-        THRESHOLD.toFixed(1)
-      }.`}
+      about={`Evidence against the feature, checked every minute. Rolls back at ${THRESHOLD.toFixed(1)}.`}
     >
       {path.length === 0 || !last
         ? (
@@ -65,14 +63,14 @@ export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEv
                     value={Math.min(100, 100 * s / THRESHOLD)}
                     color={s >= THRESHOLD ? "red" : s >= THRESHOLD / 2 ? "yellow" : colour}
                     size="sm"
-                    aria-label={`${label}: S is ${s.toFixed(2)} of ${THRESHOLD.toFixed(2)}`}
+                    aria-label={`${label}: evidence ${s.toFixed(2)} of ${THRESHOLD.toFixed(2)}`}
                   />
                 </div>
               );
             })}
             <Suspense fallback={<Skeleton height={180} />}>
               <Chart
-                label="S of each test, per minute"
+                label="Evidence of each test, per minute"
                 times={path.map(([minute]) => minute * 60)}
                 series={[
                   ...TESTS.map(({ at, label, colour }) => ({

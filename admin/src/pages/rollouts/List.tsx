@@ -1,13 +1,14 @@
 /** All rollouts, newest first. */
 import { Anchor, Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
 import { Link } from "wouter";
-import { useLivePages } from "../../data/pages.ts";
+import { type Pages, useLivePages } from "../../data/pages.ts";
 import { type Rollout, rolloutPages } from "../../data/rollouts.ts";
 import { STATES } from "../../ui/rollout_states.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
+import { Example } from "../../ui/Example.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
@@ -15,6 +16,8 @@ import { SearchField } from "../../ui/SearchField.tsx";
 import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { VirtualList } from "../../ui/VirtualList.tsx";
+import type { Verdict } from "../../words/rollout_verdict.ts";
+import { useVerdicts } from "./verdict.ts";
 import classes from "./rollouts.module.css";
 
 export function RolloutList() {
@@ -56,23 +59,13 @@ export function RolloutList() {
           : (
             <Empty icon="stairs" title="No rollouts yet" action={add}>
               To create one, choose a flag that is off and a plan.
+              <Example command="gatelink rollout create deeplinks --template standard --segment team" />
             </Empty>
           )}
       >
         {(items) => (
           <Paper withBorder radius="md">
-            <VirtualList
-              label="Rollouts"
-              className={classes.list}
-              items={items}
-              idOf={({ id }) => id}
-              height={68}
-              hasMore={rollouts.hasMore}
-              reading={rollouts.reading}
-              more={rollouts.more}
-            >
-              {(rollout) => <Row rollout={rollout} />}
-            </VirtualList>
+            <Rows items={items} of={rollouts} />
           </Paper>
         )}
       </LoadedPages>
@@ -80,9 +73,27 @@ export function RolloutList() {
   );
 }
 
-function Row({ rollout }: { rollout: Rollout }) {
+function Rows({ items, of }: { items: Rollout[]; of: Pages<Rollout> }) {
+  const verdict = useVerdicts(items);
+  return (
+    <VirtualList
+      label="Rollouts"
+      className={classes.list}
+      items={items}
+      idOf={({ id }) => id}
+      height={90}
+      hasMore={of.hasMore}
+      reading={of.reading}
+      more={of.more}
+    >
+      {(rollout) => <Row rollout={rollout} verdict={verdict(rollout)} />}
+    </VirtualList>
+  );
+}
+
+function Row({ rollout, verdict }: { rollout: Rollout; verdict: Verdict }) {
   const name = useNames();
-  const [words, tone] = STATES[rollout.state];
+  const [words] = STATES[rollout.state];
   const at = rollout.finished_at ?? rollout.stage_started_at ?? rollout.created_at;
   return (
     <>
@@ -96,13 +107,14 @@ function Row({ rollout }: { rollout: Rollout }) {
           >
             {rollout.flag_key}
           </Anchor>
-          <Text size="sm" c="dimmed" component="div">
+          <Text size="sm">{verdict.text}</Text>
+          <Text size="xs" c="dimmed" component="div">
             {rollout.plan}
             {rollout.stage > 0 && `, stage ${rollout.stage}`}, <Time at={at} />; created by{" "}
             {name(rollout.created_by)}
           </Text>
         </div>
-        <State tone={tone}>{words}</State>
+        <State tone={verdict.tone}>{words}</State>
       </Group>
     </>
   );

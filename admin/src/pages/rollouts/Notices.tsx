@@ -78,7 +78,7 @@ function Schedule({ rollout }: { rollout: Rollout }) {
       <Group mt="sm" align="end">
         <TextInput
           label="Day 0"
-          description="What was told stays told."
+          description="Notices already sent are kept."
           type="datetime-local"
           required
           value={dayZero}

@@ -1,5 +1,6 @@
 /** One rollout: its stage, the guard, the actions, and the events. */
 import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
+import { useMemo } from "react";
 import { Link } from "wouter";
 import { eventInWords } from "../../../../supabase/functions/_shared/contract/words/rollouts.ts";
 import {
@@ -23,10 +24,13 @@ import { Actions } from "./Actions.tsx";
 import { Arms } from "./Arms.tsx";
 import { Events } from "./Events.tsx";
 import { Gates } from "./Gates.tsx";
+import { standOf, useGates } from "./gates.ts";
 import { Guard } from "./Guard.tsx";
 import { Notices } from "./Notices.tsx";
 import { Signals } from "./Signals.tsx";
+import type { Verdict } from "../../words/rollout_verdict.ts";
 import { Stages } from "./Stages.tsx";
+import { useVerdicts } from "./verdict.ts";
 
 export function RolloutPage({ id }: { id: string }) {
   const found = useRollout(id);
@@ -51,9 +55,14 @@ function Details(
 ) {
   const name = useNames();
   const events = useRolloutEvents(rollout.id);
-  const [words, tone] = STATES[rollout.state];
+  const [words] = STATES[rollout.state];
   const stage = stages?.find(({ position }) => position === rollout.stage);
   const rolledBack = events.items?.find(({ kind }) => kind === "rolled_back");
+  const gates = useGates(rollout.flag_key, rollout.state === "draft").data;
+  const verdict = useVerdicts(useMemo(() => [rollout], [rollout]))(rollout, {
+    gates: gates && standOf(gates),
+    because: rolledBack && eventInWords(rolledBack),
+  });
   return (
     <Page
       title={rollout.flag_key}
@@ -66,20 +75,15 @@ function Details(
           </Anchor>
         </>
       }
-      actions={<State size="lg" tone={tone}>{words}</State>}
+      actions={<State size="lg" tone={verdict.tone}>{words}</State>}
     >
       <Paper withBorder radius="md" p="md" component="section" aria-label="Status">
         <Group justify="space-between" gap="md">
-          <Standing rollout={rollout} stage={stage} />
+          <Standing rollout={rollout} stage={stage} verdict={verdict} />
           <Actions rollout={rollout} stage={stage} last={stages?.length === rollout.stage} />
         </Group>
       </Paper>
       {underWay(rollout) && <KillSwitch flag={rollout.flag_key} />}
-      {rollout.state === "rolled_back" && (
-        <Alert color="red" icon={<Icon name="undo" />} title="Rolled back: the flag is off">
-          {rolledBack && eventInWords(rolledBack)}
-        </Alert>
-      )}
       {stages ? <Stages rollout={rollout} stages={stages} /> : <Loading rows={2} />}
       {rollout.state === "draft" && <Gates flag={rollout.flag_key} />}
       {rollout.started_at && stages && (
@@ -105,52 +109,31 @@ function KillSwitch({ flag }: { flag: string }) {
   );
 }
 
-const HOLDS: Record<string, string> = {
-  hold_time: "for the minimum duration of the stage",
-  no_data: "because nobody has used the feature recently",
-  samples: "for more outcomes",
-  error_rate: "until the failure rate is certainly low enough",
-  p95: "until p95 is certainly low enough",
-  paused: "because it is paused",
-  kill_switch: "until the kill switch is unset",
-  incident: "until a severe incident is resolved",
-  complaints: "because people complained",
-  people: "for more people who do what the stage asks about",
-  guardrail: "because a business metric has changed",
-  guardrail_unclear: "until it is clear that no business metric has changed",
-  goal: "until a business metric reaches its goal",
-  share: "until a business metric is the share of another that the stage asks for",
-  ratings: "for more ratings",
-  feedback: "until more people are content",
-};
-
-function Standing({ rollout, stage }: { rollout: Rollout; stage: Stage | undefined }) {
+function Standing(
+  { rollout, stage, verdict }: { rollout: Rollout; stage: Stage | undefined; verdict: Verdict },
+) {
   const now = useNow();
-  if (rollout.state === "draft") {
-    return <Text fw={600}>Not started. The rollout has not changed the flag.</Text>;
-  }
-  if (!underWay(rollout) || !stage || !rollout.stage_started_at) {
-    return (
-      <Text fw={600} component="div">
-        Ended {rollout.finished_at && <Time at={rollout.finished_at} />}, in stage {rollout.stage}.
-      </Text>
-    );
-  }
-  const since = (now - Date.parse(rollout.stage_started_at)) / 1000;
-  const left = stage.hold_minutes * 60 - since;
   return (
     <Stack gap={2}>
-      <Text fw={650} size="lg">
-        {stage.name === `${Number(stage.percentage)} %` ? "" : `${stage.name}: `}
-        {stage.users === null
-          ? `${Number(stage.percentage)} % of all contacts`
-          : `${stage.chosen.length} of ${stage.users} chosen people`}
-        {stage.user_ids.length + stage.segments.length > 0 && ", plus its targets"}
-      </Text>
-      <Text size="sm" c="dimmed">
-        For {duration(since)}. Waiting {HOLDS[rollout.hold_reason ?? ""] ?? rollout.hold_reason}
-        {rollout.hold_reason === "hold_time" && left > 0 && `, ${duration(left)} left`}.
-      </Text>
+      <Text fw={650} size="lg" style={{ overflowWrap: "anywhere" }}>{verdict.text}.</Text>
+      {rollout.state === "draft"
+        ? <Text size="sm" c="dimmed">The rollout has not changed the flag.</Text>
+        : underWay(rollout) && stage && rollout.stage_started_at
+        ? (
+          <Text size="sm" c="dimmed">
+            {stage.name === `${Number(stage.percentage)} %` ? "" : `${stage.name}: `}
+            {stage.users === null
+              ? `${Number(stage.percentage)} % of all contacts`
+              : `${stage.chosen.length} of ${stage.users} chosen people`}
+            {stage.user_ids.length + stage.segments.length > 0 && ", plus its targets"}, for{" "}
+            {duration((now - Date.parse(rollout.stage_started_at)) / 1000)}
+          </Text>
+        )
+        : (
+          <Text size="sm" c="dimmed" component="div">
+            Ended {rollout.finished_at && <Time at={rollout.finished_at} />}, in stage {rollout.stage}.
+          </Text>
+        )}
     </Stack>
   );
 }

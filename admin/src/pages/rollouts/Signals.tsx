@@ -111,13 +111,13 @@ function Tell({ flag }: { flag: string }) {
           {kind === "rating" && <Rating value={rating} onChange={setRating} aria-label="Rating" />}
         </Group>
         <TextInput
-          label="Who said it"
+          label="Person"
           placeholder="+49151… or the id that the flag is evaluated for"
           value={person}
           onChange={({ currentTarget }) => setPerson(currentTarget.value)}
         />
         <TextInput
-          label="What they said"
+          label="Comment"
           value={text}
           onChange={({ currentTarget }) => setText(currentTarget.value)}
         />

@@ -128,7 +128,7 @@ function OneStage(
             onChange={(percentage) => onChange({ ...stage, percentage: percentage ?? 0 })}
           />
           <Figure
-            label="Or so many people"
+            label="Or a number of people"
             of={of("number of people")}
             max={10_000}
             optional

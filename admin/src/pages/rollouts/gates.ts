@@ -21,7 +21,7 @@ import {
   SIGN_OFFS,
 } from "../../../../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { project } from "../../data/client.ts";
-import { rpc, useRead } from "../../data/query.ts";
+import { rpc, useRead, useRows } from "../../data/query.ts";
 
 /** A gate and its state. */
 export interface GateState {
@@ -48,9 +48,31 @@ export interface GateState {
 const EVERY_MS = 30_000;
 
 /** All gates of a flag's launch, in the order of the checklist; undefined while loading. */
-export function useGates(flag: string) {
-  return useRead<GateState[]>(["launch_facts", flag], () => readGates(flag), { every: EVERY_MS });
+export function useGates(flag: string, enabled = true) {
+  return useRead<GateState[]>(["launch_facts", flag], () => readGates(flag), { every: EVERY_MS, enabled });
 }
+
+/** What a launch still needs: the roles whose approval is missing, and the number of other open gates. */
+export function standOf(gates: readonly GateState[]): { unsigned: ApproverRole[]; open: number } {
+  const open = gates.filter(({ passed }) => passed === false);
+  const approvals = open.filter(({ gate }) => gate === "approval");
+  return { unsigned: approvals.flatMap(({ roles }) => roles), open: open.length - approvals.length };
+}
+
+/** The role in which this person approved the launch. */
+export const approvedAs = (gates: readonly GateState[], person: string): string | undefined =>
+  gates.filter(({ gate }) => gate === "approval").flatMap(({ signed }) => signed)
+    .find(({ signed_by }) => signed_by === person)?.role;
+
+/** Whether one person may sign for several roles; undefined while loading. */
+export function useOnePerson(): boolean | undefined {
+  return useRows(
+    ["settings", ONE_PERSON],
+    (db) => db.from("settings").select("value").eq("key", ONE_PERSON).limit(1),
+    { every: EVERY_MS },
+  ).data?.some(({ value }) => value === "true");
+}
+const ONE_PERSON = "gates.one_person_many_roles";
 
 async function readGates(flag: string): Promise<GateState[]> {
   const facts = await rpc("launch_facts", { p_flag_key: flag });

@@ -144,7 +144,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
             <Restored draft={draft} />
             <TextInput
               label="Name"
-              description="Shown in explanations of routing decisions."
+              description="Shown in logs and explanations."
               required={route !== undefined}
               maxLength={100}
               value={name}

@@ -4,6 +4,7 @@ import { For, useMay } from "../../session/me.tsx";
 import { useLivePages } from "../../data/pages.ts";
 import { ListTools } from "../../session/ListTools.tsx";
 import { useParameter } from "../../ui/location.ts";
+import { Example } from "../../ui/Example.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { SearchField } from "../../ui/SearchField.tsx";
@@ -73,6 +74,7 @@ export default function Routes() {
               <Empty icon="route" title="No routes yet">
                 Without a route, messages are stored but not delivered. Add a destination under Deliveries,
                 then a route to it.
+                <Example command={`gatelink routes add --to orders --when '{"type":"any"}'`} />
               </Empty>
             )}
         >

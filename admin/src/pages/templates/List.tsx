@@ -6,6 +6,7 @@ import { callFunction } from "../../data/functions.ts";
 import { useChange } from "../../data/query.ts";
 import { TEMPLATES_CHANGED, useTemplates } from "../../data/templates.ts";
 import { For } from "../../session/me.tsx";
+import { Example } from "../../ui/Example.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
@@ -56,6 +57,7 @@ export function TemplateList() {
               ? (
                 <Empty icon="chat" title="No templates yet">
                   They are fetched within a minute after the first webhook of a number.
+                  <Example command="gatelink templates sync" />
                 </Empty>
               )
               : (
