@@ -88,7 +88,7 @@ panelTest(
     await seesOverview(page);
     // Each page, and what it asks for. The next one is opened when that was seen, so that nothing is passed by.
     const tour: [path: string, heading: string, asked: string[]][] = [
-      ["/flags", "Flags", ["settings"]],
+      ["/flags", "Flags", ["list_flags"]],
       ["/flags/wa_send.enabled", "wa_send.enabled", ["settings_history", "count_contacts"]],
       ["/flags/segments", "Segments", ["segments"]],
       ["/rollouts", "Rollouts", ["rollouts"]],
@@ -98,7 +98,7 @@ panelTest(
       [`/messages?conversation=${conversation}`, "Messages", ["conversation_messages"]],
       ["/deliveries", "Deliveries", ["destination_health"]],
       ["/deliveries?tab=dead", "Deliveries", ["list_dead_letters"]],
-      ["/routes", "Routes", ["routes", "route_destinations", "destinations"]],
+      ["/routes", "Routes", ["list_routes"]],
       ["/links", "Links", ["deeplinks"]],
       ["/links/new", "New link", ["destination_allowlist"]],
       ["/links/at/demo", "Link demo", ["deeplinks?code=demo", "deeplinks/demo/stats"]],

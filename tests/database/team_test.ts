@@ -121,7 +121,7 @@ databaseTest("the last admin cannot be lost in any way", async (sql) => {
   ) {
     assertEquals(await refusal(sql.unsafe(statement)), "GL409", statement);
   }
-  assertEquals(await refusal(sql`truncate public.team_members`), "42501");
+  assertEquals(await refusal(sql`truncate public.team_members cascade`), "42501");
   assertEquals((await admins(sql)).length, 2);
   await sql`delete from auth.users where id = ${second!}`;
   assertEquals(await admins(sql), [last!]);

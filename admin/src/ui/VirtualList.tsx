@@ -53,6 +53,16 @@ export function VirtualList<T>(props: Props<T>) {
   useEffect(() => {
     if (isLong && hasMore && last >= items.length - NEAR) more?.();
   }, [last, items.length, hasMore, isLong]);
+  // A list that is still rendered whole has no last item in view: how near its end is says when to read on.
+  useEffect(() => {
+    if (isLong || !hasMore || reading) return;
+    const look = () => {
+      const end = list.current?.getBoundingClientRect().bottom ?? Infinity;
+      if (end < innerHeight + NEAR * props.height) more?.();
+    };
+    addEventListener("scroll", look, { passive: true });
+    return () => removeEventListener("scroll", look);
+  }, [isLong, hasMore, reading, more]);
   const indices = isLong ? shown.map(({ index }) => index) : items.map((_, index) => index);
   const padding = isLong && shown.length > 0
     ? { paddingTop: shown[0].start - top, paddingBottom: rows.getTotalSize() - (shown.at(-1)!.end - top) }
