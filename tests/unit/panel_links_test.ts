@@ -94,7 +94,8 @@ Deno.test("readLinkFile(): reads everything that links export writes, unchanged"
   await holds(
     fc.asyncProperty(fc.array(anyLink, { minLength: 1, maxLength: 3 }), async (links) => {
       for (const format of WRITTEN) {
-        const read = await readLinkFile(written(links.map(stored), format, true));
+        // The cells are what the file holds.
+        const { cells: _, ...read } = await readLinkFile(written(links.map(stored), format, true));
         assertEquals(read, {
           rows: links.map((link, index) => ({ place: index + (format === "csv" ? 2 : 1), link })),
           leftOut: [],
