@@ -26,18 +26,20 @@ async function post(path: string, body: unknown) {
   return await response.json();
 }
 
-let having = 0;
+/** Begins the ids of this run's people. */
+const run = Deno.env.get("PEOPLE") ?? crypto.randomUUID();
+let having = 0, came = 0;
 
 /** One person: whether they have the feature, and how it went. */
 async function visit(targetingKey: string) {
   const { value } = await post(`ofrep/v1/evaluate/flags/${flag}`, { context: { targetingKey } });
   const failed = value && Math.floor(++having * failing) > Math.floor((having - 1) * failing);
-  return { flag, targetingKey, value, failed, latency_ms: 80 + Math.floor(Math.random() * 80) };
+  return { flag, targetingKey, value, failed, latency_ms: 80 + ++came * 37 % 80 };
 }
 
 for (let minute = 1; minute <= minutes; minute++) {
   if (minute > 1) await new Promise((done) => setTimeout(done, 60_000));
-  const people: string[] = Array.from({ length: 100 }, () => crypto.randomUUID());
+  const people: string[] = Array.from({ length: 100 }, (_, n) => `${run}-${minute}-${n}`);
   if (regular !== undefined) people[0] = regular;
   const outcomes = await Promise.all(people.map(visit));
   await post("outcomes", { outcomes });
