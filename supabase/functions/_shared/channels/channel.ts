@@ -380,19 +380,19 @@ export interface ChannelFlags {
  * Where a provider's requests come in. Most channels have one, and are {@linkcode WebhookChannel}s; one with several
  * providers or forms of requests has a door for each.
  */
-export interface Door {
+export interface Door<Verdict extends boolean | Promise<boolean> = boolean> {
   /** Whether the request claims to be signed; called before its body is read. */
   isSigned(request: Request): boolean;
 
   /**
    * Whether the provider sent this request. Uses the raw bytes, because parsing and serialising changes them.
-   * The time taken does not depend on what was wrong. Synchronous, because it is on the hot path; node:crypto
-   * has every algorithm needed.
+   * The time taken does not depend on what was wrong. Synchronous where it takes microseconds; a signature by a
+   * public key takes longer, and is checked in a thread beside.
    *
    * Failure policy: closed. Anything undecidable is false.
    * @throws {Problem} `config_invalid` while the secret is missing, so that the provider sends it again.
    */
-  verify(request: Request, bytes: Uint8Array): boolean;
+  verify(request: Request, bytes: Uint8Array): Verdict;
 }
 
 /** A way to reach people. The module's table says which step calls what. */
