@@ -1126,9 +1126,9 @@ create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinat
 -- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 -- Who added it.
-create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 -- Who changed it, and how.
-create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
@@ -6155,8 +6155,8 @@ grant execute on function public.list_announcements(p_limit integer, p_filter js
 -- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
 -- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
 -- suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why,
--- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, since, before and before_id: at and id
--- of the last of the page before}. For viewers and secret keys.
+-- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since, before and
+-- before_id: at and id of the last of the page before}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_audit(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6177,7 +6177,7 @@ begin
     from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
-      and ($6 is null or strpos(lower(s.name), $6) > 0)
+      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($8 is null or s.ref = $8)
     order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
   from private.audit_sources() a where private.may(a.role);
   execute format($q$
@@ -6188,7 +6188,7 @@ begin
   into v_answer
   using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
     case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
-    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
+    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit, nullif(p_filter ->> 'ref', '');
   return v_answer;
 end $function$;
 grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
