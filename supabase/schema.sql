@@ -1126,9 +1126,9 @@ create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinat
 -- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 -- Who added it.
-create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 -- Who changed it, and how.
-create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
@@ -1700,6 +1700,8 @@ create INDEX links_newest_idx ON public.links USING btree (created_at, code);
 create INDEX links_tags_idx ON public.links USING gin (tags);
 -- Lists by a part of title or note: only links that have one are looked at.
 create INDEX links_told_idx ON public.links USING btree (created_at, code) WHERE ((title IS NOT NULL) OR (note IS NOT NULL));
+-- A part of code, title, note, address, text or tags, of any link. Made with its extension.
+create INDEX links_words_idx ON public.links USING gin (lower((((((((((((((code COLLATE "default") || ' '::text) || COALESCE(title, ''::text)) || ' '::text) || COALESCE(note, ''::text)) || ' '::text) || COALESCE(default_url, ''::text)) || ' '::text) || COALESCE((whatsapp ->> 'text'::text), ''::text)) || ' '::text) || COALESCE((jsonb_path_query_array(targets, '$[*]."url"'::jsonpath))::text, ''::text)) || ' '::text) || private.tag_words(tags))) extensions.gin_trgm_ops);
 alter table public.links enable row level security;
 grant select on public.links to authenticated;
 grant select, insert, update on public.links to service_role;
@@ -6041,6 +6043,32 @@ begin
 end $function$;
 grant execute on function public.lift_suppression(p_address text, p_scope text) to authenticated, service_role;
 
+-- How often people visited links, {code: {all, week: today and the six days before, in the team's zone}}; of at most
+-- 1000 codes. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.link_clicks(p_codes text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_week date := (clock_timestamp() at time zone private.team_zone())::date - 6;
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_object_agg(c.code, jsonb_build_object('all', coalesce(n.all_days, 0), 'week', coalesce(n.week, 0))), '{}')
+    from (select distinct u.code from unnest(p_codes[1:1000]) as u (code) where u.code is not null) c
+    cross join lateral (
+      select sum(d.human) as all_days, sum(d.human) filter (where d.day >= v_week) as week
+      from (
+        select x.day, x.human from public.click_days x where x.code = c.code
+        union all
+        -- Not yet rolled up, or late.
+        select x.day, x.human from public.click_counts x where x.code = c.code) d) n);
+end $function$;
+grant execute on function public.link_clicks(p_codes text[]) to authenticated, service_role;
+
 -- A link's clicks from day to day, both included, in the zone p_zone, without it the team's: {code, uses, max_uses,
 -- zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations
 -- (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link.
@@ -6155,8 +6183,8 @@ grant execute on function public.list_announcements(p_limit integer, p_filter js
 -- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
 -- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
 -- suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why,
--- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, since, before and before_id: at and id
--- of the last of the page before}. For viewers and secret keys.
+-- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since, before and
+-- before_id: at and id of the last of the page before}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_audit(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6177,7 +6205,7 @@ begin
     from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
-      and ($6 is null or strpos(lower(s.name), $6) > 0)
+      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($8 is null or s.ref = $8)
     order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
   from private.audit_sources() a where private.may(a.role);
   execute format($q$
@@ -6188,7 +6216,7 @@ begin
   into v_answer
   using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
     case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
-    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
+    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit, nullif(p_filter ->> 'ref', '');
   return v_answer;
 end $function$;
 grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
@@ -6465,8 +6493,9 @@ end $function$;
 grant execute on function public.list_kill_switches() to authenticated, service_role;
 
 -- Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them),
--- campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with
--- after_code, which are created_at and code of the last one of the page before. For secret keys.
+-- campaign, title and note (a part of it, in any case), search (words, each a part of code, title, note, address,
+-- text or tags), state (without it all but deleted ones), and after_at with after_code, which are created_at and code
+-- of the last one of the page before. For secret keys.
 CREATE OR REPLACE FUNCTION public.list_links(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6483,6 +6512,7 @@ begin
      from (select l, l.created_at, l.code from public.links l where %s order by l.created_at desc, l.code desc limit $2) x',
     concat_ws(' and ',
       case when p_filter ? 'state' then 'l.state = $1 ->> ''state''' else 'l.state <> ''deleted''' end,
+      case when p_filter ? 'search' then private.links_with(regexp_split_to_array(p_filter ->> 'search', '\s+')) end,
       case when p_filter ? 'code' then 'l.code = $1 ->> ''code''' end,
       case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
       case when p_filter ? 'title' then 'l.title is not null and strpos(lower(l.title), lower($1 ->> ''title'')) > 0' end,
@@ -16726,6 +16756,20 @@ begin
   return null;
 end $function$;
 
+-- The expression, over columns of links, of what a search looks through besides tags: code, title, note, addresses
+-- and the text of a chat.
+CREATE OR REPLACE FUNCTION private.link_texts()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select $e$(code collate "default") || ' ' || coalesce(title, '') || ' ' || coalesce(note, '') || ' '
+    || coalesce(default_url, '') || ' ' || coalesce(whatsapp ->> 'text', '') || ' '
+    || coalesce(jsonb_path_query_array(targets, '$[*].url')::text, '')$e$
+$function$;
+grant execute on function private.link_texts() to service_role;
+
 -- A link as its owners see it; of a password only whether there is one.
 CREATE OR REPLACE FUNCTION private.link_view(p_link links)
  RETURNS jsonb
@@ -16737,6 +16781,56 @@ AS $function$
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $function$;
 grant execute on function private.link_view(p_link links) to service_role;
+
+-- The expression, over columns of links, that a search looks through: link_texts() and tags, in lower case.
+CREATE OR REPLACE FUNCTION private.link_words()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select format('lower(%s || '' '' || private.tag_words(tags))', private.link_texts())
+$function$;
+grant execute on function private.link_words() to service_role;
+
+-- The newest 200 links that hold all these words; of words that have less than three characters, among the newest
+-- 20,000.
+CREATE OR REPLACE FUNCTION private.links_of_words(p_words text[])
+ RETURNS SETOF links
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if coalesce(cardinality(p_words), 0) = 0 then
+    return;
+  end if;
+  -- The index knows no word of less than three characters: then the newest are looked through, so that a search ends in time.
+  return query execute format(
+    'select * from %s where state <> ''deleted'' and %s order by created_at desc, code desc limit 200',
+    case when exists (select from unnest(p_words) as w (word) where length(w.word) > 2) then 'public.links'
+      else '(select * from public.links order by created_at desc, code desc limit 20000) newest' end,
+    private.links_with(p_words));
+end $function$;
+grant execute on function private.links_of_words(p_words text[]) to service_role;
+
+-- The condition, over columns of links, for those that hold each of these words in link_words(); null without words.
+-- At most eight are looked at.
+CREATE OR REPLACE FUNCTION private.links_with(p_words text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  -- The index knows no word of less than three characters; each link is compared then, as cheaply as may be.
+  select string_agg(
+    case when length(w.word) > 2 then format('%s like %L', private.link_words(), p.pattern)
+      else format('(lower(%s) like %L or tags @> array[%L]::text[])', private.link_texts(), p.pattern, w.word) end, ' and ')
+  from unnest(p_words[1:8]) as w (word)
+  cross join lateral (select '%' || regexp_replace(lower(w.word), '([\\%_])', '\\\1', 'g') || '%' as pattern) p
+  where w.word <> ''
+$function$;
+grant execute on function private.links_with(p_words text[]) to service_role;
 
 -- ln(n!), by Stirling's series beyond 20.
 CREATE OR REPLACE FUNCTION private.ln_factorial(p_n bigint)
@@ -21402,8 +21496,8 @@ $function$;
 grant execute on function private.search_rank(p_title text, p_about text, p_words text[]) to service_role;
 
 -- What holds all these lower-case words, at most so many of each kind, as hits of search_everything; without words,
--- what is there to be acted on. Of links the newest 20,000 are looked through, and all by the beginning of their
--- code.
+-- what is there to be acted on. Of links the newest 200 that hold the words are ranked, and those whose code begins
+-- with the first.
 CREATE OR REPLACE FUNCTION private.search_things(p_words text[], p_limit integer)
  RETURNS SETOF jsonb
  LANGUAGE plpgsql
@@ -21469,18 +21563,18 @@ begin
   cross join lateral private.search_rank(s.key, null, p_words) as r (rank)
   where s.key not like '%.enabled' and cardinality(p_words) > 0 and r.rank is not null order by r.rank, s.key limit p_limit)
   union all
-  -- By the beginning of the code all of them; by words the newest, so that a search ends in time.
   (select private.search_hit('link', l.code, coalesce(l.title, l.code), l.about, l.state, l.version, l.rank)
   from (
     select distinct on (c.code) c.code, c.title, c.about, c.state, c.version, c.created_at, r.rank
     from (
-      (select k.code, k.title, k.note, k.default_url, coalesce(k.default_url, k.whatsapp ->> 'text') as about, k.state, k.version, k.created_at
+      (select k.code, k.title, k.note, coalesce(k.default_url, k.whatsapp ->> 'text') as about, k.state, k.version, k.created_at, null::integer as held
       from public.links k where k.code >= v_first and k.code < v_first || '~' order by k.code limit 100)
       union all
-      (select k.code, k.title, k.note, k.default_url, coalesce(k.default_url, k.whatsapp ->> 'text'), k.state, k.version, k.created_at
-      from public.links k order by k.created_at desc, k.code desc limit 20000)) c
+      (select k.code, k.title, k.note, coalesce(k.default_url, k.whatsapp ->> 'text'), k.state, k.version, k.created_at, 3
+      from private.links_of_words(p_words) k)) c
     cross join lateral (
-      select min(x.rank) as rank from (
+      -- What holds them in a tag or in an address of a rule comes last.
+      select coalesce(min(x.rank), c.held) as rank from (
         select private.search_rank(c.code, null, p_words) as rank
         union all select private.search_rank(coalesce(c.title, ''), concat_ws(' ', c.code, c.note, c.about), p_words)) x) r
     where c.state <> 'deleted' and r.rank is not null and cardinality(p_words) > 0) l
@@ -22948,6 +23042,17 @@ begin
     state = excluded.state, verified_at = excluded.verified_at;
   return null;
 end $function$;
+
+-- Tags in one text. Immutable, which array_to_string is for texts though not for everything.
+CREATE OR REPLACE FUNCTION private.tag_words(p_tags text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select array_to_string(p_tags, ' ')
+$function$;
+grant execute on function private.tag_words(p_tags text[]) to service_role;
 
 -- Takes the rollout under way of an incident's flag back, where the incident is one that does.
 CREATE OR REPLACE FUNCTION private.take_back(p_incident incidents, p_now timestamp with time zone)

@@ -94,6 +94,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "anybody",
     why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",
   },
+  "link_clicks(text[])": {
+    role: "viewer",
+    why: "The panel's list of links shows how often each was visited.",
+  },
   "guessed_links()": { role: "viewer", why: "The panel warns of links whose password is being guessed at." },
   "set_team_member(uuid,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
   "remove_team_member(uuid)": { role: "admin", why: "An admin removes people." },

@@ -2106,6 +2106,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      link_clicks: {
+        Args: {
+          p_codes: readonly string[];
+        };
+        Returns: Json;
+      };
       link_stats: {
         Args: {
           p_code: string;
