@@ -279,6 +279,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "add_suppression(text,text,text)": () => [`'${EMAIL}'`],
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
   "list_numbers()": () => [""],
+  "list_imports()": () => [""],
   "list_templates()": () => [""],
   "send_template(uuid,jsonb,uuid)": ({ message }) => [
     `'${message}', '{"type": "template", "template": {"name": "hello", "language": {"code": "en"}}}', '${message}'`,

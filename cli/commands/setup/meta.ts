@@ -15,6 +15,10 @@ export const FIELDS = [
   "message_template_quality_update",
   "template_category_update",
   "user_preferences",
+  // Of numbers that are used in the WhatsApp Business app too.
+  "smb_message_echoes",
+  "history",
+  "smb_app_state_sync",
 ] as const;
 
 /** How long the functions may take to see a new verify token. */

@@ -24,8 +24,19 @@
 import type { ClaimedMail } from "../contract/answers/mail.ts";
 import type { ClaimedDelivery, ClaimedDestination, ClaimedSender } from "../contract/answers/pipeline.ts";
 
-/** What an update is about. Only a `message` is routed. */
-export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
+/**
+ * What an update is about. Only a `message` is routed. `past_message` and `past_echo` were written before the sender was
+ * connected here and are imported; `name` is what the business calls a person in its own address book.
+ */
+export type UpdateKind =
+  | "message"
+  | "echo"
+  | "status"
+  | "identity"
+  | "past_message"
+  | "past_echo"
+  | "name"
+  | "other";
 
 /**
  * One event, as far as the pipeline examines it. A channel's own update has more members, which the SQL
