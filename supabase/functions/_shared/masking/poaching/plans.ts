@@ -89,14 +89,14 @@ export function possible(digits: string, abroad: boolean, countries: readonly st
 
 function isInternational(digits: string): boolean {
   for (let length = 1; length <= 3; length++) {
+    const national = digits.slice(length);
     const plans = BY_CODE.get(digits.slice(0, length));
-    if (
-      plans?.some((plan) =>
-        fits(plan, digits.slice(length)) || digits[length] === "0" && fits(plan, digits.slice(length + 1))
-      )
-    ) {
-      return true;
-    }
+    // Many write the prefix as well, which a call from abroad does without.
+    const isOf = (plan: Plan) =>
+      fits(plan, national) ||
+      plan.prefix !== "" && national.startsWith(plan.prefix) &&
+        fits(plan, national.slice(plan.prefix.length));
+    if (plans?.some(isOf)) return true;
   }
   return false;
 }
