@@ -18,6 +18,7 @@
  * | the owner writes (in the app alone) | the client's leg; held `opted_out`, `no_client` |
  * | a sitter writes while texts of sitters are off | owner inbox `sitter_off` |
  * | a sitter writes who is no longer on the thread | owner inbox `not_assigned` |
+ * | a sitter writes in a thread at the front desk | owner inbox `front_desk`: the owner is in between |
  * | a sitter writes outside of every window | held `no_active_window`, with the next one |
  * | a sitter's client does not want texts | held `opted_out` |
  * | a client writes, and the thread is the owner's (front desk, or no sitter on it) | owner inbox `front_desk`, `no_sitter` |
@@ -156,6 +157,7 @@ function ofOwner(thread: ThreadFacts | null): Relayed {
 
 function ofSitter(facts: RelayFacts, thread: ThreadFacts, leg: Leg): Relayed {
   if (!facts.on.sitter) return inbox("sitter_off", thread.id);
+  if (thread.numberClass === "front_desk") return inbox("front_desk", thread.id);
   const windows = thread.windows.filter(({ legId }) => legId === leg.id);
   if (!windows.some(({ state }) => state === "active")) {
     const next = windows.filter(({ state }) => state === "upcoming").map(({ from }) => from).sort()[0];
