@@ -397,8 +397,8 @@ export interface Door<Verdict extends boolean | Promise<boolean> = boolean> {
 
   /**
    * Whether the provider sent this request. Uses the raw bytes, because parsing and serialising changes them.
-   * The time taken does not depend on what was wrong. Synchronous where it takes microseconds; a signature by a
-   * public key takes longer, and is checked in a thread beside.
+   * The time taken does not depend on what was wrong. Synchronous where node:crypto is the fastest; WebCrypto
+   * answers later.
    *
    * Failure policy: closed. Anything undecidable is false.
    * @throws {Problem} `config_invalid` while the secret is missing, so that the provider sends it again.

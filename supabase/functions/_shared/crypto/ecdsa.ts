@@ -1,6 +1,6 @@
 /**
  * Signatures by ECDSA with P-256 and SHA-256, as SendGrid makes them. By WebCrypto, which takes two thirds of the time of
- * node:crypto here, in a thread of its own.
+ * node:crypto in Deno.
  *
  * @module
  */
