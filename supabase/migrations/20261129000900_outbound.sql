@@ -636,7 +636,7 @@ begin
     v_contact := private.resolve_contact(p_channel, array[v_identity], null, p_now, v_numbers[1]);
   end if;
   perform private.keep_opt_words(array(
-    select row(p_channel, n.id, v_contact, p_opted_out, p_now)::private.opt_word from unnest(v_numbers) as n (id)));
+    select row(p_channel, n.id, v_contact, p_opted_out, p_now, null, null)::private.opt_word from unnest(v_numbers) as n (id)));
   return jsonb_build_object('contact_id', v_contact, 'opted_out', p_opted_out, 'numbers', to_jsonb(v_numbers));
 end $$;
 comment on function private.set_opt_out(text, boolean, text, text, timestamptz) is 'set_opt_out with a given time.';
@@ -1010,7 +1010,7 @@ begin
   -- Opt-outs belong to the conversation, which is locked before its lane.
   if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
     perform private.keep_opt_words(array(
-      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
+      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id

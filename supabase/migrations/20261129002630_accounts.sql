@@ -228,6 +228,7 @@ create function private.apply_news(p_updates private.inbound_update[]) returns v
 language plpgsql volatile set search_path = '' as $$
 declare
   v_one record;
+  v_new boolean;
 begin
   for v_one in
     select u.channel, u.news, coalesce(u.at, clock_timestamp()) as at from unnest(p_updates) u
@@ -235,16 +236,17 @@ begin
   loop
     insert into public.sender_accounts (channel, id) values (v_one.channel, v_one.news ->> 'account')
     on conflict on constraint sender_accounts_pkey do nothing;
+    v_new := true;
     case v_one.news ->> 'what'
       when 'account' then perform private.apply_account_news(v_one.channel, v_one.news, v_one.at);
       when 'number' then perform private.apply_number_news(v_one.channel, v_one.news, v_one.at);
       else
         -- Templates have a migration of their own.
         if v_one.news ->> 'what' = 'template' and to_regprocedure('private.apply_template_news(text,jsonb,timestamptz)') is not null then
-          perform private.apply_template_news(v_one.channel, v_one.news, v_one.at);
+          v_new := private.apply_template_news(v_one.channel, v_one.news, v_one.at);
         end if;
     end case;
-    if v_one.news ->> 'kind' is not null then
+    if v_new and v_one.news ->> 'kind' is not null then
       perform private.record_account_event(v_one.channel, v_one.news ->> 'account', (
           select s.id from public.senders s
           where s.channel = v_one.channel and s.account = v_one.news ->> 'account'

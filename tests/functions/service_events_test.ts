@@ -110,6 +110,20 @@ edgeTest(
     await addRoute(sql, ["meta"]);
     await reread();
     await everything(edge);
+    // Meta's own report of an opt-out; the word in a message is that message.
+    await edge.hook(change("user_preferences", {
+      messaging_product: "whatsapp",
+      metadata,
+      contacts: [{ profile: { name: "Nora" }, wa_id: "12025550143" }],
+      user_preferences: [{
+        wa_id: "12025550143",
+        detail: "User requested to resume marketing messages",
+        category: "marketing_messages",
+        value: "resume",
+        timestamp: Number(NOW()) + 60,
+      }],
+    }));
+    await edge.settled();
     const got: string[] = [];
     for (const { body, signature } of service.received) {
       assert(verify(new TextEncoder().encode(body), signature, [secret]));
@@ -121,6 +135,9 @@ edgeTest(
       if (value.messages) {
         assertEquals(value.contacts, [{ profile: { name: "Nora" }, wa_id: "12025550143" }]);
         got.push(`message ${value.messages[0].text.body}`);
+      } else if (value.user_preferences) {
+        assertEquals(value.contacts, [{ profile: { name: "Nora" }, wa_id: "12025550143" }]);
+        got.push(`${field} ${value.user_preferences[0].value}`);
       } else {got.push(
           value.statuses
             ? `status ${value.statuses[0].status}`
@@ -136,6 +153,7 @@ edgeTest(
       "phone_number_quality_update FLAGGED",
       "status delivered",
       "status sent",
+      "user_preferences resume",
     ]);
   },
 );
