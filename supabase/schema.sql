@@ -5574,10 +5574,11 @@ grant execute on function public.email_overview(p_days integer) to authenticated
 
 -- Queues messages [{channel (whatsapp if absent), user_id and send_domain (for a mail: who sends it, and the domain
 -- of its Message-ID), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person
--- that the ids identify), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second,
--- burst}}], and returns a result for each, in its place: {id, status, rate} or {error, rate}. Rate of the key, flag
--- (the channel's, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the
--- same transaction.
+-- that the ids identify), number_id, message, text, idempotency_key, fallback, takeover: {by, minutes} (a person
+-- wrote it, who then has the conversation), traceparent, limit: {key, per_second, burst}}], and returns a result for
+-- each, in its place: {id, status, taken_over, rate} or {error, rate}. Rate of the key, flag (the channel's,
+-- wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same
+-- transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -13226,6 +13227,8 @@ begin
     end if;
     if v_answer ? 'error' or v_answer ? 'repeated' then
       perform private.unmake_conversation(v_conversation, v_found ->> 'made');
+    elsif v_item ? 'takeover' then
+      v_answer := v_answer || jsonb_build_object('taken_over', private.take_for(v_conversation.id, v_item -> 'takeover', p_now));
     end if;
     v_answers := v_answers || (v_answer || jsonb_build_object('rate', v_rate));
   end loop;
@@ -23034,6 +23037,25 @@ begin
   end;
   return v_incident;
 end $function$;
+
+-- Takes a conversation over with a message that a person sent through the API: {by, minutes}. Returns
+-- {conversation_id, by, since, until}. The caller holds its lock.
+CREATE OR REPLACE FUNCTION private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  -- Asked for in words, it also begins where an answer takes nothing over.
+  v_minutes integer := coalesce((p_takeover ->> 'minutes')::integer, nullif(private.takeover_minutes(), 0), 60);
+begin
+  perform private.take_over(array[p_conversation], coalesce(p_takeover ->> 'by', private.actor()), p_now,
+    p_now + make_interval(mins => v_minutes), p_now, not p_takeover ? 'minutes');
+  return (
+    select jsonb_build_object('conversation_id', c.id, 'by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until)
+    from public.conversations c where c.id = p_conversation);
+end $function$;
+grant execute on function private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone) to service_role;
 
 -- Gives conversations to a person until a time; with p_extend a takeover that lasts longer stays. Returns how many.
 CREATE OR REPLACE FUNCTION private.take_over(p_conversations uuid[], p_by text, p_at timestamp with time zone, p_until timestamp with time zone, p_now timestamp with time zone, p_extend boolean DEFAULT true)
