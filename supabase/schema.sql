@@ -9744,6 +9744,8 @@ declare
     select date_trunc('second', y.started_at) from private.template_syncs y where y.account = p_account) end, v_now);
   v_one record;
   v_found jsonb;
+  -- Whether Meta said something else than a webhook of that time: which is newer is asked again soon.
+  v_doubt boolean := false;
   v_stored integer := 0;
   v_removed integer := 0;
 begin
@@ -9752,6 +9754,7 @@ begin
   for v_one in
     select r.id, r.name, r.language, r.parameter_format, r.components, to_jsonb(r) - 'components' as template,
       case when told.later then t.status else r.status end as status, case when told.later then t.category else r.category end as category,
+      told.later and r.status is distinct from t.status as doubt,
       case when told.later then t.quality else r.quality end as quality, case when told.later then t.reason else r.reason end as reason,
       t.status as old_status, t.category as old_category, t.synced_at as old_at, coalesce(t.found, '{}') as found
     from jsonb_to_recordset(p_templates) as r (
@@ -9762,6 +9765,7 @@ begin
     order by r.name, r.language
   loop
     v_found := v_one.found;
+    v_doubt := v_doubt or v_one.doubt;
     if v_one.old_at is not null and v_one.status is distinct from v_one.old_status then
       v_found := v_found - 'status';
       if v_one.status in ('paused', 'disabled', 'rejected', 'approved') then
@@ -9779,7 +9783,9 @@ begin
       coalesce(v_one.parameter_format, 'positional'), coalesce(v_one.components, '[]'), v_one.reason, v_as_of, v_found)
     on conflict on constraint wa_templates_pkey do update set id = excluded.id, category = excluded.category, status = excluded.status,
       quality = excluded.quality, parameter_format = excluded.parameter_format, components = excluded.components, reason = excluded.reason,
-      synced_at = excluded.synced_at, found = excluded.found;
+      synced_at = excluded.synced_at, found = excluded.found,
+      -- What was done here is newer than what a webhook told before.
+      told_at = case when p_whole then t.told_at end;
     v_stored := v_stored + 1;
   end loop;
   insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
@@ -9793,7 +9799,8 @@ begin
     where t.account = p_account and not exists (
       select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
     get diagnostics v_removed = row_count;
-    insert into private.template_syncs as y (account, due_at, synced_at) values (p_account, v_now + interval '6 hours', v_now)
+    insert into private.template_syncs as y (account, due_at, synced_at)
+    values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
   end if;
   return jsonb_build_object('stored', v_stored, 'removed', v_removed);
@@ -19473,6 +19480,7 @@ declare
 begin
   insert into public.account_events (channel, account, sender_id, kind, subject, data, at)
   values (p_channel, p_account, p_sender_id, p_kind, p_subject, coalesce(p_data, '{}'), p_at) returning * into v_event;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'account_events', 'label', p_kind, 'n', 1)));
   perform private.notify_account(v_event);
 end $function$;
 grant execute on function private.record_account_event(p_channel text, p_account text, p_sender_id text, p_kind text, p_subject text, p_data jsonb, p_at timestamp with time zone) to service_role;

@@ -183,6 +183,7 @@ declare
 begin
   insert into public.account_events (channel, account, sender_id, kind, subject, data, at)
   values (p_channel, p_account, p_sender_id, p_kind, p_subject, coalesce(p_data, '{}'), p_at) returning * into v_event;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'account_events', 'label', p_kind, 'n', 1)));
   perform private.notify_account(v_event);
 end $$;
 comment on function private.record_account_event(text, text, text, text, text, jsonb, timestamptz) is 'Stores an event of an account, and queues it for those who are told.';

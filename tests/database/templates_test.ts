@@ -1,5 +1,5 @@
 /** Templates in SQL: synchronising, what webhooks report, and the check of their status before a send. */
-import { assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import { ingest, message } from "../support/intake.ts";
 import { destination } from "../support/deliveries.ts";
 import { refusal } from "../support/callers.ts";
@@ -164,6 +164,10 @@ databaseTest(
     await ingest(sql, news({ kind: "template.paused", status: "paused" }, soon()));
     await store(sql, [TEMPLATE]);
     assertEquals((await rows(sql))[0][3], "paused");
+    assertEquals(await due(sql), false);
+    const [{ seconds }] = await sql`
+      select extract(epoch from due_at - now())::int as seconds from private.template_syncs`;
+    assert(seconds <= 60, "it is asked again soon");
     assertEquals((await sql`select kind from public.account_events`).map(({ kind }) => kind), [
       "template.paused",
     ]);
