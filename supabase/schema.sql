@@ -206,13 +206,16 @@ create type private.noted_event as (
   native jsonb
 );
 
--- A person's opt-out of a sender's messages, or opt-in again, and its time.
+-- A person's opt-out of a sender's messages, or opt-in again, its time, and the provider's report of it if it is one
+-- of its own.
 create type private.opt_word as (
   channel text,
   number_id text,
   contact_id uuid,
   opted_out boolean,
-  at timestamp with time zone
+  at timestamp with time zone,
+  field text,
+  native jsonb
 );
 
 -- Somebody: contacts, their conversations, messages of these (all, or those that are worked on) with their provider's
@@ -3327,9 +3330,13 @@ create table public.wa_templates (
   told_at timestamp with time zone,
   -- When Meta was last asked; null for one that was just created here.
   synced_at timestamp with time zone,
+  -- {status, category} that a synchronisation found to have changed and that still holds: a webhook that reports the
+  -- same comes too late.
+  found jsonb default '{}'::jsonb not null,
   -- A template has one row per language.
   constraint wa_templates_pkey PRIMARY KEY (account, name, language),
   constraint wa_templates_components_check CHECK ((jsonb_typeof(components) = 'array'::text)),
+  constraint wa_templates_found_check CHECK ((jsonb_typeof(found) = 'object'::text)),
   constraint wa_templates_parameter_format_check CHECK ((parameter_format = ANY (ARRAY['positional'::text, 'named'::text])))
 );
 -- Webhooks that name a template by its id.
@@ -4046,6 +4053,8 @@ create table private.template_syncs (
   account text not null,
   -- When it is next due; while one runs, when another may be started.
   due_at timestamp with time zone not null,
+  -- When fetching them last began: what they say is that old.
+  started_at timestamp with time zone,
   -- When they were last fetched.
   synced_at timestamp with time zone,
   -- How often it has failed since.
@@ -4972,9 +4981,9 @@ declare
 begin
   perform private.refuse_older_code();
   with claimed as (
-    insert into private.template_syncs as y (account, due_at)
-    select a.account, v_now + interval '5 minutes' from private.template_accounts() as a (account) order by 1
-    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at where p_all or y.due_at <= v_now
+    insert into private.template_syncs as y (account, due_at, started_at)
+    select a.account, v_now + interval '5 minutes', v_now from private.template_accounts() as a (account) order by 1
+    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, started_at = excluded.started_at where p_all or y.due_at <= v_now
     returning y.account
   )
   select jsonb_agg(jsonb_build_object('account', c.account, 'credentials', private.credentials_of('whatsapp', c.account)) order by c.account)
@@ -5624,10 +5633,11 @@ grant execute on function public.email_overview(p_days integer) to authenticated
 
 -- Queues messages [{channel (whatsapp if absent), user_id and send_domain (for a mail: who sends it, and the domain
 -- of its Message-ID), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person
--- that the ids identify), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second,
--- burst}}], and returns a result for each, in its place: {id, status, rate} or {error, rate}. Rate of the key, flag
--- (the channel's, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the
--- same transaction.
+-- that the ids identify), number_id, message, text, idempotency_key, fallback, takeover: {by, minutes} (a person
+-- wrote it, who then has the conversation), traceparent, limit: {key, per_second, burst}}], and returns a result for
+-- each, in its place: {id, status, taken_over, rate} or {error, rate}. Rate of the key, flag (the channel's,
+-- wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same
+-- transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9824,8 +9834,9 @@ end $function$;
 grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Stores templates of an account as Meta describes them [{id, name, language, category, status, quality,
--- parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection and a change
--- of category that no webhook reported become account_events. Returns {stored, removed}. For secret keys.
+-- parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection, an approval
+-- and a change of category that no webhook reported become account_events and events for services, once. Returns
+-- {stored, removed}. For secret keys.
 CREATE OR REPLACE FUNCTION public.store_templates(p_account text, p_templates jsonb, p_whole boolean)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9833,34 +9844,53 @@ CREATE OR REPLACE FUNCTION public.store_templates(p_account text, p_templates js
 AS $function$
 declare
   v_now timestamptz := date_trunc('second', clock_timestamp());
+  -- A webhook that came while they were fetched is newer than they are.
+  v_as_of timestamptz := coalesce(case when p_whole then (
+    select date_trunc('second', y.started_at) from private.template_syncs y where y.account = p_account) end, v_now);
   v_one record;
+  v_found jsonb;
+  -- Whether Meta said something else than a webhook of that time: which is newer is asked again soon.
+  v_doubt boolean := false;
   v_stored integer := 0;
   v_removed integer := 0;
 begin
   perform private.refuse_older_code();
   perform pg_advisory_xact_lock(hashtext('gatelink.templates ' || p_account));
   for v_one in
-    select r.*, t.status as old_status, t.category as old_category, t.synced_at as old_at
+    select r.id, r.name, r.language, r.parameter_format, r.components, to_jsonb(r) - 'components' as template,
+      case when told.later then t.status else r.status end as status, case when told.later then t.category else r.category end as category,
+      told.later and r.status is distinct from t.status as doubt,
+      case when told.later then t.quality else r.quality end as quality, case when told.later then t.reason else r.reason end as reason,
+      t.status as old_status, t.category as old_category, t.synced_at as old_at, coalesce(t.found, '{}') as found
     from jsonb_to_recordset(p_templates) as r (
       id text, name text, language text, category text, status text, quality text, parameter_format text, components jsonb, reason text)
     left join public.wa_templates t on t.account = p_account and t.name = r.name and t.language = r.language
+    cross join lateral (select coalesce(p_whole and t.told_at >= v_as_of, false) as later) told
     where r.name is not null and r.language is not null
     order by r.name, r.language
   loop
-    if v_one.old_at is not null and v_one.status is distinct from v_one.old_status and v_one.status in ('paused', 'disabled', 'rejected', 'approved') then
-      perform private.record_account_event('whatsapp', p_account, null, 'template.' || v_one.status, v_one.name || ' ' || v_one.language,
-        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'reason', v_one.reason)), v_now);
+    v_found := v_one.found;
+    v_doubt := v_doubt or v_one.doubt;
+    if v_one.old_at is not null and v_one.status is distinct from v_one.old_status then
+      v_found := v_found - 'status';
+      if v_one.status in ('paused', 'disabled', 'rejected', 'approved') then
+        perform private.found_change(p_account, v_one.template, 'template.' || v_one.status, jsonb_build_object('reason', v_one.reason), v_now);
+        v_found := v_found || jsonb_build_object('status', v_one.status);
+      end if;
     end if;
     if v_one.old_at is not null and v_one.category is distinct from v_one.old_category then
-      perform private.record_account_event('whatsapp', p_account, null, 'template.category_changed', v_one.name || ' ' || v_one.language,
-        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'category', v_one.category, 'previous_category', v_one.old_category)), v_now);
+      perform private.found_change(p_account, v_one.template, 'template.category_changed',
+        jsonb_build_object('category', v_one.category, 'previous_category', v_one.old_category), v_now);
+      v_found := v_found || jsonb_build_object('category', v_one.category);
     end if;
-    insert into public.wa_templates as t (account, name, language, id, category, status, quality, parameter_format, components, reason, synced_at)
+    insert into public.wa_templates as t (account, name, language, id, category, status, quality, parameter_format, components, reason, synced_at, found)
     values (p_account, v_one.name, v_one.language, v_one.id, v_one.category, v_one.status, v_one.quality,
-      coalesce(v_one.parameter_format, 'positional'), coalesce(v_one.components, '[]'), v_one.reason, v_now)
+      coalesce(v_one.parameter_format, 'positional'), coalesce(v_one.components, '[]'), v_one.reason, v_as_of, v_found)
     on conflict on constraint wa_templates_pkey do update set id = excluded.id, category = excluded.category, status = excluded.status,
       quality = excluded.quality, parameter_format = excluded.parameter_format, components = excluded.components, reason = excluded.reason,
-      synced_at = excluded.synced_at;
+      synced_at = excluded.synced_at, found = excluded.found,
+      -- What was done here is newer than what a webhook told before.
+      told_at = case when p_whole then t.told_at end;
     v_stored := v_stored + 1;
   end loop;
   insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
@@ -9874,7 +9904,8 @@ begin
     where t.account = p_account and not exists (
       select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
     get diagnostics v_removed = row_count;
-    insert into private.template_syncs as y (account, due_at, synced_at) values (p_account, v_now + interval '6 hours', v_now)
+    insert into private.template_syncs as y (account, due_at, synced_at)
+    values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
   end if;
   return jsonb_build_object('stored', v_stored, 'removed', v_removed);
@@ -10780,6 +10811,7 @@ CREATE OR REPLACE FUNCTION private.apply_news(p_updates private.inbound_update[]
 AS $function$
 declare
   v_one record;
+  v_new boolean;
 begin
   for v_one in
     select u.channel, u.news, coalesce(u.at, clock_timestamp()) as at from unnest(p_updates) u
@@ -10787,6 +10819,7 @@ begin
   loop
     insert into public.sender_accounts (channel, id) values (v_one.channel, v_one.news ->> 'account')
     on conflict on constraint sender_accounts_pkey do nothing;
+    v_new := true;
     case v_one.news ->> 'what'
       when 'account' then perform private.apply_account_news(v_one.channel, v_one.news, v_one.at);
       when 'number' then perform private.apply_number_news(v_one.channel, v_one.news, v_one.at);
@@ -10796,10 +10829,10 @@ begin
           perform private.apply_history_news(v_one.channel, v_one.news, v_one.at);
         end if;
         if v_one.news ->> 'what' = 'template' and to_regprocedure('private.apply_template_news(text,jsonb,timestamptz)') is not null then
-          perform private.apply_template_news(v_one.channel, v_one.news, v_one.at);
+          v_new := private.apply_template_news(v_one.channel, v_one.news, v_one.at);
         end if;
     end case;
-    if v_one.news ->> 'kind' is not null then
+    if v_new and v_one.news ->> 'kind' is not null then
       perform private.record_account_event(v_one.channel, v_one.news ->> 'account', (
           select s.id from public.senders s
           where s.channel = v_one.channel and s.account = v_one.news ->> 'account'
@@ -10844,11 +10877,14 @@ AS $function$
 declare
   v_words private.opt_word[];
 begin
-  select array_agg(row(latest.channel, latest.sender_id, latest.contact_id, latest.opt = 'out', latest.at)::private.opt_word)
+  select array_agg(row(latest.channel, latest.sender_id, latest.contact_id, latest.opt = 'out', latest.at,
+    latest.field, latest.native)::private.opt_word)
   into v_words
   from (
     select distinct on (p_contacts[u.ordinality], u.channel, u.sender_id)
-      p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at
+      p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at,
+      -- A word in a message is delivered as that message.
+      case when u.kind = 'other' then u.field end as field, case when u.kind = 'other' then u.raw end as native
     from unnest(p_updates) with ordinality as u
     where u.opt is not null and u.sender_id is not null and p_contacts[u.ordinality] is not null
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
@@ -10905,7 +10941,7 @@ begin
   v_ids := array(select distinct id from unnest(v_about) as id order by id);
   if v_opted_out then
     perform private.keep_opt_words(array(
-      select row(word.channel, word.number_id, word.contact_id, true, word.at)::private.opt_word
+      select row(word.channel, word.number_id, word.contact_id, true, word.at, null, null)::private.opt_word
       from (
         select distinct on (c.id) c.channel, c.number_id, c.contact_id, coalesce(u.at, now()) as at
         from unnest(v_about, v_places) as about (id, place)
@@ -10983,9 +11019,10 @@ begin
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
--- Records what was reported of a template; what is not known makes the account's templates due.
+-- Records what was reported of a template; what is not known makes the account's templates due. False if a
+-- synchronisation has told the same already.
 CREATE OR REPLACE FUNCTION private.apply_template_news(p_channel text, p_news jsonb, p_at timestamp with time zone)
- RETURNS void
+ RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
@@ -10993,17 +11030,19 @@ declare
   v_known boolean;
 begin
   if p_channel <> 'whatsapp' then
-    return;
+    return true;
   end if;
   if p_news ->> 'status' = 'deleted' then
     delete from public.wa_templates t
     where t.account = p_news ->> 'account' and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
-    return;
+    return true;
   end if;
   update public.wa_templates t
   set status = coalesce(p_news ->> 'status', t.status), quality = coalesce(p_news ->> 'quality', t.quality),
     category = coalesce(lower(p_news ->> 'category'), t.category),
-    reason = case when p_news ->> 'status' is not null then p_news ->> 'reason' else t.reason end, told_at = p_at
+    reason = case when p_news ->> 'status' is not null then p_news ->> 'reason' else t.reason end, told_at = p_at,
+    found = t.found - case when p_news ->> 'status' <> t.status then 'status' else '' end
+      - case when lower(p_news ->> 'category') <> t.category then 'category' else '' end
   where t.account = p_news ->> 'account' and coalesce(greatest(t.told_at, t.synced_at), '-infinity') <= p_at
     and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
   v_known := found or exists (
@@ -11014,6 +11053,7 @@ begin
     or p_news ->> 'status' = 'approved' then
     perform private.templates_due_now(p_news ->> 'account');
   end if;
+  return not private.was_found(p_news ->> 'account', p_news ->> 'kind', p_news);
 end $function$;
 grant execute on function private.apply_template_news(p_channel text, p_news jsonb, p_at timestamp with time zone) to service_role;
 
@@ -13398,6 +13438,8 @@ begin
     end if;
     if v_answer ? 'error' or v_answer ? 'repeated' then
       perform private.unmake_conversation(v_conversation, v_found ->> 'made');
+    elsif v_item ? 'takeover' then
+      v_answer := v_answer || jsonb_build_object('taken_over', private.take_for(v_conversation.id, v_item -> 'takeover', p_now));
     end if;
     v_answers := v_answers || (v_answer || jsonb_build_object('rate', v_rate));
   end loop;
@@ -14128,6 +14170,24 @@ begin
       and e.event_type in ('processed', 'sent', 'deferred', 'delivered'));
 end $function$;
 grant execute on function private.forward_was_reported(p_message_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Records and tells what a synchronisation found to have happened to a template: {reason} or {category,
+-- previous_category}.
+CREATE OR REPLACE FUNCTION private.found_change(p_account text, p_template jsonb, p_type text, p_data jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.record_account_event('whatsapp', p_account, null, p_type, (p_template ->> 'name') || ' ' || (p_template ->> 'language'),
+    jsonb_strip_nulls(jsonb_build_object('template_id', p_template -> 'id') || p_data), p_at);
+  if private.is_subscribed() then
+    perform private.note_events(array[(p_type, 'whatsapp', null, null, null, p_account, p_at, jsonb_build_object('template',
+      jsonb_strip_nulls(jsonb_build_object('account', p_account, 'id', p_template -> 'id', 'name', p_template -> 'name',
+        'language', p_template -> 'language', 'category', p_template -> 'category') || p_data)), null, null)::private.noted_event]);
+  end if;
+end $function$;
+grant execute on function private.found_change(p_account text, p_template jsonb, p_type text, p_data jsonb, p_at timestamp with time zone) to service_role;
 
 -- Ends the wait of lanes for these messages, which have received a status. Returns whether something may be sent now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
@@ -16633,7 +16693,7 @@ begin
   order by c.id for update;
   if private.is_subscribed() then
     select array_agg((case when w.opted_out then 'contact.opted_out' else 'contact.opted_in' end, c.channel, c.id, null, c.number_id, null,
-      w.at, '{}', null, null)::private.noted_event order by c.id)
+      w.at, '{}', w.field, w.native)::private.noted_event order by c.id)
     into v_events
     from unnest(p_words) w join public.conversations c
       on c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
@@ -18206,6 +18266,11 @@ declare
     || private.update_events(array(
       select u from unnest(p_updates) u where u.kind = 'other' and coalesce(cardinality(u.identities), 0) = 0 order by u.ord), null);
 begin
+  -- Templates have a migration of their own.
+  if to_regprocedure('private.without_found(private.noted_event[])') is not null
+    and exists (select from unnest(v_events) e where e.type like 'template.%') then
+    v_events := private.without_found(v_events);
+  end if;
   if v_events = '{}' then
     return;
   end if;
@@ -19843,6 +19908,7 @@ declare
 begin
   insert into public.account_events (channel, account, sender_id, kind, subject, data, at)
   values (p_channel, p_account, p_sender_id, p_kind, p_subject, coalesce(p_data, '{}'), p_at) returning * into v_event;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'account_events', 'label', p_kind, 'n', 1)));
   perform private.notify_account(v_event);
 end $function$;
 grant execute on function private.record_account_event(p_channel text, p_account text, p_sender_id text, p_kind text, p_subject text, p_data jsonb, p_at timestamp with time zone) to service_role;
@@ -22316,7 +22382,7 @@ begin
     v_contact := private.resolve_contact(p_channel, array[v_identity], null, p_now, v_numbers[1]);
   end if;
   perform private.keep_opt_words(array(
-    select row(p_channel, n.id, v_contact, p_opted_out, p_now)::private.opt_word from unnest(v_numbers) as n (id)));
+    select row(p_channel, n.id, v_contact, p_opted_out, p_now, null, null)::private.opt_word from unnest(v_numbers) as n (id)));
   return jsonb_build_object('contact_id', v_contact, 'opted_out', p_opted_out, 'numbers', to_jsonb(v_numbers));
 end $function$;
 grant execute on function private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamp with time zone) to service_role;
@@ -22503,7 +22569,7 @@ begin
   -- Opt-outs belong to the conversation, which is locked before its lane.
   if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
     perform private.keep_opt_words(array(
-      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
+      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
@@ -23420,6 +23486,25 @@ begin
   return v_incident;
 end $function$;
 
+-- Takes a conversation over with a message that a person sent through the API: {by, minutes}. Returns
+-- {conversation_id, by, since, until}. The caller holds its lock.
+CREATE OR REPLACE FUNCTION private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  -- Asked for in words, it also begins where an answer takes nothing over.
+  v_minutes integer := coalesce((p_takeover ->> 'minutes')::integer, nullif(private.takeover_minutes(), 0), 60);
+begin
+  perform private.take_over(array[p_conversation], coalesce(p_takeover ->> 'by', private.actor()), p_now,
+    p_now + make_interval(mins => v_minutes), p_now, not p_takeover ? 'minutes');
+  return (
+    select jsonb_build_object('conversation_id', c.id, 'by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until)
+    from public.conversations c where c.id = p_conversation);
+end $function$;
+grant execute on function private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone) to service_role;
+
 -- Gives conversations to a person until a time; with p_extend a takeover that lasts longer stays. Returns how many.
 CREATE OR REPLACE FUNCTION private.take_over(p_conversations uuid[], p_by text, p_at timestamp with time zone, p_until timestamp with time zone, p_now timestamp with time zone, p_extend boolean DEFAULT true)
  RETURNS integer
@@ -24222,6 +24307,21 @@ begin
 end $function$;
 grant execute on function private.was_blocked(p_contact_id uuid, p_now timestamp with time zone) to service_role;
 
+-- Whether a synchronisation found this change of a template {id, name, language, category} before its webhook came.
+CREATE OR REPLACE FUNCTION private.was_found(p_account text, p_type text, p_template jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.wa_templates t
+    where t.account = p_account and (t.id = p_template ->> 'id' or t.name = p_template ->> 'name' and t.language = p_template ->> 'language')
+      and (p_type = 'template.' || (t.found ->> 'status')
+        or p_type = 'template.category_changed' and lower(p_template ->> 'category') = t.found ->> 'category'))
+$function$;
+grant execute on function private.was_found(p_account text, p_type text, p_template jsonb) to service_role;
+
 -- Looks at each part of health and queues what there is to tell of it, once; says how many notifications. For the
 -- clock, and for isolates where the clock is dead.
 CREATE OR REPLACE FUNCTION private.watch(p_now timestamp with time zone)
@@ -24462,6 +24562,20 @@ AS $function$
   select case when p_key like '%.enabled'
     then format('Turn it off without the database: gatelink rollback 2 %s --why "…".', p_key) else 'Try again when it is over.' end
 $function$;
+
+-- These events without those of templates that a synchronisation has told already.
+CREATE OR REPLACE FUNCTION private.without_found(p_events private.noted_event[])
+ RETURNS private.noted_event[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(array_agg(row(e.type, e.channel, e.conversation_id, e.message_id, e.number_id, e.account, e.at, e.detail, e.field,
+    e.native)::private.noted_event order by e.ordinality), '{}')
+  from unnest(p_events) with ordinality as e
+  where e.type not like 'template.%' or not private.was_found(e.account, e.type, e.detail -> 'template')
+$function$;
+grant execute on function private.without_found(p_events private.noted_event[]) to service_role;
 
 -- A text with … for each id of this contact, past ones too, and for WhatsApp's ids of messages.
 CREATE OR REPLACE FUNCTION private.without_ids(p_text text, p_contact_id uuid)

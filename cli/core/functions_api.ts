@@ -102,6 +102,8 @@ interface ProblemBody {
   code?: string;
   title?: string;
   detail?: string;
+  /** What is wrong with the body, by member. */
+  issues?: { path: string; message: string }[];
 }
 
 /** Converts an error response of the function. */
@@ -114,12 +116,18 @@ function refusal(
 ): CliError {
   const problem = problemOf(text);
   if (problem?.code === undefined) return away(stack, `HTTP ${response.status}`);
-  const { code, title = code, detail } = problem;
+  const { code, title = code, detail, issues = [] } = problem;
   if (code === "not_found" && response.status === 404) {
     const [name] = path.split(/[/?]/);
     return new CliError("refused", `${stack.url} has no function ${name}.`, "Deploy it: docs/deploy.md.");
   }
-  return new CliError(CODES[response.status] ?? "refused", detail ?? title, hintOf?.(code));
+  const wrong = issues.map(({ path, message }) => `${path} ${message}`.trim()).join("; ");
+  const what = detail ?? title;
+  return new CliError(
+    CODES[response.status] ?? "refused",
+    wrong === "" ? what : `${what.replace(/\.$/, "")}: ${wrong}`,
+    hintOf?.(code),
+  );
 }
 
 function problemOf(text: string): ProblemBody | undefined {

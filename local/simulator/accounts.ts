@@ -1,5 +1,6 @@
 /** The business's accounts at the simulated Meta, and the part of the Graph API that manages them. */
 import { createHmac } from "node:crypto";
+import { WEBHOOK_FIELDS } from "../../supabase/functions/_shared/contract/webhook_fields.ts";
 import type { GraphError } from "./faults.ts";
 import type { Clock, Json } from "./model.ts";
 import { faultOfComponents, firstTemplates, newTemplate, type SimulatedTemplate } from "./templates.ts";
@@ -57,14 +58,6 @@ export interface AccountsOptions {
 }
 
 const APP_ID = "900000000000001";
-/** What the app's webhooks tell of. */
-const FIELDS = [
-  "messages",
-  "account_update",
-  "phone_number_quality_update",
-  "message_template_status_update",
-];
-
 /** The accounts, by token, WABA id and number. */
 export class Accounts {
   #options: AccountsOptions;
@@ -227,7 +220,7 @@ export class Accounts {
           object: "whatsapp_business_account",
           callback_url: this.#options.webhookUrl,
           active: true,
-          fields: FIELDS.map((name) => ({ name, version: "v26.0" })),
+          fields: WEBHOOK_FIELDS.map((name) => ({ name, version: "v26.0" })),
         }],
       };
     }

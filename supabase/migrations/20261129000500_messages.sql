@@ -165,8 +165,10 @@ begin
 end $$;
 comment on function private.drop_echoes(uuid[]) is 'Deletes the echoes of these messages of ours, whose provider ids have just become known, and undoes the takeovers that they began.';
 
-create type private.opt_word as (channel text, number_id text, contact_id uuid, opted_out boolean, at timestamptz);
-comment on type private.opt_word is 'A person''s opt-out of a sender''s messages, or opt-in again, and its time.';
+create type private.opt_word as (
+  channel text, number_id text, contact_id uuid, opted_out boolean, at timestamptz, field text, native jsonb
+);
+comment on type private.opt_word is 'A person''s opt-out of a sender''s messages, or opt-in again, its time, and the provider''s report of it if it is one of its own.';
 
 create type private.noted_event as (
   type text, channel text, conversation_id uuid, message_id uuid, number_id text, account text, at timestamptz, detail jsonb, field text, native jsonb
@@ -192,7 +194,7 @@ begin
   order by c.id for update;
   if private.is_subscribed() then
     select array_agg((case when w.opted_out then 'contact.opted_out' else 'contact.opted_in' end, c.channel, c.id, null, c.number_id, null,
-      w.at, '{}', null, null)::private.noted_event order by c.id)
+      w.at, '{}', w.field, w.native)::private.noted_event order by c.id)
     into v_events
     from unnest(p_words) w join public.conversations c
       on c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
@@ -290,7 +292,7 @@ begin
   v_ids := array(select distinct id from unnest(v_about) as id order by id);
   if v_opted_out then
     perform private.keep_opt_words(array(
-      select row(word.channel, word.number_id, word.contact_id, true, word.at)::private.opt_word
+      select row(word.channel, word.number_id, word.contact_id, true, word.at, null, null)::private.opt_word
       from (
         select distinct on (c.id) c.channel, c.number_id, c.contact_id, coalesce(u.at, now()) as at
         from unnest(v_about, v_places) as about (id, place)
@@ -606,11 +608,14 @@ language plpgsql set search_path = '' as $$
 declare
   v_words private.opt_word[];
 begin
-  select array_agg(row(latest.channel, latest.sender_id, latest.contact_id, latest.opt = 'out', latest.at)::private.opt_word)
+  select array_agg(row(latest.channel, latest.sender_id, latest.contact_id, latest.opt = 'out', latest.at,
+    latest.field, latest.native)::private.opt_word)
   into v_words
   from (
     select distinct on (p_contacts[u.ordinality], u.channel, u.sender_id)
-      p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at
+      p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at,
+      -- A word in a message is delivered as that message.
+      case when u.kind = 'other' then u.field end as field, case when u.kind = 'other' then u.raw end as native
     from unnest(p_updates) with ordinality as u
     where u.opt is not null and u.sender_id is not null and p_contacts[u.ordinality] is not null
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc

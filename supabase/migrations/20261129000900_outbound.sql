@@ -636,7 +636,7 @@ begin
     v_contact := private.resolve_contact(p_channel, array[v_identity], null, p_now, v_numbers[1]);
   end if;
   perform private.keep_opt_words(array(
-    select row(p_channel, n.id, v_contact, p_opted_out, p_now)::private.opt_word from unnest(v_numbers) as n (id)));
+    select row(p_channel, n.id, v_contact, p_opted_out, p_now, null, null)::private.opt_word from unnest(v_numbers) as n (id)));
   return jsonb_build_object('contact_id', v_contact, 'opted_out', p_opted_out, 'numbers', to_jsonb(v_numbers));
 end $$;
 comment on function private.set_opt_out(text, boolean, text, text, timestamptz) is 'set_opt_out with a given time.';
@@ -659,6 +659,20 @@ begin
 end $$;
 comment on function public.set_opt_out(text, boolean, text, text) is
   'Records a service''s report that a person has opted out (or, with false, in again), by phone number or id, for one sender or for all on the channel. The channel''s policy says what it blocks: on WhatsApp, marketing templates. Returns {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 no person can have this id.';
+
+create function private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  -- Asked for in words, it also begins where an answer takes nothing over.
+  v_minutes integer := coalesce((p_takeover ->> 'minutes')::integer, nullif(private.takeover_minutes(), 0), 60);
+begin
+  perform private.take_over(array[p_conversation], coalesce(p_takeover ->> 'by', private.actor()), p_now,
+    p_now + make_interval(mins => v_minutes), p_now, not p_takeover ? 'minutes');
+  return (
+    select jsonb_build_object('conversation_id', c.id, 'by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until)
+    from public.conversations c where c.id = p_conversation);
+end $$;
+comment on function private.take_for(uuid, jsonb, timestamptz) is 'Takes a conversation over with a message that a person sent through the API: {by, minutes}. Returns {conversation_id, by, since, until}. The caller holds its lock.';
 
 create function private.enqueue_outbound(p_items jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -707,6 +721,8 @@ begin
     end if;
     if v_answer ? 'error' or v_answer ? 'repeated' then
       perform private.unmake_conversation(v_conversation, v_found ->> 'made');
+    elsif v_item ? 'takeover' then
+      v_answer := v_answer || jsonb_build_object('taken_over', private.take_for(v_conversation.id, v_item -> 'takeover', p_now));
     end if;
     v_answers := v_answers || (v_answer || jsonb_build_object('rate', v_rate));
   end loop;
@@ -729,7 +745,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), user_id and send_domain (for a mail: who sends it, and the domain of its Message-ID), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), user_id and send_domain (for a mail: who sends it, and the domain of its Message-ID), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person that the ids identify), number_id, message, text, idempotency_key, fallback, takeover: {by, minutes} (a person wrote it, who then has the conversation), traceparent, limit: {key, per_second, burst}}], and returns a result for each, in its place: {id, status, taken_over, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Sending: claiming within the limits of pair and sender, and settling ----------------------------
 
@@ -1010,7 +1026,7 @@ begin
   -- Opt-outs belong to the conversation, which is locked before its lane.
   if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
     perform private.keep_opt_words(array(
-      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
+      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
@@ -1155,6 +1171,7 @@ grant execute on function
   private.unmake_conversation(public.conversations, text),
   private.set_opt_out(text, boolean, text, text, timestamptz),
   public.set_opt_out(text, boolean, text, text),
+  private.take_for(uuid, jsonb, timestamptz),
   private.enqueue_outbound(jsonb, timestamptz),
   public.enqueue_outbound(jsonb),
   private.claim_outbound(integer, integer, jsonb, text[], timestamptz),

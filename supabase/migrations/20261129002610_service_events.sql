@@ -168,6 +168,11 @@ declare
     || private.update_events(array(
       select u from unnest(p_updates) u where u.kind = 'other' and coalesce(cardinality(u.identities), 0) = 0 order by u.ord), null);
 begin
+  -- Templates have a migration of their own.
+  if to_regprocedure('private.without_found(private.noted_event[])') is not null
+    and exists (select from unnest(v_events) e where e.type like 'template.%') then
+    v_events := private.without_found(v_events);
+  end if;
   if v_events = '{}' then
     return;
   end if;

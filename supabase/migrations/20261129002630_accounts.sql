@@ -183,6 +183,7 @@ declare
 begin
   insert into public.account_events (channel, account, sender_id, kind, subject, data, at)
   values (p_channel, p_account, p_sender_id, p_kind, p_subject, coalesce(p_data, '{}'), p_at) returning * into v_event;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'account_events', 'label', p_kind, 'n', 1)));
   perform private.notify_account(v_event);
 end $$;
 comment on function private.record_account_event(text, text, text, text, text, jsonb, timestamptz) is 'Stores an event of an account, and queues it for those who are told.';
@@ -228,6 +229,7 @@ create function private.apply_news(p_updates private.inbound_update[]) returns v
 language plpgsql volatile set search_path = '' as $$
 declare
   v_one record;
+  v_new boolean;
 begin
   for v_one in
     select u.channel, u.news, coalesce(u.at, clock_timestamp()) as at from unnest(p_updates) u
@@ -235,6 +237,7 @@ begin
   loop
     insert into public.sender_accounts (channel, id) values (v_one.channel, v_one.news ->> 'account')
     on conflict on constraint sender_accounts_pkey do nothing;
+    v_new := true;
     case v_one.news ->> 'what'
       when 'account' then perform private.apply_account_news(v_one.channel, v_one.news, v_one.at);
       when 'number' then perform private.apply_number_news(v_one.channel, v_one.news, v_one.at);
@@ -244,10 +247,10 @@ begin
           perform private.apply_history_news(v_one.channel, v_one.news, v_one.at);
         end if;
         if v_one.news ->> 'what' = 'template' and to_regprocedure('private.apply_template_news(text,jsonb,timestamptz)') is not null then
-          perform private.apply_template_news(v_one.channel, v_one.news, v_one.at);
+          v_new := private.apply_template_news(v_one.channel, v_one.news, v_one.at);
         end if;
     end case;
-    if v_one.news ->> 'kind' is not null then
+    if v_new and v_one.news ->> 'kind' is not null then
       perform private.record_account_event(v_one.channel, v_one.news ->> 'account', (
           select s.id from public.senders s
           where s.channel = v_one.channel and s.account = v_one.news ->> 'account'

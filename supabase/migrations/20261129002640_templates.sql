@@ -18,6 +18,7 @@ create table public.wa_templates (
   reason text,
   told_at timestamptz,
   synced_at timestamptz,
+  found jsonb not null default '{}' check (jsonb_typeof(found) = 'object'),
   constraint wa_templates_pkey primary key (account, name, language)
 );
 comment on table public.wa_templates is 'Templates of WhatsApp accounts, as Meta last described them.';
@@ -34,6 +35,7 @@ comment on column public.wa_templates.components is 'Meta''s components: header,
 comment on column public.wa_templates.reason is 'Why it was rejected or disabled, in Meta''s words.';
 comment on column public.wa_templates.told_at is 'When a webhook last reported something of it, by Meta''s clock.';
 comment on column public.wa_templates.synced_at is 'When Meta was last asked; null for one that was just created here.';
+comment on column public.wa_templates.found is '{status, category} that a synchronisation found to have changed and that still holds: a webhook that reports the same comes too late.';
 create index wa_templates_name_idx on public.wa_templates (name, language);
 comment on index public.wa_templates_name_idx is 'Checks before a send.';
 create index wa_templates_id_idx on public.wa_templates (id);
@@ -49,6 +51,7 @@ comment on policy wa_templates_read on public.wa_templates is 'Every role of the
 create table private.template_syncs (
   account text constraint template_syncs_pkey primary key,
   due_at timestamptz not null,
+  started_at timestamptz,
   synced_at timestamptz,
   failed integer not null default 0,
   error text
@@ -57,6 +60,7 @@ comment on table private.template_syncs is 'When the templates of each account a
 comment on constraint template_syncs_pkey on private.template_syncs is 'One row per account.';
 comment on column private.template_syncs.account is 'Meta''s WABA id.';
 comment on column private.template_syncs.due_at is 'When it is next due; while one runs, when another may be started.';
+comment on column private.template_syncs.started_at is 'When fetching them last began: what they say is that old.';
 comment on column private.template_syncs.synced_at is 'When they were last fetched.';
 comment on column private.template_syncs.failed is 'How often it has failed since.';
 comment on column private.template_syncs.error is 'Why the last one failed, in Meta''s words; null if it did not.';
@@ -96,9 +100,9 @@ declare
 begin
   perform private.refuse_older_code();
   with claimed as (
-    insert into private.template_syncs as y (account, due_at)
-    select a.account, v_now + interval '5 minutes' from private.template_accounts() as a (account) order by 1
-    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at where p_all or y.due_at <= v_now
+    insert into private.template_syncs as y (account, due_at, started_at)
+    select a.account, v_now + interval '5 minutes', v_now from private.template_accounts() as a (account) order by 1
+    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, started_at = excluded.started_at where p_all or y.due_at <= v_now
     returning y.account
   )
   select jsonb_agg(jsonb_build_object('account', c.account, 'credentials', private.credentials_of('whatsapp', c.account)) order by c.account)
@@ -117,39 +121,71 @@ begin
 end $$;
 comment on function public.fail_template_sync(text, text) is 'Records that the templates of an account could not be fetched, and when to try again: after 5 minutes, then less often. For secret keys.';
 
+create function private.found_change(p_account text, p_template jsonb, p_type text, p_data jsonb, p_at timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform private.record_account_event('whatsapp', p_account, null, p_type, (p_template ->> 'name') || ' ' || (p_template ->> 'language'),
+    jsonb_strip_nulls(jsonb_build_object('template_id', p_template -> 'id') || p_data), p_at);
+  if private.is_subscribed() then
+    perform private.note_events(array[(p_type, 'whatsapp', null, null, null, p_account, p_at, jsonb_build_object('template',
+      jsonb_strip_nulls(jsonb_build_object('account', p_account, 'id', p_template -> 'id', 'name', p_template -> 'name',
+        'language', p_template -> 'language', 'category', p_template -> 'category') || p_data)), null, null)::private.noted_event]);
+  end if;
+end $$;
+comment on function private.found_change(text, jsonb, text, jsonb, timestamptz) is 'Records and tells what a synchronisation found to have happened to a template: {reason} or {category, previous_category}.';
+
 -- What a webhook did not say (the field is not subscribed, or it was lost) is said now, once.
 create function public.store_templates(p_account text, p_templates jsonb, p_whole boolean) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   v_now timestamptz := date_trunc('second', clock_timestamp());
+  -- A webhook that came while they were fetched is newer than they are.
+  v_as_of timestamptz := coalesce(case when p_whole then (
+    select date_trunc('second', y.started_at) from private.template_syncs y where y.account = p_account) end, v_now);
   v_one record;
+  v_found jsonb;
+  -- Whether Meta said something else than a webhook of that time: which is newer is asked again soon.
+  v_doubt boolean := false;
   v_stored integer := 0;
   v_removed integer := 0;
 begin
   perform private.refuse_older_code();
   perform pg_advisory_xact_lock(hashtext('gatelink.templates ' || p_account));
   for v_one in
-    select r.*, t.status as old_status, t.category as old_category, t.synced_at as old_at
+    select r.id, r.name, r.language, r.parameter_format, r.components, to_jsonb(r) - 'components' as template,
+      case when told.later then t.status else r.status end as status, case when told.later then t.category else r.category end as category,
+      told.later and r.status is distinct from t.status as doubt,
+      case when told.later then t.quality else r.quality end as quality, case when told.later then t.reason else r.reason end as reason,
+      t.status as old_status, t.category as old_category, t.synced_at as old_at, coalesce(t.found, '{}') as found
     from jsonb_to_recordset(p_templates) as r (
       id text, name text, language text, category text, status text, quality text, parameter_format text, components jsonb, reason text)
     left join public.wa_templates t on t.account = p_account and t.name = r.name and t.language = r.language
+    cross join lateral (select coalesce(p_whole and t.told_at >= v_as_of, false) as later) told
     where r.name is not null and r.language is not null
     order by r.name, r.language
   loop
-    if v_one.old_at is not null and v_one.status is distinct from v_one.old_status and v_one.status in ('paused', 'disabled', 'rejected', 'approved') then
-      perform private.record_account_event('whatsapp', p_account, null, 'template.' || v_one.status, v_one.name || ' ' || v_one.language,
-        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'reason', v_one.reason)), v_now);
+    v_found := v_one.found;
+    v_doubt := v_doubt or v_one.doubt;
+    if v_one.old_at is not null and v_one.status is distinct from v_one.old_status then
+      v_found := v_found - 'status';
+      if v_one.status in ('paused', 'disabled', 'rejected', 'approved') then
+        perform private.found_change(p_account, v_one.template, 'template.' || v_one.status, jsonb_build_object('reason', v_one.reason), v_now);
+        v_found := v_found || jsonb_build_object('status', v_one.status);
+      end if;
     end if;
     if v_one.old_at is not null and v_one.category is distinct from v_one.old_category then
-      perform private.record_account_event('whatsapp', p_account, null, 'template.category_changed', v_one.name || ' ' || v_one.language,
-        jsonb_strip_nulls(jsonb_build_object('template_id', v_one.id, 'category', v_one.category, 'previous_category', v_one.old_category)), v_now);
+      perform private.found_change(p_account, v_one.template, 'template.category_changed',
+        jsonb_build_object('category', v_one.category, 'previous_category', v_one.old_category), v_now);
+      v_found := v_found || jsonb_build_object('category', v_one.category);
     end if;
-    insert into public.wa_templates as t (account, name, language, id, category, status, quality, parameter_format, components, reason, synced_at)
+    insert into public.wa_templates as t (account, name, language, id, category, status, quality, parameter_format, components, reason, synced_at, found)
     values (p_account, v_one.name, v_one.language, v_one.id, v_one.category, v_one.status, v_one.quality,
-      coalesce(v_one.parameter_format, 'positional'), coalesce(v_one.components, '[]'), v_one.reason, v_now)
+      coalesce(v_one.parameter_format, 'positional'), coalesce(v_one.components, '[]'), v_one.reason, v_as_of, v_found)
     on conflict on constraint wa_templates_pkey do update set id = excluded.id, category = excluded.category, status = excluded.status,
       quality = excluded.quality, parameter_format = excluded.parameter_format, components = excluded.components, reason = excluded.reason,
-      synced_at = excluded.synced_at;
+      synced_at = excluded.synced_at, found = excluded.found,
+      -- What was done here is newer than what a webhook told before.
+      told_at = case when p_whole then t.told_at end;
     v_stored := v_stored + 1;
   end loop;
   insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
@@ -163,13 +199,14 @@ begin
     where t.account = p_account and not exists (
       select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
     get diagnostics v_removed = row_count;
-    insert into private.template_syncs as y (account, due_at, synced_at) values (p_account, v_now + interval '6 hours', v_now)
+    insert into private.template_syncs as y (account, due_at, synced_at)
+    values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
   end if;
   return jsonb_build_object('stored', v_stored, 'removed', v_removed);
 end $$;
 comment on function public.store_templates(text, jsonb, boolean) is
-  'Stores templates of an account as Meta describes them [{id, name, language, category, status, quality, parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection and a change of category that no webhook reported become account_events. Returns {stored, removed}. For secret keys.';
+  'Stores templates of an account as Meta describes them [{id, name, language, category, status, quality, parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection, an approval and a change of category that no webhook reported become account_events and events for services, once. Returns {stored, removed}. For secret keys.';
 
 create function public.remove_template(p_account text, p_name text, p_language text) returns boolean
 language plpgsql volatile set search_path = '' as $$
@@ -180,23 +217,44 @@ begin
 end $$;
 comment on function public.remove_template(text, text, text) is 'Removes a template that was deleted at Meta; false if there was none. For secret keys.';
 
-create function private.apply_template_news(p_channel text, p_news jsonb, p_at timestamptz) returns void
+create function private.was_found(p_account text, p_type text, p_template jsonb) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from public.wa_templates t
+    where t.account = p_account and (t.id = p_template ->> 'id' or t.name = p_template ->> 'name' and t.language = p_template ->> 'language')
+      and (p_type = 'template.' || (t.found ->> 'status')
+        or p_type = 'template.category_changed' and lower(p_template ->> 'category') = t.found ->> 'category'))
+$$;
+comment on function private.was_found(text, text, jsonb) is 'Whether a synchronisation found this change of a template {id, name, language, category} before its webhook came.';
+
+create function private.without_found(p_events private.noted_event[]) returns private.noted_event[]
+language sql stable set search_path = '' as $$
+  select coalesce(array_agg(row(e.type, e.channel, e.conversation_id, e.message_id, e.number_id, e.account, e.at, e.detail, e.field,
+    e.native)::private.noted_event order by e.ordinality), '{}')
+  from unnest(p_events) with ordinality as e
+  where e.type not like 'template.%' or not private.was_found(e.account, e.type, e.detail -> 'template')
+$$;
+comment on function private.without_found(private.noted_event[]) is 'These events without those of templates that a synchronisation has told already.';
+
+create function private.apply_template_news(p_channel text, p_news jsonb, p_at timestamptz) returns boolean
 language plpgsql volatile set search_path = '' as $$
 declare
   v_known boolean;
 begin
   if p_channel <> 'whatsapp' then
-    return;
+    return true;
   end if;
   if p_news ->> 'status' = 'deleted' then
     delete from public.wa_templates t
     where t.account = p_news ->> 'account' and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
-    return;
+    return true;
   end if;
   update public.wa_templates t
   set status = coalesce(p_news ->> 'status', t.status), quality = coalesce(p_news ->> 'quality', t.quality),
     category = coalesce(lower(p_news ->> 'category'), t.category),
-    reason = case when p_news ->> 'status' is not null then p_news ->> 'reason' else t.reason end, told_at = p_at
+    reason = case when p_news ->> 'status' is not null then p_news ->> 'reason' else t.reason end, told_at = p_at,
+    found = t.found - case when p_news ->> 'status' <> t.status then 'status' else '' end
+      - case when lower(p_news ->> 'category') <> t.category then 'category' else '' end
   where t.account = p_news ->> 'account' and coalesce(greatest(t.told_at, t.synced_at), '-infinity') <= p_at
     and (t.id = p_news ->> 'id' or t.name = p_news ->> 'name' and t.language = p_news ->> 'language');
   v_known := found or exists (
@@ -207,8 +265,9 @@ begin
     or p_news ->> 'status' = 'approved' then
     perform private.templates_due_now(p_news ->> 'account');
   end if;
+  return not private.was_found(p_news ->> 'account', p_news ->> 'kind', p_news);
 end $$;
-comment on function private.apply_template_news(text, jsonb, timestamptz) is 'Records what was reported of a template; what is not known makes the account''s templates due.';
+comment on function private.apply_template_news(text, jsonb, timestamptz) is 'Records what was reported of a template; what is not known makes the account''s templates due. False if a synchronisation has told the same already.';
 
 -- Sending -----------------------------------------------------------------------------------------
 
@@ -313,8 +372,11 @@ grant execute on function
   private.templates_due_now(text),
   public.claim_template_syncs(boolean),
   public.fail_template_sync(text, text),
+  private.found_change(text, jsonb, text, jsonb, timestamptz),
   public.store_templates(text, jsonb, boolean),
   public.remove_template(text, text, text),
+  private.was_found(text, text, jsonb),
+  private.without_found(private.noted_event[]),
   private.apply_template_news(text, jsonb, timestamptz),
   private.template_refusal(text, text, jsonb),
   public.known_templates(text[]),

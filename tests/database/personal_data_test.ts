@@ -45,7 +45,7 @@ const FREE: Record<string, string> = {
   "private.outbound_lanes": "channel number_id due_at lease pair_tat waits_until",
   "private.schema_breaks": "version why at",
   "private.template_categories": "channel account name language template_id category at",
-  "private.template_syncs": "account due_at synced_at failed error",
+  "private.template_syncs": "account due_at started_at synced_at failed error",
   "private.unknown_tokens": "at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
@@ -140,7 +140,7 @@ const FREE: Record<string, string> = {
   "public.segment_members": "segment_key added_at added_by",
   "public.segments": "key version updated_at updated_by",
   "public.wa_templates":
-    "account name language id category status quality parameter_format components reason told_at synced_at",
+    "account name language id category status quality parameter_format components reason told_at synced_at found",
   "public.account_events": "id channel account sender_id kind subject data at",
   "public.sender_accounts": "channel id name state state_at state_until state_why created_at",
   "public.imports": "channel number_id state phase progress messages error began_at at",

@@ -1,6 +1,7 @@
 /** Templates in SQL: synchronising, what webhooks report, and the check of their status before a send. */
-import { assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import { ingest, message } from "../support/intake.ts";
+import { destination } from "../support/deliveries.ts";
 import { refusal } from "../support/callers.ts";
 import { at, databaseTest, send, TO, to } from "../support/outbound.ts";
 import type { Sql } from "postgres";
@@ -101,6 +102,75 @@ databaseTest(
     await ingest(sql, news({ kind: "template.approved", status: "approved" }, soon()));
     await store(sql, [{ ...TEMPLATE, category: "marketing" }]);
     assertEquals(await kinds(), ["template.paused", "template.category_changed", "template.approved"]);
+  },
+);
+
+databaseTest(
+  "templates: services are told of a change once, whether the sync or the webhook comes first",
+  async (sql) => {
+    await sender(sql);
+    await destination(sql, "all", { events: ["*"] });
+    await store(sql, [TEMPLATE]);
+    const told = async () =>
+      (await sql`select type, detail, native is null as found from public.service_events order by seq`)
+        .map(({ type, detail, found }) => [type, detail.template.category, detail.template.reason, found]);
+    const records = async () => (await sql`select from public.account_events`).length;
+    await store(sql, [{ ...TEMPLATE, status: "paused", category: "marketing", reason: "LOW_QUALITY" }]);
+    const first = [["template.paused", "marketing", "LOW_QUALITY", true], [
+      "template.category_changed",
+      "marketing",
+      undefined,
+      true,
+    ]];
+    assertEquals(await told(), first);
+    // Their webhooks come late: one was written before the sync, one after it.
+    const paused = { what: "template", kind: "template.paused", status: "paused" };
+    const changed = { what: "template", kind: "template.category_changed", category: "MARKETING" };
+    const event = (type: string, more: Record<string, unknown> = {}) => ({
+      event: { type, account: "A", detail: { template: { account: "A", id: "7", ...more } } },
+    });
+    await ingest(sql, { ...news(paused, at(0)), ...event("template.paused") });
+    await ingest(sql, {
+      ...news(changed, soon()),
+      ...event("template.category_changed", { category: "marketing" }),
+    });
+    assertEquals([await told(), await records()], [first, 2]);
+    // What is new is told, even if it is the same again.
+    for (const status of ["approved", "paused"]) {
+      await ingest(sql, {
+        ...news({ kind: `template.${status}`, status }, soon()),
+        ...event(`template.${status}`),
+      });
+    }
+    const later = [...first, ["template.approved", undefined, undefined, false], [
+      "template.paused",
+      undefined,
+      undefined,
+      false,
+    ]];
+    assertEquals([await told(), await records()], [later, 4]);
+    // The webhook came first.
+    await store(sql, [{ ...TEMPLATE, status: "paused", category: "marketing" }]);
+    assertEquals([await told(), await records()], [later, 4]);
+  },
+);
+
+databaseTest(
+  "templates: a webhook that comes while the templates are fetched is newer than they are",
+  async (sql) => {
+    await sender(sql);
+    await store(sql, [TEMPLATE]);
+    await claimAll(sql, true);
+    await ingest(sql, news({ kind: "template.paused", status: "paused" }, soon()));
+    await store(sql, [TEMPLATE]);
+    assertEquals((await rows(sql))[0][3], "paused");
+    assertEquals(await due(sql), false);
+    const [{ seconds }] = await sql`
+      select extract(epoch from due_at - now())::int as seconds from private.template_syncs`;
+    assert(seconds <= 60, "it is asked again soon");
+    assertEquals((await sql`select kind from public.account_events`).map(({ kind }) => kind), [
+      "template.paused",
+    ]);
   },
 );
 

@@ -91,6 +91,20 @@ edgeTest(
       assertEquals(well.status, 200);
       assertEquals(about(well.body.findings, "problem"), []);
       assert(about(well.body.findings, "ok").includes("second quality"));
+      assert(about(well.body.findings, "ok").includes("second fields"));
+      const graph = edge.meta.graph.bind(edge.meta);
+      const subscribedTo = async (...fields: string[]) => {
+        edge.meta.graph = (request) =>
+          new URL(request.url).pathname.endsWith("/subscriptions")
+            ? Promise.resolve(Response.json({ data: [{ object: "whatsapp_business_account", fields }] }))
+            : graph(request);
+        const { body } = await edge.call("wa-router/numbers/check", { headers: KEY });
+        const found = body.findings.filter(({ about }: Record<string, unknown>) => about === "fields");
+        return found.map(({ level, what }: Record<string, string>) => [level, /opt-outs/.test(what)])[0];
+      };
+      assertEquals(await subscribedTo("account_update"), ["problem", false]);
+      assertEquals(await subscribedTo("messages", "account_update"), ["warning", true]);
+      edge.meta.graph = graph;
       edge.meta.act(SECOND.wabaId, { do: "quality", quality: "RED" });
       edge.meta.act("100000000000001", { do: "expire_token" });
       await edge.meta.settled();

@@ -99,6 +99,68 @@ edgeTest("a service gets the address of a file with the event, and the file with
   ]);
 });
 
+edgeTest("players get the part of a file that they ask for, from Meta and from storage", async (edge) => {
+  const { sql } = edge;
+  const etag = `"${hexOf(BYTES)}"`;
+  const { id, mediaId } = await sends(edge);
+  const size = BYTES.length;
+  const whole = [200, String(size), null, etag, hexOf(BYTES)];
+  const asked = async (of: string, range: string, more: HeadersInit = {}) => {
+    const { status, headers, bytes } = await fetched(at(edge, of), { ...KEY, range, ...more });
+    const named = ["content-length", "content-range", "etag"].map((name) => headers.get(name));
+    return [status, ...named, hexOf(bytes as Uint8Array)];
+  };
+  const part = (start: number, end: number) => [
+    206,
+    String(end - start),
+    `bytes ${start}-${end - 1}/${size}`,
+    etag,
+    hexOf(BYTES.slice(start, end)),
+  ];
+  const each = async (of: string) => {
+    assertEquals(await asked(of, "bytes=0-1"), part(0, 2), "Safari's first question");
+    assertEquals(await asked(of, "bytes=150000-"), part(150_000, size));
+    assertEquals(await asked(of, "bytes=-10"), part(size - 10, size));
+    assertEquals(await asked(of, "bytes=70000-90000", { "if-range": etag }), part(70_000, 90_001));
+    assertEquals(await asked(of, "bytes=0-1", { "if-range": `"${hexOf(new Uint8Array())}"` }), whole);
+    assertEquals(await asked(of, "bytes=0-1,5-6"), whole);
+    const { status, headers, problem } = await fetched(at(edge, of), { ...KEY, range: `bytes=${size}-` });
+    assertEquals([status, problem.code, headers.get("content-range")], [
+      416,
+      "range_not_satisfiable",
+      `bytes */${size}`,
+    ]);
+    const head = await fetched(at(edge, of), { ...KEY, range: "bytes=0-1" }, "HEAD");
+    assertEquals([head.status, head.headers.get("content-length"), head.headers.get("accept-ranges")], [
+      200,
+      String(size),
+      "bytes",
+    ]);
+  };
+  await each(id);
+  await each(mediaId);
+  await edge.set({ "media.store": "true" });
+  const kept = await sends(edge);
+  await work(edge);
+  assertEquals(
+    (await sql`select state from public.media_files where message_id = ${kept.id}`)[0].state,
+    "stored",
+  );
+  edge.meta.media.expire(kept.mediaId);
+  await each(kept.id);
+});
+
+edgeTest("a part that reaches the end of a different file never arrives", async (edge) => {
+  const { meta } = edge;
+  const real = fileOf(BYTES, "application/pdf", "a.pdf");
+  const mediaId = meta.media.add({ ...real, open: () => new Uint8Array(BYTES).fill(7, 299_000) });
+  const person = meta.addContact({ name: "Amina", phone: "447700900123" });
+  const wamid = await edge.says(person, { type: "document", document: { id: mediaId } });
+  const [{ id }] = await edge.sql`select id from public.messages where provider_id = ${wamid}`;
+  const { status, bytes } = await fetched(at(edge, id), { ...KEY, range: "bytes=299990-" });
+  assertEquals([status, bytes instanceof Error], [206, true]);
+});
+
 edgeTest("nobody else gets a file: no key, a foreign address, an old one, another file's", async (edge) => {
   await using service = startService();
   await addDestination(edge.sql, "files", service);
@@ -471,6 +533,8 @@ edgeTest(
     const work = (headers: HeadersInit = KEY, method = "POST") =>
       call("wa-media/worker", { method, headers });
     see(file, "get", 200, await get(id));
+    see(file, "get", 206, await get(id, { ...KEY, range: "bytes=0-9" }));
+    see(file, "get", 416, await get(id, { ...KEY, range: "bytes=9999999-" }));
     see(file, "get", 404, await get(crypto.randomUUID()));
     see(file, "get", 410, await get(gone.id));
     see(post, "post", 201, await send());

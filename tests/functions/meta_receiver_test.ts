@@ -3,42 +3,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { WhatsAppAPI } from "whatsapp-api-js";
 import { edgeTest, KEYS } from "../support/edge.ts";
 import { addDestination, addRoute } from "../support/service.ts";
-import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";
-import { decode } from "../../supabase/functions/_shared/json/json.ts";
-
-const CASES = new URL("../fixtures/whatsapp/", import.meta.url);
-
-/** What Meta sends of each type of message, with its object of the message. */
-function* bodies(): Generator<{ body: unknown; sent: Record<string, unknown>[] }> {
-  // What is withdrawn comes after it was sent.
-  const names = [...Deno.readDirSync(CASES)].map(({ name }) => name).toSorted();
-  const seen = new Set<string>();
-  const last = names.filter((name) => name.includes("revoke"));
-  for (const name of [...names.filter((name) => !last.includes(name)), ...last]) {
-    if (!name.startsWith("message_")) continue;
-    const { body } = JSON.parse(Deno.readTextFileSync(new URL(name, CASES)));
-    const sent = parse(decode(new TextEncoder().encode(JSON.stringify(body))))
-      .filter(({ kind, key, sender_id }) =>
-        kind === "message" && key.startsWith("m:") && sender_id !== undefined
-      )
-      // Cases that share an id are repetitions of one message.
-      .filter(({ key }) => !seen.has(key) && seen.add(key))
-      .map(({ raw }) => raw as Record<string, unknown>);
-    if (sent.length > 0) yield { body, sent };
-  }
-}
-
-/** As text, with members in one order: the database keeps another one than Meta. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1);
-  return `{${members.map(([name, one]) => `${JSON.stringify(name)}:${canonical(one)}`).join()}}`;
-}
-
-/** Without what stands beside it in Gatelink. */
-const bare = ({ _rest, _altered, ...message }: Record<string, unknown>) =>
-  JSON.parse(JSON.stringify(message));
+import { bareMessage, canonical, messageBodies } from "../support/whatsapp_bodies.ts";
 
 edgeTest(
   "whatsapp-api-js receives every type of message behind a destination of format meta",
@@ -64,9 +29,9 @@ edgeTest(
       await addRoute(sql, ["meta"]);
       await reread();
       const wanted: string[] = [];
-      for (const { body, sent } of bodies()) {
+      for (const { body, sent } of messageBodies()) {
         assertEquals((await hook(body)).status, 200);
-        wanted.push(...sent.map((message) => canonical(bare(message))));
+        wanted.push(...sent.map((message) => canonical(bareMessage(message))));
         // Before the next one, which may withdraw it.
         await settled();
       }

@@ -110,6 +110,20 @@ edgeTest(
     await addRoute(sql, ["meta"]);
     await reread();
     await everything(edge);
+    // Meta's own report of an opt-out; the word in a message is that message.
+    await edge.hook(change("user_preferences", {
+      messaging_product: "whatsapp",
+      metadata,
+      contacts: [{ profile: { name: "Nora" }, wa_id: "12025550143" }],
+      user_preferences: [{
+        wa_id: "12025550143",
+        detail: "User requested to resume marketing messages",
+        category: "marketing_messages",
+        value: "resume",
+        timestamp: Number(NOW()) + 60,
+      }],
+    }));
+    await edge.settled();
     const got: string[] = [];
     for (const { body, signature } of service.received) {
       assert(verify(new TextEncoder().encode(body), signature, [secret]));
@@ -121,6 +135,9 @@ edgeTest(
       if (value.messages) {
         assertEquals(value.contacts, [{ profile: { name: "Nora" }, wa_id: "12025550143" }]);
         got.push(`message ${value.messages[0].text.body}`);
+      } else if (value.user_preferences) {
+        assertEquals(value.contacts, [{ profile: { name: "Nora" }, wa_id: "12025550143" }]);
+        got.push(`${field} ${value.user_preferences[0].value}`);
       } else {got.push(
           value.statuses
             ? `status ${value.statuses[0].status}`
@@ -136,6 +153,7 @@ edgeTest(
       "phone_number_quality_update FLAGGED",
       "status delivered",
       "status sent",
+      "user_preferences resume",
     ]);
   },
 );
@@ -190,6 +208,75 @@ edgeTest(
         reason
       ),
       ["matched", "matched", "matched"],
+    );
+  },
+);
+
+edgeTest(
+  "takeover: a person who answers by API has the conversation with the message, until it is released",
+  async (edge) => {
+    const { sql, meta, says, send, settled, reread } = edge;
+    await using bot = startService();
+    await addDestination(sql, "bot", bot, { events: ["message.received", "conversation.*"] });
+    await addRoute(sql, ["bot"]);
+    await reread();
+    const nora = meta.addContact({ name: "Nora", phone: "12025550143" });
+    await says(nora, "hi");
+    await settled();
+    const hello = { to: "12025550143", type: "text", text: { body: "Hello, this is Anna." } };
+    const taken = async () =>
+      (await sql`
+        select taken_by, round(extract(epoch from taken_until - now()) / 60)::int as minutes
+        from public.conversations`).map(({ taken_by, minutes }) => [taken_by, minutes])[0];
+
+    for (
+      const takeover of [true, { by: "a b" }, { by: "" }, { minutes: 0 }, { minutes: 43_201 }, { for: 1 }]
+    ) {
+      const { status, body } = await send({ ...hello, takeover });
+      assertEquals([status, body.code], [422, "invalid_request"], JSON.stringify(takeover));
+    }
+    await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'false')
+      on conflict (key) do update set value = 'false'`;
+    assertEquals((await send({ ...hello, takeover: {} })).status, 403);
+    assertEquals(await taken(), [null, null], "a message that is refused takes nothing over");
+    await sql`update public.settings set value = 'true' where key = 'wa_send.enabled'`;
+
+    const asked = { ...hello, idempotency_key: "k1", takeover: { by: "desk:anna", minutes: 30 } };
+    const { status, body } = await send(asked);
+    const [{ id }] = await sql`select id from public.conversations`;
+    assertEquals([status, body.taken_over.conversation_id, body.taken_over.by], [202, id, "desk:anna"]);
+    assertEquals(await taken(), ["desk:anna", 30]);
+    await says(nora, "to Anna");
+    await settled();
+    // Without minutes, a takeover that lasts longer stays; with them, the end is theirs.
+    await send({ ...hello, takeover: { by: "desk:anna", minutes: 600 } });
+    await send({ ...hello, takeover: { by: "desk:anna" } });
+    assertEquals(await taken(), ["desk:anna", 600]);
+    await send({ ...hello, takeover: { by: "desk:anna", minutes: 10 } });
+    assertEquals(await taken(), ["desk:anna", 10]);
+    await send(hello);
+    assertEquals(await taken(), ["desk:anna", 10], "what a service sends takes nothing over");
+    await sql`select public.release_conversation(${id})`;
+    assertEquals((await send(asked)).body.taken_over, undefined, "a repetition takes nothing over");
+    assertEquals(await taken(), [null, null]);
+    await sql`insert into public.settings (key, value) values ('takeover.minutes', '0')`;
+    await send({ ...hello, takeover: {} });
+    assertEquals(await taken(), ["service_role", 60], "asked for in words");
+    await sql`select public.release_conversation(${id})`;
+    await says(nora, "to the bot");
+    await settled();
+    assertEquals(bot.received.map(({ event, text }) => text ?? [event.type, event.data.takeover.by]), [
+      "hi",
+      ["conversation.taken_over", "desk:anna"],
+      ["conversation.released", "desk:anna"],
+      ["conversation.taken_over", "service_role"],
+      ["conversation.released", "service_role"],
+      "to the bot",
+    ]);
+    assertEquals(
+      meta.outbox.messages.every(({ payload }) => !("takeover" in payload)),
+      true,
+      "Meta is not told",
     );
   },
 );

@@ -3,6 +3,7 @@
  * functions answer, and each step fails once for a reason of its own before it works.
  */
 import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { COMMON_FIELDS } from "../../supabase/functions/_shared/contract/webhook_fields.ts";
 import { runSetup } from "../../cli/commands/setup/run.ts";
 import { runUpgrade } from "../../cli/commands/setup/run_upgrade.ts";
 import type { SetupOptions } from "../../cli/commands/setup/options.ts";
@@ -117,6 +118,7 @@ Deno.test({
       await fails("meta", /lead to https:\/\/other\.example\.com/, { service });
       graph.callbackUrl = undefined;
       graph.subscribed = false;
+      graph.offered = [...COMMON_FIELDS];
       await fails("message", /No message arrived/, { wait: 1500 });
 
       const phone = await somebody(stack, "Ana", "15550109999");

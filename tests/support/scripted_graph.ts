@@ -2,6 +2,7 @@
  * The part of Meta's Graph API that a setup talks to, as a script: what it answers can be changed between calls. A
  * subscription calls the webhook with the verify token first, as Meta does.
  */
+import { createHmac } from "node:crypto";
 
 /** What Meta thinks. */
 export interface ScriptedGraph {
@@ -15,6 +16,10 @@ export interface ScriptedGraph {
   down: number | undefined;
   /** Method and path of each call. */
   calls: string[];
+  /** The fields that the app is offered; undefined for all. */
+  offered: string[] | undefined;
+  /** The fields that the app is subscribed to. */
+  fields: string[];
   stop(): Promise<void>;
 }
 
@@ -31,6 +36,7 @@ export function scriptedGraph(
 
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const { pathname, searchParams } = new URL(request.url);
+    const form = new URLSearchParams(request.method === "POST" ? await request.text() : "");
     const path = pathname.replace(/^\/v26\.0\//, "");
     graph.calls.push(`${request.method} ${path}`);
     if (graph.down !== undefined) return refuse(graph.down, "Service temporarily unavailable", 2);
@@ -42,6 +48,11 @@ export function scriptedGraph(
         isApp ? "Error validating application. Invalid application secret." : "Invalid OAuth access token",
         190,
       );
+    }
+    // As for an app that requires its secret.
+    const proof = searchParams.get("appsecret_proof") ?? form.get("appsecret_proof");
+    if (!isApp && proof !== createHmac("sha256", appSecret).update(accessToken).digest("hex")) {
+      return refuse(400, "API calls from the server require an appsecret_proof argument", 100);
     }
     switch (`${request.method} ${path}`) {
       case "GET debug_token":
@@ -59,11 +70,14 @@ export function scriptedGraph(
             object: "whatsapp_business_account",
             callback_url: graph.callbackUrl,
             active: true,
-            fields: [{ name: "messages", version: "v26.0" }],
+            fields: graph.fields.map((name) => ({ name, version: "v26.0" })),
           }],
         });
       case `POST ${APP_ID}/subscriptions`: {
-        const form = new URLSearchParams(await request.text());
+        const fields = form.get("fields")!.split(",");
+        const odd = fields.find((field) => graph.offered !== undefined && !graph.offered.includes(field));
+        if (odd !== undefined) return refuse(400, `(#100) Param fields has an invalid field ${odd}`, 100);
+        graph.fields = fields;
         const url = new URL(form.get("callback_url")!);
         url.search = new URLSearchParams({
           "hub.mode": "subscribe",
@@ -95,6 +109,8 @@ export function scriptedGraph(
     callbackUrl: undefined,
     subscribed: false,
     down: undefined,
+    offered: undefined,
+    fields: ["messages"],
     calls: [],
     stop: () => server.shutdown(),
   };

@@ -22,6 +22,7 @@ const STATUS_NAMES: Readonly<Record<number, string>> = {
   410: "Gone: permanently removed",
   413: "Content Too Large",
   415: "Unsupported Media Type",
+  416: "Range Not Satisfiable",
   422: "Unprocessable Content: readable but invalid",
   429: "Too Many Requests",
   500: "Internal Server Error: our fault",
@@ -51,6 +52,7 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
   media_not_found: "Use `data.message.id` of an event with `media`, or the id of an upload.",
   media_gone:
     "`detail` says why. Meta keeps received files for some weeks: fetch them soon, or set `media.store` to keep them.",
+  range_not_satisfiable: "`Content-Range` has the file's length. Ask without `Range` for the whole file.",
   media_unavailable: "`detail` has Meta's words. Retry after `Retry-After`.",
   destination_not_found: "`gatelink destinations list` lists them.",
   idempotency_conflict:

@@ -10,6 +10,12 @@ const GRAPH_URL = "https://graph.facebook.com/v26.0";
 /** What the token has to allow. */
 const SCOPES = ["whatsapp_business_messaging", "whatsapp_business_management"];
 
+/** A token, and the secret of its app, with which calls prove that they are the app's. */
+export interface Access {
+  token: string;
+  appSecret?: string;
+}
+
 /** What a token gives access to. */
 export interface Account {
   appId: string;
@@ -25,7 +31,10 @@ export interface Subscription {
   fields: ({ name: string } | string)[];
 }
 
-/** Calls the Graph API of a target. */
+/**
+ * Calls the Graph API of a target, with `appsecret_proof` wherever the secret is known: an app may require it ("Securing
+ * Graph API calls").
+ */
 export function graph({ session, stack, project }: Pick<Target, "session" | "stack" | "project">) {
   const base = (session.io.env.WHATSAPP_GRAPH_URL ??
     (project.local ? `${stack.url}/simulator/graph/v26.0` : GRAPH_URL)).replace(/\/+$/, "");
@@ -33,10 +42,13 @@ export function graph({ session, stack, project }: Pick<Target, "session" | "sta
   async function call<T>(
     method: "GET" | "POST",
     path: string,
-    token: string,
-    params: Record<string, string> = {},
+    { token, appSecret }: Access,
+    asked: Record<string, string> = {},
   ): Promise<T> {
     const url = new URL(`${base}/${path}`);
+    const params = appSecret === undefined
+      ? asked
+      : { ...asked, appsecret_proof: createHmac("sha256", appSecret).update(token).digest("hex") };
     if (method === "GET") {
       for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
     }
@@ -66,7 +78,7 @@ export function graph({ session, stack, project }: Pick<Target, "session" | "sta
   }
 
   /** What a token is for. @throws {CliError} refused, if it is invalid, ends soon or allows too little */
-  async function account(token: string): Promise<Account> {
+  async function account(access: Access): Promise<Account> {
     const { data } = await call<{
       data: {
         app_id?: string | number;
@@ -75,7 +87,7 @@ export function graph({ session, stack, project }: Pick<Target, "session" | "sta
         scopes?: string[];
         granular_scopes?: { scope: string; target_ids?: string[] }[];
       };
-    }>("GET", "debug_token", token, { input_token: token });
+    }>("GET", "debug_token", access, { input_token: access.token });
     const again = "Generate a token of a system user that never expires, with " + SCOPES.join(" and ") + ".";
     if (data.is_valid === false) throw new CliError("refused", "Meta calls the access token invalid.", again);
     if (data.expires_at) {
@@ -92,7 +104,7 @@ export function graph({ session, stack, project }: Pick<Target, "session" | "sta
   }
 
   /** The app's own token, which only its secret makes. */
-  const appToken = (appId: string, appSecret: string) => `${appId}|${appSecret}`;
+  const appAccess = (appId: string, appSecret: string): Access => ({ token: `${appId}|${appSecret}` });
 
   return {
     account,
@@ -101,7 +113,7 @@ export function graph({ session, stack, project }: Pick<Target, "session" | "sta
       const { data } = await call<{ data: Subscription[] }>(
         "GET",
         `${appId}/subscriptions`,
-        appToken(appId, appSecret),
+        appAccess(appId, appSecret),
       );
       return data;
     },
@@ -111,7 +123,7 @@ export function graph({ session, stack, project }: Pick<Target, "session" | "sta
       appSecret: string,
       to: { callbackUrl: string; verifyToken: string; fields: readonly string[] },
     ): Promise<void> {
-      await call("POST", `${appId}/subscriptions`, appToken(appId, appSecret), {
+      await call("POST", `${appId}/subscriptions`, appAccess(appId, appSecret), {
         object: "whatsapp_business_account",
         callback_url: to.callbackUrl,
         verify_token: to.verifyToken,
@@ -119,25 +131,23 @@ export function graph({ session, stack, project }: Pick<Target, "session" | "sta
       });
     },
     /** Whether the app gets the webhooks of an account. */
-    async isSubscribed(wabaId: string, appId: string, token: string): Promise<boolean> {
+    async isSubscribed(wabaId: string, appId: string, access: Access): Promise<boolean> {
       const { data } = await call<{ data: { whatsapp_business_api_data?: { id?: string } }[] }>(
         "GET",
         `${wabaId}/subscribed_apps`,
-        token,
+        access,
       );
       return data.some((one) => one.whatsapp_business_api_data?.id === appId);
     },
-    async subscribeAccount(wabaId: string, token: string, appSecret: string): Promise<void> {
-      await call("POST", `${wabaId}/subscribed_apps`, token, {
-        appsecret_proof: createHmac("sha256", appSecret).update(token).digest("hex"),
-      });
+    async subscribeAccount(wabaId: string, access: Access): Promise<void> {
+      await call("POST", `${wabaId}/subscribed_apps`, access);
     },
     /** The numbers of an account, as people write them. */
-    async numbers(wabaId: string, token: string): Promise<string[]> {
+    async numbers(wabaId: string, access: Access): Promise<string[]> {
       const { data } = await call<{ data: { display_phone_number?: string }[] }>(
         "GET",
         `${wabaId}/phone_numbers`,
-        token,
+        access,
         { fields: "display_phone_number" },
       );
       return data.flatMap(({ display_phone_number: number }) => number === undefined ? [] : [number]);

@@ -113,10 +113,11 @@ export function message(target: Target, waitMs = 300_000, replyMs = REPLY_WITHIN
 
   /** The numbers to write to. */
   async function numbers(): Promise<string> {
-    const token = await inputs.value(WHATSAPP[1]);
+    const [secret, token] = await Promise.all(WHATSAPP.map((wanted) => inputs.value(wanted)));
+    const access = { token, appSecret: secret.split(",")[0] };
     const calls = graph(target);
-    const { wabaIds } = await calls.account(token);
-    const found = (await Promise.all(wabaIds.map((id) => calls.numbers(id, token)))).flat();
+    const { wabaIds } = await calls.account(access);
+    const found = (await Promise.all(wabaIds.map((id) => calls.numbers(id, access)))).flat();
     return found.join(" or ") || "the number";
   }
 }

@@ -1,25 +1,15 @@
 /** Step: Meta's webhooks lead to this installation. */
+import {
+  COMMON_FIELDS,
+  MESSAGES_FIELD,
+  WEBHOOK_FIELDS,
+} from "../../../supabase/functions/_shared/contract/webhook_fields.ts";
 import { CliError } from "../../core/errors.ts";
 import { graph } from "./graph.ts";
 import { setSecrets, VERIFY_TOKEN, WHATSAPP } from "./secrets.ts";
 import type { Target } from "./target.ts";
 import type { WalkStep } from "./walk.ts";
 import { randomBytes } from "node:crypto";
-
-/** What Gatelink reads. */
-export const FIELDS = [
-  "messages",
-  "account_update",
-  "phone_number_quality_update",
-  "message_template_status_update",
-  "message_template_quality_update",
-  "template_category_update",
-  "user_preferences",
-  // Of numbers that are used in the WhatsApp Business app too.
-  "smb_message_echoes",
-  "history",
-  "smb_app_state_sync",
-] as const;
 
 /** How long the functions may take to see a new verify token. */
 const SEEN_WITHIN_MS = 420_000;
@@ -35,7 +25,10 @@ export function meta(target: Target, accounts: readonly string[], seenWithinMs =
 
   async function state() {
     const [secret, token] = await Promise.all(WHATSAPP.map((wanted) => inputs.value(wanted)));
-    const { appId, wabaIds } = await calls.account(token);
+    // Of several secrets, which there are during a rotation, the first is the new one.
+    const appSecret = secret.split(",")[0];
+    const access = { token, appSecret };
+    const { appId, wabaIds } = await calls.account(access);
     const chosen = accounts.length > 0 ? [...accounts] : wabaIds;
     if (appId === "" || chosen.length === 0) {
       throw new CliError(
@@ -44,23 +37,20 @@ export function meta(target: Target, accounts: readonly string[], seenWithinMs =
         "Add --account <WhatsApp Business account ID> (App Dashboard > API Setup).",
       );
     }
-    // Of several secrets, which there are during a rotation, the first is the new one.
-    const appSecret = secret.split(",")[0];
     const found = (await calls.subscriptions(appId, appSecret)).find(({ object }) =>
       object === "whatsapp_business_account"
     );
     const fields = new Set(found?.fields.map((field) => typeof field === "string" ? field : field.name));
     const lacking = [];
-    for (const wabaId of chosen) if (!await calls.isSubscribed(wabaId, appId, token)) lacking.push(wabaId);
+    for (const wabaId of chosen) if (!await calls.isSubscribed(wabaId, appId, access)) lacking.push(wabaId);
     return {
       appId,
-      appSecret,
-      token,
+      access,
       chosen,
       lacking,
       elsewhere: found !== undefined && found.callback_url !== callbackUrl ? found.callback_url : undefined,
       isSubscribed: found?.active === true && found.callback_url === callbackUrl &&
-        FIELDS.slice(0, 1).every((field) => fields.has(field)),
+        fields.has(MESSAGES_FIELD),
     };
   }
 
@@ -82,7 +72,7 @@ export function meta(target: Target, accounts: readonly string[], seenWithinMs =
         : { done: false, lacks: `account ${lacking.join(", ")} to be subscribed` };
     },
     async act() {
-      const { appId, appSecret, token, isSubscribed, lacking } = await state();
+      const { appId, access, isSubscribed, lacking } = await state();
       if (!isSubscribed) {
         let verifyToken = inputs.known(VERIFY_TOKEN);
         if (verifyToken === undefined) {
@@ -92,9 +82,16 @@ export function meta(target: Target, accounts: readonly string[], seenWithinMs =
           inputs.keep(VERIFY_TOKEN, verifyToken);
         }
         await untilVerified(callbackUrl, verifyToken, seenWithinMs);
-        await calls.subscribe(appId, appSecret, { callbackUrl, verifyToken, fields: FIELDS });
+        const to = { callbackUrl, verifyToken };
+        try {
+          await calls.subscribe(appId, access.appSecret, { ...to, fields: WEBHOOK_FIELDS });
+        } catch (error) {
+          // An app is not offered each field: 100, invalid parameter.
+          if (!(error instanceof CliError && error.message.endsWith("(100)"))) throw error;
+          await calls.subscribe(appId, access.appSecret, { ...to, fields: COMMON_FIELDS });
+        }
       }
-      for (const wabaId of lacking) await calls.subscribeAccount(wabaId, token, appSecret);
+      for (const wabaId of lacking) await calls.subscribeAccount(wabaId, access);
     },
   };
 }

@@ -72,7 +72,10 @@ export function secrets(target: Target): WalkStep {
         if (names.includes(wanted.name)) values[wanted.name] = await inputs.value(wanted);
       }
       const token = values.WHATSAPP_ACCESS_TOKEN;
-      if (token !== undefined) await graph(target).account(token);
+      if (token !== undefined) {
+        const appSecret = inputs.known("WHATSAPP_APP_SECRET")?.split(",")[0];
+        await graph(target).account({ token, appSecret });
+      }
       if (names.includes(VERIFY_TOKEN)) {
         values[VERIFY_TOKEN] = inputs.known(VERIFY_TOKEN) ?? randomBytes(24).toString("hex");
         inputs.keep(VERIFY_TOKEN, values[VERIFY_TOKEN]);

@@ -136,6 +136,7 @@ function sending(group: Command, run: Run): void {
               parameters: Object.fromEntries(set ?? []),
             },
           },
+          hintOf,
         });
         return { document: body, text: `Queued as ${body.id}: gatelink trace ${body.id}` };
       })
@@ -150,6 +151,7 @@ function syncing(group: Command, run: Run): void {
         const { stack } = await session.api();
         const { body } = await callFunction<TemplatesSynced>(stack, "POST", "wa-router/templates/sync", {
           body: { all: true },
+          hintOf,
         });
         return {
           document: body,
@@ -196,6 +198,7 @@ Example:
         const { stack } = await session.api();
         const { body } = await callFunction<TemplateCreated>(stack, "POST", "wa-router/templates", {
           body: { name, ...options, ...(named ? { parameter_format: "named" } : {}) },
+          hintOf,
         });
         return {
           document: body,
@@ -221,6 +224,7 @@ function editing(group: Command, run: Run): void {
         const { stack } = await session.api();
         const { body } = await callFunction<TemplateChanged>(stack, "PATCH", `wa-router/templates/${id}`, {
           body: changes,
+          hintOf,
         });
         return { document: body, text: `${name} was changed and is under review.` };
       })
@@ -240,10 +244,30 @@ function removing(group: Command, run: Run): void {
           stack,
           "DELETE",
           `wa-router/templates/${found.id}`,
+          { hintOf },
         );
         return { document: body, text: `${name} (${found.language}) was deleted.` };
       })
     );
+}
+
+/** What to do about a refusal. */
+function hintOf(code: string): string | undefined {
+  switch (code) {
+    case "invalid_request":
+      return "gatelink templates show <name> lists a template's values; docs/templates.md has the rules.";
+    case "template_not_sendable":
+      return "gatelink templates show <name> says its status and Meta's reason. Send another template meanwhile.";
+    case "unknown_number":
+    case "from_required":
+      return "gatelink numbers list shows the numbers for --from.";
+    case "opted_out":
+      return "The person wants no marketing. Templates of other categories still arrive.";
+    case "provider_refused":
+      return "These are Meta's words. Change what they name and try again.";
+    case "provider_unavailable":
+      return "gatelink numbers doctor asks Meta about the token and the account.";
+  }
 }
 
 /** The template of this name, in this language or the only one. */

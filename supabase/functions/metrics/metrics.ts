@@ -7,6 +7,7 @@
  * @module
  */
 import type { MetricsSnapshot } from "../_shared/contract/answers/operations.ts";
+import { GRAVE_KINDS } from "../_shared/contract/words/accounts.ts";
 import { ROLLOUT_STATES, SHOWN_DESTINATION_STATES } from "../_shared/contract/states.ts";
 import { refusingFunction } from "../_shared/db/counters.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
@@ -223,6 +224,33 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     ),
 
     counter(
+      "account_events_total",
+      "What Meta reported, or a synchronisation found, of accounts, numbers and templates, by kind; those that matter begin at 0.",
+      // Without a 0 before it, Prometheus sees no increase to the first 1.
+      withZeros(GRAVE_KINDS, counted("account_events", "kind")),
+    ),
+    counter(
+      "media_given_total",
+      "Files of WhatsApp given to services and people: from where (stored, meta), or why not (gone, held, retry, final).",
+      counted("media_given", "result"),
+    ),
+    counter(
+      "media_stored_total",
+      "Files that were to be stored on arrival, by outcome: stored, retry, gone, too_large, failed.",
+      withZeros(["failed"], counted("media_kept", "kind")).map(([{ kind }, n]) => [{ outcome: kind }, n]),
+    ),
+    counter(
+      "media_uploads_total",
+      "Files for Meta to send, by result: uploaded, known (Meta has it already), or the error's code.",
+      counted("media_sent", "result"),
+    ),
+    counter(
+      "graph_front_failures_total",
+      "Messages through wa-graph that were answered with a failure of the send itself, by Meta's code or ours.",
+      counted("graph_front_failures", "code"),
+    ),
+
+    counter(
       "link_resolutions_total",
       "Visits of links: redirected, or the reason why not; redirects are counted by the clock, up to a minute late.",
       [
@@ -404,6 +432,12 @@ const OTHERS = new Set([
   "failed",
 ]);
 const STATUSES = ["healthy", "degraded", "down"];
+
+/** The counters of `kind`, each of these kinds with a sample. */
+function withZeros(kinds: readonly string[], samples: readonly Sample[]): Sample[] {
+  const there = new Set(samples.map(([labels]) => labels.kind));
+  return [...samples, ...kinds.filter((kind) => !there.has(kind)).map((kind): Sample => [{ kind }, 0])];
+}
 
 function counter(name: string, help: string, samples: readonly Sample[]): Metric {
   return { name: `gatelink_${name}`, type: "counter", help, samples };

@@ -51,7 +51,10 @@ export interface GraphFrontDeps {
   /** @throws {Problem} `media_not_found` */
   remove(id: string, numberId: string | undefined): Promise<void>;
   waitUntil(work: Promise<unknown>): void;
+  /** Counts a refusal of the request itself. */
   count(code: string): void;
+  /** Counts a message that was taken and then failed, by Meta's code or ours. */
+  countFailed(code: string): void;
   /** Resolves after this time, or when the signal aborts. */
   wait(ms: number, signal?: AbortSignal): Promise<void>;
   /** Milliseconds since 1970. */
@@ -146,7 +149,7 @@ export function createHandler(deps: GraphFrontDeps): Handler {
   /** The error with which a message was given up: Meta's own where it is. */
   function refusal({ error }: OutboundOutcome, context: Context): Response {
     const { code, status, message, details } = error ?? {};
-    deps.count(`sent ${code}`);
+    deps.countFailed(String(code));
     if (typeof code !== "number") {
       const known: ProblemCode = code === "opted_out" || code === "media_gone" ? code : "internal_error";
       return metaResponse(metaErrorOf(new Problem(known, { detail: text(message) })), context.requestId);

@@ -29,6 +29,7 @@ async function sending(outcomes: OutboundOutcome[], deps: Partial<GraphFrontDeps
     remove: () => Promise.reject(new Error()),
     waitUntil: () => {},
     count: () => {},
+    countFailed: () => {},
     wait: (ms, signal) => {
       if (!signal) now += ms;
       return Promise.resolve();

@@ -132,6 +132,7 @@ export default serve(
     },
     waitUntil,
     count: (code) => count("wa_graph_refused", code),
+    countFailed: (code) => count("graph_front_failures", code),
     wait: (ms, signal) =>
       new Promise((resolve) => {
         const end = () => {

@@ -53,14 +53,14 @@ const NUMBER_ID = /^\d{1,32}$/;
 /**
  * The handler of `wa-media`.
  *
- * - `GET /{id}`: the file of a message or an upload, by our id, or of Meta's id; streamed. For secret keys, operators,
- *   and whoever has a signed address of it.
+ * - `GET /{id}`: the file of a message or an upload, by our id, or of Meta's id, or its `Range`; streamed. For secret
+ *   keys, operators, and whoever has a signed address of it.
  * - `POST /`: keeps a file to send, and uploads it to Meta for `from`, or the only number. Answers 201 with
  *   {@linkcode MediaUpload}, 200 if the same file is kept already.
  * - `DELETE /{id}`: removes an upload.
  * - `POST /worker`: stores what is due. For the clock.
  *
- * Refusals: `media_not_found`, `media_gone`, `media_unavailable`, `forbidden` (an address that is not valid any more),
+ * Refusals: `media_not_found`, `media_gone`, `media_unavailable`, `range_not_satisfiable`, `forbidden` (an address that is not valid any more),
  * `storage_unavailable`, `invalid_request`, `payload_too_large`, `body_incomplete`.
  */
 export function createHandler(deps: MediaDeps): Handler {
@@ -87,7 +87,11 @@ export function createHandler(deps: MediaDeps): Handler {
         });
       }
     } else await deps.requireOperator(request.headers);
-    return await deps.give(id, asked.get("phone_number_id") ?? undefined, request.method === "HEAD");
+    return await deps.give(id, asked.get("phone_number_id") ?? undefined, {
+      headOnly: request.method === "HEAD",
+      range: request.headers.get("range"),
+      ifRange: request.headers.get("if-range"),
+    });
   }
 
   async function upload({ request, query, by }: Call<Context>): Promise<Response> {

@@ -17,6 +17,7 @@ drop function public.answer_category(uuid, jsonb);
 drop function private.opt_out_doubt(text, text, jsonb, timestamptz);
 drop function public.enqueue_outbound(jsonb);
 drop function private.enqueue_outbound(jsonb, timestamptz);
+drop function private.take_for(uuid, jsonb, timestamptz);
 drop function private.unmake_conversation(public.conversations, text);
 drop function public.set_opt_out(text, boolean, text, text);
 drop function private.set_opt_out(text, boolean, text, text, timestamptz);

@@ -139,6 +139,8 @@ export interface SendRequest {
   readonly idempotency_key?: string;
   /** Message to send instead if the window is closed. */
   readonly fallback?: Outbound;
+  /** A person wrote it, who takes the conversation over from the services. */
+  readonly takeover?: { readonly by?: string; readonly minutes?: number };
   /** The caller's own members, returned in the response. */
   readonly echo?: Readonly<Record<string, string>>;
 }

@@ -1615,6 +1615,7 @@ export type Database = {
           account: string;
           category: string | null;
           components: JsonOf<"wa_templates.components">;
+          found: JsonOf<"wa_templates.found">;
           id: string | null;
           language: string;
           name: string;

@@ -91,6 +91,7 @@ export const PROBLEMS = {
   claim_unknown: { status: 404, title: "No matching click was found." },
   claim_used: { status: 409, title: "This click has already been claimed." },
   payload_too_large: { status: 413, title: "The body is too large." },
+  range_not_satisfiable: { status: 416, title: "The file has no such part." },
   unsupported_media_type: { status: 415, title: "The body must be application/json." },
   invalid_request: { status: 422, title: "The request is invalid." },
   rate_limited: { status: 429, title: "Too many requests.", headers: { "retry-after": "1" } },

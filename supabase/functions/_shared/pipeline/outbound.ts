@@ -84,8 +84,9 @@ export function outbound(fn: string, channel: Channel, deps: OutboundDeps): Hand
       });
     }
     deps.waitUntil(deps.send());
-    const { id, status, used_fallback } = queued;
-    return Response.json({ id, status, ...(used_fallback ? { used_fallback } : {}), ...echo }, {
+    const { id, status, used_fallback, taken_over } = queued;
+    const more = { ...(used_fallback ? { used_fallback } : {}), ...(taken_over ? { taken_over } : {}) };
+    return Response.json({ id, status, ...more, ...echo }, {
       status: 202,
       headers,
     });

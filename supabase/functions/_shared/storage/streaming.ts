@@ -8,6 +8,7 @@
  */
 import { keyHeaders, type Project, project } from "../config/project.ts";
 import { Problem } from "../http/problem.ts";
+import { cut, type Part } from "../http/range.ts";
 import { type FilePath, isPath } from "./paths.ts";
 
 /** An opened file. */
@@ -29,8 +30,8 @@ export interface StreamsOptions {
 
 /** Reads and stores files as streams. */
 export interface Streams {
-  /** Opens a file; undefined if there is none. */
-  open(file: FilePath): Promise<OpenFile | undefined>;
+  /** Opens a file, or a part of it; undefined if there is none. */
+  open(file: FilePath, part?: Part): Promise<OpenFile | undefined>;
   /**
    * Stores what a stream gives, replacing a file at the same path. If the stream fails, nothing is stored, and its
    * error is thrown.
@@ -60,18 +61,31 @@ export function createStreams(options: StreamsOptions = {}): Streams {
   }
 
   return {
-    async open(file) {
+    async open(file, part) {
       const controller = new AbortController();
       const timer = setTimeout(() => controller.abort(), timeoutMs);
       let response: Response;
       try {
-        response = await call(file, "authenticated/", { signal: controller.signal });
+        const headers: HeadersInit = part === undefined
+          ? {}
+          : { range: `bytes=${part.start}-${part.end - 1}` };
+        response = await call(file, "authenticated/", { signal: controller.signal, headers });
       } catch (cause) {
         throw cause instanceof RangeError ? cause : new Problem("storage_unavailable", { cause });
       } finally {
         clearTimeout(timer);
       }
       if (response.ok && response.body !== null) {
+        // A storage, or a cache before it, may answer with the whole file.
+        if (part !== undefined) {
+          return {
+            body: cut(
+              response.body,
+              response.status === 206 ? { start: 0, end: part.end - part.start } : part,
+            ),
+            size: part.end - part.start,
+          };
+        }
         const length = response.headers.get("content-length");
         return { body: response.body, ...(length === null ? {} : { size: Number(length) }) };
       }

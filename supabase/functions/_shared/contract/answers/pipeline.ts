@@ -230,6 +230,8 @@ const queued = z.strictObject({
   /** Whether it was already queued under the same idempotency key. */
   repeated: z.literal(true).optional(),
   used_fallback: z.literal(true).optional(),
+  /** The takeover that the message began or prolonged. */
+  taken_over: z.strictObject({ conversation_id: id, by: z.string(), since: at, until: at }).optional(),
   error: z.enum([
     "rate_limited",
     "feature_off",

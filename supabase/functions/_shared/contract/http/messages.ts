@@ -26,6 +26,12 @@ export const queued = z.strictObject({
   id: id.describe("Returned as `messages.id`"),
   status: z.enum(OUTBOUND_STATES).describe("queued, unless the idempotency key was already known"),
   used_fallback: z.literal(true).optional().describe("The window was closed and the template was used"),
+  taken_over: z.strictObject({
+    conversation_id: id.describe("What `release_conversation` takes"),
+    by: z.string(),
+    since: time,
+    until: time,
+  }).optional().describe("Who has the conversation now, if the message asked to take it over"),
   biz_opaque_callback_data: z.string().optional()
     .describe("Your own tracking value, if the message had one"),
 });

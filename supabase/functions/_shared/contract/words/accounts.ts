@@ -5,6 +5,19 @@
  * @module
  */
 
+/** Kinds of events that somebody may have to do something about. */
+export const GRAVE_KINDS = [
+  "account.banned",
+  "account.restricted",
+  "account.alert",
+  "number.quality",
+  "number.limit",
+  "template.paused",
+  "template.disabled",
+  "template.rejected",
+  "template.category_changed",
+] as const;
+
 /** An event of `account_events`. */
 export interface AccountFacts {
   readonly kind: string;

@@ -1,12 +1,13 @@
 /**
  * Asks Meta about an account: its token, its subscriptions, its numbers; and says what is wrong and what to do.
  *
- * Source: Meta, "Access token debugging" (debug_token), "Subscribed apps", "WhatsApp Business Account" and "WhatsApp
+ * Source: Meta, "Access token debugging" (debug_token), "Application subscriptions", "Subscribed apps", "WhatsApp Business Account" and "WhatsApp
  * Business Phone Number" of the Graph API reference, "Messaging health status".
  *
  * @module
  */
 import type { NumberCheckFinding } from "../../../contract/http/numbers.ts";
+import { LOST_WITHOUT, MESSAGES_FIELD } from "../../../contract/webhook_fields.ts";
 import { id, isObject, type JsonObject, list, object, text } from "../../../json/json.ts";
 import type { SendFailure } from "../../channel.ts";
 import { callGraph, type Fetch, type GraphAccess } from "../graph_call.ts";
@@ -167,6 +168,25 @@ export async function checkAccount(
     }
   }
 
+  const fields = await fieldsOf(fetch, access, id(token?.app_id));
+  if (fields !== undefined) {
+    const lost = Object.keys(LOST_WITHOUT).filter((name) => !fields.has(name));
+    const advice = "App Dashboard, WhatsApp, Configuration, Webhook fields: subscribe to them.";
+    if (!fields.has(MESSAGES_FIELD)) {
+      add("problem", "fields", "the app is not subscribed to messages: none arrive", advice);
+    } else if (lost.length === 0) add("ok", "fields", [...fields].join(", "));
+    else {
+      add(
+        "warning",
+        "fields",
+        `the app is not subscribed to ${lost.join(", ")}: nobody learns of ${
+          lost.map((name) => LOST_WITHOUT[name]).join("; ")
+        }`,
+        advice,
+      );
+    }
+  }
+
   const about = await ask(encodeURIComponent(account.id), {
     fields: "id,name,account_review_status,business_verification_status,health_status",
   });
@@ -221,6 +241,29 @@ export async function checkAccount(
     );
   }
   return { findings, numbers };
+}
+
+/**
+ * The webhook fields that the app is subscribed to. Undefined if no secret of ours is the app's, or Meta does not say: then
+ * the webhooks are another app's, and there is nothing to say of this one's.
+ */
+async function fieldsOf(
+  fetch: Fetch,
+  { graphUrl, appSecrets = [] }: GraphAccess,
+  appId: string | undefined,
+): Promise<ReadonlySet<string> | undefined> {
+  if (appId === undefined) return undefined;
+  for (const secret of appSecrets) {
+    const access = { graphUrl, token: `${appId}|${secret}`, timeoutMs: 10_000 };
+    const answer = await callGraph(fetch, access, { path: `${encodeURIComponent(appId)}/subscriptions` });
+    if (!answer.ok) continue;
+    const own = list(answer.body?.data)?.filter(isObject)
+      .find((one) => one.object === "whatsapp_business_account" && one.active !== false);
+    return new Set(
+      (list(own?.fields) ?? []).flatMap((field) => text(isObject(field) ? field.name : field) ?? []),
+    );
+  }
+  return undefined;
 }
 
 function numberOf(item: JsonObject, account: string): FoundNumber {

@@ -20,7 +20,7 @@ const readAsMetaWritesIt = z.looseObject({
 
 const message = z.union([...Object.values(SCHEMAS), readAsMetaWritesIt]).meta({ type: "object" });
 
-const { from, idempotency_key } = envelopeSchema.shape;
+const { from, idempotency_key, takeover } = envelopeSchema.shape;
 const envelope = z.looseObject({
   messaging_product: z.unknown().meta({
     description: "`whatsapp` in Meta's format; ignored",
@@ -40,6 +40,7 @@ const envelope = z.looseObject({
   ),
   idempotency_key: idempotency_key.describe("Repeating a request with the same key does not send again"),
   fallback: SCHEMAS.template.optional().describe("Used if the window is closed"),
+  takeover,
 });
 
 const sendRequest = z.intersection(message, envelope).meta({

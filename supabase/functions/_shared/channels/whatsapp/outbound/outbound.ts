@@ -170,6 +170,7 @@ const ENVELOPE = [
   "from",
   "idempotency_key",
   "fallback",
+  "takeover",
 ];
 
 /** Its members belong to the service: a null in it may have a meaning. */

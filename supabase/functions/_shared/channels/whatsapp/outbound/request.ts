@@ -17,6 +17,7 @@ interface Envelope {
   from?: string;
   idempotency_key?: string;
   fallback?: Record<string, unknown>;
+  takeover?: { by?: string; minutes?: number };
 }
 
 /** Members of it besides the recipient. */
@@ -25,6 +26,19 @@ export const envelopeSchema = z.object({
   idempotency_key: z.string().min(1).max(255).regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters")
     .optional(),
   fallback: z.unknown().optional(),
+  takeover: z.strictObject({
+    by: z.string().regex(/^[A-Za-z0-9@._:-]{1,100}$/, "must have 1 to 100 letters, digits, @ . _ : or -")
+      .optional().meta({
+        description: "Who has it, for services and the panel; the role of the key without it",
+        examples: ["desk:anna"],
+      }),
+    minutes: z.int().min(1).max(43_200).optional().describe(
+      "For how long from now; the setting `takeover.minutes` without it, or 60 if that is 0",
+    ),
+  }).optional().describe(
+    "A person wrote this message and takes the conversation over from the services, in the transaction that queues " +
+      "it. A message that is refused takes nothing over",
+  ),
 });
 
 /** Checks a request: the message and everything around it, so that a caller gets all issues at once. */
@@ -38,7 +52,7 @@ export function checkRequest(given: unknown): Checked<SendRequest> {
       issues: [...(message.ok ? [] : message.issues), ...(envelope.ok ? [] : envelope.issues)],
     };
   }
-  const { recipient, from, idempotency_key, fallback } = envelope.value;
+  const { recipient, from, idempotency_key, fallback, takeover } = envelope.value;
   const { biz_opaque_callback_data } = message.value as { biz_opaque_callback_data?: string };
   return {
     ok: true,
@@ -47,6 +61,7 @@ export function checkRequest(given: unknown): Checked<SendRequest> {
       number_id: from,
       idempotency_key,
       fallback,
+      ...(takeover === undefined ? {} : { takeover }),
       message: message.value,
       text: wordsOf(message.value),
       ...(biz_opaque_callback_data === undefined ? {} : { echo: { biz_opaque_callback_data } }),

@@ -95,9 +95,12 @@ function fillMessage(
         `${String(given.name)} exists in ${languages.join(", ")}, not in ${language}`,
       );
     }
-    return parameters === undefined || parameters === null ? { ok: true, value: filled } : refused(
+    if (parameters === undefined || parameters === null) return { ok: true, value: filled };
+    return refused(
       "template.name",
-      "is not known yet, so its parameters cannot be filled in: gatelink templates sync",
+      known.some(({ name }) => name === given.name)
+        ? `exists in other accounts, and not in that of number ${from}`
+        : "is not known yet, so its parameters cannot be filled in: gatelink templates sync",
     );
   }
   // Accounts may have templates of the same name. Which one it is depends on the number, which the queue may choose.
