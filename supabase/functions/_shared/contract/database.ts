@@ -2708,6 +2708,7 @@ export type Database = {
         Args: {
           p_query: string;
           p_limit?: number;
+          p_before?: Json;
         };
         Returns: Json;
       };
