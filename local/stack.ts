@@ -16,7 +16,7 @@ import {
 } from "./project/environment.ts";
 import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
-import { businessSide } from "./project/conversations.ts";
+import { businessSide } from "./conversations.ts";
 import { createMailbox } from "./project/mailbox.ts";
 import type { StartOptions } from "./options.ts";
 import { createPanel } from "./panel/panel.ts";

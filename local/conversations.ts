@@ -1,7 +1,7 @@
 /** A WhatsApp conversation of the stack's database, as the simulator asks for it: where the panel shows it, and time that passes. */
 import type { Sql, TransactionSql } from "postgres";
-import type { BusinessSide } from "../simulator/mod.ts";
-import type { Contact } from "../simulator/model.ts";
+import type { BusinessSide } from "./simulator/mod.ts";
+import type { Contact } from "./simulator/model.ts";
 
 /**
  * The business's side of the simulator's conversations.
