@@ -1,6 +1,7 @@
 /**
  * The admin panel in a real Chromium, on a local stack in its plain state: how long until somebody can work with it, how
- * much is loaded for that, and how evenly a conversation of 10,000 messages scrolls.
+ * much is loaded for that, how evenly a conversation of 10,000 messages scrolls, and how long each list takes where there are
+ * 10,000 of each thing, beside the same list with ten.
  *
  * Each load begins with an empty cache. Times are the browser's own, from the beginning of the navigation; interactive
  * is when what has to be clicked is there and the page has drawn it and come to rest once (a frame, and a task after
@@ -13,10 +14,14 @@ import { buildPanel } from "../local/panel/build.ts";
 import { CHROMIUM } from "../tests/support/chromium.ts";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { until } from "../tests/support/until.ts";
+import { fillLists, LISTS } from "./panel_lists.ts";
 import { median, print, type Row } from "./report.ts";
 
 /** How much is done; `--quick` is for seeing that the bench itself works. */
-const SIZES = { whole: { runs: 5, messages: 10_000 }, quick: { runs: 1, messages: 600 } };
+const SIZES = {
+  whole: { runs: 5, messages: 10_000, few: 10, many: 10_000 },
+  quick: { runs: 1, messages: 600, few: 10, many: 200 },
+};
 type Size = (typeof SIZES)["whole"];
 /** Pixels that the list moves in each frame: a fast flick of the finger. */
 const FLICK = 400;
@@ -24,8 +29,11 @@ const FLICK = 400;
 const PATIENCE = 600_000;
 
 /** What shows that somebody can go on: the form of the sign-in; a switch of the overview that can be turned off. */
-const READY = { form: 'input[type="email"]', overview: 'main button[aria-label^="Turn off "]' };
-type Place = keyof typeof READY;
+const READY: Record<string, string> = {
+  form: 'input[type="email"]',
+  overview: 'main button[aria-label^="Turn off "]',
+  ...Object.fromEntries(LISTS.map(({ name, row }) => [name, row])),
+};
 
 /** Runs the bench; `--json` prints one JSON document, `--quick` does little. */
 export async function main(args: string[]): Promise<void> {
@@ -40,11 +48,15 @@ export async function main(args: string[]): Promise<void> {
     args: ["--no-sandbox", "--disable-gpu"],
   });
   try {
-    const rows = [...await loads(browser, stack, size), ...await scrolling(browser, stack, sql, size)];
+    const rows = [
+      ...await loads(browser, stack, size),
+      ...await scrolling(browser, stack, sql, size),
+      ...await lists(browser, stack, sql, size),
+    ];
     print(
       "panel",
       `medians of ${size.runs} loads with an empty cache; one conversation of ${size.messages} messages, ` +
-        `${FLICK} pixels a frame`,
+        `${FLICK} pixels a frame; lists of ${size.many.toLocaleString("en")}`,
       rows,
       args.includes("--json"),
     );
@@ -83,10 +95,10 @@ async function open(context: BrowserContext): Promise<Page> {
 }
 
 /** When a place was ready, in milliseconds since the navigation began. */
-async function readyAt(page: Page, place: Place): Promise<number> {
+async function readyAt(page: Page, place: string): Promise<number> {
   return await page.evaluate<number>(`new Promise((resolve, reject) => {
     const look = () => {
-      const at = globalThis.readyAt.${place};
+      const at = globalThis.readyAt["${place}"];
       if (at) resolve(at);
       else if (performance.now() > ${PATIENCE}) reject(new Error("the ${place} is not to be seen"));
       else setTimeout(look, 20);
@@ -169,6 +181,52 @@ async function scrolling(
       { what: `scrolling ${way}: a frame, p99 in ms`, value: percentile(frames, 0.99) },
       { what: `scrolling ${way}: the longest frame, ms`, value: percentile(frames, 1) },
     ]);
+}
+
+/** How long each list takes, and the overview, with many of each thing; beside it the same in this run with a few. */
+async function lists(
+  browser: Browser,
+  stack: RunningStack,
+  sql: Sql,
+  { runs, few, many }: Size,
+): Promise<Row[]> {
+  const first = await browser.newContext();
+  const page = await open(first);
+  await page.goto(`${stack.url}/admin/`);
+  await page.getByLabel("Email").fill(stack.stack.admin.email);
+  await page.getByRole("textbox", { name: "Password" }).fill(stack.stack.admin.password);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await readyAt(page, "overview");
+  const storageState = await first.storageState();
+  await first.close();
+  const places = [{ name: "overview", path: "/" }, ...LISTS];
+  const measure = async () => {
+    const medians = new Map<string, number>();
+    for (const { name, path } of places) {
+      const times: number[] = [];
+      // The first run warms up the stack's caches.
+      for (let run = 0; run <= runs; run++) {
+        const context = await browser.newContext({ storageState });
+        const page = await open(context);
+        await page.goto(`${stack.url}/admin/#${path}`);
+        const at = await readyAt(page, name);
+        await context.close();
+        if (run > 0) times.push(at);
+      }
+      medians.set(name, median(times));
+    }
+    return medians;
+  };
+  await fillLists(sql, 1, few);
+  const withFew = await measure();
+  await fillLists(sql, few + 1, many);
+  const withMany = await measure();
+  const n = (count: number) => count.toLocaleString("en");
+  return places.map(({ name }) => ({
+    what: `${n(many)} of each, signed in: navigation to ${name}, ms`,
+    value: withMany.get(name)!,
+    goal: `below 1,000; with ${few} of each in this run: ${n(Math.round(withFew.get(name)!))}`,
+  }));
 }
 
 /** A conversation of so many messages, of one line to a few, the first the newest; in and out as people write. */

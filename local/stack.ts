@@ -16,6 +16,7 @@ import {
 } from "./project/environment.ts";
 import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
+import { businessSide } from "./conversations.ts";
 import { createMailbox } from "./project/mailbox.ts";
 import type { StartOptions } from "./options.ts";
 import { createPanel } from "./panel/panel.ts";
@@ -138,6 +139,7 @@ async function start(
       folder: join(folder.path, "simulator.mail"),
     },
     accounts: [secondAccount(whatsapp)],
+    business: businessSide(database.sql),
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     dataFile: join(folder.path, "simulator.jsonl"),
     links: async () =>

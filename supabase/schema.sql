@@ -686,10 +686,16 @@ create table public.contact_acts (
   constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text, 'resolved'::text]))),
   constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
 );
+-- Newest first.
+create INDEX contact_acts_at_idx ON public.contact_acts USING btree (at);
+-- What one person did.
+create INDEX contact_acts_by_idx ON public.contact_acts USING btree (by, at);
 -- What was done with a contact.
 create INDEX contact_acts_contact_idx ON public.contact_acts USING btree (contact_id, at);
 -- Who wrote a message.
 create INDEX contact_acts_message_idx ON public.contact_acts USING btree (message_id) WHERE (message_id IS NOT NULL);
+-- Newest first, without replies, which are most of them.
+create INDEX contact_acts_seen_idx ON public.contact_acts USING btree (at) WHERE (act <> 'replied'::text);
 alter table public.contact_acts enable row level security;
 grant select on public.contact_acts to authenticated, service_role;
 -- The whole team sees who looked at whom, and why.
@@ -1528,6 +1534,8 @@ create table public.incident_updates (
   constraint incident_updates_kind_known CHECK ((kind = ANY (ARRAY['opened'::text, 'noted'::text, 'published'::text, 'changed'::text, 'acknowledged'::text, 'escalated'::text, 'taken_back'::text, 'resolved'::text]))),
   constraint incident_updates_text CHECK (((char_length(btrim(text)) >= 1) AND (char_length(btrim(text)) <= 5000)))
 );
+-- What happened lately, over all incidents.
+create INDEX incident_updates_at_idx ON public.incident_updates USING btree (at);
 -- An incident's history; serves the foreign key.
 create INDEX incident_updates_incident_idx ON public.incident_updates USING btree (incident_id, at);
 alter table public.incident_updates enable row level security;
@@ -2315,6 +2323,8 @@ create table public.rollout_events (
   constraint rollout_events_kind_known CHECK ((kind = ANY (ARRAY['created'::text, 'started'::text, 'advanced'::text, 'held'::text, 'checked'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text]))),
   constraint rollout_events_verdict_known CHECK ((verdict = ANY (ARRAY['advance'::text, 'hold'::text, 'roll_back'::text, 'page'::text])))
 );
+-- What happened lately, over all rollouts.
+create INDEX rollout_events_at_idx ON public.rollout_events USING btree (at) WHERE (kind <> 'checked'::text);
 -- A rollout's history; serves the foreign key.
 create INDEX rollout_events_rollout_idx ON public.rollout_events USING btree (rollout_id, at);
 alter table public.rollout_events enable row level security;
@@ -3165,8 +3175,12 @@ create table public.settings_history (
   constraint settings_history_pkey PRIMARY KEY (key, version),
   constraint settings_history_gates_known CHECK ((gates = ANY (ARRAY['rollout'::text, 'not_asked'::text])))
 );
+-- What one person changed.
+create INDEX settings_history_by_idx ON public.settings_history USING btree (changed_by, changed_at);
 -- What changed lately, over all settings.
 create INDEX settings_history_changed_at ON public.settings_history USING btree (changed_at);
+-- What changed lately besides flags.
+create INDEX settings_history_others_idx ON public.settings_history USING btree (changed_at) WHERE (key !~~ '%.enabled'::text);
 alter table public.settings_history enable row level security;
 grant select on public.settings_history to authenticated, service_role;
 -- The whole team reads who changed what and why.
@@ -3450,6 +3464,10 @@ create table private.change_history (
 );
 -- Newest first.
 create INDEX change_history_at_idx ON private.change_history USING btree (at);
+-- What one person changed.
+create INDEX change_history_by_idx ON private.change_history USING btree (by, at);
+-- What was changed of one kind.
+create INDEX change_history_kind_idx ON private.change_history USING btree (kind, at);
 alter table private.change_history enable row level security;
 grant select on private.change_history to service_role;
 -- Nobody rewrites history.
@@ -6264,17 +6282,30 @@ declare
   v_answer jsonb;
   v_before timestamptz := coalesce((p_filter ->> 'before')::timestamptz, 'infinity');
   v_limit integer := least(greatest(coalesce(p_limit, 50), 1), 1000);
+  v_name text := nullif(lower(trim(p_filter ->> 'name')), '');
+  v_contacts uuid[];
+  v_kinds text[] := case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end;
 begin
   perform private.require_role('viewer');
+  -- What a contact is called is looked up: asking it of each act would take longer than anybody waits.
+  if v_name ~ '^[· ]*[0-9]{4}$' then
+    v_contacts := array(
+      select i.contact_id from public.contact_identities i
+      where i.kind = 'phone' and i.valid_to is null and length(i.value) >= 4 and right(i.value, 4) = right(v_name, 4));
+  elsif v_name is not null then
+    v_contacts := array(
+      select i.contact_id from public.contact_identities i
+      where i.valid_to is null and strpos(lower('···· ' || case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, least(4, length(i.value) / 2)) end), v_name) > 0);
+  end if;
   -- Each source answers a page of its own, by its index where it has one; the newest of all are the page.
   select string_agg(format($q$
     (select s.id, s.at, s.kind, s.name, s.ref, s.change, s.version::bigint, s.n::integer, s.who, s.why::text, s.before::jsonb, s.after::jsonb, s.figures
     from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
-      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($8 is null or s.ref = $8)
+      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($9 is null or s.ref = $9)
     order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
-  from private.audit_sources() a where private.may(a.role);
+  from private.audit_sources() a where private.may(a.role) and (v_kinds is null or a.kinds is null or a.kinds && v_kinds);
   execute format($q$
     select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'at', x.at, 'kind', x.kind, 'name', x.name, 'ref', x.ref, 'change', x.change,
       'version', x.version, 'n', x.n, 'who', x.who, 'why', x.why, 'before', x.before, 'after', x.after, 'figures', x.figures)
@@ -6282,8 +6313,7 @@ begin
     from (select * from (%s) u order by u.at desc, u.id collate "C" desc limit $7) x$q$, v_query)
   into v_answer
   using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
-    case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
-    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit, nullif(p_filter ->> 'ref', '');
+    v_kinds, nullif(p_filter ->> 'who', ''), v_name, v_limit, v_contacts, nullif(p_filter ->> 'ref', '');
   return v_answer;
 end $function$;
 grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
@@ -8725,9 +8755,11 @@ $function$;
 grant execute on function public.sealed_headers() to service_role;
 
 -- Conversations by the id of a message (ours or WhatsApp's), of the conversation, the code of the link that a message
--- came from, or the last four digits of the phone number. As list_conversations, newest first, each with found
--- (message, conversation, link or contact) and the message_id that was found. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.search_conversations(p_query text, p_limit integer DEFAULT 50)
+-- came from, or the last four digits of the phone number. As list_conversations, newest first, at most 200, each with
+-- found (message, conversation, link or contact), the message_id that was found, and at: when that message came from
+-- the link, else when either side last wrote. p_before: {at, id} of the last of the page before. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.search_conversations(p_query text, p_limit integer DEFAULT 50, p_before jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -8738,12 +8770,16 @@ AS $function$
 declare
   v_words boolean;
   v_query text := trim(p_query);
+  v_code text collate "C" := lower(v_query);
   v_id uuid := case when v_query ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then v_query::uuid end;
+  v_limit integer := least(greatest(p_limit, 1), 200);
+  v_before timestamptz := coalesce((p_before ->> 'at')::timestamptz, 'infinity');
+  v_before_id uuid := coalesce((p_before ->> 'id')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 begin
   perform private.require_role('viewer');
   v_words := private.may('operator');
   return (
-    with hits as (
+    with whole as (
       select 'message' as found, m.conversation_id, m.id as message_id from public.messages m
       where m.id = v_id or m.provider_id = v_query
       union all
@@ -8752,27 +8788,37 @@ begin
       select 'contact', c.id, null from public.contact_identities i
       join public.conversations c on c.contact_id = i.contact_id
       where v_query ~ '^[0-9]{4}$' and right(i.value, 4) = v_query and length(i.value) >= 4 and i.kind = 'phone' and i.valid_to is null
+        and not exists (
+          select from public.attributions a join public.messages m on m.id = a.message_id
+          where a.contact_id = c.contact_id and a.code = v_code and m.conversation_id = c.id)
+    ), hits as (
+      select h.found, h.conversation_id, h.message_id, coalesce(c.last_message_at, c.created_at) as at
+      from whole h join public.conversations c on c.id = h.conversation_id
       union all
-      (select 'link', m.conversation_id, a.message_id from public.attributions a
-        join public.messages m on m.id = a.message_id
-        where a.code = lower(v_query) collate "C" order by a.created_at desc limit 200)
+      -- A conversation is found once: by its latest message that came from the link.
+      (select 'link', m.conversation_id, a.message_id, a.created_at
+      from public.attributions a join public.messages m on m.id = a.message_id
+      where a.code = v_code and a.created_at <= v_before and (a.created_at, m.conversation_id) < (v_before, v_before_id)
+        and not exists (
+          select from public.attributions b join public.messages n on n.id = b.message_id
+          where b.contact_id = a.contact_id and b.code = v_code and n.conversation_id = m.conversation_id
+            and (b.created_at, b.message_id) > (a.created_at, a.message_id))
+      order by a.created_at desc, m.conversation_id desc limit v_limit)
     ), each as (
       select distinct on (h.conversation_id) h.* from hits h
       order by h.conversation_id, array_position(array['message', 'conversation', 'link', 'contact'], h.found), h.message_id desc
+    ), page as (
+      select e.* from each e where (e.at, e.conversation_id) < (v_before, v_before_id)
+      order by e.at desc, e.conversation_id desc limit v_limit
     )
-    select coalesce(jsonb_agg(y.view order by y.at desc), '[]')
-    from (
-      select private.conversation_view(c, l.m, v_words)
-          || jsonb_build_object('found', e.found, 'message_id', e.message_id) as view,
-        coalesce((l.m).id, c.id) as at
-      from each e
-      join public.conversations c on c.id = e.conversation_id
-      left join lateral (
-        select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true
-      order by 2 desc limit least(greatest(p_limit, 1), 200)
-    ) y);
+    select coalesce(jsonb_agg(private.conversation_view(c, l.m, v_words)
+      || jsonb_build_object('found', p.found, 'message_id', p.message_id, 'at', p.at) order by p.at desc, p.conversation_id desc), '[]')
+    from page p
+    join public.conversations c on c.id = p.conversation_id
+    left join lateral (
+      select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true);
 end $function$;
-grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
+grant execute on function public.search_conversations(p_query text, p_limit integer, p_before jsonb) to authenticated, service_role;
 
 -- Whatever holds all words of a query, best first, at most p_limit (50) of each kind: [{kind: flag | rollout |
 -- incident | destination | route | segment | announcement | number | setting | link | conversation, id, title, about,
@@ -11496,66 +11542,79 @@ begin
   end case;
 end $function$;
 
--- The histories that list_audit joins, each as a query, and the least role that reads it.
+-- The histories that list_audit joins, each as a query, the least role that reads it, and of what kinds it tells,
+-- null for many. $8 are the contacts of the name that is searched for, null for any.
 CREATE OR REPLACE FUNCTION private.audit_sources()
- RETURNS TABLE(role text, source text)
+ RETURNS TABLE(role text, kinds text[], source text)
  LANGUAGE sql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
   values
-    ('viewer', $s$
+    ('viewer', '{flag}'::text[], $s$
       select 'setting ' || h.key || ' ' || h.version as id, h.changed_at as at,
-        case when h.key like '%.enabled' then 'flag' else 'setting' end as kind, h.key as name, h.key as ref, c.change,
+        'flag' as kind, h.key as name, h.key as ref, c.change,
         h.version, 1 as n, h.changed_by as who, h.reason as why, private.audited_setting(h.before) as before,
         private.audited_setting(h.after) as after, c.figures
-      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c $s$),
-    ('viewer', $s$
+      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c
+      where h.key like '%.enabled' $s$),
+    ('viewer', '{setting}', $s$
+      select 'setting ' || h.key || ' ' || h.version as id, h.changed_at as at,
+        'setting' as kind, h.key as name, h.key as ref, c.change,
+        h.version, 1 as n, h.changed_by as who, h.reason as why, private.audited_setting(h.before) as before,
+        private.audited_setting(h.after) as after, c.figures
+      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c
+      where h.key not like '%.enabled' $s$),
+    ('viewer', '{rollout}', $s$
       select 'rollout ' || e.id, e.at, 'rollout', r.flag_key, r.id::text, e.kind, e.rollout_version, 1, e.actor, e.reason, null, null,
         jsonb_build_object('rule', e.rule, 'verdict', e.verdict, 'figures', e.figures)
       from public.rollout_events e join public.rollouts r on r.id = e.rollout_id where e.kind <> 'checked' $s$),
-    ('viewer', $s$
+    ('viewer', '{signature}', $s$
       select 'signed ' || a.id, a.signed_at, 'signature', a.flag_key, a.flag_key, case when a.applies then 'signed' else 'waived' end, null, 1,
         a.signed_by::text, a.note, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
       from public.gate_approvals a $s$),
-    ('viewer', $s$
+    ('viewer', '{signature}', $s$
       select 'revoked ' || a.id, a.revoked_at, 'signature', a.flag_key, a.flag_key, 'revoked', null, 1,
         a.revoked_by, a.revoked_because, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
       from public.gate_approvals a where a.revoked_at is not null $s$),
-    ('viewer', $s$
+    ('viewer', '{rollback}', $s$
       select 'rollback ' || b.id, b.recorded_at, 'rollback', b.target, null, case when b.ok then 'verified' else 'not_verified' end, null, 1,
         b.recorded_by, b.reason, null, null, jsonb_build_object('level', b.level)
       from public.rollback_events b $s$),
-    ('viewer', $s$
+    ('viewer', '{incident}', $s$
       select 'incident ' || u.id, u.at, 'incident', '#' || i.number || ' ' || i.title, i.number::text, u.kind, u.version, 1, u.actor, u.text, null,
         nullif(u.changes, '{}'), jsonb_build_object('title', i.title, 'severity', i.severity, 'status', u.status)
       from public.incident_updates u join public.incidents i on i.id = u.incident_id $s$),
-    ('viewer', $s$
+    ('viewer', '{route}', $s$
       select 'route ' || h.route_id || ' ' || h.version, h.changed_at, 'route', h.name, h.route_id::text, 'changed', h.version, 1, h.changed_by, null,
         case when b.route_id is not null then private.audited_route(b) end, private.audited_route(h), jsonb_build_object('active', h.active)
       from public.route_history h
       left join public.route_history b on b.route_id = h.route_id and b.version = h.version - 1
       where h.version > 1 $s$),
-    ('viewer', $s$
+    ('viewer', '{segment}', $s$
       select 'members ' || h.segment_key || ' ' || h.version, h.changed_at, 'segment', h.segment_key, h.segment_key, 'members', h.version,
         cardinality(h.added) + cardinality(h.removed), h.changed_by, h.reason, null, null,
         jsonb_build_object('added', cardinality(h.added), 'removed', cardinality(h.removed))
       from public.segment_history h $s$),
-    ('viewer', $s$
-      select 'contact ' || a.id, a.at, case when a.act = 'replied' then 'reply' else 'contact' end,
+    ('viewer', '{reply}', $s$
+      select 'contact ' || a.id, a.at, 'reply',
         coalesce('···· ' || private.contact_last_four(a.contact_id), 'a contact'), a.message_id::text, a.act, null, 1, a.by, a.reason, null, null, '{}'::jsonb
-      from public.contact_acts a $s$),
-    ('viewer', $s$
+      from public.contact_acts a where a.act = 'replied' and ($8 is null or a.contact_id = any ($8)) $s$),
+    ('viewer', '{contact}', $s$
+      select 'contact ' || a.id, a.at, 'contact',
+        coalesce('···· ' || private.contact_last_four(a.contact_id), 'a contact'), a.message_id::text, a.act, null, 1, a.by, a.reason, null, null, '{}'::jsonb
+      from public.contact_acts a where a.act <> 'replied' and ($8 is null or a.contact_id = any ($8)) $s$),
+    ('viewer', '{contact}', $s$
       select 'erasure ' || e.id, e.at, 'contact', 'a contact', null, 'erased', null, 1, e.by, null, null, null, '{}'::jsonb
       from public.erasures e where e.part = 1 $s$),
-    ('viewer', $s$
+    ('viewer', null, $s$
       select 'change ' || c.id, c.at, c.kind, c.name, coalesce(c.ref, c.name), c.change, c.version, c.n, c.by, c.reason,
         private.without_numbers(c.before), private.without_numbers(c.after), '{}'::jsonb
       from private.change_history c $s$),
-    ('admin', $s$
+    ('admin', '{team}', $s$
       select 'team ' || t.id, t.at, 'team', coalesce(t.email, t.user_id::text), t.user_id::text, t.change, null, 1, t.by, null, t.before, t.after, '{}'::jsonb
       from public.team_history t $s$),
-    ('admin', $s$
+    ('admin', '{allowlist}', $s$
       select 'host ' || a.id, a.at, 'allowlist', a.pattern, a.pattern, a.change, null, 1, a.by, null, null, null,
         jsonb_build_object('purpose', a.purpose)
       from public.allowlist_history a $s$)

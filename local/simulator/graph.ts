@@ -256,11 +256,12 @@ export class GraphApi {
     const fault = this.#nextFault();
     if (fault?.how === "answer") return fault.error!;
     if (fault?.how === "silence") return "silence";
+    const now = clock.now();
+    if (settings.enforceWindow && body.type !== "template") {
+      const last = lastWrote(contact, account) ?? (contact.stranger ? now : -Infinity);
+      if (now - last > WINDOW_MS) return WINDOW_CLOSED;
+    }
     if (settings.enforceLimits) {
-      const now = clock.now();
-      if (body.type !== "template" && now - (lastWrote(contact, account) ?? -Infinity) > WINDOW_MS) {
-        return WINDOW_CLOSED;
-      }
       if (!this.#pair.allows(`${account.phoneNumberId} ${contact.id}`, now)) return PAIR_LIMIT;
       if (!this.#number.allows(account.phoneNumberId, now)) return RATE_LIMIT;
     }

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch } from "../../tests/support/assert.ts";
 import { FAULTS } from "./faults.ts";
-import type { Json } from "./model.ts";
+import { CALM, type Json } from "./model.ts";
 import { faultOf } from "./outgoing.ts";
 import { KEEP } from "./store.ts";
-import { callGraph, OPTIONS, simulate } from "./testing.ts";
+import { callGraph, OPTIONS, SECOND, simulate } from "./testing.ts";
 
 const TEXT = { type: "text", text: { body: "hello" } };
 
@@ -236,7 +236,8 @@ Deno.test("GraphApi: an unanswered call ends with the simulator", async () => {
 });
 
 Deno.test("GraphApi: with limits enforced, the window and the pace of pair and number apply", async () => {
-  const { meta, send, person, clock } = withPerson(undefined, { settings: { enforceLimits: true } });
+  const settings = { enforceLimits: true, enforceWindow: true };
+  const { meta, send, person, clock } = withPerson(undefined, { settings });
   const code = async (response: Response) => response.ok ? 200 : (await errorOf(response)).code;
   const template = { type: "template", template: { name: "hello", language: { code: "en" } } };
   assertEquals(await code(await send()), 131047);
@@ -255,6 +256,41 @@ Deno.test("GraphApi: with limits enforced, the window and the pace of pair and n
     codes.push(await code(await callGraph(meta, { to: `1202555${1000 + n}`, ...template })));
   }
   assertEquals(codes, [...Array(80).fill(200), ...Array(10).fill(130429)]);
+});
+
+Deno.test("GraphApi: the window is enforced from the start, for each number, until it is switched off", async () => {
+  const { meta, clock } = simulate(undefined, { settings: { ...CALM }, accounts: [SECOND] });
+  const person = meta.addContact({ name: "Amina", phone: "447700900123" });
+  const { phoneNumberId: id, accessToken: token } = SECOND;
+  const send = async (options = {}, body: Json = TEXT, to = "447700900123") => {
+    const response = await callGraph(meta, { to, ...body }, options);
+    return response.ok ? 200 : (await errorOf(response)).code;
+  };
+  const template = { type: "template", template: { name: "hello", language: { code: "en" } } };
+  assertEquals(await send(), 131047);
+  assertEquals(await send({}, template), 200);
+  meta.userSends(person, "hi");
+  assertEquals([await send(), await send({ id, token })], [200, 131047]);
+  // A number changes by itself: that is no word of the person.
+  await clock.until(clock.sleep(24 * 3_600_000));
+  assertEquals(await send(), 200);
+  meta.changeContact(person.id, { phone: "447700900456" });
+  await clock.until(clock.sleep(1));
+  assertEquals(await send({}, TEXT, "447700900456"), 131047);
+  meta.configure({ enforceWindow: false });
+  assertEquals(await send({}, TEXT, "447700900456"), 200);
+});
+
+Deno.test("GraphApi: what a stranger wrote elsewhere is unknown, until they write here", async () => {
+  const { meta, clock } = simulate(undefined, { settings: { ...CALM } });
+  const send = async () => (await callGraph(meta, { to: "447700900999", ...TEXT })).status;
+  assertEquals(await send(), 200);
+  await clock.until(clock.sleep(25 * 3_600_000));
+  assertEquals(await send(), 200);
+  meta.userSends(meta.contacts[0], "hi");
+  assertEquals(await send(), 200);
+  meta.age(meta.contacts[0].id, 24 * 3_600_000 + 1);
+  assertEquals(await send(), 400);
 });
 
 Deno.test("GraphApi: read receipts and typing are stored, and mark earlier messages as read", async () => {

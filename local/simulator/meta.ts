@@ -126,10 +126,7 @@ export class MetaSimulator {
       accounts: this.#accounts,
       media: this.media,
       recipient: (body) => this.#recipient(body),
-      lastWrote: (contact, account) =>
-        this.messages.findLast((m) =>
-          m.contact === contact.id && m.from === "user" && m.number === this.#numberOf(account)
-        )?.at,
+      lastWrote: (contact, account) => this.#store.lastWrote(contact.id, this.#numberOf(account)),
       accept: (contact, account, body, failure) => this.#accept(contact, account, body, failure),
       markRead: (wamid, typing) => this.#markRead(wamid, typing),
       onCall: (call) => {
@@ -331,6 +328,18 @@ export class MetaSimulator {
     }
   }
 
+  /** A person and the number that they write to. @throws {RangeError} if there is no such person. */
+  conversation(contact: string, number?: string): { contact: Contact; phoneNumberId: string } {
+    const { phoneNumberId } = this.#accounts.ofNumber(number);
+    return { contact: this.#people.get(contact), phoneNumberId };
+  }
+
+  /** Meta's side of time that passes for one conversation: what was written in it is older by `ms`. */
+  age(contact: string, ms: number, number?: string): void {
+    const { contact: { id } } = this.conversation(contact, number);
+    this.#store.age(id, this.#numberOf(this.#accounts.ofNumber(number)), ms);
+  }
+
   /** Sends the webhook the handshake of Meta's console. Never rejects. */
   async handshake(): Promise<{ ok: boolean; status: number | null; detail: string }> {
     const challenge = this.#random.string(10, "0123456789");
@@ -404,7 +413,7 @@ export class MetaSimulator {
     const phone = phoneOf(to);
     if (!phone) return "to: not a phone number, and recipient: not a known user id";
     try {
-      return this.addContact({ name: `+${phone}`, phone });
+      return this.addContact({ name: `+${phone}`, phone, stranger: true });
     } catch (error) {
       if (error instanceof RangeError) return `to: ${error.message}`;
       throw error;

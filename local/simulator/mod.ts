@@ -19,6 +19,8 @@
  * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
  * | `GET /simulator/api/links` | codes to choose from |
+ * | `POST /simulator/api/pass` | `{contact, number?, hours?}`: so much time (24 hours) passes for this conversation, on both sides |
+ * | `GET /simulator/panel?contact=&number=` | redirects to this conversation in the panel |
  * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
  * | `GET, POST /simulator/api/settings` | some of Settings -> all of them |
  * | `POST /simulator/api/retry` | tries at once what waits |
@@ -29,7 +31,7 @@ import type { AccountAct } from "./accounts.ts";
 import { FAULTS } from "./faults.ts";
 import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { ContactInput } from "./people.ts";
-import { CALM, type Json, type Settings, type UserMessage } from "./model.ts";
+import { CALM, type Contact, type Json, type Settings, type UserMessage } from "./model.ts";
 import type { MediaFile } from "./media.ts";
 import { loadSamples } from "./samples.ts";
 import { MailApi } from "./mail/api.ts";
@@ -50,10 +52,20 @@ export interface Simulator {
   stop(): void;
 }
 
+/** What the simulator asks of the business about a conversation; people by their phone number or user id. */
+export interface BusinessSide {
+  /** Makes all that happened in it older by milliseconds. */
+  age(contact: Contact, phoneNumberId: string, ms: number): Promise<void>;
+  /** Its address in the panel; undefined if the business does not know it yet. */
+  panelUrl(contact: Contact, phoneNumberId: string): Promise<string | undefined>;
+}
+
 /** Options of a simulator. */
 export interface SimulatorOptions extends MetaOptions {
   /** Codes of the newest links, to choose from. @default none */
   links?(): Promise<string[]>;
+  /** The business's own record of conversations. @default none: time passes at Meta only, and there is no panel */
+  business?: BusinessSide;
   /** Of the simulated SendGrid. @default there is none */
   mail?: SendGridOptions;
 }
@@ -76,6 +88,9 @@ const PEOPLE: ContactInput[] = [
 ];
 const SHOW_MESSAGES = 1_000;
 const MAX_BODY = 1_000_000;
+const HOUR_MS = 3_600_000;
+/** A month. */
+const MAX_HOURS = 31 * 24;
 /** As large as WhatsApp's documents. */
 const MAX_FILE = 100 * 1024 * 1024;
 
@@ -110,6 +125,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     calm: CALM,
     faults: Object.entries(FAULTS).map(([code, { label }]) => ({ code, label })),
     media: meta.media.ids,
+    hasPanel: options.business !== undefined,
     samples: [...media].map(([id, { filename, mimeType }]) => ({ id, filename, mimeType })),
   });
 
@@ -138,6 +154,18 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
     "GET api/links": async () => await options.links?.() ?? [],
     "POST api/read": ({ contact }) => (meta.userReads(String(contact)), {}),
+    "POST api/pass": async ({ contact, number, hours = 24 }) => {
+      if (typeof hours !== "number" || !(hours > 0 && hours <= MAX_HOURS)) {
+        throw new RangeError(`hours: more than 0, at most ${MAX_HOURS}`);
+      }
+      const at = number === undefined ? undefined : String(number);
+      const { contact: person, phoneNumberId } = meta.conversation(String(contact), at);
+      // The business first: if that fails, neither side has moved.
+      await options.business?.age(person, phoneNumberId, hours * HOUR_MS);
+      meta.age(person.id, hours * HOUR_MS, at);
+      streams.restate();
+      return { hours };
+    },
     "POST api/retry": () => (meta.retryNow(), {}),
     "POST api/reset": async () => {
       await meta.reset();
@@ -164,8 +192,21 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     return Response.json({ id: await meta.media.keep(bytes, type, asked.get("name") ?? "file") });
   }
 
+  /** The way into the panel. A GET with a redirect, so that it is a link like any other. */
+  async function openPanel(asked: URLSearchParams): Promise<Response> {
+    const { contact, phoneNumberId } = meta.conversation(
+      asked.get("contact") ?? "",
+      asked.get("number") ?? undefined,
+    );
+    const location = await options.business?.panelUrl(contact, phoneNumberId);
+    if (location === undefined) {
+      throw new RangeError(`The business has no message of ${contact.name} yet.`);
+    }
+    return new Response(null, { status: 302, headers: { location, "cache-control": "no-store" } });
+  }
+
   async function answer(request: Request): Promise<Response> {
-    const path = new URL(request.url).pathname;
+    const { pathname: path, searchParams } = new URL(request.url);
     if (path === "/simulator") {
       return new Response(null, { status: 308, headers: { location: "/simulator/" } });
     }
@@ -182,6 +223,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     const read = request.method === "GET" || request.method === "HEAD";
     if (read && rest.startsWith("media/")) return await file(meta.media.get(rest.slice("media/".length)));
     if (request.method === "POST" && rest === "api/media") return await keepFile(request);
+    if (read && rest === "panel") return await refusing(() => openPanel(searchParams));
     const part = rest === "" ? "index.html" : rest === "mail" ? "mail.html" : rest;
     if (read && files.has(part)) return await page(part);
     const handle = api[`${request.method} ${rest}`];

@@ -1,14 +1,20 @@
 import { assert, assertEquals, assertMatch } from "../../tests/support/assert.ts";
-import { createSimulator, type Simulator } from "./mod.ts";
-import { CALM } from "./model.ts";
+import { createSimulator, type Simulator, type SimulatorOptions } from "./mod.ts";
+import { CALM, type Contact } from "./model.ts";
 import { callGraph, OPTIONS } from "./testing.ts";
 
 const ORIGIN = "http://127.0.0.1:54321";
 
 /** Runs a test on a simulator whose webhook always answers 200. */
-async function withSimulator(test: (simulator: Simulator) => Promise<void>): Promise<void> {
+async function withSimulator(
+  test: (simulator: Simulator) => Promise<void>,
+  options: Partial<SimulatorOptions> = {},
+): Promise<void> {
   const receive: typeof fetch = () => Promise.resolve(new Response(null, { status: 200 }));
-  const simulator = createSimulator({ ...OPTIONS, webhookUrl: `${ORIGIN}/hook`, fetch: receive });
+  const simulator = createSimulator({
+    ...{ ...OPTIONS, webhookUrl: `${ORIGIN}/hook`, fetch: receive },
+    ...options,
+  });
   try {
     await test(simulator);
   } finally {
@@ -175,6 +181,58 @@ Deno.test("createSimulator: a reset restores the initial people, and open pages 
     await meta.settled();
     assertEquals(meta.messages.map(({ progress }) => progress), ["delivered"]);
   });
+});
+
+Deno.test("createSimulator: 24 hours pass for one conversation on both sides, or on neither", async () => {
+  const aged: unknown[] = [];
+  let isAway = false;
+  const business = {
+    age: ({ name }: Contact, number: string, ms: number) => {
+      if (isAway) return Promise.reject(new RangeError("the database is away"));
+      return Promise.resolve(void aged.push([name, number, ms]));
+    },
+    panelUrl: () => Promise.resolve(undefined),
+  };
+  await withSimulator(async (simulator) => {
+    const { meta } = simulator;
+    const [amina, daniel] = meta.contacts;
+    const text = { type: "text", text: { body: "hello" } };
+    const statuses = async () =>
+      await Promise.all(
+        [amina, daniel].map(async ({ phone }) => (await callGraph(meta, { to: phone, ...text })).status),
+      );
+    for (const person of [amina, daniel]) meta.userSends(person, "hi");
+    const pass = (body: unknown) => post(simulator, "/simulator/api/pass", body);
+    isAway = true;
+    assertEquals((await pass({ contact: amina.id })).status, 400);
+    assertEquals(await statuses(), [200, 200]);
+    isAway = false;
+    assertEquals(await (await pass({ contact: amina.id })).json(), { hours: 24 });
+    assertEquals(aged, [[amina.name, OPTIONS.phoneNumberId, 24 * 3_600_000]]);
+    assertEquals(await statuses(), [400, 200]);
+    for (const hours of [0, -1, "1", 1e6]) {
+      assertEquals((await pass({ contact: amina.id, hours })).status, 400);
+    }
+    assertEquals((await pass({ contact: "nobody" })).status, 400);
+    assertEquals((await pass({ contact: amina.id, number: "1" })).status, 400);
+    assertEquals(aged.length, 1);
+  }, { business });
+});
+
+Deno.test("createSimulator: a conversation opens in the panel once the business knows it", async () => {
+  let known: string | undefined;
+  const business = { age: () => Promise.resolve(), panelUrl: () => Promise.resolve(known) };
+  await withSimulator(async (simulator) => {
+    const [{ id }] = simulator.meta.contacts;
+    const open = () => get(simulator, `/simulator/panel?contact=${id}&number=${OPTIONS.phoneNumberId}`);
+    const early = await open();
+    assertEquals(early.status, 400);
+    assertMatch((await early.json()).error, /no message of Amina Diallo yet/);
+    known = "/admin/#/messages?conversation=1";
+    const response = await open();
+    assertEquals([response.status, response.headers.get("location")], [302, known]);
+    assertEquals((await get(simulator, "/simulator/panel?contact=nobody")).status, 400);
+  }, { business });
 });
 
 Deno.test("createSimulator: media can be looked up and fetched by the webhook's id", async () => {

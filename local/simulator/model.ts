@@ -34,6 +34,11 @@ export interface Contact {
   parentBsuid?: string;
   /** Without the @. */
   username?: string;
+  /**
+   * Nobody made this person here: the business wrote to an unknown number. Whoever plays them elsewhere, such as a test
+   * that signs webhooks itself, knows when they wrote; the simulator does not.
+   */
+  stranger?: true;
 }
 
 /**
@@ -109,11 +114,13 @@ export interface Settings {
   autoRead: boolean;
   /** How long a review of a template takes. */
   reviewMs: number;
-  /**
-   * Whether Meta's limits apply: 80 messages/s per number, one per 6 s per pair after a burst, the 24-hour
-   * window.
-   */
+  /** Whether Meta's limits of rate apply: 80 messages/s per number, one per 6 s per pair after a burst. */
   enforceLimits: boolean;
+  /**
+   * Whether Meta refuses what is not a template (131047) unless the person wrote to the number in the last 24 hours.
+   * Strangers who never wrote here are left out.
+   */
+  enforceWindow: boolean;
   /** The fault of sends, a key of FAULTS (faults.ts), or null. */
   fault: string | null;
   /** Number of next sends that fail. */
@@ -133,6 +140,7 @@ export const CALM: Readonly<Settings> = Object.freeze({
   autoRead: true,
   reviewMs: 1500,
   enforceLimits: false,
+  enforceWindow: true,
   fault: null,
   faultNext: 0,
   faultRate: 0,

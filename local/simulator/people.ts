@@ -14,6 +14,7 @@ const INPUT = z.strictObject({
   bsuid: z.string().trim().max(150).optional(),
   parentBsuid: z.string().trim().max(150).optional(),
   username: z.string().trim().max(35).transform((name) => name.replace(/^@/, "")).optional(),
+  stranger: z.literal(true).optional(),
 });
 
 /** Adds, changes and finds contacts. A RangeError names what is invalid or in use. */
@@ -82,7 +83,8 @@ export class People {
       ((phone !== undefined && one.phone === phone) || (bsuid !== undefined && one.bsuid === bsuid))
     );
     if (taken) throw new RangeError(`${taken.name} has this number or user id already`);
-    const contact: Contact = { id, name, phone, bsuid, parentBsuid, username };
+    const { stranger } = parsed.data;
+    const contact: Contact = { id, name, phone, bsuid, parentBsuid, username, ...(stranger && { stranger }) };
     this.#store.putContact(contact);
     return contact;
   }

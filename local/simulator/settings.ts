@@ -15,6 +15,7 @@ const SETTINGS = z.strictObject({
   autoRead: z.boolean(),
   reviewMs: z.number().min(0).max(3_600_000),
   enforceLimits: z.boolean(),
+  enforceWindow: z.boolean(),
   fault: z.string().refine((fault) => Object.hasOwn(FAULTS, fault), "not a known fault").nullable(),
   faultNext: z.int().min(0).max(1_000_000),
   faultRate: share,

@@ -11,6 +11,8 @@ const RANK: Record<Progress, number> = { sent: 1, delivered: 2, read: 3, failed:
 type Line =
   | { is: "contact"; contact: Contact }
   | { is: "message"; message: ChatMessage }
+  /** After messages: an older time counts too. */
+  | { is: "wrote"; contact: string; number?: string; at: number }
   | { is: "account"; account: Standing }
   | { is: "receipt"; receipt: Receipt }
   | { is: "update"; update: Update }
@@ -26,6 +28,8 @@ export class Store {
   /** By wamid, oldest first. */
   readonly messages = new Map<string, ChatMessage>();
   readonly receipts: Receipt[] = [];
+  /** When each person last wrote to each number, also if that message is no longer kept. */
+  #wrote = new Map<string, { contact: string; number?: string; at: number }>();
   /** By WABA id. */
   readonly accounts = new Map<string, Standing>();
   /** Unacknowledged updates, by number. */
@@ -59,6 +63,21 @@ export class Store {
     this.#put({ is: "message", message });
   }
 
+  /** When a person last wrote to a number; undefined for never. */
+  lastWrote(contact: string, number?: string): number | undefined {
+    return this.#wrote.get(pairOf(contact, number))?.at;
+  }
+
+  /** Makes what a person and a number wrote to each other older, by milliseconds. */
+  age(contact: string, number: string | undefined, ms: number): void {
+    for (const message of this.messages.values()) {
+      if (message.contact !== contact || message.number !== number) continue;
+      this.putMessage({ ...message, at: message.at - ms });
+    }
+    const last = this.lastWrote(contact, number);
+    if (last !== undefined) this.#put({ is: "wrote", contact, number, at: last - ms });
+  }
+
   putAccount(account: Standing): void {
     this.#put({ is: "account", account });
   }
@@ -86,7 +105,7 @@ export class Store {
 
   /** Deletes everything, including the file. Numbers of updates are not reused. */
   clear(): void {
-    for (const kept of [this.contacts, this.messages, this.accounts, this.open]) kept.clear();
+    for (const kept of [this.contacts, this.messages, this.accounts, this.open, this.#wrote]) kept.clear();
     this.receipts.length = 0;
     if (this.#file) this.#compact();
   }
@@ -95,8 +114,8 @@ export class Store {
     this.#apply(line);
     if (!this.#file) return;
     Deno.writeTextFileSync(this.#file, `${JSON.stringify(line)}\n`, { append: true });
-    const live = this.contacts.size + this.messages.size + this.receipts.length + this.accounts.size +
-      this.open.size;
+    const live = this.contacts.size + this.messages.size + this.#wrote.size + this.receipts.length +
+      this.accounts.size + this.open.size;
     if (++this.#lines > 4 * live + 10_000) this.#compact();
   }
 
@@ -104,7 +123,12 @@ export class Store {
     if (line.is === "contact") this.contacts.set(line.contact.id, line.contact);
     if (line.is === "message") {
       this.messages.set(line.message.wamid, line.message);
+      this.#heard(line.message);
       if (this.messages.size > KEEP.messages) this.messages.delete(this.messages.keys().next().value!);
+    }
+    if (line.is === "wrote") {
+      const { contact, number, at } = line;
+      this.#wrote.set(pairOf(contact, number), { contact, number, at });
     }
     if (line.is === "account") this.accounts.set(line.account.wabaId, line.account);
     if (line.is === "receipt" && this.receipts.push(line.receipt) > KEEP.receipts) this.receipts.shift();
@@ -118,6 +142,13 @@ export class Store {
     }
   }
 
+  /** What WhatsApp itself says of a person, such as a new number, opens no window. */
+  #heard({ contact, number, from, at, message }: ChatMessage): void {
+    if (from !== "user" || message.type === "system") return;
+    const pair = pairOf(contact, number);
+    if (at > (this.#wrote.get(pair)?.at ?? -Infinity)) this.#wrote.set(pair, { contact, number, at });
+  }
+
   /** Rewrites the file with the current state, atomically. */
   #compact(): void {
     const lines: Line[] = [
@@ -125,6 +156,7 @@ export class Store {
       { is: "acknowledged", n: this.#lastN },
       ...[...this.contacts.values()].map((contact): Line => ({ is: "contact", contact })),
       ...[...this.messages.values()].map((message): Line => ({ is: "message", message })),
+      ...[...this.#wrote.values()].map((wrote): Line => ({ is: "wrote", ...wrote })),
       ...[...this.accounts.values()].map((account): Line => ({ is: "account", account })),
       ...this.receipts.map((receipt): Line => ({ is: "receipt", receipt })),
       ...[...this.open.values()].map((update): Line => ({ is: "update", update })),
@@ -133,6 +165,10 @@ export class Store {
     Deno.renameSync(`${this.#file}.new`, this.#file!);
     this.#lines = lines.length;
   }
+}
+
+function pairOf(contact: string, number = ""): string {
+  return `${contact} ${number}`;
 }
 
 function readLines(file: string): Line[] {

@@ -31,6 +31,33 @@ Deno.test("Store: the oldest is evicted, in memory and in the file", async () =>
   await Deno.remove(file);
 });
 
+Deno.test("Store: when a person last wrote outlives the message, a restart, and time that passes", async () => {
+  const file = await Deno.makeTempFile();
+  const store = new Store(file);
+  store.putMessage({ ...message(1), contact: "a", at: 500 });
+  store.putMessage({ ...message(2), contact: "a", at: 700, number: "2" });
+  store.putMessage({ ...message(3), contact: "a", at: 900, from: "business" });
+  for (let n = 0; n < KEEP.messages; n++) store.putMessage(message(n + 10));
+  const last = (of: Store) => [of.lastWrote("a"), of.lastWrote("a", "2"), of.lastWrote("b")];
+  assertEquals(last(store), [500, 700, undefined]);
+  store.age("a", undefined, 400);
+  assertEquals(last(store), [100, 700, undefined]);
+  for (let restart = 0; restart < 2; restart++) assertEquals(last(new Store(file)), [100, 700, undefined]);
+  store.clear();
+  assertEquals(last(store), [undefined, undefined, undefined]);
+  await Deno.remove(file);
+});
+
+Deno.test("Store: time passes for one conversation alone", () => {
+  const store = new Store();
+  store.putMessage({ ...message(1), at: 500 });
+  store.putMessage({ ...message(2), at: 600, from: "business" });
+  store.putMessage({ ...message(3), at: 700, number: "2" });
+  store.putMessage({ ...message(4), at: 800, contact: "another" });
+  store.age("c", undefined, 100);
+  assertEquals([...store.messages.values()].map(({ at }) => at), [400, 500, 700, 800]);
+});
+
 Deno.test("Store: update numbers continue after a restart, and open updates stay open", async () => {
   const file = await Deno.makeTempFile();
   const store = new Store(file);

@@ -96,7 +96,7 @@ export function itemsOf(body: Json): Item[] {
 
 /**
  * A simulator with its own clock, whose webhook is a function: it receives each POST and returns a status, or
- * null for no response.
+ * null for no response. The window is not enforced unless `options` says so.
  */
 export function simulate(
   answer: (post: Arrived, n: number) => number | null | Promise<number | null> = () => 200,
@@ -111,7 +111,11 @@ export function simulate(
     if (status === null) throw new TypeError("connection refused");
     return new Response(null, { status });
   };
-  const meta = new MetaSimulator({ ...OPTIONS, seed: 1, clock, fetch: receive, ...options });
+  const meta = new MetaSimulator({
+    ...{ ...OPTIONS, seed: 1, clock, fetch: receive },
+    ...options,
+    settings: { enforceWindow: false, ...options.settings },
+  });
   return { meta, clock, posts, items: () => posts.flatMap(({ body }) => itemsOf(body)) };
 }
 

@@ -34,6 +34,10 @@ comment on column private.change_history.reason is 'Why, in the words of whoever
 comment on column private.change_history.by is 'Who: a user id, or the database role.';
 create index change_history_at_idx on private.change_history (at);
 comment on index private.change_history_at_idx is 'Newest first.';
+create index change_history_by_idx on private.change_history (by, at);
+comment on index private.change_history_by_idx is 'What one person changed.';
+create index change_history_kind_idx on private.change_history (kind, at);
+comment on index private.change_history_kind_idx is 'What was changed of one kind.';
 alter table private.change_history enable row level security;
 revoke all on private.change_history from public, anon, authenticated, service_role;
 grant select on private.change_history to service_role;

@@ -192,6 +192,10 @@ comment on column public.settings_history.gates is
   'For a change that turns a flag on for everybody, now or by schedule: rollout (its start checked the launch gates, or states why not) or not_asked. Null for every other change.';
 create index settings_history_changed_at on public.settings_history (changed_at);
 comment on index public.settings_history_changed_at is 'What changed lately, over all settings.';
+create index settings_history_others_idx on public.settings_history (changed_at) where key not like '%.enabled';
+comment on index public.settings_history_others_idx is 'What changed lately besides flags.';
+create index settings_history_by_idx on public.settings_history (changed_by, changed_at);
+comment on index public.settings_history_by_idx is 'What one person changed.';
 alter table public.settings_history enable row level security;
 revoke all on public.settings_history from anon, authenticated, service_role, public;
 grant select on public.settings_history to authenticated, service_role;

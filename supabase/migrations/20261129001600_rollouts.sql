@@ -158,6 +158,8 @@ comment on column public.rollout_events.actor is 'Who acted: a user id, or the d
 comment on column public.rollout_events.reason is 'Why, where a person acted.';
 create index rollout_events_rollout_idx on public.rollout_events (rollout_id, at);
 comment on index public.rollout_events_rollout_idx is 'A rollout''s history; serves the foreign key.';
+create index rollout_events_at_idx on public.rollout_events (at) where kind <> 'checked';
+comment on index public.rollout_events_at_idx is 'What happened lately, over all rollouts.';
 alter table public.rollout_events enable row level security;
 revoke all on public.rollout_events from anon, authenticated, service_role, public;
 grant select on public.rollout_events to authenticated, service_role;

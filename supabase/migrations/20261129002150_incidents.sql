@@ -135,6 +135,8 @@ comment on column public.incident_updates.version is 'The version of the inciden
 comment on column public.incident_updates.actor is 'Who: a user id, or the database role. Never shown to the public.';
 create index incident_updates_incident_idx on public.incident_updates (incident_id, at);
 comment on index public.incident_updates_incident_idx is 'An incident''s history; serves the foreign key.';
+create index incident_updates_at_idx on public.incident_updates (at);
+comment on index public.incident_updates_at_idx is 'What happened lately, over all incidents.';
 alter table public.incident_updates enable row level security;
 revoke all on public.incident_updates from anon, authenticated, service_role, public;
 grant select on public.incident_updates to authenticated, service_role;

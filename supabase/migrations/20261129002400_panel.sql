@@ -28,6 +28,12 @@ comment on column public.contact_acts.at is 'When.';
 comment on column public.contact_acts.by is 'Who: a user id, or the database role.';
 create index contact_acts_contact_idx on public.contact_acts (contact_id, at);
 comment on index public.contact_acts_contact_idx is 'What was done with a contact.';
+create index contact_acts_at_idx on public.contact_acts (at);
+comment on index public.contact_acts_at_idx is 'Newest first.';
+create index contact_acts_seen_idx on public.contact_acts (at) where act <> 'replied';
+comment on index public.contact_acts_seen_idx is 'Newest first, without replies, which are most of them.';
+create index contact_acts_by_idx on public.contact_acts (by, at);
+comment on index public.contact_acts_by_idx is 'What one person did.';
 create index contact_acts_message_idx on public.contact_acts (message_id) where message_id is not null;
 comment on index public.contact_acts_message_idx is 'Who wrote a message.';
 alter table public.contact_acts enable row level security;
@@ -174,17 +180,22 @@ end $$;
 comment on function public.list_conversations(uuid, integer) is
   'Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since, until} or null, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
 
-create function public.search_conversations(p_query text, p_limit integer default 50) returns jsonb
+-- Of a link that brought many, a page reads the index of its attributions no further than it has to.
+create function public.search_conversations(p_query text, p_limit integer default 50, p_before jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_words boolean;
   v_query text := trim(p_query);
+  v_code text collate "C" := lower(v_query);
   v_id uuid := case when v_query ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then v_query::uuid end;
+  v_limit integer := least(greatest(p_limit, 1), 200);
+  v_before timestamptz := coalesce((p_before ->> 'at')::timestamptz, 'infinity');
+  v_before_id uuid := coalesce((p_before ->> 'id')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 begin
   perform private.require_role('viewer');
   v_words := private.may('operator');
   return (
-    with hits as (
+    with whole as (
       select 'message' as found, m.conversation_id, m.id as message_id from public.messages m
       where m.id = v_id or m.provider_id = v_query
       union all
@@ -193,28 +204,38 @@ begin
       select 'contact', c.id, null from public.contact_identities i
       join public.conversations c on c.contact_id = i.contact_id
       where v_query ~ '^[0-9]{4}$' and right(i.value, 4) = v_query and length(i.value) >= 4 and i.kind = 'phone' and i.valid_to is null
+        and not exists (
+          select from public.attributions a join public.messages m on m.id = a.message_id
+          where a.contact_id = c.contact_id and a.code = v_code and m.conversation_id = c.id)
+    ), hits as (
+      select h.found, h.conversation_id, h.message_id, coalesce(c.last_message_at, c.created_at) as at
+      from whole h join public.conversations c on c.id = h.conversation_id
       union all
-      (select 'link', m.conversation_id, a.message_id from public.attributions a
-        join public.messages m on m.id = a.message_id
-        where a.code = lower(v_query) collate "C" order by a.created_at desc limit 200)
+      -- A conversation is found once: by its latest message that came from the link.
+      (select 'link', m.conversation_id, a.message_id, a.created_at
+      from public.attributions a join public.messages m on m.id = a.message_id
+      where a.code = v_code and a.created_at <= v_before and (a.created_at, m.conversation_id) < (v_before, v_before_id)
+        and not exists (
+          select from public.attributions b join public.messages n on n.id = b.message_id
+          where b.contact_id = a.contact_id and b.code = v_code and n.conversation_id = m.conversation_id
+            and (b.created_at, b.message_id) > (a.created_at, a.message_id))
+      order by a.created_at desc, m.conversation_id desc limit v_limit)
     ), each as (
       select distinct on (h.conversation_id) h.* from hits h
       order by h.conversation_id, array_position(array['message', 'conversation', 'link', 'contact'], h.found), h.message_id desc
+    ), page as (
+      select e.* from each e where (e.at, e.conversation_id) < (v_before, v_before_id)
+      order by e.at desc, e.conversation_id desc limit v_limit
     )
-    select coalesce(jsonb_agg(y.view order by y.at desc), '[]')
-    from (
-      select private.conversation_view(c, l.m, v_words)
-          || jsonb_build_object('found', e.found, 'message_id', e.message_id) as view,
-        coalesce((l.m).id, c.id) as at
-      from each e
-      join public.conversations c on c.id = e.conversation_id
-      left join lateral (
-        select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true
-      order by 2 desc limit least(greatest(p_limit, 1), 200)
-    ) y);
+    select coalesce(jsonb_agg(private.conversation_view(c, l.m, v_words)
+      || jsonb_build_object('found', p.found, 'message_id', p.message_id, 'at', p.at) order by p.at desc, p.conversation_id desc), '[]')
+    from page p
+    join public.conversations c on c.id = p.conversation_id
+    left join lateral (
+      select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true);
 end $$;
-comment on function public.search_conversations(text, integer) is
-  'Conversations by the id of a message (ours or WhatsApp''s), of the conversation, the code of the link that a message came from, or the last four digits of the phone number. As list_conversations, newest first, each with found (message, conversation, link or contact) and the message_id that was found. For viewers and secret keys.';
+comment on function public.search_conversations(text, integer, jsonb) is
+  'Conversations by the id of a message (ours or WhatsApp''s), of the conversation, the code of the link that a message came from, or the last four digits of the phone number. As list_conversations, newest first, at most 200, each with found (message, conversation, link or contact), the message_id that was found, and at: when that message came from the link, else when either side last wrote. p_before: {at, id} of the last of the page before. For viewers and secret keys.';
 
 -- Messages ----------------------------------------------------------------------------------------
 
@@ -838,7 +859,7 @@ grant execute on function
   to service_role;
 grant execute on function
   public.list_conversations(uuid, integer),
-  public.search_conversations(text, integer),
+  public.search_conversations(text, integer, jsonb),
   public.conversation_messages(uuid, bigint, integer),
   public.message_story(uuid),
   public.reveal_contact(uuid, text),

@@ -182,66 +182,78 @@ $$;
 comment on function private.audited_route(public.route_history) is 'A version of a route for the list.';
 
 -- Each source answers the same columns.
-create function private.audit_sources() returns table (role text, source text)
+create function private.audit_sources() returns table (role text, kinds text[], source text)
 language sql immutable set search_path = '' as $$
   values
-    ('viewer', $s$
+    ('viewer', '{flag}'::text[], $s$
       select 'setting ' || h.key || ' ' || h.version as id, h.changed_at as at,
-        case when h.key like '%.enabled' then 'flag' else 'setting' end as kind, h.key as name, h.key as ref, c.change,
+        'flag' as kind, h.key as name, h.key as ref, c.change,
         h.version, 1 as n, h.changed_by as who, h.reason as why, private.audited_setting(h.before) as before,
         private.audited_setting(h.after) as after, c.figures
-      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c $s$),
-    ('viewer', $s$
+      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c
+      where h.key like '%.enabled' $s$),
+    ('viewer', '{setting}', $s$
+      select 'setting ' || h.key || ' ' || h.version as id, h.changed_at as at,
+        'setting' as kind, h.key as name, h.key as ref, c.change,
+        h.version, 1 as n, h.changed_by as who, h.reason as why, private.audited_setting(h.before) as before,
+        private.audited_setting(h.after) as after, c.figures
+      from public.settings_history h cross join lateral private.setting_change(h.before, h.after) c
+      where h.key not like '%.enabled' $s$),
+    ('viewer', '{rollout}', $s$
       select 'rollout ' || e.id, e.at, 'rollout', r.flag_key, r.id::text, e.kind, e.rollout_version, 1, e.actor, e.reason, null, null,
         jsonb_build_object('rule', e.rule, 'verdict', e.verdict, 'figures', e.figures)
       from public.rollout_events e join public.rollouts r on r.id = e.rollout_id where e.kind <> 'checked' $s$),
-    ('viewer', $s$
+    ('viewer', '{signature}', $s$
       select 'signed ' || a.id, a.signed_at, 'signature', a.flag_key, a.flag_key, case when a.applies then 'signed' else 'waived' end, null, 1,
         a.signed_by::text, a.note, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
       from public.gate_approvals a $s$),
-    ('viewer', $s$
+    ('viewer', '{signature}', $s$
       select 'revoked ' || a.id, a.revoked_at, 'signature', a.flag_key, a.flag_key, 'revoked', null, 1,
         a.revoked_by, a.revoked_because, null, null, jsonb_build_object('gate', a.gate, 'role', a.role)
       from public.gate_approvals a where a.revoked_at is not null $s$),
-    ('viewer', $s$
+    ('viewer', '{rollback}', $s$
       select 'rollback ' || b.id, b.recorded_at, 'rollback', b.target, null, case when b.ok then 'verified' else 'not_verified' end, null, 1,
         b.recorded_by, b.reason, null, null, jsonb_build_object('level', b.level)
       from public.rollback_events b $s$),
-    ('viewer', $s$
+    ('viewer', '{incident}', $s$
       select 'incident ' || u.id, u.at, 'incident', '#' || i.number || ' ' || i.title, i.number::text, u.kind, u.version, 1, u.actor, u.text, null,
         nullif(u.changes, '{}'), jsonb_build_object('title', i.title, 'severity', i.severity, 'status', u.status)
       from public.incident_updates u join public.incidents i on i.id = u.incident_id $s$),
-    ('viewer', $s$
+    ('viewer', '{route}', $s$
       select 'route ' || h.route_id || ' ' || h.version, h.changed_at, 'route', h.name, h.route_id::text, 'changed', h.version, 1, h.changed_by, null,
         case when b.route_id is not null then private.audited_route(b) end, private.audited_route(h), jsonb_build_object('active', h.active)
       from public.route_history h
       left join public.route_history b on b.route_id = h.route_id and b.version = h.version - 1
       where h.version > 1 $s$),
-    ('viewer', $s$
+    ('viewer', '{segment}', $s$
       select 'members ' || h.segment_key || ' ' || h.version, h.changed_at, 'segment', h.segment_key, h.segment_key, 'members', h.version,
         cardinality(h.added) + cardinality(h.removed), h.changed_by, h.reason, null, null,
         jsonb_build_object('added', cardinality(h.added), 'removed', cardinality(h.removed))
       from public.segment_history h $s$),
-    ('viewer', $s$
-      select 'contact ' || a.id, a.at, case when a.act = 'replied' then 'reply' else 'contact' end,
+    ('viewer', '{reply}', $s$
+      select 'contact ' || a.id, a.at, 'reply',
         coalesce('···· ' || private.contact_last_four(a.contact_id), 'a contact'), a.message_id::text, a.act, null, 1, a.by, a.reason, null, null, '{}'::jsonb
-      from public.contact_acts a $s$),
-    ('viewer', $s$
+      from public.contact_acts a where a.act = 'replied' and ($8 is null or a.contact_id = any ($8)) $s$),
+    ('viewer', '{contact}', $s$
+      select 'contact ' || a.id, a.at, 'contact',
+        coalesce('···· ' || private.contact_last_four(a.contact_id), 'a contact'), a.message_id::text, a.act, null, 1, a.by, a.reason, null, null, '{}'::jsonb
+      from public.contact_acts a where a.act <> 'replied' and ($8 is null or a.contact_id = any ($8)) $s$),
+    ('viewer', '{contact}', $s$
       select 'erasure ' || e.id, e.at, 'contact', 'a contact', null, 'erased', null, 1, e.by, null, null, null, '{}'::jsonb
       from public.erasures e where e.part = 1 $s$),
-    ('viewer', $s$
+    ('viewer', null, $s$
       select 'change ' || c.id, c.at, c.kind, c.name, coalesce(c.ref, c.name), c.change, c.version, c.n, c.by, c.reason,
         private.without_numbers(c.before), private.without_numbers(c.after), '{}'::jsonb
       from private.change_history c $s$),
-    ('admin', $s$
+    ('admin', '{team}', $s$
       select 'team ' || t.id, t.at, 'team', coalesce(t.email, t.user_id::text), t.user_id::text, t.change, null, 1, t.by, null, t.before, t.after, '{}'::jsonb
       from public.team_history t $s$),
-    ('admin', $s$
+    ('admin', '{allowlist}', $s$
       select 'host ' || a.id, a.at, 'allowlist', a.pattern, a.pattern, a.change, null, 1, a.by, null, null, null,
         jsonb_build_object('purpose', a.purpose)
       from public.allowlist_history a $s$)
 $$;
-comment on function private.audit_sources() is 'The histories that list_audit joins, each as a query, and the least role that reads it.';
+comment on function private.audit_sources() is 'The histories that list_audit joins, each as a query, the least role that reads it, and of what kinds it tells, null for many. $8 are the contacts of the name that is searched for, null for any.';
 
 create function public.list_audit(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off as $$
@@ -250,17 +262,30 @@ declare
   v_answer jsonb;
   v_before timestamptz := coalesce((p_filter ->> 'before')::timestamptz, 'infinity');
   v_limit integer := least(greatest(coalesce(p_limit, 50), 1), 1000);
+  v_name text := nullif(lower(trim(p_filter ->> 'name')), '');
+  v_contacts uuid[];
+  v_kinds text[] := case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end;
 begin
   perform private.require_role('viewer');
+  -- What a contact is called is looked up: asking it of each act would take longer than anybody waits.
+  if v_name ~ '^[· ]*[0-9]{4}$' then
+    v_contacts := array(
+      select i.contact_id from public.contact_identities i
+      where i.kind = 'phone' and i.valid_to is null and length(i.value) >= 4 and right(i.value, 4) = right(v_name, 4));
+  elsif v_name is not null then
+    v_contacts := array(
+      select i.contact_id from public.contact_identities i
+      where i.valid_to is null and strpos(lower('···· ' || case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, least(4, length(i.value) / 2)) end), v_name) > 0);
+  end if;
   -- Each source answers a page of its own, by its index where it has one; the newest of all are the page.
   select string_agg(format($q$
     (select s.id, s.at, s.kind, s.name, s.ref, s.change, s.version::bigint, s.n::integer, s.who, s.why::text, s.before::jsonb, s.after::jsonb, s.figures
     from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
-      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($8 is null or s.ref = $8)
+      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($9 is null or s.ref = $9)
     order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
-  from private.audit_sources() a where private.may(a.role);
+  from private.audit_sources() a where private.may(a.role) and (v_kinds is null or a.kinds is null or a.kinds && v_kinds);
   execute format($q$
     select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'at', x.at, 'kind', x.kind, 'name', x.name, 'ref', x.ref, 'change', x.change,
       'version', x.version, 'n', x.n, 'who', x.who, 'why', x.why, 'before', x.before, 'after', x.after, 'figures', x.figures)
@@ -268,8 +293,7 @@ begin
     from (select * from (%s) u order by u.at desc, u.id collate "C" desc limit $7) x$q$, v_query)
   into v_answer
   using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
-    case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
-    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit, nullif(p_filter ->> 'ref', '');
+    v_kinds, nullif(p_filter ->> 'who', ''), v_name, v_limit, v_contacts, nullif(p_filter ->> 'ref', '');
   return v_answer;
 end $$;
 comment on function public.list_audit(jsonb, integer) is

@@ -70,6 +70,43 @@ jobTest("Find and stop what is wrong at night, on a phone", async ({ sql }, page
   );
 }, { viewport: { width: 390, height: 844 } });
 
+jobTest("Turn a flag on for 10 % and one number", async ({ stack, sql }, page, hands, round) => {
+  const phone = `491510000471${round}`;
+  await says(stack, await somebody(stack, "Ada Lovelace", phone), "hello");
+  await until(
+    "she is known",
+    async () => (await sql`select from public.contact_identities where value = ${phone}`).length > 0,
+  );
+  const flag = `share${round}.enabled`;
+  await sql`select public.set_flag(${flag}, '{"on": false, "percentage": 0}', 0)`;
+  await hands.tap(menu(page, "Flags"));
+  await hands.tap(page.getByRole("link", { name: flag }));
+  await hands.type(page.getByLabel("Add a person"), `+49 151 0000471${round}`);
+  await hands.tap(page.getByRole("button", { name: "Add", exact: true }));
+  await until(
+    "the person is a target",
+    async () =>
+      (await sql`select metadata from public.settings where key = ${flag}`)[0].metadata.target_user_ids
+        ?.length === 1,
+  );
+  await page.getByRole("list", { name: "Targets by id" }).waitFor();
+  await hands.press(
+    page.getByRole("slider", { name: `Percentage of ${flag}` }),
+    Array(10).fill("ArrowRight"),
+  );
+  await hands.tap(page.getByRole("button", { name: "Set 10 %" }));
+  await hands.tap(page.getByRole("dialog").getByRole("button", { name: "Change", exact: true }));
+  // What is changed next is a change of that: the page has to have read it.
+  await page.getByText("Version 3, changed").waitFor();
+  await hands.tap(page.getByRole("switch", { name: `${flag} is off` }));
+  await hands.type(page.getByRole("dialog").getByLabel("Reason"), "a first look");
+  await hands.tap(page.getByRole("dialog").getByRole("button", { name: "Turn on" }));
+  await until("10 % and one", async () => {
+    const [{ value, metadata }] = await sql`select value, metadata from public.settings where key = ${flag}`;
+    return value === "true" && metadata.rollout_percentage === 10 && metadata.target_user_ids?.length === 1;
+  });
+});
+
 jobTest("Plan and start a rollout", async ({ sql }, page, hands, round) => {
   const flag = `plan${round}.enabled`;
   await sql`select public.set_flag(${flag}, '{"on": false, "percentage": 0}', 0)`;

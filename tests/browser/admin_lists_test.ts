@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { go, panelTest } from "../support/panel.ts";
+import { until } from "../support/until.ts";
 
 const MANY = 10_000;
 
@@ -27,6 +28,36 @@ async function fill(sql: Sql): Promise<void> {
     select r.id, (select id from public.destinations where removed_at is null order by name limit 1), 1
     from public.routes r where r.name = 'the needle'`;
 }
+
+panelTest(
+  "admin: of more than a hundred rollouts under way each has its figures",
+  async ({ sql, signIn }) => {
+    const count = 130;
+    await sql`
+      insert into public.settings (key, value, metadata)
+      select 'many' || lpad(i::text, 3, '0') || '.enabled', 'true', '{"rollout_percentage": 25}' from generate_series(1, ${count}::int) i`;
+    await sql`
+      with begun as (
+        insert into public.rollouts (flag_key, plan, state, stage, hold_reason, created_at, started_at, stage_started_at, guard)
+        select 'many' || lpad(i::text, 3, '0') || '.enabled', 'canary', 'running', 1, 'samples', now() - i * interval '1 minute',
+          now() - interval '2 hours', now() - interval '1 hour', '{"seen": {"n": 1100, "failed": 0, "timed": 0, "late": 0}}'
+        from generate_series(1, ${count}::int) i returning id
+      )
+      insert into public.rollout_stages (rollout_id, position, name, percentage, hold_minutes, min_samples, advance_when, roll_back_when)
+      select id, 1, 'a quarter', 25, 120, 3000, '{"error_rate_below": 0.01}', '{}' from begun`;
+    const page = await signIn("viewer");
+    await go(page, "/rollouts", "Rollouts");
+    const rows = page.getByRole("list", { name: "Rollouts" }).getByRole("listitem");
+    const last = rows.filter({ has: page.getByRole("link", { name: `many${count}.enabled` }) });
+    await until("the end of the list", async () => {
+      await page.evaluate("scrollTo(0, document.documentElement.scrollHeight)");
+      return await last.count() === 1;
+    });
+    await last.getByText(/^Too few outcomes: 1,100 of 3,000/).waitFor();
+    await page.evaluate("scrollTo(0, 0)");
+    await rows.first().getByText(/^Too few outcomes: 1,100 of 3,000/).waitFor();
+  },
+);
 
 panelTest(
   "admin: of ten thousand flags and routes none vanishes, and a page asks for few",

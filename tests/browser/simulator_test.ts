@@ -32,7 +32,11 @@ async function withPage(browser: Browser, test: (scene: Scene) => Promise<void>)
   };
   const simulator = createSimulator({
     ...OPTIONS,
-    ...{ fetch: webhook, retry: { firstMs: 50, maxMs: 50 }, settings: { statusDelayMs: 20 } },
+    ...{
+      fetch: webhook,
+      retry: { firstMs: 50, maxMs: 50 },
+      settings: { statusDelayMs: 20, enforceWindow: false },
+    },
   });
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, simulator.fetch);
   const origin = `http://127.0.0.1:${server.addr.port}`;
@@ -210,7 +214,7 @@ browserTest(
 );
 
 browserTest(
-  "simulator page: files, an album and a voice message reach the webhook and are shown",
+  "simulator page: files, an album, a voice message and a video reach the webhook and are shown",
   async (browser) => {
     await withPage(browser, async ({ page, updates, send, simulator }) => {
       const [harbour] = simulator.meta.media.get("900000000000001") ? ["900000000000001"] : [];
@@ -226,13 +230,28 @@ browserTest(
       await page.getByRole("button", { name: "Attach" }).click();
       await page.getByRole("button", { name: "Voice message" }).click();
       await until("it arrived", () => updates.filter(({ status }) => !status).length === 4);
+      await page.getByRole("button", { name: "Attach" }).click();
+      await page.getByRole("button", { name: "Video", exact: true }).click();
+      await until("it arrived", () => updates.filter(({ status }) => !status).length === 5);
       await simulator.meta.settled();
       const messages = updates.filter(({ status }) => !status) as Record<string, Json>[];
       assertEquals(
         messages.map(({ type }) => type),
-        ["image", "image", "document", "audio"] as unknown as Json[],
+        ["image", "image", "document", "audio", "video"] as unknown as Json[],
       );
       assertEquals([messages[2].document.filename, messages[3].audio.voice], ["plan.pdf", true]);
+      assertEquals(
+        [messages[3].audio.mime_type, messages[4].video.mime_type],
+        ["audio/ogg; codecs=opus", "video/mp4"],
+      );
+      // What is sent is what its type says: players and transcribers open it.
+      const begins = async (id: unknown, length: number) =>
+        new Uint8Array(
+          await new Response(await simulator.meta.media.get(String(id))!.open()).arrayBuffer(),
+        ).subarray(0, length);
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      assertEquals(text(await begins(messages[3].audio.id, 4)), "OggS");
+      assertEquals(text((await begins(messages[4].video.id, 8)).subarray(4)), "ftyp");
       await page.getByRole("img", { name: "Photo" }).nth(1).waitFor();
       await page.getByLabel("Voice message").last().waitFor();
       await page.getByRole("link", { name: "plan.pdf" }).waitFor();

@@ -236,7 +236,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team finds whatever the panel shows; people by name for operators alone.",
   },
-  "search_conversations(text,integer)": { role: "viewer", why: "The team finds a conversation." },
+  "search_conversations(text,integer,jsonb)": { role: "viewer", why: "The team finds a conversation." },
   "conversation_messages(uuid,bigint,integer)": {
     role: "viewer",
     why: "The team sees how messages went; what they say is given to operators only.",

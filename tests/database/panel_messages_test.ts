@@ -13,6 +13,7 @@ interface View {
   last: { id: string; text: string | null; type: string } | null;
   found?: string;
   message_id?: string | null;
+  at?: string;
 }
 
 interface Message {
@@ -96,6 +97,61 @@ databaseTest("search_conversations: by message, link and last four digits", asyn
     }
   }
 });
+
+databaseTest(
+  "search_conversations: page by page, each that a link or four digits brought, and once",
+  async (sql) => {
+    const { operator } = await scene(sql);
+    const people = 330;
+    await sql`insert into public.links (code, request_hash, default_url) values
+    ('spring24', 'h', 'https://example.com/'), ('7777', 'h', 'https://example.com/')`;
+    // Everybody has written twice by the link, whole groups at the same moment; their numbers end alike.
+    await sql`
+    with people as (
+      insert into public.contacts (id) select gen_random_uuid() from generate_series(1, ${people}) returning id
+    ), numbered as (select id, row_number() over () as n from people), identities as (
+      insert into public.contact_identities (contact_id, kind, value) select id, 'phone', (4915100000 + n)::text || '7777' from numbered
+    ), conversations as (
+      insert into public.conversations (contact_id, number_id, last_message_at)
+      select id, '1', now() - n / 7 * interval '1 minute' from numbered returning id, contact_id, last_message_at
+    ), messages as (
+      insert into public.messages (conversation_id, direction, type, status)
+      select c.id, 'in', 'text', 'received' from conversations c, generate_series(1, 2) returning id, conversation_id
+    )
+    insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch, created_at)
+    select m.id, c.contact_id, 'spring24', null, 'contact', 'clicked', false, c.last_message_at
+    from messages m join conversations c on c.id = m.conversation_id`;
+    const all = async (query: string, size: number) => {
+      const found: View[] = [];
+      for (let before = "{}";;) {
+        const page = await call<View[]>(
+          sql,
+          operator,
+          `public.search_conversations('${query}', ${size}, '${before}')`,
+        );
+        found.push(...page);
+        if (page.length < size) return found;
+        assert(found.length <= people, "a page has what was on the one before");
+        const { at, id } = page.at(-1)!;
+        before = JSON.stringify({ at, id });
+      }
+    };
+    const [{ ids }] = await sql`
+    select array_agg(id::text) as ids from public.conversations
+    where contact_id in (select contact_id from public.contact_identities where value like '%7777')`;
+    for (const [query, size] of [["spring24", 200], ["spring24", 7], ["7777", 110]] as const) {
+      const found = await all(query, size);
+      assertEquals(found.map(({ id }) => id).toSorted(), ids.toSorted(), query);
+      assertEquals(found.map(({ at }) => at!), found.map(({ at }) => at!).toSorted().toReversed());
+    }
+    // A code of four digits, which are the end of numbers too.
+    await sql`update public.attributions set code = '7777' where message_id in (
+    select id from public.messages where conversation_id in (
+      select id from public.conversations order by last_message_at desc nulls last limit 40))`;
+    const found = await all("7777", 25);
+    assertEquals(found.map(({ id }) => id).toSorted(), ids.toSorted());
+  },
+);
 
 databaseTest("conversation_messages: pages of a long conversation skip nothing", async (sql) => {
   const { ada, operator, viewer } = await scene(sql);

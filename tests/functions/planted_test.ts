@@ -374,7 +374,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "report_now(text)": () => ["", "'wa_send.enabled'"],
   "set_escalation(text,jsonb)": () => [`'P0', '[{"after_minutes": 5, "role": "lead"}]'`],
   "list_conversations(uuid,integer)": () => [""],
-  "search_conversations(text,integer)": ({ message, conversation }) => [
+  "search_conversations(text,integer,jsonb)": ({ message, conversation }) => [
     `'${message}'`,
     `'${conversation}'`,
     `'${WAMID}'`,

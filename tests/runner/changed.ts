@@ -119,6 +119,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tools/docs/errors.ts": ["docs/errors.md"],
   "tools/docs/flags.ts": ["docs/flags.md"],
   "tools/docs/openapi.ts": ["docs/openapi.yaml"],
+  "tools/docs/phone_plans.ts": ["supabase/functions/_shared/masking/poaching/phone_plans.ts"],
   "tools/lint_sql.ts": ["supabase/migrations/"],
   "tools/ok.ts": [],
   "tools/release/pack.ts": [

@@ -102,7 +102,11 @@ Deno.test("simulator: loses nothing if the receiver is not up yet", async () => 
 
 Deno.test("simulator: a business in another process sends, and receives its statuses", async () => {
   const hook = receiver();
-  const simulator = createSimulator({ ...OPTIONS, webhookUrl: hook.url, settings: { statusDelayMs: 10 } });
+  const simulator = createSimulator({
+    ...OPTIONS,
+    webhookUrl: hook.url,
+    settings: { statusDelayMs: 10, enforceWindow: false },
+  });
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, simulator.fetch);
   const base = `http://127.0.0.1:${server.addr.port}/simulator`;
   const send = (body: string, signal?: AbortSignal) =>

@@ -108,30 +108,38 @@ export interface Progress {
   stages: Pick<Stage, "position" | "percentage" | "hold_minutes" | "min_samples" | "advance_when">[];
 }
 
+/** Rollouts whose ids fit into one address. */
+const TOGETHER = 100;
+
 /** Where these rollouts stand, by id. Polled. */
 export function useProgress(ids: readonly string[]): UseQueryResult<Map<string, Progress>, Refusal> {
   return useRead(["rollout_progress", { ids }], async () => {
-    const [rollouts, stages] = await Promise.all([
-      unwrap(client().from("rollouts").select("id,guard").in("id", [...ids]).limit(ids.length)),
-      allRows<Progress["stages"][number] & { rollout_id: string }>((db, last) => {
-        const rows = db.from("rollout_stages")
-          .select("rollout_id,position,percentage,hold_minutes,min_samples,advance_when").in("rollout_id", [
-            ...ids,
-          ]);
-        return (last
-          ? rows.or(
-            `rollout_id.gt.${last.rollout_id},and(rollout_id.eq.${last.rollout_id},position.gt.${last.position})`,
-          )
-          : rows).order("rollout_id").order("position").limit(MAX_ROWS);
-      }),
-    ]);
-    const plans = Map.groupBy(stages, ({ rollout_id }) => rollout_id);
-    return new Map(
-      rollouts.map((
-        { id, guard },
-      ) => [id, { guard: guard as Progress["guard"], stages: plans.get(id) ?? [] }]),
-    );
+    const parts: Promise<[string, Progress][]>[] = [];
+    for (let n = 0; n < ids.length; n += TOGETHER) parts.push(progressOf(ids.slice(n, n + TOGETHER)));
+    return new Map((await Promise.all(parts)).flat());
   }, { every: LIVE_MS / 2, enabled: ids.length > 0 });
+}
+
+async function progressOf(ids: readonly string[]): Promise<[string, Progress][]> {
+  const [rollouts, stages] = await Promise.all([
+    unwrap(client().from("rollouts").select("id,guard").in("id", [...ids]).limit(ids.length)),
+    allRows<Progress["stages"][number] & { rollout_id: string }>((db, last) => {
+      const rows = db.from("rollout_stages")
+        .select("rollout_id,position,percentage,hold_minutes,min_samples,advance_when").in("rollout_id", [
+          ...ids,
+        ]);
+      return (last
+        ? rows.or(
+          `rollout_id.gt.${last.rollout_id},and(rollout_id.eq.${last.rollout_id},position.gt.${last.position})`,
+        )
+        : rows).order("rollout_id").order("position").limit(MAX_ROWS);
+    }),
+  ]);
+  const plans = Map.groupBy(stages, ({ rollout_id }) => rollout_id);
+  return rollouts.map(({ id, guard }) => [
+    id,
+    { guard: guard as Progress["guard"], stages: plans.get(id) ?? [] },
+  ]);
 }
 
 /** Events of a page. */

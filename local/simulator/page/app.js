@@ -3,7 +3,7 @@ import { showAccount, showAccounts } from "./account_panel.js";
 import { Conversation } from "./bubbles.js";
 import { ICONS, snippetOf } from "./content.js";
 import { askChoice, askLink, askPerson } from "./dialogs.js";
-import { $, api, clock, complain, h, icon, openBeside } from "./dom.js";
+import { $, api, clock, complain, dayAndTime, h, icon, openBeside } from "./dom.js";
 import { showCall, showMeta, showPost, showSettings, startMeta } from "./meta_panel.js";
 
 const EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
@@ -27,6 +27,7 @@ const AD = {
   image_url: "https://example.com/ad.jpg",
 };
 
+const WINDOW_MS = 24 * 3_600_000;
 const contacts = new Map();
 const messages = new Map();
 const unread = new Map();
@@ -35,6 +36,10 @@ let samples = [];
 /** Ids of the files that the simulator has. */
 let files = new Set();
 let current = localStorage.getItem("person");
+let hasPanel = false;
+let isWindowEnforced = true;
+/** Redraws the window when it closes. */
+let closing;
 let replyTo = null;
 
 const conversation = new Conversation({ log: $("log"), list: $("messages"), empty: $("empty") }, {
@@ -59,6 +64,8 @@ const handlers = {
   },
   state(state) {
     samples = state.samples;
+    hasPanel = state.hasPanel;
+    isWindowEnforced = state.settings.enforceWindow;
     drawNumbers(state.accounts);
     showAccounts(state.accounts);
     files = new Set(state.media);
@@ -86,10 +93,15 @@ const handlers = {
       unread.set(message.contact, (unread.get(message.contact) ?? 0) + 1);
     }
     drawPeople();
+    drawWindow();
   },
   post: ({ post }) => showPost(post),
   call: ({ call }) => showCall(call),
-  settings: ({ settings }) => showSettings(settings),
+  settings({ settings }) {
+    showSettings(settings);
+    isWindowEnforced = settings.enforceWindow;
+    drawWindow();
+  },
   account: ({ account }) => showAccount(account),
   typing({ contact, until }) {
     clearTimeout(typing.get(contact));
@@ -159,6 +171,7 @@ function drawNumbers(accounts) {
     $("business").textContent = `+${account.displayNumber}`;
     localStorage.setItem("number", account.phoneNumberId);
     drawConversation();
+    drawWindow();
   };
   $("number").onchange = show;
   show();
@@ -183,7 +196,44 @@ function drawOwner() {
   $("identity").textContent = contact ? identity(contact) : "Create a person to begin";
   $("edit-person").hidden = !contact;
   $("open-scan").hidden = !contact;
+  $("pass").hidden = !contact;
+  drawWindow();
   for (const element of $("composer").elements) element.disabled = !contact;
+}
+
+/** Until when the business may write freely: Meta's window, which each message of this person opens for 24 hours. */
+function drawWindow() {
+  const contact = contacts.get(current);
+  const number = $("number").value;
+  if (contact) $("open-panel").href = `panel?${new URLSearchParams({ contact: contact.id, number })}`;
+  const said = [...messages.values()].filter(isShown);
+  const last = said.findLast(({ from, message }) => from === "user" && message.type !== "system");
+  $("pass").disabled = said.length === 0;
+  $("open-panel").hidden = !hasPanel || said.length === 0;
+  const closes = last && last.at + WINDOW_MS;
+  const words = !contact
+    ? ""
+    : !isWindowEnforced
+    ? "24-hour window not enforced"
+    : !last
+    ? "Not written yet: the business may send templates only"
+    : closes > Date.now()
+    ? `24-hour window open until ${dayAndTime(closes)}`
+    : `24-hour window closed since ${dayAndTime(closes)}: templates only`;
+  if ($("window").textContent !== words) $("window").textContent = words;
+  clearTimeout(closing);
+  if (closes > Date.now()) closing = setTimeout(drawWindow, closes - Date.now() + 1);
+}
+
+/** Makes this conversation a day older, at Meta and in the business's database. */
+async function letTimePass() {
+  $("pass").disabled = true;
+  try {
+    await api("pass", { contact: current, number: $("number").value });
+  } catch (error) {
+    complain(error);
+  }
+  drawWindow();
 }
 
 function drawPeople() {
@@ -299,6 +349,8 @@ const attachments = {
   photo: () => media("image", "image/jpeg"),
   document: () => media("document", "application/pdf"),
   sticker: () => media("sticker", "image/webp"),
+  voice: () => media("audio", "audio/ogg", { voice: true }),
+  video: () => media("video", "video/mp4"),
   location: () => ({ type: "location", location: PLACES }),
   contact: () => ({ type: "contacts", contacts: CARD }),
   ad: () => ({
@@ -328,7 +380,7 @@ async function sendFiles(files) {
   }
 }
 
-async function sendFile(body, mimeType, name, more = {}) {
+async function sendFile(body, mimeType, name) {
   const response = await fetch(`api/media?${new URLSearchParams({ type: mimeType, name })}`, {
     method: "POST",
     headers: { "content-type": "application/octet-stream" },
@@ -337,33 +389,12 @@ async function sendFile(body, mimeType, name, more = {}) {
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error);
   const type = typeOf(mimeType);
-  await send({ type, [type]: { id: answer.id, ...(type === "document" && { filename: name }), ...more } });
+  await send({ type, [type]: { id: answer.id, ...(type === "document" && { filename: name }) } });
 }
 
-/** A second of a tone, as a WAV file: no microphone is asked for. */
-function tone() {
-  const rate = 8000;
-  const view = new DataView(new ArrayBuffer(44 + rate));
-  const text = (at, word) => [...word].forEach((one, i) => view.setUint8(at + i, one.charCodeAt(0)));
-  text(0, "RIFF");
-  view.setUint32(4, 36 + rate, true);
-  text(8, "WAVEfmt ");
-  view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true);
-  view.setUint16(22, 1, true);
-  view.setUint32(24, rate, true);
-  view.setUint32(28, rate, true);
-  view.setUint16(32, 1, true);
-  view.setUint16(34, 8, true);
-  text(36, "data");
-  view.setUint32(40, rate, true);
-  for (let i = 0; i < rate; i++) view.setUint8(44 + i, 128 + 40 * Math.sin(i * 2 * Math.PI * 440 / rate));
-  return view.buffer;
-}
-
-function media(type, mimeType) {
+function media(type, mimeType, more = {}) {
   const { id, filename } = samples.find((sample) => sample.mimeType === mimeType);
-  return { type, [type]: { id, ...(type === "document" && { filename }) } };
+  return { type, [type]: { id, ...(type === "document" && { filename }), ...more } };
 }
 
 function openBubbleMenu(message, button) {
@@ -428,6 +459,7 @@ $("quote-drop").addEventListener("click", () => quote(null));
 $("new-person").addEventListener("click", () => editPerson());
 $("edit-person").addEventListener("click", () => editPerson(contacts.get(current)));
 $("open-scan").addEventListener("click", scanLink);
+$("pass").addEventListener("click", letTimePass);
 $("attach").addEventListener("click", () => openBeside($("attach-menu"), $("attach")));
 $("attach-menu").addEventListener(
   "toggle",
@@ -439,10 +471,9 @@ $("files").addEventListener("change", async ({ target }) => {
 });
 $("attach-menu").addEventListener("click", ({ target }) => {
   const what = target.closest("[data-attach]")?.dataset.attach;
-  if (what === "files" || what === "voice") {
+  if (what === "files") {
     $("attach-menu").hidePopover();
-    if (what === "files") $("files").click();
-    else sendFile(tone(), "audio/wav", "voice.wav", { voice: true }).catch(complain);
+    $("files").click();
     return;
   }
   if (what === "app") {

@@ -66,6 +66,11 @@ export function clock(at, seconds = false) {
   return new Date(at).toLocaleTimeString([], { timeStyle: seconds ? "medium" : "short" });
 }
 
+/** Mon 14:05, in the browser's locale. */
+export function dayAndTime(at) {
+  return new Date(at).toLocaleString([], { weekday: "short", hour: "numeric", minute: "2-digit" });
+}
+
 /** Opens a popover beside an element, within the window. */
 export function openBeside(menu, element) {
   menu.showPopover();

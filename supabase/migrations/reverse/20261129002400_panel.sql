@@ -27,7 +27,7 @@ drop function public.message_story(uuid);
 drop function public.conversation_messages(uuid, bigint, integer);
 drop function private.message_view(public.messages, uuid, boolean);
 drop function private.deliveries_view(uuid);
-drop function public.search_conversations(text, integer);
+drop function public.search_conversations(text, integer, jsonb);
 drop function public.list_conversations(uuid, integer);
 drop function private.conversation_view(public.conversations, public.messages, boolean);
 drop function private.error_view(jsonb, uuid, boolean);

@@ -1,5 +1,6 @@
 /** The audit as a CSV file that a spreadsheet opens. */
 import type { AuditEntry } from "../../../../supabase/functions/_shared/contract/answers/audit.ts";
+import { csvText, fileName, saveFile } from "../../data/export.ts";
 import { rpc } from "../../data/query.ts";
 
 export interface Filter {
@@ -37,8 +38,7 @@ export async function toCsv(
     progress(entries.length);
     if (page.length < SIZE) break;
   }
-  const { stringify } = await import("csv-stringify/browser/esm/sync");
-  const text = stringify(
+  const text = await csvText(
     entries.map((entry) => ({
       time: entry.at,
       who: nameOf(entry.who),
@@ -50,14 +50,6 @@ export async function toCsv(
       before: entry.before === null ? "" : JSON.stringify(entry.before),
       after: entry.after === null ? "" : JSON.stringify(entry.after),
     })),
-    // A name that begins with = must not become a formula in somebody's spreadsheet.
-    { header: true, bom: true, escape_formulas: true },
   );
-  const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = `gatelink-audit-${new Date().toISOString().slice(0, 10)}.csv`;
-  link.click();
-  // The browser has taken it by then.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  saveFile(fileName("audit"), text);
 }

@@ -87,11 +87,21 @@ export function ConversationList({ query, onQuery, selected, open }: Props) {
 }
 
 function Found({ query, selected, open }: Pick<Props, "query" | "selected" | "open">) {
-  const found = useRpc("search_conversations", { p_query: query, p_limit: 200 });
-  if (found.data === undefined || found.isPlaceholderData) {
-    return found.isError ? <Failed error={found.error} retry={found.refetch} /> : <Loading rows={3} />;
+  const pages = usePages<FoundConversation>({
+    key: ["search_conversations", { query }],
+    read: (last) =>
+      rpc("search_conversations", {
+        p_query: query,
+        p_limit: SIZE,
+        p_before: last ? { at: last.at, id: last.id } : {},
+      }),
+    size: SIZE,
+    idOf: ({ id }) => id,
+  });
+  if (pages.items === undefined) {
+    return pages.error ? <Failed error={pages.error} retry={pages.retry} /> : <Loading rows={3} />;
   }
-  if (found.data.length === 0) {
+  if (pages.items.length === 0) {
     return (
       <Empty icon="search" title="No matches">
         Search for a complete message id (Gatelink's or wamid…), a link's code, or the last four digits of a
@@ -99,7 +109,9 @@ function Found({ query, selected, open }: Pick<Props, "query" | "selected" | "op
       </Empty>
     );
   }
-  return <Rows items={found.data} selected={selected} open={open} />;
+  return (
+    <Rows items={pages.items} selected={selected} open={open} more={pages.more} reading={pages.reading} />
+  );
 }
 
 function Desk(

@@ -11,7 +11,7 @@ export type Extra = Pick<RolloutFacts, "gates" | "because">;
 /** Returns the verdict of each of these rollouts; until its figures are read, the part that its state tells. */
 export function useVerdicts(rollouts: readonly Rollout[]): (rollout: Rollout, extra?: Extra) => Verdict {
   const now = useNow();
-  const open = useMemo(() => rollouts.filter(underWay).map(({ id }) => id).slice(0, PROGRESSES), [rollouts]);
+  const open = useMemo(() => rollouts.filter(underWay).map(({ id }) => id), [rollouts]);
   const progress = useProgress(open).data;
   const killed = useRpc("list_kill_switches", {}, { enabled: open.length > 0 }).data;
   return (rollout, extra) => {
@@ -34,6 +34,3 @@ export function useVerdicts(rollouts: readonly Rollout[]): (rollout: Rollout, ex
     }, now);
   };
 }
-
-/** Rollouts whose figures are read; those beyond them show the part that their state tells. */
-const PROGRESSES = 100;

@@ -297,6 +297,7 @@ export interface JsonArguments {
     p_filter: { id?: string; search?: string; active?: boolean; destination?: string; after?: string };
   };
   list_unknown: { p_filter: { after_at?: string; after_id?: string } };
+  search_conversations: { p_before: { at?: string; id?: string } };
   list_waiting: {
     p_filter: {
       destination?: string;

@@ -2732,6 +2732,7 @@ export type Database = {
         Args: {
           p_query: string;
           p_limit?: number;
+          p_before?: Json;
         };
         Returns: Json;
       };

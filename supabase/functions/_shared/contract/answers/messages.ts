@@ -41,6 +41,8 @@ const found = conversation.extend({
   /** The match. */
   found: z.enum(["message", "conversation", "link", "contact"]),
   message_id: id.nullable(),
+  /** When that message came from the link, else when either side last wrote. */
+  at,
 });
 /** A conversation that a search found. */
 export type FoundConversation = z.infer<typeof found>;
