@@ -445,6 +445,51 @@ create TRIGGER record AFTER INSERT OR DELETE ON public.announcements FOR EACH RO
 -- Who started and stopped it.
 create TRIGGER record_change AFTER UPDATE OF state ON public.announcements FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION private.record_change('announcement', 'name', 'id', 'state');
 
+-- When a sitter may write to a client: a booking's time with the organisation's buffers, as instants. From opens_at
+-- on, before closes_at.
+create table public.assignment_windows (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- The booking.
+  booking_id uuid not null,
+  -- The sitter.
+  member_id uuid not null,
+  -- The booking's client.
+  client_id uuid not null,
+  -- The booking's start less the buffer before it.
+  opens_at timestamp with time zone not null,
+  -- The booking's end and the buffer after it.
+  closes_at timestamp with time zone not null,
+  -- When the sitter was unassigned, or the booking cancelled: the window is closed from then on.
+  cancelled_at timestamp with time zone,
+  -- When the sitter was assigned.
+  created_at timestamp with time zone default now() not null,
+  -- In the order in which they were made.
+  constraint assignment_windows_pkey PRIMARY KEY (id),
+  -- A sitter is assigned to a booking once, however often it is told.
+  constraint assignment_windows_once UNIQUE (booking_id, member_id),
+  constraint assignment_windows_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id) ON DELETE CASCADE,
+  constraint assignment_windows_client_id_fkey FOREIGN KEY (client_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint assignment_windows_member_id_fkey FOREIGN KEY (member_id) REFERENCES org_members(id) ON DELETE CASCADE,
+  constraint assignment_windows_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  -- A window is never empty.
+  constraint assignment_windows_in_order CHECK ((closes_at > opens_at))
+);
+-- The windows of a client; serves the foreign key.
+create INDEX assignment_windows_client_idx ON public.assignment_windows USING btree (client_id, closes_at);
+-- Windows of an organisation to come; serves the foreign key.
+create INDEX assignment_windows_org_idx ON public.assignment_windows USING btree (org_id, closes_at);
+-- The windows of a sitter and a client; each text is judged by them. Serves the foreign key.
+create INDEX assignment_windows_pair_idx ON public.assignment_windows USING btree (member_id, client_id, closes_at);
+alter table public.assignment_windows enable row level security;
+grant select on public.assignment_windows to authenticated;
+grant select, insert, update, delete on public.assignment_windows to service_role;
+-- A sitter sees their own windows alone.
+create policy "the team, owners and the sitter read windows" on public.assignment_windows for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id) OR private.is_member(member_id)));
+
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
 create table public.attributions (
   -- The message.
@@ -496,6 +541,48 @@ create policy "team reads attributions" on public.attributions for select to aut
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Conversions of links are a business metric.
 create TRIGGER count_conversion AFTER INSERT ON public.attributions FOR EACH ROW WHEN (((new.code IS NOT NULL) AND ((new.confidence = 'exact'::text) OR (new.reason = 'clicked'::text)))) EXECUTE FUNCTION private.count_conversion();
+
+-- Bookings of clients, as the organisation's own system tells them. Without prices: nothing of billing is kept.
+create table public.bookings (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- Its id in the organisation's own system.
+  external_id text not null,
+  -- The client.
+  client_id uuid not null,
+  -- When it starts, by the clocks on the wall in its zone.
+  starts_local timestamp without time zone not null,
+  -- When it ends, by the same clocks.
+  ends_local timestamp without time zone not null,
+  -- Its IANA time zone.
+  zone text not null,
+  -- none, daily or weekly. One booking row is one visit all the same.
+  repeats text default 'none'::text not null,
+  -- When it was cancelled.
+  cancelled_at timestamp with time zone,
+  -- When it was first told.
+  created_at timestamp with time zone default now() not null,
+  -- Windows refer to it.
+  constraint bookings_pkey PRIMARY KEY (id),
+  -- A booking is told again by its own id.
+  constraint bookings_external_key UNIQUE (org_id, external_id),
+  constraint bookings_client_id_fkey FOREIGN KEY (client_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint bookings_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint bookings_external_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 200))),
+  -- A booking ends after it starts, within sixty days.
+  constraint bookings_in_order CHECK (((ends_local > starts_local) AND (ends_local < (starts_local + '60 days'::interval)))),
+  constraint bookings_repeats_known CHECK ((repeats = ANY (ARRAY['none'::text, 'daily'::text, 'weekly'::text])))
+);
+-- Whether a client is recurring; serves the foreign key.
+create INDEX bookings_client_idx ON public.bookings USING btree (client_id, org_id);
+alter table public.bookings enable row level security;
+grant select on public.bookings to authenticated;
+grant select, insert, update, delete on public.bookings to service_role;
+-- A sitter sees windows, and no bookings.
+create policy "the team and owners read bookings" on public.bookings for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id)));
 
 -- Names of business metrics: at most 100, each by its first use.
 create table public.business_metrics (
@@ -2084,6 +2171,126 @@ grant select, insert, update on public.notifications to service_role;
 create policy notifications_read on public.notifications for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- People of an organisation. Each sees their organisation alone, and a sitter their own threads alone.
+create table public.org_members (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- owner and admin see everything of the organisation; a sitter writes to clients within assignment windows.
+  role text not null,
+  -- The user in Supabase Auth who signs in as this member; null for one who only texts.
+  user_id uuid,
+  -- The phone of the member; null for one who only uses the pages, or who was erased.
+  contact_id uuid,
+  -- When the member was added.
+  created_at timestamp with time zone default now() not null,
+  -- Windows refer to a member.
+  constraint org_members_pkey PRIMARY KEY (id),
+  -- A phone is of one member.
+  constraint org_members_contact_key UNIQUE (org_id, contact_id),
+  -- A user is in an organisation once.
+  constraint org_members_user_key UNIQUE (org_id, user_id),
+  constraint org_members_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE SET NULL,
+  constraint org_members_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint org_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint org_members_role_known CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'sitter'::text])))
+);
+-- Serves the foreign key.
+create INDEX org_members_contact_idx ON public.org_members USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+-- What somebody is who signs in; serves the foreign key.
+create INDEX org_members_user_idx ON public.org_members USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table public.org_members enable row level security;
+grant select on public.org_members to authenticated;
+grant select, insert, update, delete on public.org_members to service_role;
+-- A sitter sees no other sitter.
+create policy "the team, owners and oneself read members" on public.org_members for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR (user_id = ( SELECT auth.uid() AS uid)) OR private.manages_org(org_id)));
+
+-- Numbers of an organisation by class.
+create table public.org_numbers (
+  -- The channel of the sender.
+  channel text default 'sms'::text not null,
+  -- The sender (senders.id).
+  number_id text not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- front_desk: the business's public number; sitter: one sitter's, for all of that sitter's clients; pool: lent to
+  -- threads.
+  class text not null,
+  -- The sitter whose number it is.
+  member_id uuid,
+  -- active; draining: no new threads, out once its last one is over; out: the provider refuses it, or it has drained.
+  state text default 'active'::text not null,
+  -- When it was last lent to a thread. The least recently used is taken first.
+  last_used_at timestamp with time zone,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- A number is of one organisation.
+  constraint org_numbers_pkey PRIMARY KEY (channel, number_id),
+  constraint org_numbers_member_id_fkey FOREIGN KEY (member_id) REFERENCES org_members(id) ON DELETE CASCADE,
+  constraint org_numbers_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  -- Numbers are senders.
+  constraint org_numbers_sender_fkey FOREIGN KEY (channel, number_id) REFERENCES senders(channel, id) ON DELETE CASCADE,
+  constraint org_numbers_class_known CHECK ((class = ANY (ARRAY['front_desk'::text, 'sitter'::text, 'pool'::text]))),
+  -- A number of class sitter belongs to a member, and no other does.
+  constraint org_numbers_member_for_sitter CHECK (((class = 'sitter'::text) = (member_id IS NOT NULL))),
+  constraint org_numbers_state_known CHECK ((state = ANY (ARRAY['active'::text, 'draining'::text, 'out'::text])))
+);
+-- A sitter has one number at most; serves the foreign key.
+create UNIQUE INDEX org_numbers_member_idx ON public.org_numbers USING btree (member_id) WHERE (member_id IS NOT NULL);
+-- The numbers of an organisation; serves the foreign key.
+create INDEX org_numbers_org_idx ON public.org_numbers USING btree (org_id);
+-- The numbers that may be lent, least recently used first.
+create INDEX org_numbers_pick_idx ON public.org_numbers USING btree (org_id, class, last_used_at NULLS FIRST) WHERE (state = 'active'::text);
+alter table public.org_numbers enable row level security;
+grant select on public.org_numbers to authenticated;
+grant select, insert, update, delete on public.org_numbers to service_role;
+-- A sitter does not see which numbers there are.
+create policy "the team and owners read numbers" on public.org_numbers for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id)));
+
+-- Organisations whose clients and workers text each other through masked numbers, and their settings.
+create table public.orgs (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Its name.
+  name text not null,
+  -- IANA time zone of bookings that name none.
+  zone text default 'UTC'::text not null,
+  -- Countries whose national phone numbers detection looks for.
+  countries text[] default '{US}'::text[] not null,
+  -- How long before a booking its window opens.
+  before_minutes integer default 60 not null,
+  -- How long after a booking its window closes.
+  after_minutes integer default 60 not null,
+  -- How long after the last window, or the end of a thread, its people keep the number.
+  grace_hours integer default 72 not null,
+  -- How long afterwards they are given the number in no other thread: they may still write to it.
+  quarantine_days integer default 90 not null,
+  -- From how many bookings on a client counts as recurring, besides those with a weekly one.
+  recurring_from integer default 3 not null,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- Flags are asked with org:<id>.
+  constraint orgs_pkey PRIMARY KEY (id),
+  -- An organisation is told by its name.
+  constraint orgs_name_key UNIQUE (name),
+  constraint orgs_after_bounded CHECK (((after_minutes >= 0) AND (after_minutes <= 1440))),
+  constraint orgs_before_bounded CHECK (((before_minutes >= 0) AND (before_minutes <= 1440))),
+  constraint orgs_countries_form CHECK ((array_to_string(countries, ' '::text) ~ '^[A-Z]{2}( [A-Z]{2}){0,29}$'::text)),
+  constraint orgs_grace_bounded CHECK (((grace_hours >= 0) AND (grace_hours <= 2160))),
+  constraint orgs_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 120))),
+  constraint orgs_quarantine_bounded CHECK (((quarantine_days >= 0) AND (quarantine_days <= 730))),
+  constraint orgs_recurring_bounded CHECK (((recurring_from >= 1) AND (recurring_from <= 1000)))
+);
+alter table public.orgs enable row level security;
+grant select on public.orgs to authenticated;
+grant select, insert, update, delete on public.orgs to service_role;
+-- Settings name nobody.
+create policy "the team and members read orgs" on public.orgs for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR (private.org_role(id) IS NOT NULL)));
+
 -- Visits of codes that no link has. In clear only what is one slip away from a link's code, at most 10,000 a day;
 -- whatever else people put there may name a person or be a secret, and counts under its kind: (e-mail address),
 -- (number), (secret), (other).
@@ -2168,6 +2375,51 @@ create INDEX outbound_messages_open_idx ON public.outbound_messages USING btree 
 create INDEX outbound_messages_unknown_idx ON public.outbound_messages USING btree (updated_at) WHERE (state = 'unknown'::text);
 alter table public.outbound_messages enable row level security;
 grant select, insert, update, delete on public.outbound_messages to service_role;
+
+-- What detection found in a text: type, rule and the match with all but two characters replaced. Never the match
+-- itself.
+create table public.policy_findings (
+  -- The decision.
+  decision_id uuid not null,
+  -- Place among its findings.
+  ord smallint not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- phone, email, social, payment, off_platform or url.
+  type text not null,
+  -- The rule that found it.
+  rule text not null,
+  -- How sure the rule is.
+  score real not null,
+  -- The match, all but its last two letters or digits replaced.
+  redacted text not null,
+  -- What a person said of it: false for a false alarm; null while nobody has looked.
+  was_right boolean,
+  -- Who.
+  reviewed_by text,
+  -- When.
+  reviewed_at timestamp with time zone,
+  -- The findings of a decision in order.
+  constraint policy_findings_pkey PRIMARY KEY (decision_id, ord),
+  constraint policy_findings_decision_id_fkey FOREIGN KEY (decision_id) REFERENCES thread_decisions(id) ON DELETE CASCADE,
+  constraint policy_findings_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint policy_findings_redacted_short CHECK ((char_length(redacted) <= 60)),
+  -- A review has its time.
+  constraint policy_findings_review_whole CHECK (((was_right IS NULL) = (reviewed_at IS NULL))),
+  constraint policy_findings_rule_form CHECK ((rule ~ '^[a-z_.]{1,60}$'::text)),
+  constraint policy_findings_score_share CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
+  constraint policy_findings_type_known CHECK ((type = ANY (ARRAY['phone'::text, 'email'::text, 'social'::text, 'payment'::text, 'off_platform'::text, 'url'::text])))
+);
+-- Serves the foreign key.
+create INDEX policy_findings_org_idx ON public.policy_findings USING btree (org_id);
+-- Findings to review.
+create INDEX policy_findings_review_idx ON public.policy_findings USING btree (org_id, decision_id) WHERE (was_right IS NULL);
+alter table public.policy_findings enable row level security;
+grant select on public.policy_findings to authenticated;
+grant select, insert, update, delete on public.policy_findings to service_role;
+-- Whoever reviews false alarms.
+create policy "the team and owners read findings" on public.policy_findings for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id)));
 
 -- State of the rate limits. A row whose tat is in the past is equivalent to no row.
 create unlogged table public.rate_limits (
@@ -3317,6 +3569,181 @@ create TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.team_members FO
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.record_team();
 -- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Where each text went and why: one row a text, and one more when an owner lets a blocked one pass. Of numbers there
+-- are last fours.
+create table public.thread_decisions (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- The thread; null if none was known.
+  thread_id uuid,
+  -- Who wrote; null for somebody without a contact, and for the owner.
+  contact_id uuid,
+  -- The text, where it was stored as a message. Not a foreign key: messages may be purged before.
+  message_id uuid,
+  -- client, sitter, owner, or unknown.
+  from_role text not null,
+  -- Last four digits of the number it came from.
+  from_last4 text,
+  -- Last four digits of our number.
+  number_last4 text,
+  -- The class of our number.
+  number_class text,
+  -- leg: relayed; owner_inbox; held; blocked.
+  outcome text not null,
+  -- Why: the rule of relay().
+  reason text not null,
+  -- Of a text with findings: their types, also where it was relayed with a warning.
+  types text[] default '{}'::text[] not null,
+  -- The blocked decision that an owner overrode with this one.
+  forces uuid,
+  -- Why.
+  force_reason text,
+  -- When somebody dealt with it in the owner inbox.
+  done_at timestamp with time zone,
+  -- Who.
+  done_by text,
+  -- When it was decided.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- Who had it decided.
+  by text default private.actor() not null,
+  -- In the order in which they were made.
+  constraint thread_decisions_pkey PRIMARY KEY (id),
+  -- A blocked text is let pass once.
+  constraint thread_decisions_forced_once UNIQUE (forces),
+  constraint thread_decisions_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint thread_decisions_forces_fkey FOREIGN KEY (forces) REFERENCES thread_decisions(id) ON DELETE CASCADE,
+  constraint thread_decisions_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint thread_decisions_thread_id_fkey FOREIGN KEY (thread_id) REFERENCES threads(id) ON DELETE CASCADE,
+  constraint thread_decisions_class_known CHECK ((number_class = ANY (ARRAY['front_desk'::text, 'sitter'::text, 'pool'::text]))),
+  constraint thread_decisions_force_length CHECK (((char_length(force_reason) >= 1) AND (char_length(force_reason) <= 500))),
+  -- Who lets a text pass says why.
+  constraint thread_decisions_force_whole CHECK (((forces IS NULL) = (force_reason IS NULL))),
+  constraint thread_decisions_from_short CHECK ((from_last4 ~ '^[0-9]{0,4}$'::text)),
+  constraint thread_decisions_number_short CHECK ((number_last4 ~ '^[0-9]{0,4}$'::text)),
+  constraint thread_decisions_outcome_known CHECK ((outcome = ANY (ARRAY['leg'::text, 'owner_inbox'::text, 'held'::text, 'blocked'::text]))),
+  constraint thread_decisions_reason_form CHECK ((reason ~ '^[a-z_]{1,40}$'::text)),
+  constraint thread_decisions_role_known CHECK ((from_role = ANY (ARRAY['client'::text, 'sitter'::text, 'owner'::text, 'unknown'::text])))
+);
+-- Serves the foreign key.
+create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+-- What waits in the owner inbox, and what came while messaging was off.
+create INDEX thread_decisions_inbox_idx ON public.thread_decisions USING btree (org_id, id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
+-- The latest decisions of an organisation; serves the foreign key.
+create INDEX thread_decisions_org_idx ON public.thread_decisions USING btree (org_id, id);
+-- The decisions of a thread; serves the foreign key.
+create INDEX thread_decisions_thread_idx ON public.thread_decisions USING btree (thread_id, id) WHERE (thread_id IS NOT NULL);
+alter table public.thread_decisions enable row level security;
+grant select on public.thread_decisions to authenticated;
+grant select, insert, update, delete on public.thread_decisions to service_role;
+-- A sitter sees no inbox and no decisions.
+create policy "the team and owners read decisions" on public.thread_decisions for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id)));
+
+-- The people of a thread, and the number through which each is reached.
+create table public.thread_legs (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The thread.
+  thread_id uuid not null,
+  -- The person.
+  contact_id uuid not null,
+  -- client or sitter.
+  role text not null,
+  -- The channel of the number.
+  channel text default 'sms'::text not null,
+  -- The number through which the person writes and is written to; null for one who reads in the app alone: a sitter
+  -- with an own number, from whose phone nobody could tell which client is meant.
+  number_id text,
+  -- From when on.
+  opened_at timestamp with time zone default now() not null,
+  -- When the person lost the number; null while it is live.
+  ended_at timestamp with time zone,
+  -- Until when the person is given this number in no other thread.
+  quarantined_until timestamp with time zone,
+  -- Windows are judged for a leg.
+  constraint thread_legs_pkey PRIMARY KEY (id),
+  constraint thread_legs_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint thread_legs_thread_id_fkey FOREIGN KEY (thread_id) REFERENCES threads(id) ON DELETE CASCADE,
+  -- A live leg has no quarantine.
+  constraint thread_legs_quarantine_after_end CHECK (((quarantined_until IS NULL) OR (ended_at IS NOT NULL))),
+  constraint thread_legs_role_known CHECK ((role = ANY (ARRAY['client'::text, 'sitter'::text])))
+);
+-- Whether a number that drains is free.
+create INDEX thread_legs_number_idx ON public.thread_legs USING btree (channel, number_id) WHERE ((ended_at IS NULL) AND (number_id IS NOT NULL));
+-- A person meets a number in one live thread alone. Each text is looked up here.
+create UNIQUE INDEX thread_legs_pair_idx ON public.thread_legs USING btree (contact_id, channel, number_id) WHERE ((ended_at IS NULL) AND (number_id IS NOT NULL));
+-- Late texts: who once had a number, and in which thread. Also its quarantine; serves the foreign key.
+create INDEX thread_legs_past_idx ON public.thread_legs USING btree (contact_id, channel, number_id, ended_at);
+-- A person is in a thread once; the legs of a thread.
+create UNIQUE INDEX thread_legs_person_idx ON public.thread_legs USING btree (thread_id, contact_id) WHERE (ended_at IS NULL);
+-- Serves the foreign key.
+create INDEX thread_legs_thread_idx ON public.thread_legs USING btree (thread_id);
+alter table public.thread_legs enable row level security;
+grant select, insert, update, delete on public.thread_legs to service_role;
+
+-- Threads between a client and sitters, each with exactly one number.
+create table public.threads (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- The client.
+  client_id uuid not null,
+  -- The sitter whose own number it is on; null on other classes.
+  sitter_id uuid,
+  -- The channel of the number.
+  channel text default 'sms'::text not null,
+  -- The number of the thread (senders.id): what the client sees, and what the sitter sees.
+  message_number_id text not null,
+  -- The class that the number had when the thread was opened.
+  number_class text not null,
+  -- Whether the client was recurring when this was last looked at.
+  recurring boolean default false not null,
+  -- Why: weekly or daily (a booking repeats), count (so many bookings); null for a client who is not.
+  recurring_why text,
+  -- What opened it: first_message, assignment (of a sitter to a booking), owner, or backfill (of threads from
+  -- before).
+  opened_by text not null,
+  -- live or ended.
+  state text default 'live'::text not null,
+  -- When it was opened.
+  opened_at timestamp with time zone default now() not null,
+  -- When it was ended.
+  ended_at timestamp with time zone,
+  -- messages.thread_id refers to it.
+  constraint threads_pkey PRIMARY KEY (id),
+  constraint threads_client_id_fkey FOREIGN KEY (client_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  -- A thread has a number at any time.
+  constraint threads_number_fkey FOREIGN KEY (channel, message_number_id) REFERENCES org_numbers(channel, number_id) ON DELETE CASCADE,
+  constraint threads_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint threads_sitter_id_fkey FOREIGN KEY (sitter_id) REFERENCES org_members(id) ON DELETE CASCADE,
+  constraint threads_class_known CHECK ((number_class = ANY (ARRAY['front_desk'::text, 'sitter'::text, 'pool'::text]))),
+  -- An ended thread has the time.
+  constraint threads_ended_whole CHECK (((state = 'ended'::text) = (ended_at IS NOT NULL))),
+  constraint threads_opened_known CHECK ((opened_by = ANY (ARRAY['first_message'::text, 'assignment'::text, 'owner'::text, 'backfill'::text]))),
+  -- A thread on a sitter's number is that sitter's; any other is the client's, with whichever sitters join it.
+  constraint threads_sitter_of_class CHECK (((number_class = 'sitter'::text) = (sitter_id IS NOT NULL))),
+  constraint threads_state_known CHECK ((state = ANY (ARRAY['live'::text, 'ended'::text])))
+);
+-- The threads of a client; serves the foreign key.
+create INDEX threads_client_idx ON public.threads USING btree (client_id);
+-- A client has one live thread a class, and one a sitter on sitters' own numbers: it is opened twice in no way.
+create UNIQUE INDEX threads_live_idx ON public.threads USING btree (org_id, client_id, number_class, sitter_id) NULLS NOT DISTINCT WHERE (state = 'live'::text);
+-- The threads of a number; serves the foreign key.
+create INDEX threads_number_idx ON public.threads USING btree (channel, message_number_id);
+-- Counts live threads by class; serves the foreign key.
+create INDEX threads_org_idx ON public.threads USING btree (org_id, state, number_class);
+-- Serves the foreign key.
+create INDEX threads_sitter_idx ON public.threads USING btree (sitter_id) WHERE (sitter_id IS NOT NULL);
+alter table public.threads enable row level security;
+grant select on public.threads to authenticated;
+grant select, insert, update, delete on public.threads to service_role;
+-- A sitter sees threads with a live leg of their own; who is behind a number is in thread_legs.
+create policy "the team, owners and its sitters read threads" on public.threads for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id) OR private.sits_on(id)));
 
 -- Templates of WhatsApp accounts, as Meta last described them.
 create table public.wa_templates (
@@ -4608,6 +5035,48 @@ begin
 end $function$;
 grant execute on function public.answer_category(p_message_id uuid, p_found jsonb) to service_role;
 
+-- Assigns a sitter to a booking: makes the window, and with p_proactive, for a recurring client, the thread and its
+-- numbers, in one transaction; told again it changes nothing. Returns {window_id, opens_at, closes_at, created,
+-- recurring, recurring_why, thread: what open_thread returns, or null}. For secret keys. Errors: GL404 no such
+-- booking or sitter, GL409 as open_thread.
+CREATE OR REPLACE FUNCTION public.assign_sitter(p_booking uuid, p_member uuid, p_proactive boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_booking public.bookings;
+  v_window record;
+  v_during tstzrange;
+  v_why text;
+  v_thread jsonb;
+begin
+  perform private.refuse_older_code();
+  select * into v_booking from public.bookings b where b.id = p_booking for update;
+  if not found or v_booking.cancelled_at is not null then
+    raise exception 'there is no such booking, or it is cancelled' using errcode = 'GL404';
+  end if;
+  if not exists (select from public.org_members m where m.id = p_member and m.org_id = v_booking.org_id and m.role = 'sitter') then
+    raise exception 'there is no such sitter in the organisation' using errcode = 'GL404';
+  end if;
+  select private.window_of(v_booking.starts_local, v_booking.ends_local, v_booking.zone, o.before_minutes, o.after_minutes) into v_during
+  from public.orgs o where o.id = v_booking.org_id;
+  insert into public.assignment_windows as w (org_id, booking_id, member_id, client_id, opens_at, closes_at)
+  values (v_booking.org_id, p_booking, p_member, v_booking.client_id, lower(v_during), upper(v_during))
+  on conflict on constraint assignment_windows_once do update set client_id = excluded.client_id, opens_at = excluded.opens_at,
+    closes_at = excluded.closes_at, cancelled_at = null
+  returning w.id, w.opens_at, w.closes_at, w.xmax = 0 as created into v_window;
+  v_why := private.classify_client(v_booking.org_id, v_booking.client_id);
+  if p_proactive and v_why is not null then
+    v_thread := public.open_thread(v_booking.org_id, v_booking.client_id, p_member, 'assignment');
+    update public.threads t set recurring = true, recurring_why = v_why
+    where t.id = (v_thread ->> 'thread_id')::uuid and t.recurring_why is distinct from v_why;
+  end if;
+  return jsonb_build_object('window_id', v_window.id, 'opens_at', v_window.opens_at, 'closes_at', v_window.closes_at, 'created', v_window.created,
+    'recurring', v_why is not null, 'recurring_why', v_why, 'thread', v_thread);
+end $function$;
+grant execute on function public.assign_sitter(p_booking uuid, p_member uuid, p_proactive boolean) to service_role;
+
 -- What needs somebody, the most urgent first: [{kind: incident | destination | sender | health | dead_letters |
 -- unknown | signature | endpoint, id, state, n, since, urgent, figures}]. Open incidents, destinations in trouble,
 -- accounts that are held, parts that are not healthy, dead letters by destination, messages of which nobody knows
@@ -4625,6 +5094,33 @@ begin
   return private.attention(clock_timestamp());
 end $function$;
 grant execute on function public.attention() to authenticated, service_role;
+
+-- Opens threads at the front desk for people who wrote to it before there were threads; none for members, and none
+-- twice. Returns how many; repeat it until it returns 0. The way back is undo_backfill. For secret keys.
+CREATE OR REPLACE FUNCTION public.backfill_threads(p_org uuid, p_limit integer DEFAULT 500)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid;
+  v_count integer := 0;
+begin
+  perform private.refuse_older_code();
+  for v_contact in
+    select distinct c.contact_id from public.conversations c
+    join public.org_numbers n on n.channel = c.channel and n.number_id = c.number_id
+    where n.org_id = p_org and n.class = 'front_desk' and not exists (
+        select from public.threads t where t.org_id = p_org and t.client_id = c.contact_id)
+      and not exists (select from public.org_members m where m.org_id = p_org and m.contact_id = c.contact_id)
+    order by 1 limit least(p_limit, 5000)
+  loop
+    perform public.open_thread(p_org, v_contact, null, 'backfill');
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $function$;
+grant execute on function public.backfill_threads(p_org uuid, p_limit integer) to service_role;
 
 -- Makes a code that confirms the address of an identity (from), or where its answers go (forward): {code, to,
 -- expires_at}. For the function that mails it alone. Errors: GL404 nothing to confirm, GL429 within a minute of the
@@ -5649,6 +6145,20 @@ begin
 end $function$;
 grant execute on function public.email_overview(p_days integer) to authenticated, service_role;
 
+-- Ends a thread; false if it was not live. Its people keep the number for the grace time of the organisation: what
+-- they write meanwhile goes to the owner inbox. For secret keys.
+CREATE OR REPLACE FUNCTION public.end_thread(p_thread uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  update public.threads t set state = 'ended', ended_at = now() where t.id = p_thread and t.state = 'live';
+  return found;
+end $function$;
+grant execute on function public.end_thread(p_thread uuid) to service_role;
+
 -- Queues messages [{channel (whatsapp if absent), user_id and send_domain (for a mail: who sends it, and the domain
 -- of its Message-ID), identities [{kind, value}; kind contact is our own id], to (if absent, an address of the person
 -- that the ids identify), number_id, message, text, idempotency_key, fallback, takeover: {by, minutes} (a person
@@ -5822,6 +6332,20 @@ begin
     from public.suppressions s where s.address = lower(btrim(p_address)));
 end $function$;
 grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
+
+-- Takes a text out of the owner inbox; false if it is not in it. For secret keys.
+CREATE OR REPLACE FUNCTION public.finish_inbox(p_org uuid, p_decision uuid, p_by text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  update public.thread_decisions d set done_at = now(), done_by = p_by
+  where d.id = p_decision and d.org_id = p_org and d.done_at is null;
+  return found;
+end $function$;
+grant execute on function public.finish_inbox(p_org uuid, p_decision uuid, p_by text) to service_role;
 
 -- How far a new installation is: [{step: clock | webhook | destination | route | delivered | reply | link | click |
 -- member | endpoint, done}], in order. For viewers and secret keys.
@@ -7031,6 +7555,83 @@ begin
 end $function$;
 grant execute on function public.message_story(p_message_id uuid) to authenticated, service_role;
 
+-- How masked messaging of an organisation is doing: {threads by class, relayed, antiPoachingBlocked,
+-- ownerInboxRouted, held, sitterNoActiveWindow (all since the beginning), pool, decisions: the last fifty, redacted};
+-- null if there is no such organisation. For secret keys.
+CREATE OR REPLACE FUNCTION public.messages_diagnostics(p_org uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_count jsonb;
+begin
+  perform private.refuse_older_code();
+  if not exists (select from public.orgs o where o.id = p_org) then
+    return null;
+  end if;
+  select coalesce(jsonb_object_agg(c.name, c.n), '{}') into v_count from (
+    select c.name, sum(c.value) as n from public.counters c
+    where c.name in ('masking_leg', 'masking_blocked', 'masking_owner_inbox', 'masking_held', 'masking_sitter_no_window') and c.label = p_org::text
+    group by c.name) c;
+  return jsonb_build_object(
+    'threads', (
+      select jsonb_build_object('front_desk', count(*) filter (where t.number_class = 'front_desk'),
+        'sitter', count(*) filter (where t.number_class = 'sitter'), 'pool', count(*) filter (where t.number_class = 'pool'))
+      from public.threads t where t.org_id = p_org and t.state = 'live'),
+    'relayed', coalesce((v_count ->> 'masking_leg')::bigint, 0),
+    'antiPoachingBlocked', coalesce((v_count ->> 'masking_blocked')::bigint, 0),
+    'ownerInboxRouted', coalesce((v_count ->> 'masking_owner_inbox')::bigint, 0),
+    'held', coalesce((v_count ->> 'masking_held')::bigint, 0),
+    'sitterNoActiveWindow', coalesce((v_count ->> 'masking_sitter_no_window')::bigint, 0),
+    'pool', public.pool_forecast(p_org),
+    'decisions', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'at', d.at, 'orgId', d.org_id, 'threadId', d.thread_id, 'fromRole', d.from_role,
+        'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number', case when d.number_last4 <> '' then '…' || d.number_last4 end,
+        'numberClass', d.number_class, 'outcome', d.outcome, 'reason', d.reason, 'types', d.types) order by d.id desc), '[]')
+      from (select * from public.thread_decisions d where d.org_id = p_org order by d.id desc limit 50) d));
+end $function$;
+grant execute on function public.messages_diagnostics(p_org uuid) to service_role;
+
+-- What is missing for masked messaging, of one organisation or of all: {threads, without_number, without_client,
+-- orgs_without_front_desk: ids, a hundred at most, conversations_without_thread: how many}. For secret keys.
+CREATE OR REPLACE FUNCTION public.messages_proof(p_org uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return jsonb_build_object(
+    'threads', (select count(*) from public.threads t where (p_org is null or t.org_id = p_org)),
+    'without_number', (
+      select coalesce(jsonb_agg(t.id), '[]') from (
+        select t.id from public.threads t
+        left join public.org_numbers n on n.channel = t.channel and n.number_id = t.message_number_id and n.org_id = t.org_id
+        where (p_org is null or t.org_id = p_org) and n.number_id is null order by t.id limit 100) t),
+    'without_client', (
+      select coalesce(jsonb_agg(t.id), '[]') from (
+        select t.id from public.threads t
+        where t.state = 'live' and (p_org is null or t.org_id = p_org) and not exists (
+          select from public.thread_legs l where l.thread_id = t.id and l.role = 'client' and l.ended_at is null
+            and l.number_id = t.message_number_id) order by t.id limit 100) t),
+    'orgs_without_front_desk', (
+      select coalesce(jsonb_agg(o.id), '[]') from (
+        select o.id from public.orgs o
+        where (p_org is null or o.id = p_org) and private.front_desk(o.id) is null order by o.id limit 100) o),
+    'conversations_without_thread', (
+      select count(*) from public.conversations c
+      join public.org_numbers n on n.channel = c.channel and n.number_id = c.number_id
+      where c.channel = 'sms' and n.class = 'front_desk' and (p_org is null or n.org_id = p_org) and not exists (
+        select from public.threads t where t.client_id = c.contact_id and t.org_id = n.org_id)
+        and not exists (select from public.org_members m where m.org_id = n.org_id and m.contact_id = c.contact_id)));
+end $function$;
+grant execute on function public.messages_proof(p_org uuid) to service_role;
+
 -- Everything that the function metrics prints, as it stands now. For secret keys.
 CREATE OR REPLACE FUNCTION public.metrics()
  RETURNS jsonb
@@ -7312,6 +7913,116 @@ begin
 end $function$;
 grant execute on function public.open_incident(p_title text, p_kind text, p_severity text, p_flag_key text, p_component text, p_public boolean, p_note text, p_public_text text) to authenticated, service_role;
 
+-- The live thread of a client with a sitter (org_members.id), opened if there is none: on the sitter's own number,
+-- else on one of the pool that is new to both, else, with the pool exhausted, on the front desk's. Without a sitter:
+-- any live thread of the client, else one at the front desk. A sitter joins the client's thread of the pool. Returns
+-- {thread_id, created, number_id, number_class, exhausted}. For secret keys. Errors: GL404 no such organisation or
+-- sitter, GL409 no number at all, or client and sitter have one phone.
+CREATE OR REPLACE FUNCTION public.open_thread(p_org uuid, p_client uuid, p_sitter uuid DEFAULT NULL::uuid, p_opened_by text DEFAULT 'first_message'::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_member public.org_members;
+  v_thread public.threads;
+  v_number text;
+  v_class text := 'pool';
+  v_tried text[] := '{}';
+  v_own text;
+  v_like text;
+  v_contacts uuid[];
+begin
+  perform private.refuse_older_code();
+  if not exists (select from public.orgs o where o.id = p_org) then
+    raise exception 'there is no such organisation' using errcode = 'GL404';
+  end if;
+  if p_sitter is not null then
+    select * into v_member from public.org_members m where m.id = p_sitter and m.org_id = p_org and m.role = 'sitter';
+    if not found then
+      raise exception 'there is no such sitter in the organisation' using errcode = 'GL404';
+    end if;
+    if v_member.contact_id = p_client then
+      raise exception 'client and sitter have the same phone' using errcode = 'GL409', hint = 'Give the sitter another phone, or let the front desk answer.';
+    end if;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('gatelink.thread.' || p_org || p_client, 0));
+  if p_sitter is not null then
+    select n.number_id into v_own from public.org_numbers n where n.member_id = p_sitter and n.state = 'active';
+    v_class := case when v_own is null then 'pool' else 'sitter' end;
+  else
+    v_class := 'front_desk';
+  end if;
+  -- The client's live thread with this sitter: on the sitter's own number, or the one from the pool, which sitters join.
+  select * into v_thread from public.threads t
+  where t.org_id = p_org and t.client_id = p_client and t.state = 'live'
+    and case when p_sitter is null then true
+      else t.sitter_id = p_sitter or t.number_class = 'pool' and (v_class = 'pool' or exists (
+        select from public.thread_legs l where l.thread_id = t.id and l.contact_id = v_member.contact_id and l.ended_at is null)) end
+  order by t.sitter_id = p_sitter desc nulls last, t.number_class = 'pool' desc, t.opened_at limit 1 for update;
+  if found and (p_sitter is null or v_member.contact_id is null or exists (
+      select from public.thread_legs l where l.thread_id = v_thread.id and l.contact_id = v_member.contact_id and l.ended_at is null)) then
+    return private.thread_view(v_thread, false);
+  end if;
+  if v_thread.id is not null then
+    -- A sitter joins: the number is the client's, and must be new to the sitter too.
+    begin
+      if exists (
+          select from public.thread_legs l
+          where l.contact_id = v_member.contact_id and l.number_id = v_thread.message_number_id
+            and l.thread_id <> v_thread.id and l.quarantined_until > now()) then
+        raise unique_violation;
+      end if;
+      perform private.add_leg(v_thread.id, v_member.contact_id, 'sitter', v_thread.message_number_id);
+      return private.thread_view(v_thread, false);
+    exception when unique_violation then
+      -- The sitter meets this number with another client: reads this thread in the app alone.
+      perform private.add_leg(v_thread.id, v_member.contact_id, 'sitter', null);
+      return private.thread_view(v_thread, false);
+    end;
+  end if;
+  select i.value into v_like from public.contact_identities i
+  where i.contact_id = p_client and i.kind = 'phone' and i.valid_to is null order by i.id limit 1;
+  v_contacts := array_remove(array[p_client, v_member.contact_id], null);
+  loop
+    v_number := case v_class when 'sitter' then v_own when 'pool' then private.pick_number(p_org, v_contacts, v_like, v_tried)
+      else private.front_desk(p_org) end;
+    if v_number is null and v_class = 'pool' then
+      -- Exhausted: the owner is in between. Never a number that is in use.
+      perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_pool_exhausted', 'label', p_org, 'n', 1)));
+      v_class := 'front_desk';
+      select * into v_thread from public.threads t
+      where t.org_id = p_org and t.client_id = p_client and t.state = 'live' and t.number_class = 'front_desk' for update;
+      if found then
+        return private.thread_view(v_thread, false) || '{"exhausted": true}';
+      end if;
+      continue;
+    end if;
+    if v_number is null then
+      raise exception 'the organisation has no number for this' using errcode = 'GL409',
+        hint = 'Add numbers of class pool, and one of class front_desk for when they are exhausted.';
+    end if;
+    begin
+      insert into public.threads (org_id, client_id, sitter_id, message_number_id, number_class, opened_by)
+      values (p_org, p_client, case when v_class = 'sitter' then p_sitter end, v_number, v_class, p_opened_by)
+      returning * into v_thread;
+      perform private.add_leg(v_thread.id, p_client, 'client', v_number);
+      if v_member.contact_id is not null then
+        -- On an own number, and at the front desk, the sitter reads in the app alone.
+        perform private.add_leg(v_thread.id, v_member.contact_id, 'sitter', case when v_class = 'pool' then v_number end);
+      end if;
+      update public.org_numbers n set last_used_at = clock_timestamp() where n.channel = 'sms' and n.number_id = v_number;
+      return private.thread_view(v_thread, true) || jsonb_build_object('exhausted', v_class = 'front_desk' and p_sitter is not null);
+    exception when unique_violation then
+      if v_class <> 'pool' then
+        raise exception 'the client already writes to this number in another thread' using errcode = 'GL409';
+      end if;
+      v_tried := v_tried || v_number;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.open_thread(p_org uuid, p_client uuid, p_sitter uuid, p_opened_by text) to service_role;
+
 -- Records that a person wrote to a business number at a time, within the last 24 hours, through another tool:
 -- free-form replies are then allowed until 24 hours after it. By phone number or business-scoped user id; p_number_id
 -- may be absent if there is one number. Meta decides all the same: if it refuses, the message fails with 131047.
@@ -7411,6 +8122,38 @@ begin
   return private.rollout_template(p_name, null, null);
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
+
+-- How near an organisation's pool is to its end: {numbers, draining, needed (most live threads of one person), closed
+-- (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted),
+-- exhausted_count}. For secret keys.
+CREATE OR REPLACE FUNCTION public.pool_forecast(p_org uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_pool integer;
+  v_draining integer;
+  v_needed integer;
+  v_blocked integer;
+  v_share numeric;
+begin
+  perform private.refuse_older_code();
+  select count(*) filter (where n.state = 'active'), count(*) filter (where n.state = 'draining') into v_pool, v_draining
+  from public.org_numbers n where n.org_id = p_org and n.class = 'pool';
+  -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides.
+  select coalesce(max(p.live), 0), coalesce(max(p.closed), 0) into v_needed, v_blocked from (
+    select count(*) filter (where l.ended_at is null) as live, count(distinct l.number_id) as closed
+    from public.thread_legs l join public.org_numbers n on n.channel = l.channel and n.number_id = l.number_id
+    where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and (l.ended_at is null or l.quarantined_until > now())
+    group by l.contact_id) p;
+  v_share := case when v_pool = 0 then 1 else round(v_blocked::numeric / v_pool, 4) end;
+  return jsonb_build_object('numbers', v_pool, 'draining', v_draining, 'needed', v_needed, 'closed', v_blocked, 'share', v_share,
+    'state', case when v_share >= 1 then 'exhausted' when v_share >= 0.8 then 'warning' else 'ok' end,
+    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text));
+end $function$;
+grant execute on function public.pool_forecast(p_org uuid) to service_role;
 
 -- An announcement with its figures and a page of its people after a contact's id: {…, recipients: [{contact_id,
 -- last_four, state, why, message_id, at, status}]}. For viewers and secret keys. GL404 where there is none.
@@ -7566,6 +8309,47 @@ begin
       preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
 end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
+
+-- Writes down a decision with its findings, and counts it: {org_id, thread_id, contact_id, message_id, from_role,
+-- from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, by}, findings [{type, rule,
+-- score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For secret keys.
+-- Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.
+CREATE OR REPLACE FUNCTION public.record_decision(p_decision jsonb, p_findings jsonb DEFAULT '[]'::jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_org uuid := (p_decision ->> 'org_id')::uuid;
+  v_outcome text := p_decision ->> 'outcome';
+begin
+  perform private.refuse_older_code();
+  if p_decision ? 'forces' and not exists (
+      select from public.thread_decisions d where d.id = (p_decision ->> 'forces')::uuid and d.org_id = v_org and d.outcome = 'blocked') then
+    raise exception 'there is no such blocked text' using errcode = 'GL404';
+  end if;
+  insert into public.thread_decisions (org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class,
+    outcome, reason, types, forces, force_reason, by)
+  values (v_org, (p_decision ->> 'thread_id')::uuid, (p_decision ->> 'contact_id')::uuid, (p_decision ->> 'message_id')::uuid,
+    p_decision ->> 'from_role', right(p_decision ->> 'from_last4', 4), right(p_decision ->> 'number_last4', 4), p_decision ->> 'number_class',
+    v_outcome, p_decision ->> 'reason',
+    array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
+    p_decision ->> 'force_reason', coalesce(p_decision ->> 'by', private.actor()))
+  returning id into v_id;
+  insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
+  select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
+  from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
+  if p_decision ? 'forces' then
+    update public.thread_decisions d set done_at = now(), done_by = coalesce(p_decision ->> 'by', private.actor())
+    where d.id = (p_decision ->> 'forces')::uuid;
+  end if;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_' || v_outcome, 'label', v_org, 'n', 1))
+    || case when p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter'
+      then jsonb_build_array(jsonb_build_object('name', 'masking_sitter_no_window', 'label', v_org, 'n', 1)) else '[]' end);
+  return v_id;
+end $function$;
+grant execute on function public.record_decision(p_decision jsonb, p_findings jsonb) to service_role;
 
 -- Records the router's decisions for conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
 -- decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first
@@ -7873,6 +8657,45 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.refresh_links(p_since text) to service_role;
+
+-- What is known of a text from a phone (digits) to one of our numbers at a time (now without one): {orgId, contactId,
+-- numberClass, fromOurs, senderLegs, pastThreadId, thread}, the facts of relay(); null for a number of no
+-- organisation. For secret keys.
+CREATE OR REPLACE FUNCTION public.relay_facts(p_number_id text, p_from text, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_at timestamptz := coalesce(p_at, clock_timestamp());
+  v_number public.org_numbers;
+  v_contact uuid;
+  v_legs jsonb := '[]';
+  v_past uuid;
+begin
+  perform private.refuse_older_code();
+  select * into v_number from public.org_numbers n where n.channel = 'sms' and n.number_id = p_number_id;
+  if not found then
+    return null;
+  end if;
+  select i.contact_id into v_contact from public.contact_identities i
+  where i.channel = 'sms' and i.kind = 'phone' and i.value = p_from and i.valid_to is null;
+  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is null;
+  if v_legs = '[]' then
+    select l.thread_id into v_past from public.thread_legs l
+    where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is not null
+    order by l.ended_at desc limit 1;
+  end if;
+  return jsonb_build_object('orgId', v_number.org_id, 'contactId', v_contact, 'numberClass', v_number.class,
+    'fromOurs', exists (select from public.senders s where s.channel = 'sms' and s.address = p_from),
+    'senderLegs', v_legs, 'pastThreadId', v_past,
+    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, v_at) end);
+end $function$;
+grant execute on function public.relay_facts(p_number_id text, p_from text, p_at timestamp with time zone) to service_role;
 
 -- Gives a conversation back to the services; what came in meanwhile stays with the person. Returns {id, released:
 -- false if nobody had it}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation.
@@ -8584,6 +9407,20 @@ begin
 end $function$;
 grant execute on function public.reveal_message(p_message_id uuid, p_reason text) to authenticated, service_role;
 
+-- What a person says of a finding: right, or a false alarm. False if there is none. For secret keys.
+CREATE OR REPLACE FUNCTION public.review_finding(p_org uuid, p_decision uuid, p_ord integer, p_was_right boolean, p_by text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  update public.policy_findings f set was_right = p_was_right, reviewed_by = p_by, reviewed_at = now()
+  where f.decision_id = p_decision and f.ord = p_ord and f.org_id = p_org;
+  return found;
+end $function$;
+grant execute on function public.review_finding(p_org uuid, p_decision uuid, p_ord integer, p_was_right boolean, p_by text) to service_role;
+
 -- Takes back what was signed of a gate in a role, and answers how many sign-offs that were. For operators and secret
 -- keys: stopping a launch is nobody's privilege. Errors: 42501 not allowed, GL422 no reason.
 CREATE OR REPLACE FUNCTION public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text)
@@ -8911,6 +9748,45 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.send_template(p_conversation_id uuid, p_message jsonb, p_key uuid) to authenticated, service_role;
+
+-- Adds or changes a booking by the organisation's own id of it: {client_id, starts_local, ends_local
+-- (2026-12-24T18:00:00, by the clocks in its zone), zone, repeats (none, daily, weekly), cancelled}. Its windows
+-- follow. Returns the row. For secret keys. Errors: GL404 no such organisation, GL422 unknown zone, 22007 invalid
+-- time, 23503 no such client, 23514 invalid value.
+CREATE OR REPLACE FUNCTION public.set_booking(p_org uuid, p_external_id text, p_booking jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_zone text := coalesce(p_booking ->> 'zone', (select o.zone from public.orgs o where o.id = p_org));
+  v_booking public.bookings;
+begin
+  perform private.refuse_older_code();
+  if v_zone is null then
+    raise exception 'there is no such organisation' using errcode = 'GL404';
+  end if;
+  if not private.is_zone(v_zone) then
+    raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
+  end if;
+  insert into public.bookings as b (org_id, external_id, client_id, starts_local, ends_local, zone, repeats, cancelled_at)
+  values (p_org, p_external_id, (p_booking ->> 'client_id')::uuid, (p_booking ->> 'starts_local')::timestamp,
+    (p_booking ->> 'ends_local')::timestamp, v_zone, coalesce(p_booking ->> 'repeats', 'none'),
+    case when (p_booking ->> 'cancelled')::boolean then now() end)
+  on conflict on constraint bookings_external_key do update set client_id = excluded.client_id, starts_local = excluded.starts_local,
+    ends_local = excluded.ends_local, zone = excluded.zone, repeats = excluded.repeats,
+    cancelled_at = case when excluded.cancelled_at is not null then coalesce(b.cancelled_at, excluded.cancelled_at) end
+  returning * into v_booking;
+  -- Windows are made anew with it.
+  update public.assignment_windows w
+  set client_id = v_booking.client_id, opens_at = lower(r.during), closes_at = upper(r.during),
+    cancelled_at = coalesce(w.cancelled_at, v_booking.cancelled_at)
+  from (select private.window_of(v_booking.starts_local, v_booking.ends_local, v_booking.zone, o.before_minutes, o.after_minutes) as during
+    from public.orgs o where o.id = p_org) r
+  where w.booking_id = v_booking.id;
+  return to_jsonb(v_booking);
+end $function$;
+grant execute on function public.set_booking(p_org uuid, p_external_id text, p_booking jsonb) to service_role;
 
 -- Adds or changes a canned reply. Returns {name, text, updated_at, updated_by}. For operators and secret keys.
 -- Errors: 42501 not allowed, GL409 there are 500 already, 23514 invalid name or text.
@@ -9313,6 +10189,94 @@ begin
   end loop;
 end $function$;
 grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text) to service_role;
+
+-- Adds an organisation (p_id null; name is required) or changes one: {name, zone, countries, before_minutes,
+-- after_minutes, grace_hours, quarantine_days, recurring_from}. What is left out stays. Returns the row. For secret
+-- keys. Errors: GL404 no such organisation, GL422 unknown zone, 23505 the name is taken, 23514 invalid value.
+CREATE OR REPLACE FUNCTION public.set_org(p_id uuid, p_config jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_org public.orgs;
+begin
+  perform private.refuse_older_code();
+  if p_config ? 'zone' and not private.is_zone(p_config ->> 'zone') then
+    raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
+  end if;
+  if p_id is null then
+    insert into public.orgs (name) values (p_config ->> 'name') returning * into v_org;
+  else
+    select * into v_org from public.orgs o where o.id = p_id for update;
+    if not found then
+      raise exception 'there is no such organisation' using errcode = 'GL404';
+    end if;
+  end if;
+  update public.orgs o set
+    name = coalesce(p_config ->> 'name', o.name),
+    zone = coalesce(p_config ->> 'zone', o.zone),
+    countries = case when p_config ? 'countries' then array(select jsonb_array_elements_text(p_config -> 'countries')) else o.countries end,
+    before_minutes = coalesce((p_config ->> 'before_minutes')::integer, o.before_minutes),
+    after_minutes = coalesce((p_config ->> 'after_minutes')::integer, o.after_minutes),
+    grace_hours = coalesce((p_config ->> 'grace_hours')::integer, o.grace_hours),
+    quarantine_days = coalesce((p_config ->> 'quarantine_days')::integer, o.quarantine_days),
+    recurring_from = coalesce((p_config ->> 'recurring_from')::integer, o.recurring_from)
+  where o.id = v_org.id returning * into v_org;
+  return to_jsonb(v_org);
+end $function$;
+grant execute on function public.set_org(p_id uuid, p_config jsonb) to service_role;
+
+-- Adds somebody to an organisation, or changes role, user or phone of one who is in it. Returns the row. For secret
+-- keys. Errors: 23503 no such organisation, user or contact, 23505 another member has the phone or user, 23514
+-- unknown role.
+CREATE OR REPLACE FUNCTION public.set_org_member(p_org uuid, p_role text, p_user_id uuid DEFAULT NULL::uuid, p_contact_id uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_member public.org_members;
+begin
+  perform private.refuse_older_code();
+  select * into v_member from public.org_members m
+  where m.org_id = p_org and (m.user_id = p_user_id or m.contact_id = p_contact_id)
+  order by m.user_id = p_user_id desc nulls last limit 1 for update;
+  if found then
+    update public.org_members m
+    set role = p_role, user_id = coalesce(p_user_id, m.user_id), contact_id = coalesce(p_contact_id, m.contact_id)
+    where m.id = v_member.id returning * into v_member;
+  else
+    insert into public.org_members (org_id, role, user_id, contact_id) values (p_org, p_role, p_user_id, p_contact_id)
+    returning * into v_member;
+  end if;
+  return to_jsonb(v_member);
+end $function$;
+grant execute on function public.set_org_member(p_org uuid, p_role text, p_user_id uuid, p_contact_id uuid) to service_role;
+
+-- Gives an organisation one of the senders of SMS, or changes its class or state (active, draining, out). Returns the
+-- row. For secret keys. Errors: GL409 it belongs to another organisation, 23503 no such sender, 23514 invalid class
+-- or state.
+CREATE OR REPLACE FUNCTION public.set_org_number(p_org uuid, p_number_id text, p_class text, p_member uuid DEFAULT NULL::uuid, p_state text DEFAULT 'active'::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_number public.org_numbers;
+begin
+  perform private.refuse_older_code();
+  insert into public.org_numbers as n (org_id, number_id, class, member_id, state) values (p_org, p_number_id, p_class, p_member, p_state)
+  on conflict on constraint org_numbers_pkey do update set class = excluded.class, member_id = excluded.member_id, state = excluded.state
+  where n.org_id = p_org
+  returning * into v_number;
+  if v_number.number_id is null then
+    raise exception 'the number belongs to another organisation' using errcode = 'GL409';
+  end if;
+  update public.senders s set class = p_class, org = p_org where s.channel = v_number.channel and s.id = p_number_id;
+  return to_jsonb(v_number);
+end $function$;
+grant execute on function public.set_org_number(p_org uuid, p_number_id text, p_class text, p_member uuid, p_state text) to service_role;
 
 -- Changes a route that is still at the version the caller read: any of name, condition, mode, flag_key,
 -- sticky_minutes, active, channels, destinations (names). Returns the route. Both versions are in route_history. For
@@ -10134,6 +11098,22 @@ begin
 end $function$;
 grant execute on function public.test_notification_endpoint(p_name text) to authenticated, service_role;
 
+-- A thread that is open in the app, with legs and windows: {id, orgId, clientId, numberClass, live, legs, windows};
+-- null if there is none. For secret keys.
+CREATE OR REPLACE FUNCTION public.thread_facts(p_thread uuid, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select private.thread_facts(t.id, coalesce(p_at, clock_timestamp())) || jsonb_build_object('orgId', t.org_id, 'clientId', t.client_id)
+    from public.threads t where t.id = p_thread);
+end $function$;
+grant execute on function public.thread_facts(p_thread uuid, p_at timestamp with time zone) to service_role;
+
 -- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
 -- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
 -- viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
@@ -10215,6 +11195,38 @@ begin
         select o.at, false, o.what, o.figures from private.outbound_events(v_message) o where v_message.direction = 'out') e));
 end $function$;
 grant execute on function public.trace_message(p_message text) to authenticated, service_role;
+
+-- Takes a sitter off a booking: the window closes at once, the thread and its numbers stay for the grace time. False
+-- if the sitter was not on it. For secret keys.
+CREATE OR REPLACE FUNCTION public.unassign_sitter(p_booking uuid, p_member uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  update public.assignment_windows w set cancelled_at = now()
+  where w.booking_id = p_booking and w.member_id = p_member and w.cancelled_at is null;
+  return found;
+end $function$;
+grant execute on function public.unassign_sitter(p_booking uuid, p_member uuid) to service_role;
+
+-- Removes threads that backfill_threads opened and nobody has used since. Returns how many. For secret keys.
+CREATE OR REPLACE FUNCTION public.undo_backfill(p_org uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.refuse_older_code();
+  delete from public.threads t where t.org_id = p_org and t.opened_by = 'backfill' and not exists (
+    select from public.thread_decisions d where d.thread_id = t.id);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function public.undo_backfill(p_org uuid) to service_role;
 
 -- Changes an incident if it still is at the version that was read: {title, kind, severity, status, flag_key,
 -- component, public, rollback_id}, a note for the team, words for the status page. One that becomes severe takes the
@@ -10431,6 +11443,16 @@ AS $function$
   select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
 $function$;
 grant execute on function private.add_histograms(p_a integer[], p_b integer[]) to service_role;
+
+-- Adds somebody to a thread. unique_violation if the person meets the number elsewhere, or is in the thread.
+CREATE OR REPLACE FUNCTION private.add_leg(p_thread uuid, p_contact uuid, p_role text, p_number text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.thread_legs (thread_id, contact_id, role, number_id) values (p_thread, p_contact, p_role, p_number)
+$function$;
+grant execute on function private.add_leg(p_thread uuid, p_contact uuid, p_role text, p_number text) to service_role;
 
 -- add_measurements with the time given.
 CREATE OR REPLACE FUNCTION private.add_measurements(p_measurements jsonb, p_now timestamp with time zone)
@@ -12398,6 +13420,19 @@ begin
 end $function$;
 grant execute on function private.claimed_events(p_ids uuid[], p_leases uuid[]) to service_role;
 
+-- Why a client counts as recurring: weekly, daily or count; null for one who does not.
+CREATE OR REPLACE FUNCTION private.classify_client(p_org uuid, p_client uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when bool_or(b.repeats = 'weekly') then 'weekly' when bool_or(b.repeats = 'daily') then 'daily'
+    when count(*) >= (select o.recurring_from from public.orgs o where o.id = p_org) then 'count' end
+  from (select b.repeats from public.bookings b where b.client_id = p_client and b.org_id = p_org and b.cancelled_at is null limit 1000) b
+$function$;
+grant execute on function private.classify_client(p_org uuid, p_client uuid) to service_role;
+
 -- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
 CREATE OR REPLACE FUNCTION private.click_days_kept()
  RETURNS integer
@@ -12510,6 +13545,7 @@ AS $function$
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
+    ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -12518,7 +13554,8 @@ AS $function$
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
   ) as j (name, every_seconds, kind, target, due)
   -- A later migration makes these tables, and a team may take them back.
-  where j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null
+  where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
+    and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -14275,6 +15312,17 @@ begin
   return v_freed;
 end $function$;
 grant execute on function private.free_lanes(p_ids uuid[]) to service_role;
+
+-- The organisation's public number; null if it has none.
+CREATE OR REPLACE FUNCTION private.front_desk(p_org uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select n.number_id from public.org_numbers n where n.org_id = p_org and n.class = 'front_desk' and n.state = 'active' order by n.created_at, n.number_id limit 1
+$function$;
+grant execute on function private.front_desk(p_org uuid) to service_role;
 
 -- The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least
 -- three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.
@@ -16429,6 +17477,30 @@ begin
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
+-- The instant of a time on the wall in a zone. A time that occurs twice: the first of them, the second for the end of
+-- something. A time that the clocks leave out: as much later as they leave out.
+CREATE OR REPLACE FUNCTION private.instant_of(p_local timestamp without time zone, p_zone text, p_end boolean)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with offsets (before, after) as (
+    select (probe.early at time zone p_zone) - (probe.early at time zone 'UTC'), (probe.late at time zone p_zone) - (probe.late at time zone 'UTC')
+    from (select (p_local - interval '1 day') at time zone 'UTC', (p_local + interval '1 day') at time zone 'UTC') as probe (early, late)
+  ), instants (before, after) as (
+    select (p_local - o.before) at time zone 'UTC', (p_local - o.after) at time zone 'UTC' from offsets o
+  )
+  select case
+    when i.before at time zone p_zone = p_local and i.after at time zone p_zone = p_local then
+      case when p_end then greatest(i.before, i.after) else least(i.before, i.after) end
+    when i.after at time zone p_zone = p_local then i.after
+    -- Also in the gap: by the old offset, it is as much later as the clocks leave out.
+    else i.before end
+  from instants i
+$function$;
+grant execute on function private.instant_of(p_local timestamp without time zone, p_zone text, p_end boolean) to service_role;
+
 -- Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits
 -- count as one.
 CREATE OR REPLACE FUNCTION private.is_attributed_otherwise(p_message messages)
@@ -16536,6 +17608,17 @@ AS $function$
     or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
 $function$;
 grant execute on function private.is_media(p_message jsonb) to service_role;
+
+-- Whether the signed-in user is this member. It tells the caller only about the caller.
+CREATE OR REPLACE FUNCTION private.is_member(p_member uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (select from public.org_members m where m.id = p_member and m.user_id = (select auth.uid()))
+$function$;
+grant execute on function private.is_member(p_member uuid) to authenticated, service_role;
 
 -- Whether this code, which no link has, is one typo away from a link's, or the first half of one.
 CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
@@ -16654,6 +17737,25 @@ AS $function$
   select p_events && array[p_type, split_part(p_type, '.', 1) || '.*', '*']
 $function$;
 grant execute on function private.is_wanted(p_events text[], p_type text) to service_role;
+
+-- Whether a text is an IANA time zone by place, such as Europe/Berlin, or UTC.
+CREATE OR REPLACE FUNCTION private.is_zone(p_zone text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- Only names with a change of clocks in them: `CET` and `-03` are no places.
+  if p_zone !~ '^([A-Z][A-Za-z_+-]+(/[A-Za-z0-9_+-]+){1,2}|UTC)$' then
+    return false;
+  end if;
+  perform now() at time zone p_zone;
+  return true;
+exception when invalid_parameter_value then
+  return false;
+end $function$;
+grant execute on function private.is_zone(p_zone text) to service_role;
 
 -- Whether this flag, or any, was launched within the last 24 hours: then alarms are told and escalated at once.
 CREATE OR REPLACE FUNCTION private.just_launched(p_now timestamp with time zone, p_flag_key text DEFAULT NULL::text)
@@ -17059,6 +18161,20 @@ begin
   end loop;
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
+
+-- A leg as relay() takes it.
+CREATE OR REPLACE FUNCTION private.leg_view(p_leg thread_legs)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('id', p_leg.id, 'threadId', p_leg.thread_id, 'contactId', p_leg.contact_id, 'role', p_leg.role,
+    'numberId', p_leg.number_id, 'optedOut', exists (
+      select from public.conversations c
+      where c.contact_id = p_leg.contact_id and c.channel = p_leg.channel and c.number_id = p_leg.number_id and c.opted_out_at is not null))
+$function$;
+grant execute on function private.leg_view(p_leg thread_legs) to service_role;
 
 -- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
 CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone)
@@ -17655,6 +18771,19 @@ begin
   return v_token;
 end $function$;
 grant execute on function private.make_reply_token(p_message_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Whether the signed-in user is owner or admin of an organisation. It tells the caller only about the caller.
+CREATE OR REPLACE FUNCTION private.manages_org(p_org uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.org_members m
+    where m.org_id = p_org and m.user_id = (select auth.uid()) and m.role in ('owner', 'admin'))
+$function$;
+grant execute on function private.manages_org(p_org uuid) to authenticated, service_role;
 
 -- Trigger, before an update: sets changed_in where anything but uses and taken becomes another, and member_versions
 -- of what does.
@@ -18808,6 +19937,18 @@ begin
 end $function$;
 grant execute on function private.opt_words(p_what text) to service_role;
 
+-- What the signed-in user is in an organisation: owner, admin or sitter; null for a stranger. It tells the caller
+-- only about the caller.
+CREATE OR REPLACE FUNCTION private.org_role(p_org uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select m.role from public.org_members m where m.org_id = p_org and m.user_id = (select auth.uid())
+$function$;
+grant execute on function private.org_role(p_org uuid) to authenticated, service_role;
+
 -- What an export does not hold and an erasure does not reach.
 CREATE OR REPLACE FUNCTION private.out_of_reach()
  RETURNS jsonb
@@ -19092,6 +20233,17 @@ AS $function$
     ('public.deliveries', '{message_id,event_id,conversation_id,last_error}',
       't.message_id = any (($1).messages) or t.event_id is not null and t.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.service_events', '{conversation_id,message_id,detail,native}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.policy_findings', '{decision_id,redacted}',
+      't.decision_id in (select d.id from public.thread_decisions d where d.contact_id = any (($1).contacts) or d.message_id = any (($1).messages))', 'deleted'),
+    ('public.thread_decisions', '{thread_id,contact_id,message_id,from_last4,force_reason}',
+      't.contact_id = any (($1).contacts) or t.message_id = any (($1).messages)', 'deleted'),
+    ('public.thread_decisions', '{force_reason}', '', 'words'),
+    ('public.assignment_windows', '{booking_id,client_id}', 't.client_id = any (($1).contacts)', 'deleted'),
+    ('public.bookings', '{id,external_id,client_id}', 't.client_id = any (($1).contacts)', 'deleted'),
+    ('public.thread_legs', '{id,thread_id,contact_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
+    -- With a client's thread go the sitters' legs and decisions in it.
+    ('public.threads', '{id,client_id}', 't.client_id = any (($1).contacts)', 'deleted'),
+    ('public.org_members', '{contact_id}', 't.contact_id = any (($1).contacts)', 'set contact_id = null'),
     ('public.conversation_notes', '{conversation_id,text}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.conversation_notes', '{text}', '', 'words'),
     ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
@@ -19130,6 +20282,29 @@ AS $function$
     ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids')
 $function$;
 grant execute on function private.personal_links() to service_role;
+
+-- A number of the pool that none of these people meets in a live thread or in quarantine, near to a number if
+-- possible, the least recently used first; null if there is none. p_not names those that were lost to somebody at the
+-- same moment.
+CREATE OR REPLACE FUNCTION private.pick_number(p_org uuid, p_contacts uuid[], p_like text, p_not text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select n.number_id
+  from public.org_numbers n
+  join public.senders s on s.channel = n.channel and s.id = n.number_id and s.state = 'active'
+  where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and n.channel = 'sms' and n.number_id <> all (p_not)
+    and not exists (
+      select from public.thread_legs l
+      where l.contact_id = any (p_contacts) and l.channel = n.channel and l.number_id = n.number_id
+        and (l.ended_at is null or l.quarantined_until > now()))
+  -- Of the same area if possible, then of the same country: the first digits say both.
+  order by left(s.address, 5) is distinct from left(p_like, 5), left(s.address, 2) is distinct from left(p_like, 2), n.last_used_at nulls first, n.number_id
+  limit 1
+$function$;
+grant execute on function private.pick_number(p_org uuid, p_contacts uuid[], p_like text, p_not text[]) to service_role;
 
 -- Whether a call of wa-router would find something to decide, deliver or send that has become due within a minute, or
 -- since the configuration changed within one. For the clock.
@@ -20733,6 +21908,45 @@ AS $function$
 $function$;
 grant execute on function private.release_lanes(p_ids uuid[]) to service_role;
 
+-- Takes numbers from people whose thread has ended, or whose last window is over, longer ago than the grace time, and
+-- puts these pairs in quarantine; takes numbers out that have drained. At most a thousand people a call. Returns
+-- {legs, numbers}. For the clock.
+CREATE OR REPLACE FUNCTION private.release_numbers(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_legs integer;
+  v_numbers integer;
+begin
+  with over as (
+    select l.id, o.quarantine_days
+    from public.thread_legs l
+    join public.threads t on t.id = l.thread_id
+    join public.orgs o on o.id = t.org_id
+    where l.ended_at is null and (
+      t.ended_at <= p_now - make_interval(hours => o.grace_hours)
+      -- A sitter whose last window is long over, and who has none to come.
+      or l.role = 'sitter' and t.number_class = 'pool' and l.opened_at <= p_now - make_interval(hours => o.grace_hours) and not exists (
+        select from public.org_members m
+        join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id
+        where m.contact_id = l.contact_id and m.org_id = t.org_id
+          and least(w.closes_at, w.cancelled_at) > p_now - make_interval(hours => o.grace_hours)))
+    order by l.id limit 1000 for update of l skip locked
+  )
+  update public.thread_legs l set ended_at = p_now,
+    quarantined_until = case when l.number_id is not null then p_now + make_interval(days => over.quarantine_days) end
+  from over where over.id = l.id;
+  get diagnostics v_legs = row_count;
+  update public.org_numbers n set state = 'out'
+  where n.state = 'draining' and not exists (
+    select from public.thread_legs l where l.channel = n.channel and l.number_id = n.number_id and l.ended_at is null);
+  get diagnostics v_numbers = row_count;
+  return jsonb_build_object('legs', v_legs, 'numbers', v_numbers);
+end $function$;
+grant execute on function private.release_numbers(p_now timestamp with time zone) to service_role;
+
 -- Ends the leases of lanes and makes each due with its first open message, or one that was set aside, as soon as the
 -- pair's limit and any pending media allow. The caller holds the lanes' locks from an earlier statement (see
 -- release_lane).
@@ -21223,6 +22437,7 @@ AS $function$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
+    ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
@@ -22934,6 +24149,21 @@ AS $function$
 $function$;
 grant execute on function private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone) to service_role;
 
+-- Whether the signed-in user is a sitter of a thread. It tells the caller only about the caller.
+CREATE OR REPLACE FUNCTION private.sits_on(p_thread uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.thread_legs l
+    join public.threads t on t.id = l.thread_id
+    join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id and m.role = 'sitter'
+    where l.thread_id = p_thread and l.role = 'sitter' and l.ended_at is null and m.user_id = (select auth.uid()))
+$function$;
+grant execute on function private.sits_on(p_thread uuid) to authenticated, service_role;
+
 -- Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit
 -- that only one of dialling and display has.
 CREATE OR REPLACE FUNCTION private.spellings(p_kind text, p_value text)
@@ -23909,6 +25139,30 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
+-- A thread with its live legs and the windows that are not over, as relay() takes it.
+CREATE OR REPLACE FUNCTION private.thread_facts(p_thread uuid, p_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
+    'legs', (
+      select coalesce(jsonb_agg(private.leg_view(l) order by l.opened_at, l.id), '[]')
+      from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
+    'windows', (
+      select coalesce(jsonb_agg(jsonb_build_object('legId', l.id, 'state', private.window_state(w, p_at), 'from', w.opens_at)
+        order by w.opens_at, w.id), '[]')
+      from public.thread_legs l
+      join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
+      join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
+      where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
+  from public.threads t where t.id = p_thread
+$function$;
+grant execute on function private.thread_facts(p_thread uuid, p_at timestamp with time zone) to service_role;
+
 -- In-Reply-To, References (RFC 5322 3.6.4: the parent's and its Message-ID) and the thread of an answer to a mail;
 -- all null for none.
 CREATE OR REPLACE FUNCTION private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid)
@@ -23934,6 +25188,18 @@ begin
   thread_id := coalesce(v_parent.thread_id, v_parent.id);
 end $function$;
 grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
+-- A thread as open_thread returns it.
+CREATE OR REPLACE FUNCTION private.thread_view(p_thread threads, p_created boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('thread_id', p_thread.id, 'created', p_created, 'number_id', p_thread.message_number_id,
+    'number_class', p_thread.number_class, 'exhausted', false)
+$function$;
+grant execute on function private.thread_view(p_thread threads, p_created boolean) to service_role;
 
 -- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
 -- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
@@ -24552,6 +25818,32 @@ AS $function$
   select s.value::jsonb from public.settings s where s.key = 'wa_send.window_fallback'
 $function$;
 grant execute on function private.window_fallback() to service_role;
+
+-- The window of a booking with its buffers in minutes, which are added to instants: a change of clocks does not
+-- stretch them. A booking that starts within the hour that the clocks leave out keeps its length.
+CREATE OR REPLACE FUNCTION private.window_of(p_starts timestamp without time zone, p_ends timestamp without time zone, p_zone text, p_before integer, p_after integer)
+ RETURNS tstzrange
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select tstzrange(s.at - make_interval(mins => p_before), case when e.at > s.at then e.at else s.at + (p_ends - p_starts) end
+    + make_interval(mins => p_after), '[)')
+  from (select private.instant_of(p_starts, p_zone, false)) s (at), (select private.instant_of(p_ends, p_zone, true)) e (at)
+$function$;
+grant execute on function private.window_of(p_starts timestamp without time zone, p_ends timestamp without time zone, p_zone text, p_before integer, p_after integer) to service_role;
+
+-- upcoming, active or past.
+CREATE OR REPLACE FUNCTION private.window_state(p_window assignment_windows, p_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_window.cancelled_at <= p_at or p_window.closes_at <= p_at then 'past'
+    when p_window.opens_at > p_at then 'upcoming' else 'active' end
+$function$;
+grant execute on function private.window_state(p_window assignment_windows, p_at timestamp with time zone) to service_role;
 
 -- A person with these messages.
 CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])

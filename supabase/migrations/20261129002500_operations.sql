@@ -31,6 +31,7 @@ language sql immutable set search_path = '' as $$
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
+    ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
@@ -264,6 +265,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
+    ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -272,7 +274,8 @@ language sql stable set search_path = '' as $$
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
   ) as j (name, every_seconds, kind, target, due)
   -- A later migration makes these tables, and a team may take them back.
-  where j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null
+  where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
+    and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
 $$;
 comment on function private.clock_jobs() is
   'What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a secret key, where due, an expression of SQL, is true or there is none.';

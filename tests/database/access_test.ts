@@ -71,6 +71,15 @@ const READERS: Record<string, TeamRole> = {
   "public.sender_accounts": "viewer",
   "public.sender_states": "viewer",
   "public.imports": "viewer",
+  // Besides the team, people of the organisation: masking_test.
+  "public.orgs": "viewer",
+  "public.org_members": "viewer",
+  "public.org_numbers": "viewer",
+  "public.threads": "viewer",
+  "public.bookings": "viewer",
+  "public.assignment_windows": "viewer",
+  "public.thread_decisions": "viewer",
+  "public.policy_findings": "viewer",
   "public.announcements": "viewer",
   "public.announcement_recipients": "viewer",
   "public.clicks": "operator",
@@ -90,6 +99,22 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "anybody",
     why:
       "Policies run as the caller and call it. It tells the caller only about the caller, and is not exposed.",
+  },
+  "private.org_role(uuid)": {
+    role: "anybody",
+    why: "Policies run as the caller and call it. It tells the caller only about the caller.",
+  },
+  "private.manages_org(uuid)": {
+    role: "anybody",
+    why: "Policies run as the caller and call it. It tells the caller only about the caller.",
+  },
+  "private.sits_on(uuid)": {
+    role: "anybody",
+    why: "Policies run as the caller and call it. It tells the caller only about the caller.",
+  },
+  "private.is_member(uuid)": {
+    role: "anybody",
+    why: "Policies run as the caller and call it. It tells the caller only about the caller.",
   },
   "whoami()": {
     role: "anybody",

@@ -53,6 +53,18 @@ const FREE: Record<string, string> = {
   "private.storage_days": "day bytes",
   "private.part_states": "component status since told",
   "private.write_probe": "only_row at",
+  "public.orgs":
+    "id name zone countries before_minutes after_minutes grace_hours quarantine_days recurring_from created_at",
+  "public.org_members": "id org_id role user_id created_at",
+  "public.org_numbers": "channel number_id org_id class member_id state last_used_at created_at",
+  "public.threads":
+    "org_id sitter_id channel message_number_id number_class recurring recurring_why opened_by state opened_at ended_at",
+  "public.thread_legs": "role channel number_id opened_at ended_at quarantined_until",
+  "public.bookings": "org_id starts_local ends_local zone repeats cancelled_at created_at",
+  "public.assignment_windows": "id org_id member_id opens_at closes_at cancelled_at created_at",
+  "public.thread_decisions":
+    "id org_id from_role number_last4 number_class outcome reason types forces done_at done_by at by",
+  "public.policy_findings": "ord org_id type rule score was_right reviewed_by reviewed_at",
   "public.announcement_recipients": "announcement_id state why next_at at",
   "public.announcements":
     "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",
@@ -316,6 +328,34 @@ async function plant(sql: Sql) {
   await sql`insert into public.conversation_notes (conversation_id, text)
     select id, case when contact_id = ${id} then ${`${NAME} prefers calls`} else ${`a friend of ${NAME}`} end
     from public.conversations where contact_id in (${id}, ${other})`;
+  // Each is a client of an organisation, and works for another one.
+  await sql`insert into public.senders (channel, id, address, provider) values ('sms', 'PN0001', '12025550301', 'twilio')`;
+  await sql`insert into public.orgs (id, name) values ('00000000-0000-7000-8000-000000000a01', 'Moss')`;
+  await sql`insert into public.org_numbers (number_id, org_id, class) values ('PN0001', '00000000-0000-7000-8000-000000000a01', 'front_desk')`;
+  for (const one of [id, other]) {
+    const [{ member }] = await sql`
+      insert into public.org_members (org_id, role, contact_id) values ('00000000-0000-7000-8000-000000000a01', 'sitter', ${one}) returning id as member`;
+    const [{ thread }] = await sql`
+      select public.open_thread('00000000-0000-7000-8000-000000000a01', ${one}) ->> 'thread_id' as thread`;
+    const [{ booking }] = await sql`
+      insert into public.bookings (org_id, external_id, client_id, starts_local, ends_local, zone)
+      values ('00000000-0000-7000-8000-000000000a01', ${`b ${one}`}, ${one}, '2026-12-24 18:00', '2026-12-24 19:00', 'UTC') returning id as booking`;
+    await sql`
+      insert into public.assignment_windows (org_id, booking_id, member_id, client_id, opens_at, closes_at)
+      values ('00000000-0000-7000-8000-000000000a01', ${booking}, ${member}, ${one}, '2026-12-24 17:00Z', '2026-12-24 20:00Z')`;
+    await sql`
+      select public.record_decision(${
+      sql.json({
+        org_id: "00000000-0000-7000-8000-000000000a01",
+        thread_id: thread,
+        contact_id: one,
+        from_role: "client",
+        from_last4: one === id ? PHONE : OTHER,
+        outcome: "blocked",
+        reason: "anti_poaching",
+      })
+    }, '[{"type": "phone", "rule": "phone.national", "score": 0.85, "redacted": "••••••••43"}]')`;
+  }
   // The team's own words and lists.
   await sql`insert into public.settings (key, value, metadata) values ('new.enabled', 'true', ${
     sql.json({ target_user_ids: [other, id], description: `for ${NAME}` })

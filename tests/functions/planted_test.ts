@@ -245,6 +245,10 @@ async function plant(edge: Edge): Promise<Scene> {
  */
 const CALLS: Record<string, (scene: Scene) => string[]> = {
   "private.has_role(text)": () => ["'viewer'"],
+  "private.org_role(uuid)": ({ contact }) => [`'${contact}'`],
+  "private.manages_org(uuid)": ({ contact }) => [`'${contact}'`],
+  "private.sits_on(uuid)": ({ contact }) => [`'${contact}'`],
+  "private.is_member(uuid)": ({ contact }) => [`'${contact}'`],
   "whoami()": () => [""],
   "list_team()": () => [""],
   "set_team_member(uuid,text,text[])": ({ contact }) => [`'${contact}', 'viewer'`],

@@ -317,6 +317,37 @@ export const FILL: Record<string, string> = {
   "public.reply_tokens": `
     insert into public.reply_tokens (token, message_id) values ('abcdefgh234567mn', '00000000-0000-7000-8000-0000000000e2')`,
 
+  "public.orgs": `
+    insert into public.orgs (id, name, zone) values ('00000000-0000-7000-8000-000000000a01', 'Moss', 'Europe/Berlin')`,
+  "public.org_members": `
+    insert into public.org_members (id, org_id, role, contact_id)
+    select '00000000-0000-7000-8000-000000000a02', '00000000-0000-7000-8000-000000000a01', 'sitter', c.id
+    from public.contacts c order by c.id desc limit 1`,
+  "public.org_numbers": `
+    insert into public.senders (channel, id, address, provider) values ('sms', 'PN0001', '12025550301', 'twilio') on conflict do nothing;
+    insert into public.org_numbers (number_id, org_id, class) values ('PN0001', '00000000-0000-7000-8000-000000000a01', 'pool')`,
+  "public.threads": `
+    insert into public.threads (id, org_id, client_id, message_number_id, number_class, opened_by) values
+      ('00000000-0000-7000-8000-000000000a03', '00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-0000000000c1',
+        'PN0001', 'pool', 'assignment')`,
+  "public.thread_legs": `
+    insert into public.thread_legs (thread_id, contact_id, role, number_id) values
+      ('00000000-0000-7000-8000-000000000a03', '00000000-0000-7000-8000-0000000000c1', 'client', 'PN0001')`,
+  "public.bookings": `
+    insert into public.bookings (id, org_id, external_id, client_id, starts_local, ends_local, zone) values
+      ('00000000-0000-7000-8000-000000000a04', '00000000-0000-7000-8000-000000000a01', 'b-1', '00000000-0000-7000-8000-0000000000c1',
+        '2026-12-24 18:00', '2026-12-24 19:00', 'Europe/Berlin')`,
+  "public.assignment_windows": `
+    insert into public.assignment_windows (org_id, booking_id, member_id, client_id, opens_at, closes_at) values
+      ('00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a04', '00000000-0000-7000-8000-000000000a02',
+        '00000000-0000-7000-8000-0000000000c1', '2026-12-24 16:00Z', '2026-12-24 19:00Z')`,
+  "public.thread_decisions": `
+    insert into public.thread_decisions (id, org_id, thread_id, contact_id, from_role, from_last4, outcome, reason, types) values
+      ('00000000-0000-7000-8000-000000000a05', '00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a03',
+        '00000000-0000-7000-8000-0000000000c1', 'client', '0101', 'blocked', 'anti_poaching', '{phone}')`,
+  "public.policy_findings": `
+    insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted) values
+      ('00000000-0000-7000-8000-000000000a05', 1, '00000000-0000-7000-8000-000000000a01', 'phone', 'phone.national', 0.85, '••••••••43')`,
   "public.route_history": `
     select private.record_route('00000000-0000-7000-8000-0000000000b1')`,
   // Last of all: a change of configuration takes it away.

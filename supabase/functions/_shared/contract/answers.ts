@@ -13,6 +13,7 @@ import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
+import { MASKING } from "./answers/masking.ts";
 import { MEDIA } from "./answers/media.ts";
 import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
@@ -45,6 +46,7 @@ export const ANSWERS = {
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,
+  ...MASKING,
   ...MEDIA,
   ...MESSAGES,
   ...OPERATIONS,

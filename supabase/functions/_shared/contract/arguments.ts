@@ -32,6 +32,57 @@ export interface DestinationOptions {
   when_taken?: WhenTaken;
 }
 
+/** Settings of an organisation with masked numbers; absent members stay, or get their defaults. */
+export interface OrgConfig {
+  name?: string;
+  /** IANA time zone of bookings that name none. */
+  zone?: string;
+  /** ISO codes of the countries whose national phone numbers detection looks for. */
+  countries?: readonly string[];
+  before_minutes?: number;
+  after_minutes?: number;
+  grace_hours?: number;
+  quarantine_days?: number;
+  recurring_from?: number;
+}
+
+/** A booking, by the clocks on the wall: `2026-12-24T18:00:00`. */
+export interface BookingDraft {
+  client_id: string;
+  starts_local: string;
+  ends_local: string;
+  zone?: string;
+  repeats?: "none" | "daily" | "weekly";
+  cancelled?: boolean;
+}
+
+/** Where a text of a masked thread went and why. */
+export interface ThreadDecision {
+  org_id: string;
+  thread_id?: string | null;
+  contact_id?: string | null;
+  message_id?: string | null;
+  from_role: "client" | "sitter" | "owner" | "unknown";
+  from_last4?: string | null;
+  number_last4?: string | null;
+  number_class?: "front_desk" | "sitter" | "pool" | null;
+  outcome: "leg" | "owner_inbox" | "held" | "blocked";
+  reason: string;
+  types?: readonly string[];
+  /** The blocked decision that an owner overrides, with the reason. */
+  forces?: string;
+  force_reason?: string;
+  by?: string;
+}
+
+/** What detection found in a text, redacted. */
+export interface PolicyFinding {
+  type: string;
+  rule: string;
+  score: number;
+  redacted: string;
+}
+
 /** Settings of a route; absent members get their defaults. */
 export interface RouteOptions {
   name?: string;
@@ -306,16 +357,19 @@ export interface JsonArguments {
       before_destination?: string;
     };
   };
+  record_decision: { p_decision: ThreadDecision; p_findings: readonly PolicyFinding[] };
   record_feedback: { p_feedback: readonly GivenFeedback[] };
   record_metrics: { p_metrics: readonly CountedMetric[] };
   record_rollback: { p_event: RollbackEvent };
   schedule_notices: { p_notices: readonly Notice[] | null };
+  set_booking: { p_booking: BookingDraft };
   set_conversation_desk: { p_changes: { assigned_to?: string | null; unread?: boolean } };
   set_destination: { p_changes: DestinationOptions & { url?: string } };
   set_destination_headers: { p_headers: Readonly<Record<string, string | null>> };
   set_escalation: { p_steps: readonly EscalationStep[] };
   set_flag: { p_changes: FlagChanges };
   set_identity: { p_changes: IdentityOptions & { is_default?: boolean; state?: "active" | "paused" } };
+  set_org: { p_config: OrgConfig };
   set_route: {
     p_changes: RouteOptions & { condition?: Condition; active?: boolean; destinations?: readonly string[] };
   };

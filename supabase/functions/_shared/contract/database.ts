@@ -94,6 +94,51 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      assignment_windows: {
+        Row: {
+          booking_id: string;
+          cancelled_at: string | null;
+          client_id: string;
+          closes_at: string;
+          created_at: string;
+          id: string;
+          member_id: string;
+          opens_at: string;
+          org_id: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "assignment_windows_booking_id_fkey";
+            columns: ["booking_id"];
+            isOneToOne: false;
+            referencedRelation: "bookings";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "assignment_windows_client_id_fkey";
+            columns: ["client_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "assignment_windows_member_id_fkey";
+            columns: ["member_id"];
+            isOneToOne: false;
+            referencedRelation: "org_members";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "assignment_windows_org_id_fkey";
+            columns: ["org_id"];
+            isOneToOne: false;
+            referencedRelation: "orgs";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       attributions: {
         Row: {
           clicked_at: string | null;
@@ -131,6 +176,38 @@ export type Database = {
             columns: ["message_id"];
             isOneToOne: true;
             referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      bookings: {
+        Row: {
+          cancelled_at: string | null;
+          client_id: string;
+          created_at: string;
+          ends_local: string;
+          external_id: string;
+          id: string;
+          org_id: string;
+          repeats: "none" | "daily" | "weekly";
+          starts_local: string;
+          zone: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "bookings_client_id_fkey";
+            columns: ["client_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "bookings_org_id_fkey";
+            columns: ["org_id"];
+            isOneToOne: false;
+            referencedRelation: "orgs";
             referencedColumns: ["id"];
           },
         ];
@@ -992,6 +1069,88 @@ export type Database = {
           },
         ];
       };
+      org_members: {
+        Row: {
+          contact_id: string | null;
+          created_at: string;
+          id: string;
+          org_id: string;
+          role: "owner" | "admin" | "sitter";
+          user_id: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "org_members_contact_id_fkey";
+            columns: ["contact_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "org_members_org_id_fkey";
+            columns: ["org_id"];
+            isOneToOne: false;
+            referencedRelation: "orgs";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      org_numbers: {
+        Row: {
+          channel: string;
+          class: "front_desk" | "sitter" | "pool";
+          created_at: string;
+          last_used_at: string | null;
+          member_id: string | null;
+          number_id: string;
+          org_id: string;
+          state: "active" | "draining" | "out";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "org_numbers_member_id_fkey";
+            columns: ["member_id"];
+            isOneToOne: false;
+            referencedRelation: "org_members";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "org_numbers_org_id_fkey";
+            columns: ["org_id"];
+            isOneToOne: false;
+            referencedRelation: "orgs";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "org_numbers_sender_fkey";
+            columns: ["channel", "number_id"];
+            isOneToOne: true;
+            referencedRelation: "senders";
+            referencedColumns: ["channel", "id"];
+          },
+        ];
+      };
+      orgs: {
+        Row: {
+          after_minutes: number;
+          before_minutes: number;
+          countries: string[];
+          created_at: string;
+          grace_hours: number;
+          id: string;
+          name: string;
+          quarantine_days: number;
+          recurring_from: number;
+          zone: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       orphan_visits: {
         Row: {
           code: string;
@@ -1040,6 +1199,38 @@ export type Database = {
             columns: ["message_id"];
             isOneToOne: false;
             referencedRelation: "messages";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      policy_findings: {
+        Row: {
+          decision_id: string;
+          ord: number;
+          org_id: string;
+          redacted: string;
+          reviewed_at: string | null;
+          reviewed_by: string | null;
+          rule: string;
+          score: number;
+          type: "phone" | "email" | "social" | "payment" | "off_platform" | "url";
+          was_right: boolean | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "policy_findings_decision_id_fkey";
+            columns: ["decision_id"];
+            isOneToOne: false;
+            referencedRelation: "thread_decisions";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "policy_findings_org_id_fkey";
+            columns: ["org_id"];
+            isOneToOne: false;
+            referencedRelation: "orgs";
             referencedColumns: ["id"];
           },
         ];
@@ -1610,6 +1801,140 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      thread_decisions: {
+        Row: {
+          at: string;
+          by: string;
+          contact_id: string | null;
+          done_at: string | null;
+          done_by: string | null;
+          force_reason: string | null;
+          forces: string | null;
+          from_last4: string | null;
+          from_role: "client" | "sitter" | "owner" | "unknown";
+          id: string;
+          message_id: string | null;
+          number_class: "front_desk" | "sitter" | "pool" | null;
+          number_last4: string | null;
+          org_id: string;
+          outcome: "leg" | "owner_inbox" | "held" | "blocked";
+          reason: string;
+          thread_id: string | null;
+          types: string[];
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "thread_decisions_contact_id_fkey";
+            columns: ["contact_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "thread_decisions_forces_fkey";
+            columns: ["forces"];
+            isOneToOne: true;
+            referencedRelation: "thread_decisions";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "thread_decisions_org_id_fkey";
+            columns: ["org_id"];
+            isOneToOne: false;
+            referencedRelation: "orgs";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "thread_decisions_thread_id_fkey";
+            columns: ["thread_id"];
+            isOneToOne: false;
+            referencedRelation: "threads";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      thread_legs: {
+        Row: {
+          channel: string;
+          contact_id: string;
+          ended_at: string | null;
+          id: string;
+          number_id: string | null;
+          opened_at: string;
+          quarantined_until: string | null;
+          role: "client" | "sitter";
+          thread_id: string;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "thread_legs_contact_id_fkey";
+            columns: ["contact_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "thread_legs_thread_id_fkey";
+            columns: ["thread_id"];
+            isOneToOne: false;
+            referencedRelation: "threads";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      threads: {
+        Row: {
+          channel: string;
+          client_id: string;
+          ended_at: string | null;
+          id: string;
+          message_number_id: string;
+          number_class: "front_desk" | "sitter" | "pool";
+          opened_at: string;
+          opened_by: "first_message" | "assignment" | "owner" | "backfill";
+          org_id: string;
+          recurring: boolean;
+          recurring_why: string | null;
+          sitter_id: string | null;
+          state: "live" | "ended";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "threads_client_id_fkey";
+            columns: ["client_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "threads_number_fkey";
+            columns: ["channel", "message_number_id"];
+            isOneToOne: false;
+            referencedRelation: "org_numbers";
+            referencedColumns: ["channel", "number_id"];
+          },
+          {
+            foreignKeyName: "threads_org_id_fkey";
+            columns: ["org_id"];
+            isOneToOne: false;
+            referencedRelation: "orgs";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "threads_sitter_id_fkey";
+            columns: ["sitter_id"];
+            isOneToOne: false;
+            referencedRelation: "org_members";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       wa_templates: {
         Row: {
           account: string;
@@ -1796,7 +2121,22 @@ export type Database = {
         };
         Returns: Json;
       };
+      assign_sitter: {
+        Args: {
+          p_booking: string;
+          p_member: string;
+          p_proactive: boolean;
+        };
+        Returns: Json;
+      };
       attention: { Args: Record<never, never>; Returns: Json };
+      backfill_threads: {
+        Args: {
+          p_org: string;
+          p_limit?: number;
+        };
+        Returns: number;
+      };
       begin_identity_check: {
         Args: {
           p_id: string;
@@ -2021,6 +2361,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      end_thread: {
+        Args: {
+          p_thread: string;
+        };
+        Returns: boolean;
+      };
       enqueue_outbound: {
         Args: {
           p_items: Json;
@@ -2065,6 +2411,14 @@ export type Database = {
           p_address: string;
         };
         Returns: Json;
+      };
+      finish_inbox: {
+        Args: {
+          p_org: string;
+          p_decision: string;
+          p_by: string;
+        };
+        Returns: boolean;
       };
       first_steps: { Args: Record<never, never>; Returns: Json };
       forecast_rollout: {
@@ -2308,6 +2662,18 @@ export type Database = {
         };
         Returns: Json;
       };
+      messages_diagnostics: {
+        Args: {
+          p_org: string;
+        };
+        Returns: Json;
+      };
+      messages_proof: {
+        Args: {
+          p_org?: string | null;
+        };
+        Returns: Json;
+      };
       metrics: { Args: Record<never, never>; Returns: Json };
       move_route: {
         Args: {
@@ -2364,6 +2730,15 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["incidents"]["Row"];
       };
+      open_thread: {
+        Args: {
+          p_org: string;
+          p_client: string;
+          p_sitter?: string | null;
+          p_opened_by?: string;
+        };
+        Returns: Json;
+      };
       open_window: {
         Args: {
           p_to: string;
@@ -2398,6 +2773,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      pool_forecast: {
+        Args: {
+          p_org: string;
+        };
+        Returns: Json;
+      };
       read_announcement: {
         Args: {
           p_id: string;
@@ -2426,6 +2807,13 @@ export type Database = {
           p_clicks: string;
         };
         Returns: null;
+      };
+      record_decision: {
+        Args: {
+          p_decision: Json;
+          p_findings?: Json;
+        };
+        Returns: string;
       };
       record_decisions: {
         Args: {
@@ -2483,6 +2871,14 @@ export type Database = {
       refresh_links: {
         Args: {
           p_since?: string | null;
+        };
+        Returns: Json;
+      };
+      relay_facts: {
+        Args: {
+          p_number_id: string;
+          p_from: string;
+          p_at?: string | null;
         };
         Returns: Json;
       };
@@ -2684,6 +3080,16 @@ export type Database = {
         };
         Returns: Json;
       };
+      review_finding: {
+        Args: {
+          p_org: string;
+          p_decision: string;
+          p_ord: number;
+          p_was_right: boolean;
+          p_by: string;
+        };
+        Returns: boolean;
+      };
       revoke_gate: {
         Args: {
           p_flag_key: string;
@@ -2748,6 +3154,14 @@ export type Database = {
           p_conversation_id: string;
           p_message: Json;
           p_key: string;
+        };
+        Returns: Json;
+      };
+      set_booking: {
+        Args: {
+          p_org: string;
+          p_external_id: string;
+          p_booking: Json;
         };
         Returns: Json;
       };
@@ -2833,6 +3247,32 @@ export type Database = {
           p_opted_out?: boolean;
           p_number_id?: string | null;
           p_channel?: string;
+        };
+        Returns: Json;
+      };
+      set_org: {
+        Args: {
+          p_id: string;
+          p_config: Json;
+        };
+        Returns: Json;
+      };
+      set_org_member: {
+        Args: {
+          p_org: string;
+          p_role: string;
+          p_user_id?: string | null;
+          p_contact_id?: string | null;
+        };
+        Returns: Json;
+      };
+      set_org_number: {
+        Args: {
+          p_org: string;
+          p_number_id: string;
+          p_class: string;
+          p_member?: string | null;
+          p_state?: string;
         };
         Returns: Json;
       };
@@ -3037,6 +3477,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      thread_facts: {
+        Args: {
+          p_thread: string;
+          p_at?: string | null;
+        };
+        Returns: Json;
+      };
       trace_mail: {
         Args: {
           p_message_id: string;
@@ -3048,6 +3495,19 @@ export type Database = {
           p_message: string;
         };
         Returns: Json;
+      };
+      unassign_sitter: {
+        Args: {
+          p_booking: string;
+          p_member: string;
+        };
+        Returns: boolean;
+      };
+      undo_backfill: {
+        Args: {
+          p_org: string;
+        };
+        Returns: number;
       };
       update_incident: {
         Args: {

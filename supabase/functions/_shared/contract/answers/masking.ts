@@ -1,0 +1,164 @@
+/**
+ * Masked messaging, as the database answers it.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { at, count, id } from "./common.ts";
+
+const numberClass = z.enum(["front_desk", "sitter", "pool"]);
+const role = z.enum(["client", "sitter"]);
+
+const org = z.strictObject({
+  id,
+  name: z.string(),
+  zone: z.string(),
+  countries: z.array(z.string()),
+  before_minutes: count,
+  after_minutes: count,
+  grace_hours: count,
+  quarantine_days: count,
+  recurring_from: count,
+  created_at: at,
+});
+/** An organisation and its settings. */
+export type Org = z.infer<typeof org>;
+
+const opened = z.strictObject({
+  thread_id: id,
+  /** False if it was live already. */
+  created: z.boolean(),
+  number_id: z.string(),
+  number_class: numberClass,
+  /** Whether it is at the front desk because no number of the pool was free. */
+  exhausted: z.boolean(),
+});
+/** A thread that was opened, or found. */
+export type OpenedThread = z.infer<typeof opened>;
+
+const leg = z.strictObject({
+  id,
+  threadId: id,
+  contactId: id,
+  role,
+  /** Null for one who reads in the app alone. */
+  numberId: z.string().nullable(),
+  optedOut: z.boolean(),
+});
+
+const thread = z.strictObject({
+  id,
+  numberClass,
+  live: z.boolean(),
+  legs: z.array(leg),
+  windows: z.array(z.strictObject({ legId: id, state: z.enum(["active", "upcoming", "past"]), from: at })),
+});
+
+const forecast = z.strictObject({
+  numbers: count,
+  draining: count,
+  /** Most live threads of one person: as many numbers are needed. */
+  needed: count,
+  /** Numbers that are closed to the person with fewest left. */
+  closed: count,
+  /** `closed` by `numbers`. */
+  share: z.number(),
+  state: z.enum(["ok", "warning", "exhausted"]),
+  exhausted_count: count,
+});
+export type PoolForecast = z.infer<typeof forecast>;
+
+const diagnostics = z.strictObject({
+  threads: z.strictObject({ front_desk: count, sitter: count, pool: count }),
+  relayed: count,
+  antiPoachingBlocked: count,
+  ownerInboxRouted: count,
+  held: count,
+  sitterNoActiveWindow: count,
+  pool: forecast,
+  decisions: z.array(z.strictObject({
+    id,
+    at,
+    orgId: id,
+    threadId: id.nullable(),
+    fromRole: z.enum(["client", "sitter", "owner", "unknown"]),
+    /** Last four digits. */
+    from: z.string().nullable(),
+    number: z.string().nullable(),
+    numberClass: numberClass.nullable(),
+    outcome: z.enum(["leg", "owner_inbox", "held", "blocked"]),
+    reason: z.string(),
+    types: z.array(z.string()),
+  })),
+});
+/** How masked messaging of an organisation is doing. */
+export type MessagesDiagnostics = z.infer<typeof diagnostics>;
+
+const proof = z.strictObject({
+  threads: count,
+  without_number: z.array(id),
+  without_client: z.array(id),
+  orgs_without_front_desk: z.array(id),
+  conversations_without_thread: count,
+});
+/** What is missing for masked messaging. */
+export type MessagesProof = z.infer<typeof proof>;
+
+/** The answers by function name. */
+export const MASKING = {
+  set_org: org,
+  set_org_member: z.strictObject({
+    id,
+    org_id: id,
+    role: z.enum(["owner", "admin", "sitter"]),
+    user_id: id.nullable(),
+    contact_id: id.nullable(),
+    created_at: at,
+  }),
+  set_org_number: z.strictObject({
+    channel: z.string(),
+    number_id: z.string(),
+    org_id: id,
+    class: numberClass,
+    member_id: id.nullable(),
+    state: z.enum(["active", "draining", "out"]),
+    last_used_at: at.nullable(),
+    created_at: at,
+  }),
+  open_thread: opened,
+  set_booking: z.strictObject({
+    id,
+    org_id: id,
+    external_id: z.string(),
+    client_id: id,
+    /** By the clocks on the wall, without a zone. */
+    starts_local: z.string(),
+    ends_local: z.string(),
+    zone: z.string(),
+    repeats: z.enum(["none", "daily", "weekly"]),
+    cancelled_at: at.nullable(),
+    created_at: at,
+  }),
+  assign_sitter: z.strictObject({
+    window_id: id,
+    opens_at: at,
+    closes_at: at,
+    created: z.boolean(),
+    recurring: z.boolean(),
+    recurring_why: z.enum(["weekly", "daily", "count"]).nullable(),
+    thread: opened.nullable(),
+  }),
+  relay_facts: z.strictObject({
+    orgId: id,
+    contactId: id.nullable(),
+    numberClass,
+    fromOurs: z.boolean(),
+    senderLegs: z.array(leg),
+    pastThreadId: id.nullable(),
+    thread: thread.nullable(),
+  }).nullable(),
+  thread_facts: thread.extend({ orgId: id, clientId: id }).nullable(),
+  pool_forecast: forecast,
+  messages_diagnostics: diagnostics.nullable(),
+  messages_proof: proof,
+} as const;
