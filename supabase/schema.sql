@@ -159,7 +159,9 @@ create type private.inbound_update as (
   traceparent text,
   news jsonb,
   event jsonb,
-  raw jsonb
+  raw jsonb,
+  author private.identity[],
+  author_name text
 );
 
 -- A mail as the intake works on it. kept: message (it becomes a message of the person), relay (a message of ours),
@@ -1969,6 +1971,22 @@ create INDEX media_uploads_content_idx ON public.media_uploads USING btree (sha2
 create INDEX media_uploads_used_idx ON public.media_uploads USING btree (used_at);
 alter table public.media_uploads enable row level security;
 grant select, insert, update, delete on public.media_uploads to service_role;
+
+-- Who of a group wrote a message in it. In a conversation with one person nobody else writes, and there is no row.
+create table public.message_authors (
+  -- The message.
+  message_id uuid not null,
+  -- Its author; after a merge the contact that was merged.
+  contact_id uuid not null,
+  -- A message has one author.
+  constraint message_authors_pkey PRIMARY KEY (message_id),
+  constraint message_authors_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint message_authors_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE
+);
+-- What a person wrote in groups; serves the foreign key.
+create INDEX message_authors_contact_idx ON public.message_authors USING btree (contact_id);
+alter table public.message_authors enable row level security;
+grant select, insert, delete on public.message_authors to service_role;
 
 -- Messages in both directions. seq is assigned under the conversation's lock, so within a conversation it is the
 -- order of acceptance.
@@ -5534,6 +5552,7 @@ begin
         select i.value from public.contact_identities i
         where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
         order by i.dialled, i.id desc limit 1),
+      'group', case c.channel when 'whatsapp' then private.group_of(c.contact_id) end,
       'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until, 'taken_until', c.taken_until,
       'messages', waiting.messages) as item
@@ -5542,7 +5561,7 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'referral', m.referral, 'link_token', m.link_token, 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
+        'referral', m.referral, 'link_token', m.link_token, 'flow', private.flow_of(m.type, m.native), 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a
           where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages
@@ -5583,10 +5602,10 @@ end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
--- status, status_at, error: {code, message}, sent_at, created_at, imported, link, route: {name, reason}, deliveries,
--- mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for
--- other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words
--- are null for viewers. For viewers and secret keys.
+-- status, status_at, error: {code, message}, sent_at, created_at, imported, author: {id, last_four, name} of a group,
+-- link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic,
+-- other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the
+-- last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6859,9 +6878,9 @@ end $function$;
 grant execute on function public.list_canned_replies() to authenticated, service_role;
 
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
--- name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since, until} or null, last: {id,
--- direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text
--- are null for viewers. For viewers and secret keys.
+-- group (whether it is a group), name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since,
+-- until} or null, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at
+-- most 200. Name and text are null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_conversations(p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11990,7 +12009,7 @@ declare
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
-      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
+      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -12016,7 +12035,7 @@ begin
         join unnest(p_updates) with ordinality as u on u.ordinality = about.place
         join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
-        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
+        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u)
         order by c.id, u.at desc nulls last) word));
   end if;
   -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
@@ -12270,6 +12289,26 @@ begin
   where k.address <> excluded.address;
 end $function$;
 grant execute on function private.ask_forward(p_id uuid, p_address text) to service_role;
+
+-- The contact of each message's author, in its place; null for messages outside groups. Takes the contacts' lock if
+-- one is new.
+CREATE OR REPLACE FUNCTION private.assign_authors(p_updates private.inbound_update[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_update private.inbound_update;
+  v_authors private.inbound_update[] := '{}';
+begin
+  foreach v_update in array p_updates loop
+    v_update.identities := v_update.author;
+    v_update.name := v_update.author_name;
+    v_authors := v_authors || v_update;
+  end loop;
+  return private.assign_contacts(v_authors);
+end $function$;
+grant execute on function private.assign_authors(p_updates private.inbound_update[]) to service_role;
 
 -- Finds, creates or merges the contact of each update, in its place; null for an update that identifies nobody.
 CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
@@ -12671,6 +12710,22 @@ AS $function$
       else jsonb_build_object('people', jsonb_array_length(p_state #> '{metadata,target_user_ids}')) end end
 $function$;
 grant execute on function private.audited_setting(p_state jsonb) to service_role;
+
+-- Who of a group wrote a message, {id, name, identities}, as a sender knows them; null if nobody is known.
+CREATE OR REPLACE FUNCTION private.author_of(p_message_id uuid, p_sender_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_build_object('id', p.id, 'name', p.name, 'identities', private.current_ids(p.id, p_sender_id))
+    from public.message_authors a join public.contacts w on w.id = a.contact_id
+    join public.contacts p on p.id = coalesce(w.merged_into, w.id)
+    where a.message_id = p_message_id);
+end $function$;
+grant execute on function private.author_of(p_message_id uuid, p_sender_id text) to service_role;
 
 -- Gives these deliveries a full schedule of attempts and keeps the results of earlier ones.
 CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
@@ -13345,7 +13400,8 @@ begin
         'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
           case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
         'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
-        'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+        'native', m.native, 'flow', private.flow_of(m.type, m.native),
+        'author', case when known.ids ? 'group' then private.author_of(m.id, c.number_id) end, 'sent_at', m.sent_at, 'created_at', m.created_at),
       'traceparent', m.traceparent,
       'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
       'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id)
@@ -13619,6 +13675,7 @@ declare
     when 'referral' then '{source_id,source_type,ctwa}' when 'link_token' then '{present}'
     when 'link' then '{codes,tags,campaigns}' when 'number' then '{ids}' when 'contacts' then '{ids,phones}'
     when 'email' then '{kinds,verified,identities,subjects}' when 'address' then '{domains,scopes,types}'
+    when 'group' then '{ids}' when 'flow' then '{tokens,field,values}'
     when 'time' then '{days,from,to,zone}' end;
   v_key text;
   v_fault text;
@@ -13634,7 +13691,7 @@ begin
     from jsonb_path_query(p_condition, 'strict $.** ? (@.type() == "object" && @.match == "regex")') t) > 20 then
     return 'condition: more than 20 regular expressions in one condition';
   elsif v_known is null or jsonb_typeof(p_condition -> 'type') <> 'string' then
-    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, email, address, time, channel';
+    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, group, flow, email, address, time, channel';
   end if;
   select min(k) into v_key from jsonb_object_keys(p_condition) k where k <> 'type' and k <> all (v_known);
   if v_key is not null then
@@ -13678,6 +13735,16 @@ begin
       end if;
     end loop;
     return v_fault;
+  elsif v_type = 'group' then
+    return case when p_condition ? 'ids' then private.texts_fault(p_condition -> 'ids', v_at || 'ids') end;
+  elsif v_type = 'flow' then
+    if (p_condition ? 'field') <> (p_condition ? 'values') then
+      return coalesce(nullif(p_path, ''), 'condition') || ': needs "field" and "values" together';
+    end if;
+    return coalesce(
+      case when p_condition ? 'tokens' then private.texts_fault(p_condition -> 'tokens', v_at || 'tokens') end,
+      case when p_condition ? 'field' then replace(private.texts_fault(jsonb_build_array(p_condition -> 'field'), v_at || 'field'), 'field[0]', 'field') end,
+      case when p_condition ? 'values' then private.texts_fault(p_condition -> 'values', v_at || 'values') end);
   elsif v_type = 'link_token' then
     return case when jsonb_typeof(p_condition -> 'present') is distinct from 'boolean' then v_at || 'present: must be true or false' end;
   elsif v_type in ('link', 'contacts', 'email', 'address') then
@@ -13895,6 +13962,7 @@ AS $function$
     'number', (select n.address from public.senders n where n.channel = p_conversation.channel and n.id = p_conversation.number_id),
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
+      'group', p_conversation.channel = 'whatsapp' and private.group_of(p_conversation.contact_id) is not null,
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
     'window_closes_at', p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window,
     'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
@@ -15146,6 +15214,17 @@ AS $function$
   select exists (select from needed where key = p_key)
 $function$;
 
+-- The answers of a Flow, as the provider sends them; null for other messages.
+CREATE OR REPLACE FUNCTION private.flow_of(p_type text, p_native jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_type when 'interactive' then p_native #>> '{interactive,nfm_reply,response_json}' end
+$function$;
+grant execute on function private.flow_of(p_type text, p_native jsonb) to service_role;
+
 -- Trigger, after a contact is merged into another: flags and segments that had the one have the other too.
 CREATE OR REPLACE FUNCTION private.follow_merge()
  RETURNS trigger
@@ -15524,6 +15603,20 @@ AS $function$
   ) g
 $function$;
 grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
+
+-- The provider's id of the group that a contact stands for; null for a person.
+CREATE OR REPLACE FUNCTION private.group_of(p_contact_id uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select i.value from public.contact_identities i
+    where i.contact_id = p_contact_id and i.kind = 'group' and coalesce(i.valid_to, 'infinity') = 'infinity' limit 1);
+end $function$;
+grant execute on function private.group_of(p_contact_id uuid) to service_role;
 
 -- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
 -- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
@@ -17303,6 +17396,9 @@ declare
   v_news boolean;
   v_events boolean;
   v_freed boolean := false;
+  -- Messages in groups, each with its author.
+  v_groups boolean;
+  v_authors uuid[];
   -- What was written before the sender was connected here, and what the business calls people; a later migration takes them.
   v_past private.inbound_update[];
   v_past_contacts uuid[];
@@ -17311,21 +17407,23 @@ declare
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw, u.author, u.author_name)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
     bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.news is not null),
-    bool_or(u.event is not null or u.kind = 'identity')
-  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events
+    bool_or(u.event is not null or u.kind = 'identity'), bool_or(u.author is not null)
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events, v_groups
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb, author private.identity[], author_name text)
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
+      -- Who says stop in a group says it to the others.
+      when u.author is not null then null
       when u.kind not in ('message', 'past_message') or u.type not in ('text', 'button') then null
       when octet_length(u.body) <= v_longest and lower(btrim(u.body, E' \t\n\r.!"''')) = any (v_words) or lower(u.choice) = any (v_words)
         then private.opt_said(u.body, u.choice, v_stop, v_start) end as opt
@@ -17415,6 +17513,9 @@ begin
   if v_others is not null then
     v_other_contacts := private.assign_contacts(v_others);
   end if;
+  if v_groups and v_messages is not null then
+    v_authors := private.assign_authors(v_messages);
+  end if;
   if v_names is not null then
     perform private.apply_names(v_names);
   end if;
@@ -17434,6 +17535,9 @@ begin
       v_contacts := private.merged(v_contacts);
     end if;
     perform private.store_messages(v_messages, v_contacts);
+    if v_authors is not null then
+      perform private.keep_authors(v_messages, v_contacts, v_authors);
+    end if;
     if v_imports then
       perform private.drop_imported(v_messages);
     end if;
@@ -17500,6 +17604,17 @@ AS $function$
   from instants i
 $function$;
 grant execute on function private.instant_of(p_local timestamp without time zone, p_zone text, p_end boolean) to service_role;
+
+-- Whether an update is about a group.
+CREATE OR REPLACE FUNCTION private.is_about_group(p_update private.inbound_update)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce((p_update.identities)[1].kind = 'group', false)
+$function$;
+grant execute on function private.is_about_group(p_update private.inbound_update) to service_role;
 
 -- Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits
 -- count as one.
@@ -17769,6 +17884,23 @@ AS $function$
     where r.state = 'completed' and r.finished_at > p_now - interval '24 hours' and r.flag_key = coalesce(p_flag_key, r.flag_key))
 $function$;
 grant execute on function private.just_launched(p_now timestamp with time zone, p_flag_key text) to service_role;
+
+-- Records who wrote messages in groups that have just been stored, each with its group's contact and its author.
+CREATE OR REPLACE FUNCTION private.keep_authors(p_updates private.inbound_update[], p_contacts uuid[], p_authors uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.message_authors (message_id, contact_id)
+  select m.id, author.id from unnest(p_updates) with ordinality as u
+  join unnest(private.merged(p_authors)) with ordinality as author (id, place) on author.place = u.ordinality
+  join public.messages m on m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'in' and m.seq > 0
+  join public.conversations c on c.id = m.conversation_id and c.contact_id = p_contacts[u.ordinality] and c.number_id = u.sender_id
+  where author.id is not null order by m.id
+  on conflict do nothing;
+end $function$;
+grant execute on function private.keep_authors(p_updates private.inbound_update[], p_contacts uuid[], p_authors uuid[]) to service_role;
 
 -- Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the
 -- person says something about.
@@ -19050,6 +19182,9 @@ AS $function$
     'status', p_message.status, 'status_at', p_message.status_at,
     'error', private.error_view(p_message.error, p_contact_id, p_words),
     'sent_at', p_message.sent_at, 'created_at', p_message.created_at, 'imported', p_message.seq < 0,
+    'author', (
+      select jsonb_build_object('id', a.contact_id, 'last_four', private.contact_last_four(coalesce(w.merged_into, w.id)), 'name', case when p_words then w.name end)
+      from public.message_authors a join public.contacts w on w.id = a.contact_id where a.message_id = p_message.id),
     'link', (select a.code from public.attributions a where a.message_id = p_message.id),
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
@@ -19067,8 +19202,8 @@ AS $function$
 $function$;
 grant execute on function private.message_view(p_message messages, p_contact_id uuid, p_words boolean) to service_role;
 
--- The messages of somebody's conversations, and the mails that they wrote in other people's; the oldest first, all
--- without a limit.
+-- The messages of somebody's conversations, what they wrote in groups, and the mails that they wrote in other
+-- people's; the oldest first, all without a limit.
 CREATE OR REPLACE FUNCTION private.messages_of(p_person private.person, p_limit integer)
  RETURNS TABLE(id uuid)
  LANGUAGE plpgsql
@@ -19079,6 +19214,8 @@ begin
   return query
     select o.id from (
       select m.id, m.seq from public.messages m where m.conversation_id = any (p_person.conversations)
+      union
+      select m.id, m.seq from public.message_authors a join public.messages m on m.id = a.message_id where a.contact_id = any (p_person.contacts)
       union
       select m.id, m.seq from private.mail_senders s join public.messages m on m.id = s.message_id where s.address = any (p_person.needles)
     ) o order by o.seq limit p_limit;
@@ -20252,6 +20389,7 @@ AS $function$
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.message_authors', '{message_id,contact_id}', 't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
     ('public.messages', '{conversation_id,provider_id,text,choice,reply_to,link_token,referral,native,error,traceparent,thread_id}',
       't.id = any (($1).messages)', 'deleted'),
     ('public.conversations', '{id,contact_id,opted_out_at,opt_told_at}', 't.id = any (($1).conversations)', 'deleted'),

@@ -274,6 +274,7 @@ export class GraphApi {
         input: body.to ?? body.recipient,
         ...(contact.phone && { wa_id: contact.phone }),
         ...(contact.bsuid && { user_id: contact.bsuid }),
+        ...(contact.group && { wa_id: contact.group }),
       }],
       messages: [{ id: wamid, ...(body.type === "template" && { message_status: "accepted" }) }],
     };

@@ -252,6 +252,26 @@ export class MetaSimulator {
   }
 
   /**
+   * Makes a group of people with the business, and reports it. A RangeError names what is invalid.
+   * @param members Ids of 1 to 8 people.
+   */
+  addGroup(name: string, members: readonly string[]): Contact {
+    const contact = this.#people.addGroup(name, members);
+    this.#emit({ type: "contact", contact });
+    const { wabaId, displayNumber, phoneNumberId } = this.#accounts.ofNumber();
+    const timestamp = String(Math.floor(this.#clock.now() / 1000));
+    this.#tell(wabaId, {
+      field: "group_lifecycle_update",
+      value: {
+        messaging_product: "whatsapp",
+        metadata: { display_phone_number: displayNumber, phone_number_id: phoneNumberId },
+        groups: [{ timestamp, group_id: contact.group, type: "group_create", subject: contact.name }],
+      },
+    });
+    return contact;
+  }
+
+  /**
    * Changes a person. As at Meta, a new name or username is visible with the next message, and a new phone
    * number also creates a new user id; a `system` message reports a new number or user id to the business,
    * and a `user_id_update` also reports a new user id.
@@ -280,10 +300,20 @@ export class MetaSimulator {
    * A person sends a message; returns its wamid. A string is short for a text. Media that names a file of
    * `media` by `id` is completed with type, hash and URL. A RangeError says what is wrong.
    * @param number `phone_number_id` that the person writes to. @default {the first account's}
+   * @param author Id of the member who writes, if the contact is a group. @default {its first}
    */
-  userSends(contact: Contact | string, message: UserMessage | string, number?: string): string {
+  userSends(
+    contact: Contact | string,
+    message: UserMessage | string,
+    number?: string,
+    author?: string,
+  ): string {
     const account = this.#accounts.ofNumber(number);
-    const sender = this.#people.get(typeof contact === "string" ? contact : contact.id);
+    const chat = this.#people.get(typeof contact === "string" ? contact : contact.id);
+    if (chat.members !== undefined && author !== undefined && !chat.members.includes(author)) {
+      throw new RangeError("only members write in a group");
+    }
+    const sender = chat.members === undefined ? chat : this.#people.get(author ?? chat.members[0]);
     const native = typeof message === "string" ? { type: "text", text: { body: message } } : message;
     if (typeof native?.type !== "string" || typeof (native[native.type] ?? "") !== "object") {
       throw new RangeError("a message has a type and an object of that name");
@@ -294,10 +324,11 @@ export class MetaSimulator {
     const item = {
       ...(context && { context: { from: account.displayNumber, ...context } }),
       ...shapes.envelopeOf(sender, wamid, this.#clock.now()),
+      ...(chat.group && { group_id: chat.group }),
       ...rest,
       ...this.#media(native, account.wabaId),
     };
-    this.#said(sender, wamid, item, shapes.personOf(sender), this.#numberOf(account));
+    this.#said(chat, wamid, item, shapes.personOf(sender), this.#numberOf(account), chat.group && sender.id);
     return wamid;
   }
 
@@ -395,9 +426,25 @@ export class MetaSimulator {
   }
 
   /** Stores a user's message and sends it to the business. */
-  #said(contact: Contact, wamid: string, item: Json, person: Json | undefined, number?: string): void {
+  #said(
+    contact: Contact,
+    wamid: string,
+    item: Json,
+    person: Json | undefined,
+    number?: string,
+    author?: string,
+  ): void {
     const at = this.#clock.now();
-    this.#keep({ wamid, contact: contact.id, from: "user", number, at, message: item, progress: "sent" });
+    this.#keep({
+      wamid,
+      contact: contact.id,
+      from: "user",
+      number,
+      author,
+      at,
+      message: item,
+      progress: "sent",
+    });
     this.#enqueue({ field: "messages", list: "messages", item, person, number, contact: contact.id, wamid });
   }
 
@@ -407,7 +454,8 @@ export class MetaSimulator {
   }
 
   /** An unknown number gets a phone: Meta, too, accepts messages to any number. */
-  #recipient({ to, recipient }: Json): Contact | string {
+  #recipient({ to, recipient, recipient_type }: Json): Contact | string {
+    if (recipient_type === "group") return this.#people.findGroup(to) ?? "to: not a group of this number";
     const known = this.#people.find(to, recipient);
     if (known) return known;
     const phone = phoneOf(to);
@@ -444,16 +492,22 @@ export class MetaSimulator {
       this.#reading.add(sent.wamid);
     }
     const contact = this.#people.get(sent.contact);
-    const item = shapes.statusOf(sent, contact, status, this.#clock.now() + afterMs);
-    const person = shapes.personOf(contact);
     const wamid = sent.wamid;
-    this.#enqueue(
-      {
-        ...{ field: "messages", list: "statuses", item, person, contact: contact.id, wamid, status },
-        number: sent.number,
-      },
-      afterMs,
-    );
+    // What reaches a group reaches each of its people by itself.
+    const members = contact.members === undefined || status === "sent" || status === "failed"
+      ? [undefined]
+      : contact.members.map((id) => this.#people.get(id));
+    for (const member of members) {
+      const item = shapes.statusOf(sent, contact, status, this.#clock.now() + afterMs, member);
+      const person = contact.group ? member && shapes.personOf(member) : shapes.personOf(contact);
+      this.#enqueue(
+        {
+          ...{ field: "messages", list: "statuses", item, person, contact: contact.id, wamid, status },
+          number: sent.number,
+        },
+        afterMs,
+      );
+    }
   }
 
   #enqueue(made: Omit<Update, "n">, afterMs = 0): void {

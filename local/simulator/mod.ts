@@ -13,7 +13,8 @@
  * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
  * | `POST /simulator/api/media?type=&name=` | the body is a file of a person's -> `{id}` |
  * | `POST /simulator/api/media/expire` | `{id}`: Meta has it no more |
- * | `POST /simulator/api/send` | `{contact, message, number?}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `POST /simulator/api/send` | `{contact, message, number?, author?}` -> `{wamid}`; message: a text or a UserMessage; author: who of a group |
+ * | `POST /simulator/api/groups` | `{name, members}`: ids of 1 to 8 contacts -> the group, as a contact |
  * | `GET /simulator/api/accounts` | the business's accounts: standing, templates |
  * | `POST /simulator/api/account` | `{account, do, …}`: an AccountAct of Meta's (accounts.ts), or of the business's app (coexistence.ts) -> all accounts |
  * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
@@ -137,11 +138,14 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       typeof id === "string"
         ? meta.changeContact(id, contact as Partial<ContactInput>)
         : meta.addContact(contact as unknown as ContactInput),
-    "POST api/send": ({ contact, message, number }) => ({
+    "POST api/groups": ({ name, members }) =>
+      meta.addGroup(String(name ?? ""), Array.isArray(members) ? members.map(String) : []),
+    "POST api/send": ({ contact, message, number, author }) => ({
       wamid: meta.userSends(
         String(contact),
         message as UserMessage | string,
         number === undefined ? undefined : String(number),
+        author === undefined ? undefined : String(author),
       ),
     }),
     "GET api/accounts": () => meta.accounts,

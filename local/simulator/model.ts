@@ -39,6 +39,10 @@ export interface Contact {
    * that signs webhooks itself, knows when they wrote; the simulator does not.
    */
   stranger?: true;
+  /** Of a group of people with the business: Meta's id of it. It has members and none of the ids above. */
+  group?: string;
+  /** Ids of the people in a group. */
+  members?: string[];
 }
 
 /**
@@ -58,6 +62,8 @@ export interface ChatMessage {
   from: "user" | "business";
   /** `phone_number_id` of the business's number, if it is not the first. */
   number?: string;
+  /** Who of a group wrote it. */
+  author?: string;
   /** Milliseconds since the epoch. */
   at: number;
   /** From a user: the webhook's message object. From the business: the body of its call, unchanged. */

@@ -15,7 +15,12 @@ const INPUT = z.strictObject({
   parentBsuid: z.string().trim().max(150).optional(),
   username: z.string().trim().max(35).transform((name) => name.replace(/^@/, "")).optional(),
   stranger: z.literal(true).optional(),
+  group: z.string().optional(),
+  members: z.array(z.string()).optional(),
 });
+
+/** Most people in a group at Meta. */
+const MAX_MEMBERS = 8;
 
 /** Adds, changes and finds contacts. A RangeError names what is invalid or in use. */
 export class People {
@@ -46,6 +51,26 @@ export class People {
     return this.#put({ ...input, id: this.#random.string(8, "0123456789abcdefghjkmnpqrstvwxyz") });
   }
 
+  /** Makes a group of people with the business. */
+  addGroup(name: string, members: readonly string[]): Contact {
+    const people = [...new Set(members)].map((id) => this.get(id));
+    if (
+      people.length === 0 || people.length > MAX_MEMBERS || people.some(({ group }) => group !== undefined)
+    ) {
+      throw new RangeError(`a group has 1 to ${MAX_MEMBERS} people`);
+    }
+    return this.add({
+      name,
+      group: this.#random.string(20, "ABCDEFGHJKMNPQRSTVWXYZ23456789"),
+      members: people.map(({ id }) => id),
+    });
+  }
+
+  /** The group with this id at Meta. */
+  findGroup(id: unknown): Contact | undefined {
+    return this.all.find(({ group }) => group !== undefined && group === id);
+  }
+
   /** Changes a person. With a new phone number, a person with a user id gets a new one, as at Meta. */
   change(id: string, change: Partial<ContactInput>): Contact {
     const before = this.get(id);
@@ -70,7 +95,12 @@ export class People {
       const [issue] = parsed.error.issues;
       throw new RangeError(`${issue.path.join(".") || "contact"}: ${issue.message}`);
     }
-    const { id, name } = parsed.data;
+    const { id, name, group, members } = parsed.data;
+    if (group !== undefined) {
+      const made: Contact = { id, name, group, members };
+      this.#store.putContact(made);
+      return made;
+    }
     const phone = parsed.data.phone || undefined;
     const username = parsed.data.username || undefined;
     const parentBsuid = parsed.data.parentBsuid || undefined;

@@ -66,8 +66,17 @@ export function echoOf(contact: Contact, from: string, wamid: string, at: number
   };
 }
 
-/** `value.statuses[]` for a message of the business; returns its `biz_opaque_callback_data` unchanged. */
-export function statusOf(sent: ChatMessage, contact: Contact, status: Progress, at: number): Json {
+/**
+ * `value.statuses[]` for a message of the business; returns its `biz_opaque_callback_data` unchanged.
+ * @param member Who of a group got or read it.
+ */
+export function statusOf(
+  sent: ChatMessage,
+  contact: Contact,
+  status: Progress,
+  at: number,
+  member?: Contact,
+): Json {
   const callback = sent.message.biz_opaque_callback_data;
   const template = sent.message.type === "template";
   const category = template ? "utility" : "service";
@@ -77,6 +86,9 @@ export function statusOf(sent: ChatMessage, contact: Contact, status: Progress, 
     timestamp: seconds(at),
     ...(contact.phone && { recipient_id: contact.phone }),
     ...(contact.bsuid && { recipient_user_id: contact.bsuid }),
+    ...(contact.group && { recipient_id: contact.group, recipient_type: "group" }),
+    ...(member?.phone && { recipient_participant_id: member.phone }),
+    ...(member?.bsuid && { recipient_participant_user_id: member.bsuid }),
     ...(typeof callback === "string" && { biz_opaque_callback_data: callback }),
     ...(status === "failed" ? { errors: [failure(sent)] } : {
       conversation: { id: `conversation-${contact.id}`, origin: { type: category } },

@@ -97,6 +97,20 @@ alter table public.messages enable row level security;
 revoke all on public.messages from public, anon, authenticated;
 grant select, insert, update, delete on public.messages to service_role;
 
+create table public.message_authors (
+  message_id uuid constraint message_authors_pkey primary key references public.messages (id) on delete cascade,
+  contact_id uuid not null references public.contacts (id) on delete cascade
+);
+comment on table public.message_authors is 'Who of a group wrote a message in it. In a conversation with one person nobody else writes, and there is no row.';
+comment on constraint message_authors_pkey on public.message_authors is 'A message has one author.';
+comment on column public.message_authors.message_id is 'The message.';
+comment on column public.message_authors.contact_id is 'Its author; after a merge the contact that was merged.';
+create index message_authors_contact_idx on public.message_authors (contact_id);
+comment on index public.message_authors_contact_idx is 'What a person wrote in groups; serves the foreign key.';
+alter table public.message_authors enable row level security;
+revoke all on public.message_authors from public, anon, authenticated, service_role;
+grant select, insert, delete on public.message_authors to service_role;
+
 create table private.erased_keys (
   hash bytea constraint erased_keys_pkey primary key,
   at timestamptz not null default now()
@@ -140,7 +154,8 @@ create type private.inbound_update as (
   ord integer, key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
   identities private.identity[], name text,
   provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb
+  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb,
+  author private.identity[], author_name text
 );
 comment on type private.inbound_update is 'One update during intake: its place in the batch (from 1) and the result of the channel''s parser (_shared/channels/*/inbound).';
 
@@ -258,6 +273,13 @@ begin
 end $$;
 comment on function public.tell_accounts(jsonb) is 'Records the accounts that senders belong to, [{channel, id, address, provider, account}], as reported by webhooks, and adds unknown senders.';
 
+-- That one of a group refuses marketing says nothing of the others.
+create function private.is_about_group(p_update private.inbound_update) returns boolean
+language sql immutable set search_path = '' as $$
+  select coalesce((p_update.identities)[1].kind = 'group', false)
+$$;
+comment on function private.is_about_group(private.inbound_update) is 'Whether an update is about a group.';
+
 create function private.apply_statuses(p_updates private.inbound_update[]) returns boolean
 language plpgsql set search_path = '' as $$
 declare
@@ -273,7 +295,7 @@ declare
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
-      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
+      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -299,7 +321,7 @@ begin
         join unnest(p_updates) with ordinality as u on u.ordinality = about.place
         join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
-        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
+        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u)
         order by c.id, u.at desc nulls last) word));
   end if;
   -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
@@ -578,6 +600,61 @@ begin
 end $$;
 comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Stores senders, conversations and messages of updates, all of them messages or echoes of a sender, each with its contact.';
 
+create function private.assign_authors(p_updates private.inbound_update[]) returns uuid[]
+language plpgsql set search_path = '' as $$
+declare
+  v_update private.inbound_update;
+  v_authors private.inbound_update[] := '{}';
+begin
+  foreach v_update in array p_updates loop
+    v_update.identities := v_update.author;
+    v_update.name := v_update.author_name;
+    v_authors := v_authors || v_update;
+  end loop;
+  return private.assign_contacts(v_authors);
+end $$;
+comment on function private.assign_authors(private.inbound_update[]) is 'The contact of each message''s author, in its place; null for messages outside groups. Takes the contacts'' lock if one is new.';
+
+create function private.keep_authors(p_updates private.inbound_update[], p_contacts uuid[], p_authors uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into public.message_authors (message_id, contact_id)
+  select m.id, author.id from unnest(p_updates) with ordinality as u
+  join unnest(private.merged(p_authors)) with ordinality as author (id, place) on author.place = u.ordinality
+  join public.messages m on m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'in' and m.seq > 0
+  join public.conversations c on c.id = m.conversation_id and c.contact_id = p_contacts[u.ordinality] and c.number_id = u.sender_id
+  where author.id is not null order by m.id
+  on conflict do nothing;
+end $$;
+comment on function private.keep_authors(private.inbound_update[], uuid[], uuid[]) is 'Records who wrote messages in groups that have just been stored, each with its group''s contact and its author.';
+
+create function private.author_of(p_message_id uuid, p_sender_id text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select jsonb_build_object('id', p.id, 'name', p.name, 'identities', private.current_ids(p.id, p_sender_id))
+    from public.message_authors a join public.contacts w on w.id = a.contact_id
+    join public.contacts p on p.id = coalesce(w.merged_into, w.id)
+    where a.message_id = p_message_id);
+end $$;
+comment on function private.author_of(uuid, text) is 'Who of a group wrote a message, {id, name, identities}, as a sender knows them; null if nobody is known.';
+
+create function private.group_of(p_contact_id uuid) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select i.value from public.contact_identities i
+    where i.contact_id = p_contact_id and i.kind = 'group' and coalesce(i.valid_to, 'infinity') = 'infinity' limit 1);
+end $$;
+comment on function private.group_of(uuid) is 'The provider''s id of the group that a contact stands for; null for a person.';
+
+-- WhatsApp has the answers in a string; nothing else has such a member.
+create function private.flow_of(p_type text, p_native jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select case p_type when 'interactive' then p_native #>> '{interactive,nfm_reply,response_json}' end
+$$;
+comment on function private.flow_of(text, jsonb) is 'The answers of a Flow, as the provider sends them; null for other messages.';
+
 -- Only its author can withdraw a message, and only in its own conversation.
 create function private.withdraw_messages(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -760,6 +837,9 @@ declare
   v_news boolean;
   v_events boolean;
   v_freed boolean := false;
+  -- Messages in groups, each with its author.
+  v_groups boolean;
+  v_authors uuid[];
   -- What was written before the sender was connected here, and what the business calls people; a later migration takes them.
   v_past private.inbound_update[];
   v_past_contacts uuid[];
@@ -768,21 +848,23 @@ declare
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw, u.author, u.author_name)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
     bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.news is not null),
-    bool_or(u.event is not null or u.kind = 'identity')
-  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events
+    bool_or(u.event is not null or u.kind = 'identity'), bool_or(u.author is not null)
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events, v_groups
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb, author private.identity[], author_name text)
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
+      -- Who says stop in a group says it to the others.
+      when u.author is not null then null
       when u.kind not in ('message', 'past_message') or u.type not in ('text', 'button') then null
       when octet_length(u.body) <= v_longest and lower(btrim(u.body, E' \t\n\r.!"''')) = any (v_words) or lower(u.choice) = any (v_words)
         then private.opt_said(u.body, u.choice, v_stop, v_start) end as opt
@@ -872,6 +954,9 @@ begin
   if v_others is not null then
     v_other_contacts := private.assign_contacts(v_others);
   end if;
+  if v_groups and v_messages is not null then
+    v_authors := private.assign_authors(v_messages);
+  end if;
   if v_names is not null then
     perform private.apply_names(v_names);
   end if;
@@ -891,6 +976,9 @@ begin
       v_contacts := private.merged(v_contacts);
     end if;
     perform private.store_messages(v_messages, v_contacts);
+    if v_authors is not null then
+      perform private.keep_authors(v_messages, v_contacts, v_authors);
+    end if;
     if v_imports then
       perform private.drop_imported(v_messages);
     end if;
@@ -962,6 +1050,7 @@ grant execute on function
   private.opt_said(text, text, text[], text[]),
   private.apply_templates(private.inbound_update[]),
   public.tell_accounts(jsonb),
+  private.is_about_group(private.inbound_update),
   private.apply_statuses(private.inbound_update[]),
   private.find_contacts(private.inbound_update[]),
   private.make_newcomers(private.inbound_update[]),
@@ -970,6 +1059,11 @@ grant execute on function
   private.assign_contacts(private.inbound_update[]),
   private.find_conversations(private.inbound_update[], uuid[]),
   private.store_messages(private.inbound_update[], uuid[]),
+  private.assign_authors(private.inbound_update[]),
+  private.keep_authors(private.inbound_update[], uuid[], uuid[]),
+  private.author_of(uuid, text),
+  private.group_of(uuid),
+  private.flow_of(text, jsonb),
   private.withdraw_messages(private.inbound_update[]),
   private.apply_opt_outs(private.inbound_update[], uuid[]),
   private.takeover_minutes(),

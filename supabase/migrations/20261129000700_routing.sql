@@ -207,6 +207,7 @@ declare
     when 'referral' then '{source_id,source_type,ctwa}' when 'link_token' then '{present}'
     when 'link' then '{codes,tags,campaigns}' when 'number' then '{ids}' when 'contacts' then '{ids,phones}'
     when 'email' then '{kinds,verified,identities,subjects}' when 'address' then '{domains,scopes,types}'
+    when 'group' then '{ids}' when 'flow' then '{tokens,field,values}'
     when 'time' then '{days,from,to,zone}' end;
   v_key text;
   v_fault text;
@@ -222,7 +223,7 @@ begin
     from jsonb_path_query(p_condition, 'strict $.** ? (@.type() == "object" && @.match == "regex")') t) > 20 then
     return 'condition: more than 20 regular expressions in one condition';
   elsif v_known is null or jsonb_typeof(p_condition -> 'type') <> 'string' then
-    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, email, address, time, channel';
+    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, group, flow, email, address, time, channel';
   end if;
   select min(k) into v_key from jsonb_object_keys(p_condition) k where k <> 'type' and k <> all (v_known);
   if v_key is not null then
@@ -266,6 +267,16 @@ begin
       end if;
     end loop;
     return v_fault;
+  elsif v_type = 'group' then
+    return case when p_condition ? 'ids' then private.texts_fault(p_condition -> 'ids', v_at || 'ids') end;
+  elsif v_type = 'flow' then
+    if (p_condition ? 'field') <> (p_condition ? 'values') then
+      return coalesce(nullif(p_path, ''), 'condition') || ': needs "field" and "values" together';
+    end if;
+    return coalesce(
+      case when p_condition ? 'tokens' then private.texts_fault(p_condition -> 'tokens', v_at || 'tokens') end,
+      case when p_condition ? 'field' then replace(private.texts_fault(jsonb_build_array(p_condition -> 'field'), v_at || 'field'), 'field[0]', 'field') end,
+      case when p_condition ? 'values' then private.texts_fault(p_condition -> 'values', v_at || 'values') end);
   elsif v_type = 'link_token' then
     return case when jsonb_typeof(p_condition -> 'present') is distinct from 'boolean' then v_at || 'present: must be true or false' end;
   elsif v_type in ('link', 'contacts', 'email', 'address') then
@@ -552,6 +563,7 @@ begin
         select i.value from public.contact_identities i
         where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
         order by i.dialled, i.id desc limit 1),
+      'group', case c.channel when 'whatsapp' then private.group_of(c.contact_id) end,
       'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until, 'taken_until', c.taken_until,
       'messages', waiting.messages) as item
@@ -560,7 +572,7 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'referral', m.referral, 'link_token', m.link_token, 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
+        'referral', m.referral, 'link_token', m.link_token, 'flow', private.flow_of(m.type, m.native), 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a
           where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages

@@ -212,7 +212,8 @@ begin
         'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
           case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
         'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
-        'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+        'native', m.native, 'flow', private.flow_of(m.type, m.native),
+        'author', case when known.ids ? 'group' then private.author_of(m.id, c.number_id) end, 'sent_at', m.sent_at, 'created_at', m.created_at),
       'traceparent', m.traceparent,
       'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
       'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id)

@@ -143,6 +143,7 @@ language sql stable set search_path = '' as $$
     'number', (select n.address from public.senders n where n.channel = p_conversation.channel and n.id = p_conversation.number_id),
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
+      'group', p_conversation.channel = 'whatsapp' and private.group_of(p_conversation.contact_id) is not null,
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
     'window_closes_at', p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window,
     'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
@@ -178,7 +179,7 @@ begin
     join public.conversations c on c.id = (x.m).conversation_id);
 end $$;
 comment on function public.list_conversations(uuid, integer) is
-  'Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since, until} or null, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
+  'Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four, group (whether it is a group), name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since, until} or null, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
 
 -- Of a link that brought many, a page reads the index of its attributions no further than it has to.
 create function public.search_conversations(p_query text, p_limit integer default 50, p_before jsonb default '{}') returns jsonb
@@ -256,6 +257,9 @@ language sql stable set search_path = '' as $$
     'status', p_message.status, 'status_at', p_message.status_at,
     'error', private.error_view(p_message.error, p_contact_id, p_words),
     'sent_at', p_message.sent_at, 'created_at', p_message.created_at, 'imported', p_message.seq < 0,
+    'author', (
+      select jsonb_build_object('id', a.contact_id, 'last_four', private.contact_last_four(coalesce(w.merged_into, w.id)), 'name', case when p_words then w.name end)
+      from public.message_authors a join public.contacts w on w.id = a.contact_id where a.message_id = p_message.id),
     'link', (select a.code from public.attributions a where a.message_id = p_message.id),
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
@@ -293,7 +297,7 @@ begin
     from public.conversations c where c.id = p_conversation_id);
 end $$;
 comment on function public.conversation_messages(uuid, bigint, integer) is
-  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, imported, link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
+  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, imported, author: {id, last_four, name} of a group, link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
 
 create function public.message_story(p_message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$

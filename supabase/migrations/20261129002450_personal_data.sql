@@ -126,10 +126,12 @@ begin
     select o.id from (
       select m.id, m.seq from public.messages m where m.conversation_id = any (p_person.conversations)
       union
+      select m.id, m.seq from public.message_authors a join public.messages m on m.id = a.message_id where a.contact_id = any (p_person.contacts)
+      union
       select m.id, m.seq from private.mail_senders s join public.messages m on m.id = s.message_id where s.address = any (p_person.needles)
     ) o order by o.seq limit p_limit;
 end $$;
-comment on function private.messages_of(private.person, integer) is 'The messages of somebody''s conversations, and the mails that they wrote in other people''s; the oldest first, all without a limit.';
+comment on function private.messages_of(private.person, integer) is 'The messages of somebody''s conversations, what they wrote in groups, and the mails that they wrote in other people''s; the oldest first, all without a limit.';
 
 -- Tombstones --------------------------------------------------------------------------------------
 
@@ -284,6 +286,7 @@ language sql stable set search_path = '' as $$
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.message_authors', '{message_id,contact_id}', 't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
     ('public.messages', '{conversation_id,provider_id,text,choice,reply_to,link_token,referral,native,error,traceparent,thread_id}',
       't.id = any (($1).messages)', 'deleted'),
     ('public.conversations', '{id,contact_id,opted_out_at,opt_told_at}', 't.id = any (($1).conversations)', 'deleted'),

@@ -312,6 +312,7 @@ async function plant(sql: Sql) {
   await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
   await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
+  await sql`insert into public.message_authors (message_id, contact_id) values (${about}, ${id}), (${theirs}, ${other})`;
   await sql`insert into private.book_names (channel, number_id, kind, value, name, at) values
     ('whatsapp', '1', 'phone', ${PHONE}, ${NAME}, now()), ('whatsapp', '1', 'phone', ${OTHER}, 'Somebody Else', now())`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;

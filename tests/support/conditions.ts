@@ -46,6 +46,11 @@ const LEAVES: Record<Exclude<ConditionType, "any" | "all" | "not">, fc.Arbitrary
     }),
     subjects: words,
   }, { requiredKeys: [] }),
+  group: fc.record({ ids: words }, { requiredKeys: [] }),
+  flow: fc.oneof(
+    fc.record({ tokens: words }, { requiredKeys: [] }),
+    fc.record({ tokens: words, field: word, values: words }, { requiredKeys: ["field", "values"] }),
+  ),
   address: some({ domains: parts, scopes: parts, types: parts }),
   time: fc.record({
     days: fc.subarray([...DAYS], { minLength: 1 }),

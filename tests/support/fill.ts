@@ -90,6 +90,9 @@ export const FILL: Record<string, string> = {
         '{"type": "text"}', 'received'),
       ('00000000-0000-7000-8000-0000000000e2', '00000000-0000-7000-8000-0000000000a1', 'out', 'wamid.2', 'text', 'hello',
         '{"type": "text"}', 'sent')`,
+  "public.message_authors": `
+    insert into public.message_authors (message_id, contact_id) values
+      ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000c1')`,
 
   "public.destination_allowlist": `
     insert into public.destination_allowlist (pattern, purpose) values ('*.example.com', 'forward')`,

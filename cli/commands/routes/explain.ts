@@ -15,7 +15,7 @@ import { type Cell, facts, table, time } from "../../core/output.ts";
 import type { Result } from "../../core/session.ts";
 import { isId } from "../../core/values.ts";
 
-type Message = Pick<Row<"messages">, "id" | "direction" | "type" | "created_at" | "conversation_id">;
+type Message = Pick<Row<"messages">, "id" | "seq" | "direction" | "type" | "created_at" | "conversation_id">;
 type Conversation = Pick<
   Row<"conversations">,
   "channel" | "contact_id" | "sticky_route_id" | "sticky_until"
@@ -41,7 +41,7 @@ export async function explainMessage(api: Api, message: string): Promise<Result>
   const nameOf = namesOf(config);
   const why = decision ? routingReasonInWords(decision.reason) : waiting(found, conversation, config);
   const destinations = (decision?.destination_ids ?? []).map(nameOf);
-  const { conversation_id: _, ...shown } = found;
+  const { conversation_id: _, seq: __, ...shown } = found;
   return {
     document: {
       message: { ...shown, contact },
@@ -75,7 +75,7 @@ export async function explainMessage(api: Api, message: string): Promise<Result>
 
 async function findMessage(api: Api, message: string): Promise<Message> {
   const [found] = await api.rows((client) =>
-    client.from("messages").select("id,direction,type,created_at,conversation_id")
+    client.from("messages").select("id,seq,direction,type,created_at,conversation_id")
       .eq(isId(message) ? "id" : "provider_id", isId(message) ? message.toLowerCase() : message)
       .order("seq").limit(1)
   );
@@ -90,6 +90,7 @@ async function findMessage(api: Api, message: string): Promise<Message> {
 /** Why a message has no decision. */
 function waiting(message: Message, { channel, contact_id }: Conversation, config: Config): string {
   if (message.direction === "out") return "it is outbound: only inbound messages are routed";
+  if (message.seq < 0) return "it was imported from before the number was connected: nobody gets it";
   const flag = routerFlag(channel);
   return evaluate(prepareFlags(config.settings, config.segments), flag, contact_id).value
     ? "it waits for the router"
@@ -121,6 +122,11 @@ const TRY = z.strictObject({
     subject: z.string(),
     recipient: z.string(),
   }).partial().optional(),
+  group: z.string().optional(),
+  flow: z.strictObject({
+    token: z.string().optional(),
+    answers: z.record(z.string(), z.unknown()).default({}),
+  }).optional(),
   token: z.string().optional(),
   link: z.string().toLowerCase().optional(),
   at: z.iso.datetime({ offset: true }).optional(),
@@ -159,6 +165,8 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
     from,
     referral,
     mail,
+    group,
+    flow,
     token,
     at,
   } = parsed.data;
@@ -180,6 +188,8 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
       token,
       link,
       ...(mail === undefined ? {} : { email: mail }),
+      group,
+      flow,
       number_id: number,
       contact: { id: contactId, phone: from },
       at,

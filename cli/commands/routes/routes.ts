@@ -52,6 +52,11 @@ const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
   ],
   number: [{ ids: ["106540352242922"] }, "business numbers by phone_number_id"],
   contacts: [{ phones: ["+16505551234"] }, 'or "ids":[…] of contacts'],
+  group: [{ ids: ["Y2FwaV9ncm91cDox"] }, "written in one of these groups; without ids in any"],
+  flow: [
+    { tokens: ["booking"], field: "table", values: ["terrace"] },
+    "answers of a Flow; all members are optional, field and values go together",
+  ],
   email: [
     { kinds: ["reply"], verified: true, identities: ["alex@example.com"], subjects: ["invoice"] },
     `${ROUTED_MAIL_KINDS.join(", ")}; all members are optional`,

@@ -54,6 +54,7 @@ const conversation = new Conversation({ log: $("log"), list: $("messages"), empt
     if (reply) send({ ...reply, context: { id: message.wamid } });
   },
   menu: openBubbleMenu,
+  author: ({ author }) => contacts.get(author)?.name,
 });
 
 // ---- what the simulator tells ----
@@ -186,18 +187,26 @@ function drawConversation() {
   conversation.show([...messages.values()].filter(isShown));
 }
 
-function identity({ phone, username }) {
+function identity({ phone, username, members }) {
+  if (members) return `group of ${members.map((id) => contacts.get(id)?.name ?? id).join(", ")}`;
   return [phone ? `+${phone}` : "number hidden", username && `@${username}`].filter(Boolean).join(" · ");
 }
 
 function drawOwner() {
   const contact = contacts.get(current);
-  $("owner").textContent = contact ? `${contact.name}’s phone` : "No person selected";
+  $("owner").textContent = contact
+    ? contact.members ? contact.name : `${contact.name}’s phone`
+    : "No person selected";
   $("identity").textContent = contact ? identity(contact) : "Create a person to begin";
-  $("edit-person").hidden = !contact;
-  $("open-scan").hidden = !contact;
+  $("edit-person").hidden = !contact || contact.group !== undefined;
+  $("open-scan").hidden = !contact || contact.group !== undefined;
+  $("new-group").hidden = !contact || contact.group !== undefined;
   $("pass").hidden = !contact;
   drawWindow();
+  $("author-label").hidden = contact?.members === undefined;
+  $("author").replaceChildren(
+    ...(contact?.members ?? []).map((id) => h("option", { value: id }, contacts.get(id)?.name ?? id)),
+  );
   for (const element of $("composer").elements) element.disabled = !contact;
 }
 
@@ -310,7 +319,8 @@ async function scanLink() {
 
 async function send(message) {
   try {
-    await api("send", { contact: current, message, number: $("number").value });
+    const author = contacts.get(current)?.members && $("author").value;
+    await api("send", { contact: current, message, number: $("number").value, ...(author && { author }) });
   } catch (error) {
     complain(error);
   }
@@ -457,6 +467,19 @@ $("text").addEventListener("keydown", (event) => {
 });
 $("quote-drop").addEventListener("click", () => quote(null));
 $("new-person").addEventListener("click", () => editPerson());
+$("new-group").addEventListener("click", async () => {
+  const people = [...contacts.values()].filter(({ group }) => group === undefined);
+  const first = contacts.get(current);
+  // The person whose phone it is, and those who come first in the list.
+  const members = [first, ...people.filter((one) => one !== first)].slice(0, 3).map(({ id }) => id);
+  try {
+    const made = await api("groups", { name: `${first.name}’s group`, members });
+    contacts.set(made.id, made);
+    open(made.id);
+  } catch (error) {
+    complain(error);
+  }
+});
 $("edit-person").addEventListener("click", () => editPerson(contacts.get(current)));
 $("open-scan").addEventListener("click", scanLink);
 $("pass").addEventListener("click", letTimePass);

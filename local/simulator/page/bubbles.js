@@ -83,6 +83,7 @@ export class Conversation {
       "div",
       { class: `bubble ${native.type ?? "text"}` },
       h("span", { class: "hidden" }, from === "user" ? "This person: " : "Business: "),
+      message.author && h("p", { class: "quoted" }, this.#act.author(message) ?? "Somebody"),
       native.referral &&
         h("p", { class: "quoted" }, `From an ad: ${native.referral.headline ?? native.referral.source_url}`),
       quoted && h("p", { class: "quoted" }, snippetOf(quoted.message.message)),

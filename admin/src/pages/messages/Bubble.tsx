@@ -1,6 +1,7 @@
 /** One message: its text and its status. */
 import { Text, UnstyledButton } from "@mantine/core";
 import { useMay } from "../../session/me.tsx";
+import { Contact } from "../../ui/Contact.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import type { Message } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
@@ -16,6 +17,11 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
   return (
     <div className={`${classes.row} ${out ? classes.out : ""}`}>
       <div className={classes.bubble}>
+        {message.author && (
+          <Text size="xs" c="dimmed" component="div">
+            <Contact id={message.author.last_four ?? "????"} name={message.author.name} />
+          </Text>
+        )}
         {message.mail && <MailHead mail={message.mail} direction={message.direction} />}
         <Text
           size="sm"

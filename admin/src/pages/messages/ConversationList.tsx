@@ -7,7 +7,7 @@ import { typeInWords } from "../../../../supabase/functions/_shared/contract/wor
 import { usePages } from "../../data/pages.ts";
 import { rpc, useRpc } from "../../data/query.ts";
 import { ChannelFace } from "../mail/ChannelFace.tsx";
-import { Contact } from "../../ui/Contact.tsx";
+import { Who } from "./Who.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
@@ -222,7 +222,7 @@ function Row(
       <Group justify="space-between" wrap="nowrap" gap="xs">
         <Group gap={6} wrap="nowrap" style={{ minWidth: 0 }}>
           <ChannelFace channel={of.channel} />
-          <Contact id={contact.last_four ?? "????"} name={contact.name} />
+          <Who contact={contact} />
         </Group>
         {last && (
           <Text

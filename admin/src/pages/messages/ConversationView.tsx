@@ -3,7 +3,6 @@ import { Group, Text } from "@mantine/core";
 import { useRpc } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { ChannelFace } from "../mail/ChannelFace.tsx";
-import { Contact } from "../../ui/Contact.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { DeskBar, Takeover, useDesk } from "./Desk.tsx";
@@ -11,6 +10,7 @@ import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
 import { Reveals } from "./Reveals.tsx";
 import { Thread } from "./Thread.tsx";
+import { Who } from "./Who.tsx";
 import { withWhom } from "./words.ts";
 import classes from "./messages.module.css";
 
@@ -35,13 +35,21 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
           <div>
             <Group gap={6} wrap="nowrap">
               <ChannelFace channel={conversation.channel} />
-              <Contact id={conversation.contact.last_four ?? "????"} name={conversation.contact.name} />
+              <Who contact={conversation.contact} />
             </Group>
             <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{withWhom(conversation)}</Text>
           </div>
           <Group gap="xs">
             {conversation.channel !== "whatsapp" && conversation.channel !== "email" && (
               <State tone="info">{conversation.channel}</State>
+            )}
+            {conversation.contact.group && (
+              <State
+                tone="info"
+                title="Replies go to the whole group. Anybody in it opens the window for replies."
+              >
+                group
+              </State>
             )}
             {conversation.opted_out_at && <State tone="warn">opted out</State>}
             {conversation.unrouted_since && <State tone="warn">waiting for the router</State>}

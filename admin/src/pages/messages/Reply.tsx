@@ -40,6 +40,7 @@ const foreseen = (text: string, key: string): Message => ({
   error: null,
   sent_at: null,
   imported: false,
+  author: null,
   created_at: new Date().toISOString(),
   link: null,
   route: null,

@@ -159,6 +159,37 @@ function Fields(
           onChange={(list) => set({ [name]: list })}
         />
       ));
+    case "group":
+      return (
+        <Words
+          title="Ids of groups (optional)"
+          label={`${label}: ids`}
+          value={value.ids}
+          onChange={(ids) => set({ ids })}
+        />
+      );
+    case "flow":
+      return (
+        <>
+          <Words
+            title="Tokens with which the Flow was sent (optional)"
+            label={`${label}: tokens`}
+            value={value.tokens}
+            onChange={(tokens) => set({ tokens })}
+          />
+          <TextInput
+            label="Field (optional)"
+            value={value.field}
+            onChange={({ currentTarget: { value: field } }) => set({ field })}
+          />
+          <Words
+            title="Answers in this field"
+            label={`${label}: answers`}
+            value={value.values}
+            onChange={(values) => set({ values })}
+          />
+        </>
+      );
     case "email":
       return (
         <>

@@ -22,6 +22,12 @@ export interface Writer {
   at?: string;
   /** The sticky route of the conversation. */
   sticky?: string;
+  /** Id of the group that it is written in. */
+  group?: string;
+  /** Token of the answered Flow; empty for none. */
+  flow?: string;
+  /** One answer of the Flow: `size=M`. */
+  answer?: string;
   /** On channel email. */
   mail?: TriedMail;
 }
@@ -30,12 +36,17 @@ export interface Writer {
 export function factsOf(
   writer: Writer,
   channel: string,
-): Pick<MessageFacts, "number_id" | "choice" | "referral" | "contact" | "email"> {
-  const { who = "", number = "", choice, referral, source, clicked } = writer;
+): Pick<MessageFacts, "number_id" | "choice" | "referral" | "contact" | "email" | "group" | "flow"> {
+  const { who = "", number = "", choice, referral, source, clicked, group, flow, answer } = writer;
+  const [field, value] = answer?.split("=", 2) ?? [];
   const phone = who.replace(/[\s()+.-]/g, "");
   return {
     number_id: number,
     choice,
+    ...(group ? { group } : {}),
+    ...(flow || answer
+      ? { flow: { ...(flow ? { token: flow } : {}), answers: field ? { [field]: value ?? "" } : {} } }
+      : {}),
     ...emailFactsOf(channel, writer.mail),
     contact: /^\d{5,15}$/.test(phone) ? { id: "", phone } : { id: who.trim() },
     ...(referral
@@ -74,13 +85,13 @@ export function WriterFields(
     { every: false, enabled: asked.has("number") },
   );
   const set = (changes: Partial<Writer>) => onChange({ ...value, ...changes });
-  const text = (name: "who" | "choice" | "source" | "at") => ({
+  const text = (name: "who" | "choice" | "source" | "at" | "group" | "flow" | "answer") => ({
     value: value[name] ?? "",
     onChange: ({ currentTarget }: { currentTarget: { value: string } }) =>
       set({ [name]: currentTarget.value || undefined }),
   });
   const any = byPerson || stay.length > 0 ||
-    ["number", "choice", "referral", "time"].some((type) => asked.has(type)) ||
+    ["number", "choice", "referral", "time", "group", "flow"].some((type) => asked.has(type)) ||
     (isMail && ["email", "address"].some((type) => asked.has(type)));
   if (!any) return null;
   return (
@@ -121,6 +132,20 @@ export function WriterFields(
       )}
       {asked.has("choice") && (
         <TextInput label="Chosen button or row" description="Its id" placeholder="none" {...text("choice")} />
+      )}
+      {asked.has("group") && (
+        <TextInput label="Group" description="Id of the group" placeholder="none" {...text("group")} />
+      )}
+      {asked.has("flow") && (
+        <>
+          <TextInput label="Token of the Flow" placeholder="none" {...text("flow")} />
+          <TextInput
+            label="Answer in the Flow"
+            description="field=answer"
+            placeholder="none"
+            {...text("answer")}
+          />
+        </>
       )}
       {asked.has("referral") && (
         <Select

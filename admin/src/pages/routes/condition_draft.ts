@@ -22,6 +22,8 @@ const LABELS: Record<ConditionType, string> = {
   referral: "Came from an ad or post",
   number: "Your number",
   contacts: "Contacts",
+  group: "Written in a group",
+  flow: "Answers of a Flow",
   email: "Mail",
   address: "Address that a mail was sent to",
   time: "Day and time",
@@ -48,6 +50,8 @@ type Filled = {
   contacts: { [Name in keyof Omit<Of<"contacts">, "type">]-?: string[] };
   email: { kinds: RoutedMailKind[]; identities: string[]; subjects: string[]; verified: Presence };
   address: { [Name in keyof Omit<Of<"address">, "type">]-?: string[] };
+  group: { ids: string[] };
+  flow: { tokens: string[]; field: string; values: string[] };
 };
 
 /** Whether something has to be present. */
@@ -72,6 +76,14 @@ export function draftOf(condition: Condition): Draft {
     case "address": {
       const { type, domains = [], scopes = [], types = [] } = condition;
       return { type, domains, scopes, types };
+    }
+    case "group": {
+      const { type, ids = [] } = condition;
+      return { type, ids };
+    }
+    case "flow": {
+      const { type, tokens = [], field = "", values = [] } = condition;
+      return { type, tokens, field, values };
     }
     case "link": {
       const { type, codes = [], tags = [], campaigns = [] } = condition;
@@ -102,6 +114,8 @@ export function conditionOf(draft: Draft): Condition {
     }
     case "link":
     case "contacts":
+    case "group":
+    case "flow":
     case "address":
       return filled(draft) as Condition;
     default:
@@ -140,6 +154,8 @@ const FRESH: { [Type in ConditionType]: () => Of<Type> } = {
   referral: () => ({ type: "referral" }),
   number: () => ({ type: "number", ids: [] }),
   contacts: () => ({ type: "contacts" }),
+  group: () => ({ type: "group" }),
+  flow: () => ({ type: "flow" }),
   email: () => ({ type: "email" }),
   address: () => ({ type: "address" }),
   time: () => ({ type: "time", ...freshWindow() }),

@@ -22,7 +22,10 @@ export interface Tried {
   /** The segments of the sender; see {@link segmentsOf}. */
   segments: Segments;
   message:
-    & Pick<MessageFacts, "channel" | "type" | "number_id" | "choice" | "referral" | "contact" | "email">
+    & Pick<
+      MessageFacts,
+      "channel" | "type" | "number_id" | "choice" | "referral" | "contact" | "email" | "group" | "flow"
+    >
     & {
       /** Empty for a message without text. */
       text: string;

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Recorded, WaitingConversation } from "../contract/answers/pipeline.ts";
+import { parseFlow } from "../contract/flow.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { evaluate, type Flag, type OnFlag } from "../flags/evaluate.ts";
@@ -194,6 +195,7 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
     ...(conversation.phone === null ? {} : { phone: conversation.phone }),
   };
   for (const message of conversation.messages) {
+    const flow = parseFlow(message.flow);
     const decision = match(rules.routes, {
       id: message.id,
       channel: conversation.channel,
@@ -206,6 +208,8 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
       ...(message.referral === null ? {} : { referral: message.referral }),
       ...(message.link_token === null ? {} : { token: message.link_token }),
       ...(message.link === null ? {} : { link: message.link }),
+      ...(conversation.group == null ? {} : { group: conversation.group }),
+      ...(flow === undefined ? {} : { flow }),
       ...(message.mail ? { email: emailFacts(message.mail) } : {}),
     }, {
       now,

@@ -56,6 +56,7 @@ function waiting(texts: (string | null)[], changes: Partial<WaitingConversation>
     number_id: "106540352242922",
     contact_id: "p1",
     phone: "16505551234",
+    group: null,
     sticky_route_id: null,
     sticky_until: null,
     messages: texts.map((text, i) => ({
@@ -67,6 +68,7 @@ function waiting(texts: (string | null)[], changes: Partial<WaitingConversation>
       referral: null,
       link_token: null,
       link: null,
+      flow: null,
       created_at: at(-1),
     })),
     ...changes,

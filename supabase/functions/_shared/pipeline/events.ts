@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { parseFlow } from "../contract/flow.ts";
 import type { ClaimedDelivery, ClaimedEvent } from "../contract/answers/pipeline.ts";
 import type { EventMedia, MessageReceived } from "../contract/http/messages.ts";
 import type { WebhookEvent } from "../delivery/deliver.ts";
@@ -13,13 +14,21 @@ export function messageEventOf(
   { message, resent, link, attribution, conversation, contact }: ClaimedDelivery,
   media?: EventMedia,
 ): MessageReceived {
-  const { created_at, sent_at, native, ...rest } = message;
+  const { created_at, sent_at, native, author, flow: answered, ...rest } = message;
+  const flow = parseFlow(answered);
   return {
     type: "message.received",
     timestamp: sent_at ?? created_at,
     data: {
       ...(resent > 0 ? { resent } : {}),
-      message: { ...rest, sent_at, received_at: created_at, native },
+      message: {
+        ...rest,
+        ...(author == null ? {} : { author: { id: author.id, name: author.name, ...author.identities } }),
+        ...(flow === undefined ? {} : { flow: { token: flow.token ?? null, answers: { ...flow.answers } } }),
+        sent_at,
+        received_at: created_at,
+        native,
+      },
       ...(media === undefined ? {} : { media }),
       ...(link == null ? {} : { link }),
       ...(attribution == null ? {} : { attribution }),

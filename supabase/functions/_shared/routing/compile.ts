@@ -5,6 +5,7 @@
  */
 import { type Condition, ConditionError, pathOf } from "../contract/routing/condition.ts";
 import { type AddressParts, addressParts } from "./address.ts";
+import type { Flow } from "../contract/flow.ts";
 import type { EmailFacts, MessageFacts } from "./facts.ts";
 import { normalise } from "../contract/routing/normalise.ts";
 import { compilePattern, PatternError } from "./regex.ts";
@@ -79,6 +80,18 @@ async function compileAt(condition: Condition, path: PropertyKey[]): Promise<Pre
         among(condition.ids ?? [], (m) => m.contact.id),
         among(condition.phones ?? [], (m) => m.contact.phone?.replace(/\D/g, "")),
       ]);
+    case "group": {
+      const ids = condition.ids === undefined ? undefined : new Set(condition.ids);
+      return ({ group }) => group !== undefined && (ids === undefined || ids.has(group));
+    }
+    case "flow": {
+      const { tokens, field, values } = condition;
+      return ({ flow }) =>
+        flow !== undefined &&
+        (tokens === undefined || (flow.token !== undefined && tokens.includes(flow.token))) &&
+        (field === undefined || values === undefined ||
+          answersTo(flow, field).some((one) => values.includes(one)));
+    }
     case "email":
       return compileEmail(condition);
     case "address": {
@@ -121,6 +134,12 @@ function partsOf(email: EmailFacts | undefined): AddressParts | undefined {
   if (email?.recipient === undefined) return undefined;
   if (!addresses.has(email)) addresses.set(email, addressParts(email.recipient));
   return addresses.get(email);
+}
+
+/** What was answered in a field, as text: a list has several. */
+function answersTo({ answers }: Flow, field: string): string[] {
+  const answer = Object.hasOwn(answers, field) ? answers[field] : undefined;
+  return [answer].flat().filter((one) => ["string", "number", "boolean"].includes(typeof one)).map(String);
 }
 
 const comparable = (text: string) => fold(normalise(text));

@@ -70,6 +70,15 @@ function phrase(condition: Condition): string {
     }
     case "contacts":
       return `contact is in a list of ${(condition.ids?.length ?? 0) + (condition.phones?.length ?? 0)}`;
+    case "group":
+      return condition.ids === undefined ? "written in a group" : `group is ${oneOf(condition.ids)}`;
+    case "flow": {
+      const { tokens, field, values } = condition;
+      const parts = ["answers of a Flow"];
+      if (tokens !== undefined) parts.push(`token is ${oneOf(tokens)}`);
+      if (field !== undefined && values !== undefined) parts.push(`${field} is ${oneOf(values)}`);
+      return parts.join(", ");
+    }
     case "email": {
       const { kinds, verified, identities, subjects } = condition;
       const parts = ["a mail"];

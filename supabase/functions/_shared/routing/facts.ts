@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Flow } from "../contract/flow.ts";
+
 /** Source of a click-to-WhatsApp message; Meta sends it only with the first message after an ad or post. */
 export interface Referral {
   readonly source_id?: string;
@@ -56,6 +58,10 @@ export interface MessageFacts {
   readonly link?: LinkFacts;
   /** Of a message of channel email. */
   readonly email?: EmailFacts;
+  /** The group that it was written in, by the provider's id. */
+  readonly group?: string;
+  /** Of the answers of a Flow. */
+  readonly flow?: Flow;
   /** Our sender that received it: for WhatsApp the business number's `phone_number_id`, for e-mail our address. */
   readonly number_id: string;
   readonly contact: ContactFacts;

@@ -19,7 +19,13 @@ const conversation = z.strictObject({
   number_id: z.string(),
   number: z.string().nullable(),
   /** The name is null for viewers. */
-  contact: z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }),
+  contact: z.strictObject({
+    id,
+    last_four: z.string().nullable(),
+    /** Whether it is a group. */
+    group: z.boolean(),
+    name: z.string().nullable(),
+  }),
   /** When the window for replies closes; null if the person has never written. */
   window_closes_at: at.nullable(),
   opted_out_at: at.nullable(),
@@ -102,6 +108,8 @@ const message = z.strictObject({
   created_at: at,
   /** Whether it was written before the sender was connected here; then `created_at` is the time of the import. */
   imported: z.boolean(),
+  /** Who of a group wrote it; null in a conversation with one person. The name is null for viewers. */
+  author: z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }).nullable(),
   /** Code of the link that the message came from. */
   link: z.string().nullable(),
   route: z.strictObject({ name: z.string().nullable(), reason: z.string() }).nullable(),

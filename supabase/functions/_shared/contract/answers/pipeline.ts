@@ -31,6 +31,8 @@ const waitingMessage = z.strictObject({
     tags: z.array(z.string()),
     campaign: z.string().optional(),
   }).nullable(),
+  /** The answers of a Flow, as the provider sends them; null for anything else. */
+  flow: z.string().nullable(),
   /** Of a mail: what conditions ask. */
   mail: z.strictObject({
     kind: z.string().nullable(),
@@ -49,6 +51,8 @@ const waitingConversation = z.strictObject({
   number_id: z.string(),
   contact_id: id,
   phone: z.string().nullable(),
+  /** The group that writes; null for a person. */
+  group: z.string().nullable(),
   /** Of channel email. */
   email: z.string().nullish(),
   sticky_route_id: id.nullable(),
@@ -93,6 +97,10 @@ const claimedDelivery = z.strictObject({
     forwarded: z.boolean(),
     provider_id: z.string().nullable(),
     native: passed.nullable(),
+    /** The answers of a Flow, as the provider sends them; null for anything else. */
+    flow: z.string().nullable(),
+    /** Who of a group wrote it; null in a conversation with one person. */
+    author: claimedContact.nullable(),
     sent_at: at.nullable(),
     created_at: at,
   }),

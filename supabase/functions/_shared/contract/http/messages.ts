@@ -53,6 +53,18 @@ const message = z.strictObject({
     .describe("`provider_id` of the message that it answers, edits, withdraws or reacts to"),
   referral: passed.nullable().describe("The ad or post that the person came from"),
   forwarded: z.boolean(),
+  author: z.strictObject({
+    id,
+    name: z.string().nullable(),
+    phone: z.string().optional().describe("Digits; absent if the person hides it"),
+    bsuid: z.string().optional().describe("Business-scoped user id"),
+    parent_bsuid: z.string().optional(),
+    username: z.string().optional(),
+  }).optional().describe("Who of the group wrote it; absent in a conversation with one person"),
+  flow: z.strictObject({
+    token: z.string().nullable().describe("With which the Flow was sent; null if it was sent with none"),
+    answers: passed.describe("By the names of the Flow's fields"),
+  }).optional().describe("The answers of a Flow; absent for anything else"),
   provider_id: z.string().nullable().describe("wamid"),
   native: passed.nullable()
     .describe("The message in WhatsApp's format; null, like the text, once it was withdrawn"),
@@ -106,7 +118,7 @@ export const eventContact = z.strictObject({
   parent_bsuid: z.string().optional(),
   username: z.string().optional(),
   group: z.string().optional()
-    .describe("The group that it was written in, which receives replies; `native` has the author"),
+    .describe("The group that it was written in, which receives replies; `message.author` wrote it"),
 });
 
 /** The event that a service receives. */

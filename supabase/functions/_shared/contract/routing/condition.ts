@@ -112,6 +112,20 @@ const LEAVES = {
     ids: listOf(z.guid("is not a contact's id").toLowerCase()).optional(),
     phones: listOf(phone).optional(),
   }).refine((c) => c.ids !== undefined || c.phones !== undefined, 'needs "ids" or "phones"'),
+  /** Written in a group; with `ids`, in one of these. */
+  group: typed("group", { ids: listOf(word).optional() }),
+  /**
+   * The answers of a Flow; the given members must match. `tokens`: with which it was sent; `field` and `values`: what was
+   * answered in a field, of several answers one.
+   */
+  flow: typed("flow", {
+    tokens: listOf(word).optional(),
+    field: word.optional(),
+    values: listOf(word).optional(),
+  }).refine(
+    (c) => (c.field === undefined) === (c.values === undefined),
+    'needs "field" and "values" together',
+  ),
   /** A mail; the given members must match. `identities`: our addresses; `subjects`: whole words of the subject. */
   email: typed("email", {
     kinds: listOf(z.enum(ROUTED_MAIL_KINDS)).optional(),

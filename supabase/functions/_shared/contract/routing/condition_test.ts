@@ -56,6 +56,14 @@ Deno.test("parseCondition() returns the stored form, and describe() describes it
       { type: "contacts", ids: [CONTACT], phones: ["16505551234"] },
       "contact is in a list of 2",
     ],
+    [{ type: "group" }, { type: "group" }, "written in a group"],
+    [{ type: "group", ids: ["g1"] }, { type: "group", ids: ["g1"] }, 'group is "g1"'],
+    [{ type: "flow" }, { type: "flow" }, "answers of a Flow"],
+    [
+      { type: "flow", tokens: ["book"], field: "size", values: ["M", "L"] },
+      { type: "flow", tokens: ["book"], field: "size", values: ["M", "L"] },
+      'answers of a Flow, token is "book", size is "M" or "L"',
+    ],
     [{ type: "email" }, { type: "email" }, "a mail"],
     [
       {
@@ -160,6 +168,9 @@ Deno.test("parseCondition() says where the error is and what it is", () => {
     ],
     [{ type: "text", match: "exact", value: "a", case_sensitve: true }, 'Unrecognized key: "case_sensitve"'],
     [{ type: "text", match: "regex", value: "a".repeat(501) }, "value: at most 500 characters"],
+    [{ type: "flow", field: "size" }, 'condition: needs "field" and "values" together'],
+    [{ type: "flow", values: ["M"] }, 'condition: needs "field" and "values" together'],
+    [{ type: "group", ids: [] }, "ids: must not be empty"],
     [{ type: "contacts" }, 'condition: needs "ids" or "phones"'],
     [{ type: "contacts", ids: ["x"] }, "ids[0]: is not a contact's id"],
     [{ type: "contacts", phones: ["x"] }, "phones[0]: is not a phone number with its country code"],

@@ -72,8 +72,14 @@ export class Contacts {
    */
   complete(ids: Person): Person {
     const entry = this.#find(ids);
+    if (entry !== undefined && isFullyKnown(entry)) this.#taken.add(entry);
+    return this.peek(ids);
+  }
+
+  /** As {@linkcode complete}; the entry stays in {@linkcode left}, for whoever gets Meta's own body. */
+  peek(ids: Person): Person {
+    const entry = this.#find(ids);
     if (entry === undefined) return ids;
-    if (isFullyKnown(entry)) this.#taken.add(entry);
     const person = personOf(entry);
     return {
       phone: ids.phone ?? person.phone,

@@ -9,6 +9,7 @@
  */
 import { tokenIn } from "../../../contract/link_tokens.ts";
 import type { InboundType } from "../../../contract/messages.ts";
+import { parseFlow } from "../../../contract/flow.ts";
 import { id, isObject, type JsonObject, object, text } from "../../../json/json.ts";
 
 /** The content of a message, apart from who sent it. */
@@ -86,22 +87,12 @@ function edited(part: JsonObject): Pick<Content, "body" | "choice"> {
   return inner === undefined ? {} : wordsOf(type as string, inner);
 }
 
-/** Most characters of a Flow's answers that are read for its token. */
-const MAX_ANSWERS = 100_000;
-
 /**
  * The token with which a Flow was sent, by which routes tell one Flow from another: Meta's own name of it is always
  * "flow". Undefined if whoever sent it gave none.
  */
 function flowToken(flow: JsonObject): string | undefined {
-  const answers = text(flow.response_json);
-  if (answers === undefined || answers.length > MAX_ANSWERS) return undefined;
-  try {
-    const token = text(object(JSON.parse(answers))?.flow_token);
-    return token === "" || token === "unused" ? undefined : token;
-  } catch {
-    return undefined;
-  }
+  return parseFlow(text(flow.response_json))?.token;
 }
 
 function interactive(part: JsonObject): Pick<Content, "body" | "choice"> {

@@ -39,7 +39,7 @@ export type UpdateKind = CoreKind;
  *
  * `identities` and `name` describe the customer: the sender of a message, the receiver of an echo or of the
  * message that a status is about; after a change of identity the new ids, each with the one it replaces. In a
- * group they describe the group, without a name: its members share one conversation.
+ * group they describe the group: its members share one conversation.
  */
 export interface Update extends Content, StatusFields {
   /**
@@ -63,8 +63,11 @@ export interface Update extends Content, StatusFields {
   /** Meta's time, ISO 8601; absent if missing or absurd. */
   at?: string;
   identities?: Identity[];
-  /** The customer's profile name. */
+  /** The customer's profile name; of a group its subject. */
   name?: string;
+  /** Who of the group wrote a message in it, and that person's profile name. */
+  author?: Identity[];
+  author_name?: string;
   /** The message's id (`wamid…`); for a status the id of its message. */
   provider_id?: string;
   /** The message's type. */
@@ -92,6 +95,7 @@ export const UNKNOWN_FIELD = "unknown";
 export type ItemKind =
   | Exclude<UpdateKind, "past_message" | "past_echo">
   | "preference"
+  | "group"
   | "call"
   | "call_status";
 
@@ -150,6 +154,16 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
       };
     case "name":
       return nameUpdate(raw, place);
+    case "group": {
+      const group = id(raw.group_id);
+      const subject = text(object(raw.group_subject)?.text) ?? text(raw.subject);
+      return {
+        ...other(place, raw, raw.timestamp),
+        ...(group === undefined
+          ? {}
+          : { identities: [{ kind: "group" as const, value: group }], name: subject }),
+      };
+    }
     case "other":
       return other(place, raw, raw.timestamp);
   }
@@ -200,6 +214,7 @@ function messageUpdate(
     sender_display: place.numberDisplay,
     at: time(raw.timestamp),
     ...completed(ids, place, group),
+    ...(group !== undefined && kind === "message" ? authorOf(ids, place) : {}),
     provider_id: wamid,
     type,
     ...contentOf(raw),
@@ -255,7 +270,7 @@ export function other(place: Place, item: unknown, at?: unknown): Update {
 }
 
 /**
- * Completes whom the update is about: in a group the group; the member who wrote or read is stored beside it.
+ * Completes whom the update is about: in a group the group. Who of it wrote is its author; who read is in `raw`.
  */
 export function completed(
   ids: Person & PreviousIds,
@@ -266,6 +281,12 @@ export function completed(
   const { prev_phone, prev_bsuid } = ids;
   const whole = place.contacts.complete(ids);
   return { identities: identitiesOf({ ...whole, prev_phone, prev_bsuid }), name: whole.name };
+}
+
+/** Who of a group wrote. */
+function authorOf(ids: Person, place: Place): Pick<Update, "author" | "author_name"> {
+  const whole = place.contacts.peek(ids);
+  return { author: identitiesOf(whole), author_name: whole.name };
 }
 
 /** The marketing preference in a `user_preferences` item. */

@@ -81,6 +81,8 @@ const LISTS: Readonly<Record<string, Readonly<Record<string, ItemKind>>>> = {
   calls: { calls: "call", statuses: "call_status" },
   user_preferences: { user_preferences: "preference" },
   smb_app_state_sync: { state_sync: "name" },
+  group_lifecycle_update: { groups: "group" },
+  group_settings_update: { groups: "group" },
 };
 
 /** For a change without a field name. */
