@@ -73,6 +73,8 @@ type Function =
   | "wa-graph"
   | "email-webhook"
   | "email-send"
+  | "sms-webhook"
+  | "sms-send"
   | "deeplinks"
   | "flags"
   | "health"
@@ -86,6 +88,8 @@ const NAMES: readonly Function[] = [
   "wa-graph",
   "email-webhook",
   "email-send",
+  "sms-webhook",
+  "sms-send",
   "deeplinks",
   "flags",
   "health",

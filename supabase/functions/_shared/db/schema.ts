@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002640";
+export const SCHEMA_VERSION = "20261129002700";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -70,6 +70,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002625",
   "20261129002630",
   "20261129002640",
+  "20261129002700",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
