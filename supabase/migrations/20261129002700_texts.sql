@@ -244,7 +244,7 @@ create function private.find_sent_texts(p_texts jsonb, p_since timestamptz, p_co
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_ids uuid[];
-  v_found integer := 0;
+  v_found text[];
   v_absent integer := 0;
 begin
   -- A status that carries our id settles it without us: a minute for it to come.
@@ -254,7 +254,7 @@ begin
       and coalesce(o.tried_at, o.created_at) > p_since and not coalesce(o.error ? 'listed', false)
     order by o.updated_at limit 500);
   if v_ids = '{}' then
-    return '{"found": 0, "absent": 0}';
+    return '{"found": [], "absent": 0}';
   end if;
   perform from public.messages m where m.id = any (v_ids) order by m.id for update;
   with ours as (
@@ -276,21 +276,20 @@ begin
     select ours.id, theirs.provider_id from ours join theirs
       on theirs."from" = ours.number_id and theirs."to" = ours.recipient and theirs.body = ours.body and theirs.n = ours.n
   ), settled as (
-    update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id returning o.id
+    update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (
     update public.messages m
     set provider_id = pairs.provider_id, status = case when m.status_rank = 0 then 'accepted' else m.status end
     from pairs where m.id = pairs.id
-    returning m.id
   )
-  select count(*) into v_found from settled;
+  select coalesce(array_agg(pairs.provider_id order by pairs.provider_id), '{}') into v_found from pairs;
   if p_complete then
     update public.outbound_messages o
     set error = o.error || '{"listed": false, "details": "the provider does not have it"}'
     where o.id = any (v_ids) and o.state = 'unknown';
     get diagnostics v_absent = row_count;
   end if;
-  return jsonb_build_object('found', v_found, 'absent', v_absent);
+  return jsonb_build_object('found', to_jsonb(v_found), 'absent', v_absent);
 end $$;
 comment on function private.find_sent_texts(jsonb, timestamptz, boolean, timestamptz) is 'find_sent_texts with a given time.';
 
@@ -300,7 +299,7 @@ begin
   perform private.refuse_older_code();
   return private.find_sent_texts(p_texts, p_since, p_complete, clock_timestamp());
 end $$;
-comment on function public.find_sent_texts(jsonb, timestamptz, boolean) is 'Settles texts of which nobody knows whether they went, by a provider''s list [{provider_id, from, to, body, at}] back to p_since: a text of the same number to the same person with the same words, at about that time, is it. Answers {found, absent}; absent ones, if the list was read whole, stay unknown with error.listed = false. For secret keys.';
+comment on function public.find_sent_texts(jsonb, timestamptz, boolean) is 'Settles texts of which nobody knows whether they went, by a provider''s list [{provider_id, from, to, body, at}] back to p_since: a text of the same number to the same person with the same words, at about that time, is it. Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with error.listed = false. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -67,12 +67,16 @@ export function createCheck(deps: CheckDeps): () => Promise<void> {
       { fetch: deps.fetch },
     );
     // Before the statuses, which find their message by the id that it gets here.
-    await deps.rpc("find_sent_texts", {
+    const { found } = await deps.rpc("find_sent_texts", {
       p_texts: sent.map((text) => ({ ...text })),
       p_since: new Date(since).toISOString(),
       p_complete: complete,
     });
-    const telling = updates.filter(isTelling);
+    // Their statuses may have been stored before, when they were about no message of ours.
+    const known = new Set(found);
+    const telling = updates.filter(isTelling).map((update) =>
+      known.has(update.provider_id ?? "") ? { ...update, key: `${update.key}:found` } : update
+    );
     let recovered = 0, messages = 0;
     for (let from = 0; from < telling.length; from += AT_ONCE) {
       // Oldest first, so that the messages of a conversation keep their order.

@@ -58,6 +58,6 @@ export const SMS = {
   set_text_number: textNumber,
   list_text_numbers: z.array(textNumber),
   claim_text_check: textCheck.nullable(),
-  find_sent_texts: z.strictObject({ found: count, absent: count }),
+  find_sent_texts: z.strictObject({ found: z.array(z.string()), absent: count }),
   find_text_media: foundTextMedia,
 };

@@ -178,7 +178,9 @@ export function otherUpdate(provider: SmsProviderName, field: string, raw: unkno
 
 function keyOf(...parts: string[]): string {
   const key = parts.join(":");
-  return key.length <= 512 && isStorableText(key) ? key : `x:${createHash("sha256").update(key).digest("hex")}`;
+  return key.length <= 512 && isStorableText(key)
+    ? key
+    : `x:${createHash("sha256").update(key).digest("hex")}`;
 }
 
 /** A provider's id; undefined for one that would not fit an index. */
