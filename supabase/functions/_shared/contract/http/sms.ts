@@ -30,5 +30,8 @@ export const smsSetup = z.strictObject({
 /** How texts are set up in the environment. */
 export type SmsSetup = z.infer<typeof smsSetup>;
 
+/** The comparison with a provider's list has begun. */
+export const textCheckWork = z.strictObject({ status: z.literal("checking") });
+
 /** Schemas of this module that docs/openapi.yaml names. */
-export const SMS_HTTP = { SmsSetup: smsSetup };
+export const SMS_HTTP = { SmsSetup: smsSetup, TextCheckWork: textCheckWork };
