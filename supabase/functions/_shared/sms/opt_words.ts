@@ -49,7 +49,7 @@ const LONGEST = 40;
  */
 export function optWordOf(text: string): OptWord | undefined {
   if (text.length > LONGEST) return undefined;
-  return BY_WORD.get(plain(text).replace(/^[\s"'.!]+/, "").replace(/[\s"'.!]+$/, ""));
+  return BY_WORD.get(plain(text).replace(/^[\s"'.!]+/, "").replace(/(?<![\s"'.!])[\s"'.!]+$/, ""));
 }
 
 /**

@@ -26,7 +26,7 @@ export function webhookUrl(): string {
 
 /** The same as the base of other addresses: without query, fragment and closing slash. */
 export function webhookBase(): string {
-  return webhookUrl().replace(/[?#].*$/, "").replace(/(?<!\/)\/+$/, "");
+  return webhookUrl().split(/[?#]/, 1)[0].replace(/(?<!\/)\/+$/, "");
 }
 
 /** What Twilio signs with. @throws {Problem} `config_invalid` if there is nothing. */

@@ -111,7 +111,7 @@ function joined(form: URLSearchParams): string {
     .join("");
 }
 
-const PARTS = /^(https?):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/i;
+const PARTS = /^(https?):\/\/([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?(#.*)?$/i;
 
 /**
  * Every form in which the configured address of a request may have been signed: as it is configured, with the port of
@@ -125,7 +125,7 @@ const PARTS = /^(https?):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/i;
 export function signedUrls(configured: string, below: string, query: string): string[] {
   const parts = PARTS.exec(configured.trim());
   if (parts === null) return [];
-  const [, scheme, authority, path, ownQuery = "", fragment = ""] = parts;
+  const [, scheme, authority, path = "", ownQuery = "", fragment = ""] = parts;
   const at = authority.lastIndexOf("@") + 1;
   const [user, host] = [authority.slice(0, at), authority.slice(at)];
   const bare = host.replace(/:\d{1,5}$/, "");
