@@ -29,6 +29,8 @@ const FLAGS = {
   "email_send.enabled": "Mails are sent. Off: new ones are refused, queued ones wait.",
   "email_reply_tokens.enabled":
     "Answers come to short addresses with a token. Off: to the long form of the former system.",
+  "sms_router.enabled": "Texts are routed to services. Off: they are stored and wait, in order.",
+  "sms_send.enabled": "Texts are sent. Off: new ones are refused, queued ones wait.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 
@@ -51,6 +53,7 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   flags: (sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]),
   email: (sql) =>
     seedFlags(sql, ["email_router.enabled", "email_send.enabled", "email_reply_tokens.enabled"]),
+  texts: (sql) => seedFlags(sql, ["sms_router.enabled", "sms_send.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;

@@ -260,19 +260,20 @@ comment on trigger keep_opt_out on public.conversations is 'Erasing a person doe
 -- A test compares each channel's own code with this function.
 create function private.channel_policy(
   p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric,
-  out window_code text, out opt_out_code text, out media_wait interval
+  out window_code text, out opt_out_codes text[], out media_wait interval
 )
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end,
-    case p_channel when 'whatsapp' then 6 else 1 end,
+    case p_channel when 'whatsapp' then 6 when 'sms' then 0 else 1 end,
     case p_channel when 'whatsapp' then '131047' end,
-    case p_channel when 'whatsapp' then '131050' end,
+    -- Twilio's and Telnyx's for texts.
+    case p_channel when 'whatsapp' then array['131050'] when 'sms' then array['21610', '40300'] end,
     case p_channel when 'whatsapp' then interval '10 seconds' end
 $$;
-comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person''s last message free-form replies are allowed; null for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the person resumes them), until_start and suppression (everything, until the person sends START, or until the address leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and opt_out_code: the provider''s error codes for a closed window and for an opted-out person; null for none. media_wait: how long the messages after a media message wait for its status; null if they do not wait.';
+comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person''s last message free-form replies are allowed; null for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the person resumes them), until_start and suppression (everything, until the person sends START, or until the address leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and opt_out_codes: the providers'' error codes for a closed window and for an opted-out person; null for none. media_wait: how long the messages after a media message wait for its status; null if they do not wait.';
 
 create function private.router_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$

@@ -295,7 +295,7 @@ declare
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
-      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u));
+      and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -321,7 +321,8 @@ begin
         join unnest(p_updates) with ordinality as u on u.ordinality = about.place
         join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
-        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u)
+        where u.status = 'failed' and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes)
+          and not private.is_about_group(u)
         order by c.id, u.at desc nulls last) word));
   end if;
   -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
@@ -346,24 +347,28 @@ begin
       from unnest(v_about, v_places) as about (id, place)
       join unnest(p_updates) with ordinality as u on u.ordinality = about.place
       join public.messages m on m.id = about.id
-      where u.rank is not null and not m.status_at ? u.status
+      where u.rank > 0 and not m.status_at ? u.status
       order by m.id, u.status, about.place
     ) told;
   end if;
   v_unnamed := array(select m.id from public.messages m where m.id = any (v_ids) and m.provider_id is null);
   update public.messages m
-  set status = case when best.rank > m.status_rank then best.status else m.status end,
+  set status = case when best.rank > m.status_rank then best.status
+      -- Of rank 0: the provider has it, whatever became of its answer.
+      when m.status in ('queued', 'unknown') then 'accepted' else m.status end,
     status_rank = greatest(m.status_rank, best.rank),
     status_at = best.times || m.status_at,
     pricing = coalesce(best.pricing, m.pricing),
-    error = case when greatest(m.status_rank, best.rank) <= 2 then coalesce(best.error, m.error) end,
+    -- Where two final statuses have one rank, the first stands, with its error.
+    error = case when greatest(m.status_rank, best.rank) > 2 then null
+      when best.rank > m.status_rank or best.status = m.status then coalesce(best.error, m.error) else m.error end,
     provider_id = coalesce(m.provider_id, best.provider_id)
   from (
     select about.id,
-      (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
-      jsonb_object_agg(u.status, u.at order by u.at desc) as times,
+      (array_agg(u.status order by u.rank desc, about.place))[1] as status, max(u.rank) as rank,
+      jsonb_object_agg(u.status, coalesce(u.at, now()) order by u.at desc) as times,
       (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
-      (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
+      (array_agg(u.error order by u.rank desc, about.place) filter (where u.error is not null))[1] as error,
       max(u.provider_id) as provider_id
     from unnest(v_about, v_places) as about (id, place)
     join unnest(p_updates) with ordinality as u on u.ordinality = about.place
@@ -862,7 +867,10 @@ begin
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
-    select case when u.opt is not null then u.opt
+    select case
+      -- The provider has its own words for opting in; those of the team that end messages still count.
+      when u.opt = 'none' then private.opt_said(u.body, null, v_stop, '{}')
+      when u.opt is not null then u.opt
       -- Who says stop in a group says it to the others.
       when u.author is not null then null
       when u.kind not in ('message', 'past_message') or u.type not in ('text', 'button') then null

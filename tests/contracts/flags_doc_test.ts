@@ -19,6 +19,7 @@ databaseTest("flagTable(): refuses a flag that code reads but nobody describes",
       "wa_router.enabled",
       "wa_send.enabled",
       "email_send.enabled",
+      "sms_send.enabled",
       "email_reply_tokens.enabled",
     ])
   );

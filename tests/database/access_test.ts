@@ -312,6 +312,9 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why: "Operators say how fast numbers send.",
   },
   "remove_number(text)": { role: "admin", why: "An admin says which numbers are ours." },
+  "list_text_numbers()": { role: "viewer", why: "The team sees which numbers are ours." },
+  "set_text_number(text,jsonb)": { role: "operator", why: "Operators keep the numbers for texts." },
+  "remove_text_number(text)": { role: "admin", why: "An admin says which numbers are ours." },
   "who_blocks()": { role: "operator", why: "Operators learn who keeps them from a way back." },
   "record_rollback(jsonb)": { role: "operator", why: "Operators take the ways back." },
   "open_incident(text,text,text,text,text,boolean,text,text)": {

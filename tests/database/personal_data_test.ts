@@ -44,6 +44,8 @@ const FREE: Record<string, string> = {
   "private.notification_addresses": "endpoint_id url secret",
   "private.outbound_lanes": "channel number_id due_at lease pair_tat waits_until",
   "private.schema_breaks": "version why at",
+  "private.text_checks":
+    "provider last_text_at checked_until next_at next_deep_at lease_until failures last_error recovered",
   "private.template_categories": "channel account name language template_id category at",
   "private.template_syncs": "account due_at started_at synced_at failed error",
   "private.unknown_tokens": "at",

@@ -53,6 +53,7 @@ const BOUNDED: Record<string, string> = {
   "private.schema_breaks": "with versions",
   "private.status_posts": "with public updates of incidents",
   "private.storage_days": "one row a day",
+  "private.text_checks": "one row a provider",
   "private.template_categories": "with templates that are sent",
   "private.template_syncs": "with accounts",
   "private.unknown_tokens": "ten minutes",

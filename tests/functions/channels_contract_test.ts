@@ -1,4 +1,5 @@
 /** Each channel keeps the contract, and the pipeline carries one that it has never heard of. */
+import fc from "fast-check";
 import { assertEquals } from "../support/assert.ts";
 import { channels } from "../../supabase/functions/_shared/channels/all.ts";
 import { createRegistry } from "../../supabase/functions/_shared/channels/registry.ts";
@@ -13,13 +14,16 @@ import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
 import { outbound } from "../../supabase/functions/_shared/pipeline/outbound.ts";
 import { Buffer } from "node:buffer";
-import { createHmac, createPrivateKey, sign as signBytes } from "node:crypto";
+import { createHmac, createPrivateKey, generateKeyPairSync, sign as signBytes } from "node:crypto";
 import {
   createResendDoor,
   eventsDoor,
   inboundDoor,
 } from "../../supabase/functions/_shared/channels/email/doors.ts";
 import { email } from "../../supabase/functions/_shared/channels/email/index.ts";
+import { createTelnyxDoor, twilioDoor } from "../../supabase/functions/_shared/channels/sms/doors.ts";
+import { signTwilio } from "../../supabase/functions/_shared/channels/sms/inbound/twilio_signature.ts";
+import { sms } from "../../supabase/functions/_shared/channels/sms/index.ts";
 import {
   channelContract,
   type ChannelSamples,
@@ -124,6 +128,34 @@ const emailSamples: ChannelSamples = {
   doubtful: ["unknown"],
 };
 
+const smsSamples: ChannelSamples = {
+  channel: sms,
+  secrets: [KEYS.twilioToken],
+  credentials: ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"],
+  message: { text: "Hello" },
+  checked: { type: "text", text: "Hello", encoding: "GSM-7", segments: 1 },
+  refusedMessages: [
+    [null, ""],
+    [{ type: "pigeon", text: "Hello" }, "type"],
+    [{ text: "" }, "text"],
+    [{ text: "a".repeat(1601) }, "text"],
+    [{ text: "Hello", media: ["ftp://files.example.org/1"] }, "media.0"],
+    [{ text: "Hello", validity_seconds: 36_001 }, "validity_seconds"],
+  ],
+  outgoing: {
+    id: "0197a000-0000-7000-8000-000000000001",
+    senderId: "12025550100",
+    to: "12025550143",
+    message: { type: "text", text: "Hello", encoding: "GSM-7", segments: 1 },
+    sms: { provider: "twilio" },
+  },
+  taken: () => Response.json({ sid: "SM1" }, { status: 201 }),
+  refusal: (message) => Response.json({ code: 21612, message, status: 400 }, { status: 400 }),
+  // There is no idempotency key: what may have gone is never sent again by itself.
+  doubtful: ["unknown"],
+  faults: ["unknown"],
+};
+
 /** SendGrid's signature of a body by a key. */
 function sendGridHeaders(
   bytes: Uint8Array,
@@ -190,9 +222,70 @@ doorContract({
 });
 
 channelContract(emailSamples);
+channelContract(smsSamples);
+
+const textHook = "http://texts.test/functions/v1/sms-webhook";
+const asForm = (bytes: Uint8Array, signature: string, more: HeadersInit = {}) =>
+  new Request(`${textHook}/status?message=1`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/x-www-form-urlencoded",
+      "x-twilio-signature": signature,
+      ...Object.fromEntries(new Headers(more)),
+    },
+    body: bytesOf(bytes),
+  });
+const twilioSignature = (bytes: Uint8Array, token: string, url = `${Deno.env.get("SUPABASE_URL")}`) =>
+  signTwilio(`${url}/functions/v1/sms-webhook/status?message=1`, new TextDecoder().decode(bytes), token);
+doorContract({
+  name: "twilio",
+  door: twilioDoor,
+  // Parameters are signed, not bytes.
+  bodies: fc.array(fc.tuple(fc.stringMatching(/^[a-z]{1,8}$/), fc.stringMatching(/^[a-z0-9]{1,20}$/)), {
+    minLength: 1,
+  })
+    .map((pairs) => new TextEncoder().encode(new URLSearchParams(pairs).toString())),
+  signed: (bytes) => asForm(bytes, twilioSignature(bytes, KEYS.twilioToken)),
+  forged: (bytes) => ({
+    "another token": asForm(bytes, twilioSignature(bytes, "another token")),
+    "the host that the function sees": asForm(
+      bytes,
+      twilioSignature(bytes, KEYS.twilioToken, "http://texts.test"),
+    ),
+    "SHA-1 under the header of a Webhook Rule": asForm(bytes, twilioSignature(bytes, KEYS.twilioToken), {
+      "x-twilio-webhooks-signature-settings": "key=k,algorithm=HMAC_SHA256",
+    }),
+    "empty": asForm(bytes, ""),
+  }),
+});
+
+const telnyxPair = generateKeyPairSync("ed25519");
+Deno.env.set(
+  "TELNYX_PUBLIC_KEY",
+  Buffer.from(telnyxPair.publicKey.export({ format: "jwk" }).x!, "base64url").toString("base64"),
+);
+const telnyxHeaders = (bytes: Uint8Array, key = telnyxPair.privateKey, seconds = RESEND.now / 1000) => ({
+  "telnyx-timestamp": String(seconds),
+  "telnyx-signature-ed25519": signBytes(null, Buffer.concat([Buffer.from(`${seconds}|`), bytes]), key)
+    .toString("base64"),
+});
+doorContract({
+  name: "telnyx",
+  door: createTelnyxDoor(() => RESEND.now),
+  signed: (bytes) => post(bytes, telnyxHeaders(bytes)),
+  forged: (bytes) => ({
+    "another key": post(bytes, telnyxHeaders(bytes, generateKeyPairSync("ed25519").privateKey)),
+    "too old": post(bytes, telnyxHeaders(bytes, undefined, RESEND.now / 1000 - 301)),
+    "another time": post(bytes, {
+      ...telnyxHeaders(bytes),
+      "telnyx-timestamp": String(RESEND.now / 1000 + 1),
+    }),
+    "empty": post(bytes, { ...telnyxHeaders(bytes), "telnyx-signature-ed25519": "" }),
+  }),
+});
 
 Deno.test("channels: every deployed channel is held to the contract", () => {
-  assertEquals(channels.all, [whatsappSamples.channel, emailSamples.channel]);
+  assertEquals(channels.all, [whatsappSamples.channel, emailSamples.channel, smsSamples.channel]);
 });
 
 databaseTest("channels: the database enforces the policy that each declares", async (sql) => {

@@ -17,6 +17,8 @@ export interface DoorSamples {
   /** Names it in the tests. */
   name: string;
   door: Door<boolean | Promise<boolean>>;
+  /** Bodies, of which no two that differ in a bit mean the same. @default any bytes */
+  bodies?: fc.Arbitrary<Uint8Array>;
   /** The provider's request with this body. */
   signed(bytes: Uint8Array): Request;
   /** Requests with this body that falsely claim to be the provider's, by fault. */
@@ -41,6 +43,8 @@ export interface ChannelSamples {
   credentials: readonly string[];
   /** A message that can be sent, and some that cannot, with the place of the fault. */
   message: Record<string, unknown>;
+  /** What check() makes of it. @default {the message itself} */
+  checked?: Record<string, unknown>;
   refusedMessages: readonly [message: unknown, path: string][];
   outgoing: Outgoing;
   /** The provider's responses: it accepts a message; it refuses one permanently, with this text. */
@@ -50,6 +54,8 @@ export interface ChannelSamples {
    * Kinds of failure where the provider may have taken a message, although nothing says so. @default {["retry"]}
    */
   doubtful?: readonly string[];
+  /** Kinds of failure at a status of 500 or 503. @default {["retry"]} */
+  faults?: readonly string[];
 }
 
 const encoder = new TextEncoder();
@@ -71,7 +77,7 @@ export function doorContract({ name, door, ...samples }: DoorSamples): void {
     Deno.test(`door ${name}: ${property}`, run);
 
   test("verify() takes the provider's signature over the raw bytes, and no other", () =>
-    holds(fc.asyncProperty(anyBytes, fc.nat(), async (bytes, at) => {
+    holds(fc.asyncProperty(samples.bodies ?? anyBytes, fc.nat(), async (bytes, at) => {
       const right = samples.signed(bytes);
       assertEquals([door.isSigned(right), await door.verify(right, bytes)], [true, true]);
       const changed = bytes.length === 0
@@ -158,7 +164,7 @@ export function channelContract(samples: ChannelSamples): void {
 
   test("check() takes what can be sent as it is, and names the place of what cannot", () => {
     const checked = channel.check(samples.message);
-    assertEquals(checked, { ok: true, value: samples.message });
+    assertEquals(checked, { ok: true, value: samples.checked ?? samples.message });
     for (const [message, path] of samples.refusedMessages) {
       const refused = channel.check(message);
       if (refused.ok) raise(new Error(`it takes ${JSON.stringify(message)}`));
@@ -186,13 +192,13 @@ export function channelContract(samples: ChannelSamples): void {
         controller.error(new TypeError("the connection broke"));
       },
     });
-  const doubtful = samples.doubtful ?? ["retry"];
+  const { doubtful = ["retry"], faults = ["retry"] } = samples;
   const answers: [what: string, answer: () => Response, kinds: readonly string[]][] = [
     ["no connection", () => raise(new TypeError("error sending request: client error (Connect)")), ["retry"]],
     ["a connection that breaks", () => raise(new TypeError("connection reset")), doubtful],
     ["no answer in time", () => raise(new DOMException("late", "TimeoutError")), doubtful],
-    ["500", () => new Response("<html>", { status: 500 }), ["retry"]],
-    ["503", () => Response.json({}, { status: 503 }), ["retry", "throttle"]],
+    ["500", () => new Response("<html>", { status: 500 }), faults],
+    ["503", () => Response.json({}, { status: 503 }), [...faults, "throttle"]],
     ["an answer that breaks off", () => new Response(broken(), { status: 502 }), doubtful],
     ["429", () => new Response("", { status: 429, headers: { "retry-after": "7" } }), ["throttle"]],
     ["a redirect", () => new Response("", { status: 302, headers: { location: "https://x.test/" } }), [

@@ -18,6 +18,8 @@ import { flushMeasurements } from "../../supabase/functions/_shared/db/measureme
 import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcomes.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
+import { loadSamples } from "../../local/simulator/samples.ts";
+import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
 import { testDatabase } from "./postgres.ts";
@@ -34,6 +36,8 @@ export const KEYS = {
   audienceSecret: "audience-secret-of-the-test",
   sendgridKey: "SG.key-of-the-test",
   apiToken: "api-token-of-the-test",
+  twilioAccount: "AC0123456789abcdef0123456789abcdef",
+  twilioToken: "auth-token-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -65,6 +69,9 @@ async function keyPair(): Promise<{ signingKey: string; publicKey: string }> {
 /** The business number, by its id at Meta and as people see it. */
 export const NUMBER = { id: "301245600017789", display: "12025550100" } as const;
 
+/** Our numbers for texts, as Twilio writes them. */
+export const TEXT_NUMBERS = ["+12025550100", "+12025550101"] as const;
+
 type Function =
   | "wa-webhook"
   | "wa-router"
@@ -73,6 +80,8 @@ type Function =
   | "wa-graph"
   | "email-webhook"
   | "email-send"
+  | "sms-webhook"
+  | "sms-send"
   | "deeplinks"
   | "flags"
   | "health"
@@ -86,6 +95,8 @@ const NAMES: readonly Function[] = [
   "wa-graph",
   "email-webhook",
   "email-send",
+  "sms-webhook",
+  "sms-send",
   "deeplinks",
   "flags",
   "health",
@@ -109,6 +120,8 @@ export interface Edge {
   meta: MetaSimulator;
   /** The simulated SendGrid. */
   mail: SendGridSimulator;
+  /** The simulated Twilio. */
+  texts: TwilioSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -139,7 +152,9 @@ export interface Edge {
   settled(): Promise<void>;
 }
 
-let serving: { api: DataApi; meta: MetaSimulator; mail: SendGridSimulator; files: StorageApi } | undefined;
+let serving:
+  | { api: DataApi; meta: MetaSimulator; mail: SendGridSimulator; texts: TwilioSimulator; files: StorageApi }
+  | undefined;
 /** Number of requests that are being answered. */
 let underWay = 0;
 
@@ -153,11 +168,12 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, files } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, texts, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
+  if (pathname.startsWith("/twilio/")) return texts.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -186,6 +202,9 @@ for (
     FORWARD_FROM_EMAIL: "replies@example.com",
     FORWARD_FROM_NAME: "Gatelink",
     API_TOKEN: KEYS.apiToken,
+    TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
+    TWILIO_AUTH_TOKEN: KEYS.twilioToken,
+    TWILIO_URL: `${url}/twilio`,
   })
 ) Deno.env.set(name, value);
 
@@ -216,6 +235,13 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     eventsUrl: `${url}/functions/v1/email-webhook/events`,
     retryMs: 20,
   });
+  const texts = new TwilioSimulator({
+    accountSid: KEYS.twilioAccount,
+    authToken: KEYS.twilioToken,
+    numbers: TEXT_NUMBERS,
+    webhookUrl: `${url}/functions/v1/sms-webhook`,
+    samples: loadSamples(),
+  });
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
   const files = createStorageApi({
     folder,
@@ -223,8 +249,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     jwtSecret: "jwt-secret-of-the-test",
     buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
   });
-  serving = { api, meta, mail, files };
-  const edge = edgeOf(database.sql, meta, mail);
+  serving = { api, meta, mail, texts, files };
+  const edge = edgeOf(database.sql, meta, mail, texts);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -244,6 +270,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     Deno.env.set("FEATURE_ENABLED", "false");
     meta.stop();
     mail.stop();
+    texts.stop();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -275,7 +302,7 @@ function newMeta(settings: Partial<Settings>): MetaSimulator {
   });
 }
 
-function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator): Edge {
+function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: TwilioSimulator): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
     const sent = (isRaw ? body : JSON.stringify(body)) as BodyInit | undefined;
@@ -316,6 +343,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator): Edge {
     url,
     meta,
     mail,
+    texts,
     call,
     reread,
     fetch: (request) => {

@@ -80,6 +80,24 @@ export const PROBES: Record<string, Probe[]> = {
     type: "application/json",
     body: { status: "notifying" },
   }],
+  "sms-send": [NEEDS_KEY, {
+    what: "reports the errors of a text",
+    request: ({ secretKey }) => ({
+      init: {
+        method: "POST",
+        headers: { apikey: secretKey, "content-type": "application/json" },
+        body: JSON.stringify({ to: "nobody", text: "Hello" }),
+      },
+    }),
+    status: 422,
+    type: PROBLEM,
+  }],
+  "sms-webhook": [{
+    what: "refuses an unsigned text",
+    request: () => ({ init: { method: "POST", body: "Body=Hello" } }),
+    status: 401,
+    type: PROBLEM,
+  }],
   "health": [HEALTH],
   "metrics": [{
     what: "prints metrics for a secret key",

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { join, ROOT } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
 import { MAIL } from "../../supabase/functions/_shared/channels/email/outbound/described.ts";
+import { SMS } from "../../supabase/functions/_shared/channels/sms/outbound/described.ts";
 import { WHATSAPP } from "../../supabase/functions/_shared/channels/whatsapp/outbound/described.ts";
 import { ACCOUNTS } from "../../supabase/functions/_shared/contract/http/accounts.ts";
 import { DESTINATIONS } from "../../supabase/functions/_shared/contract/http/destinations.ts";
@@ -21,6 +22,7 @@ import { MEDIA } from "../../supabase/functions/_shared/contract/http/media.ts";
 import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
+import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
 import { TEMPLATES } from "../../supabase/functions/_shared/contract/http/templates.ts";
@@ -39,6 +41,8 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   WHATSAPP,
   MAIL,
   MAIL_HTTP,
+  SMS,
+  SMS_HTTP,
   DESTINATIONS,
   MAILS,
   MEDIA,

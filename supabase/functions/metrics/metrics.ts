@@ -104,6 +104,16 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("mail_results", "kind", "verdict"),
     ),
     counter(
+      "text_checks_total",
+      "Comparisons with the list of a provider of texts, by outcome: done, cut (longer than what is read at once), failed.",
+      counted("text_checks", "outcome"),
+    ),
+    counter(
+      "texts_recovered_total",
+      "Texts and statuses that came by a provider's list and by no webhook.",
+      counted("texts_recovered", "kind"),
+    ),
+    counter(
       "reply_tokens_total",
       "Reply tokens of mails and forwards, by result: created, or failed; a mail without one has the legacy address.",
       counted("reply_tokens", "result"),

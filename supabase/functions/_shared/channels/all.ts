@@ -5,7 +5,8 @@
  */
 import { createRegistry, type Registry } from "./registry.ts";
 import { email } from "./email/index.ts";
+import { sms } from "./sms/index.ts";
 import { whatsapp } from "./whatsapp/index.ts";
 
 /** Every deployed channel. */
-export const channels: Registry = createRegistry([whatsapp, email]);
+export const channels: Registry = createRegistry([whatsapp, email, sms]);

@@ -22,6 +22,7 @@
  */
 
 import type { ClaimedMail } from "../contract/answers/mail.ts";
+import type { ClaimedText } from "../contract/answers/sms.ts";
 import type { ClaimedDelivery, ClaimedDestination, ClaimedSender } from "../contract/answers/pipeline.ts";
 
 /**
@@ -179,6 +180,8 @@ export interface Outgoing {
   readonly message: Outbound;
   /** What the database adds to a mail: the sender's name, the address for replies, the thread. */
   readonly mail?: ClaimedMail;
+  /** What the database adds to a text: who carries it. */
+  readonly sms?: ClaimedText;
   /** W3C trace context, for a proxy between the provider and us. */
   readonly traceparent?: string;
 }
@@ -434,6 +437,9 @@ export interface Channel {
 
   /** The text of a checked message, for people who read the conversation; undefined if it has none. */
   wordsOf(message: Outbound): string | undefined;
+
+  /** The path of the function that gives out files, below the project's. @default {"wa-media"} */
+  readonly mediaPath?: string;
 
   /** The file of a received message; undefined if it has none. Absent if the channel gives out no files. */
   mediaOf?(type: string, native: unknown): MessageMedia | undefined;

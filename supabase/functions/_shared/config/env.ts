@@ -11,13 +11,14 @@
  */
 import { z } from "zod";
 import { readPublicKey } from "../crypto/ecdsa.ts";
+import { readEd25519Key } from "../crypto/ed25519.ts";
 import { readSealingKeys } from "../crypto/seal.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../log/log.ts";
 import { hideValue } from "../log/redact.ts";
 
 /** What an installation may do without. Mail needs its domains whichever of its providers is in use. */
-type Part = "mail" | "sendgrid" | "resend";
+type Part = "mail" | "sendgrid" | "resend" | "twilio" | "telnyx";
 
 interface Variable {
   /** Completes "It is needed to …" for the operator of this installation. */
@@ -72,6 +73,13 @@ const mailDomain = text.transform((value) => value.toLowerCase()).pipe(
 /** Comma-separated; none if it is not set. */
 const secrets = z.string().default("").transform((value) =>
   value.split(",").map((part) => part.trim()).filter((part) => part !== "")
+);
+
+/** Public keys of Telnyx's webhooks. */
+const telnyxKeys = list.pipe(
+  z.array(
+    z.string().refine((key) => readEd25519Key(key) !== undefined, "it is not a public key of Telnyx's"),
+  ),
 );
 
 /** Public keys of SendGrid's webhooks. */
@@ -149,6 +157,65 @@ const VARIABLES = {
     schema: secrets,
     secret: true,
   },
+  TWILIO_ACCOUNT_SID: {
+    part: "twilio",
+    purpose:
+      "send texts through Twilio, and know its webhooks; further accounts whose webhooks are taken follow after commas",
+    schema: list.pipe(
+      z.array(
+        z.string().regex(/^AC[0-9a-fA-F]{32}$/, "it is not an account's SID (AC and 32 hexadecimal digits)"),
+      ),
+    ),
+  },
+  TWILIO_AUTH_TOKEN: {
+    part: "twilio",
+    purpose:
+      "verify Twilio's webhooks, and send without an API key; several, comma-separated, while rotating",
+    schema: list,
+    secret: true,
+  },
+  TWILIO_API_KEY_SID: {
+    purpose: "call Twilio with an API key instead of the auth token (SK…)",
+    schema: z.string().optional(),
+  },
+  TWILIO_API_KEY_SECRET: {
+    purpose: "call Twilio with an API key instead of the auth token",
+    schema: z.string().optional(),
+    secret: true,
+  },
+  TWILIO_PROXY_SERVICE_SID: {
+    purpose: "nothing any more: it is accepted where Twilio's Proxy was in use before, and not used",
+    schema: z.string().optional(),
+  },
+  TWILIO_WEBHOOK_URL: {
+    purpose:
+      "verify Twilio's webhooks: the address of sms-webhook exactly as Twilio has it, with its port, user and fragment",
+    schema: z.string().regex(/^https?:\/\/[^\s]+$/i, "it is not an http(s) URL").optional(),
+  },
+  TWILIO_WEBHOOK_AUTH_TOKEN: {
+    purpose: "verify Twilio's webhooks by another token than the one that sends; several, comma-separated",
+    schema: secrets,
+    secret: true,
+  },
+  TWILIO_WEBHOOK_SHARED_KEYS: {
+    purpose: "verify webhooks that Twilio's Webhook Rules sign with a shared key; several, comma-separated",
+    schema: secrets,
+    secret: true,
+  },
+  TWILIO_URL: {
+    purpose: "reach Twilio somewhere else",
+    schema: z.string().default("https://api.twilio.com").pipe(url),
+  },
+  TELNYX_API_KEY: { part: "telnyx", purpose: "send texts through Telnyx", schema: text, secret: true },
+  TELNYX_PUBLIC_KEY: {
+    part: "telnyx",
+    purpose: "verify Telnyx's webhooks; several, comma-separated, while rotating",
+    schema: telnyxKeys,
+  },
+  TELNYX_URL: {
+    purpose: "reach Telnyx somewhere else",
+    schema: z.string().default("https://api.telnyx.com").pipe(url),
+  },
   INBOUND_PARSE_DOMAIN: {
     part: "mail",
     purpose: "receive answers to mails: the domain whose MX leads to the provider",
@@ -173,6 +240,10 @@ const VARIABLES = {
   },
   PUBLIC_BASE_URL: {
     purpose: "write addresses into mails, such as those that end a subscription, with a host of your own",
+    schema: url.optional(),
+  },
+  WEBHOOK_BASE_URL: {
+    purpose: "tell providers of texts where to report, if that is another host than PUBLIC_BASE_URL",
     schema: url.optional(),
   },
   LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: domain.optional() },
@@ -276,7 +347,9 @@ export function neededVariables(): VariableName[] {
   const used = new Set<Part | undefined>([undefined]);
   for (const name of VARIABLE_NAMES) {
     const { part }: Variable = VARIABLES[name];
-    if (part !== undefined && variable(name) !== undefined) used.add(part).add("mail");
+    if (part === undefined || variable(name) === undefined) continue;
+    used.add(part);
+    if (part === "sendgrid" || part === "resend") used.add("mail");
   }
   return VARIABLE_NAMES.filter((name) => used.has((VARIABLES[name] as Variable).part));
 }

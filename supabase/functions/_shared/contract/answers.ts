@@ -24,6 +24,7 @@ import { ROLLOUTS } from "./answers/rollouts.ts";
 import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
+import { SMS } from "./answers/sms.ts";
 import { TEMPLATES } from "./answers/templates.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
@@ -57,6 +58,7 @@ export const ANSWERS = {
   ...ROUTES,
   ...SEARCH,
   ...SIGNALS,
+  ...SMS,
   ...TEMPLATES,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 

@@ -314,6 +314,15 @@ export interface MatchingFilter {
   error?: string;
 }
 
+/** Changes to a number for texts; absent members stay as they are. */
+export interface TextNumberChanges {
+  provider?: "twilio" | "telnyx";
+  class?: string | null;
+  state?: "active" | "paused";
+  /** Segments. */
+  max_per_second?: number;
+}
+
 /** The JSON arguments by function and argument name. */
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
@@ -376,6 +385,7 @@ export interface JsonArguments {
   send_template: { p_message: TemplateMessage };
   /** Null keeps the metadata. */
   set_setting: { p_metadata: FlagMetadata | null };
+  set_text_number: { p_changes: TextNumberChanges };
   start_rollout: { p_gates: LaunchGates };
   update_incident: { p_changes: IncidentChanges };
   update_link: { p_link: LinkUpdate };
@@ -393,6 +403,7 @@ type OfThePipeline =
   | "claim_deliveries"
   | "claim_outbound"
   | "enqueue_outbound"
+  | "find_sent_texts"
   | "ingest_mail_events"
   | "ingest_mails"
   | "ingest_updates"
@@ -409,6 +420,7 @@ type OfThePipeline =
   | "settle_outbound"
   | "settle_status_posts"
   | "settle_storage_purges"
+  | "settle_text_check"
   | "store_templates"
   | "take_uses"
   | "tell_accounts";

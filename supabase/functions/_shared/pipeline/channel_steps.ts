@@ -110,7 +110,7 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
   }
 
   async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
-    const { id, to, number_id: senderId, contact_id, message, mail, traceparent: came } = claimed;
+    const { id, to, number_id: senderId, contact_id, message, mail, sms, traceparent: came } = claimed;
     const credentials = claimed.credentials ?? undefined;
     const channel = registry.get(claimed.channel);
     const refused = await refusal(claimed, channel);
@@ -127,7 +127,16 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
         }),
     };
     // A receipt names the message that was read, and nobody.
-    const outgoing = { id, senderId, credentials, to: to ?? "", message, ...(mail && { mail }), traceparent };
+    const outgoing = {
+      id,
+      senderId,
+      credentials,
+      to: to ?? "",
+      message,
+      ...(mail && { mail }),
+      ...(sms && { sms }),
+      traceparent,
+    };
     const result = await channel.send(outgoing, world);
     if (!result.ok && limitMs !== undefined) return putBack(limitMs);
     const latencyMs = performance.now() - began;

@@ -77,12 +77,13 @@ export function composePipeline(channels: Registry): Pipeline {
     routed: () => routedChannels(names, killed, async () => (await compiledOf(await loadConfig())).flags),
     world: async () => deliveryDepsOf(await compiledOf(await loadConfig())),
     mediaOf: async ({ id, channel, type, native }) => {
-      const media = channels.get(channel).mediaOf?.(type, native);
+      const { mediaOf, mediaPath = "wa-media" } = channels.get(channel);
+      const media = mediaOf?.(type, native);
       if (media === undefined) return undefined;
       const { settings } = await loadConfig();
       const { PUBLIC_BASE_URL, SUPABASE_URL } = env("PUBLIC_BASE_URL", "SUPABASE_URL");
       const { url, expiresAt } = signLink({
-        base: `${PUBLIC_BASE_URL ?? SUPABASE_URL}/functions/v1/wa-media`,
+        base: `${PUBLIC_BASE_URL ?? SUPABASE_URL}/functions/v1/${mediaPath}`,
         secret: project().key,
         id,
         now: Date.now(),

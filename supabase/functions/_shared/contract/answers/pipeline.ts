@@ -9,6 +9,7 @@ import { DESTINATION_FORMATS, WHEN_TAKEN } from "../event_types.ts";
 import { DESTINATION_KINDS, OUTBOUND_STATES } from "../states.ts";
 import { at, count, id, passed, rate } from "./common.ts";
 import { claimedMail, forwardedMail, inboxConfig } from "./mail.ts";
+import { claimedText } from "./sms.ts";
 
 /** The ad or post that a person came from. */
 const referral = z.looseObject({
@@ -228,6 +229,8 @@ const claimedMessage = z.strictObject({
   ask: z.strictObject({ account: z.string(), name: z.string() }).optional(),
   /** Of channel email: what composing needs besides. */
   mail: claimedMail.optional(),
+  /** Of channel sms: who carries it. */
+  sms: claimedText.optional(),
 });
 /** An outbound message under lease. */
 export type ClaimedMessage = z.infer<typeof claimedMessage>;

@@ -1,0 +1,142 @@
+/**
+ * What a provider of texts does for us.
+ *
+ * @module
+ */
+import { readAnswer } from "../../../http/answers.ts";
+import { withoutAnswer } from "../../../http/failures.ts";
+import { isObject, type JsonObject } from "../../../json/json.ts";
+import type { SendDeps, SendFailure, Sent } from "../../channel.ts";
+import type { SmsProviderName, SmsUpdate } from "../inbound/update.ts";
+
+/** A text to send. */
+export interface OutgoingText {
+  /** Our id of it, which comes back with its statuses. */
+  readonly id: string;
+  /** Our number, digits. */
+  readonly from: string;
+  /** Digits. */
+  readonly to: string;
+  readonly text: string;
+  /** Addresses of files. */
+  readonly media: readonly string[];
+  /** How long the provider may keep it in its queue, in seconds. */
+  readonly validitySeconds: number;
+  readonly traceparent?: string;
+}
+
+/** Which messages to list. */
+export interface ListQuery {
+  /** Milliseconds since 1970: messages sent since then, and perhaps some that are older. */
+  readonly since: number;
+  /** Whether a number is one of ours that it is asked about. */
+  isOurs(number: string): boolean;
+}
+
+/** What a provider has, from its list. */
+export interface Listed {
+  readonly updates: readonly SmsUpdate[];
+  /** Texts that we sent, for those of which nobody knows whether they went. */
+  readonly sent: readonly ListedText[];
+  /** Whether the list reached back to {@linkcode ListQuery.since}. */
+  readonly complete: boolean;
+}
+
+/** A text that we sent, as the provider has it. */
+export interface ListedText {
+  readonly provider_id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly body: string;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+/** A provider with its account. */
+export interface SmsProvider {
+  readonly name: SmsProviderName;
+  /**
+   * Sends a text. Never throws.
+   *
+   * Failure policy: no provider has an idempotency key. A call that may have been taken is `unknown`, and is never
+   * repeated by itself.
+   */
+  send(text: OutgoingText, world: Pick<SendDeps, "fetch">): Promise<Sent>;
+  /**
+   * The messages that the provider has. Absent where it has no list.
+   *
+   * @throws {Error} if it does not answer.
+   */
+  list?(query: ListQuery, world: Pick<SendDeps, "fetch">): Promise<Listed>;
+  /**
+   * Opens a file that came with a text; undefined if it is gone.
+   *
+   * @throws {Error} if the provider does not answer.
+   */
+  openMedia(url: string, world: Pick<SendDeps, "fetch">): Promise<Response | undefined>;
+}
+
+/** Longest wait for an answer, in milliseconds; the lease of a message is longer. */
+export const TIMEOUT_MS = 15_000;
+
+const MAX_WORDS = 500;
+
+/** An answer of a provider's API. */
+export interface ApiAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Its JSON object; undefined if it is none, as of a proxy's page. */
+  readonly body: JsonObject | undefined;
+}
+
+/** Calls a provider's API. Never throws. A redirect is an answer, because credentials must not go elsewhere. */
+export async function callApi(
+  fetch: SendDeps["fetch"],
+  url: string,
+  init: RequestInit,
+  maxBytes?: number,
+): Promise<ApiAnswer | SendFailure> {
+  let response: Response;
+  try {
+    response = await fetch(url, { ...init, redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch (error) {
+    return unanswered(error);
+  }
+  return { status: response.status, headers: response.headers, body: await jsonOf(response, maxBytes) };
+}
+
+async function jsonOf(response: Response, maxBytes?: number): Promise<JsonObject | undefined> {
+  try {
+    const value: unknown = JSON.parse(
+      new TextDecoder().decode((await readAnswer(response.body, maxBytes)).bytes),
+    );
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The failure of a call without an answer. */
+export function unanswered(error: unknown): SendFailure {
+  switch (withoutAnswer(error)) {
+    case "not_connected":
+      return { ok: false, kind: "retry", code: "network", message: "no connection" };
+    case "timeout":
+      return { ok: false, kind: "unknown", code: "timeout", message: `no answer within ${TIMEOUT_MS} ms` };
+    case "broken":
+      return {
+        ok: false,
+        kind: "unknown",
+        code: "network",
+        message: "the connection broke before an answer",
+      };
+  }
+}
+
+/** A provider's words, without secrets and truncated; undefined for none. */
+export function wordsOf(value: unknown, secrets: readonly string[]): string | undefined {
+  if (typeof value !== "string" || value === "") return undefined;
+  const hidden = secrets.reduce((text, secret) => secret === "" ? text : text.replaceAll(secret, "…"), value);
+  // Providers quote the numbers that they refuse.
+  return hidden.replace(/\+?\d{7,15}/g, "…").slice(0, MAX_WORDS).toWellFormed();
+}

@@ -1,0 +1,247 @@
+import { assertEquals, assertRejects } from "../../../../../../tests/support/assert.ts";
+import { errorClassOf, meaningOf } from "./errors.ts";
+import type { OutgoingText } from "./provider.ts";
+import { createTelnyx } from "./telnyx.ts";
+import { createTwilio } from "./twilio.ts";
+
+const ACCOUNT = "AC00000000000000000000000000000007";
+const twilio = createTwilio(() => ({
+  url: "https://twilio.example.org",
+  accountSid: ACCOUNT,
+  user: "SK7",
+  password: "the-secret",
+  webhookUrl: "https://texts.example.org/functions/v1/sms-webhook",
+}));
+const telnyx = createTelnyx(() => ({
+  url: "https://telnyx.example.org",
+  key: "the-key",
+  webhookUrl: "https://texts.example.org/functions/v1/sms-webhook",
+}));
+const TEXT: OutgoingText = {
+  id: "0197a000-0000-7000-8000-000000000001",
+  from: "12025550100",
+  to: "12025550143",
+  text: "On my way",
+  media: [],
+  validitySeconds: 600,
+};
+const BASIC = `Basic ${btoa("SK7:the-secret")}`;
+
+/** Answers each call in turn, and keeps the calls. */
+function answering(...answers: (Response | Error)[]) {
+  const calls: { url: string; init: RequestInit }[] = [];
+  return {
+    calls,
+    fetch: (url: string, init: RequestInit) => {
+      calls.push({ url, init });
+      const answer = answers[calls.length - 1] ?? new Response("no more", { status: 599 });
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+  };
+}
+
+const error = (code: number, status: number, headers?: HeadersInit) =>
+  Response.json({ code, message: `refused +12025550143 the-secret`, status }, { status, headers });
+
+Deno.test("twilio: a text goes out as a form, with our id in the address for its statuses", async () => {
+  const world = answering(Response.json({ sid: "SM1", status: "queued" }, { status: 201 }));
+  assertEquals(await twilio.send({ ...TEXT, media: ["https://files.example.org/1"] }, world), {
+    ok: true,
+    providerId: "SM1",
+  });
+  const [{ url, init }] = world.calls;
+  assertEquals(url, `https://twilio.example.org/2010-04-01/Accounts/${ACCOUNT}/Messages.json`);
+  assertEquals(new Headers(init.headers).get("authorization"), BASIC);
+  assertEquals([...new URLSearchParams(String(init.body))], [
+    ["To", "+12025550143"],
+    ["From", "+12025550100"],
+    ["Body", "On my way"],
+    ["StatusCallback", `https://texts.example.org/functions/v1/sms-webhook/status?message=${TEXT.id}`],
+    ["ValidityPeriod", "600"],
+    ["MediaUrl", "https://files.example.org/1"],
+  ]);
+});
+
+Deno.test("twilio: what each answer means, without secrets and numbers in its words", async () => {
+  const timeout = new DOMException("timed out", "TimeoutError");
+  for (
+    const [answer, kind, code, scope] of [
+      [error(21610, 400), "final", 21610, undefined],
+      [error(20003, 401), "held", 20003, "account"],
+      [error(21606, 400), "held", 21606, "number"],
+      [error(20429, 429), "throttle", 20429, "number"],
+      [error(21617, 400), "final", 21617, undefined],
+      [error(29999, 400), "final", 29999, undefined],
+      [error(20500, 500), "unknown", 20500, undefined],
+      [new Response("<html>", { status: 502 }), "unknown", "unreadable", undefined],
+      [new Response("<html>", { status: 200 }), "unknown", "unreadable", undefined],
+      [Response.json({ status: "queued" }, { status: 201 }), "unknown", 201, undefined],
+      [new Response(null, { status: 302 }), "retry", "unreadable", undefined],
+      [timeout, "unknown", "timeout", undefined],
+      [new TypeError("error sending request: connection closed"), "unknown", "network", undefined],
+      [new TypeError("client error (Connect)"), "retry", "network", undefined],
+    ] as const
+  ) {
+    const sent = await twilio.send(TEXT, answering(answer));
+    if (sent.ok) throw new Error(`sent: ${code}`);
+    assertEquals([sent.kind, sent.code, sent.scope], [kind, code, scope]);
+    assertEquals(/the-secret|12025550143/.test(JSON.stringify(sent)), false, sent.message);
+  }
+});
+
+Deno.test("meaningOf(): waits as long as the provider says, and a minute for a full queue", () => {
+  assertEquals(meaningOf(429, 20429, 3000), { kind: "throttle", scope: "number", retryAfterMs: 3000 });
+  assertEquals(meaningOf(400, 21611, undefined), { kind: "throttle", scope: "number", retryAfterMs: 60_000 });
+  assertEquals(meaningOf(403, undefined, undefined), { kind: "held", scope: "account" });
+  assertEquals([errorClassOf(30003), errorClassOf("40300"), errorClassOf(1)], [
+    "later",
+    "opted_out",
+    undefined,
+  ]);
+});
+
+const entry = (n: number, more: Record<string, unknown> = {}) => ({
+  sid: `SM${n}`,
+  direction: "inbound",
+  from: "+12025550143",
+  to: "+12025550100",
+  body: `text ${n}`,
+  num_media: "0",
+  status: "received",
+  date_created: "Mon, 30 Nov 2026 12:00:00 +0000",
+  date_sent: "Mon, 30 Nov 2026 12:00:00 +0000",
+  ...more,
+});
+const SINCE = Date.parse("2026-11-30T11:00:00Z");
+const query = { since: SINCE, isOurs: (number: string) => number === "12025550100" };
+
+Deno.test("twilio: the list is read page by page back to a time, for our numbers alone", async () => {
+  const next = `/2010-04-01/Accounts/${ACCOUNT}/Messages.json?Page=1`;
+  const world = answering(
+    Response.json({
+      messages: [
+        entry(5, { to: "+12025550199" }),
+        entry(4),
+        entry(3, {
+          direction: "outbound-api",
+          from: "+12025550100",
+          to: "+12025550143",
+          status: "delivered",
+        }),
+      ],
+      next_page_uri: next,
+    }),
+    Response.json({
+      messages: [
+        entry(2, { num_media: "1" }),
+        entry(1, { date_sent: "Mon, 30 Nov 2026 10:59:59 +0000" }),
+        entry(0),
+      ],
+      next_page_uri: next,
+    }),
+    Response.json({ media_list: [{ sid: "ME1", content_type: "image/png" }] }),
+  );
+  const listed = await twilio.list!(query, world);
+  assertEquals([listed.complete, listed.updates.map(({ key }) => key)], [true, [
+    "m:SM4",
+    "s:SM3:delivered",
+    "m:SM2",
+  ]]);
+  assertEquals((listed.updates[2].raw as Record<string, unknown>).media, [{
+    url: `https://twilio.example.org/2010-04-01/Accounts/${ACCOUNT}/Messages/SM2/Media/ME1`,
+    type: "image/png",
+    size: null,
+  }]);
+  assertEquals(listed.sent, [{
+    provider_id: "SM3",
+    from: "12025550100",
+    to: "12025550143",
+    body: "text 3",
+    at: "2026-11-30T12:00:00.000Z",
+  }]);
+  assertEquals(world.calls[0].url.endsWith("PageSize=1000&DateSent%3E=2026-11-30"), true, world.calls[0].url);
+  assertEquals(world.calls[1].url, `https://twilio.example.org${next}`);
+});
+
+Deno.test("twilio: an unreadable page is an error, and no page is read at another host", async () => {
+  await assertRejects(
+    () => twilio.list!(query, answering(new Response("<html>", { status: 503 }))),
+    Error,
+    "503",
+  );
+  await assertRejects(() => twilio.list!(query, answering(new TypeError("broken"))), Error, "list");
+  const elsewhere = Response.json({
+    messages: [entry(1)],
+    next_page_uri: "https://evil.example/2010-04-01/",
+  });
+  const world = answering(elsewhere);
+  assertEquals((await twilio.list!(query, world)).complete, true);
+  assertEquals(world.calls.length, 1);
+});
+
+Deno.test("twilio: a file's redirect is followed without the credentials", async () => {
+  const url = `https://api.twilio.com/2010-04-01/Accounts/${ACCOUNT}/Messages/MM1/Media/ME1`;
+  const storage = new Response(null, {
+    status: 307,
+    headers: { location: "https://storage.example.org/x?sig=1" },
+  });
+  const world = answering(storage, new Response("picture"));
+  assertEquals(await (await twilio.openMedia(url, world))?.text(), "picture");
+  const sent = world.calls.map(({ url, init }) => [url, new Headers(init.headers).get("authorization")]);
+  assertEquals(sent, [
+    [`https://twilio.example.org/2010-04-01/Accounts/${ACCOUNT}/Messages/MM1/Media/ME1`, BASIC],
+    ["https://storage.example.org/x?sig=1", null],
+  ]);
+  assertEquals(await twilio.openMedia(url, answering(new Response(null, { status: 404 }))), undefined);
+  await assertRejects(
+    () => twilio.openMedia(url, answering(new Response(null, { status: 500 }))),
+    Error,
+    "500",
+  );
+});
+
+Deno.test("twilio: no other address is called for a file", async () => {
+  for (
+    const url of [
+      "https://evil.example/x",
+      "https://api.twilio.com/2010-04-01/Accounts/AC99/Messages/MM1/Media/ME1",
+      `https://api.twilio.com/2010-04-01/Accounts/${ACCOUNT}/Messages/MM1/Media/../../../Keys.json`,
+    ]
+  ) {
+    const world = answering();
+    assertEquals(await twilio.openMedia(url, world), undefined);
+    assertEquals(world.calls, []);
+  }
+});
+
+Deno.test("telnyx: a text goes out with our id as a tag", async () => {
+  const world = answering(Response.json({ data: { id: "m-1" } }));
+  assertEquals(await telnyx.send(TEXT, world), { ok: true, providerId: "m-1" });
+  assertEquals(JSON.parse(String(world.calls[0].init.body)), {
+    from: "+12025550100",
+    to: "+12025550143",
+    text: "On my way",
+    type: "SMS",
+    webhook_url: "https://texts.example.org/functions/v1/sms-webhook/telnyx",
+    use_profile_webhooks: false,
+    tags: [`gl:${TEXT.id}`],
+  });
+  const refusal = Response.json({
+    errors: [{ code: "40300", title: "Blocked", detail: "the-key +12025550143" }],
+  }, {
+    status: 400,
+  });
+  const sent = await telnyx.send(TEXT, answering(refusal));
+  assertEquals([!sent.ok && sent.kind, !sent.ok && sent.code, !sent.ok && sent.message], [
+    "final",
+    "40300",
+    "… …",
+  ]);
+});
+
+Deno.test("telnyx: files are fetched from its storage alone", async () => {
+  const world = answering(new Response("picture"));
+  assertEquals(await telnyx.openMedia("https://evil.example/x", world), undefined);
+  assertEquals(world.calls, []);
+  assertEquals(await (await telnyx.openMedia("https://media.telnyx.com/x", world))?.text(), "picture");
+});

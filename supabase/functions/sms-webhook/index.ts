@@ -1,0 +1,59 @@
+import { providerOf, smsSetup, twilioAccounts } from "../_shared/channels/sms/config.ts";
+import { createTelnyxDoor, twilioDoor } from "../_shared/channels/sms/doors.ts";
+import { parseTelnyx } from "../_shared/channels/sms/inbound/telnyx.ts";
+import { parseTwilio } from "../_shared/channels/sms/inbound/twilio.ts";
+import { FIELDS } from "../_shared/channels/sms/inbound/update.ts";
+import { pipeline } from "../_shared/compose.ts";
+import { env } from "../_shared/config/env.ts";
+import { killed } from "../_shared/config/kill_switch.ts";
+import { rpc } from "../_shared/db/client.ts";
+import { loadConfig } from "../_shared/db/config.ts";
+import { count } from "../_shared/db/counters.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import { createAuthorise } from "../_shared/gates/team.ts";
+import { waitUntil } from "../_shared/http/background.ts";
+import { readRules } from "../_shared/links/model/rules.ts";
+import { log } from "../_shared/log/log.ts";
+import { createIngest } from "../_shared/pipeline/ingest.ts";
+import { serve } from "../_shared/serve/serve.ts";
+import { createCheck } from "./check.ts";
+import { createHandler } from "./handler.ts";
+import { createGiveMedia } from "./media.ts";
+
+const authorise = createAuthorise();
+
+const ingest = createIngest(rpc, { fields: FIELDS }, {
+  freed: () => waitUntil(pipeline.send()),
+  told: () => waitUntil(pipeline.forward()),
+});
+const world = { rpc, provider: providerOf, fetch: (url: string, init: RequestInit) => fetch(url, init) };
+
+export default serve(
+  "sms-webhook",
+  createHandler({
+    killed,
+    requireSecretKey: requireKey,
+    requireOperator: (headers) => authorise(headers, "operator"),
+    doors: { twilio: twilioDoor, telnyx: createTelnyxDoor(Date.now) },
+    accounts: twilioAccounts,
+    parseTwilio,
+    parseTelnyx,
+    ingest,
+    linkSecrets: () => Object.values(env("SUPABASE_SECRET_KEYS").SUPABASE_SECRET_KEYS),
+    giveMedia: createGiveMedia(world),
+    check: createCheck({
+      ...world,
+      ingest,
+      decide: pipeline.decide,
+      count: (outcome) => count("text_checks", outcome),
+      recovered: (kind, n) => count("texts_recovered", kind, n),
+      log,
+      now: Date.now,
+    }),
+    setup: smsSetup,
+    decide: pipeline.decide,
+    panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
+    waitUntil,
+    now: Date.now,
+  }),
+);
