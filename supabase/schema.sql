@@ -2075,6 +2075,8 @@ alter table public.messages enable row level security;
 grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
+-- Whoever wrote or was written to may write again, and be lost.
+create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
 create TRIGGER queue_media AFTER INSERT OR UPDATE OF type ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
 
@@ -3192,6 +3194,8 @@ create TRIGGER record AFTER INSERT OR DELETE ON public.senders FOR EACH ROW EXEC
 create TRIGGER record_change AFTER UPDATE OF state, max_per_second, pair_seconds, pair_burst ON public.senders FOR EACH ROW WHEN (((((old.state IS DISTINCT FROM new.state) OR (old.max_per_second IS DISTINCT FROM new.max_per_second)) OR (old.pair_seconds IS DISTINCT FROM new.pair_seconds)) OR (old.pair_burst IS DISTINCT FROM new.pair_burst))) EXECUTE FUNCTION private.record_change('number', 'id', '', 'state', 'max_per_second', 'pair_seconds', 'pair_burst');
 -- Numbers use the credentials of their account.
 create TRIGGER sender_gets_account BEFORE INSERT OR UPDATE OF account ON public.senders FOR EACH ROW EXECUTE FUNCTION private.sender_gets_account();
+-- A number that first appears in a webhook gets the pace of its kind.
+create TRIGGER tidy_text_number BEFORE INSERT ON public.senders FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.tidy_text_number();
 
 -- Events that at least one destination subscribed to when they happened, besides the messages that came in.
 create table public.service_events (
@@ -4530,6 +4534,33 @@ create table private.template_syncs (
 alter table private.template_syncs enable row level security;
 grant select, insert, update, delete on private.template_syncs to service_role;
 
+-- How far what a provider has was compared with what we have. One row for each provider with a list.
+create table private.text_checks (
+  -- The provider.
+  provider text not null,
+  -- When a text last came or was queued, to the minute. While texts are expected, the list is read each minute.
+  last_text_at timestamp with time zone,
+  -- Up to when the list was read; null before the first time.
+  checked_until timestamp with time zone,
+  -- When it is read next.
+  next_at timestamp with time zone default now() not null,
+  -- When it is next read back for hours, for statuses that come late.
+  next_deep_at timestamp with time zone default now() not null,
+  -- Until when somebody reads it now.
+  lease_until timestamp with time zone,
+  -- Failures in a row.
+  failures integer default 0 not null,
+  -- Why the last reading failed, in our words.
+  last_error text,
+  -- Updates that came by the list and by no webhook.
+  recovered bigint default 0 not null,
+  -- One row per provider.
+  constraint text_checks_pkey PRIMARY KEY (provider),
+  constraint text_checks_provider_check CHECK ((provider = ANY (ARRAY['twilio'::text, 'telnyx'::text])))
+);
+alter table private.text_checks enable row level security;
+grant select, insert, update on private.text_checks to service_role;
+
 -- Messages with a token that no click has (yet): checked again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
@@ -5438,9 +5469,9 @@ grant execute on function public.claim_notifications(p_limit integer, p_lease_se
 -- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
 -- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
 -- channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail
--- (see private.mail_to_send), and, if the person has opted out, opted_out: true (do not send it) or ask: {name,
--- account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take
--- every place; of several, each gets half of those that the others leave.
+-- (see private.mail_to_send), for a text sms: {provider}, and, if the person has opted out, opted_out: true (do not
+-- send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A
+-- single channel may take every place; of several, each gets half of those that the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -5523,6 +5554,20 @@ begin
   return coalesce(v_claimed, '[]');
 end $function$;
 grant execute on function public.claim_template_syncs(p_all boolean) to service_role;
+
+-- Begins a comparison with a provider's list, if one is due: {provider, since (read back to here), numbers (of ours),
+-- began}; null if none is. Back to where the last one ended, with some minutes over; once an hour for six hours,
+-- because carriers report late. Whoever does not settle it loses it after three minutes. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_text_check()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_text_check(clock_timestamp());
+end $function$;
+grant execute on function public.claim_text_check() to service_role;
 
 -- The conversations of these channels that have waited longest for the router, each with its oldest undecided
 -- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
@@ -6337,6 +6382,21 @@ begin
 end $function$;
 grant execute on function public.find_media(p_id uuid) to service_role;
 
+-- Settles texts of which nobody knows whether they went, by a provider's list [{provider_id, from, to, body, at}]
+-- back to p_since: a text of the same number to the same person with the same words, at about that time, is it.
+-- Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with
+-- error.listed = false. For secret keys.
+CREATE OR REPLACE FUNCTION public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.find_sent_texts(p_texts, p_since, p_complete, clock_timestamp());
+end $function$;
+grant execute on function public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean) to service_role;
+
 -- Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
  RETURNS jsonb
@@ -6351,6 +6411,23 @@ begin
     from public.suppressions s where s.address = lower(btrim(p_address)));
 end $function$;
 grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
+
+-- The files of a text that came in: {provider, media: [{url (at the provider), type, size}]}; null if there is no
+-- such text, or its raw form was purged. For secret keys.
+CREATE OR REPLACE FUNCTION public.find_text_media(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('provider', m.native -> 'provider', 'media', m.native -> 'media')
+    from public.messages m
+    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and jsonb_typeof(m.native -> 'media') = 'array' and m.status <> 'deleted');
+end $function$;
+grant execute on function public.find_text_media(p_id uuid) to service_role;
 
 -- Takes a text out of the owner inbox; false if it is not in it. For secret keys.
 CREATE OR REPLACE FUNCTION public.finish_inbox(p_org uuid, p_decision uuid, p_by text)
@@ -7366,6 +7443,21 @@ begin
       left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.account));
 end $function$;
 grant execute on function public.list_templates() to authenticated, service_role;
+
+-- Our numbers for texts: [{number, provider, class, state, max_per_second (segments), held_since, held_code, waiting
+-- (conversations with something to send), created_at}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_text_numbers()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.text_number_json(s) order by s.id), '[]') from public.senders s where s.channel = 'sms');
+end $function$;
+grant execute on function public.list_text_numbers() to authenticated, service_role;
 
 -- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
 -- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}].
@@ -9008,6 +9100,28 @@ begin
 end $function$;
 grant execute on function public.remove_template(p_account text, p_name text, p_language text) to service_role;
 
+-- Removes a number for texts: nothing more is sent from it. Its conversations stay; a webhook for it adds it again.
+-- For admins and secret keys. Errors: 42501 not allowed, GL404 no such number, GL409 texts wait to be sent from it.
+CREATE OR REPLACE FUNCTION public.remove_text_number(p_number text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_number text := regexp_replace(p_number, '[^0-9]', '', 'g');
+begin
+  perform private.require_role('admin');
+  if exists (select from private.outbound_lanes l where l.channel = 'sms' and l.number_id = v_number and l.due_at is not null) then
+    raise exception 'texts wait to be sent from this number' using errcode = 'GL409', hint = 'Let them go, or pause the number.';
+  end if;
+  delete from public.senders s where s.channel = 'sms' and s.id = v_number;
+  if not found then
+    raise exception 'there is no such number' using errcode = 'GL404';
+  end if;
+end $function$;
+grant execute on function public.remove_text_number(p_number text) to authenticated, service_role;
+
 -- Removes a view of one's own, or as an admin one that is shared. Returns whether there was one. For viewers and
 -- secret keys.
 CREATE OR REPLACE FUNCTION public.remove_view(p_id uuid)
@@ -10441,6 +10555,40 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
+-- Adds a number for texts, or changes one: {provider (twilio, telnyx), class, state (active, paused), max_per_second
+-- (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does.
+-- For operators and secret keys. Errors: 42501 not allowed, GL422 no number or provider, 23514 invalid value.
+CREATE OR REPLACE FUNCTION public.set_text_number(p_number text, p_changes jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_number text := regexp_replace(p_number, '[^0-9]', '', 'g');
+  v_sender public.senders;
+begin
+  perform private.require_role('operator');
+  if p_number !~ '^\+?[0-9][0-9 ().-]{2,30}$' or v_number !~ '^[0-9]{3,15}$' then
+    raise exception 'a number has 3 to 15 digits, with its country code' using errcode = 'GL422';
+  end if;
+  if coalesce(p_changes ->> 'provider', 'twilio') not in ('twilio', 'telnyx') then
+    raise exception 'the provider is twilio or telnyx' using errcode = 'GL422';
+  end if;
+  insert into public.senders as s (channel, id, provider, class, state, max_per_second, pair_seconds)
+  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
+    coalesce((p_changes ->> 'max_per_second')::integer, p.max_per_second), p.pair_seconds
+  from private.channel_policy('sms') p
+  on conflict (channel, id) do update
+    set provider = coalesce(p_changes ->> 'provider', s.provider),
+      class = case when p_changes ? 'class' then p_changes ->> 'class' else s.class end,
+      state = coalesce(p_changes ->> 'state', s.state),
+      max_per_second = coalesce((p_changes ->> 'max_per_second')::integer, s.max_per_second)
+  returning * into v_sender;
+  return private.text_number_json(v_sender);
+end $function$;
+grant execute on function public.set_text_number(p_number text, p_changes jsonb) to authenticated, service_role;
+
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
 -- it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
@@ -10602,6 +10750,19 @@ begin
   return v_count;
 end $function$;
 grant execute on function public.settle_storage_purges(p_objects jsonb) to service_role;
+
+-- Ends a comparison: {provider, began, recovered (updates that no webhook had brought)}, or {provider, error}; after
+-- an error it is repeated, later each time. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_text_check(p_result jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.settle_text_check(p_result, clock_timestamp());
+end $function$;
+grant execute on function public.settle_text_check(p_result jsonb) to service_role;
 
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
@@ -12009,7 +12170,7 @@ declare
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
-      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u));
+      and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -12035,7 +12196,8 @@ begin
         join unnest(p_updates) with ordinality as u on u.ordinality = about.place
         join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
-        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code and not private.is_about_group(u)
+        where u.status = 'failed' and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes)
+          and not private.is_about_group(u)
         order by c.id, u.at desc nulls last) word));
   end if;
   -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
@@ -12060,24 +12222,28 @@ begin
       from unnest(v_about, v_places) as about (id, place)
       join unnest(p_updates) with ordinality as u on u.ordinality = about.place
       join public.messages m on m.id = about.id
-      where u.rank is not null and not m.status_at ? u.status
+      where u.rank > 0 and not m.status_at ? u.status
       order by m.id, u.status, about.place
     ) told;
   end if;
   v_unnamed := array(select m.id from public.messages m where m.id = any (v_ids) and m.provider_id is null);
   update public.messages m
-  set status = case when best.rank > m.status_rank then best.status else m.status end,
+  set status = case when best.rank > m.status_rank then best.status
+      -- Of rank 0: the provider has it, whatever became of its answer.
+      when m.status in ('queued', 'unknown') then 'accepted' else m.status end,
     status_rank = greatest(m.status_rank, best.rank),
     status_at = best.times || m.status_at,
     pricing = coalesce(best.pricing, m.pricing),
-    error = case when greatest(m.status_rank, best.rank) <= 2 then coalesce(best.error, m.error) end,
+    -- Where two final statuses have one rank, the first stands, with its error.
+    error = case when greatest(m.status_rank, best.rank) > 2 then null
+      when best.rank > m.status_rank or best.status = m.status then coalesce(best.error, m.error) else m.error end,
     provider_id = coalesce(m.provider_id, best.provider_id)
   from (
     select about.id,
-      (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
-      jsonb_object_agg(u.status, u.at order by u.at desc) as times,
+      (array_agg(u.status order by u.rank desc, about.place))[1] as status, max(u.rank) as rank,
+      jsonb_object_agg(u.status, coalesce(u.at, now()) order by u.at desc) as times,
       (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
-      (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
+      (array_agg(u.error order by u.rank desc, about.place) filter (where u.error is not null))[1] as error,
       max(u.provider_id) as provider_id
     from unnest(v_about, v_places) as about (id, place)
     join unnest(p_updates) with ordinality as u on u.ordinality = about.place
@@ -12979,9 +13145,9 @@ grant execute on function private.changed_identity(p_id uuid) to service_role;
 -- person resumes them), until_start and suppression (everything, until the person sends START, or until the address
 -- leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and
 -- pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and
--- opt_out_code: the provider's error codes for a closed window and for an opted-out person; null for none.
+-- opt_out_codes: the providers' error codes for a closed window and for an opted-out person; null for none.
 -- media_wait: how long the messages after a media message wait for its status; null if they do not wait.
-CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval)
+CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_codes text[], OUT media_wait interval)
  RETURNS record
  LANGUAGE sql
  IMMUTABLE
@@ -12991,12 +13157,13 @@ AS $function$
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end,
-    case p_channel when 'whatsapp' then 6 else 1 end,
+    case p_channel when 'whatsapp' then 6 when 'sms' then 0 else 1 end,
     case p_channel when 'whatsapp' then '131047' end,
-    case p_channel when 'whatsapp' then '131050' end,
+    -- Twilio's and Telnyx's for texts.
+    case p_channel when 'whatsapp' then array['131050'] when 'sms' then array['21610', '40300'] end,
     case p_channel when 'whatsapp' then interval '10 seconds' end
 $function$;
-grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval) to service_role;
+grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_codes text[], OUT media_wait interval) to service_role;
 
 -- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
 -- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
@@ -13349,8 +13516,11 @@ begin
           when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
             then '{"opted_out": true}'
           else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
+          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider))
           else '{}' end order by b.id),
-      count(b.message_id)
+      -- Carriers pace texts by segments.
+      count(b.message_id) + coalesce(sum((m.native ->> 'segments')::integer - 1)
+        filter (where b.channel = 'sms' and m.native ->> 'segments' ~ '^[1-9][0-9]?$'), 0)
     into v_empty, v_claimed, v_words
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
@@ -13380,6 +13550,47 @@ begin
       and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
 grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
+
+-- claim_text_check with a given time.
+CREATE OR REPLACE FUNCTION private.claim_text_check(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_check private.text_checks;
+  v_numbers text[] := array(
+    select s.id from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active' order by s.id);
+  v_deep boolean;
+  v_unknown timestamptz;
+  v_since timestamptz;
+begin
+  if v_numbers = '{}' then
+    return null;
+  end if;
+  select * into v_check from private.text_checks c
+  where c.provider = 'twilio' and c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+  for update skip locked;
+  if not found then
+    return null;
+  end if;
+  v_deep := v_check.next_deep_at <= p_now;
+  -- What nobody knows whether it went is looked up, too.
+  select min(coalesce(o.tried_at, o.created_at)) into v_unknown
+  from public.outbound_messages o
+  where o.state = 'unknown' and o.channel = 'sms' and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
+  v_since := greatest(p_now - interval '7 days', least(
+    coalesce(v_check.checked_until, p_now - interval '1 day') - interval '3 minutes',
+    v_unknown - interval '2 minutes',
+    case when v_deep then p_now - interval '6 hours' end));
+  update private.text_checks c
+  set lease_until = p_now + interval '3 minutes', next_deep_at = case when v_deep then p_now + interval '1 hour' else c.next_deep_at end
+  where c.provider = 'twilio';
+  return jsonb_build_object('provider', 'twilio', 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
+end $function$;
+grant execute on function private.claim_text_check(p_now timestamp with time zone) to service_role;
 
 -- Those of the deliveries just claimed that are messages, each with its lease, in the form that the edge functions
 -- expect; null for none.
@@ -13591,6 +13802,7 @@ AS $function$
     ('gatelink_sync_templates', 60, 'http', 'wa-router/templates/sync', 'private.templates_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
+    ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -13612,6 +13824,7 @@ AS $function$
   -- A later migration makes these tables, and a team may take them back.
   where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -15106,6 +15319,65 @@ begin
     array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
     coalesce(v_phone, v_given));
 end $function$;
+
+-- find_sent_texts with a given time.
+CREATE OR REPLACE FUNCTION private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ids uuid[];
+  v_found text[];
+  v_absent integer := 0;
+begin
+  -- A status that carries our id settles it without us: a minute for it to come.
+  v_ids := array(
+    select o.id from public.outbound_messages o
+    where o.state = 'unknown' and o.channel = 'sms' and o.updated_at <= p_now - interval '1 minute'
+      and coalesce(o.tried_at, o.created_at) > p_since and not coalesce(o.error ? 'listed', false)
+    order by o.updated_at limit 500);
+  if v_ids = '{}' then
+    return '{"found": [], "absent": 0}';
+  end if;
+  perform from public.messages m where m.id = any (v_ids) order by m.id for update;
+  with ours as (
+    select o.id, o.number_id, o.recipient, m.native ->> 'text' as body, coalesce(o.tried_at, o.created_at) as tried_at,
+      row_number() over (partition by o.number_id, o.recipient, m.native ->> 'text' order by o.tried_at, o.id) as n
+    from public.outbound_messages o join public.messages m on m.id = o.id
+    where o.id = any (v_ids) and o.state = 'unknown'
+  ), theirs as (
+    select t.provider_id, t."from", t."to", t.body, t.at,
+      row_number() over (partition by t."from", t."to", t.body order by t.at, t.provider_id) as n
+    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz)
+    where not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
+      -- Its clock and ours may differ.
+      and exists (
+        select from ours
+        where ours.number_id = t."from" and ours.recipient = t."to" and ours.body = t.body
+          and t.at between ours.tried_at - interval '2 minutes' and ours.tried_at + interval '10 minutes')
+  ), pairs as (
+    select ours.id, theirs.provider_id from ours join theirs
+      on theirs."from" = ours.number_id and theirs."to" = ours.recipient and theirs.body = ours.body and theirs.n = ours.n
+  ), settled as (
+    update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
+  ), named as (
+    update public.messages m
+    set provider_id = pairs.provider_id, status = case when m.status_rank = 0 then 'accepted' else m.status end
+    from pairs where m.id = pairs.id
+  )
+  select coalesce(array_agg(pairs.provider_id order by pairs.provider_id), '{}') into v_found from pairs;
+  if p_complete then
+    update public.outbound_messages o
+    set error = o.error || '{"listed": false, "details": "the provider does not have it"}'
+    where o.id = any (v_ids) and o.state = 'unknown';
+    get diagnostics v_absent = row_count;
+  end if;
+  return jsonb_build_object('found', to_jsonb(v_found), 'absent', v_absent);
+end $function$;
+grant execute on function private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_now timestamp with time zone) to service_role;
 
 -- References of a mail, kept to the first and the last 20.
 CREATE OR REPLACE FUNCTION private.first_and_last(p_ids text[])
@@ -17421,7 +17693,10 @@ begin
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
-    select case when u.opt is not null then u.opt
+    select case
+      -- The provider has its own words for opting in; those of the team that end messages still count.
+      when u.opt = 'none' then private.opt_said(u.body, null, v_stop, '{}')
+      when u.opt is not null then u.opt
       -- Who says stop in a group says it to the others.
       when u.author is not null then null
       when u.kind not in ('message', 'past_message') or u.type not in ('text', 'button') then null
@@ -19578,6 +19853,24 @@ begin
   end if;
 end $function$;
 grant execute on function private.note_mails(p_mails private.mail[], p_now timestamp with time zone) to service_role;
+
+-- Trigger, after insert of messages of channel sms: texts are expected from now on.
+CREATE OR REPLACE FUNCTION private.note_text()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform from private.text_checks c
+  where c.provider = 'twilio' and (c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute')
+  for update skip locked;
+  if found then
+    update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
+    where c.provider = 'twilio';
+  end if;
+  return null;
+end $function$;
+grant execute on function private.note_text() to service_role;
 
 -- Notes what a batch of updates reports besides messages and statuses: its messages and its other updates about
 -- people, each with its contact, and the rest.
@@ -23756,7 +24049,7 @@ CREATE OR REPLACE FUNCTION private.sends_once(p_provider text)
  SET search_path TO ''
 AS $function$
 begin
-  return p_provider = 'sendgrid';
+  return p_provider in ('sendgrid', 'twilio', 'telnyx');
 end $function$;
 grant execute on function private.sends_once(p_provider text) to service_role;
 
@@ -23985,7 +24278,7 @@ begin
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
-      where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
+      where r.outcome = 'failed' and r.error ->> 'code' = any ((private.channel_policy(o.channel)).opt_out_codes)));
   end if;
   if v_wanted then
     perform from public.conversations c
@@ -24111,6 +24404,30 @@ begin
   end if;
 end $function$;
 grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
+
+-- settle_text_check with a given time.
+CREATE OR REPLACE FUNCTION private.settle_text_check(p_result jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_failed boolean := p_result ? 'error';
+begin
+  update private.text_checks c
+  set lease_until = null,
+    checked_until = case when v_failed then c.checked_until else greatest(c.checked_until, (p_result ->> 'began')::timestamptz) end,
+    failures = case when v_failed then c.failures + 1 else 0 end,
+    last_error = left(p_result ->> 'error', 500),
+    recovered = c.recovered + coalesce((p_result ->> 'recovered')::bigint, 0),
+    next_at = p_now + case
+      when v_failed then least(interval '15 minutes', interval '30 seconds' * 2 ^ least(c.failures, 6))
+      when c.last_text_at > p_now - interval '1 day' then interval '1 minute'
+      -- Nobody has written for a day; a stranger may.
+      else interval '15 minutes' end
+  where c.provider = p_result ->> 'provider';
+end $function$;
+grant execute on function private.settle_text_check(p_result jsonb, p_now timestamp with time zone) to service_role;
 
 -- The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.
 CREATE OR REPLACE FUNCTION private.sharp_until(p_stage rollout_stages)
@@ -25244,6 +25561,38 @@ AS $function$
   select array(select jsonb_array_elements_text(p_list))
 $function$;
 
+-- Whether a provider's list is to be read: only where a number of ours is at it. For the clock.
+CREATE OR REPLACE FUNCTION private.text_check_is_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (
+    select from private.text_checks c
+    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now)
+    and exists (select from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active');
+end $function$;
+grant execute on function private.text_check_is_due(p_now timestamp with time zone) to service_role;
+
+-- A number as people see it.
+CREATE OR REPLACE FUNCTION private.text_number_json(p_sender senders)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'class', p_sender.class, 'state', p_sender.state,
+    'max_per_second', p_sender.max_per_second, 'held_since', p_sender.held_since, 'held_code', p_sender.held_code,
+    'waiting', (
+      select count(*) from private.outbound_lanes l
+      where l.channel = 'sms' and l.number_id = p_sender.id and l.due_at is not null),
+    'created_at', p_sender.created_at);
+end $function$;
+grant execute on function private.text_number_json(p_sender senders) to service_role;
+
 -- An expression for the columns of a row t as one text.
 CREATE OR REPLACE FUNCTION private.text_of(p_columns text[])
  RETURNS text
@@ -25253,6 +25602,23 @@ CREATE OR REPLACE FUNCTION private.text_of(p_columns text[])
 AS $function$
   select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
 $function$;
+
+-- Segments per second that a number may send by default, by its kind: US and Canadian long code, toll-free, short
+-- code, other.
+CREATE OR REPLACE FUNCTION private.text_pace(p_number text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case
+    when p_number ~ '^[0-9]{3,8}$' then 100
+    when p_number ~ '^18(00|33|44|55|66|77|88)[0-9]{7}$' then 3
+    when p_number ~ '^1[0-9]{10}$' then 1
+    when p_number ~ '^[1-9][0-9]{8,14}$' then 10
+    else 1 end
+$function$;
+grant execute on function private.text_pace(p_number text) to service_role;
 
 -- Why a value is not a list of texts of this form, with the position of the fault; null if it is one.
 CREATE OR REPLACE FUNCTION private.texts_fault(p_list jsonb, p_path text, p_form text DEFAULT ''::text, p_said text DEFAULT ''::text)
@@ -25388,6 +25754,21 @@ begin
   return new;
 end $function$;
 grant execute on function private.tidy_identity() to service_role;
+
+-- Trigger, before insert of senders of channel sms: the pace of the number's kind, unless another is given.
+CREATE OR REPLACE FUNCTION private.tidy_text_number()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if new.max_per_second = (private.channel_policy('sms')).max_per_second then
+    new.max_per_second := private.text_pace(new.id);
+  end if;
+  new.address := coalesce(new.address, new.id);
+  return new;
+end $function$;
+grant execute on function private.tidy_text_number() to service_role;
 
 -- The condition of a row of private.personal_data().
 CREATE OR REPLACE FUNCTION private.tie(p_relation text, p_columns text[], p_tied text, p_erased text)

@@ -2260,6 +2260,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      claim_text_check: { Args: Record<never, never>; Returns: Json };
       claim_unrouted: {
         Args: {
           p_revision: number;
@@ -2430,9 +2431,23 @@ export type Database = {
         };
         Returns: Json;
       };
+      find_sent_texts: {
+        Args: {
+          p_texts: Json;
+          p_since: string;
+          p_complete: boolean;
+        };
+        Returns: Json;
+      };
       find_suppression: {
         Args: {
           p_address: string;
+        };
+        Returns: Json;
+      };
+      find_text_media: {
+        Args: {
+          p_id: string;
         };
         Returns: Json;
       };
@@ -2644,6 +2659,7 @@ export type Database = {
       };
       list_team: { Args: Record<never, never>; Returns: Json };
       list_templates: { Args: Record<never, never>; Returns: Json };
+      list_text_numbers: { Args: Record<never, never>; Returns: Json };
       list_unknown: {
         Args: {
           p_limit?: number;
@@ -3004,6 +3020,12 @@ export type Database = {
         };
         Returns: boolean;
       };
+      remove_text_number: {
+        Args: {
+          p_number: string;
+        };
+        Returns: null;
+      };
       remove_view: {
         Args: {
           p_id: string;
@@ -3334,6 +3356,13 @@ export type Database = {
         };
         Returns: Database["public"]["Tables"]["team_members"]["Row"];
       };
+      set_text_number: {
+        Args: {
+          p_number: string;
+          p_changes?: Json;
+        };
+        Returns: Json;
+      };
       settle_deliveries: {
         Args: {
           p_results: Json;
@@ -3384,6 +3413,12 @@ export type Database = {
           p_objects: Json;
         };
         Returns: number;
+      };
+      settle_text_check: {
+        Args: {
+          p_result: Json;
+        };
+        Returns: null;
       };
       sign_gate: {
         Args: {
