@@ -23,6 +23,7 @@ import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.t
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
+import { TEAM } from "../../supabase/functions/_shared/contract/http/team.ts";
 import { TEMPLATES } from "../../supabase/functions/_shared/contract/http/templates.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
 
@@ -49,6 +50,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   ACCOUNTS,
   NUMBERS,
   TEMPLATES,
+  TEAM,
 ];
 
 const BEGIN =
