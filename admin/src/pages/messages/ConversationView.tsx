@@ -6,6 +6,7 @@ import { ChannelFace } from "../mail/ChannelFace.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { AlsoHere } from "./AlsoHere.tsx";
 import { DeskBar, Takeover, useDesk } from "./Desk.tsx";
 import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
@@ -51,6 +52,7 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             </For>
           </Group>
         </Group>
+        <AlsoHere id={id} />
         <Reveals contact={conversation.contact.id} />
         {desk && (
           <For role="operator">

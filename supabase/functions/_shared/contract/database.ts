@@ -1583,6 +1583,22 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      team_invitations: {
+        Row: {
+          created_at: string;
+          email: string;
+          expires_at: string;
+          id: string;
+          invited_by: string;
+          role: "viewer" | "operator" | "admin";
+          sends: number;
+          sent_at: string | null;
+          user_id: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       team_members: {
         Row: {
           approvals: string[];
@@ -1645,6 +1661,7 @@ export type Database = {
       };
     };
     Functions: {
+      accept_invitation: { Args: Record<never, never>; Returns: Json };
       acknowledge_incident: {
         Args: {
           p_number: number;
@@ -1977,6 +1994,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      destination_span: {
+        Args: {
+          p_destination: string;
+          p_from: string;
+          p_to: string;
+        };
+        Returns: Json;
+      };
       destination_to_test: {
         Args: {
           p_name: string;
@@ -2145,6 +2170,13 @@ export type Database = {
         Returns: Json;
       };
       list_canned_replies: { Args: Record<never, never>; Returns: Json };
+      list_conversation_work: {
+        Args: {
+          p_which: string;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_conversations: {
         Args: {
           p_before?: string | null;
@@ -2268,6 +2300,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      look_at_conversation: {
+        Args: {
+          p_conversation_id: string;
+        };
+        Returns: Json;
+      };
       mail_notification: {
         Args: {
           p_id: string;
@@ -2287,6 +2325,15 @@ export type Database = {
       message_story: {
         Args: {
           p_message_id: string;
+        };
+        Returns: Json;
+      };
+      messages_in_span: {
+        Args: {
+          p_from: string;
+          p_to: string;
+          p_filter?: Json;
+          p_limit?: number;
         };
         Returns: Json;
       };
@@ -2675,6 +2722,12 @@ export type Database = {
         };
         Returns: number;
       };
+      revoke_invitation: {
+        Args: {
+          p_id: string;
+        };
+        Returns: boolean;
+      };
       roll_back_rollout: {
         Args: {
           p_id: string;
@@ -2858,6 +2911,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      settle_invitation: {
+        Args: {
+          p_id: string;
+          p_user_id: string;
+        };
+        Returns: boolean;
+      };
       settle_media: {
         Args: {
           p_message_id: string;
@@ -2933,6 +2993,14 @@ export type Database = {
         Args: {
           p_id: string;
           p_expected_version: number;
+        };
+        Returns: Json;
+      };
+      start_invitation: {
+        Args: {
+          p_email: string;
+          p_role: string;
+          p_by: string;
         };
         Returns: Json;
       };
@@ -3027,6 +3095,13 @@ export type Database = {
       trace_message: {
         Args: {
           p_message: string;
+        };
+        Returns: Json;
+      };
+      traffic: {
+        Args: {
+          p_minutes: number;
+          p_until: string;
         };
         Returns: Json;
       };
