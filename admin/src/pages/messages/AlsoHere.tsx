@@ -15,7 +15,7 @@ export function AlsoHere({ id }: { id: string }) {
   );
   const here = others.isPlaceholderData ? [] : others.data ?? [];
   return (
-    <Text size="xs" c="orange" fw={600} role="status">
+    <Text size="xs" fw={600} role="status" style={{ overflowWrap: "anywhere" }}>
       {here.length > 0 && `Also looking: ${here.map(({ user_id }) => names(user_id)).join(", ")}`}
     </Text>
   );
