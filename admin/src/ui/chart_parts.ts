@@ -11,7 +11,7 @@ export interface ChartMark {
 /** Pixels within which two numbers would cover each other. */
 const APART = 14;
 
-/** Draws the marks that are within the plot; of numbers that would cover each other, the first. */
+/** Draws the marks; of numbers that would cover each other, the first. */
 export function drawMarks(plot: uPlot, marks: readonly ChartMark[], colour: string): void {
   const { ctx, bbox } = plot;
   const scale = globalThis.devicePixelRatio || 1;
@@ -24,8 +24,9 @@ export function drawMarks(plot: uPlot, marks: readonly ChartMark[], colour: stri
   ctx.textAlign = "center";
   ctx.setLineDash([2 * scale, 3 * scale]);
   for (const { at, n } of marks.toSorted((a, b) => a.at - b.at)) {
-    const x = Math.round(plot.valToPos(at, "x", true));
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    // What happened during the last point stands at the edge.
+    const x = Math.min(Math.round(plot.valToPos(at, "x", true)), bbox.left + bbox.width);
+    if (x < bbox.left) continue;
     const isClear = x - last >= APART * scale;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top + (isClear ? 6 * scale : 0));

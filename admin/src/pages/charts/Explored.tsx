@@ -3,6 +3,7 @@
  * beside it in words, and a way from a spike to what it is made of.
  */
 import { Anchor, Button, Group, Stack, Text } from "@mantine/core";
+import { useState } from "react";
 import { Link } from "wouter";
 import { useNames } from "../../session/team.ts";
 import Chart, { type ChartProps } from "../../ui/Chart.tsx";
@@ -35,6 +36,9 @@ interface Props extends Pick<ChartProps, "label" | "times" | "series" | "format"
   list?: { name: string; href: (span: Span) => string };
 }
 
+/** Marks whose text is shown at first, the newest; all are on the chart. */
+const FEW = 5;
+
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 export default function Explored(
@@ -45,6 +49,8 @@ export default function Explored(
     : { from: times[0], to: times[times.length - 1] + step };
   const { marks, cut } = useMarks(shown, marked);
   const nameOf = useNames();
+  const [isWhole, setWhole] = useState(false);
+  const told = isWhole ? marks : marks.slice(-FEW);
   const days = step >= 86_400;
   return (
     <Stack gap={6}>
@@ -81,9 +87,9 @@ export default function Explored(
       <Text size="xs" c="dimmed" aria-hidden="true">
         Drag over the chart to zoom in{list && `, or click a point for its ${list.name.toLowerCase()}`}.
       </Text>
-      {marks.length > 0 && (
+      {told.length > 0 && (
         <ol className={classes.marks} aria-label={`What happened meanwhile: ${chart.label}`}>
-          {marks.map(({ id, n, text, href, entry }) => {
+          {told.map(({ id, n, text, href, entry }) => {
             const { by } = madeBy(entry, nameOf);
             return (
               <li key={id}>
@@ -101,7 +107,18 @@ export default function Explored(
           })}
         </ol>
       )}
-      {cut && (
+      {marks.length > FEW && (
+        <Button
+          variant="subtle"
+          size="compact-xs"
+          style={{ alignSelf: "flex-start" }}
+          aria-expanded={isWhole}
+          onClick={() => setWhole((before) => !before)}
+        >
+          {isWhole ? `Show the newest ${FEW}` : `Show all ${marks.length} changes`}
+        </Button>
+      )}
+      {cut && isWhole && (
         <Text size="xs" c="dimmed">
           The newest {MOST_MARKS}. <Anchor component={Link} href="/audit" inherit>All changes</Anchor>
         </Text>

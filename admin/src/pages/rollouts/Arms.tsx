@@ -78,7 +78,6 @@ export function Arms({ rollout }: { rollout: Rollout }) {
                 <Explored
                   {...explored}
                   label="Failures, both arms"
-                  marked={TRAFFIC_MARKS}
                   series={[
                     {
                       label: "with the flag",
@@ -98,6 +97,7 @@ export function Arms({ rollout }: { rollout: Rollout }) {
                 <Explored
                   {...explored}
                   label="p95, both arms"
+                  marked={TRAFFIC_MARKS}
                   series={[
                     { label: "with the flag", colour: "blue", values: grouped.map(({ on }) => on.p95) },
                     { label: "without the flag", colour: "grey", values: grouped.map(({ off }) => off.p95) },
