@@ -44,7 +44,7 @@ export default function Messages() {
       title="Messages"
       about={(wide || !conversation) && (
         <>
-          Newest conversations first, updated live.
+          {span ? "Messages of one span of time, newest first." : "Newest conversations first, updated live."}
           <For role="operator" otherwise=" Only operators can see message texts.">{null}</For>
         </>
       )}
